@@ -1,0 +1,74 @@
+// The module: its error classes, its per-environment state, and the names of dtypes.
+#include "binding.h"
+
+#include <ATen/Parallel.h>
+
+namespace {
+
+struct DtypeEntry {
+  const char* name;
+  at::ScalarType type;
+};
+constexpr DtypeEntry dtypes[] = {
+    {"float32", at::kFloat}, {"bfloat16", at::kBFloat16}, {"float16", at::kHalf}, {"float64", at::kDouble},
+    {"int32", at::kInt},     {"int64", at::kLong},        {"uint8", at::kByte},   {"bool", at::kBool},
+};
+
+// The two JavaScript classes that errors of this addon are made of.
+void useErrorClasses(const Napi::CallbackInfo& info) {
+  auto& handles = Handles::of(info.Env());
+  handles.nativeError = Napi::Persistent(info[0].As<Napi::Function>());
+  handles.useAfterFreeError = Napi::Persistent(info[1].As<Napi::Function>());
+}
+
+[[noreturn]] void throwAs(const Napi::FunctionReference& errorClass, const std::string& message) {
+  Napi::Env env = errorClass.Env();
+  throw Napi::Error(env, errorClass.New({Napi::String::New(env, message)}));
+}
+
+void setNumThreads(int64_t threads) { at::set_num_threads(static_cast<int>(threads)); }
+int64_t getNumThreads() { return at::get_num_threads(); }
+std::string torchVersion() { return TORCH_VERSION; }
+
+}  // namespace
+
+at::ScalarType dtypeFromName(const std::string& name) {
+  for (const auto& entry : dtypes)
+    if (name == entry.name) return entry.type;
+  TORCH_CHECK(false, "unknown dtype ", name);
+}
+
+const char* dtypeName(at::ScalarType type) {
+  for (const auto& entry : dtypes)
+    if (type == entry.type) return entry.name;
+  return "other";
+}
+
+std::string describe(const at::Tensor& tensor) {
+  std::string text = "[";
+  for (int64_t i = 0; i < tensor.dim(); i++) text += (i ? ", " : "") + std::to_string(tensor.size(i));
+  return text + "] " + dtypeName(tensor.scalar_type());
+}
+
+std::string firstLine(const char* message) {
+  std::string text(message);
+  return text.substr(0, text.find('\n'));
+}
+
+void throwNativeError(Napi::Env env, const std::string& message) { throwAs(Handles::of(env).nativeError, message); }
+void throwUseAfterFree(Napi::Env env, const std::string& message) {
+  throwAs(Handles::of(env).useAfterFreeError, message);
+}
+
+static Napi::Object init(Napi::Env env, Napi::Object exports) {
+  env.SetInstanceData(new Handles());
+  exports["useErrorClasses"] = Napi::Function::New(env, useErrorClasses);
+  define(exports, "setNumThreads", setNumThreads);
+  define(exports, "getNumThreads", getNumThreads);
+  define(exports, "torchVersion", torchVersion);
+  defineTensors(exports);
+  defineOps(exports);
+  defineFused(exports);
+  return exports;
+}
+NODE_API_MODULE(taper, init)

@@ -1,0 +1,95 @@
+// Finds libtorch: the one the user names, the one inside Python's torch, or the system's.
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { onPath, SetupFailure } from './shell.mjs';
+
+const oldestVersion = '1.13';
+const systemPrefixes = ['/usr', '/usr/local', '/opt/homebrew'];
+
+// The last two are Debian's; the empty one is a folder as `torch.utils.cmake_prefix_path` gives it.
+const cmakeFolders = ['', 'share/cmake', 'lib/cmake', 'lib/x86_64-linux-gnu/cmake', 'lib/aarch64-linux-gnu/cmake'];
+
+/**
+ * Looks for libtorch in three places and takes the first that is whole and new enough.
+ * Returns `libtorch` (`source`; `prefix`, the folder above its lib and include; `cmakePrefix`, the folder above
+ * Torch/TorchConfig.cmake; `version`; `modified`), undefined when there is none, and `looked`: for each place, what was
+ * found. Throws when LIBTORCH is set and wrong.
+ */
+export function findLibtorch(environment = process.env, prefixes = systemPrefixes) {
+  const looked = [];
+  for (const look of [lookInVariable, lookInPython, lookInSystem]) {
+    const { place, found, libtorch } = look(environment, prefixes);
+    looked.push({ place, found });
+    if (libtorch) return { libtorch, looked };
+  }
+  return { libtorch: undefined, looked };
+}
+
+function lookInVariable(environment) {
+  const place = 'LIBTORCH';
+  const folder = environment.LIBTORCH;
+  if (!folder) return { place, found: 'not set' };
+  const { found, libtorch } = inspect('LIBTORCH', resolve(folder));
+  if (!libtorch) {
+    throw new SetupFailure(
+      `setup: LIBTORCH=${folder}: ${found}; give the folder that has share/cmake/Torch/TorchConfig.cmake, or unset it`,
+      2,
+    );
+  }
+  return { place, found, libtorch };
+}
+
+function lookInPython(environment) {
+  const place = 'Python torch';
+  const python = onPath('python3', environment);
+  if (!python) return { place, found: 'no python3 on PATH' };
+  // Importing torch takes seconds; asking where it is does not. Away from `/`, a folder named torch would be found.
+  const script =
+    "import importlib.util as u; s = u.find_spec('torch'); print(*(s.submodule_search_locations if s else []))";
+  const answer = spawnSync(python, ['-c', script], { cwd: '/', env: environment, encoding: 'utf8' });
+  const folder = answer.stdout?.trim();
+  if (!folder) return { place, found: `${python} has no module torch` };
+  return { place, ...inspect('python', folder) };
+}
+
+function lookInSystem(_environment, prefixes) {
+  const place = 'the system';
+  let tooOld;
+  for (const prefix of prefixes) {
+    const { found, libtorch } = inspect('system', prefix);
+    if (libtorch) return { place, found, libtorch };
+    if (cmakePrefixIn(prefix)) tooOld = found;
+  }
+  return { place, found: tooOld ?? `no TorchConfig.cmake under ${prefixes.join(', ')}` };
+}
+
+function inspect(source, folder) {
+  const cmakePrefix = cmakePrefixIn(folder);
+  if (!cmakePrefix) return { found: `no TorchConfig.cmake in ${folder}` };
+  const version = versionOf(cmakePrefix);
+  if (!isNewEnough(version)) return { found: `${cmakePrefix} is version ${version}, older than ${oldestVersion}` };
+  const prefix = cmakePrefix.replace(/\/(share|lib|lib\/[^/]+)\/cmake$/, '');
+  const modified = statSync(join(cmakePrefix, 'Torch/TorchConfig.cmake')).mtimeMs;
+  return {
+    found: `version ${version} in ${cmakePrefix}`,
+    libtorch: { source, prefix, cmakePrefix, version, modified },
+  };
+}
+
+function cmakePrefixIn(folder) {
+  return cmakeFolders
+    .map((inner) => join(folder, inner))
+    .find((path) => existsSync(join(path, 'Torch/TorchConfig.cmake')));
+}
+
+function versionOf(cmakePrefix) {
+  const file = join(cmakePrefix, 'Torch/TorchConfigVersion.cmake');
+  const text = existsSync(file) ? readFileSync(file, 'utf8') : '';
+  return /PACKAGE_VERSION "([^"]+)"/.exec(text)?.[1] ?? 'unknown';
+}
+
+function isNewEnough(version) {
+  // A version that nobody wrote down gets its chance: the compiler will tell.
+  return version === 'unknown' || version.localeCompare(oldestVersion, 'en', { numeric: true }) >= 0;
+}

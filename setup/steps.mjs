@@ -1,0 +1,87 @@
+// The three things that are made here: node_modules, the native addon, and the compiled TypeScript.
+import { existsSync, rmSync } from 'node:fs';
+import { availableParallelism, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { onPath, runLogged, SetupFailure, say } from './shell.mjs';
+import { fingerprint, readJson, writeJson } from './state.mjs';
+
+/** Runs `npm ci` unless node_modules holds exactly what package-lock.json asks for. */
+export function installNodeModules(root) {
+  const wanted = readJson(join(root, 'package-lock.json')).packages ?? {};
+  // npm writes this list last, so an installation that was cut short does not have it.
+  const installed = readJson(join(root, 'node_modules/.package-lock.json')).packages ?? {};
+  const isInstalled = ([path, { version, optional }]) =>
+    path === '' || installed[path]?.version === version || (optional && !installed[path]);
+  if (existsSync(join(root, 'node_modules')) && Object.entries(wanted).every(isInstalled)) return;
+
+  say('installing the npm packages');
+  const log = join(root, 'build/npm.log');
+  rmSync(log, { force: true });
+  runLogged('npm', ['ci', '--include=dev'], { log, cwd: root });
+}
+
+/**
+ * Builds build/native/taper.node unless it was made from the same native/, libtorch, compiler and Node.
+ * A change of native/ alone compiles only what it touches; any other change starts from an empty folder.
+ */
+export function buildAddon(root, libtorch) {
+  const stateFile = join(root, 'build/setup.json');
+  const folder = join(root, 'build/native');
+  const configurationFile = join(folder, 'configuration.json');
+  const { prefix, cmakePrefix, version, modified } = libtorch;
+  const configuration = {
+    libtorch: { cmakePrefix, version, modified },
+    node: `${process.platform}-${process.arch}-${process.versions.modules}`,
+    nodeAddonApi: readJson(join(root, 'node_modules/node-addon-api/package.json')).version,
+    compiler: [process.env.CXX ?? '', process.env.CXXFLAGS ?? ''],
+  };
+  const addon = { ...configuration, native: fingerprint(root, ['native']) };
+  const state = readJson(stateFile);
+  if (isSame(state.addon, addon) && existsSync(join(folder, 'taper.node'))) return;
+
+  say(`building the native addon on libtorch ${version} of ${cmakePrefix}, about a minute`);
+  const start = performance.now();
+  const log = join(root, 'build/native.log');
+  rmSync(log, { force: true });
+  if (!isSame(readJson(configurationFile), configuration)) {
+    rmSync(folder, { recursive: true, force: true });
+    const settings = {
+      CMAKE_BUILD_TYPE: 'Release',
+      // TorchConfig.cmake looks for libc10 in the system before its own folder, unless its own is named here.
+      CMAKE_PREFIX_PATH: `${prefix};${cmakePrefix}`,
+      NODE_INCLUDE: join(root, 'node_modules/node-api-headers/include'),
+      NODE_ADDON_API: join(root, 'node_modules/node-addon-api'),
+    };
+    const generator = onPath('ninja') ? 'Ninja' : 'Unix Makefiles';
+    const definitions = Object.entries(settings).map(([name, value]) => `-D${name}=${value}`);
+    runLogged('cmake', ['-S', join(root, 'native'), '-B', folder, '-G', generator, ...definitions], { log });
+    writeJson(configurationFile, configuration);
+  }
+  runLogged('cmake', ['--build', folder, '--parallel', String(numCompilers())], { log });
+  if (!existsSync(join(folder, 'taper.node'))) throw new SetupFailure(`setup: no taper.node was built; see ${log}`);
+  writeJson(stateFile, { ...state, libtorch, addon });
+  say(`built in ${Math.round((performance.now() - start) / 1000)} s`);
+}
+
+function isSame(a, b) {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
+
+/** libtorch's headers take a compiler 1.5 GB, which is soon more than a small machine with many cores has. */
+function numCompilers() {
+  return Math.max(1, Math.min(availableParallelism(), Math.floor(totalmem() / 1.5e9)));
+}
+
+/** Compiles the TypeScript into dist/ unless that was made from the same sources. */
+export function compileTypeScript(root) {
+  const stateFile = join(root, 'build/setup.json');
+  const state = readJson(stateFile);
+  const sources = fingerprint(root, ['src', 'tests', 'bench', 'tsconfig.json', 'package-lock.json']);
+  if (state.sources === sources && existsSync(join(root, 'dist/src'))) return;
+
+  say('compiling the TypeScript');
+  const log = join(root, 'build/typescript.log');
+  rmSync(log, { force: true });
+  runLogged(join(root, 'node_modules/.bin/tsc'), ['-p', root, '--pretty', 'false'], { log });
+  writeJson(stateFile, { ...state, sources });
+}

@@ -1,0 +1,59 @@
+import { presets } from './schema.ts';
+import { type Section, type Setting, sections } from './settings.ts';
+
+const introduction = `# Configuration
+
+A config file is YAML or JSON with the sections ${sections.map(({ name }) => `\`${name}\``).join(', ')}. Every key may be left out but those that are
+marked **required**. The command line wins over the file: \`--set train.steps=1000\` sets any key, with a value in YAML,
+and \`--set 'data.train=["texts/*.txt"]'\` a list. Paths are relative to the working directory, not to the file.
+
+An unknown key, a wrong type or a value out of range stops the program with one line that says what would be right. What
+follows from other values is printed once at the start, with its reason, and the complete configuration is kept in the
+run as \`config.json\`, which is a config file itself.
+
+This page is generated from the schema.
+`;
+
+const endings = `## What has to fit
+
+- \`model.heads\` divides \`model.hiddenSize\`.
+- \`data.sequenceLength\` is at most \`model.maxPositions\`.
+- \`train.microBatchSize\` divides \`train.batchSize\`.
+`;
+
+/** The text of docs/configuration.md: every key of the config file with its type, default and meaning. */
+export function configurationMarkdown(): string {
+  return [introduction, ...sections.map(sectionMarkdown), presetsMarkdown(), endings].join('\n');
+}
+
+function sectionMarkdown({ name, description, settings }: Section): string {
+  const rows = settings.map((setting) => [
+    `\`${setting.key}\``,
+    setting.typeName,
+    defaultText(setting),
+    setting.description,
+  ]);
+  return `## ${name}\n\n${description}\n\n${table(['key', 'type', 'default', 'meaning'], rows)}`;
+}
+
+function defaultText(setting: Setting): string {
+  if (setting.required) return '**required**';
+  if (setting.default === undefined) return setting.derived ?? '–';
+  return `\`${typeof setting.default === 'string' ? setting.default : JSON.stringify(setting.default)}\``;
+}
+
+function presetsMarkdown(): string {
+  const rows = Object.entries(presets).map(([name, { layers, hiddenSize }]) => [
+    `\`${name}\``,
+    `${layers}`,
+    `${hiddenSize}`,
+    `${hiddenSize / 64}`,
+    `${4 * hiddenSize}`,
+  ]);
+  return `## Presets\n\n${table(['preset', 'layers', 'hiddenSize', 'heads', 'ffnSize'], rows)}`;
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |\n`;
+  return line(head) + line(head.map(() => '---')) + rows.map(line).join('');
+}

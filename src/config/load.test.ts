@@ -1,0 +1,208 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { ConfigError } from './errors.ts';
+import { loadConfig } from './load.ts';
+
+const configs = fileURLToPath(new URL('../../../configs/', import.meta.url));
+const mini = ['model.preset=bert-mini', 'train.steps=100'];
+
+/** The path of a file with this text, gone after the test. */
+function fileWith(t: TestContext, text: string, name = 'config.yaml'): string {
+  const folder = mkdtempSync(join(tmpdir(), 'taper-config-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, name);
+  writeFileSync(file, text);
+  return file;
+}
+
+/** The one line that loading fails with. */
+function mistake(sources: Parameters<typeof loadConfig>[0]): string {
+  let message = '';
+  assert.throws(
+    () => loadConfig(sources),
+    (error: unknown) => {
+      assert.ok(error instanceof ConfigError);
+      message = error.message;
+      return true;
+    },
+  );
+  assert.ok(!message.includes('\n'), message);
+  return message;
+}
+
+const mistakeIn = (...sets: string[]) => mistake({ sets: [...mini, ...sets] });
+
+test('a preset has the sizes that Google published, and what follows from them is told with its reason', () => {
+  const { config, derived } = loadConfig({
+    sets: ['model.preset=bert-base', 'train.steps=1000', 'train.batchSize=64'],
+  });
+  const { layers, hiddenSize, heads, ffnSize, vocabSize, maxPositions } = config.model;
+  assert.deepEqual([layers, hiddenSize, heads, ffnSize, vocabSize, maxPositions], [12, 768, 12, 3072, 30522, 512]);
+  assert.deepEqual(derived, [
+    { key: 'model.layers', value: 12, reason: 'bert-base' },
+    { key: 'model.hiddenSize', value: 768, reason: 'bert-base' },
+    { key: 'model.heads', value: 12, reason: 'hiddenSize / 64' },
+    { key: 'model.ffnSize', value: 3072, reason: '4 × hiddenSize' },
+    { key: 'train.microBatchSize', value: 64, reason: 'batchSize' },
+    { key: 'train.evalEvery', value: 50, reason: 'steps / 20' },
+    { key: 'train.saveEvery', value: 100, reason: 'steps / 10' },
+  ]);
+});
+
+test('a size that is given wins over the preset', () => {
+  const { model } = loadConfig({ sets: [...mini, 'model.layers=12', 'model.ffnSize=512'] }).config;
+  assert.deepEqual([model.layers, model.hiddenSize, model.ffnSize], [12, 256, 512]);
+});
+
+test('the method is pld with the defaults of the paper', () => {
+  const { depth } = loadConfig({ sets: mini }).config;
+  assert.deepEqual(depth, { method: 'pld', thetaBar: 0.5, gamma: '100/T', profile: 'linear', granularity: 'batch' });
+});
+
+test('--set wins over the overrides, they win over the file, and the file over the defaults', (t) => {
+  const file = fileWith(t, 'model: { preset: bert-tiny }\ntrain: { steps: 1, seed: 2, batchSize: 4, epsilon: 1e-8 }\n');
+  const { train } = loadConfig({
+    file,
+    overrides: { train: { seed: 3, batchSize: 8, epsilon: undefined } },
+    sets: ['train.batchSize=16'],
+  }).config;
+  assert.deepEqual([train.steps, train.seed, train.batchSize, train.epsilon], [1, 3, 16, 1e-8]);
+});
+
+test('a set value is read as YAML', () => {
+  const sets = [
+    ...mini,
+    'data.train=["a/*.txt", b]',
+    'data.wholeWord=true',
+    'depth.gamma=50/T',
+    'train.betas=[0.9, 0.98]',
+  ];
+  const { data, depth, train } = loadConfig({ sets }).config;
+  assert.deepEqual(data.train, ['a/*.txt', 'b']);
+  assert.equal(data.wholeWord, true);
+  assert.equal(depth.gamma, '50/T');
+  assert.deepEqual(train.betas, [0.9, 0.98]);
+});
+
+test('a JSON file with tabs is a config file, and an empty section is none', (t) => {
+  const json = fileWith(t, '{\n\t"model": {"preset": "bert-tiny"},\n\t"train": {"steps": 7}\n}\n', 'config.json');
+  assert.equal(loadConfig({ file: json }).config.train.steps, 7);
+  const yaml = fileWith(t, 'model: { preset: bert-tiny }\ndepth:\ntrain: { steps: 7 }\n');
+  assert.equal(loadConfig({ file: yaml }).config.depth.method, 'pld');
+});
+
+test('the complete configuration is a config file that loads as itself', (t) => {
+  const { config } = loadConfig({ sets: mini });
+  const file = fileWith(t, JSON.stringify(config), 'config.json');
+  assert.deepEqual(loadConfig({ file }), { config, derived: [], warnings: [] });
+});
+
+test('every config file that comes with taper loads without a warning', () => {
+  const files = readdirSync(configs);
+  assert.deepEqual(files.sort(), ['bert-base.yaml', 'bert-mini.yaml', 'start.yaml']);
+  for (const file of files) assert.deepEqual(loadConfig({ file: join(configs, file) }).warnings, []);
+});
+
+test("bert-base.yaml is the paper's recipe", () => {
+  const { model, depth, train } = loadConfig({ file: join(configs, 'bert-base.yaml') }).config;
+  assert.deepEqual([model.layers, model.hiddenSize, model.heads, model.norm], [12, 768, 12, 'pre']);
+  assert.deepEqual([depth.method, depth.thetaBar, depth.gamma], ['pld', 0.5, '100/T']);
+  assert.deepEqual([train.batchSize, train.steps, train.peakLearningRate], [4096, 200_000, 1e-3]);
+  assert.deepEqual([train.warmupRatio, train.schedule, train.biasCorrection], [0.02, 'exponential', false]);
+});
+
+test('a value out of range is told with the range and a way out', () => {
+  assert.equal(mistakeIn('depth.thetaBar=1.4'), "depth.thetaBar: 1.4 is not in (0, 1]; 0.5 is the paper's");
+  assert.equal(mistakeIn('train.warmupRatio=1'), 'train.warmupRatio: 1 is not in [0, 1); the default is 0.02');
+  assert.equal(mistakeIn('train.batchSize=0'), 'train.batchSize: 0 is not an integer ≥ 1; the default is 32');
+  assert.equal(mistakeIn('train.seed=1.5'), 'train.seed: 1.5 is not an integer ≥ 0; the default is 1');
+  assert.equal(mistakeIn('train.epsilon=.inf'), 'train.epsilon: Infinity is not a number > 0; the default is 0.000001');
+});
+
+test('a value of the wrong type is told with the right one', () => {
+  assert.equal(mistakeIn('train.batchSize=many'), 'train.batchSize: "many" is not an integer ≥ 1; the default is 32');
+  assert.equal(mistakeIn('data.train=texts'), 'data.train: "texts" is not a list of strings; write ["texts"]');
+  assert.equal(mistakeIn('data.train=[a, 3]'), 'data.train: ["a",3] is not a list of strings; write ["…"]');
+  assert.equal(mistakeIn('data.lowercase=si'), 'data.lowercase: "si" is not true or false; the default is true');
+  assert.equal(mistakeIn('data.tokenizer='), 'data.tokenizer: null is not a string');
+  for (const gamma of ['fast', '-1/T', '0', '0/T']) {
+    assert.match(mistakeIn(`depth.gamma=${gamma}`), / is not a number > 0, or c\/T; 100\/T is the paper's$/);
+  }
+});
+
+test('a choice that does not exist is told with the nearest, or with all', () => {
+  assert.match(mistakeIn('train.schedule=cosin'), /"cosin" is not one of linear, .*; did you mean cosine\?$/);
+  assert.match(mistakeIn('train.precision=int8'), /"int8" is not one of fp32, bf16; the default is "fp32"$/);
+  assert.match(mistakeIn('model.preset=bert-mimi'), /did you mean bert-mini\?$/);
+  assert.equal(mistakeIn('model.kind=gpt2'), 'model.kind: "gpt2" is not bert, the only choice; the default is "bert"');
+});
+
+test('an unknown key is told with the nearest right one, in whatever section it is', (t) => {
+  const unknown = (key: string) => mistakeIn(`${key}=1`).replace(/^.*unknown key; /, '');
+  assert.equal(mistakeIn('train.step=1'), 'train.step: unknown key; did you mean train.steps?');
+  assert.equal(unknown('model.steps'), 'did you mean train.steps?');
+  assert.equal(unknown('steps'), 'did you mean train.steps?');
+  assert.equal(unknown('train.learning_rate'), 'did you mean train.peakLearningRate?');
+  assert.equal(unknown('model.hidden_size'), 'did you mean model.hiddenSize?');
+  assert.equal(unknown('depth.theta'), 'did you mean depth.thetaBar?');
+  assert.equal(unknown('__proto__.x'), 'the sections are model, depth, data, train');
+  assert.equal(unknown('depth.zzz'), 'depth has method, thetaBar, gamma, profile, granularity');
+  const file = fileWith(t, 'modle: { layers: 2 }\ntrain: { step: 3 }\n');
+  assert.match(mistake({ file }), /^train\.step: unknown key; did you mean train\.steps\? \(and \d more mistakes\)$/);
+  assert.match(mistake({ file, sets: mini }), /^train\.step: .* \(and 1 more mistake\)$/);
+});
+
+test('what is missing is told with a way to give it', () => {
+  assert.equal(
+    mistake({ sets: ['model.preset=bert-mini'] }),
+    'train.steps: missing; write it in the file, or give --set train.steps=10000',
+  );
+  assert.equal(
+    mistake({ sets: ['train.steps=1'] }),
+    'model.layers: missing; give it, or a preset such as model.preset: bert-mini (and 1 more mistake)',
+  );
+  assert.match(mistake({ sets: [...mini, 'model.hiddenSize=100'] }), /^model\.heads: missing, .* no multiple of 64/);
+});
+
+test('values that do not fit each other are told with both', () => {
+  assert.match(mistakeIn('model.heads=3'), /^model\.heads: 3 does not divide model\.hiddenSize 256/);
+  assert.match(mistakeIn('data.sequenceLength=1024'), /^data\.sequenceLength: 1024 is above model\.maxPositions 512/);
+  assert.match(mistakeIn('train.microBatchSize=24'), /^train\.microBatchSize: 24 does not divide train\.batchSize 32/);
+  assert.match(mistakeIn('model.heads=3', 'train.microBatchSize=24'), / \(and 1 more mistake\)$/);
+});
+
+test('a file that is missing, a folder or broken is told with where', (t) => {
+  assert.match(mistake({ file: 'no/such.yaml' }), /^no\/such\.yaml: there is no such file; give the path/);
+  assert.match(mistake({ file: tmpdir() }), /: this is a folder, not a file; /);
+  assert.match(
+    mistake({ file: fileWith(t, 'a:\n  b: [1,\n c: 2\n') }),
+    /config\.yaml: broken YAML: .* at line 3, column 2$/,
+  );
+  assert.match(
+    mistake({ file: fileWith(t, 'a: 1\na: 2\n') }),
+    /broken YAML: Map keys must be unique at line 2, column 1$/,
+  );
+  assert.match(mistake({ file: fileWith(t, '- 1\n') }), /: found no mapping; a config file has the sections/);
+  assert.match(
+    mistake({ file: fileWith(t, 'train: 3\n') }),
+    /^train: 3 is not a section; write it as train: \{ steps: … \}/,
+  );
+});
+
+test('a --set that cannot be read is told with how to write it', () => {
+  assert.equal(mistakeIn('train.steps'), '--set train.steps: there is no "="; write --set train.steps=1000');
+  assert.match(mistakeIn('data.train=[a'), /^--set data\.train=\[a: broken YAML: /);
+  assert.match(mistakeIn('data.train=[*.txt]'), /begins with \* needs quotes$/);
+});
+
+test('dropping blocks under PostLN is warned of', () => {
+  assert.match(
+    loadConfig({ sets: [...mini, 'model.norm=post'] }).warnings[0] ?? '',
+    /^model\.norm: post with depth\.method: pld/,
+  );
+  assert.deepEqual(loadConfig({ sets: [...mini, 'model.norm=post', 'depth.method=dense'] }).warnings, []);
+});

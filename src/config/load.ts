@@ -1,0 +1,220 @@
+import { readFileSync } from 'node:fs';
+import { parseDocument } from 'yaml';
+import type { z } from 'zod';
+import { ConfigError } from './errors.ts';
+import { invalidSection, invalidSetting, unknownKey } from './mistakes.ts';
+import { type Config, configSchema, type ParsedConfig, type PartialConfig, presets } from './schema.ts';
+import { settings } from './settings.ts';
+
+/** A value that nobody gave and that follows from others. */
+export interface Derived {
+  /** `section.key` */
+  key: string;
+  value: string | number;
+  reason: string;
+}
+
+/** What `loadConfig` found out. */
+export interface LoadedConfig {
+  config: Config;
+  /** The values that follow from others, each with its reason, to be printed once. */
+  derived: Derived[];
+  /** What is allowed but probably not meant. */
+  warnings: string[];
+}
+
+/** A config file before it is checked: sections of keys. */
+type RawConfig = Record<string, unknown>;
+
+/**
+ * The complete configuration of a run, from the least to the most important source: defaults, a YAML or JSON `file`,
+ * `overrides` (flags, a DeepSpeed file), and `sets` of the form `section.key=value` with a value in YAML.
+ * Throws a ConfigError of one line for a file that is missing or broken, an unknown key, a value of the wrong type or
+ * out of range, and values that do not fit each other; of several mistakes it tells the first and their number.
+ */
+export function loadConfig(
+  sources: { file?: string; sets?: readonly string[]; overrides?: PartialConfig } = {},
+): LoadedConfig {
+  const raw: RawConfig = { model: {}, depth: {}, data: {}, train: {} };
+  if (sources.file !== undefined) merge(raw, fileSections(sources.file));
+  merge(raw, sources.overrides ?? {});
+  for (const set of sources.sets ?? []) merge(raw, parseSet(set));
+
+  const parsed = configSchema.safeParse(raw);
+  if (!parsed.success) {
+    // Unknown keys first: a misspelt key is often why another one is missing.
+    const isUnknown = (issue: z.core.$ZodIssue) => Number(issue.code === 'unrecognized_keys');
+    const issues = parsed.error.issues.sort((a, b) => isUnknown(b) - isUnknown(a));
+    throw mistakesError(issues.flatMap((issue) => issueMessages(issue, raw)));
+  }
+  const { config, derived } = complete(parsed.data);
+  const mistakes = misfits(config);
+  if (mistakes.length > 0) throw mistakesError(mistakes);
+  return { config, derived, warnings: warningsOf(config) };
+}
+
+/**
+ * The content of a YAML or JSON file.
+ * Throws a ConfigError with the line and column where it is broken, or with the reason why it cannot be read.
+ */
+export function readConfigFile(file: string): unknown {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const reason =
+      code === 'ENOENT' ? 'there is no such file' : code === 'EISDIR' ? 'this is a folder, not a file' : message;
+    throw new ConfigError(`${file}: ${reason}; give the path of a YAML or JSON config file`, { cause });
+  }
+  return parseYaml(text, file);
+}
+
+/** The value of a YAML text (JSON is YAML too); `where` begins the error message. */
+function parseYaml(text: string, where: string): unknown {
+  const document = parseDocument(text);
+  const [error] = document.errors;
+  if (error !== undefined) {
+    // The library's message goes on with an excerpt: "… at line 3, column 2:\n\n…".
+    const [firstLine = ''] = error.message.split('\n');
+    throw new ConfigError(`${where}: broken YAML: ${firstLine.replace(/:$/, '')}`, { cause: error });
+  }
+  try {
+    return document.toJS();
+  } catch (cause) {
+    // Only aliases fail here, and a pattern such as *.txt reads as one.
+    const { message } = cause as Error;
+    throw new ConfigError(`${where}: broken YAML: ${message}; a value that begins with * needs quotes`, { cause });
+  }
+}
+
+function fileSections(file: string): RawConfig {
+  const content = readConfigFile(file) ?? {};
+  if (!isMapping(content)) {
+    throw new ConfigError(`${file}: found no mapping; a config file has the sections model, depth, data and train`);
+  }
+  return content;
+}
+
+/** `train.steps=100` as `{ train: { steps: 100 } }`. */
+function parseSet(set: string): RawConfig {
+  const equals = set.indexOf('=');
+  if (equals < 0) throw new ConfigError(`--set ${set}: there is no "="; write --set train.steps=1000`);
+  const path = set.slice(0, equals).trim();
+  const setting = settings.find((candidate) => candidate.path === path);
+  if (setting === undefined) throw new ConfigError(unknownKey(path));
+  return { [setting.section]: { [setting.key]: parseYaml(set.slice(equals + 1), `--set ${set}`) } };
+}
+
+/** Puts the keys of `part` over those of `raw`, section by section; an empty section and an undefined key change nothing. */
+function merge(raw: RawConfig, part: RawConfig): void {
+  for (const [name, section] of Object.entries(part)) {
+    const below = raw[name];
+    if (isMapping(below) && isMapping(section)) {
+      const given = Object.entries(section).filter(([, value]) => value !== undefined);
+      raw[name] = { ...below, ...Object.fromEntries(given) };
+    } else if (section !== null && section !== undefined) {
+      raw[name] = section;
+    }
+  }
+}
+
+function isMapping(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** What one of the schema's issues says to a user; an issue about unknown keys may name several. */
+function issueMessages(issue: z.core.$ZodIssue, raw: RawConfig): string[] {
+  const [section = '', key] = issue.path.map(String);
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((unknown) => unknownKey(section === '' ? unknown : `${section}.${unknown}`));
+  }
+  const found = raw[section];
+  if (key === undefined || !isMapping(found)) return [invalidSection(section, found)];
+  return [invalidSetting(`${section}.${key}`, found[key])];
+}
+
+/** One line for all mistakes: the first, and how many more. */
+function mistakesError(mistakes: readonly string[]): ConfigError {
+  const [first, ...others] = new Set(mistakes);
+  const more = others.length === 0 ? '' : ` (and ${others.length} more mistake${others.length === 1 ? '' : 's'})`;
+  return new ConfigError(first + more);
+}
+
+/** Fills in the values that follow from others. Throws a ConfigError when the sizes of the model are not known. */
+function complete(parsed: ParsedConfig): { config: Config; derived: Derived[] } {
+  const derived: Derived[] = [];
+  const orDerived = (key: string, given: number | undefined, value: number, reason: string): number => {
+    if (given !== undefined) return given;
+    derived.push({ key, value, reason });
+    return value;
+  };
+
+  const { model, train } = parsed;
+  const preset = model.preset === undefined ? undefined : presets[model.preset];
+  const layers = model.layers ?? preset?.layers;
+  const hiddenSize = model.hiddenSize ?? preset?.hiddenSize;
+  if (layers === undefined || hiddenSize === undefined) {
+    throw mistakesError([
+      ...(layers === undefined ? [invalidSetting('model.layers', undefined)] : []),
+      ...(hiddenSize === undefined ? [invalidSetting('model.hiddenSize', undefined)] : []),
+    ]);
+  }
+  if (model.heads === undefined && hiddenSize % 64 !== 0) {
+    throw new ConfigError(
+      `model.heads: missing, and model.hiddenSize ${hiddenSize} is no multiple of 64 to derive it from; ` +
+        `give a number that divides ${hiddenSize}`,
+    );
+  }
+
+  const config: Config = {
+    ...parsed,
+    model: {
+      ...model,
+      layers: orDerived('model.layers', model.layers, layers, `${model.preset}`),
+      hiddenSize: orDerived('model.hiddenSize', model.hiddenSize, hiddenSize, `${model.preset}`),
+      heads: orDerived('model.heads', model.heads, hiddenSize / 64, 'hiddenSize / 64'),
+      ffnSize: orDerived('model.ffnSize', model.ffnSize, 4 * hiddenSize, '4 × hiddenSize'),
+    },
+    train: {
+      ...train,
+      microBatchSize: orDerived('train.microBatchSize', train.microBatchSize, train.batchSize, 'batchSize'),
+      evalEvery: orDerived('train.evalEvery', train.evalEvery, Math.ceil(train.steps / 20), 'steps / 20'),
+      saveEvery: orDerived('train.saveEvery', train.saveEvery, Math.ceil(train.steps / 10), 'steps / 10'),
+    },
+  };
+  return { config, derived };
+}
+
+/** What is wrong between values that are right alone. */
+function misfits({ model, data, train }: Config): string[] {
+  const mistakes: string[] = [];
+  if (model.hiddenSize % model.heads !== 0) {
+    mistakes.push(
+      `model.heads: ${model.heads} does not divide model.hiddenSize ${model.hiddenSize}; change one of them`,
+    );
+  }
+  if (data.sequenceLength > model.maxPositions) {
+    mistakes.push(
+      `data.sequenceLength: ${data.sequenceLength} is above model.maxPositions ${model.maxPositions}; ` +
+        'lower it or raise model.maxPositions',
+    );
+  }
+  if (train.batchSize % train.microBatchSize !== 0) {
+    mistakes.push(
+      `train.microBatchSize: ${train.microBatchSize} does not divide train.batchSize ${train.batchSize}; ` +
+        'a step is a whole number of micro-batches',
+    );
+  }
+  return mistakes;
+}
+
+function warningsOf({ model, depth }: Config): string[] {
+  if (model.norm === 'post' && depth.method !== 'dense') {
+    return [
+      `model.norm: post with depth.method: ${depth.method} tends to diverge at the learning rates that pay; ` +
+        'norm: pre is what the method was made for',
+    ];
+  }
+  return [];
+}

@@ -1,0 +1,80 @@
+import { distance } from 'fastest-levenshtein';
+import { type Setting, sections, settings } from './settings.ts';
+
+/** The message for a key that does not exist, with the nearest one that does. */
+export function unknownKey(path: string): string {
+  const nearest = nearestPath(path);
+  if (nearest !== undefined) return `${path}: unknown key; did you mean ${nearest}?`;
+  const section = sections.find(({ name }) => path.startsWith(`${name}.`));
+  return section === undefined
+    ? `${path}: unknown key; the sections are ${sections.map(({ name }) => name).join(', ')}`
+    : `${path}: unknown key; ${section.name} has ${section.settings.map(({ key }) => key).join(', ')}`;
+}
+
+/** The message for a section that is not a mapping of keys. */
+export function invalidSection(name: string, found: unknown): string {
+  const keys = sections.find((section) => section.name === name)?.settings ?? [];
+  return `${name}: ${show(found)} is not a section; write it as ${name}: { ${keys[0]?.key}: … }`;
+}
+
+/** The message for a key whose value is missing, of the wrong type or out of range. */
+export function invalidSetting(path: string, found: unknown): string {
+  const setting = settings.find((candidate) => candidate.path === path);
+  if (setting === undefined) return `${path}: ${show(found)} does not fit here`;
+  if (found === undefined) return `${path}: missing; ${setting.advice ?? 'give it'}`;
+  const hint = hintFor(setting, found);
+  return `${path}: ${show(found)} is not ${expectation(setting, found)}${hint === undefined ? '' : `; ${hint}`}`;
+}
+
+function expectation({ typeName, choices }: Setting, found: unknown): string {
+  if (choices?.length === 1) return `${choices[0]}, the only choice`;
+  if (choices !== undefined) return `one of ${choices.join(', ')}`;
+  const plain = typeName.replaceAll('`', '');
+  // A number only has to hear the range that it is not in.
+  if (typeof found === 'number' && plain.startsWith('number in')) return plain.slice('number '.length);
+  if (plain.startsWith('true')) return plain;
+  return `${plain.startsWith('integer') ? 'an' : 'a'} ${plain}`;
+}
+
+function hintFor(setting: Setting, found: unknown): string | undefined {
+  const near = typeof found === 'string' ? setting.choices?.find((choice) => isNear(found, choice)) : undefined;
+  if (near !== undefined) return `did you mean ${near}?`;
+  if (setting.advice !== undefined) return setting.advice;
+  if (setting.typeName.startsWith('list')) return `write [${JSON.stringify(typeof found === 'string' ? found : '…')}]`;
+  return setting.default === undefined ? undefined : `the default is ${show(setting.default)}`;
+}
+
+/** A value as it would be written, cut when it is long. */
+function show(value: unknown): string {
+  const text = typeof value === 'number' ? String(value) : JSON.stringify(value);
+  return text.length > 60 ? `${text.slice(0, 57)}…` : text;
+}
+
+/** The section or `section.key` whose name is nearest to the last part of `path`; its own section comes first. */
+function nearestPath(path: string): string | undefined {
+  const dot = path.indexOf('.');
+  const name = path.slice(dot + 1);
+  const candidates = [
+    ...(dot < 0 ? sections.map((section) => ({ path: section.name, name: section.name, away: 0 })) : []),
+    ...settings.map(({ path: candidate, section, key }) => ({
+      path: candidate,
+      name: key,
+      away: path.startsWith(`${section}.`) ? 0 : 0.5,
+    })),
+  ];
+  const near = candidates.filter((candidate) => isNear(name, candidate.name));
+  const score = (candidate: (typeof candidates)[number]) => difference(name, candidate.name) + candidate.away;
+  return near.sort((a, b) => score(a) - score(b))[0]?.path;
+}
+
+/** Case, `_` and `-` do not count: `learning_rate` is meant as `learningRate`. */
+const letters = (name: string) => name.toLowerCase().replace(/[_-]/g, '');
+
+/** The number of edits from one name to another; a whole word that is part of the other (`theta`, `thetaBar`) is near. */
+function difference(a: string, b: string): number {
+  const [short, long] = [letters(a), letters(b)].sort((one, other) => one.length - other.length) as [string, string];
+  if (short.length >= 4 && long.includes(short)) return (long.length - short.length) / 10;
+  return distance(short, long);
+}
+
+const isNear = (a: string, b: string) => difference(a, b) <= Math.max(1, letters(a).length / 3);

@@ -1,0 +1,217 @@
+import { z } from 'zod';
+
+// What a key says of itself beyond its type and default: the error messages and docs/configuration.md are made of it.
+interface Meaning {
+  /** What the key does, with its unit. */
+  description: string;
+  /** Where the value comes from when the key is absent and has no fixed default. */
+  derived?: string;
+  /** How to say its type, where the schema's own words would not do. */
+  typeName?: string;
+  /** What a wrong value's error message adds. */
+  advice?: string;
+}
+
+const key = <T extends z.ZodType>(schema: T, meaning: string | Meaning): T =>
+  schema.meta(typeof meaning === 'string' ? { description: meaning } : { ...meaning });
+
+const count = () => z.int().min(1);
+const rate = () => z.number().gte(0).lt(1);
+
+/** Sizes of Google's published BERT models; the other sizes follow from `hiddenSize`. */
+export const presets = {
+  'bert-tiny': { layers: 2, hiddenSize: 128 },
+  'bert-mini': { layers: 4, hiddenSize: 256 },
+  'bert-small': { layers: 4, hiddenSize: 512 },
+  'bert-medium': { layers: 8, hiddenSize: 512 },
+  'bert-base': { layers: 12, hiddenSize: 768 },
+  'bert-large': { layers: 24, hiddenSize: 1024 },
+} as const;
+
+const presetNames = Object.keys(presets) as (keyof typeof presets)[];
+
+const model = z
+  .strictObject({
+    preset: key(z.enum(presetNames).optional(), {
+      description: 'A published model whose sizes are used; a size given beside it wins.',
+      derived: 'none: `layers` and `hiddenSize` are needed then',
+    }),
+    kind: key(z.enum(['bert']).default('bert'), 'The family of models.'),
+    layers: key(count().optional(), {
+      description: 'The number of Transformer blocks.',
+      derived: "the preset's",
+      advice: 'give it, or a preset such as model.preset: bert-mini',
+    }),
+    hiddenSize: key(count().optional(), {
+      description: 'The model width: numbers that stand for one token between blocks.',
+      derived: "the preset's",
+      advice: 'give it, or a preset such as model.preset: bert-mini',
+    }),
+    heads: key(count().optional(), {
+      description: 'The number of attention heads; it divides `hiddenSize`.',
+      derived: '`hiddenSize` / 64',
+    }),
+    ffnSize: key(count().optional(), {
+      description: 'The width of the feed-forward layer.',
+      derived: '4 × `hiddenSize`',
+    }),
+    vocabSize: key(z.int().min(8).default(30522), 'The number of pieces in the vocabulary.'),
+    maxPositions: key(z.int().min(8).default(512), 'The longest sequence that the model has positions for, in tokens.'),
+    norm: key(
+      z.enum(['pre', 'post']).default('pre'),
+      'Where a block normalises: `pre`, before attention and feed-forward (needed for a high learning rate and for dropping blocks), or `post`, after the residual sum as in the original BERT.',
+    ),
+    dropout: key(rate().default(0.1), 'The probability that dropout zeroes a number of a hidden state.'),
+    attentionDropout: key(rate().default(0.1), 'The probability that dropout zeroes an attention weight.'),
+  })
+  .describe('The model. Give a `preset`, or at least `layers` and `hiddenSize`.');
+
+const depth = z
+  .strictObject({
+    method: key(
+      z.enum(['dense', 'pld']).default('pld'),
+      'Which blocks run: `pld` drops more of them as training goes on (progressive layer dropping), `dense` runs all.',
+    ),
+    thetaBar: key(z.number().gt(0).lte(1).default(0.5), {
+      description:
+        'θ̄, the limit that the keep rate θ(t) = (1 − θ̄)·exp(−γ·t) + θ̄ falls to; 1 drops nothing. The paper takes 0.5 to 0.9.',
+      advice: "0.5 is the paper's",
+    }),
+    gamma: key(
+      z
+        .union([
+          z.number().gt(0),
+          z.templateLiteral([z.number(), '/T']).refine((perRun) => Number.parseFloat(perRun) > 0),
+        ])
+        .default('100/T'),
+      {
+        description: 'γ, how fast θ falls: a rate in 1/steps, or `c/T` for c divided by `train.steps`.',
+        typeName: 'number > 0, or `c/T`',
+        advice: "100/T is the paper's",
+      },
+    ),
+    profile: key(
+      z.enum(['linear', 'linear0', 'uniform']).default('linear'),
+      "How the keep rate falls along L blocks: `linear`, 1 − (l/L)(1 − θ) for l = 1 … L (the paper's equation), `linear0`, the same for l = 0 … L−1 (the public code), or `uniform`, θ everywhere.",
+    ),
+    granularity: key(z.enum(['batch']).default('batch'), 'What one gate decides for: `batch`, a whole micro-batch.'),
+  })
+  .describe('Which blocks run at which step.');
+
+const data = z
+  .strictObject({
+    train: key(
+      z.array(z.string()).default([]),
+      'Files, folders or glob patterns of the training text. `--data` on the command line replaces it.',
+    ),
+    valid: key(z.array(z.string()).default([]), 'The same for held-out text.'),
+    validFraction: key(
+      z.number().gt(0).lt(1).default(0.05),
+      'The fraction of the training documents that is held out when `valid` is empty.',
+    ),
+    exclude: key(z.array(z.string()).default([]), 'Glob patterns of files to leave out.'),
+    textField: key(
+      z.string().min(1).default('text'),
+      'The field of a JSON line, table row or Parquet row with the text.',
+    ),
+    tokenizer: key(z.string().min(1).optional(), {
+      description: 'A `tokenizer.json` to use.',
+      derived: 'trained on the training text',
+    }),
+    lowercase: key(z.boolean().default(true), 'Whether a tokenizer that is trained here lower-cases the text.'),
+    cache: key(z.string().min(1).default('.taper/data'), 'The folder for token shards; it can be deleted at any time.'),
+    sequenceLength: key(
+      z.int().min(8).default(128),
+      'The length of a training sequence, in tokens; at most `model.maxPositions`.',
+    ),
+    objective: key(
+      z.enum(['mlm+nsp', 'mlm']).default('mlm+nsp'),
+      'What is learnt: masked tokens (`mlm`), and whether the second half follows the first (`nsp`), as in BERT.',
+    ),
+    maskRate: key(z.number().gt(0).lt(1).default(0.15), 'The fraction of the tokens that is to be predicted.'),
+    wholeWord: key(z.boolean().default(false), 'Whether all pieces of a word are masked together.'),
+  })
+  .describe('The text, and what is learnt from it. Paths are relative to the working directory, not to this file.');
+
+const train = z
+  .strictObject({
+    steps: key(count(), {
+      description: 'The number of optimizer steps: T of the schedules.',
+      advice: 'write it in the file, or give --set train.steps=10000',
+    }),
+    batchSize: key(count().default(32), 'Sequences in an optimizer step.'),
+    microBatchSize: key(count().optional(), {
+      description:
+        'Sequences in one forward and backward pass; it divides `batchSize`. Fewer need less memory, and gates are drawn once for each pass.',
+      derived: '`batchSize`',
+    }),
+    optimizer: key(z.enum(['adamw', 'lamb']).default('adamw'), 'The optimizer; `lamb` is for very large batches.'),
+    biasCorrection: key(
+      z.boolean().default(true),
+      "Whether the moments' start at zero is corrected for; the paper's recipe turns it off.",
+    ),
+    betas: key(z.tuple([rate(), rate()]).default([0.9, 0.999]), {
+      description: 'How slowly the first and second moments forget.',
+      typeName: 'pair of numbers in [0, 1)',
+    }),
+    epsilon: key(z.number().gt(0).default(1e-6), "Added to the second moment's root."),
+    weightDecay: key(
+      z.number().gte(0).default(0.01),
+      'Decoupled weight decay, times the learning rate; biases and norms are spared.',
+    ),
+    clipNorm: key(
+      z.number().gte(0).default(1),
+      "The gradient's global norm is scaled down to this; 0 turns clipping off.",
+    ),
+    peakLearningRate: key(z.number().gt(0).default(1e-3), 'The learning rate at the end of the warm-up.'),
+    warmupRatio: key(rate().default(0.02), 'The fraction of `steps` in which the learning rate rises from 0.'),
+    schedule: key(
+      z.enum(['linear', 'exponential', 'cosine', 'constant']).default('linear'),
+      "The learning rate after the warm-up: `linear` and `cosine` fall to 0, `exponential` is times 0.99 each 1,000 steps (the paper's), `constant` stays.",
+    ),
+    precision: key(
+      z.enum(['fp32', 'bf16']).default('fp32'),
+      'The numbers of the matrix products; `bf16` keeps float32 master weights.',
+    ),
+    seed: key(
+      z.int().min(0).default(1),
+      'The seed of everything random: initialisation, order, masks, dropout and gates.',
+    ),
+    evalEvery: key(z.int().min(0).optional(), {
+      description: 'Steps from one evaluation on held-out text to the next; 0 evaluates after the last step only.',
+      derived: 'a twentieth of `steps`',
+    }),
+    evalSamples: key(count().default(512), 'Held-out sequences in an evaluation, at most.'),
+    saveEvery: key(z.int().min(0).optional(), {
+      description: 'Steps from one checkpoint to the next; 0 saves after the last step only.',
+      derived: 'a tenth of `steps`',
+    }),
+    keepCheckpoints: key(count().default(3), 'How many of the newest checkpoints are kept.'),
+    device: key(z.string().min(1).default('cpu'), 'Where the tensors live.'),
+    threads: key(z.int().min(0).default(0), 'Threads for tensor work; 0 takes every processor this process may use.'),
+  })
+  .describe('The optimizer, the learning rate and the run.');
+
+/**
+ * A config file with all its sections: what a user may write, with its defaults. Values that follow from others are
+ * optional here; `loadConfig` adds the sections that a file leaves out.
+ */
+export const configSchema = z.strictObject({ model, depth, data, train });
+
+export type SectionName = keyof typeof configSchema.shape;
+
+/** What a config file may say, each section and key optional: the form that flags and DeepSpeed files are turned into. */
+export type PartialConfig = { [S in SectionName]?: Partial<z.input<(typeof configSchema)['shape'][S]>> };
+
+/** A config file after its defaults, before the values that follow from others. */
+export type ParsedConfig = z.infer<typeof configSchema>;
+
+type Given<T, K extends keyof T> = Omit<T, K> & { [P in K]-?: NonNullable<T[P]> };
+
+/** A complete configuration: what a run uses, and what it keeps as `config.json`. It is itself a valid config file. */
+export interface Config {
+  model: Given<ParsedConfig['model'], 'layers' | 'hiddenSize' | 'heads' | 'ffnSize'>;
+  depth: ParsedConfig['depth'];
+  data: ParsedConfig['data'];
+  train: Given<ParsedConfig['train'], 'microBatchSize' | 'evalEvery' | 'saveEvery'>;
+}

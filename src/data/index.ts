@@ -1,0 +1,10 @@
+export { heldOutBatches, type MicroBatch, makeMicroBatch } from './batch.ts';
+export { Corpus, type CorpusIndex, openCorpus, type StoredFile } from './corpus.ts';
+export { type Mask, type Masked, type MaskOptions, makeMask } from './masking.ts';
+export type { SampleKey } from './random.ts';
+export { permute, sampleAt } from './sampler.ts';
+export { type Objective, type Sample, type Samples, samplesOf } from './samples.ts';
+export { type PrepareOptions, type PrepareProgress, prepareCorpus } from './shards.ts';
+export { type DocumentPart, listSources, type ReadOptions, readParts, readTexts, type SourceFile } from './sources.ts';
+export { type CorpusView, splitCorpus, wholeCorpus } from './split.ts';
+export { TextTokenizer, trainWordPiece } from './tokenizer.ts';

@@ -1,0 +1,81 @@
+import { Stream } from '../depth/philox.ts';
+import { type Draw, drawFor, type SampleKey } from './random.ts';
+import type { TextTokenizer } from './tokenizer.ts';
+
+/** How many tokens are masked, and whether the pieces of a word are masked together. */
+export interface MaskOptions {
+  maskRate: number;
+  wholeWord?: boolean;
+}
+
+/** Which tokens of a sequence were masked. */
+export interface Masked {
+  /** [M] Ascending. */
+  positions: Int32Array;
+  /** [M] The tokens that were there. */
+  labels: Int32Array;
+}
+
+/** Masks a sequence in place, and says what was there: a pure function of the tokens and the key. */
+export type Mask = (ids: Int32Array, key: SampleKey) => Masked;
+
+/**
+ * BERT's dynamic masking: `max(1, round(maskRate · candidates))` of a sequence's ordinary tokens are chosen without
+ * replacement; of those 80 % become [MASK], 10 % a random ordinary piece, 10 % stay. Special tokens, [UNK] among them, are no
+ * candidates. With `wholeWord` words are chosen in random order, passing over those that would exceed that number; a
+ * first word that is longer than it is taken all the same.
+ * Source: Devlin et al., "BERT", NAACL 2019, section 3.1; whole words as in Google's BERT repository.
+ */
+export function makeMask(tokenizer: TextTokenizer, { maskRate, wholeWord = false }: MaskOptions): Mask {
+  const { isSpecial, isContinuation, maskId } = tokenizer;
+  const ordinary = Int32Array.from(isSpecial.keys()).filter((id) => !isSpecial[id]);
+
+  return (ids, key) => {
+    const draw = drawFor(key, Stream.mask);
+    const candidates = Int32Array.from(ids.keys()).filter((i) => !isSpecial[ids[i]!]);
+    const wanted = Math.min(candidates.length, Math.max(1, Math.round(maskRate * candidates.length)));
+    const positions = wholeWord
+      ? chooseWords(wordsOf(ids, candidates, isContinuation), wanted, draw)
+      : chooseSome(candidates, wanted, draw);
+    positions.sort();
+    const labels = positions.map((position) => ids[position]!);
+    for (const position of positions) {
+      const tenth = draw(10);
+      if (tenth < 8) ids[position] = maskId;
+      else if (tenth === 8) ids[position] = ordinary[draw(ordinary.length)]!;
+    }
+    return { positions, labels };
+  };
+}
+
+/** The first `count` of a random order of `items`, which is changed. */
+function chooseSome(items: Int32Array, count: number, draw: Draw): Int32Array {
+  for (let i = 0; i < count; i++) swap(items, i, i + draw(items.length - i));
+  return items.slice(0, count);
+}
+
+function chooseWords(words: number[][], count: number, draw: Draw): Int32Array {
+  const chosen: number[] = [];
+  for (let i = 0; i < words.length && chosen.length < count; i++) {
+    swap(words, i, i + draw(words.length - i));
+    if (i === 0 || chosen.length + words[i]!.length <= count) chosen.push(...words[i]!);
+  }
+  return Int32Array.from(chosen);
+}
+
+function swap<Item>(items: { [at: number]: Item }, a: number, b: number): void {
+  const item = items[a]!;
+  items[a] = items[b]!;
+  items[b] = item;
+}
+
+/** The positions of each word: a piece, and the pieces right behind it that continue it. */
+function wordsOf(ids: Int32Array, candidates: Int32Array, isContinuation: Uint8Array): number[][] {
+  const words: number[][] = [];
+  for (const position of candidates) {
+    const word = words.at(-1);
+    if (isContinuation[ids[position]!] && word?.at(-1) === position - 1) word.push(position);
+    else words.push([position]);
+  }
+  return words;
+}

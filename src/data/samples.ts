@@ -1,0 +1,185 @@
+import { DataError } from '../config/errors.ts';
+import { Stream } from '../depth/philox.ts';
+import { type Draw, drawFor, type SampleKey } from './random.ts';
+import type { CorpusView } from './split.ts';
+import type { TextTokenizer } from './tokenizer.ts';
+
+const minWindow = 4; // a shorter document holds nothing to divide in two
+
+/** BERT's masked words with next-sentence prediction, or masked words alone on packed text. */
+export type Objective = 'mlm+nsp' | 'mlm';
+
+/** A sequence before masking and padding. */
+export interface Sample {
+  /** [length] With [CLS] and [SEP]. */
+  ids: Int32Array;
+  /** The position of the second segment's first token, whose token types are 1; the length where there is none. */
+  secondStart: number;
+  /** Hugging Face's convention: 0 where the second segment follows the first, 1 where it is from elsewhere. */
+  nextSentenceLabel?: 0 | 1;
+}
+
+/** The samples of a corpus view: `count` of them, made one by one on demand. */
+export interface Samples {
+  count: number;
+  sequenceLength: number;
+  tokenizer: TextTokenizer;
+  /** Sample `key.sample` as `key.epoch` of a run with `key.seed` sees it: always the same for the same three. */
+  read(key: SampleKey): Sample;
+}
+
+/**
+ * The samples of a view for sequences of T tokens; it holds numbers for each document, none for each sample.
+ *
+ * `mlm+nsp`: windows of T−3 tokens within a document, spread evenly so that each token is in one and none is padded;
+ * a document shorter than that is one short window. A window is divided in A and B at the sentence end nearest to
+ * a random point, B is replaced with probability ½ by as long a run from another document, and the sequence is
+ * `[CLS] A [SEP] B [SEP]`.
+ *
+ * `mlm`: documents joined by [SEP], cut in windows of T−2 tokens across their borders: `[CLS] … [SEP]`.
+ *
+ * Throws a DataError where the text does not fill one sequence.
+ * Source: Devlin et al., "BERT", NAACL 2019, appendix A.2; RoBERTa's FULL-SENTENCES, arXiv 1907.11692, section 4.2.
+ */
+export function samplesOf(
+  view: CorpusView,
+  { tokenizer, sequenceLength, objective }: { tokenizer: TextTokenizer; sequenceLength: number; objective: Objective },
+): Samples {
+  if (view.tokens < sequenceLength) {
+    throw new DataError(
+      `data: the text has ${view.tokens} tokens, which is less than one sequence of ${sequenceLength}; ` +
+        'give more text or a smaller sequenceLength',
+    );
+  }
+  return objective === 'mlm'
+    ? packedSamples(view, tokenizer, sequenceLength)
+    : pairedSamples(view, tokenizer, sequenceLength);
+}
+
+function packedSamples(view: CorpusView, tokenizer: TextTokenizer, sequenceLength: number): Samples {
+  const { starts, lengths, tokens } = view;
+  const windowLength = sequenceLength - 2;
+  const packedStarts = runningSum(lengths.map((length) => length + 1));
+
+  const read = ({ sample }: SampleKey): Sample => {
+    const ids = new Int32Array(sequenceLength).fill(tokenizer.sepId);
+    ids[0] = tokenizer.clsId;
+    const from = sample * windowLength;
+    const to = from + windowLength;
+    let document = lastAtMost(packedStarts, from);
+    for (let at = from; at < to; document++) {
+      const offset = at - packedStarts[document]!;
+      const count = Math.min(lengths[document]! - offset, to - at);
+      const into = 1 + at - from;
+      view.corpus.read(starts[document]! + offset, ids.subarray(into, into + count));
+      at += count + 1; // the [SEP] behind the document is there already
+    }
+    return { ids, secondStart: sequenceLength };
+  };
+  const count = Math.floor((tokens + lengths.length - 1) / windowLength);
+  return { count, sequenceLength, tokenizer, read };
+}
+
+function pairedSamples(view: CorpusView, tokenizer: TextTokenizer, sequenceLength: number): Samples {
+  const { corpus, starts, lengths } = view;
+  const windowLength = sequenceLength - 3;
+  const windowStarts = runningSum(lengths.map((n) => (n < minWindow ? 0 : Math.ceil(n / windowLength))));
+  const tokenStarts = runningSum(lengths);
+  const count = windowStarts[lengths.length]!;
+  if (count === 0) {
+    throw new DataError(
+      `data: none of the ${lengths.length} documents has ${minWindow} tokens, which next-sentence pairs need; ` +
+        'give longer documents or the objective mlm',
+    );
+  }
+
+  const read = (key: SampleKey): Sample => {
+    const document = lastAtMost(windowStarts, key.sample);
+    const documentLength = lengths[document]!;
+    const window = key.sample - windowStarts[document]!;
+    const windows = windowStarts[document + 1]! - windowStarts[document]!;
+    const size = Math.min(windowLength, documentLength);
+    const offset = windows === 1 ? 0 : Math.round((window * (documentLength - size)) / (windows - 1));
+    const tokens = new Int32Array(size);
+    corpus.read(starts[document]! + offset, tokens);
+
+    const draw = drawFor(key, Stream.pair);
+    const split = splitPoint(tokens, tokenizer.isSentenceEnd, draw);
+    const first = tokens.subarray(0, split);
+    let second = tokens.subarray(split);
+    let nextSentenceLabel: 0 | 1 = 0;
+    if (draw(2) === 1) {
+      const run = runElsewhere(view, tokenStarts, { document, offset, size }, second.length, draw);
+      if (run) {
+        second = new Int32Array(run.length);
+        corpus.read(run.start, second);
+        nextSentenceLabel = 1;
+      }
+    }
+    const secondStart = first.length + 2;
+    const ids = new Int32Array(secondStart + second.length + 1).fill(tokenizer.sepId);
+    ids[0] = tokenizer.clsId;
+    ids.set(first, 1);
+    ids.set(second, secondStart);
+    return { ids, secondStart, nextSentenceLabel };
+  };
+  return { count, sequenceLength, tokenizer, read };
+}
+
+/** Where a window is divided: behind the sentence end nearest to a random point, or there where it has none. */
+function splitPoint(tokens: Int32Array, isSentenceEnd: Uint8Array, draw: Draw): number {
+  const point = 1 + draw(tokens.length - 1);
+  for (let distance = 0; distance < tokens.length; distance++) {
+    for (const split of [point - distance, point + distance]) {
+      if (split >= 1 && split < tokens.length && isSentenceEnd[tokens[split - 1]!]) return split;
+    }
+  }
+  return point;
+}
+
+/**
+ * A run of `length` tokens from a random place in another document, or of all of it where it is shorter. In a view of
+ * one document it is from a distant place in that one, and undefined where it would overlap the window.
+ */
+function runElsewhere(
+  { starts, lengths, tokens }: CorpusView,
+  tokenStarts: Float64Array,
+  window: { document: number; offset: number; size: number },
+  length: number,
+  draw: Draw,
+): { start: number; length: number } | undefined {
+  const ownLength = lengths[window.document]!;
+  if (tokens > ownLength) {
+    let place = draw(tokens - ownLength);
+    if (place >= tokenStarts[window.document]!) place += ownLength;
+    const other = lastAtMost(tokenStarts, place);
+    const runLength = Math.min(length, lengths[other]!);
+    const offset = Math.min(place - tokenStarts[other]!, lengths[other]! - runLength);
+    return { start: starts[other]! + offset, length: runLength };
+  }
+  const distance = Math.floor(ownLength / 4) + draw(Math.ceil(ownLength / 2));
+  const offset = Math.min((window.offset + distance) % ownLength, ownLength - length);
+  const overlaps = offset < window.offset + window.size && offset + length > window.offset;
+  return overlaps ? undefined : { start: starts[window.document]! + offset, length };
+}
+
+/** [n + 1] The sum of all values before each, and of all. */
+function runningSum(values: Float64Array): Float64Array {
+  const sums = new Float64Array(values.length + 1);
+  values.forEach((value, i) => {
+    sums[i + 1] = sums[i]! + value;
+  });
+  return sums;
+}
+
+/** The last index whose value is at most `limit`, in ascending values of which the first is. */
+function lastAtMost(values: Float64Array, limit: number): number {
+  let low = 0;
+  let high = values.length;
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (values[middle]! <= limit) low = middle;
+    else high = middle;
+  }
+  return low;
+}

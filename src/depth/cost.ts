@@ -1,0 +1,127 @@
+import { type DepthMethod, expectedDepth } from './method.ts';
+
+/**
+ * What the cost of one optimizer step depends on; a multiply and an add are two FLOPs.
+ * Legend: L blocks, D model width, F feed-forward width, V vocabulary, T positions, N sequences, M masked tokens.
+ * The number of heads is not here: it does not change the size of the matrix products.
+ */
+export interface StepShape {
+  /** L */
+  layers: number;
+  /** D */
+  hiddenSize: number;
+  /** F */
+  ffnSize: number;
+  /** V */
+  vocabSize: number;
+  /** Rows of the position table: they cost the optimizer something, and nothing else. */
+  maxPositions: number;
+  /** T, of each sequence */
+  sequenceLength: number;
+  /** N, of the whole optimizer step: all its micro-batches and ranks */
+  sequences: number;
+  /** M, of the whole optimizer step; a mean will do */
+  maskedTokens: number;
+  /** Whether there is a pooler and a next-sentence head. */
+  nsp: boolean;
+}
+
+/** What a run will cost under a depth method, in the mean over its gates. */
+export interface PlannedCost {
+  /** The mean number of blocks that run in a micro-batch. */
+  meanDepth: number;
+  meanTheta: number;
+  /** The fraction of the blocks' FLOPs that is not spent: `1 − meanDepth/L`. */
+  blockFlopsSaved: number;
+  /** The fraction of the whole step's FLOPs that is not spent. */
+  stepFlopsSaved: number;
+  /** FLOPs of the whole run with every block on. */
+  denseFlops: number;
+  /** FLOPs of the whole run under the method. */
+  expectedFlops: number;
+}
+
+/** A backward pass has two matrix products (for the input and for the weight) for each one of the forward pass. */
+const forwardAndBackward = 3;
+
+/**
+ * Element-wise operations of AdamW on one parameter: first moment 3, second moment 4, root, bias and ε 3, step 3,
+ * decay 1.
+ */
+const adamOperations = 14;
+
+/**
+ * FLOPs of one block's matrix products, forward and backward, over all N sequences:
+ * `3·N·(8·T·D² + 4·T²·D + 4·T·D·F)`: four projections; scores and their weighted sum; two feed-forward layers.
+ */
+export function blockFlops(shape: StepShape): number {
+  const { hiddenSize: D, ffnSize: F, sequenceLength: T, sequences: N } = shape;
+  return forwardAndBackward * N * (8 * T * D * D + 4 * T * T * D + 4 * T * D * F);
+}
+
+/** Parameters of one block: four projections, the feed-forward layers and two layer norms, biases included. */
+export function blockParameters({ hiddenSize: D, ffnSize: F }: StepShape): number {
+  return 4 * D * D + 4 * D + (2 * D * F + F + D) + 4 * D;
+}
+
+/** Parameters outside the blocks: embeddings and their (or the final) norm, the MLM head with a tied decoder, pooler and NSP. */
+function otherParameters({ hiddenSize: D, vocabSize: V, maxPositions, nsp }: StepShape): number {
+  const embeddings = (V + maxPositions + 2) * D + 2 * D;
+  const mlmHead = D * D + D + 2 * D + V;
+  const nspHead = nsp ? D * D + D + 2 * D + 2 : 0;
+  return embeddings + mlmHead + nspHead;
+}
+
+/** Parameters of the whole model with its pre-training heads: 110,106,428 for BERT-base with NSP. */
+export function parameterCount(shape: StepShape): number {
+  return shape.layers * blockParameters(shape) + otherParameters(shape);
+}
+
+/**
+ * FLOPs of the heads' matrix products, forward and backward: `3·(2·M·D² + 2·M·D·V)` for the masked tokens and, with
+ * NSP, `3·(2·N·D² + 4·N·D)`.
+ */
+function headFlops({ hiddenSize: D, vocabSize: V, sequences: N, maskedTokens: M, nsp }: StepShape): number {
+  const mlm = 2 * M * D * D + 2 * M * D * V;
+  const pair = nsp ? 2 * N * D * D + 4 * N * D : 0;
+  return forwardAndBackward * (mlm + pair);
+}
+
+/**
+ * FLOPs of one optimizer step when `depth` blocks run on average over its micro-batches: blocks, heads, and the
+ * optimizer's 14 element-wise operations on each parameter that it updates. Embeddings are look-ups: no products.
+ * `updatedBlocks` is the number of blocks that ran in at least one micro-batch; the others are not updated. With one
+ * micro-batch a step that is `depth`, its default.
+ */
+export function stepFlops(shape: StepShape, depth: number, updatedBlocks = depth): number {
+  const updated = updatedBlocks * blockParameters(shape) + otherParameters(shape);
+  return depth * blockFlops(shape) + headFlops(shape) + adamOperations * updated;
+}
+
+/**
+ * What a run of `totalSteps` costs in the mean under a depth method, with `microBatches` draws of the gates a step:
+ * block l is updated with probability `1 − (1 − p_l)^microBatches`.
+ */
+export function plannedCost(method: DepthMethod, totalSteps: number, shape: StepShape, microBatches = 1): PlannedCost {
+  let depthSum = 0;
+  let thetaSum = 0;
+  let expectedFlops = 0;
+  for (let step = 0; step < totalSteps; step++) {
+    const { theta, keepRates } = method(step);
+    const depth = expectedDepth(keepRates);
+    const updatedBlocks = expectedDepth(keepRates.map((keepRate) => 1 - (1 - keepRate) ** microBatches));
+    depthSum += depth;
+    thetaSum += theta;
+    expectedFlops += stepFlops(shape, depth, updatedBlocks);
+  }
+  const denseFlops = totalSteps * stepFlops(shape, shape.layers);
+  const meanDepth = depthSum / totalSteps;
+  return {
+    meanDepth,
+    meanTheta: thetaSum / totalSteps,
+    blockFlopsSaved: 1 - meanDepth / shape.layers,
+    stepFlopsSaved: 1 - expectedFlops / denseFlops,
+    denseFlops,
+    expectedFlops,
+  };
+}

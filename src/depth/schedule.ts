@@ -1,0 +1,38 @@
+/** How fast θ falls: a rate in 1/steps, or `c/T` for c divided by the total number of steps. */
+export type Gamma = number | `${number}/T`;
+
+/**
+ * The keep rate of the schedule in time, `θ(t) = (1 − θ̄)·exp(−γ·t) + θ̄`, with t the optimizer step counted from 0.
+ * θ(0) = 1 and θ falls towards θ̄; γ is in 1/steps.
+ * Source: Zhang and He 2020 (arXiv 2010.13369), section 4.2.
+ */
+export function theta(step: number, { thetaBar, gamma }: { thetaBar: number; gamma: number }): number {
+  return (1 - thetaBar) * Math.exp(-gamma * step) + thetaBar;
+}
+
+/**
+ * Gamma in 1/steps: `c/T` is divided by the total number of steps, a number stays as it is.
+ * Throws a RangeError when the result is not a positive finite number.
+ */
+export function resolveGamma(gamma: Gamma, totalSteps: number): number {
+  const perStep = typeof gamma === 'number' ? gamma : Number(gamma.replace(/\/T$/, '')) / totalSteps;
+  if (!(perStep > 0 && perStep < Infinity)) {
+    throw new RangeError(`gamma: ${gamma} over ${totalSteps} steps is not a positive rate; 100/T is the paper's`);
+  }
+  return perStep;
+}
+
+/** Below this γ·T the schedule spends a good part of the run on its way down: at 20 it saves 95 % of its limit. */
+const smallestGammaSteps = 20;
+
+/** A warning when γ·T is so small that θ stays high for much of the run; undefined when all is well. */
+export function gammaWarning(gamma: Gamma, totalSteps: number): string | undefined {
+  const gammaSteps = resolveGamma(gamma, totalSteps) * totalSteps;
+  if (gammaSteps >= smallestGammaSteps) return undefined;
+  // The mean of 1 − θ(t) over the run, as a fraction of 1 − θ̄.
+  const saved = 1 - (1 - Math.exp(-gammaSteps)) / gammaSteps;
+  return (
+    `depth.gamma: ${gamma} is slow for ${totalSteps} steps: θ comes down so late that the run saves ` +
+    `${Math.round(100 * saved)} % of what it could; gamma: 100/T fits any length`
+  );
+}

@@ -1,0 +1,108 @@
+import type { Config } from '../config/index.ts';
+import { drawSeed, Stream } from '../depth/index.ts';
+import { type Device, Tensor } from '../tensor/index.ts';
+
+/** The sizes of a model: the `model` section of a configuration. */
+export type ModelConfig = Config['model'];
+
+/** Tensors by their Hugging Face name. */
+export type Weights = ReadonlyMap<string, Tensor>;
+
+/** What is known of a parameter before there are numbers in it. */
+export interface ParameterSpec {
+  name: string;
+  shape: number[];
+  /** How it starts; what starts from the normal distribution is also what weight decay applies to. */
+  start: 'normal' | 'zeros' | 'ones';
+  /** Whether it is an operand of matrix products (and runs in their precision), not of look-ups or norms. */
+  inProducts: boolean;
+}
+
+/** BERT's: the standard deviation of every matrix at the start. */
+export const initialStd = 0.02;
+
+/** Token types: the first and the second half of a sentence pair. */
+export const numTokenTypes = 2;
+
+export const wordEmbeddings = 'bert.embeddings.word_embeddings.weight';
+
+/** The tied alias of the word embeddings in the MLM head, under which a lower-precision copy may be given. */
+export const tiedDecoder = 'cls.predictions.decoder.weight';
+
+/** The prefix of the names of block `l`. */
+export const blockPrefix = (l: number): string => `bert.encoder.layer.${l}`;
+
+/** The names of a block's two layer norms: `megatron-bert`'s for PreLN, `bert`'s for PostLN. */
+export const blockNorms = {
+  pre: { attention: 'attention.ln', ffn: 'ln' },
+  post: { attention: 'attention.output.LayerNorm', ffn: 'output.LayerNorm' },
+} as const;
+
+function linear(name: string, outputs: number, inputs: number): ParameterSpec[] {
+  return [
+    { name: `${name}.weight`, shape: [outputs, inputs], start: 'normal', inProducts: true },
+    { name: `${name}.bias`, shape: [outputs], start: 'zeros', inProducts: true },
+  ];
+}
+
+function norm(name: string, size: number): ParameterSpec[] {
+  return [
+    { name: `${name}.weight`, shape: [size], start: 'ones', inProducts: false },
+    { name: `${name}.bias`, shape: [size], start: 'zeros', inProducts: false },
+  ];
+}
+
+function embedding(name: string, rows: number, hiddenSize: number): ParameterSpec {
+  return { name, shape: [rows, hiddenSize], start: 'normal', inProducts: false };
+}
+
+function block(config: ModelConfig, l: number): ParameterSpec[] {
+  const { hiddenSize, ffnSize } = config;
+  const prefix = blockPrefix(l);
+  const norms = blockNorms[config.norm];
+  return [
+    ...norm(`${prefix}.${norms.attention}`, hiddenSize),
+    ...['query', 'key', 'value'].flatMap((part) => linear(`${prefix}.attention.self.${part}`, hiddenSize, hiddenSize)),
+    ...linear(`${prefix}.attention.output.dense`, hiddenSize, hiddenSize),
+    ...norm(`${prefix}.${norms.ffn}`, hiddenSize),
+    ...linear(`${prefix}.intermediate.dense`, ffnSize, hiddenSize),
+    ...linear(`${prefix}.output.dense`, hiddenSize, ffnSize),
+  ];
+}
+
+/**
+ * The parameters of BERT with its pre-training heads, with Hugging Face's names: `megatron-bert`'s for PreLN (one norm
+ * after the last block, none after the embeddings), `bert`'s for PostLN. The decoder is tied to the word embeddings.
+ */
+export function parameterSpecs(config: ModelConfig): ParameterSpec[] {
+  const { hiddenSize, vocabSize, maxPositions } = config;
+  return [
+    embedding(wordEmbeddings, vocabSize, hiddenSize),
+    embedding('bert.embeddings.position_embeddings.weight', maxPositions, hiddenSize),
+    embedding('bert.embeddings.token_type_embeddings.weight', numTokenTypes, hiddenSize),
+    ...norm(config.norm === 'pre' ? 'bert.encoder.ln' : 'bert.embeddings.LayerNorm', hiddenSize),
+    ...Array.from({ length: config.layers }, (_, l) => block(config, l)).flat(),
+    ...linear('bert.pooler.dense', hiddenSize, hiddenSize),
+    ...linear('cls.predictions.transform.dense', hiddenSize, hiddenSize),
+    ...norm('cls.predictions.transform.LayerNorm', hiddenSize),
+    { name: 'cls.predictions.bias', shape: [vocabSize], start: 'zeros', inProducts: true },
+    ...linear('cls.seq_relationship', 2, hiddenSize),
+  ];
+}
+
+/**
+ * New float32 weights, BERT's way: matrices from N(0, 0.02²), biases 0, norm weights 1; a pure function of `seed`.
+ * The tensors belong to the caller (or to the scope outside).
+ */
+export function initialise(config: ModelConfig, seed: number, device: Device = 'cpu'): Map<string, Tensor> {
+  const tensors = parameterSpecs(config).map(({ name, shape, start }, index): [string, Tensor] => {
+    if (start === 'normal') {
+      return [
+        name,
+        Tensor.normal(shape, { std: initialStd, seed: drawSeed([index, 0, 0, Stream.initialisation], seed), device }),
+      ];
+    }
+    return [name, Tensor.full(shape, start === 'ones' ? 1 : 0, { device })];
+  });
+  return new Map(tensors);
+}

@@ -1,0 +1,135 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { SetupError } from '../config/errors.ts';
+
+/** An operation failed in libtorch; the message names it and the shapes that it was given. */
+export class NativeError extends Error {
+  override readonly name: string = 'NativeError';
+}
+
+/** A tensor was used after its scope had ended, or after it was freed. */
+export class UseAfterFreeError extends NativeError {
+  override readonly name = 'UseAfterFreeError';
+}
+
+/** A tensor in the addon. 0 is "no tensor"; a number is never used twice. */
+export type Handle = number;
+export type TypedArray = Float32Array | Float64Array | Int32Array | BigInt64Array | Uint8Array | Uint16Array;
+
+/**
+ * The addon (native/): libtorch as plain functions over handles. It knows no model and no training. Whoever gets a
+ * handle owns it and frees it; scope.ts does so for everybody. Arguments are positional and all given, since nothing
+ * checks them here: Tensor is the interface for people.
+ */
+export interface Native {
+  useErrorClasses(native: typeof NativeError, useAfterFree: typeof UseAfterFreeError): void;
+  setNumThreads(threads: number): void;
+  getNumThreads(): number;
+  torchVersion(): string;
+
+  fromArray(data: TypedArray, shape: readonly number[], dtype: string, device: string): Handle;
+  toArray(x: Handle): TypedArray;
+  free(handles: readonly Handle[]): void;
+  liveTensors(): number;
+  full(shape: readonly number[], value: number, dtype: string, device: string): Handle;
+  normal(shape: readonly number[], mean: number, std: number, seed: number, device: string): Handle;
+
+  shape(x: Handle): number[];
+  dtype(x: Handle): string;
+  device(x: Handle): string;
+  item(x: Handle): number;
+  to(x: Handle, dtype: string): Handle;
+  toDevice(x: Handle, device: string): Handle;
+  detach(x: Handle): Handle;
+  clone(x: Handle): Handle;
+  copy_(x: Handle, source: Handle): void;
+  add_(x: Handle, y: Handle, alpha: number): void;
+  mul_(x: Handle, factor: number): void;
+
+  requiresGrad(x: Handle, on: boolean): void;
+  setGradEnabled(on: boolean): void;
+  isGradEnabled(): boolean;
+  grad(loss: Handle, leaves: readonly Handle[]): Handle[];
+
+  add(x: Handle, y: Handle, alpha: number): Handle;
+  mul(x: Handle, y: Handle): Handle;
+  div(x: Handle, y: Handle): Handle;
+  addScalar(x: Handle, y: number): Handle;
+  mulScalar(x: Handle, y: number): Handle;
+  sqrt(x: Handle): Handle;
+  tanh(x: Handle): Handle;
+  gelu(x: Handle): Handle;
+  softmax(x: Handle, dim: number): Handle;
+  sum(x: Handle): Handle;
+  norm(x: Handle): Handle;
+  matmul(x: Handle, y: Handle): Handle;
+  linear(x: Handle, weight: Handle, bias: Handle | undefined): Handle;
+  layerNorm(x: Handle, shape: readonly number[], weight: Handle, bias: Handle, eps: number): Handle;
+  embedding(weight: Handle, indices: Handle): Handle;
+  crossEntropy(logits: Handle, target: Handle, reduction: string): Handle;
+  reshape(x: Handle, shape: readonly number[]): Handle;
+  transpose(x: Handle, dim0: number, dim1: number): Handle;
+  select(x: Handle, dim: number, index: number): Handle;
+  narrow(x: Handle, dim: number, start: number, length: number): Handle;
+  indexSelect(x: Handle, dim: number, index: Handle): Handle;
+  argmax(x: Handle, dim: number): Handle;
+  eq(x: Handle, y: Handle): Handle;
+  topk(x: Handle, k: number, dim: number): Handle[];
+
+  dropout(x: Handle, p: number, seed: number): Handle;
+  adamw_(
+    parameter: Handle,
+    gradient: Handle,
+    moment: Handle,
+    variance: Handle,
+    learningRate: number,
+    beta1: number,
+    beta2: number,
+    epsilon: number,
+    weightDecay: number,
+    biasCorrection1: number,
+    biasCorrection2: number,
+    gradientScale: number,
+  ): void;
+}
+
+const addonPath = fileURLToPath(new URL('../../../build/native/taper.node', import.meta.url));
+
+/** OpenBLAS 0.3.21 takes recent AVX-512 processors for old ones, and is then up to four times slower in float32. */
+function tellOpenBlasItsProcessor(): void {
+  if (process.env.OPENBLAS_CORETYPE !== undefined || !existsSync('/proc/cpuinfo')) return;
+  if (/\bavx512bw\b/.test(readFileSync('/proc/cpuinfo', 'utf8'))) process.env.OPENBLAS_CORETYPE = 'SKYLAKEX';
+}
+
+function load(): Native {
+  if (!existsSync(addonPath))
+    throw new SetupError(`the native addon is not built (${addonPath} is missing): run \`npm run build\``);
+  tellOpenBlasItsProcessor();
+  let addon: Native;
+  try {
+    addon = createRequire(import.meta.url)(addonPath) as Native;
+  } catch (cause) {
+    const reason = (cause as Error).message.split('\n')[0];
+    throw new SetupError(`the native addon does not load (${reason}): run \`npm run build\`, see docs/setup.md`, {
+      cause,
+    });
+  }
+  addon.useErrorClasses(NativeError, UseAfterFreeError);
+  addon.setNumThreads(availableParallelism());
+  return addon;
+}
+
+/** The addon, loaded when this module is. */
+export const native: Native = load();
+
+/** The number of processor threads that tensor operations use; by default all that this process may use. */
+export function setNumThreads(threads: number): void {
+  native.setNumThreads(threads);
+}
+
+/** The number of processor threads in use, and libtorch's version. */
+export function runtime(): { numThreads: number; torchVersion: string } {
+  return { numThreads: native.getNumThreads(), torchVersion: native.torchVersion() };
+}

@@ -1,0 +1,169 @@
+import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
+import { CheckpointError } from '../config/errors.ts';
+import type { TypedArray } from './native.ts';
+import { type Device, type Dtype, Tensor } from './tensor.ts';
+
+/** safetensors' names of the dtypes. */
+const dtypeNames: Record<Dtype, string> = {
+  float32: 'F32',
+  float64: 'F64',
+  float16: 'F16',
+  bfloat16: 'BF16',
+  int32: 'I32',
+  int64: 'I64',
+  uint8: 'U8',
+  bool: 'BOOL',
+};
+
+interface Entry {
+  dtype: string;
+  shape: number[];
+  data_offsets: [number, number];
+}
+
+/** More than this is no header (the format's own limit), but a file of another kind. */
+const longestHeader = 100_000_000;
+
+/**
+ * Writes tensors to a safetensors file, one at a time, so that no second copy of the model is made.
+ * Source of the format: https://github.com/huggingface/safetensors.
+ */
+export function writeSafetensors(path: string, tensors: ReadonlyMap<string, Tensor>): void {
+  const header: Record<string, unknown> = { __metadata__: { format: 'pt' } };
+  let offset = 0;
+  for (const [name, tensor] of tensors) {
+    const { shape, dtype } = tensor;
+    const bytes = shape.reduce((product, size) => product * size, bytesPerElement(dtype));
+    header[name] = { dtype: dtypeNames[dtype], shape, data_offsets: [offset, offset + bytes] };
+    offset += bytes;
+  }
+  const json = JSON.stringify(header);
+  const text = Buffer.from(json.padEnd(json.length + ((8 - (Buffer.byteLength(json) % 8)) % 8)));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(text.length));
+  const file = openSync(path, 'w');
+  try {
+    writeAll(file, length);
+    writeAll(file, text);
+    for (const tensor of tensors.values()) {
+      const data = tensor.toArray();
+      writeAll(file, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    }
+  } finally {
+    closeSync(file);
+  }
+}
+
+/**
+ * Reads every tensor of a safetensors file; they belong to the caller.
+ *
+ * @throws CheckpointError when the file is not of that format or is cut short.
+ */
+export function readSafetensors(path: string, device: Device = 'cpu'): Map<string, Tensor> {
+  const file = openSync(path, 'r');
+  try {
+    const { entries, start } = readHeader(path, file);
+    return new Map(
+      Object.entries(entries).map(([name, entry]): [string, Tensor] => {
+        const [begin, end] = entry.data_offsets;
+        const bytes = readAll(path, file, start + begin, end - begin);
+        const dtype = dtypeOf(path, name, entry);
+        return [name, Tensor.from(asTyped(bytes, dtype), entry.shape, { dtype, device })];
+      }),
+    );
+  } finally {
+    closeSync(file);
+  }
+}
+
+function readHeader(path: string, file: number): { entries: Record<string, Entry>; start: number } {
+  const size = fstatSync(file).size;
+  const length = size < 8 ? 0 : Number(readAll(path, file, 0, 8).readBigUInt64LE());
+  if (length < 2 || length > Math.min(size - 8, longestHeader))
+    throw broken(path, 'its header is not a safetensors one');
+  const entries = parseHeader(path, readAll(path, file, 8, length).toString('utf8'));
+  // The format: tensors lie one after the other and fill the file, without holes or overlaps.
+  const inOrder = Object.entries(entries).sort(([, { data_offsets: a }], [, { data_offsets: b }]) => {
+    return a[0] - b[0] || a[1] - b[1];
+  });
+  let filled = 0;
+  for (const [name, entry] of inOrder) {
+    const [begin, end] = entry.data_offsets;
+    const bytes = entry.shape.reduce((product, n) => product * n, bytesPerElement(dtypeOf(path, name, entry)));
+    if (begin !== filled || end - begin !== bytes) {
+      throw broken(path, `tensor ${name} lies at bytes ${begin} to ${end}, not at ${filled} to ${filled + bytes}`);
+    }
+    filled = end;
+  }
+  const found = size - 8 - length;
+  if (filled !== found) throw broken(path, `its header describes ${filled} bytes of tensors, it has ${found}`);
+  return { entries, start: 8 + length };
+}
+
+function parseHeader(path: string, text: string): Record<string, Entry> {
+  let header: unknown;
+  try {
+    header = JSON.parse(text);
+  } catch (cause) {
+    throw broken(path, 'its header is not JSON', cause);
+  }
+  if (typeof header !== 'object' || header === null) throw broken(path, 'its header is not a JSON object');
+  const entries = Object.entries(header).filter(([name]) => name !== '__metadata__');
+  for (const [name, entry] of entries) {
+    if (!isEntry(entry)) throw broken(path, `its header describes tensor ${name} as ${JSON.stringify(entry)}`);
+  }
+  return Object.fromEntries(entries) as Record<string, Entry>;
+}
+
+function isEntry(value: unknown): value is Entry {
+  const { dtype, shape, data_offsets: offsets } = (value ?? {}) as Partial<Record<keyof Entry, unknown>>;
+  const areCounts = (list: unknown) => Array.isArray(list) && list.every((n) => Number.isSafeInteger(n) && n >= 0);
+  return typeof dtype === 'string' && areCounts(shape) && areCounts(offsets) && (offsets as unknown[]).length === 2;
+}
+
+function dtypeOf(path: string, name: string, entry: Entry): Dtype {
+  const dtype = (Object.keys(dtypeNames) as Dtype[]).find((key) => dtypeNames[key] === entry.dtype);
+  if (dtype === undefined) throw broken(path, `tensor ${name} has dtype ${entry.dtype}, which taper does not read`);
+  return dtype;
+}
+
+function bytesPerElement(dtype: Dtype): number {
+  const sizes: Partial<Record<Dtype, number>> = { float64: 8, int64: 8, float32: 4, int32: 4, uint8: 1, bool: 1 };
+  return sizes[dtype] ?? 2;
+}
+
+function asTyped({ buffer, byteOffset, byteLength }: Buffer, dtype: Dtype): TypedArray {
+  switch (dtype) {
+    case 'float32':
+      return new Float32Array(buffer, byteOffset, byteLength / 4);
+    case 'float64':
+      return new Float64Array(buffer, byteOffset, byteLength / 8);
+    case 'int32':
+      return new Int32Array(buffer, byteOffset, byteLength / 4);
+    case 'int64':
+      return new BigInt64Array(buffer, byteOffset, byteLength / 8);
+    case 'uint8':
+    case 'bool':
+      return new Uint8Array(buffer, byteOffset, byteLength);
+    default:
+      return new Uint16Array(buffer, byteOffset, byteLength / 2);
+  }
+}
+
+function writeAll(file: number, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done);
+}
+
+function readAll(path: string, file: number, position: number, length: number): Buffer {
+  const bytes = Buffer.from(new ArrayBuffer(length)); // of its own, so that typed arrays are aligned
+  for (let done = 0; done < length; ) {
+    const got = readSync(file, bytes, done, length - done, position + done);
+    if (got === 0) throw broken(path, 'it ends too early');
+    done += got;
+  }
+  return bytes;
+}
+
+function broken(path: string, why: string, cause?: unknown): CheckpointError {
+  return new CheckpointError(`${path}: ${why}; use another checkpoint or copy this one again`, { cause });
+}

@@ -1,0 +1,62 @@
+import { type Handle, native } from './native.ts';
+
+/** What a scope frees: anything that holds a handle. */
+export interface Owned {
+  readonly handle: Handle;
+}
+
+const scopes: Set<Owned>[] = [];
+
+/** Puts a new tensor into the innermost open scope, if there is one. */
+export function register(tensor: Owned): void {
+  scopes.at(-1)?.add(tensor);
+}
+
+/** Frees a tensor now; freeing it twice does nothing. */
+export function release(tensor: Owned): void {
+  scopes.at(-1)?.delete(tensor);
+  native.free([tensor.handle]);
+}
+
+/**
+ * Runs `body` and frees every tensor made inside it but those that it returns: a tensor, or tensors in arrays, maps and
+ * plain objects. What is returned belongs to the scope outside, or to the caller when there is none.
+ *
+ * @throws TypeError when `body` is asynchronous: its tensors would be freed while it still runs.
+ */
+export function scope<T>(body: () => T): T {
+  const made = new Set<Owned>();
+  scopes.push(made);
+  let result: T;
+  try {
+    result = body();
+    if (result instanceof Promise) throw new TypeError('scope: the body must not be asynchronous');
+    for (const tensor of tensorsIn(result)) if (made.delete(tensor)) scopes.at(-2)?.add(tensor);
+  } finally {
+    scopes.pop();
+    native.free(Array.from(made, (tensor) => tensor.handle));
+  }
+  return result;
+}
+
+function* tensorsIn(value: unknown): Generator<Owned> {
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return;
+  if ('handle' in value) yield value as Owned;
+  else for (const inner of value instanceof Map ? value.values() : Object.values(value)) yield* tensorsIn(inner);
+}
+
+/** The number of tensors that exist and were not freed; flat over training steps, or something leaks. */
+export function liveTensors(): number {
+  return native.liveTensors();
+}
+
+/** Runs `body` without recording operations for gradients. */
+export function noGrad<T>(body: () => T): T {
+  const before = native.isGradEnabled();
+  native.setGradEnabled(false);
+  try {
+    return body();
+  } finally {
+    native.setGradEnabled(before);
+  }
+}

@@ -1,0 +1,259 @@
+import { type Handle, native, type TypedArray } from './native.ts';
+import { register, release } from './scope.ts';
+
+/** Element types, named as PyTorch names them. */
+export type Dtype = 'float32' | 'bfloat16' | 'float16' | 'float64' | 'int32' | 'int64' | 'uint8' | 'bool';
+
+/** Where a tensor lives: `cpu`, `cuda`, `cuda:1`, `mps`. */
+export type Device = string;
+
+export interface Placement {
+  dtype?: Dtype;
+  device?: Device;
+}
+
+function dtypeOf(data: TypedArray): Dtype {
+  if (data instanceof Float32Array) return 'float32';
+  if (data instanceof Float64Array) return 'float64';
+  if (data instanceof Int32Array) return 'int32';
+  if (data instanceof BigInt64Array) return 'int64';
+  if (data instanceof Uint16Array) return 'bfloat16';
+  return 'uint8';
+}
+
+/**
+ * A tensor of libtorch. Operations have PyTorch's names and argument order and make new tensors; those ending in `_`
+ * change the tensor in place and are not recorded for gradients. A tensor made inside `scope` is freed at its end;
+ * `using` frees at the end of its block.
+ *
+ * Operations throw NativeError (named after the operation, with the shapes) and UseAfterFreeError.
+ */
+export class Tensor implements Disposable {
+  readonly handle: Handle;
+
+  private constructor(handle: Handle) {
+    this.handle = handle;
+    register(this);
+  }
+
+  /** A copy of `data` as a tensor of `shape`; a Uint16Array holds the raw bits of bfloat16 (or of `dtype`). */
+  static from(
+    data: TypedArray,
+    shape: readonly number[],
+    { dtype = dtypeOf(data), device = 'cpu' }: Placement = {},
+  ): Tensor {
+    return new Tensor(native.fromArray(data, shape, dtype, device));
+  }
+
+  /** A tensor of zeros. */
+  static zeros(shape: readonly number[], placement: Placement = {}): Tensor {
+    return Tensor.full(shape, 0, placement);
+  }
+
+  /** A tensor whose every element is `value`. */
+  static full(shape: readonly number[], value: number, { dtype = 'float32', device = 'cpu' }: Placement = {}): Tensor {
+    return new Tensor(native.full(shape, value, dtype, device));
+  }
+
+  /** Normally distributed float32 numbers, a pure function of `seed` (an integer from 0 to 2^53 − 1) on every device. */
+  static normal(
+    shape: readonly number[],
+    options: { mean?: number; std: number; seed: number; device?: Device },
+  ): Tensor {
+    return new Tensor(native.normal(shape, options.mean ?? 0, options.std, options.seed, options.device ?? 'cpu'));
+  }
+
+  get shape(): number[] {
+    return native.shape(this.handle);
+  }
+  get dtype(): Dtype {
+    return native.dtype(this.handle) as Dtype;
+  }
+  get device(): Device {
+    return native.device(this.handle);
+  }
+
+  /** The elements in row-major order, copied out; bfloat16 and float16 as their raw bits in a Uint16Array. */
+  toArray(): TypedArray {
+    return native.toArray(this.handle);
+  }
+  /** The elements as float32 numbers, whatever the dtype. */
+  toFloats(): Float32Array {
+    if (this.dtype === 'float32') return this.toArray() as Float32Array;
+    using floats = this.to('float32');
+    return floats.toArray() as Float32Array;
+  }
+  /** The single element, as a number. */
+  item(): number {
+    return native.item(this.handle);
+  }
+
+  /** Frees the memory now instead of at the end of the scope. */
+  free(): void {
+    release(this);
+  }
+  [Symbol.dispose](): void {
+    release(this);
+  }
+
+  /** The same numbers as another dtype; the same tensor again when it has it already. */
+  to(dtype: Dtype): Tensor {
+    return new Tensor(native.to(this.handle, dtype));
+  }
+  toDevice(device: Device): Tensor {
+    return new Tensor(native.toDevice(this.handle, device));
+  }
+  detach(): Tensor {
+    return new Tensor(native.detach(this.handle));
+  }
+  clone(): Tensor {
+    return new Tensor(native.clone(this.handle));
+  }
+
+  /** Marks a leaf that `grad` may ask for. */
+  requiresGrad(on = true): this {
+    native.requiresGrad(this.handle, on);
+    return this;
+  }
+  copy_(source: Tensor): this {
+    native.copy_(this.handle, source.handle);
+    return this;
+  }
+  /** `this += alpha · other` */
+  add_(other: Tensor, alpha = 1): this {
+    native.add_(this.handle, other.handle, alpha);
+    return this;
+  }
+  mul_(factor: number): this {
+    native.mul_(this.handle, factor);
+    return this;
+  }
+
+  /** `this + alpha · other` */
+  add(other: Tensor | number, alpha = 1): Tensor {
+    if (typeof other === 'number') return new Tensor(native.addScalar(this.handle, other * alpha));
+    return new Tensor(native.add(this.handle, other.handle, alpha));
+  }
+  mul(other: Tensor | number): Tensor {
+    if (typeof other === 'number') return new Tensor(native.mulScalar(this.handle, other));
+    return new Tensor(native.mul(this.handle, other.handle));
+  }
+  div(other: Tensor): Tensor {
+    return new Tensor(native.div(this.handle, other.handle));
+  }
+  sqrt(): Tensor {
+    return new Tensor(native.sqrt(this.handle));
+  }
+  tanh(): Tensor {
+    return new Tensor(native.tanh(this.handle));
+  }
+  /** `x · Φ(x)`, exact (with erf), as BERT has it. */
+  gelu(): Tensor {
+    return new Tensor(native.gelu(this.handle));
+  }
+  softmax(dim: number): Tensor {
+    return new Tensor(native.softmax(this.handle, dim));
+  }
+  /** The sum of all elements. */
+  sum(): Tensor {
+    return new Tensor(native.sum(this.handle));
+  }
+  /** The Euclidean norm of all elements. */
+  norm(): Tensor {
+    return new Tensor(native.norm(this.handle));
+  }
+  matmul(other: Tensor): Tensor {
+    return new Tensor(native.matmul(this.handle, other.handle));
+  }
+  /** `this · weightᵀ + bias`, weight [out, in]. */
+  linear(weight: Tensor, bias?: Tensor): Tensor {
+    return new Tensor(native.linear(this.handle, weight.handle, bias?.handle));
+  }
+  /** Layer normalisation over the last dimension: `(x − mean) / √(variance + eps) · weight + bias`. */
+  layerNorm(weight: Tensor, bias: Tensor, eps: number): Tensor {
+    return new Tensor(native.layerNorm(this.handle, weight.shape, weight.handle, bias.handle, eps));
+  }
+  /** Rows of this [V, D] at `indices` (int32 or int64, any shape): [..., D]. */
+  embedding(indices: Tensor): Tensor {
+    return new Tensor(native.embedding(this.handle, indices.handle));
+  }
+  /** Softmax cross-entropy of these logits [M, C] with class numbers `target` [M] (int64). */
+  crossEntropy(target: Tensor, reduction: 'sum' | 'mean' | 'none' = 'mean'): Tensor {
+    return new Tensor(native.crossEntropy(this.handle, target.handle, reduction));
+  }
+  /**
+   * Zeroes each element with probability `p` and divides the others by what is kept on average. The mask is a pure
+   * function of `seed` (an integer from 0 to 2^53 − 1) and is drawn again, not stored, for the gradient; `p` is rounded
+   * to a multiple of 1/65,536.
+   */
+  dropout(p: number, seed: number): Tensor {
+    return new Tensor(native.dropout(this.handle, p, seed));
+  }
+  /** One dimension may be −1. */
+  reshape(shape: readonly number[]): Tensor {
+    return new Tensor(native.reshape(this.handle, shape));
+  }
+  transpose(dim0: number, dim1: number): Tensor {
+    return new Tensor(native.transpose(this.handle, dim0, dim1));
+  }
+  select(dim: number, index: number): Tensor {
+    return new Tensor(native.select(this.handle, dim, index));
+  }
+  narrow(dim: number, start: number, length: number): Tensor {
+    return new Tensor(native.narrow(this.handle, dim, start, length));
+  }
+  indexSelect(dim: number, index: Tensor): Tensor {
+    return new Tensor(native.indexSelect(this.handle, dim, index.handle));
+  }
+  argmax(dim: number): Tensor {
+    return new Tensor(native.argmax(this.handle, dim));
+  }
+  eq(other: Tensor): Tensor {
+    return new Tensor(native.eq(this.handle, other.handle));
+  }
+  /** The k largest elements along `dim`, in falling order, and where they stand. */
+  topk(k: number, dim = -1): { values: Tensor; indices: Tensor } {
+    const [values, indices] = native.topk(this.handle, k, dim);
+    return { values: new Tensor(values!), indices: new Tensor(indices!) };
+  }
+
+  /** d(this)/d(leaf) for each leaf, undefined where this does not depend on it; frees the recorded graph. */
+  grad(leaves: readonly Tensor[]): (Tensor | undefined)[] {
+    const handles = leaves.map((leaf) => leaf.handle);
+    return native.grad(this.handle, handles).map((handle) => (handle === 0 ? undefined : new Tensor(handle)));
+  }
+}
+
+/** The numbers of one AdamW update; corrections are `1 − βᵗ`, or 1 for none. */
+export interface AdamWNumbers {
+  learningRate: number;
+  beta1: number;
+  beta2: number;
+  epsilon: number;
+  weightDecay: number;
+  correction1: number;
+  correction2: number;
+  gradientScale: number;
+}
+
+/**
+ * One AdamW update in place, in a single pass over memory (Loshchilov and Hutter 2019, as `torch.optim.AdamW`):
+ * `g ← scale·g`, `m ← β₁m + (1−β₁)g`, `v ← β₂v + (1−β₂)g²`, `w ← w(1 − ηλ) − η·(m/c₁)/(√(v/c₂) + ε)`.
+ * All float32 and of one shape.
+ */
+export function adamw(parameter: Tensor, gradient: Tensor, moment: Tensor, variance: Tensor, h: AdamWNumbers): void {
+  native.adamw_(
+    parameter.handle,
+    gradient.handle,
+    moment.handle,
+    variance.handle,
+    h.learningRate,
+    h.beta1,
+    h.beta2,
+    h.epsilon,
+    h.weightDecay,
+    h.correction1,
+    h.correction2,
+    h.gradientScale,
+  );
+}

@@ -1,0 +1,224 @@
+import { createHash } from 'node:crypto';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, join } from 'node:path';
+import { CheckpointError, type Config } from '../config/index.ts';
+import { huggingFaceConfig, type ModelConfig, parameterSpecs } from '../model/index.ts';
+import { type Device, readSafetensors, type Tensor, writeSafetensors } from '../tensor/index.ts';
+import { replaceFile, sync, writing } from './files.ts';
+import type { OptimizerState } from './optimizer.ts';
+
+// A checkpoint is a folder: model.safetensors, config.json and tokenizer.json are Hugging Face's and open there as they
+// stand; optimizer.safetensors and trainer.json are what resuming needs besides.
+
+const formatVersion = 1;
+const checkedFiles = ['model.safetensors', 'optimizer.safetensors', 'config.json', 'tokenizer.json'] as const;
+
+/** Where a run stands, beside its tensors. */
+export interface Progress {
+  /** Optimizer steps done. */
+  step: number;
+  /** Sequences seen. */
+  samples: number;
+  /** Tokens seen, without padding. */
+  tokens: number;
+  /** Steps up to now, in a row, whose loss or gradient was not finite. */
+  nonFiniteSteps: number;
+}
+
+/** `trainer.json` */
+interface TrainerFile extends Progress {
+  format: number;
+  config: Config;
+  /** How often each parameter was updated. */
+  updates: Record<string, number>;
+  /** SHA-256 of the other files. */
+  checksums: Record<string, string>;
+  /** SHA-256 of this file's own content but for this key. */
+  checksum: string;
+}
+
+/** A checkpoint whose files were all found whole. */
+export interface Checkpoint {
+  path: string;
+  progress: Progress;
+  /** The complete configuration of the run that wrote it. */
+  config: Config;
+  updates: Record<string, number>;
+  tokenizerJson: string;
+}
+
+/**
+ * Writes `checkpoints/step-N` of a run: beside its place first, then renamed, then named by `checkpoints/latest`; older
+ * ones than the newest `keepCheckpoints` are deleted after that. Returns its path.
+ *
+ * @throws OutputError when the folder cannot be written; nothing half-written stays.
+ */
+export function saveCheckpoint(
+  run: string,
+  config: Config,
+  progress: Progress,
+  tensors: { masters: ReadonlyMap<string, Tensor>; optimizer: OptimizerState },
+  tokenizerJson: string,
+): string {
+  const folder = join(run, 'checkpoints');
+  const target = join(folder, `step-${progress.step}`);
+  const partial = `${target}.partial`;
+  try {
+    writing(target, () => {
+      rmSync(partial, { recursive: true, force: true });
+      mkdirSync(partial, { recursive: true });
+      writeSafetensors(join(partial, 'model.safetensors'), tensors.masters);
+      writeSafetensors(join(partial, 'optimizer.safetensors'), optimizerTensors(tensors.optimizer));
+      writeJson(join(partial, 'config.json'), huggingFaceConfig(config.model));
+      writeFileSync(join(partial, 'tokenizer.json'), tokenizerJson);
+      const updates = Object.fromEntries(Array.from(tensors.optimizer, ([name, state]) => [name, state.updates]));
+      const checksums = Object.fromEntries(checkedFiles.map((name) => [name, sha256(join(partial, name))]));
+      const trainer = { format: formatVersion, ...progress, config, updates, checksums };
+      writeJson(join(partial, 'trainer.json'), { ...trainer, checksum: checksumOf(trainer) });
+      for (const name of readdirSync(partial)) sync(join(partial, name));
+      rmSync(target, { recursive: true, force: true });
+      renameSync(partial, target);
+      sync(folder);
+      replaceFile(join(folder, 'latest'), `${basename(target)}\n`);
+    });
+  } finally {
+    rmSync(partial, { recursive: true, force: true });
+  }
+  for (const old of checkpointsOf(run).slice(config.train.keepCheckpoints)) {
+    rmSync(old, { recursive: true, force: true });
+  }
+  return target;
+}
+
+/**
+ * Opens a checkpoint folder, or the newest whole checkpoint of a run; `warn` hears of newer ones that are broken.
+ *
+ * @throws CheckpointError when there is none, or it is broken: with the file that is missing or changed.
+ */
+export function openCheckpoint(path: string, warn: (message: string) => void): Checkpoint {
+  if (!existsSync(join(path, 'checkpoints'))) return openFolder(path);
+  const candidates = checkpointsOf(path);
+  for (const [i, candidate] of candidates.entries()) {
+    try {
+      return openFolder(candidate);
+    } catch (error) {
+      if (!(error instanceof CheckpointError) || i === candidates.length - 1) throw error;
+      warn(`${error.message}; using the checkpoint before it`);
+    }
+  }
+  throw new CheckpointError(`${path}: this run has no checkpoint yet; start it without --resume`);
+}
+
+/** The checkpoint folders of a run, newest first. */
+function checkpointsOf(run: string): string[] {
+  const folder = join(run, 'checkpoints');
+  const steps = readdirSync(folder).flatMap((name) => /^step-(\d+)$/.exec(name)?.[1] ?? []);
+  return steps
+    .map(Number)
+    .sort((a, b) => b - a)
+    .map((step) => join(folder, `step-${step}`));
+}
+
+function openFolder(path: string): Checkpoint {
+  if (!existsSync(path))
+    throw new CheckpointError(`${path}: no such folder; give a checkpoint, or the folder of a run`);
+  const file = join(path, 'trainer.json');
+  if (!existsSync(file))
+    throw new CheckpointError(`${path}: trainer.json is missing; this is not a whole checkpoint of taper`);
+  let trainer: TrainerFile;
+  try {
+    trainer = JSON.parse(readFileSync(file, 'utf8')) as TrainerFile;
+  } catch (cause) {
+    throw new CheckpointError(`${file}: not JSON; use another checkpoint`, { cause });
+  }
+  if (trainer.format !== formatVersion) {
+    throw new CheckpointError(
+      `${file}: format ${trainer.format}, this taper reads ${formatVersion}; use the taper that wrote it`,
+    );
+  }
+  const { checksum, ...content } = trainer;
+  if (checksumOf(content) !== checksum) throw changed(file);
+  for (const name of checkedFiles) {
+    if (!existsSync(join(path, name))) throw new CheckpointError(`${path}: ${name} is missing; use another checkpoint`);
+    if (sha256(join(path, name)) !== trainer.checksums[name]) throw changed(join(path, name));
+  }
+  const { config, updates, step, samples, tokens, nonFiniteSteps } = trainer;
+  const tokenizerJson = readFileSync(join(path, 'tokenizer.json'), 'utf8');
+  return { path, progress: { step, samples, tokens, nonFiniteSteps }, config, updates, tokenizerJson };
+}
+
+/**
+ * The float32 weights of a checkpoint; they belong to the caller.
+ *
+ * @throws CheckpointError when they are not those of `model`: with the first tensor that differs.
+ */
+export function loadWeights(checkpoint: Checkpoint, model: ModelConfig, device: Device): Map<string, Tensor> {
+  const file = join(checkpoint.path, 'model.safetensors');
+  const weights = readSafetensors(file, device);
+  for (const { name, shape } of parameterSpecs(model)) {
+    const found = weights.get(name)?.shape;
+    if (found?.join() !== shape.join()) {
+      const what = found ? `is [${found.join(', ')}]` : 'is missing';
+      throw new CheckpointError(
+        `${file}: ${name} ${what}, this model has [${shape.join(', ')}]; set the model as the checkpoint's`,
+      );
+    }
+  }
+  return weights;
+}
+
+/** The optimizer state of a checkpoint; its tensors belong to the caller. */
+export function loadOptimizer(checkpoint: Checkpoint, device: Device): OptimizerState {
+  const tensors = readSafetensors(join(checkpoint.path, 'optimizer.safetensors'), device);
+  return new Map(
+    Object.entries(checkpoint.updates).map(([name, updates]) => {
+      const moment = tensors.get(`${name}.moment`);
+      const variance = tensors.get(`${name}.variance`);
+      if (!moment || !variance)
+        throw new CheckpointError(`${checkpoint.path}: optimizer.safetensors lacks ${name}; use another checkpoint`);
+      return [name, { moment, variance, updates }];
+    }),
+  );
+}
+
+function changed(file: string): CheckpointError {
+  return new CheckpointError(`${file}: changed since it was written (its checksum differs); use another checkpoint`);
+}
+
+function checksumOf(content: Omit<TrainerFile, 'checksum'>): string {
+  return createHash('sha256').update(JSON.stringify(content)).digest('hex');
+}
+
+function optimizerTensors(optimizer: OptimizerState): Map<string, Tensor> {
+  const tensors = new Map<string, Tensor>();
+  for (const [name, { moment, variance }] of optimizer)
+    tensors.set(`${name}.moment`, moment).set(`${name}.variance`, variance);
+  return tensors;
+}
+
+function writeJson(path: string, value: unknown): void {
+  writeFileSync(path, `${JSON.stringify(value, null, 2)}\n`);
+}
+
+function sha256(path: string): string {
+  const hash = createHash('sha256');
+  const chunk = Buffer.allocUnsafe(1 << 20);
+  const file = openSync(path, 'r');
+  try {
+    for (let got = readSync(file, chunk); got > 0; got = readSync(file, chunk)) hash.update(chunk.subarray(0, got));
+  } finally {
+    closeSync(file);
+  }
+  return hash.digest('hex');
+}

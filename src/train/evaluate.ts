@@ -1,0 +1,32 @@
+import type { MicroBatch } from '../data/index.ts';
+import type { Bert } from '../model/index.ts';
+import { type Device, noGrad, scope } from '../tensor/index.ts';
+import type { EvalMetrics } from './metrics.ts';
+import { pretrainingLosses } from './objective.ts';
+
+/** The numbers of an evaluation. */
+export type Evaluation = Omit<EvalMetrics, 'type' | 'step' | 'split'>;
+
+/** Losses on held-out batches: every block on, nothing scaled, no dropout; means over all masked tokens and sequences. */
+export function evaluate(bert: Bert, batches: Iterable<MicroBatch>, device: Device): Evaluation {
+  let mlmSum = 0;
+  let nspSum = 0;
+  let right = 0;
+  let tokens = 0;
+  let sequences = 0;
+  for (const batch of batches) {
+    scope(() =>
+      noGrad(() => {
+        const losses = pretrainingLosses(bert, batch, device);
+        mlmSum += losses.mlmSum.item();
+        nspSum += losses.nspSum?.item() ?? 0;
+        right += losses.mlmLogits.argmax(-1).eq(losses.mlmLabels).sum().item();
+        tokens += batch.maskedPositions.length;
+        sequences += batch.numSequences;
+      }),
+    );
+  }
+  const mlmLoss = mlmSum / tokens;
+  const loss = mlmLoss + nspSum / sequences;
+  return { loss, mlmLoss, mlmAccuracy: right / tokens, perplexity: Math.exp(mlmLoss), tokens };
+}

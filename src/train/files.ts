@@ -1,0 +1,44 @@
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { OutputError } from '../config/index.ts';
+
+/** Replaces a small file so that a reader, or a crash, finds the old one or the new one whole. */
+export function replaceFile(path: string, text: string): void {
+  const beside = join(dirname(path), `.${basename(path)}.partial`);
+  writing(path, () => {
+    try {
+      writeFileSync(beside, text);
+      sync(beside);
+      renameSync(beside, path);
+    } catch (error) {
+      rmSync(beside, { force: true });
+      throw error;
+    }
+  });
+}
+
+/** Waits until a file or a folder's list of names is on the disk. */
+export function sync(path: string): void {
+  const file = openSync(path, 'r');
+  try {
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/**
+ * Runs `body`, which writes to `path`.
+ *
+ * @throws OutputError when it cannot: with the reason, such as a full disk or missing permission.
+ */
+export function writing<T>(path: string, body: () => T): T {
+  try {
+    return body();
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    if (code === undefined) throw cause;
+    const reason = code === 'ENOSPC' ? 'the disk is full' : message;
+    throw new OutputError(`${path}: cannot be written: ${reason}; make room there or choose another folder`, { cause });
+  }
+}

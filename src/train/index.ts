@@ -1,0 +1,11 @@
+export { type Checkpoint, loadWeights, openCheckpoint, type Progress } from './checkpoint.ts';
+export { type Evaluation, evaluate } from './evaluate.ts';
+export { type LearningRate, learningRate } from './learning-rate.ts';
+export { type EvalMetrics, type Metrics, readMetrics, type StepMetrics } from './metrics.ts';
+export { encoderInputs, pretrainingLosses } from './objective.ts';
+export { initialState, type OptimizerState, updateParameter } from './optimizer.ts';
+export { workingWeights } from './precision.ts';
+export { NonFiniteError, type PretrainOptions, type PretrainResult, pretrain } from './pretrain.ts';
+export type { Reporter } from './reporter.ts';
+export { signalExitCodes } from './signals.ts';
+export { type StepResult, type TrainingState, trainStep } from './step.ts';

@@ -1,0 +1,237 @@
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import { type Config, ConfigError } from '../config/index.ts';
+import { heldOutBatches, type MicroBatch, makeMicroBatch, TextTokenizer } from '../data/index.ts';
+import { depthMethod, expectedDepth, type StepShape, stepFlops } from '../depth/index.ts';
+import { Bert, initialise, parameterSpecs } from '../model/index.ts';
+import { setNumThreads } from '../tensor/index.ts';
+import {
+  type Checkpoint,
+  loadOptimizer,
+  loadWeights,
+  openCheckpoint,
+  type Progress,
+  saveCheckpoint,
+} from './checkpoint.ts';
+import { evaluate } from './evaluate.ts';
+import { replaceFile, writing } from './files.ts';
+import { learningRate } from './learning-rate.ts';
+import { appendMetrics, type EvalMetrics, type Metrics, type StepMetrics, truncateMetrics } from './metrics.ts';
+import { initialState } from './optimizer.ts';
+import { workingWeights } from './precision.ts';
+import type { Reporter } from './reporter.ts';
+import { checkResumable } from './resume.ts';
+import { type StopSignal, watchSignals } from './signals.ts';
+import { type StepResult, type TrainingState, trainStep } from './step.ts';
+import { openTexts, openTokenizer, type Texts } from './texts.ts';
+
+/** So many steps in a row without a finite loss and gradient end a run. */
+const maxNonFiniteSteps = 5;
+
+/** The loss or the gradient was not finite for several steps in a row; the run was saved and stopped. */
+export class NonFiniteError extends Error {
+  override readonly name = 'NonFiniteError';
+}
+
+/** How a run ended. */
+export interface PretrainResult {
+  /** The folder of the run. */
+  run: string;
+  /** Its newest checkpoint. */
+  checkpoint: string;
+  /** Optimizer steps done. */
+  step: number;
+  /** The signal that stopped it before its last step, if one did. */
+  stoppedBy: StopSignal['received'];
+}
+
+export interface PretrainOptions {
+  /** The folder of the run. */
+  out: string;
+  /** Go on from the newest checkpoint in `out`. */
+  resume?: boolean;
+  report?: Reporter;
+}
+
+/** A run while it trains. */
+interface Run {
+  readonly config: Config;
+  readonly out: string;
+  readonly texts: Texts;
+  readonly state: TrainingState;
+  readonly report: Reporter;
+  progress: Progress;
+  saved: string;
+}
+
+const silent: Reporter = { note: () => {}, warn: (message) => process.emitWarning(message) };
+
+/**
+ * Pre-trains the model of a configuration and writes a run folder: `config.json`, `metrics.jsonl`, `checkpoints/`.
+ * A resumed run goes on bit for bit as if it had never stopped (one machine, one thread count). SIGINT and SIGTERM
+ * finish the step, save and return.
+ *
+ * @throws ConfigError, DataError, CheckpointError, OutputError for what the user can mend; NonFiniteError when training diverged.
+ */
+export async function pretrain(config: Config, options: PretrainOptions): Promise<PretrainResult> {
+  const report = options.report ?? silent;
+  using stop = watchSignals();
+  if (config.train.threads > 0) setNumThreads(config.train.threads);
+  const run = await openRun(config, options.out, options.resume ?? false, report);
+  try {
+    await train(run, stop);
+  } finally {
+    run.texts.close();
+  }
+  const stoppedBy = run.progress.step < run.config.train.steps ? stop.received : undefined;
+  return { run: run.out, checkpoint: run.saved, step: run.progress.step, stoppedBy };
+}
+
+/** The loop: step, log, evaluate, save, until the last step or a signal. */
+async function train(run: Run, stop: StopSignal): Promise<void> {
+  const { evalEvery, saveEvery, steps } = run.config.train;
+  if (run.progress.step === 0) logEvaluation(run);
+  while (run.progress.step < steps && stop.received === undefined) {
+    logStep(run);
+    const { step } = run.progress;
+    const isDue = (every: number) => step === steps || (every > 0 && step % every === 0);
+    if (isDue(evalEvery)) logEvaluation(run);
+    if (run.progress.nonFiniteSteps >= maxNonFiniteSteps) throw diverged(run);
+    if (isDue(saveEvery)) save(run);
+    await setImmediate(); // signals and listeners get their turn
+  }
+  if (run.saved === '' || !run.saved.endsWith(`step-${run.progress.step}`)) save(run);
+}
+
+/** Everything is opened and checked before the run's folder is touched. */
+async function openRun(given: Config, out: string, resume: boolean, report: Reporter): Promise<Run> {
+  const configPath = join(out, 'config.json');
+  const exists = existsSync(configPath);
+  if (exists && !resume) {
+    throw new ConfigError(`--out ${out}: holds a run already; give --resume to go on with it, or another folder`);
+  }
+  const checkpoint = exists && existsSync(join(out, 'checkpoints')) ? openCheckpoint(out, report.warn) : undefined;
+  const tokenizer = checkpoint ? TextTokenizer.fromJson(checkpoint.tokenizerJson) : await openTokenizer(given, report);
+  const config: Config = { ...given, model: { ...given.model, vocabSize: tokenizer.vocabSize } };
+  if (checkpoint) checkResumable(checkpoint.config, config, report);
+  const texts = await openTexts(config, tokenizer, report);
+  try {
+    const state = openState(config, checkpoint);
+    const progress = checkpoint?.progress ?? { step: 0, samples: 0, tokens: 0, nonFiniteSteps: 0 };
+    writing(out, () => mkdirSync(out, { recursive: true }));
+    replaceFile(configPath, `${JSON.stringify(config, null, 2)}\n`);
+    truncateMetrics(join(out, 'metrics.jsonl'), checkpoint ? progress.step : -1);
+    if (checkpoint) report.note(`going on from ${checkpoint.path}`);
+    return { config, out, texts, state, report, progress, saved: checkpoint?.path ?? '' };
+  } catch (error) {
+    texts.close();
+    throw error;
+  }
+}
+
+/** The tensors of a run: new ones from the seed, or those of a checkpoint. */
+function openState(config: Config, checkpoint: Checkpoint | undefined): TrainingState {
+  const { model, train } = config;
+  const specs = parameterSpecs(model);
+  const masters = checkpoint
+    ? loadWeights(checkpoint, model, train.device)
+    : initialise(model, train.seed, train.device);
+  const working = workingWeights(train.precision, masters, specs);
+  return {
+    config,
+    specs,
+    masters,
+    working,
+    bert: new Bert(model, working.weights),
+    optimizer: checkpoint ? loadOptimizer(checkpoint, train.device) : initialState(masters),
+    depth: depthMethod(config.depth, model.layers, train.steps),
+    learningRate: learningRate(train),
+  };
+}
+
+function logStep(run: Run): void {
+  const started = performance.now();
+  const { config, state, progress } = run;
+  const batches = microBatchesOf(run);
+  const result = trainStep(state, progress.step, batches);
+  const tokens = batches.reduce((sum, batch) => sum + batch.lengths.reduce((a, b) => a + b, 0), 0);
+  run.progress = {
+    step: progress.step + 1,
+    samples: progress.samples + config.train.batchSize,
+    tokens: progress.tokens + tokens,
+    nonFiniteSteps: result.applied ? 0 : progress.nonFiniteSteps + 1,
+  };
+  const stepSeconds = (performance.now() - started) / 1000;
+  const metrics = stepMetrics(run, result, tokens / stepSeconds, stepSeconds);
+  log(run, metrics);
+  if (!result.applied) run.report.warn(`step ${metrics.step}: loss or gradient is not finite; nothing was changed`);
+  run.report.step?.(metrics);
+}
+
+function microBatchesOf({ config, texts, progress }: Run): MicroBatch[] {
+  const { batchSize, microBatchSize, seed } = config.train;
+  return Array.from({ length: batchSize / microBatchSize }, (_, i) => {
+    const start = progress.samples + i * microBatchSize;
+    return makeMicroBatch(texts.train, { seed, start, size: microBatchSize, mask: texts.mask });
+  });
+}
+
+function stepMetrics(
+  { config, progress }: Run,
+  result: StepResult,
+  tokensPerSecond: number,
+  stepSeconds: number,
+): StepMetrics {
+  const { applied, maskedTokens, nspLoss, updatedBlocks, ...logged } = result;
+  const shape: StepShape = {
+    ...config.model,
+    sequenceLength: config.data.sequenceLength,
+    sequences: config.train.batchSize,
+    maskedTokens,
+    nsp: nspLoss !== undefined,
+  };
+  const { step, samples, tokens } = progress;
+  return {
+    type: 'step',
+    step,
+    samples,
+    tokens,
+    ...logged,
+    ...(nspLoss !== undefined && { nspLoss }),
+    expectedDepth: expectedDepth(result.keepRates),
+    stepSeconds,
+    tokensPerSecond,
+    flops: stepFlops(shape, result.depth, updatedBlocks),
+    denseFlops: stepFlops(shape, config.model.layers),
+    peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
+    ...(!applied && { applied }),
+  };
+}
+
+function logEvaluation(run: Run): void {
+  const { config, state, texts } = run;
+  const options = { limit: config.train.evalSamples, size: config.train.microBatchSize, mask: texts.mask };
+  const numbers = evaluate(state.bert, heldOutBatches(texts.valid, options), config.train.device);
+  const metrics: EvalMetrics = { type: 'eval', step: run.progress.step, split: 'valid', ...numbers };
+  log(run, metrics);
+  run.report.evaluation?.(metrics);
+}
+
+function log(run: Run, metrics: Metrics): void {
+  const path = join(run.out, 'metrics.jsonl');
+  writing(path, () => appendMetrics(path, metrics));
+}
+
+function save(run: Run): void {
+  const { config, out, progress, state, texts } = run;
+  run.saved = saveCheckpoint(out, config, progress, state, texts.tokenizer.json);
+}
+
+function diverged(run: Run): NonFiniteError {
+  save(run);
+  return new NonFiniteError(
+    `loss or gradient was not finite for ${maxNonFiniteSteps} steps in a row, up to step ${run.progress.step}; ` +
+      `saved in ${run.saved}: lower train.peakLearningRate, or use train.precision=fp32`,
+  );
+}

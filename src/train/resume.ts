@@ -1,0 +1,49 @@
+import { CheckpointError, type Config, ConfigError } from '../config/index.ts';
+import type { Reporter } from './reporter.ts';
+
+/** What may change when a run goes on without changing what it computes. */
+const free = new Set([
+  'data.cache',
+  'train.evalEvery',
+  'train.evalSamples',
+  'train.saveEvery',
+  'train.keepCheckpoints',
+  'train.threads',
+  'train.device',
+]);
+
+/**
+ * Compares the configuration of a checkpoint with the one that a run is to go on with.
+ *
+ * @throws CheckpointError when the model is of another shape, ConfigError when another setting differs that the
+ *   numbers depend on: with its old and new value. `train.steps` may change, with a warning.
+ */
+export function checkResumable(before: Config, after: Config, report: Reporter): void {
+  for (const { key, was, is } of differences(before, after)) {
+    if (free.has(key)) continue;
+    if (key === 'train.steps') {
+      report.warn(`train.steps: ${is} instead of ${was}; learning rate and θ go on as in a run of ${is} steps`);
+    } else if (key.startsWith('model.')) {
+      throw new CheckpointError(`${key}: ${is}, but the checkpoint has ${was}; start a new run with another --out`);
+    } else {
+      throw new ConfigError(
+        `${key}: ${is}, but the run was started with ${was}; leave it, or start a new run with another --out`,
+      );
+    }
+  }
+}
+
+function differences(before: Config, after: Config): { key: string; was: string; is: string }[] {
+  const flat = (config: Config) =>
+    new Map(
+      Object.entries(config).flatMap(([section, settings]) =>
+        Object.entries(settings).map(([key, value]): [string, string] => [`${section}.${key}`, JSON.stringify(value)]),
+      ),
+    );
+  const [old, now] = [flat(before), flat(after)];
+  const keys = new Set([...old.keys(), ...now.keys()]);
+  return [...keys].flatMap((key) => {
+    const [was, is] = [old.get(key) ?? 'absent', now.get(key) ?? 'absent'];
+    return was === is ? [] : [{ key, was, is }];
+  });
+}

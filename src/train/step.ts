@@ -1,0 +1,138 @@
+import type { Config } from '../config/index.ts';
+import type { MicroBatch } from '../data/index.ts';
+import { type DepthMethod, drawGates, drawSeed, Stream } from '../depth/index.ts';
+import { type Bert, DropoutPlace, type ParameterSpec, type TrainingPass, type Weights } from '../model/index.ts';
+import { scope, type Tensor } from '../tensor/index.ts';
+import type { LearningRate } from './learning-rate.ts';
+import { pretrainingLosses } from './objective.ts';
+import { globalNorm, type OptimizerState, updateParameter } from './optimizer.ts';
+import type { WorkingWeights } from './precision.ts';
+
+/** Everything that an optimizer step reads and changes. */
+export interface TrainingState {
+  readonly config: Config;
+  readonly specs: readonly ParameterSpec[];
+  /** float32 */
+  readonly masters: Weights;
+  readonly working: WorkingWeights;
+  /** The model over the working weights. */
+  readonly bert: Bert;
+  readonly optimizer: OptimizerState;
+  readonly depth: DepthMethod;
+  readonly learningRate: LearningRate;
+}
+
+/** What one optimizer step did. */
+export interface StepResult {
+  /** mlmLoss + nspLoss */
+  loss: number;
+  /** Mean over the masked tokens of the step, in nats. */
+  mlmLoss: number;
+  /** Mean over the sequences of the step; undefined without next-sentence prediction. */
+  nspLoss: number | undefined;
+  learningRate: number;
+  /** Before clipping. */
+  gradientNorm: number;
+  theta: number;
+  keepRates: readonly number[];
+  /** The mean number of blocks that ran in a micro-batch. */
+  depth: number;
+  /** The number of blocks that ran in at least one micro-batch. */
+  updatedBlocks: number;
+  maskedTokens: number;
+  /** False when the loss or the gradient was not finite: then nothing was changed. */
+  applied: boolean;
+}
+
+/**
+ * One optimizer step (counted from 0) over its micro-batches. The loss is summed over the masked tokens of all
+ * micro-batches and divided by their number, next-sentence loss likewise by sequences, so the result does not depend on
+ * how the batch is cut. A block that no micro-batch ran has no gradient: clipping does not see it, and its weights,
+ * moments and decay stay as they are.
+ */
+export function trainStep(state: TrainingState, step: number, microBatches: readonly MicroBatch[]): StepResult {
+  const { config, depth, masters, optimizer, specs, working } = state;
+  const { theta, keepRates, branchScales } = depth(step);
+  const passes = microBatches.map((_, microBatch): TrainingPass => {
+    const gates = drawGates({ seed: config.train.seed, step, microBatch, keepRates });
+    return { gates, branchScales, dropoutSeed: dropoutSeeds(config.train.seed, step, microBatch) };
+  });
+  const { gradients, mlmLoss, nspLoss } = accumulate(state, microBatches, passes);
+
+  const loss = mlmLoss + (nspLoss ?? 0);
+  const gradientNorm = globalNorm(gradients.values());
+  const applied = Number.isFinite(loss) && Number.isFinite(gradientNorm);
+  const learningRate = state.learningRate(step);
+  if (applied) {
+    const { clipNorm } = config.train;
+    const gradientScale = clipNorm > 0 && gradientNorm > clipNorm ? clipNorm / gradientNorm : 1;
+    for (const spec of specs) {
+      const gradient = gradients.get(spec.name);
+      if (gradient === undefined) continue;
+      const parameter = masters.get(spec.name)!;
+      updateParameter(config.train, spec, parameter, gradient, optimizer.get(spec.name)!, {
+        learningRate,
+        gradientScale,
+      });
+    }
+    working.refresh(gradients.keys());
+  }
+  for (const gradient of gradients.values()) gradient.free();
+
+  const ran = passes.map((pass) => pass.gates.filter(Boolean).length);
+  return {
+    loss,
+    mlmLoss,
+    nspLoss,
+    learningRate,
+    gradientNorm,
+    theta,
+    keepRates,
+    depth: ran.reduce((a, b) => a + b, 0) / ran.length,
+    updatedBlocks: keepRates.filter((_, l) => passes.some((pass) => pass.gates[l])).length,
+    maskedTokens: countMasked(microBatches),
+    applied,
+  };
+}
+
+/** Forward and backward over the micro-batches: the mean losses, and the float32 gradient of each master weight that has one. */
+function accumulate(state: TrainingState, microBatches: readonly MicroBatch[], passes: readonly TrainingPass[]) {
+  const { bert, config, working } = state;
+  const maskedTokens = countMasked(microBatches);
+  const sequences = microBatches.reduce((sum, batch) => sum + batch.numSequences, 0);
+  const leaves = [...working.weights.values()];
+  const names = [...working.weights.keys()].map((name) => working.masterOf(name));
+  const gradients = new Map<string, Tensor>();
+  let mlmLoss = 0;
+  let nspLoss: number | undefined;
+  microBatches.forEach((batch, i) => {
+    const added = scope(() => {
+      const { mlmSum, nspSum } = pretrainingLosses(bert, batch, config.train.device, passes[i]);
+      const mlm = mlmSum.mul(1 / maskedTokens);
+      const nsp = nspSum?.mul(1 / sequences);
+      mlmLoss += mlm.item();
+      if (nsp) nspLoss = (nspLoss ?? 0) + nsp.item();
+      const fresh = new Map<string, Tensor>();
+      (nsp ? mlm.add(nsp) : mlm).grad(leaves).forEach((gradient, leaf) => {
+        if (gradient === undefined) return;
+        const name = names[leaf]!;
+        const sum = gradients.get(name) ?? fresh.get(name);
+        if (sum) sum.add_(gradient);
+        else fresh.set(name, gradient.to('float32'));
+      });
+      return fresh;
+    });
+    for (const [name, gradient] of added) gradients.set(name, gradient);
+  });
+  return { gradients, mlmLoss, nspLoss };
+}
+
+function countMasked(microBatches: readonly MicroBatch[]): number {
+  return microBatches.reduce((sum, batch) => sum + batch.maskedPositions.length, 0);
+}
+
+/** A dropout seed for each place in the model: a pure function of (seed, step, micro-batch, block, place). */
+function dropoutSeeds(seed: number, step: number, microBatch: number): TrainingPass['dropoutSeed'] {
+  const placesPerBlock = Object.keys(DropoutPlace).length;
+  return (block, place) => drawSeed([step, microBatch, block * placesPerBlock + place, Stream.dropout], seed);
+}

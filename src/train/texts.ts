@@ -1,0 +1,89 @@
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Config, ConfigError } from '../config/index.ts';
+import {
+  type Corpus,
+  listSources,
+  type Mask,
+  makeMask,
+  prepareCorpus,
+  readTexts,
+  type Samples,
+  samplesOf,
+  splitCorpus,
+  TextTokenizer,
+  trainWordPiece,
+  wholeCorpus,
+} from '../data/index.ts';
+import { replaceFile } from './files.ts';
+import type { Reporter } from './reporter.ts';
+
+/** Text that a tokenizer is trained on at most, in bytes: more changes a vocabulary of 30,000 pieces hardly. */
+const tokenizerBytes = 64e6;
+
+/** The texts of a run, tokenised, and how they are read. */
+export interface Texts {
+  tokenizer: TextTokenizer;
+  train: Samples;
+  valid: Samples;
+  mask: Mask;
+  close(): void;
+}
+
+/**
+ * Prepares the texts of a configuration: the tokenizer (given, kept, or trained), the tokenised corpora (kept and used
+ * again when nothing changed), and training and held-out samples of them.
+ *
+ * @throws ConfigError without text, DataError for texts that cannot be used, OutputError when the cache cannot be written.
+ */
+export async function openTexts(config: Config, tokenizer: TextTokenizer, report: Reporter): Promise<Texts> {
+  const { data } = config;
+  const options = { exclude: data.exclude, textField: data.textField, tokenizer, cacheDir: data.cache };
+  const prepare = (paths: readonly string[]) =>
+    prepareCorpus({
+      ...options,
+      paths,
+      onProgress: (progress) => report.prepare?.(progress),
+      onWarning: (message) => report.warn(message),
+    });
+  const corpora: Corpus[] = [await prepare(data.train)];
+  try {
+    if (data.valid.length > 0) corpora.push(await prepare(data.valid));
+    const [trainCorpus, validCorpus] = corpora;
+    const views = validCorpus
+      ? { train: wholeCorpus(trainCorpus!), valid: wholeCorpus(validCorpus) }
+      : splitCorpus(trainCorpus!, data.validFraction);
+    const samples = (view: typeof views.train) => samplesOf(view, { ...data, tokenizer });
+    return {
+      tokenizer,
+      train: samples(views.train),
+      valid: samples(views.valid),
+      mask: makeMask(tokenizer, data),
+      close: () => {
+        for (const corpus of corpora) corpus.close();
+      },
+    };
+  } catch (error) {
+    for (const corpus of corpora) corpus.close();
+    throw error;
+  }
+}
+
+/** The tokenizer of a configuration: the one that it names, or one trained on its texts, kept for the next time. */
+export async function openTokenizer({ data, model }: Config, report: Reporter): Promise<TextTokenizer> {
+  if (data.tokenizer !== undefined) return TextTokenizer.fromFile(data.tokenizer);
+  if (data.train.length === 0)
+    throw new ConfigError('data.train: no text to train on; give files or folders with --data');
+  const files = await listSources(data.train, data.exclude);
+  const key = JSON.stringify([files, data.textField, data.lowercase, model.vocabSize]);
+  const path = join(data.cache, `tokenizer-${createHash('sha256').update(key).digest('hex').slice(0, 16)}.json`);
+  if (existsSync(path)) return TextTokenizer.fromFile(path);
+  report.note(`training a WordPiece tokenizer of up to ${model.vocabSize} pieces on ${files.length} files`);
+  const perFile = { textField: data.textField, maxBytesPerFile: tokenizerBytes / files.length };
+  const options = { vocabSize: model.vocabSize, lowercase: data.lowercase, maxBytes: tokenizerBytes };
+  const tokenizer = await trainWordPiece(readTexts(files, perFile), options);
+  mkdirSync(data.cache, { recursive: true });
+  replaceFile(path, tokenizer.json);
+  return tokenizer;
+}

@@ -1,0 +1,123 @@
+// Every check, in one command: formatter and linter, types, then the tests. `npm test -- words…` runs the test files whose
+// path contains one of the words, and nothing else. The last line is `N passed, N failed`.
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { run } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { inspect } from 'node:util';
+
+const fileTimeoutMs = 600_000;
+const numUnitFilesAtOnce = 2;
+const counts = { passed: 0, failed: 0, skipped: 0 };
+
+process.chdir(fileURLToPath(new URL('..', import.meta.url)));
+// The test files run in processes of their own, which inherit this; errors then point into the TypeScript.
+process.env.NODE_OPTIONS = `${process.env.NODE_OPTIONS ?? ''} --enable-source-maps`;
+
+const words = process.argv.slice(2);
+if (words.length === 0) {
+  check('format and lint', 'node_modules/.bin/biome', ['check', '--error-on-warnings']);
+  check('types', 'node_modules/.bin/tsc', ['-p', '.', '--noEmit', '--incremental', 'false']);
+}
+const unitFiles = testFiles('src', words);
+const programFiles = testFiles('tests', words);
+if (unitFiles.length + programFiles.length === 0)
+  fail('test files', `no test file has ${words.join(' or ')} in its path`);
+await runFiles(unitFiles, numUnitFilesAtOnce);
+// Whole programs use every core themselves, so each has the machine to itself.
+await runFiles(programFiles, 1);
+
+const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : '';
+console.log(`${counts.passed} passed, ${counts.failed} failed${skipped}`);
+process.exit(counts.failed > 0 ? 1 : 0);
+
+/** Runs a command that counts as one check. */
+function check(name, command, commandArguments) {
+  const start = performance.now();
+  const { status, stdout, stderr, error } = spawnSync(command, commandArguments, { encoding: 'utf8' });
+  if (status !== 0) {
+    fail(name, error?.message ?? `${stdout}${stderr}`);
+    return;
+  }
+  counts.passed += 1;
+  console.log(`ok      ${name}  ${seconds(start)}`);
+}
+
+function fail(name, report) {
+  counts.failed += 1;
+  console.log(`FAILED  ${name}\n${report.trimEnd().replace(/^/gm, '    ')}`);
+}
+
+/** The test sources of a folder, sorted. What dist/ holds of deleted sources is not among them. */
+function testFiles(folder, words) {
+  return readdirSync(folder, { recursive: true })
+    .filter((name) => name.endsWith('.test.ts'))
+    .map((name) => join(folder, name))
+    .filter((path) => words.length === 0 || words.some((word) => path.includes(word)))
+    .sort();
+}
+
+async function runFiles(files, numAtOnce) {
+  const waiting = [...files];
+  const worker = async () => {
+    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) await runFile(file);
+  };
+  await Promise.all(Array.from({ length: numAtOnce }, worker));
+}
+
+/** Runs one test file in a process of its own; its output is shown only when a test in it fails. */
+async function runFile(source) {
+  const start = performance.now();
+  const compiled = join('dist', source.replace(/\.ts$/, '.js'));
+  if (!existsSync(compiled)) {
+    fail(source, `${compiled} is not there; npm run build compiles it`);
+    return;
+  }
+  const file = { compiled, passed: 0, failed: 0, skipped: 0, failures: [], output: '' };
+  for await (const { type, data } of run({ files: [compiled], timeout: fileTimeoutMs })) {
+    if (type === 'test:stdout' || type === 'test:stderr') file.output += data.message;
+    if (type === 'test:pass' || type === 'test:fail') countTest(file, type, data);
+  }
+  if (file.passed + file.failed + file.skipped === 0) {
+    file.failed = 1;
+    file.failures.push({ name: 'the whole file', report: 'no test ran' });
+  }
+  for (const { name, report } of file.failures) fail(`${source}: ${name}`, report);
+  counts.passed += file.passed;
+  counts.skipped += file.skipped;
+  if (file.failed > 0 && file.output)
+    console.log(`output of ${source}\n${file.output.trimEnd().replace(/^/gm, '    ')}`);
+  console.log(
+    `${file.failed === 0 ? 'ok    ' : 'FAILED'}  ${source}  ${file.passed} of ${file.passed + file.failed}  ${seconds(start)}`,
+  );
+}
+
+/** Counts one event of the test stream: a test's result, or the end of the file's process, which bears the file's name. */
+function countTest(file, type, data) {
+  const { error } = data.details;
+  const isFile = data.name === file.compiled;
+  // A suite, and a test that failed by its inner tests alone, are counted by those.
+  if (data.details.type === 'suite' || error?.failureType === 'subtestsFailed') return;
+  if (type === 'test:pass') {
+    if (data.skip !== undefined || data.todo !== undefined) file.skipped += 1;
+    else if (!isFile) file.passed += 1;
+  } else if (data.todo !== undefined) {
+    file.skipped += 1;
+  } else {
+    file.failed += 1;
+    file.failures.push({
+      name: isFile ? 'the whole file' : data.name,
+      report: isFile ? `${error.cause}${ending(error)}` : inspect(error.cause ?? error),
+    });
+  }
+}
+
+function ending({ exitCode, signal }) {
+  if (signal) return `, ended by ${signal}`;
+  return exitCode ? `, exit code ${exitCode}` : '';
+}
+
+function seconds(start) {
+  return `${((performance.now() - start) / 1000).toFixed(1)} s`;
+}

@@ -32,8 +32,9 @@ export function buildAddon(root, libtorch) {
   const configuration = {
     libtorch: { cmakePrefix, version, modified },
     node: `${process.platform}-${process.arch}-${process.versions.modules}`,
-    nodeAddonApi: readJson(join(root, 'node_modules/node-addon-api/package.json')).version,
+    headers: ['node-addon-api', 'node-api-headers'].map((name) => versionOfPackage(root, name)),
     compiler: [process.env.CXX ?? '', process.env.CXXFLAGS ?? ''],
+    generator: onPath('ninja') ? 'Ninja' : 'Unix Makefiles',
   };
   const addon = { ...configuration, native: fingerprint(root, ['native']) };
   const state = readJson(stateFile);
@@ -52,15 +53,19 @@ export function buildAddon(root, libtorch) {
       NODE_INCLUDE: join(root, 'node_modules/node-api-headers/include'),
       NODE_ADDON_API: join(root, 'node_modules/node-addon-api'),
     };
-    const generator = onPath('ninja') ? 'Ninja' : 'Unix Makefiles';
     const definitions = Object.entries(settings).map(([name, value]) => `-D${name}=${value}`);
-    runLogged('cmake', ['-S', join(root, 'native'), '-B', folder, '-G', generator, ...definitions], { log });
+    const place = ['-S', join(root, 'native'), '-B', folder, '-G', configuration.generator];
+    runLogged('cmake', [...place, ...definitions], { log });
     writeJson(configurationFile, configuration);
   }
   runLogged('cmake', ['--build', folder, '--parallel', String(numCompilers())], { log });
   if (!existsSync(join(folder, 'taper.node'))) throw new SetupFailure(`setup: no taper.node was built; see ${log}`);
   writeJson(stateFile, { ...state, libtorch, addon });
   say(`built in ${Math.round((performance.now() - start) / 1000)} s`);
+}
+
+function versionOfPackage(root, name) {
+  return readJson(join(root, 'node_modules', name, 'package.json')).version;
 }
 
 function isSame(a, b) {

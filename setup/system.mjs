@@ -10,8 +10,9 @@ const tools = [
   { name: 'make', programs: ['ninja', 'make'], debianPackage: 'make' },
 ];
 
-// Debian's libtorch-dev does not depend on libdnnl-dev, but its TorchConfig.cmake links it. OpenBLAS's default build runs
-// its own threads against libtorch's OpenMP threads and is slow, so the OpenMP build is wanted, though nothing breaks without it.
+// Debian's libtorch-dev does not depend on libdnnl-dev, but its TorchConfig.cmake links it. OpenBLAS's default build
+// runs its own threads against libtorch's OpenMP threads and is slow, so the OpenMP build is wanted, though nothing
+// breaks without it.
 const debianLibtorch = ['libtorch-dev', 'libdnnl-dev', 'libopenblas0-openmp'];
 const onlyForSpeed = 'libopenblas0-openmp';
 
@@ -39,7 +40,7 @@ function missingDebianPackages(libtorch, environment) {
   return debianLibtorch.filter((name) => !installed.includes(name));
 }
 
-/** Installs Debian packages with apt-get, or throws what to do by hand (exit code 2) where this user or system cannot. */
+/** Installs Debian packages with apt-get, or throws what to do by hand (exit code 2) where that is not possible. */
 export function installMissing({ needs, packages }, looked, root) {
   const { prefix, obstacle } = installer();
   if (obstacle && needs.every((name) => name === onlyForSpeed)) {
@@ -83,7 +84,7 @@ export function instructions(needs, packages, looked, obstacle) {
 ${places.join('\n')}
   To mend it, do what fits this machine, and run the same command again
     Debian, Ubuntu  sudo apt-get update && sudo apt-get install -y --no-install-recommends ${packages.join(' ')}
-    any Python      pip install torch, with its python3 first on PATH (a C++ compiler, cmake and make are needed as well)
+    any Python      pip install torch cmake ninja, with its python3 first on PATH, and a C++ compiler
     macOS           xcode-select --install; brew install pytorch cmake
     another place   LIBTORCH=/path/to/libtorch, the folder that has share/cmake/Torch/TorchConfig.cmake
   docs/setup.md says more.`;

@@ -1,5 +1,5 @@
-// Every check, in one command: formatter and linter, types, then the tests. `npm test -- words…` runs the test files whose
-// path contains one of the words, and nothing else. The last line is `N passed, N failed`.
+// Every check, in one command: formatter and linter, types, then the tests. `npm test -- words…` runs the test files
+// whose path contains one of the words, and nothing else. The last line is `N passed, N failed`.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -74,8 +74,9 @@ async function runFile(source) {
     fail(source, `${compiled} is not there; npm run build compiles it`);
     return;
   }
-  const file = { compiled, passed: 0, failed: 0, skipped: 0, failures: [], output: '' };
-  for await (const { type, data } of run({ files: [compiled], timeout: fileTimeoutMs })) {
+  const tooLong = AbortSignal.timeout(fileTimeoutMs);
+  const file = { compiled, tooLong, passed: 0, failed: 0, skipped: 0, failures: [], output: '' };
+  for await (const { type, data } of run({ files: [compiled], signal: tooLong })) {
     if (type === 'test:stdout' || type === 'test:stderr') file.output += data.message;
     if (type === 'test:pass' || type === 'test:fail') countTest(file, type, data);
   }
@@ -108,14 +109,15 @@ function countTest(file, type, data) {
     file.failed += 1;
     file.failures.push({
       name: isFile ? 'the whole file' : data.name,
-      report: isFile ? `${error.cause}${ending(error)}` : inspect(error.cause ?? error),
+      report: isFile ? ending(file, error) : inspect(error.cause ?? error),
     });
   }
 }
 
-function ending({ exitCode, signal }) {
-  if (signal) return `, ended by ${signal}`;
-  return exitCode ? `, exit code ${exitCode}` : '';
+/** How the process of a test file ended. */
+function ending(file, { exitCode, signal }) {
+  if (file.tooLong.aborted) return `stopped, because it was not done after ${fileTimeoutMs / 1000} s`;
+  return signal ? `ended by ${signal}` : `ended with exit code ${exitCode}`;
 }
 
 function seconds(start) {

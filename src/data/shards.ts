@@ -60,34 +60,46 @@ export async function prepareCorpus(options: PrepareOptions): Promise<Corpus> {
   const files = await listSources(options.paths, options.exclude);
   const sources = sha256(JSON.stringify([textField, files]));
   const folder = join(cacheDir, sha256(`${corpusFormat} ${tokenizer.hash} ${sources}`).slice(0, 16));
-  if (existsSync(folder)) {
-    try {
-      return openCorpus(folder);
-    } catch (error) {
-      if (!(error instanceof DataError)) throw error;
-      const warn = options.onWarning ?? console.warn;
-      warn(`${error.message}: this is done now`);
-    }
-  }
-
   let building: string | undefined;
   try {
+    const kept = openKept(folder, options.onWarning ?? console.warn);
+    if (kept) return kept;
     mkdirSync(cacheDir, { recursive: true });
     removeAbandoned(cacheDir);
     building = mkdtempSync(`${folder}.building-`);
     await build(building, files, sources, { ...options, textField });
-    rmSync(folder, { recursive: true, force: true });
-    renameSync(building, folder);
+    publish(building, folder);
   } catch (cause) {
-    if (building) rmSync(building, { recursive: true, force: true });
     const code = fileErrorCode(cause);
     if (code === undefined) throw cause;
-    // Another process may have built the same corpus meanwhile.
-    if (code === 'ENOTEMPTY' || code === 'EEXIST') return openCorpus(folder);
     const reason = code === 'ENOSPC' || code === 'EDQUOT' ? 'is full' : `cannot be written (${code})`;
     throw new OutputError(`${cacheDir}: ${reason}; free space there or name another cache folder`, { cause });
+  } finally {
+    if (building) rmSync(building, { recursive: true, force: true });
   }
   return openCorpus(folder);
+}
+
+function openKept(folder: string, warn: (message: string) => void): Corpus | undefined {
+  if (!existsSync(folder)) return undefined;
+  try {
+    return openCorpus(folder);
+  } catch (error) {
+    if (!(error instanceof DataError)) throw error;
+    warn(`${error.message}: this is done now`);
+    rmSync(folder, { recursive: true, force: true });
+    return undefined;
+  }
+}
+
+/** Gives a finished folder its name, unless another process was faster. */
+function publish(building: string, folder: string): void {
+  try {
+    renameSync(building, folder);
+  } catch (cause) {
+    const code = fileErrorCode(cause);
+    if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw cause;
+  }
 }
 
 async function build(

@@ -7,6 +7,7 @@ import { trainPieces } from './wordpiece.ts';
 const specialPieces = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]'] as const;
 const maxWordCharacters = 100; // a longer word is [UNK] to WordPiece
 const maxMemoWords = 500_000; // about 100 MB
+const encodeWords = 4096; // at once: the library's results are large, and freed late
 const wordBorder = /[ \t\n\r]+/;
 
 /** The part of Hugging Face's `tokenizer.json` that decides how texts may be encoded. */
@@ -198,12 +199,16 @@ export class TextTokenizer {
         return ids;
       }),
     );
-    const encodings = await this.#tokenizer.encodeBatch([...unseen.keys()], { addSpecialTokens: false });
     if (this.#memo.size + unseen.size > maxMemoWords) this.#memo.clear();
-    let i = 0;
-    for (const [word, ids] of unseen) {
-      for (const id of encodings[i++]!.getIds()) ids.push(id);
-      if (word.length <= maxWordCharacters) this.#memo.set(word, ids);
+    const words = [...unseen.keys()];
+    for (let start = 0; start < words.length; start += encodeWords) {
+      const some = words.slice(start, start + encodeWords);
+      const encodings = await this.#tokenizer.encodeBatch(some, { addSpecialTokens: false });
+      for (const [i, word] of some.entries()) {
+        const ids = unseen.get(word)!;
+        for (const id of encodings[i]!.getIds()) ids.push(id);
+        if (word.length <= maxWordCharacters) this.#memo.set(word, ids);
+      }
     }
     return wordIds.map(concatenate);
   }

@@ -97,16 +97,22 @@ export interface Native {
 
 const addonPath = fileURLToPath(new URL('../../../build/native/taper.node', import.meta.url));
 
-/** OpenBLAS 0.3.21 takes recent AVX-512 processors for old ones, and is then up to four times slower in float32. */
-function tellOpenBlasItsProcessor(): void {
-  if (process.env.OPENBLAS_CORETYPE !== undefined || !existsSync('/proc/cpuinfo')) return;
-  if (/\bavx512bw\b/.test(readFileSync('/proc/cpuinfo', 'utf8'))) process.env.OPENBLAS_CORETYPE = 'SKYLAKEX';
+/**
+ * What libtorch's libraries read from the environment when they are loaded, unless the user has set it. OpenBLAS 0.3.21
+ * takes recent AVX-512 processors for old ones, and is then up to four times slower in float32. OpenMP's threads wait by
+ * spinning for milliseconds, which starves every other program (and a second run) on the same processors.
+ */
+function prepareEnvironment(): void {
+  process.env.GOMP_SPINCOUNT ??= '10000';
+  const cpuInfo = '/proc/cpuinfo';
+  if (existsSync(cpuInfo) && /\bavx512bw\b/.test(readFileSync(cpuInfo, 'utf8')))
+    process.env.OPENBLAS_CORETYPE ??= 'SKYLAKEX';
 }
 
 function load(): Native {
   if (!existsSync(addonPath))
     throw new SetupError(`the native addon is not built (${addonPath} is missing): run \`npm run build\``);
-  tellOpenBlasItsProcessor();
+  prepareEnvironment();
   let addon: Native;
   try {
     addon = createRequire(import.meta.url)(addonPath) as Native;

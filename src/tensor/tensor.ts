@@ -1,4 +1,4 @@
-import { type Handle, native, type TypedArray } from './native.ts';
+import { type Handle, NativeError, native, type TypedArray } from './native.ts';
 import { register, release } from './scope.ts';
 
 /** Element types, named as PyTorch names them. */
@@ -12,13 +12,14 @@ export interface Placement {
   device?: Device;
 }
 
-function dtypeOf(data: TypedArray): Dtype {
-  if (data instanceof Float32Array) return 'float32';
-  if (data instanceof Float64Array) return 'float64';
-  if (data instanceof Int32Array) return 'int32';
-  if (data instanceof BigInt64Array) return 'int64';
-  if (data instanceof Uint16Array) return 'bfloat16';
-  return 'uint8';
+/** What the elements of a typed array can be; first what they are when nothing is said. */
+function dtypesOf(data: TypedArray): readonly [Dtype, ...Dtype[]] {
+  if (data instanceof Float32Array) return ['float32'];
+  if (data instanceof Float64Array) return ['float64'];
+  if (data instanceof Int32Array) return ['int32'];
+  if (data instanceof BigInt64Array) return ['int64'];
+  if (data instanceof Uint16Array) return ['bfloat16', 'float16'];
+  return ['uint8', 'bool'];
 }
 
 /**
@@ -36,12 +37,21 @@ export class Tensor implements Disposable {
     register(this);
   }
 
-  /** A copy of `data` as a tensor of `shape`; a Uint16Array holds the raw bits of bfloat16 (or of `dtype`). */
+  /**
+   * A copy of `data` as a tensor of `shape`. A Uint16Array holds the raw bits of bfloat16, or of float16 when `dtype`
+   * says so; a Uint8Array bytes, or bools.
+   */
   static from(
     data: TypedArray,
     shape: readonly number[],
-    { dtype = dtypeOf(data), device = 'cpu' }: Placement = {},
+    { dtype = dtypesOf(data)[0], device = 'cpu' }: Placement = {},
   ): Tensor {
+    const dtypes = dtypesOf(data);
+    if (!dtypes.includes(dtype)) {
+      throw new NativeError(
+        `from: a ${data.constructor.name} holds ${dtypes.join(' or ')}, not ${dtype}; give none and use .to('${dtype}')`,
+      );
+    }
     return new Tensor(native.fromArray(data, shape, dtype, device));
   }
 

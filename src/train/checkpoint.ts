@@ -95,7 +95,9 @@ export function saveCheckpoint(
   } finally {
     rmSync(partial, { recursive: true, force: true });
   }
-  for (const old of checkpointsOf(run).slice(config.train.keepCheckpoints)) {
+  const found = checkpointsOf(run);
+  // What is newer than this one is broken, or the run would have gone on from it: it does not count.
+  for (const old of found.slice(found.indexOf(target) + config.train.keepCheckpoints)) {
     rmSync(old, { recursive: true, force: true });
   }
   return target;
@@ -166,7 +168,8 @@ function openFolder(path: string): Checkpoint {
 export function loadWeights(checkpoint: Checkpoint, model: ModelConfig, device: Device): Map<string, Tensor> {
   const file = join(checkpoint.path, 'model.safetensors');
   const weights = readSafetensors(file, device);
-  for (const { name, shape } of parameterSpecs(model)) {
+  const specs = parameterSpecs(model);
+  for (const { name, shape } of specs) {
     const found = weights.get(name)?.shape;
     if (found?.join() !== shape.join()) {
       const what = found ? `is [${found.join(', ')}]` : 'is missing';
@@ -174,6 +177,11 @@ export function loadWeights(checkpoint: Checkpoint, model: ModelConfig, device: 
         `${file}: ${name} ${what}, this model has [${shape.join(', ')}]; set the model as the checkpoint's`,
       );
     }
+  }
+  const names = new Set(specs.map((spec) => spec.name));
+  const unknown = [...weights.keys()].find((name) => !names.has(name));
+  if (unknown !== undefined) {
+    throw new CheckpointError(`${file}: ${unknown} is not in this model; set the model as the checkpoint's`);
   }
   return weights;
 }

@@ -1,5 +1,6 @@
-import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { DataError } from '../config/index.ts';
+import { replaceFile } from './files.ts';
 
 /** One optimizer step, as a line of `metrics.jsonl`. What is logged is what the model used. */
 export interface StepMetrics {
@@ -85,5 +86,5 @@ export function readMetrics(path: string): Metrics[] {
 export function truncateMetrics(path: string, step: number): void {
   if (!existsSync(path)) return;
   const kept = readMetrics(path).filter((metrics) => metrics.step <= step);
-  writeFileSync(path, kept.map((metrics) => `${JSON.stringify(metrics)}\n`).join(''));
+  replaceFile(path, kept.map((metrics) => `${JSON.stringify(metrics)}\n`).join(''));
 }

@@ -1,0 +1,26 @@
+import { writeFileSync } from 'node:fs';
+import { availableParallelism, cpus } from 'node:os';
+import { fileURLToPath } from 'node:url';
+
+/** A Markdown table; the first row is its head. */
+export function table(rows: readonly (readonly (string | number)[])[]): string {
+  const [head, ...body] = rows.map((row) => `| ${row.join(' | ')} |`);
+  return [head, `|${'---|'.repeat(rows[0]!.length)}`, ...body].join('\n');
+}
+
+/** Writes docs/results/NAME.md: what was measured, by which command, when and on what, and the tables. */
+export function writeResults(name: string, title: string, command: string, text: string): void {
+  const processor = cpus()[0]?.model.trim() ?? 'unknown';
+  const date = new Date().toISOString().slice(0, 10);
+  const head = `# ${title}\n\nMade by \`${command}\` on ${date}: ${processor}, ${availableParallelism()} processors.\n`;
+  const path = fileURLToPath(new URL(`../../docs/results/${name}.md`, import.meta.url));
+  writeFileSync(path, `${head}\n${text.trim()}\n`);
+  console.log(`\n${text.trim()}\n\nwritten to docs/results/${name}.md`);
+}
+
+/** `median (least–most)` */
+export function spread(values: readonly number[], digits: number): string {
+  const sorted = [...values].sort((a, b) => a - b);
+  const of = (fraction: number) => sorted[Math.round(fraction * (sorted.length - 1))]!.toFixed(digits);
+  return `${of(0.5)} (${of(0)}–${of(1)})`;
+}

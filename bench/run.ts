@@ -1,0 +1,20 @@
+import { data } from './data.ts';
+import { skipping } from './skipping.ts';
+import { speed } from './speed.ts';
+
+// npm run bench -- speed | skipping | data FILES…
+
+const benchmarks: Record<string, (args: string[]) => void | Promise<void>> = {
+  speed: () => speed(),
+  skipping: () => skipping(),
+  data: (args) => data(args),
+};
+
+const [name = '', ...args] = process.argv.slice(2);
+const benchmark = benchmarks[name];
+if (benchmark) {
+  await benchmark(args);
+} else {
+  console.error(`npm run bench -- ${Object.keys(benchmarks).join(' | ')}`);
+  process.exitCode = 2;
+}

@@ -1,0 +1,45 @@
+import { type Command, Option } from 'commander';
+import { ConfigError, fromDeepSpeed, type LoadedConfig, loadConfig, readConfigFile } from '../config/index.ts';
+import { depthWarnings } from '../depth/index.ts';
+
+/** The options that make a configuration. */
+export interface ConfigOptions {
+  data?: string[];
+  set?: string[];
+  deepspeed?: string;
+}
+
+export const setOption = () => new Option('--set <key=value...>', 'set keys of the configuration: train.steps=1000');
+export const deepSpeedOption = () => new Option('--deepspeed <file>', 'take over the settings of a DeepSpeed JSON');
+export const dataOption = () => new Option('--data <path...>', 'text: files, folders or globs');
+export const jsonOption = () => new Option('--json', 'print one JSON object on standard output, and nothing else');
+export const configArgument = ['[config]', 'config file, YAML or JSON; see docs/configuration.md'] as const;
+
+/**
+ * The configuration that a command line asks for: the file, over it the DeepSpeed file and `--data`, over all `--set`.
+ *
+ * @throws ConfigError for a mistake in any of them, and where there is none of them.
+ */
+export function configOf(file: string | undefined, options: ConfigOptions, command: Command): LoadedConfig {
+  if (file === undefined && options.set === undefined && options.deepspeed === undefined) {
+    throw new ConfigError(
+      `no configuration: give a file, as in taper ${command.name()} configs/bert-mini.yaml, ` +
+        'or settings, as in --set model.preset=bert-mini train.steps=1000',
+    );
+  }
+  const deepSpeed = options.deepspeed === undefined ? undefined : fromDeepSpeed(readConfigFile(options.deepspeed));
+  const overrides = { ...deepSpeed?.config, ...(options.data && { data: { train: options.data } }) };
+  const loaded = loadConfig({ ...(file !== undefined && { file }), overrides, sets: options.set ?? [] });
+  const { depth, train } = loaded.config;
+  const warnings = [...(deepSpeed?.warnings ?? []), ...loaded.warnings, ...depthWarnings(depth, train.steps)];
+  return { ...loaded, warnings };
+}
+
+/** A whole number from 1 up, for an option. */
+export function countOf(option: string): (text: string) => number {
+  return (text) => {
+    const count = Number(text);
+    if (Number.isInteger(count) && count >= 1) return count;
+    throw new ConfigError(`${option} ${text}: not a whole number from 1 up`);
+  };
+}

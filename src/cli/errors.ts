@@ -1,0 +1,32 @@
+import { CommanderError } from 'commander';
+import { UserError } from '../config/index.ts';
+
+/** What the file system says of a path that the user gave: theirs to mend. */
+const pathErrors = new Set(
+  'EACCES EDQUOT EEXIST EISDIR ELOOP ENAMETOOLONG ENOENT ENOSPC ENOTDIR ENOTEMPTY EPERM EROFS'.split(' '),
+);
+/** Faults that say enough in one line. Known by name, since importing the class would load libtorch. */
+const plainFaults = new Set(['NonFiniteError']);
+
+/**
+ * Tells the user of an error, on standard error, and returns the exit code: 2 and one line for a mistake of the user,
+ * 1 for a run that failed, 1 and the stack for anything else. With `TAPER_DEBUG=1` every error shows its stack.
+ */
+export function reportError(error: unknown): 0 | 1 | 2 {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // it has been told already
+  const isMistake = error instanceof UserError || isPathError(error);
+  const isPlain = isMistake || (error instanceof Error && plainFaults.has(error.name));
+  if (isPlain) process.stderr.write(`taper: ${oneLine((error as Error).message)}\n`);
+  if (!isPlain || process.env.TAPER_DEBUG === '1') console.error(error);
+  return isMistake ? 2 : 1;
+}
+
+function isPathError(error: unknown): boolean {
+  const { code, path } = (error ?? {}) as NodeJS.ErrnoException;
+  return error instanceof Error && path !== undefined && code !== undefined && pathErrors.has(code);
+}
+
+/** Text of several lines as one. */
+export function oneLine(text: string): string {
+  return text.trim().replace(/\s*\n\s*/g, ' ');
+}

@@ -1,0 +1,51 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { dataCommand } from './data.ts';
+import { oneLine, reportError } from './errors.ts';
+import { evalCommand } from './eval.ts';
+import { fillCommand } from './fill.ts';
+import { planCommand } from './plan.ts';
+import { pretrainCommand } from './pretrain.ts';
+import { tokenizerCommand } from './tokenizer.ts';
+
+const packageFile = new URL('../../../package.json', import.meta.url);
+const { version } = JSON.parse(readFileSync(packageFile, 'utf8')) as { version: string };
+
+const program = new Command('taper')
+  .description('Pre-train Transformer language models faster by progressive layer dropping.')
+  .version(version)
+  .addHelpText('after', '\nExample:\n  taper pretrain configs/bert-mini.yaml --data my/texts');
+
+const commands = [
+  pretrainCommand(),
+  planCommand(),
+  evalCommand(),
+  fillCommand(),
+  tokenizerCommand(),
+  dataCommand(),
+  // benchCommand(),
+];
+for (const command of commands) program.addCommand(command);
+settle(program, 'taper');
+
+// A reader such as `head` may close the pipe before everything is written.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+});
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = reportError(error);
+}
+
+/** Makes a command and those below it throw instead of exiting, and tell a mistake in one line. */
+function settle(command: Command, path: string): void {
+  command.exitOverride().configureOutput({
+    outputError: (text, write) => {
+      const message = oneLine(text.replace(/^error: /, '')).replace(/ ?\((Did you mean .*\?)\)$/, '; $1');
+      write(`taper: ${message}; see ${path} --help\n`);
+    },
+  });
+  for (const child of command.commands) settle(child, `${path} ${child.name()}`);
+}

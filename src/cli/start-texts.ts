@@ -1,0 +1,28 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { glob } from 'tinyglobby';
+import { stripMarkdown } from '../data/markdown.ts';
+
+const notProse = ['**/{CHANGE,CHANGELOG,CHANGES,HISTORY,LICENCE,LICENSE}*', '**/CODE_OF_CONDUCT*'];
+const minWords = 100;
+const commonWords = new Set(['a', 'and', 'for', 'in', 'is', 'of', 'that', 'the', 'to', 'with', 'you']);
+/** English prose has about 0.25 of them, a list of options 0.15, another language next to none. */
+const minCommonShare = 0.1;
+
+/**
+ * The English Markdown texts that every checkout has: the documentation of the installed packages and, where npm runs
+ * this (`npmScript` is its npm-cli.js), npm's own manual. Changelogs, licences and translations are left out.
+ */
+export async function englishMarkdown(project: string, npmScript: string | undefined): Promise<string[]> {
+  const folders = [join(project, 'node_modules'), ...(npmScript ? [join(dirname(npmScript), '../docs/content')] : [])];
+  const lists = folders.filter(existsSync).map((cwd) =>
+    glob('**/*.md', { cwd, absolute: true, caseSensitiveMatch: false, ignore: notProse }),
+  );
+  return (await Promise.all(lists)).flat().filter(isEnglishProse).sort();
+}
+
+function isEnglishProse(path: string): boolean {
+  const words = stripMarkdown(readFileSync(path, 'utf8')).toLowerCase().match(/\p{L}+/gu) ?? [];
+  const common = words.filter((word) => commonWords.has(word)).length;
+  return words.length >= minWords && common / words.length >= minCommonShare;
+}

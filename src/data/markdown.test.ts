@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { stripMarkdown } from './markdown.ts';
+
+test('prose stays and what is not prose goes', () => {
+  const source = `---
+title: A page
+---
+# The *first* heading
+
+[![badge](https://ci/x.svg)](https://ci) ![a picture](p.png "title")
+Some [linked words](https://example.org/a(1) "t") and [a reference][1], <b>bold</b> and \`code\`. 3 < 4 > 2.
+
+<!-- a comment
+over lines -->
+\`\`\`ts
+const code = '<!-- no prose -->';
+\`\`\`
+> quoted
+
+~~~
+more code
+~~~
+
+---
+The end__.__
+
+[1]: https://example.org
+`;
+  assert.deepEqual(
+    stripMarkdown(source)
+      .split('\n')
+      .filter((line) => line.trim() !== ''),
+    [
+      'The *first* heading',
+      // The closing bracket of a nested parenthesis stays: no parser.
+      'Some linked words "t") and a reference, bold and code. 3 < 4 > 2.',
+      'quoted',
+      'The end.',
+    ],
+  );
+});
+
+test('a fence that is never closed leaves the text as it is', () => {
+  assert.equal(stripMarkdown('a\n```\nb\n'), 'a\n\nb\n');
+});

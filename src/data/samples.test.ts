@@ -1,0 +1,188 @@
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { DataError } from '../config/errors.ts';
+import { corpusOf, range, wordsText, wordTokenizer } from './fixtures.ts';
+import { type Objective, type Sample, samplesOf } from './samples.ts';
+import { splitCorpus, wholeCorpus } from './split.ts';
+
+const tokenizer = wordTokenizer(2000);
+const [cls, sep, stop, firstWord] = [2, 3, 5, 9];
+
+async function samplesOfDocuments(
+  t: TestContext,
+  documents: number[][],
+  sequenceLength: number,
+  objective: Objective = 'mlm+nsp',
+) {
+  const corpus = await corpusOf(t, tokenizer, documents.map(wordsText));
+  return samplesOf(wholeCorpus(corpus), { tokenizer, sequenceLength, objective });
+}
+
+/** The two segments of a pair as word numbers; a full stop is negative. */
+function segments({ ids, secondStart }: Sample): [number[], number[]] {
+  assert.equal(ids[0], cls);
+  assert.equal(ids[secondStart - 1], sep);
+  assert.equal(ids.at(-1), sep);
+  const numbers = (part: Int32Array) => [...part].map((id) => (id === stop ? -1 : id - firstWord));
+  return [numbers(ids.subarray(1, secondStart - 1)), numbers(ids.subarray(secondStart, -1))];
+}
+
+const key = (sample: number, seed = 1, epoch = 0) => ({ seed, epoch, sample });
+
+test('windows cover every token, stay within a document and are full where it is long enough', async (t) => {
+  const lengths = [25, 10, 11, 4, 3, 9, 100];
+  const documents = lengths.map((length, d) => range(200 * d, 200 * d + length - 1));
+  const samples = await samplesOfDocuments(t, documents, 13);
+  // ceil(n / 10) windows of 13 − 3 tokens each; three tokens are too few for a pair.
+  assert.equal(samples.count, 3 + 1 + 2 + 1 + 0 + 1 + 10);
+  const seen = new Set<number>();
+  for (let sample = 0; sample < samples.count; sample++) {
+    // Some epoch has the true second segment, and with it the whole window.
+    const whole = range(0, 40)
+      .map((epoch) => samples.read(key(sample, 1, epoch)))
+      .find(({ nextSentenceLabel }) => nextSentenceLabel === 0)!;
+    const window = segments(whole).flat();
+    const document = documents[Math.floor(window[0]! / 200)]!;
+    assert.equal(window.length, Math.min(10, document.length));
+    assert.deepEqual(window, range(window[0]!, window[0]! + window.length - 1));
+    assert.ok(window.every((token) => document.includes(token)));
+    for (const token of window) seen.add(token);
+  }
+  assert.deepEqual(seen, new Set(documents.filter(({ length }) => length > 3).flat()));
+});
+
+test('half of the second segments are from another document, and the labels say which', async (t) => {
+  const documents = [range(0, 99), range(200, 299), range(400, 429)];
+  const samples = await samplesOfDocuments(t, documents, 23);
+  const documentOf = (token: number) => Math.floor(token / 200);
+  let replaced = 0;
+  const draws = 2000;
+  const places = new Set<number>();
+  for (let epoch = 0; epoch < draws; epoch++) {
+    const sample = samples.read(key(epoch % samples.count, 1, epoch));
+    const [first, second] = segments(sample);
+    assert.equal(first.length + second.length, 20);
+    assert.deepEqual(second, range(second[0]!, second.at(-1)!));
+    if (sample.nextSentenceLabel === 1) {
+      replaced++;
+      assert.notEqual(documentOf(second[0]!), documentOf(first[0]!));
+      places.add(second[0]!);
+    } else {
+      assert.equal(second[0], first.at(-1)! + 1);
+    }
+  }
+  assert.ok(Math.abs(replaced - draws / 2) < 4 * Math.sqrt(draws / 4), `${replaced}`);
+  assert.ok(places.size > 150); // of the 170 or so where a run can start
+});
+
+test('a document that is shorter than the second segment replaces it whole', async (t) => {
+  const samples = await samplesOfDocuments(t, [range(0, 99), [200, 201]], 23);
+  const replaced = range(0, 99)
+    .map((epoch) => samples.read(key(0, 1, epoch)))
+    .filter(({ nextSentenceLabel }) => nextSentenceLabel === 1);
+  assert.ok(replaced.length > 25);
+  for (const sample of replaced) {
+    const [first, second] = segments(sample);
+    assert.equal(second.length, Math.min(2, 20 - first.length));
+    assert.ok(second.every((token) => token >= 200));
+    assert.equal(sample.ids.length, first.length + second.length + 3);
+  }
+});
+
+test('in a single document a replaced second segment is a distant one', async (t) => {
+  const samples = await samplesOfDocuments(t, [range(0, 999)], 23);
+  let replaced = 0;
+  for (let epoch = 0; epoch < 400; epoch++) {
+    const sample = samples.read(key(epoch % samples.count, 1, epoch));
+    const [first, second] = segments(sample);
+    if (sample.nextSentenceLabel === 0) {
+      assert.equal(second[0], first.at(-1)! + 1);
+      continue;
+    }
+    replaced++;
+    assert.ok(Math.abs(second[0]! - first[0]!) > 200, `${first[0]} ${second[0]}`);
+    assert.deepEqual(second, range(second[0]!, second.at(-1)!));
+  }
+  assert.ok(Math.abs(replaced - 200) < 4 * 10, `${replaced}`);
+});
+
+test('where nothing distant is left the second segment stays, and its label too', async (t) => {
+  const samples = await samplesOfDocuments(t, [range(0, 24)], 23);
+  for (let epoch = 0; epoch < 100; epoch++) {
+    const sample = samples.read(key(epoch % samples.count, 1, epoch));
+    const [first, second] = segments(sample);
+    assert.equal(sample.nextSentenceLabel, 0);
+    assert.equal(second[0], first.at(-1)! + 1);
+  }
+});
+
+test('segments are divided at a sentence end where there is one', async (t) => {
+  // Full stops behind the 3rd, 8th and 20th token; the last one is the window's end and divides nothing.
+  const words = range(0, 19).map((i) => ([2, 7, 19].includes(i) ? -1 : i));
+  const samples = await samplesOfDocuments(t, [words, range(200, 219)], 23);
+  const dividedAt = new Map<number, number>();
+  for (let epoch = 0; epoch < 400; epoch++) {
+    const length = segments(samples.read(key(0, 1, epoch)))[0].length;
+    dividedAt.set(length, (dividedAt.get(length) ?? 0) + 1);
+  }
+  assert.deepEqual(new Set(dividedAt.keys()), new Set([3, 8]));
+  // Of the points 1 … 19, 1 … 5 are nearest to 3.
+  const expected = (400 * 5) / 19;
+  assert.ok(Math.abs(dividedAt.get(3)! - expected) < 4 * Math.sqrt(expected * (14 / 19)), `${dividedAt.get(3)}`);
+
+  const anywhere = new Set(range(0, 400).map((epoch) => segments(samples.read(key(1, 1, epoch)))[0].length));
+  assert.deepEqual(anywhere, new Set(range(1, 19)));
+});
+
+test('packed windows run through all documents, joined by separators', async (t) => {
+  const documents = [range(0, 4), [10], range(20, 41), range(50, 52)];
+  const samples = await samplesOfDocuments(t, documents, 8, 'mlm');
+  const joined = documents.flatMap((document) => [...document.map((number) => number + firstWord), sep]).slice(0, -1);
+  assert.equal(samples.count, Math.floor(joined.length / 6));
+  for (let sample = 0; sample < samples.count; sample++) {
+    const { ids, secondStart, nextSentenceLabel } = samples.read(key(sample));
+    assert.deepEqual([...ids], [cls, ...joined.slice(6 * sample, 6 * sample + 6), sep]);
+    assert.equal(secondStart, 8);
+    assert.equal(nextSentenceLabel, undefined);
+  }
+});
+
+test('a sample is the same whenever it is read, and another in another epoch or under another seed', async (t) => {
+  const samples = await samplesOfDocuments(t, [range(0, 199), range(300, 499)], 43);
+  const read = (seed: number, epoch: number) =>
+    range(0, samples.count - 1).map((sample) => [...samples.read(key(sample, seed, epoch)).ids]);
+  const once = read(1, 0);
+  assert.deepEqual(read(1, 0).reverse(), once.reverse());
+  assert.notDeepEqual(read(1, 1), once);
+  assert.notDeepEqual(read(2, 0), once);
+});
+
+test('samples of a held-out part hold nothing of the other part', async (t) => {
+  const corpus = await corpusOf(t, tokenizer, [wordsText(range(0, 999))]);
+  const { train, valid } = splitCorpus(corpus, 0.1);
+  for (const [view, from, to] of [
+    [train, 0, 899],
+    [valid, 900, 999],
+  ] as const) {
+    for (const objective of ['mlm+nsp', 'mlm'] as const) {
+      const samples = samplesOf(view, { tokenizer, sequenceLength: 32, objective });
+      for (let sample = 0; sample < samples.count; sample++) {
+        const words = [...samples.read(key(sample)).ids].filter((id) => id >= firstWord).map((id) => id - firstWord);
+        assert.ok(words.every((word) => word >= from && word <= to));
+      }
+    }
+  }
+});
+
+test('text that does not fill a sequence is an error with both numbers', async (t) => {
+  const rejects = async (documents: number[][], objective: Objective, message: RegExp) =>
+    assert.rejects(samplesOfDocuments(t, documents, 16, objective), (error: Error) => {
+      assert.ok(error instanceof DataError);
+      assert.match(error.message, message);
+      return true;
+    });
+  await rejects([range(0, 14)], 'mlm+nsp', /has 15 tokens, which is less than one sequence of 16/);
+  await rejects([range(0, 14)], 'mlm', /has 15 tokens, which is less than one sequence of 16/);
+  await rejects(new Array(10).fill([1, 2, 3]), 'mlm+nsp', /none of the 10 documents has 4 tokens/);
+  assert.equal((await samplesOfDocuments(t, [range(0, 15)], 16, 'mlm')).count, 1);
+});

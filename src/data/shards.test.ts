@@ -1,0 +1,196 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { DataError, OutputError } from '../config/errors.ts';
+import { openCorpus } from './corpus.ts';
+import { range, temporaryFolder, wordsText, wordTokenizer } from './fixtures.ts';
+import { type PrepareOptions, type PrepareProgress, prepareCorpus } from './shards.ts';
+
+const documents = [range(0, 9), [7], range(20, 49), [1, 2, 3]];
+const firstWord = 9;
+const expected = documents.flat().map((number) => number + firstWord);
+
+/** What is needed to prepare `documents` in shards of 16 tokens, and everything that was reported. */
+function setUp(t: TestContext) {
+  const folder = temporaryFolder(t);
+  const source = join(folder, 'texts.jsonl');
+  writeFileSync(source, documents.map((numbers) => JSON.stringify({ text: wordsText(numbers) })).join('\n'));
+  const progress: PrepareProgress[] = [];
+  const warnings: string[] = [];
+  const options: PrepareOptions = {
+    paths: [source],
+    tokenizer: wordTokenizer(100),
+    cacheDir: join(folder, 'cache'),
+    tokensPerShard: 16,
+    onProgress: (report) => progress.push(report),
+    onWarning: (message) => warnings.push(message),
+  };
+  const onlyCorpus = (): string => {
+    const names = readdirSync(options.cacheDir);
+    assert.equal(names.length, 1);
+    return join(options.cacheDir, names[0]!);
+  };
+  return { folder, source, options, progress, warnings, onlyCorpus };
+}
+
+function flipByte(path: string, at: number): void {
+  const bytes = readFileSync(path);
+  bytes[at]! ^= 1;
+  writeFileSync(path, bytes);
+}
+
+test('tokens come back from the shards at any place and length', async (t) => {
+  const { options, onlyCorpus } = setUp(t);
+  const corpus = await prepareCorpus(options);
+  t.after(() => corpus.close());
+  assert.deepEqual([...corpus.documentStarts], [0, 10, 11, 41, 44]);
+  assert.equal(corpus.index.tokens, 44);
+  assert.equal(corpus.index.bytesPerToken, 2);
+  for (let start = 0; start <= 44; start++) {
+    for (let length = 0; start + length <= 44; length++) {
+      const tokens = new Int32Array(length);
+      corpus.read(start, tokens);
+      assert.deepEqual([...tokens], expected.slice(start, start + length));
+    }
+  }
+  assert.throws(() => corpus.read(40, new Int32Array(5)), RangeError);
+  assert.throws(() => corpus.read(-1, new Int32Array(1)), RangeError);
+  assert.deepEqual(readdirSync(onlyCorpus()).sort(), [
+    'documents.bin',
+    'index.json',
+    ...range(0, 2).map((i) => `tokens-0000${i}.bin`),
+  ]);
+  // Little-endian uint16 on disk: the first token is 9, the second 10.
+  assert.deepEqual([...readFileSync(join(onlyCorpus(), 'tokens-00000.bin')).subarray(0, 4)], [9, 0, 10, 0]);
+});
+
+test('the last report counts everything', async (t) => {
+  const { options, source, progress } = setUp(t);
+  (await prepareCorpus(options)).close();
+  const bytes = statSync(source).size;
+  const textBytes = documents.reduce((total, numbers) => total + wordsText(numbers).length, 0);
+  assert.deepEqual(progress.at(-1), {
+    sourceBytes: bytes,
+    sourceBytesDone: bytes,
+    textBytes,
+    documents: 4,
+    tokens: 44,
+  });
+});
+
+test('a vocabulary over 65,536 takes four bytes a token', async (t) => {
+  const { options } = setUp(t);
+  writeFileSync(options.paths[0]!, '{"text":"w0 w69999"}');
+  const corpus = await prepareCorpus({ ...options, tokenizer: wordTokenizer(70_000) });
+  t.after(() => corpus.close());
+  assert.equal(corpus.index.bytesPerToken, 4);
+  const tokens = new Int32Array(2);
+  corpus.read(0, tokens);
+  assert.deepEqual([...tokens], [9, 70_008]);
+});
+
+test('a long text file is one document, as if it were encoded at once', async (t) => {
+  const { options, folder } = setUp(t);
+  const numbers = range(0, 599_999).map((i) => (i * i) % 97);
+  const path = join(folder, 'long.txt');
+  writeFileSync(path, wordsText(numbers));
+  const corpus = await prepareCorpus({ ...options, paths: [path], tokensPerShard: 2 ** 26 });
+  t.after(() => corpus.close());
+  assert.deepEqual([...corpus.documentStarts], [0, 600_000]);
+  const tokens = new Int32Array(600_000);
+  corpus.read(0, tokens);
+  assert.deepEqual(
+    tokens,
+    Int32Array.from(numbers, (number) => number + firstWord),
+  );
+});
+
+test('what was prepared is used again, until a source, the tokenizer or the text field changes', async (t) => {
+  const { options, source, progress } = setUp(t);
+  const prepareAgain = async (changed: Partial<PrepareOptions> = {}): Promise<boolean> => {
+    progress.length = 0;
+    (await prepareCorpus({ ...options, ...changed })).close();
+    return progress.length === 0;
+  };
+  assert.equal(await prepareAgain(), false);
+  assert.equal(await prepareAgain(), true);
+  utimesSync(source, new Date(0), new Date(1_000_000));
+  assert.equal(await prepareAgain(), false);
+  assert.equal(await prepareAgain(), true);
+  assert.equal(await prepareAgain({ tokenizer: wordTokenizer(101) }), false);
+  writeFileSync(source, '{"text":"w1 w2","body":"w3"}');
+  assert.equal(await prepareAgain(), false);
+  assert.equal(await prepareAgain({ textField: 'body' }), false);
+  assert.equal(readdirSync(options.cacheDir).length, 5);
+});
+
+test('a flipped byte in any file is found on opening, and the corpus is made again with a warning', async (t) => {
+  const { options, warnings, onlyCorpus } = setUp(t);
+  (await prepareCorpus(options)).close();
+  const whole = readFileSync(join(onlyCorpus(), 'index.json'), 'utf8');
+  for (const name of ['tokens-00000.bin', 'tokens-00002.bin', 'documents.bin', 'index.json']) {
+    warnings.length = 0;
+    flipByte(join(onlyCorpus(), name), 5);
+    assert.throws(
+      () => openCorpus(onlyCorpus()),
+      (error) => error instanceof DataError && error.message.includes(name),
+    );
+    const corpus = await prepareCorpus(options);
+    const tokens = new Int32Array(44);
+    corpus.read(0, tokens);
+    corpus.close();
+    assert.deepEqual([...tokens], expected);
+    assert.equal(warnings.length, 1);
+    assert.ok(warnings[0]!.includes(name));
+    assert.equal(readFileSync(join(onlyCorpus(), 'index.json'), 'utf8'), whole);
+  }
+});
+
+test('a shard that is missing, cut or not counted is found on opening', async (t) => {
+  const { options, onlyCorpus } = setUp(t);
+  (await prepareCorpus(options)).close();
+  const indexPath = join(onlyCorpus(), 'index.json');
+  const index = readFileSync(indexPath, 'utf8');
+  const shard = join(onlyCorpus(), 'tokens-00001.bin');
+  writeFileSync(shard, readFileSync(shard).subarray(2));
+  assert.throws(() => openCorpus(onlyCorpus()), /tokens-00001\.bin: it has 30 bytes instead of 32/);
+  for (const [from, to, message] of [
+    ['tokens-00001', 'tokens-00009', /tokens-00009\.bin: it cannot be read/],
+    ['"documents": 4', '"documents": 5', /counts do not fit/],
+    ['"format": 1', '"format": 0', /not of format 1/],
+  ] as const) {
+    writeFileSync(indexPath, index.replace(from, to));
+    assert.throws(() => openCorpus(onlyCorpus()), message);
+  }
+  assert.throws(() => openCorpus(join(options.cacheDir, 'absent')), DataError);
+});
+
+test('a source that fails on the way leaves nothing behind', async (t) => {
+  const { options, folder } = setUp(t);
+  const bad = join(folder, 'x.jsonl');
+  writeFileSync(bad, '{"text":');
+  await assert.rejects(prepareCorpus({ ...options, paths: [...options.paths, bad] }), /x\.jsonl, line 1: not JSON/);
+  assert.deepEqual(readdirSync(options.cacheDir), []);
+});
+
+test('what a crash left is removed after a day', async (t) => {
+  const { options, onlyCorpus } = setUp(t);
+  const left = join(options.cacheDir, 'abc.building-x1');
+  mkdirSync(left, { recursive: true });
+  utimesSync(left, new Date(0), new Date(0));
+  (await prepareCorpus(options)).close();
+  onlyCorpus();
+});
+
+test('a cache folder that cannot be written is an error that names it', async (t) => {
+  const { options, folder } = setUp(t);
+  const cacheDir = join(folder, 'file');
+  writeFileSync(cacheDir, '');
+  for (const path of [cacheDir, join(cacheDir, 'below')]) {
+    await assert.rejects(
+      prepareCorpus({ ...options, cacheDir: path }),
+      (error) => error instanceof OutputError && /cannot be written \((EEXIST|ENOTDIR)\)/.test(error.message),
+    );
+  }
+});

@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { existsSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { Tokenizer } from 'tokenizers';
+import { DataError } from '../config/errors.ts';
+import { temporaryFolder, wordTokenizer } from './fixtures.ts';
+import { TextTokenizer, trainWordPiece } from './tokenizer.ts';
+
+const prose =
+  'The miller had three sons, his mill, an ass and a cat. The sons had to grind, the ass had to carry the flour ' +
+  'and the cat had to catch the mice. When the miller died, the three sons divided what he left: the eldest had ' +
+  'the mill, the second the ass, the third the cat. "What shall I do with the cat?" said he. Naïve, wasn\'t he!';
+
+async function* only(...texts: string[]): AsyncGenerator<string> {
+  yield* texts;
+}
+
+function train(text: string, vocabSize: number, lowercase = true): Promise<TextTokenizer> {
+  return trainWordPiece(only(text), { vocabSize, lowercase, maxBytes: 1e6 });
+}
+
+const awkward = [
+  '',
+  ' \n\t ',
+  prose,
+  "The naïve Café — “quoted”\u00a0space\u3000wide, 日本語 text e\u0301 ;don't… [MASK] a[SEP]b \u200bzero\u0000nul\u00ad",
+  `${'x'.repeat(150)} a \r\n\r\n  b\u2028c\u0085d \ud800 lone`,
+  'THE MILL the Mill tHe mill. the mill, (the) the',
+];
+
+test('words are encoded as the library encodes the whole text', async () => {
+  for (const tokenizer of [await train(prose, 200), await train(prose, 60, false)]) {
+    const library = Tokenizer.fromString(tokenizer.json);
+    for (const round of ['unseen', 'from memory']) {
+      const ours = await tokenizer.encodeBatch(awkward);
+      for (const [i, text] of awkward.entries()) {
+        const theirs = await library.encode(text, null, { addSpecialTokens: false });
+        assert.deepEqual([...ours[i]!], theirs.getIds(), `${round}: ${text}`);
+      }
+    }
+  }
+});
+
+test('texts that are encoded at the same time do not disturb one another', async () => {
+  const tokenizer = await train(prose, 200);
+  const [a, b] = await Promise.all([tokenizer.encode(prose), tokenizer.encode(prose)]);
+  assert.ok(a.length > 80);
+  assert.deepEqual(a, b);
+});
+
+test('a tokenizer that looks past white space encodes whole texts', async () => {
+  const json = JSON.parse(wordTokenizer(3).json);
+  json.pre_tokenizer = { type: 'Metaspace', replacement: '_', prepend_scheme: 'always', split: true };
+  json.model.vocab = { ...json.model.vocab, _w0: 12, _w1: 13 };
+  const ids = await TextTokenizer.fromJson(JSON.stringify(json)).encode('w0 w1');
+  assert.deepEqual([...ids], [12, 13]);
+});
+
+test('a trained vocabulary starts with the special tokens and has the size asked for', async () => {
+  const tokenizer = await train(prose, 60);
+  assert.equal(tokenizer.vocabSize, 60);
+  assert.deepEqual(tokenizer.pieces([0, 1, 2, 3, 4]), ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]']);
+  const { padId, unkId, clsId, sepId, maskId } = tokenizer;
+  assert.deepEqual([padId, unkId, clsId, sepId, maskId], [0, 1, 2, 3, 4]);
+  assert.ok(!(await tokenizer.encode(prose)).includes(unkId));
+});
+
+test('a small text gives the vocabulary that it holds', async () => {
+  const tokenizer = await train('aa aa', 30_522);
+  assert.deepEqual(tokenizer.pieces([...tokenizer.isSpecial.keys()].slice(5)), ['a', '##a', 'aa']);
+  await assert.rejects(train(' \n', 100), DataError);
+});
+
+test('the same text always gives the same tokenizer', async () => {
+  const [a, b] = await Promise.all([train(prose, 60), train(prose, 60)]);
+  assert.equal(a.json, b.json);
+  assert.equal(a.hash, createHash('sha256').update(a.json).digest('hex'));
+  assert.notEqual(a.hash, (await train(prose, 59)).hash);
+});
+
+test('training stops reading at its limit', async () => {
+  const tokenizer = await trainWordPiece(only('aa aa', 'bb bb'), { vocabSize: 100, lowercase: true, maxBytes: 5 });
+  assert.deepEqual(tokenizer.pieces([5, 6, 7]), ['a', '##a', 'aa']);
+  assert.equal(tokenizer.vocabSize, 8);
+});
+
+test('lower-casing is as asked for', async () => {
+  const cased = await train('Aa Aa Aa', 100, false);
+  assert.deepEqual(cased.pieces(await cased.encode('Aa')), ['Aa']);
+  const uncased = await train('Aa Aa Aa', 100, true);
+  assert.deepEqual(uncased.pieces(await uncased.encode('Aa')), ['aa']);
+});
+
+const shared = ['the-created-legend.txt', 'beyond-good-and-evil.txt'].map(
+  (name) => `../shared/data/books/sample/${name}`,
+);
+
+test("the pieces are those of Hugging Face's trainer", { skip: !shared.every(existsSync) }, async () => {
+  const { WordPiece, bertNormalizer, bertPreTokenizer } = await import('tokenizers');
+  const library = new Tokenizer(WordPiece.empty());
+  library.setNormalizer(bertNormalizer());
+  library.setPreTokenizer(bertPreTokenizer());
+  library.train(shared);
+  const theirs = Object.entries(library.getVocab())
+    .sort(([, a], [, b]) => a - b)
+    .map(([piece]) => piece)
+    .slice(0, 2995);
+  const texts = await Promise.all(shared.map((path) => readFile(path, 'utf8')));
+  const ours = await trainWordPiece(only(...texts), { vocabSize: 3000, lowercase: true, maxBytes: 1e9 });
+  const known = new Set(ours.pieces(Array.from({ length: 3000 }, (_, i) => i)));
+  const missing = theirs.filter((piece) => !known.has(piece));
+  // Where pairs are equally frequent their order is random, and so are the last few at the cut.
+  assert.ok(missing.length <= 15, missing.join(' '));
+});
+
+test("Hugging Face's own form is read; its truncation and padding do not reach the ids", async () => {
+  const tokenizer = wordTokenizer(20);
+  const text = 'w0 w1s, w2. w3! w4? w5 w6 w7 w8 w9 w10';
+  const ids = await tokenizer.encode(text);
+  assert.deepEqual([...ids], [9, 10, 8, 1, 11, 5, 12, 6, 13, 7, 14, 15, 16, 17, 18, 19]);
+  assert.deepEqual(
+    [...tokenizer.isSentenceEnd.keys()].filter((id) => tokenizer.isSentenceEnd[id]),
+    [5, 6, 7],
+  );
+  assert.deepEqual(
+    [...tokenizer.isContinuation.keys()].filter((id) => tokenizer.isContinuation[id]),
+    [8],
+  );
+  assert.deepEqual(
+    [...tokenizer.isSpecial.keys()].filter((id) => tokenizer.isSpecial[id]),
+    [0, 1, 2, 3, 4],
+  );
+  assert.equal(tokenizer.vocabSize, 29);
+});
+
+test('token ids decode to their text without special tokens and padding', async () => {
+  const tokenizer = await train(prose, 300);
+  const ids = [tokenizer.clsId, ...(await tokenizer.encode('The cat had the mill.')), tokenizer.sepId, 0, 0];
+  assert.equal(tokenizer.decode(ids), 'the cat had the mill.');
+  assert.equal(tokenizer.decode([]), '');
+  assert.throws(() => tokenizer.pieces([tokenizer.vocabSize]), RangeError);
+});
+
+test('a file that is no BERT tokenizer is an error that names it', (t) => {
+  const path = join(temporaryFolder(t), 'tokenizer.json');
+  const rejects = (message: RegExp) =>
+    assert.throws(
+      () => TextTokenizer.fromFile(path),
+      (error) => error instanceof DataError && error.message.startsWith(path) && message.test(error.message),
+    );
+  rejects(/cannot be read/);
+  const json = wordTokenizer(2).json;
+  for (const broken of ['', '{', '[]', '{"model":{}}', json.slice(0, -9)]) {
+    writeFileSync(path, broken);
+    rejects(/not a Hugging Face tokenizer\.json/);
+  }
+  writeFileSync(path, json.replaceAll('[MASK]', '<mask>'));
+  rejects(/no \[MASK\] token/);
+});

@@ -1,0 +1,136 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parameterCount } from '../depth/index.ts';
+import { scope } from '../tensor/index.ts';
+import { initialise, type ModelConfig, parameterSpecs } from './parameters.ts';
+
+const bertBase: ModelConfig = {
+  kind: 'bert',
+  layers: 12,
+  hiddenSize: 768,
+  heads: 12,
+  ffnSize: 3072,
+  vocabSize: 30522,
+  maxPositions: 512,
+  norm: 'post',
+  dropout: 0.1,
+  attentionDropout: 0.1,
+};
+const small: ModelConfig = { ...bertBase, layers: 2, hiddenSize: 128, heads: 2, ffnSize: 512, vocabSize: 1000 };
+
+const size = (shape: readonly number[]) => shape.reduce((product, n) => product * n, 1);
+const shapes = (config: ModelConfig) =>
+  Object.fromEntries(parameterSpecs(config).map((spec) => [spec.name, spec.shape]));
+
+/** `name.weight` and `name.bias` of a linear layer or a norm. */
+const pair = (name: string, weight: number[]) => ({ [`${name}.weight`]: weight, [`${name}.bias`]: [weight[0]!] });
+
+// What follows is written down from transformers' modeling_bert.py and modeling_megatron_bert.py: the named parameters of
+// BertForPreTraining and MegatronBertForPreTraining (a tied decoder is listed once, as the word embeddings and as
+// cls.predictions.bias).
+const [L, D, F, V] = [2, 128, 512, 1000];
+
+function common(): Record<string, number[]> {
+  const layers = Array.from({ length: L }, (_, l) => ({
+    ...pair(`bert.encoder.layer.${l}.attention.self.query`, [D, D]),
+    ...pair(`bert.encoder.layer.${l}.attention.self.key`, [D, D]),
+    ...pair(`bert.encoder.layer.${l}.attention.self.value`, [D, D]),
+    ...pair(`bert.encoder.layer.${l}.attention.output.dense`, [D, D]),
+    ...pair(`bert.encoder.layer.${l}.intermediate.dense`, [F, D]),
+    ...pair(`bert.encoder.layer.${l}.output.dense`, [D, F]),
+  }));
+  return Object.assign(
+    {
+      'bert.embeddings.word_embeddings.weight': [V, D],
+      'bert.embeddings.position_embeddings.weight': [512, D],
+      'bert.embeddings.token_type_embeddings.weight': [2, D],
+      ...pair('bert.pooler.dense', [D, D]),
+      'cls.predictions.bias': [V],
+      ...pair('cls.predictions.transform.dense', [D, D]),
+      ...pair('cls.predictions.transform.LayerNorm', [D]),
+      ...pair('cls.seq_relationship', [2, D]),
+    },
+    ...layers,
+  );
+}
+
+test('PostLN parameters are those of BertForPreTraining', () => {
+  const norms = Array.from({ length: L }, (_, l) => ({
+    ...pair(`bert.encoder.layer.${l}.attention.output.LayerNorm`, [D]),
+    ...pair(`bert.encoder.layer.${l}.output.LayerNorm`, [D]),
+  }));
+  const expected = Object.assign(common(), pair('bert.embeddings.LayerNorm', [D]), ...norms);
+  assert.deepEqual(shapes(small), expected);
+});
+
+test('PreLN parameters are those of MegatronBertForPreTraining', () => {
+  const norms = Array.from({ length: L }, (_, l) => ({
+    ...pair(`bert.encoder.layer.${l}.attention.ln`, [D]),
+    ...pair(`bert.encoder.layer.${l}.ln`, [D]),
+  }));
+  const expected = Object.assign(common(), pair('bert.encoder.ln', [D]), ...norms);
+  assert.deepEqual(shapes({ ...small, norm: 'pre' }), expected);
+});
+
+test('bert-base has the published 110,106,428 parameters in both forms, and planning counts the same', () => {
+  for (const norm of ['pre', 'post'] as const) {
+    const config = { ...bertBase, norm };
+    assert.equal(
+      parameterSpecs(config).reduce((sum, { shape }) => sum + size(shape), 0),
+      110_106_428,
+    );
+  }
+  const step = { sequenceLength: 128, sequences: 1, maskedTokens: 1, nsp: true };
+  assert.equal(parameterCount({ ...bertBase, ...step }), 110_106_428);
+  assert.equal(
+    parameterCount({ ...small, ...step }),
+    parameterSpecs(small).reduce((sum, { shape }) => sum + size(shape), 0),
+  );
+});
+
+test('matrices, biases and norms are told apart: how they start, and which are operands of matrix products', () => {
+  for (const { name, start, inProducts } of parameterSpecs({ ...small, norm: 'pre' })) {
+    const isNorm = /(\.ln|LayerNorm)\.(weight|bias)$/.test(name);
+    const expected = name.endsWith('bias') ? 'zeros' : isNorm ? 'ones' : 'normal';
+    assert.equal(start, expected, name);
+    assert.equal(inProducts, !isNorm && !name.includes('embeddings'), name);
+  }
+});
+
+test('initial matrices have mean 0 and deviation 0.02 within four standard errors, biases are 0 and norms 1', () => {
+  scope(() => {
+    const weights = initialise(small, 1);
+    for (const { name, start, shape } of parameterSpecs(small)) {
+      const values = weights.get(name)!.toFloats();
+      assert.deepEqual(weights.get(name)!.shape, shape, name);
+      assert.equal(weights.get(name)!.dtype, 'float32', name);
+      if (start !== 'normal') {
+        assert.ok(
+          values.every((value) => value === (start === 'ones' ? 1 : 0)),
+          name,
+        );
+        continue;
+      }
+      const count = values.length;
+      const mean = values.reduce((sum, value) => sum + value, 0) / count;
+      const deviation = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / count);
+      assert.ok(Math.abs(mean) < (4 * 0.02) / Math.sqrt(count), `${name}: mean ${mean}`);
+      assert.ok(Math.abs(deviation - 0.02) < (4 * 0.02) / Math.sqrt(2 * count), `${name}: deviation ${deviation}`);
+    }
+  });
+});
+
+test('initial weights are a pure function of the seed, and no two matrices share their numbers', () => {
+  scope(() => {
+    const [first, again, other] = [initialise(small, 1), initialise(small, 1), initialise(small, 2)];
+    const starts = new Set<number>();
+    const matrices = parameterSpecs(small).filter(({ start }) => start === 'normal');
+    for (const { name } of matrices) {
+      const values = first.get(name)!.toFloats();
+      assert.deepEqual(again.get(name)!.toFloats(), values, name);
+      assert.notDeepEqual(other.get(name)!.toFloats(), values, name);
+      starts.add(values[0]!);
+    }
+    assert.equal(starts.size, matrices.length);
+  });
+});

@@ -1,0 +1,217 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, beforeEach, test } from 'node:test';
+import { CheckpointError, type Config, OutputError } from '../config/index.ts';
+import { Bert } from '../model/index.ts';
+import { scope } from '../tensor/index.ts';
+import { loadOptimizer, loadWeights, openCheckpoint, type Progress, saveCheckpoint } from './checkpoint.ts';
+import { workingWeights } from './precision.ts';
+import { type TrainingState, trainStep } from './step.ts';
+import { snapshot, tinyBatch, tinyConfig, tinyState } from './tiny.fixture.ts';
+
+const run = mkdtempSync(join(tmpdir(), 'taper-checkpoint-'));
+const checkpoints = join(run, 'checkpoints');
+const tokenizerJson = '{"version":"1.0","added_tokens":[]}';
+const config = tinyConfig({
+  model: { dropout: 0.1, attentionDropout: 0.1 },
+  depth: { method: 'pld' },
+  train: { keepCheckpoints: 2 },
+});
+after(() => rmSync(run, { recursive: true }));
+beforeEach(() => rmSync(checkpoints, { recursive: true, force: true }));
+
+const scoped = (name: string, body: () => void) => test(name, () => scope(body));
+const progressAt = (step: number): Progress => ({ step, samples: 4 * step, tokens: 31 * step, nonFiniteSteps: 1 });
+const silent = (message: string) => assert.fail(`no warning was expected: ${message}`);
+const folders = () => readdirSync(checkpoints).sort();
+
+function save(state: TrainingState, step: number, saved: Config = config): string {
+  return saveCheckpoint(run, saved, progressAt(step), state, tokenizerJson);
+}
+
+/** A state with moments, and with blocks that have fallen behind. */
+function trained(steps = 3): TrainingState {
+  const state = tinyState(config);
+  for (let step = 0; step < steps; step++) trainStep(state, step, [tinyBatch(step)]);
+  return state;
+}
+
+function restored(path: string): TrainingState {
+  const checkpoint = openCheckpoint(path, silent);
+  const masters = loadWeights(checkpoint, config.model, 'cpu');
+  const fresh = tinyState(config);
+  const working = workingWeights(config.train.precision, masters, fresh.specs);
+  const bert = new Bert(config.model, working.weights);
+  return { ...fresh, masters, working, bert, optimizer: loadOptimizer(checkpoint, 'cpu') };
+}
+
+function assertRefused(path: string, reason: RegExp): void {
+  assert.throws(
+    () => openCheckpoint(path, silent),
+    (error: Error) => {
+      assert.ok(error instanceof CheckpointError, error.stack);
+      assert.match(error.message, reason);
+      return true;
+    },
+  );
+}
+
+scoped('what is saved is opened again bit for bit', () => {
+  const state = trained();
+  const path = save(state, 3);
+  assert.equal(path, join(checkpoints, 'step-3'));
+  assert.equal(readFileSync(join(checkpoints, 'latest'), 'utf8'), 'step-3\n');
+  for (const from of [run, path]) {
+    const checkpoint = openCheckpoint(from, silent);
+    assert.deepEqual(checkpoint.progress, progressAt(3));
+    assert.deepEqual(checkpoint.config, config);
+    assert.equal(checkpoint.tokenizerJson, tokenizerJson);
+    assert.equal(checkpoint.path, path);
+    assert.deepEqual(snapshot(restored(from)), snapshot(state));
+  }
+});
+
+scoped('a run that goes on from a checkpoint is bit-equal to one that never stopped', () => {
+  const unbroken = trained(6);
+  save(trained(3), 3);
+  const resumed = restored(run);
+  for (const step of [3, 4, 5]) trainStep(resumed, step, [tinyBatch(step)]);
+  assert.deepEqual(snapshot(resumed), snapshot(unbroken));
+});
+
+scoped('a checkpoint has the files that Hugging Face and resuming need, and nothing else', () => {
+  const path = save(trained(1), 1);
+  const expected = ['config.json', 'model.safetensors', 'optimizer.safetensors', 'tokenizer.json', 'trainer.json'];
+  assert.deepEqual(readdirSync(path).sort(), expected);
+  const { model_type } = JSON.parse(readFileSync(join(path, 'config.json'), 'utf8'));
+  assert.equal(model_type, 'megatron-bert');
+  assert.deepEqual(folders(), ['latest', 'step-1']);
+});
+
+scoped('a byte that changed in any file is found, and the file is named', () => {
+  const path = save(trained(1), 1);
+  for (const name of readdirSync(path)) {
+    const file = join(path, name);
+    const whole = readFileSync(file);
+    for (const position of [0, 1, 0.1, 0.5, 0.9].map((x) =>
+      x < 1 ? Math.floor(x * whole.length) : whole.length - 3,
+    )) {
+      const flipped = Buffer.from(whole);
+      flipped[position]! ^= 0x01;
+      writeFileSync(file, flipped);
+      assertRefused(path, new RegExp(`${name}: .*use another checkpoint`));
+    }
+    writeFileSync(file, whole);
+  }
+  assert.equal(openCheckpoint(path, silent).progress.step, 1);
+});
+
+scoped('a file that is missing or cut short is named', () => {
+  const path = save(trained(1), 1);
+  for (const name of readdirSync(path)) {
+    const file = join(path, name);
+    const whole = readFileSync(file);
+    rmSync(file);
+    assertRefused(path, new RegExp(`${name} is missing`));
+    for (const size of [0, whole.length >> 1]) {
+      writeFileSync(file, whole.subarray(0, size));
+      assertRefused(path, new RegExp(name));
+    }
+    writeFileSync(file, whole);
+  }
+  assert.equal(openCheckpoint(path, silent).progress.step, 1);
+});
+
+scoped('a checkpoint of another format version is refused with both numbers', () => {
+  const file = join(save(trained(1), 1), 'trainer.json');
+  writeFileSync(file, readFileSync(file, 'utf8').replace('"format": 1', '"format": 2'));
+  assertRefused(run, /trainer\.json: format 2, this taper reads 1/);
+});
+
+scoped('the newest checkpoints are kept, by the number of their step', () => {
+  const state = trained(1);
+  for (const step of [8, 9, 10, 100]) save(state, step);
+  assert.deepEqual(folders(), ['latest', 'step-10', 'step-100']);
+  assert.equal(openCheckpoint(run, silent).progress.step, 100);
+  save(state, 101, tinyConfig({ train: { keepCheckpoints: 1 } }));
+  assert.deepEqual(folders(), ['latest', 'step-101']);
+});
+
+scoped('saving a step again replaces it, and what an interrupted save left is cleared away', () => {
+  const state = trained(1);
+  mkdirSync(join(checkpoints, 'step-2.partial'), { recursive: true });
+  writeFileSync(join(checkpoints, 'step-2.partial', 'model.safetensors'), 'half');
+  save(state, 2);
+  trainStep(state, 1, [tinyBatch(7)]);
+  save(state, 2);
+  assert.deepEqual(folders(), ['latest', 'step-2']);
+  assert.deepEqual(snapshot(restored(run)), snapshot(state));
+});
+
+scoped('a half-written checkpoint is never taken for one', () => {
+  save(trained(1), 1);
+  mkdirSync(join(checkpoints, 'step-2.partial'));
+  assert.equal(openCheckpoint(run, silent).progress.step, 1);
+});
+
+scoped('when the newest checkpoint is broken it is named in a warning and the one before is used', () => {
+  const state = trained(1);
+  save(state, 1);
+  const newest = save(state, 2);
+  rmSync(join(newest, 'optimizer.safetensors'));
+  const warnings: string[] = [];
+  const checkpoint = openCheckpoint(run, (message) => warnings.push(message));
+  assert.equal(checkpoint.progress.step, 1);
+  assert.equal(warnings.length, 1);
+  assert.match(warnings[0]!, /step-2: optimizer\.safetensors is missing.*using the checkpoint before it/);
+  assertRefused(newest, /optimizer\.safetensors is missing/); // asked for by name, there is no other
+  writeFileSync(join(checkpoints, 'step-1', 'trainer.json'), '{');
+  assert.throws(() => openCheckpoint(run, () => {}), /step-1.trainer\.json: not JSON/);
+});
+
+scoped('a broken newer checkpoint does not count among those that are kept', () => {
+  const state = trained(1);
+  save(state, 8);
+  for (const step of [10, 12]) {
+    mkdirSync(join(checkpoints, `step-${step}`));
+  }
+  save(state, 9);
+  assert.ok(existsSync(join(checkpoints, 'step-8')) && existsSync(join(checkpoints, 'step-9')));
+  assert.equal(openCheckpoint(run, () => {}).progress.step, 9);
+});
+
+scoped('a folder that is no checkpoint, and a run without one, are refused', () => {
+  assertRefused(join(run, 'nowhere'), /nowhere: no such folder/);
+  mkdirSync(checkpoints);
+  assertRefused(run, /this run has no checkpoint yet/);
+  mkdirSync(join(run, 'empty'));
+  assertRefused(join(run, 'empty'), /trainer\.json is missing; this is not a whole checkpoint of taper/);
+});
+
+scoped('weights of another model are refused with the first tensor that differs', () => {
+  const checkpoint = openCheckpoint(save(trained(1), 1), silent);
+  const load = (model: Parameters<typeof tinyConfig>[0]) => () =>
+    loadWeights(checkpoint, tinyConfig(model).model, 'cpu');
+  const refused = (reason: RegExp) => (error: Error) => error instanceof CheckpointError && reason.test(error.message);
+  assert.throws(
+    load({ model: { vocabSize: 60 } }),
+    refused(/word_embeddings\.weight is \[50, 16\], this model has \[60, 16\]/),
+  );
+  assert.throws(load({ model: { norm: 'post' } }), refused(/embeddings\.LayerNorm\.weight is missing/));
+  assert.throws(load({ model: { layers: 4 } }), refused(/layer\.3\..* is missing/));
+  assert.throws(load({ model: { layers: 2 } }), refused(/layer\.2\..* is not in this model/));
+});
+
+scoped('a folder that cannot be written is an OutputError, and nothing half-written stays', () => {
+  writeFileSync(checkpoints, 'a file where the folder should be');
+  assert.throws(() => save(trained(1), 1), OutputError);
+  rmSync(checkpoints);
+  mkdirSync(join(checkpoints, 'latest'), { recursive: true }); // cannot be replaced by a file
+  assert.throws(() => save(trained(1), 1), OutputError);
+  assert.deepEqual(
+    folders().filter((name) => name.includes('partial')),
+    [],
+  );
+});

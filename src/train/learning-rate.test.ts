@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { learningRate } from './learning-rate.ts';
+
+const settings = { steps: 1000, peakLearningRate: 2e-3, warmupRatio: 0.1, schedule: 'linear' as const };
+
+function assertClose(found: number, expected: number): void {
+  assert.ok(Math.abs(found - expected) < 1e-15, `${found}, expected ${expected}`);
+}
+
+for (const schedule of ['linear', 'cosine', 'exponential', 'constant'] as const) {
+  test(`${schedule}: the warm-up rises in equal steps from peak/W to the peak, and goes on from there`, () => {
+    const rate = learningRate({ ...settings, schedule });
+    assertClose(rate(0), 2e-3 / 100);
+    assertClose(rate(49), 1e-3);
+    assertClose(rate(99), 2e-3);
+    assertClose(rate(100), 2e-3);
+  });
+}
+
+test('linear falls in equal steps towards 0 at the end of the run', () => {
+  const rate = learningRate(settings);
+  assertClose(rate(550), 1e-3);
+  assertClose(rate(325), 1.5e-3);
+  assertClose(rate(999), 2e-3 / 900);
+});
+
+test('cosine is at half its height in the middle and flat at both ends', () => {
+  const rate = learningRate({ ...settings, schedule: 'cosine' });
+  assertClose(rate(550), 1e-3);
+  assertClose(rate(400), (2e-3 * 3) / 4); // cos 60° = ½
+  assertClose(rate(700), 2e-3 / 4); // cos 120° = −½
+  assert.ok(rate(999) > 0 && rate(999) < 1e-8);
+});
+
+test('exponential is times 0.99 each 1,000 steps after the warm-up', () => {
+  const rate = learningRate({ ...settings, steps: 200_000, warmupRatio: 0.02, schedule: 'exponential' });
+  assertClose(rate(3999), 2e-3);
+  assertClose(rate(5000), 2e-3 * 0.99);
+  assertClose(rate(104_000), 2e-3 * 0.3660323412732295); // 0.99^100
+  assertClose(rate(4500), 2e-3 * Math.sqrt(0.99));
+});
+
+test('constant stays at the peak', () => {
+  const rate = learningRate({ ...settings, schedule: 'constant' });
+  for (const step of [100, 500, 999]) assert.equal(rate(step), 2e-3);
+});
+
+test('without a warm-up the first step has the peak, and a fraction of a step is a whole one', () => {
+  assert.equal(learningRate({ ...settings, warmupRatio: 0 })(0), 2e-3);
+  const rate = learningRate({ ...settings, steps: 10, warmupRatio: 0.25 }); // 2.5 steps: 3
+  assertClose(rate(0), 2e-3 / 3);
+  assertClose(rate(2), 2e-3);
+  assertClose(rate(4), (2e-3 * 6) / 7);
+});
+
+test('the rate is positive and finite at every step of even the shortest runs', () => {
+  for (const schedule of ['linear', 'cosine', 'exponential', 'constant'] as const) {
+    for (const steps of [1, 2, 3, 10]) {
+      for (const warmupRatio of [0, 0.02, 0.5, 0.99]) {
+        const rate = learningRate({ ...settings, steps, warmupRatio, schedule });
+        for (let step = 0; step < steps; step++) {
+          assert.ok(rate(step) > 0 && rate(step) <= 2e-3, `${schedule}, ${steps} steps, ${warmupRatio}: ${rate(step)}`);
+        }
+      }
+    }
+  }
+});

@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { ParameterSpec } from '../model/index.ts';
+import { liveTensors, scope, Tensor } from '../tensor/index.ts';
+import { globalNorm, initialState, updateParameter } from './optimizer.ts';
+
+type Settings = Parameters<typeof updateParameter>[0];
+
+const adamw: Settings = {
+  optimizer: 'adamw',
+  biasCorrection: true,
+  betas: [0.9, 0.99],
+  epsilon: 1e-6,
+  weightDecay: 0.1,
+};
+const lamb: Settings = { ...adamw, optimizer: 'lamb' };
+const [rows, columns] = [5, 7];
+const matrix: ParameterSpec = { name: 'w', shape: [rows, columns], start: 'normal', inProducts: true };
+
+const scoped = (name: string, body: () => void) => test(name, () => scope(body));
+const normal = (seed: number, std = 1) => Tensor.normal([rows, columns], { std, seed });
+const norm = (x: readonly number[]) => Math.sqrt(x.reduce((sum, value) => sum + value * value, 0));
+
+/** The formulas of the doc comment, in float64. */
+function reference(settings: Settings, start: readonly number[], gradients: readonly number[][], learningRate: number) {
+  const [beta1, beta2] = settings.betas;
+  let [w, m, v] = [[...start], start.map(() => 0), start.map(() => 0)];
+  gradients.forEach((gradient, i) => {
+    const t = i + 1;
+    m = m.map((value, j) => beta1 * value + (1 - beta1) * gradient[j]!);
+    v = v.map((value, j) => beta2 * value + (1 - beta2) * gradient[j]! ** 2);
+    const [c1, c2] = settings.biasCorrection ? [1 - beta1 ** t, 1 - beta2 ** t] : [1, 1];
+    const direction = w.map((weight, j) => {
+      return m[j]! / c1 / (Math.sqrt(v[j]! / c2) + settings.epsilon) + settings.weightDecay * weight;
+    });
+    const trust = settings.optimizer === 'lamb' ? norm(w) / norm(direction) : 1;
+    w = w.map((weight, j) => weight - learningRate * trust * direction[j]!);
+  });
+  return w;
+}
+
+for (const optimizer of ['adamw', 'lamb'] as const) {
+  for (const biasCorrection of [true, false]) {
+    const corrected = biasCorrection ? 'with' : 'without';
+    scoped(`five ${optimizer} updates ${corrected} bias correction are those of its formula`, () => {
+      const settings = { ...adamw, optimizer, biasCorrection };
+      const [parameter, learningRate, gradientScale] = [normal(1).requiresGrad(), 0.01, 0.3];
+      const start = Array.from(parameter.toFloats());
+      const state = initialState(new Map([['w', parameter]])).get('w')!;
+      const gradients = Array.from({ length: 5 }, (_, t) => normal(10 + t, 0.1));
+      for (const gradient of gradients) {
+        updateParameter(settings, matrix, parameter, gradient, state, { learningRate, gradientScale });
+      }
+      const scaled = gradients.map((gradient) => Array.from(gradient.toFloats(), (g) => g * gradientScale));
+      const expected = reference(settings, start, scaled, learningRate);
+      const change = expected.map((value, i) => value - start[i]!);
+      const largest = Math.max(...change.map(Math.abs));
+      parameter.toFloats().forEach((value, i) => {
+        const error = Math.abs(value - start[i]! - change[i]!) / largest;
+        assert.ok(error < 2e-5, `element ${i}: relative error ${error}`);
+      });
+      assert.equal(state.updates, 5);
+    });
+  }
+}
+
+scoped('a LAMB update moves a matrix by the learning rate times its own norm', () => {
+  for (const std of [0.001, 1, 1000]) {
+    const parameter = normal(1, std);
+    const before = parameter.clone();
+    const state = initialState(new Map([['w', parameter]])).get('w')!;
+    updateParameter(lamb, matrix, parameter, normal(2), state, { learningRate: 0.01, gradientScale: 1 });
+    const ratio = parameter.add(before, -1).norm().item() / before.norm().item();
+    assert.ok(Math.abs(ratio / 0.01 - 1) < 1e-4, `${ratio}`);
+  }
+});
+
+scoped('LAMB has a trust ratio of 1 for weights of zero, and stands still without gradient and decay', () => {
+  const zero = Tensor.zeros([rows, columns]);
+  const state = () => initialState(new Map([['w', zero]])).get('w')!;
+  updateParameter(lamb, matrix, zero, Tensor.full([rows, columns], 5), state(), {
+    learningRate: 0.01,
+    gradientScale: 1,
+  });
+  for (const value of zero.toFloats()) assert.ok(Math.abs(value + 0.01) < 1e-6, `${value}`);
+  const still = normal(1);
+  const before = still.toArray();
+  const nothing = Tensor.zeros([rows, columns]);
+  updateParameter({ ...lamb, weightDecay: 0 }, matrix, still, nothing, state(), { learningRate: 1, gradientScale: 1 });
+  assert.deepEqual(still.toArray(), before);
+});
+
+scoped('biases and norms do not decay, matrices do', () => {
+  for (const settings of [adamw, lamb]) {
+    for (const start of ['normal', 'zeros', 'ones'] as const) {
+      const parameter = normal(1);
+      const before = parameter.toArray();
+      const state = initialState(new Map([['w', parameter]])).get('w')!;
+      const nothing = Tensor.zeros([rows, columns]);
+      updateParameter(settings, { ...matrix, start }, parameter, nothing, state, {
+        learningRate: 0.1,
+        gradientScale: 1,
+      });
+      if (start === 'normal') assert.notDeepEqual(parameter.toArray(), before);
+      else assert.deepEqual(parameter.toArray(), before);
+    }
+  }
+});
+
+scoped('with bias correction the first update moves each weight by the whole learning rate', () => {
+  const parameter = normal(1);
+  const state = initialState(new Map([['w', parameter]])).get('w')!;
+  const start = Array.from(parameter.toFloats());
+  const settings = { ...adamw, weightDecay: 0, epsilon: 1e-12 };
+  updateParameter(settings, matrix, parameter, normal(2), state, { learningRate: 0.25, gradientScale: 1 });
+  parameter.toFloats().forEach((value, i) => {
+    assert.ok(Math.abs(Math.abs(value - start[i]!) - 0.25) < 1e-5);
+  });
+});
+
+scoped('fresh state is zero moments of the shape of each parameter', () => {
+  const state = initialState(
+    new Map([
+      ['a', normal(1)],
+      ['b', Tensor.zeros([3])],
+    ]),
+  );
+  assert.deepEqual([...state.keys()], ['a', 'b']);
+  for (const [name, { moment, variance, updates }] of state) {
+    const shape = name === 'a' ? [rows, columns] : [3];
+    assert.deepEqual([moment.shape, variance.shape, updates], [shape, shape, 0]);
+    assert.equal(moment.norm().item() + variance.norm().item(), 0);
+    assert.equal(moment.dtype, 'float32');
+  }
+});
+
+scoped('the global norm is that of all gradients as one vector', () => {
+  const gradients = [Tensor.full([2, 2], 3), Tensor.from(Float32Array.of(-4, 8), [2])]; // 4·9 + 16 + 64 = 116
+  assert.ok(Math.abs(globalNorm(gradients) - Math.sqrt(116)) < 1e-6);
+  assert.equal(globalNorm([]), 0);
+  assert.equal(globalNorm([Tensor.full([1], Number.POSITIVE_INFINITY)]), Number.POSITIVE_INFINITY);
+  assert.ok(Number.isNaN(globalNorm([Tensor.full([1], Number.NaN), Tensor.full([1], 1)])));
+});
+
+scoped('an update leaves no tensor behind', () => {
+  const parameter = normal(1).requiresGrad();
+  const state = initialState(new Map([['w', parameter]])).get('w')!;
+  const gradient = normal(2);
+  const before = liveTensors();
+  for (const settings of [adamw, lamb]) {
+    updateParameter(settings, matrix, parameter, gradient, state, { learningRate: 0.01, gradientScale: 1 });
+  }
+  globalNorm([gradient]);
+  assert.equal(liveTensors(), before);
+});

@@ -1,0 +1,231 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { after, test } from 'node:test';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'taper-setup-'));
+after(() => rmSync(folder, { recursive: true, force: true }));
+const emptyFolder = join(folder, 'empty');
+mkdirSync(emptyFolder);
+
+type Environment = Record<string, string | undefined>;
+interface Libtorch {
+  source: string;
+  prefix: string;
+  cmakePrefix: string;
+  version: string;
+}
+interface LibtorchModule {
+  findLibtorch(
+    environment: Environment,
+    prefixes: string[],
+  ): { libtorch?: Libtorch; looked: { place: string; found: string }[] };
+}
+interface SystemModule {
+  findMissing(libtorch: Libtorch | undefined, environment: Environment): { needs: string[]; packages: string[] };
+}
+interface Lock {
+  packages: Record<string, { dependencies?: Record<string, string>; optionalDependencies?: Record<string, string> }>;
+}
+
+// The set-up is plain JavaScript without declarations, so its modules are given their types here.
+const { findLibtorch } = (await import(pathToFileURL(join(root, 'setup/libtorch.mjs')).href)) as LibtorchModule;
+const { findMissing } = (await import(pathToFileURL(join(root, 'setup/system.mjs')).href)) as SystemModule;
+
+function write(path: string, text: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, text);
+}
+
+/** A libtorch that CMake finds and that holds nothing. */
+function makeLibtorch(prefix: string, version = '2.3.1', cmakeFolder = 'share/cmake'): string {
+  write(join(prefix, cmakeFolder, 'Torch/TorchConfig.cmake'), 'set(Torch_FOUND TRUE)\n');
+  write(join(prefix, cmakeFolder, 'Torch/TorchConfigVersion.cmake'), `set(PACKAGE_VERSION "${version}")\n`);
+  return prefix;
+}
+
+/** A folder for PATH whose python3 has its module torch in `torchFolder`. */
+function makePython(name: string, torchFolder: string): string {
+  const bin = join(folder, name);
+  write(join(bin, 'python3'), `#!/bin/sh\necho '${torchFolder}'\n`);
+  chmodSync(join(bin, 'python3'), 0o755);
+  return bin;
+}
+
+function runSetup(project: string, environment: Environment): { status: number | null; stderr: string } {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(project, 'setup/setup.mjs')], {
+    env: { ...process.env, LIBTORCH: undefined, TAPER_NO_INSTALL: '1', ...environment },
+    encoding: 'utf8',
+  });
+  assert.equal(stdout, '', 'standard output belongs to the program that runs after the set-up');
+  return { status, stderr };
+}
+
+test('LIBTORCH comes before the libtorch in Python, and that before the one of the system', () => {
+  const named = makeLibtorch(join(folder, 'named'), '2.1.0');
+  const inPython = makeLibtorch(join(folder, 'site-packages/torch'), '2.2.0');
+  const ofSystem = makeLibtorch(join(folder, 'usr'), '1.13.0', 'lib/x86_64-linux-gnu/cmake');
+  const PATH = makePython('bin', inPython);
+
+  const first = findLibtorch({ LIBTORCH: named, PATH }, [ofSystem]).libtorch;
+  assert.deepEqual([first?.source, first?.prefix, first?.version], ['LIBTORCH', named, '2.1.0']);
+  const second = findLibtorch({ PATH }, [ofSystem]).libtorch;
+  assert.deepEqual([second?.source, second?.prefix, second?.version], ['python', inPython, '2.2.0']);
+  const third = findLibtorch({ PATH: emptyFolder }, [ofSystem]).libtorch;
+  assert.deepEqual([third?.source, third?.prefix, third?.version], ['system', ofSystem, '1.13.0']);
+  assert.equal(third?.cmakePrefix, join(ofSystem, 'lib/x86_64-linux-gnu/cmake'));
+});
+
+test('LIBTORCH may be the folder that Python gives as torch.utils.cmake_prefix_path', () => {
+  const prefix = makeLibtorch(join(folder, 'given-deep'));
+  const { libtorch } = findLibtorch({ LIBTORCH: join(prefix, 'share/cmake') }, []);
+  assert.equal(libtorch?.prefix, prefix);
+});
+
+test("a Python torch without TorchConfig.cmake, as Debian's is, and a libtorch older than 1.13 are passed over", () => {
+  const withoutCmake = join(folder, 'dist-packages/torch');
+  mkdirSync(withoutCmake, { recursive: true });
+  const old = makeLibtorch(join(folder, 'old'), '1.8.1');
+  const { libtorch, looked } = findLibtorch({ PATH: makePython('bin-debian', withoutCmake) }, [emptyFolder, old]);
+  assert.equal(libtorch, undefined);
+  assert.deepEqual(looked, [
+    { place: 'LIBTORCH', found: 'not set' },
+    { place: 'Python torch', found: `no TorchConfig.cmake in ${withoutCmake}` },
+    { place: 'the system', found: `${join(old, 'share/cmake')} is version 1.8.1, older than 1.13` },
+  ]);
+});
+
+test('a machine with nothing on it is given every package, and one with a libtorch of its own only the tools', () => {
+  assert.deepEqual(findMissing(undefined, { PATH: emptyFolder }).packages, [
+    'libtorch-dev',
+    'libdnnl-dev',
+    'libopenblas0-openmp',
+    'g++',
+    'cmake',
+    'make',
+  ]);
+  const { libtorch } = findLibtorch({ LIBTORCH: makeLibtorch(join(folder, 'own')) }, []);
+  assert.deepEqual(findMissing(libtorch, { PATH: emptyFolder }), {
+    needs: ['a C++ compiler', 'cmake', 'make'],
+    packages: ['g++', 'cmake', 'make'],
+  });
+});
+
+test('a wrong LIBTORCH ends the set-up with exit code 2 and one line', () => {
+  const { status, stderr } = runSetup(root, { LIBTORCH: '/nonexistent' });
+  assert.equal(status, 2);
+  assert.match(stderr, /^setup: LIBTORCH=\/nonexistent: no TorchConfig\.cmake in \/nonexistent; [^\n]+\n$/);
+});
+
+test('where nothing may be installed, the set-up says what is missing, where it looked and what to do', () => {
+  const { status, stderr } = runSetup(root, { PATH: emptyFolder });
+  assert.equal(status, 2);
+  assert.match(stderr, /a C\+\+ compiler, cmake, make; not installed, because TAPER_NO_INSTALL is set/);
+  assert.match(stderr, /^ {4}LIBTORCH +not set$/m);
+  assert.match(stderr, /^ {4}Python torch +no python3 on PATH$/m);
+  assert.match(stderr, /^ {4}the system +(version|no TorchConfig\.cmake under) /m);
+  assert.match(stderr, /apt-get install -y --no-install-recommends .*g\+\+ cmake make$/m);
+});
+
+/** A project with the real set-up, an addon of one line and one TypeScript file. */
+function makeProject(): string {
+  const project = join(folder, 'project');
+  for (const name of ['setup', 'package.json', 'package-lock.json', 'tsconfig.json']) {
+    cpSync(join(root, name), join(project, name), { recursive: true });
+  }
+  mkdirSync(join(project, 'node_modules'));
+  for (const name of readdirSync(join(root, 'node_modules'))) {
+    symlinkSync(join(root, 'node_modules', name), join(project, 'node_modules', name));
+  }
+  write(
+    join(project, 'native/CMakeLists.txt'),
+    `cmake_minimum_required(VERSION 3.18)
+project(taper CXX)
+find_package(Torch REQUIRED)
+add_library(taper SHARED addon.cc)
+set_target_properties(taper PROPERTIES PREFIX "" SUFFIX ".node")
+`,
+  );
+  write(join(project, 'native/addon.cc'), 'int answer() { return 42; }\n');
+  write(join(project, 'src/index.ts'), 'export const answer: number = 42;\n');
+  return project;
+}
+
+test('the set-up makes a project ready, then does only what a change asks for, and a failure is mended by running it again', () => {
+  const project = makeProject();
+  const LIBTORCH = makeLibtorch(join(folder, 'libtorch'));
+  const setUp = () => runSetup(project, { LIBTORCH });
+  const builds = /^setup: building .*\nsetup: built in \d+ s\n$/;
+  const compiles = 'setup: compiling the TypeScript\n';
+
+  assert.deepEqual(setUp().status, 0);
+  assert.ok(existsSync(join(project, 'build/native/taper.node')));
+  assert.ok(existsSync(join(project, 'dist/src/index.js')));
+  const { libtorch } = JSON.parse(readFileSync(join(project, 'build/setup.json'), 'utf8')) as { libtorch: Libtorch };
+  assert.deepEqual([libtorch.prefix, libtorch.version], [LIBTORCH, '2.3.1']);
+
+  const start = performance.now();
+  assert.deepEqual(setUp(), { status: 0, stderr: '' });
+  assert.ok(performance.now() - start < 5000, 'a set-up with nothing to do is quick');
+
+  write(join(project, 'src/index.ts'), "export const answer: number = 'wrong';\n");
+  const wrongTypes = setUp();
+  assert.equal(wrongTypes.status, 1);
+  assert.match(wrongTypes.stderr, /src\/index\.ts\(1,14\): error TS2322/);
+  write(join(project, 'src/index.ts'), 'export const answer: number = 43;\n');
+  assert.deepEqual(setUp(), { status: 0, stderr: compiles });
+
+  write(join(project, 'native/addon.cc'), 'int answer() { return "wrong"; }\n');
+  for (const attempt of [setUp(), setUp()]) {
+    assert.equal(attempt.status, 1);
+    assert.match(attempt.stderr, /error: invalid conversion|error: cannot initialize/);
+    assert.ok(attempt.stderr.includes(join(project, 'build/native.log')));
+  }
+  write(join(project, 'native/addon.cc'), 'int answer() { return 43; }\n');
+  assert.match(setUp().stderr, builds);
+
+  makeLibtorch(LIBTORCH, '2.4.0');
+  assert.match(setUp().stderr, /^setup: building the native addon on libtorch 2\.4\.0 /);
+
+  writeFileSync(join(project, 'build/setup.json'), '{ "libtorch": ');
+  assert.equal(setUp().status, 0);
+  assert.deepEqual(setUp(), { status: 0, stderr: '' });
+});
+
+test('package-lock.json holds every package that another one may ask for, on any platform, as npm ci demands', () => {
+  const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as Lock;
+  const absent = Object.entries(packages).flatMap(([path, { dependencies, optionalDependencies }]) =>
+    Object.keys({ ...dependencies, ...optionalDependencies })
+      .filter((name) => !packages[`node_modules/${name}`] && !packages[`${path}/node_modules/${name}`])
+      .map((name) => `${path} asks for ${name}`),
+  );
+  assert.deepEqual(absent, []);
+});
+
+test('docs/dependencies.md gives a reason for each dependency, and for nothing else', () => {
+  const { dependencies, devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+    dependencies: Record<string, string>;
+    devDependencies: Record<string, string>;
+  };
+  const { packages } = findMissing(undefined, { PATH: emptyFolder });
+  const rows = readFileSync(join(root, 'docs/dependencies.md'), 'utf8').matchAll(/^\| `([^`]+)` \| \S/gm);
+  assert.deepEqual(
+    [...rows].map((row) => row[1]).sort(),
+    [...Object.keys(dependencies), ...Object.keys(devDependencies), ...packages].sort(),
+  );
+});

@@ -24,6 +24,9 @@ struct FreedTensor {
   size_t argument;
 };
 
+// libtorch's CPU generator reads the low 32 bits of its seed only; this folds all 53 of ours into them.
+inline uint64_t generatorSeed(uint64_t seed) { return (seed ^ (seed >> 32) * 0x9E3779B1u) & 0xFFFFFFFFu; }
+
 // --- JavaScript to C++ ---
 template <typename T>
 struct From;

@@ -15,7 +15,7 @@ using at::Tensor;
 Tensor applyDropout(const Tensor& input, uint32_t threshold, uint64_t seed) {
   const double scale = 65536.0 / (65536.0 - threshold);
   if (!input.is_cpu()) {
-    const auto words = at::empty(input.sizes(), at::kInt).random_(0, 65536, at::detail::createCPUGenerator(seed));
+    const auto words = at::empty(input.sizes(), at::kInt).random_(0, 65536, at::detail::createCPUGenerator(generatorSeed(seed)));
     return input * (words.to(input.device()) >= static_cast<int64_t>(threshold)) * scale;
   }
   const Tensor x = input.contiguous();

@@ -82,7 +82,7 @@ void defineTensors(Napi::Object exports) {
   });
   // Drawn on the CPU whatever the device, so that one seed gives one model everywhere.
   op("normal", [](Ints shape, double mean, double std, double seed, Device device) {
-    const auto generator = at::detail::createCPUGenerator(static_cast<uint64_t>(seed));
+    const auto generator = at::detail::createCPUGenerator(generatorSeed(static_cast<uint64_t>(seed)));
     return at::empty(shape, at::kFloat).normal_(mean, std, generator).to(device.device);
   });
 

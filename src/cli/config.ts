@@ -12,6 +12,7 @@ export interface ConfigOptions {
 export const setOption = () => new Option('--set <key=value...>', 'set keys of the configuration: train.steps=1000');
 export const deepSpeedOption = () => new Option('--deepspeed <file>', 'take over the settings of a DeepSpeed JSON');
 export const dataOption = () => new Option('--data <path...>', 'text: files, folders or globs');
+export const deviceOption = () => new Option('--device <device>', 'where to compute: cpu, cuda, mps').default('cpu');
 export const jsonOption = () => new Option('--json', 'print one JSON object on standard output, and nothing else');
 export const configArgument = ['[config]', 'config file, YAML or JSON; see docs/configuration.md'] as const;
 
@@ -35,11 +36,11 @@ export function configOf(file: string | undefined, options: ConfigOptions, comma
   return { ...loaded, warnings };
 }
 
-/** A whole number from 1 up, for an option. */
-export function countOf(option: string): (text: string) => number {
+/** Reads the value of an option that takes a whole number from `least` up. */
+export function countOf(option: string, least = 1): (text: string) => number {
   return (text) => {
     const count = Number(text);
-    if (Number.isInteger(count) && count >= 1) return count;
-    throw new ConfigError(`${option} ${text}: not a whole number from 1 up`);
+    if (Number.isInteger(count) && count >= least) return count;
+    throw new ConfigError(`${option} ${text}: not a whole number from ${least} up`);
   };
 }

@@ -64,7 +64,7 @@ export function blockParameters({ hiddenSize: D, ffnSize: F }: StepShape): numbe
   return 4 * D * D + 4 * D + (2 * D * F + F + D) + 4 * D;
 }
 
-/** Parameters outside the blocks: embeddings and their (or the final) norm, the MLM head with a tied decoder, pooler and NSP. */
+/** Parameters outside the blocks that a step updates: embeddings and their (or the final) norm, the MLM head with a tied decoder, pooler and next-sentence head. */
 function otherParameters({ hiddenSize: D, vocabSize: V, maxPositions, nsp }: StepShape): number {
   const embeddings = (V + maxPositions + 2) * D + 2 * D;
   const mlmHead = D * D + D + 2 * D + V;
@@ -72,9 +72,9 @@ function otherParameters({ hiddenSize: D, vocabSize: V, maxPositions, nsp }: Ste
   return embeddings + mlmHead + nspHead;
 }
 
-/** Parameters of the whole model with its pre-training heads: 110,106,428 for BERT-base with NSP. */
+/** Parameters of the whole model with both pre-training heads, trained or not: 110,106,428 for BERT-base. */
 export function parameterCount(shape: StepShape): number {
-  return shape.layers * blockParameters(shape) + otherParameters(shape);
+  return shape.layers * blockParameters(shape) + otherParameters({ ...shape, nsp: true });
 }
 
 /**

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { scope, Tensor } from '../tensor/index.ts';
+import { scope, setNumThreads, Tensor } from '../tensor/index.ts';
 import { Bert, type BertInputs } from './bert.ts';
 import type { TrainingPass } from './block.ts';
 import { initialise, type ModelConfig, parameterSpecs, tiedDecoder, wordEmbeddings } from './parameters.ts';
+
+setNumThreads(1); // these tensors are too small for two
 
 const config: ModelConfig = {
   kind: 'bert',

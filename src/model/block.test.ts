@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { liveTensors, scope, Tensor } from '../tensor/index.ts';
+import { liveTensors, scope, setNumThreads, Tensor } from '../tensor/index.ts';
 import { DropoutPlace, switchableBlock, type TrainingPass } from './block.ts';
 import { type ModelConfig, parameterSpecs, type Weights } from './parameters.ts';
+
+setNumThreads(1); // these tensors are too small for two
 
 type Matrix = number[][];
 

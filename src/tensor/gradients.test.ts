@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setNumThreads } from './native.ts';
 import { scope } from './scope.ts';
 import { Tensor } from './tensor.ts';
+
+setNumThreads(1); // these tensors are too small for two
 
 // Every operation has a float64 path, so differences of ±1e-5 give gradients to about nine digits.
 const step = 1e-5;

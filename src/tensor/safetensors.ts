@@ -24,6 +24,9 @@ interface Entry {
 /** More than this is no header (the format's own limit), but a file of another kind. */
 const longestHeader = 100_000_000;
 
+/** Node reads and writes less than 2 GiB in one call. */
+const longestCall = 2 ** 30;
+
 /**
  * Writes tensors to a safetensors file, one at a time, so that no second copy of the model is made.
  * Source of the format: https://github.com/huggingface/safetensors.
@@ -151,13 +154,14 @@ function asTyped({ buffer, byteOffset, byteLength }: Buffer, dtype: Dtype): Type
 }
 
 function writeAll(file: number, bytes: Uint8Array): void {
-  for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done);
+  for (let done = 0; done < bytes.length; )
+    done += writeSync(file, bytes, done, Math.min(bytes.length - done, longestCall));
 }
 
 function readAll(path: string, file: number, position: number, length: number): Buffer {
   const bytes = Buffer.from(new ArrayBuffer(length)); // of its own, so that typed arrays are aligned
   for (let done = 0; done < length; ) {
-    const got = readSync(file, bytes, done, length - done, position + done);
+    const got = readSync(file, bytes, done, Math.min(length - done, longestCall), position + done);
     if (got === 0) throw broken(path, 'it ends too early');
     done += got;
   }

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { UseAfterFreeError } from './native.ts';
+import { setNumThreads, UseAfterFreeError } from './native.ts';
 import { liveTensors, noGrad, scope } from './scope.ts';
 import { adamw, Tensor } from './tensor.ts';
+
+setNumThreads(1); // these tensors are too small for two
 
 const one = () => Tensor.full([2, 3], 1);
 

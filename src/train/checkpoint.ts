@@ -74,8 +74,8 @@ export function saveCheckpoint(
   const folder = join(run, 'checkpoints');
   const target = join(folder, `step-${progress.step}`);
   const partial = `${target}.partial`;
-  try {
-    writing(target, () => {
+  writing(target, () => {
+    try {
       rmSync(partial, { recursive: true, force: true });
       mkdirSync(partial, { recursive: true });
       writeSafetensors(join(partial, 'model.safetensors'), tensors.masters);
@@ -91,10 +91,10 @@ export function saveCheckpoint(
       renameSync(partial, target);
       sync(folder);
       replaceFile(join(folder, 'latest'), `${basename(target)}\n`);
-    });
-  } finally {
-    rmSync(partial, { recursive: true, force: true });
-  }
+    } finally {
+      rmSync(partial, { recursive: true, force: true });
+    }
+  });
   const found = checkpointsOf(run);
   // What is newer than this one is broken, or the run would have gone on from it: it does not count.
   for (const old of found.slice(found.indexOf(target) + config.train.keepCheckpoints)) {
@@ -119,12 +119,13 @@ export function openCheckpoint(path: string, warn: (message: string) => void): C
       warn(`${error.message}; using the checkpoint before it`);
     }
   }
-  throw new CheckpointError(`${path}: this run has no checkpoint yet; start it without --resume`);
+  throw new CheckpointError(`${path}: this run has no checkpoint yet; wait for its first one`);
 }
 
 /** The checkpoint folders of a run, newest first. */
-function checkpointsOf(run: string): string[] {
+export function checkpointsOf(run: string): string[] {
   const folder = join(run, 'checkpoints');
+  if (!existsSync(folder)) return [];
   const steps = readdirSync(folder).flatMap((name) => /^step-(\d+)$/.exec(name)?.[1] ?? []);
   return steps
     .map(Number)

@@ -1,5 +1,6 @@
 export { type Checkpoint, loadWeights, openCheckpoint, type Progress } from './checkpoint.ts';
 export { type Evaluation, evaluate } from './evaluate.ts';
+export { type FilledText, fillMasks, type Prediction } from './fill.ts';
 export { type LearningRate, learningRate } from './learning-rate.ts';
 export { type EvalMetrics, type Metrics, readMetrics, type StepMetrics } from './metrics.ts';
 export { encoderInputs, pretrainingLosses } from './objective.ts';
@@ -9,3 +10,6 @@ export { NonFiniteError, type PretrainOptions, type PretrainResult, pretrain } f
 export type { Reporter } from './reporter.ts';
 export { signalExitCodes } from './signals.ts';
 export { type StepResult, type TrainingState, trainStep } from './step.ts';
+export { type Summary, summarise } from './summary.ts';
+export { openTokenizer, trainTokenizer } from './texts.ts';
+export { openTrained, type TrainedModel } from './trained.ts';

@@ -8,6 +8,7 @@ import { Bert, initialise, parameterSpecs } from '../model/index.ts';
 import { setNumThreads } from '../tensor/index.ts';
 import {
   type Checkpoint,
+  checkpointsOf,
   loadOptimizer,
   loadWeights,
   openCheckpoint,
@@ -111,7 +112,8 @@ async function openRun(given: Config, out: string, resume: boolean, report: Repo
   if (exists && !resume) {
     throw new ConfigError(`--out ${out}: holds a run already; give --resume to go on with it, or another folder`);
   }
-  const checkpoint = exists && existsSync(join(out, 'checkpoints')) ? openCheckpoint(out, report.warn) : undefined;
+  // A run that was killed before it had one starts anew.
+  const checkpoint = exists && checkpointsOf(out).length > 0 ? openCheckpoint(out, report.warn) : undefined;
   const tokenizer = checkpoint ? TextTokenizer.fromJson(checkpoint.tokenizerJson) : await openTokenizer(given, report);
   const config: Config = { ...given, model: { ...given.model, vocabSize: tokenizer.vocabSize } };
   if (checkpoint) checkResumable(checkpoint.config, config, report);

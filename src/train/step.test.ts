@@ -208,10 +208,13 @@ scoped('without next-sentence labels its head and the pooler stay as they are', 
   }
 });
 
-for (const optimizer of ['adamw', 'lamb'] as const) {
+for (const [optimizer, peakLearningRate] of [
+  ['adamw', 0.02],
+  ['lamb', 0.1],
+] as const) {
   scoped(`thirty steps of ${optimizer} on one batch learn it, in fp32 and nearly alike in bf16`, () => {
     const losses = (precision: 'fp32' | 'bf16') => {
-      const state = tinyState(tinyConfig({ train: { optimizer, precision, peakLearningRate: 0.02, clipNorm: 1 } }));
+      const state = tinyState(tinyConfig({ train: { optimizer, precision, peakLearningRate, clipNorm: 1 } }));
       return Array.from({ length: 30 }, (_, step) => trainStep(state, step, [tinyBatch(1)]).loss);
     };
     const full = losses('fp32');

@@ -10,13 +10,14 @@ import {
   prepareCorpus,
   readTexts,
   type Samples,
+  type SourceFile,
   samplesOf,
   splitCorpus,
   TextTokenizer,
   trainWordPiece,
   wholeCorpus,
 } from '../data/index.ts';
-import { replaceFile } from './files.ts';
+import { replaceFile, writing } from './files.ts';
 import type { Reporter } from './reporter.ts';
 
 /** Text that a tokenizer is trained on at most, in bytes: more changes a vocabulary of 30,000 pieces hardly. */
@@ -55,10 +56,15 @@ export async function openTexts(config: Config, tokenizer: TextTokenizer, report
       ? { train: wholeCorpus(trainCorpus!), valid: wholeCorpus(validCorpus) }
       : splitCorpus(trainCorpus!, data.validFraction);
     const samples = (view: typeof views.train) => samplesOf(view, { ...data, tokenizer });
+    const [train, valid] = [samples(views.train), samples(views.valid)];
+    const { documents, tokens } = trainCorpus!.index;
+    report.note(
+      `text: ${documents} documents, ${tokens} tokens; ${train.count} sequences to train on, ${valid.count} held out`,
+    );
     return {
       tokenizer,
-      train: samples(views.train),
-      valid: samples(views.valid),
+      train,
+      valid,
       mask: makeMask(tokenizer, data),
       close: () => {
         for (const corpus of corpora) corpus.close();
@@ -80,10 +86,21 @@ export async function openTokenizer({ data, model }: Config, report: Reporter): 
   const path = join(data.cache, `tokenizer-${createHash('sha256').update(key).digest('hex').slice(0, 16)}.json`);
   if (existsSync(path)) return TextTokenizer.fromFile(path);
   report.note(`training a WordPiece tokenizer of up to ${model.vocabSize} pieces on ${files.length} files`);
-  const perFile = { textField: data.textField, maxBytesPerFile: tokenizerBytes / files.length };
-  const options = { vocabSize: model.vocabSize, lowercase: data.lowercase, maxBytes: tokenizerBytes };
-  const tokenizer = await trainWordPiece(readTexts(files, perFile), options);
-  mkdirSync(data.cache, { recursive: true });
+  const tokenizer = await trainTokenizer(files, { ...data, vocabSize: model.vocabSize });
+  writing(data.cache, () => mkdirSync(data.cache, { recursive: true }));
   replaceFile(path, tokenizer.json);
   return tokenizer;
+}
+
+/**
+ * Trains a WordPiece tokenizer of at most `vocabSize` pieces on as much of each file as is needed for that.
+ *
+ * @throws DataError where a file cannot be read as text, or none holds a word.
+ */
+export function trainTokenizer(
+  files: readonly SourceFile[],
+  { vocabSize, lowercase, textField }: { vocabSize: number; lowercase: boolean; textField: string },
+): Promise<TextTokenizer> {
+  const texts = readTexts(files, { textField, maxBytesPerFile: tokenizerBytes / files.length });
+  return trainWordPiece(texts, { vocabSize, lowercase, maxBytes: tokenizerBytes });
 }

@@ -3,11 +3,14 @@ import { type Config, loadConfig, type PartialConfig } from '../config/index.ts'
 import type { MicroBatch } from '../data/index.ts';
 import { type DepthMethod, depthMethod, drawSeed } from '../depth/index.ts';
 import { Bert, initialise, parameterSpecs } from '../model/index.ts';
-import type { Tensor } from '../tensor/index.ts';
+import { setNumThreads, type Tensor } from '../tensor/index.ts';
 import { learningRate } from './learning-rate.ts';
 import { initialState } from './optimizer.ts';
 import { workingWeights } from './precision.ts';
 import type { TrainingState } from './step.ts';
+
+// Threads that wait for each other cost more than they bring here, most of all while other tests run beside.
+setNumThreads(1);
 
 const vocabSize = 50;
 const sequenceLength = 8;

@@ -1,0 +1,109 @@
+import { Command } from 'commander';
+import { type Config, ConfigError, loadConfig } from '../config/index.ts';
+import { type Corpus, makeMask, prepareCorpus, type Samples, samplesOf, type TextTokenizer, wholeCorpus } from '../data/index.ts';
+import { openTokenizer } from '../train/texts.ts';
+import { type ConfigOptions, configArgument, dataOption, setOption } from './config.ts';
+import { percent, rounded } from './format.ts';
+
+const numShownSamples = 3;
+/** Sequences that the padding is counted in, at most. */
+const numCountedSamples = 2000;
+
+/** `taper data`: makes texts ready for training, and looks at them as the model will. */
+export function dataCommand(): Command {
+  const data = new Command('data').description('tokenise texts, or look at them as the model will');
+  data
+    .command('prepare')
+    .description('tokenise texts once, so that training starts at once')
+    .argument(...configArgument)
+    .addOption(dataOption())
+    .addOption(setOption())
+    .addHelpText('after', '\nExample:\n  taper data prepare configs/bert-mini.yaml --data my/texts')
+    .action(prepare);
+  data
+    .command('inspect')
+    .description('show what is in texts, and some training sequences with their masks')
+    .argument(...configArgument)
+    .addOption(dataOption())
+    .addOption(setOption())
+    .addHelpText('after', '\nExample:\n  taper data inspect configs/bert-mini.yaml --data my/texts')
+    .action(inspect);
+  return data;
+}
+
+async function prepare(file: string | undefined, options: ConfigOptions): Promise<void> {
+  const { seconds, corpus, config } = await open(file, options);
+  const { documents, tokens, textBytes } = corpus.index;
+  corpus.close();
+  const speed = seconds === undefined ? 'done before' : `${rounded(textBytes / 1e6 / seconds)} MB/s`;
+  process.stdout.write(
+    `documents  ${documents}\ntokens     ${tokens}\ntext       ${rounded(textBytes / 1e6)} MB, ${speed}\nkept in    ${config.data.cache}\n`,
+  );
+}
+
+async function inspect(file: string | undefined, options: ConfigOptions): Promise<void> {
+  const { corpus, config, tokenizer } = await open(file, options);
+  const { documents, tokens } = corpus.index;
+  const { sequenceLength, objective } = config.data;
+  const samples = samplesOf(wholeCorpus(corpus), { tokenizer, sequenceLength, objective });
+  process.stdout.write(
+    `documents  ${documents}\ntokens     ${tokens}\nsequences  ${samples.count} of ${sequenceLength} tokens (${objective})\n` +
+      `padding    ${percent(paddingShare(samples))}\n\n` +
+      'Some sequences; {a → b} is a piece a that the model has to find where it reads b:\n',
+  );
+  const mask = makeMask(tokenizer, config.data);
+  for (let i = 0; i < Math.min(numShownSamples, samples.count); i++) {
+    const sample = Math.floor((i * samples.count) / numShownSamples);
+    process.stdout.write(`\n${maskedText(samples, mask, sample)}\n`);
+  }
+  corpus.close();
+}
+
+/** The texts of a command line, tokenised, and the seconds that it took now; undefined where it was done before. */
+async function open(
+  file: string | undefined,
+  options: ConfigOptions,
+): Promise<{ config: Config; tokenizer: TextTokenizer; corpus: Corpus; seconds: number | undefined }> {
+  // No model is made here: without a config file any will do.
+  const anyModel = file === undefined ? { model: { preset: 'bert-mini' as const }, train: { steps: 1 } } : {};
+  const { config } = loadConfig({
+    ...(file !== undefined && { file }),
+    overrides: { ...anyModel, ...(options.data && { data: { train: options.data } }) },
+    sets: options.set ?? [],
+  });
+  const { train: paths, exclude, textField, cache: cacheDir } = config.data;
+  if (paths.length === 0) throw new ConfigError('data.train: no text; give files or folders with --data');
+  const say = (line: string) => process.stderr.write(`${line}\n`);
+  const warn = (message: string) => say(`warning: ${message}`);
+  const tokenizer = await openTokenizer(config, { note: say, warn });
+  const started = performance.now();
+  let seconds: number | undefined;
+  const onProgress = () => {
+    seconds = (performance.now() - started) / 1000;
+  };
+  const sources = { paths, exclude, textField, tokenizer, cacheDir };
+  const corpus = await prepareCorpus({ ...sources, onProgress, onWarning: warn });
+  return { config, tokenizer, corpus, seconds };
+}
+
+function paddingShare({ count, sequenceLength, read }: Samples): number {
+  const counted = Math.min(count, numCountedSamples);
+  let filled = 0;
+  for (let i = 0; i < counted; i++) {
+    filled += read({ seed: 0, epoch: 0, sample: Math.floor((i * count) / counted) }).ids.length;
+  }
+  return 1 - filled / (counted * sequenceLength);
+}
+
+/** A sequence as the model sees it at first, with the right piece beside each that it has to find. */
+function maskedText({ tokenizer, read }: Samples, mask: ReturnType<typeof makeMask>, sample: number): string {
+  const key = { seed: 0, epoch: 0, sample };
+  const { ids } = read(key);
+  const { positions, labels } = mask(ids, key);
+  const pieces = tokenizer.pieces(ids);
+  const wanted = tokenizer.pieces(labels);
+  positions.forEach((position, i) => {
+    pieces[position] = `{${wanted[i]} → ${pieces[position]}}`;
+  });
+  return pieces.join(' ').replaceAll(' ##', '');
+}

@@ -1,0 +1,48 @@
+import { Command } from 'commander';
+import type { FilledText } from '../train/index.ts';
+import { countOf, deviceOption, jsonOption } from './config.ts';
+import { percent } from './format.ts';
+
+interface FillOptions {
+  top: number;
+  device: string;
+  json?: boolean;
+}
+
+/** `taper fill`: what a model would write at each [MASK]. */
+export function fillCommand(): Command {
+  return new Command('fill')
+    .description('let a model fill each [MASK] of a text')
+    .argument('<checkpoint>', 'checkpoint folder, or a run (its newest)')
+    .argument('<text>', 'text with [MASK] in it')
+    .option('--top <n>', 'how many of the likeliest pieces to show', countOf('--top'), 5)
+    .addOption(deviceOption())
+    .addOption(jsonOption())
+    .addHelpText('after', '\nExample:\n  taper fill runs/bert-mini "The [MASK] sat."')
+    .action(run);
+}
+
+async function run(path: string, text: string, options: FillOptions): Promise<void> {
+  const { fillMasks, openTrained } = await import('../train/index.ts');
+  const warn = (message: string) => process.stderr.write(`warning: ${message}\n`);
+  const model = openTrained(path, { warn, device: options.device });
+  const filled = await fillMasks(model, text, options.top);
+  const { sequenceLength } = model.checkpoint.config.data;
+  if (filled.tokens > sequenceLength) {
+    warn(`the text has ${filled.tokens} tokens, and this model never saw more than ${sequenceLength}; expect little`);
+  }
+  process.stdout.write(options.json ? `${JSON.stringify(jsonOf(filled))}\n` : filledText(filled));
+}
+
+function jsonOf({ masks, text }: FilledText): object {
+  return { text, masks };
+}
+
+/** The predictions for people. */
+export function filledText({ masks, text }: FilledText): string {
+  const lists = masks.map((predictions, i) => {
+    const lines = predictions.map(({ piece, probability }) => `  ${percent(probability).padStart(7)}  ${piece}\n`);
+    return (masks.length > 1 ? `[MASK] ${i + 1}\n` : '') + lines.join('');
+  });
+  return `${lists.join('')}${text}\n`;
+}

@@ -1,0 +1,38 @@
+/** A number for people: three digits that count, and never an exponent below a million. */
+export function rounded(value: number): string {
+  if (Math.abs(value) >= 1000) return Math.round(value).toLocaleString('en');
+  return String(Number(value.toPrecision(3)));
+}
+
+/** A fraction as a percentage. */
+export function percent(fraction: number): string {
+  return `${(100 * fraction).toFixed(1)} %`;
+}
+
+/** Seconds as `42s`, `3m05s` or `2h07m`. */
+export function duration(seconds: number): string {
+  const whole = Math.round(seconds);
+  const pair = (large: number, small: number, units: string) =>
+    `${large}${units[0]}${String(small).padStart(2, '0')}${units[1]}`;
+  if (whole < 60) return `${whole}s`;
+  if (whole < 3600) return pair(Math.floor(whole / 60), whole % 60, 'ms');
+  const minutes = Math.round(seconds / 60);
+  return pair(Math.floor(minutes / 60), minutes % 60, 'hm');
+}
+
+const prefixes = ['', 'kilo', 'mega', 'giga', 'tera', 'peta', 'exa', 'zetta', 'yotta'];
+
+/** FLOPs with a prefix: `1.23 peta-FLOPs`. */
+export function flopsText(flops: number): string {
+  const power = Math.min(prefixes.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, flops)) / 3)));
+  const prefix = prefixes[power]!;
+  return `${rounded(flops / 1000 ** power)} ${prefix === '' ? '' : `${prefix}-`}FLOPs`;
+}
+
+/** Rows as lines of text whose columns stand below each other, numbers to the right. */
+export function table(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  const line = (row: readonly string[]) =>
+    row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join('  ');
+  return rows.map((row) => `${line(row).trimEnd()}\n`).join('');
+}

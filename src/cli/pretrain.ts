@@ -1,0 +1,134 @@
+import { existsSync } from 'node:fs';
+import { basename, extname, join } from 'node:path';
+import { Command } from 'commander';
+import { type Config, ConfigError } from '../config/index.ts';
+import { parameterCount } from '../depth/index.ts';
+import type { PretrainResult, Summary } from '../train/index.ts';
+import {
+  type ConfigOptions,
+  configArgument,
+  configOf,
+  dataOption,
+  deepSpeedOption,
+  jsonOption,
+  setOption,
+} from './config.ts';
+import { duration, flopsText, percent, rounded } from './format.ts';
+import { shapeOf } from './plan.ts';
+import { terminalReporter } from './progress.ts';
+
+interface PretrainCommandOptions extends ConfigOptions {
+  out?: string;
+  resume?: boolean;
+  json?: boolean;
+}
+
+/** `taper pretrain`: trains a model and leaves a run folder. */
+export function pretrainCommand(): Command {
+  return new Command('pretrain')
+    .description('pre-train a model on text, dropping blocks as training goes on')
+    .argument(...configArgument)
+    .addOption(dataOption())
+    .option('--out <run>', 'folder of the run (default: runs/ and the name of the config file)')
+    .addOption(setOption())
+    .addOption(deepSpeedOption())
+    .option('--resume', "go on from the run's newest checkpoint; without CONFIG as the run was configured")
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      `
+CTRL-C finishes the step, saves and ends; --resume goes on from there.
+
+Examples:
+  taper pretrain configs/bert-mini.yaml --data my/texts
+  taper pretrain configs/bert-mini.yaml --data my/texts --out runs/long --set train.steps=100000 train.precision=bf16
+  taper pretrain --out runs/long --resume`,
+    )
+    .action(run);
+}
+
+async function run(file: string | undefined, options: PretrainCommandOptions, command: Command): Promise<void> {
+  const out = options.out ?? defaultOut(file);
+  const ownConfig = join(out, 'config.json');
+  const isOwn = options.resume === true && file === undefined && options.deepspeed === undefined;
+  if (isOwn && !existsSync(ownConfig)) {
+    throw new ConfigError(`--resume: ${out} holds no run (no config.json); give the folder of a run with --out`);
+  }
+  const { config, derived, warnings } = configOf(isOwn ? ownConfig : file, options, command);
+  const { stderr } = process;
+  stderr.write(`${out}: ${describe(config)}\n`);
+  for (const { key, value, reason } of derived) stderr.write(`${key} = ${value} (${reason})\n`);
+  for (const warning of warnings) stderr.write(`warning: ${warning}\n`);
+
+  const { result, summary } = await train(config, out, options.resume ?? false);
+  process.stdout.write(options.json ? `${JSON.stringify(jsonOf(result, summary))}\n` : summaryText(result, summary));
+  if (result.stoppedBy) {
+    const { signalExitCodes } = await import('../train/index.ts');
+    process.exitCode = signalExitCodes[result.stoppedBy];
+  }
+}
+
+function defaultOut(file: string | undefined): string {
+  if (file === undefined) {
+    throw new ConfigError('--out: missing; without a config file give the folder of the run, as in --out runs/mine');
+  }
+  return join('runs', basename(file, extname(file)));
+}
+
+/** What is trained, in one line. */
+function describe(config: Config): string {
+  const { model, depth, data, train } = config;
+  const size = `${model.layers} blocks of width ${model.hiddenSize}`;
+  const work = `${train.steps} steps of ${train.batchSize} sequences of ${data.sequenceLength} tokens`;
+  return `${size}, ${rounded(parameterCount(shapeOf(config)) / 1e6)} million parameters, ${depth.method}, ${work}`;
+}
+
+/** Trains with progress on standard error, and sums up the whole run, earlier parts included. */
+export async function train(config: Config, out: string, resume: boolean) {
+  const { pretrain, readMetrics, summarise } = await import('../train/index.ts');
+  const report = terminalReporter(config);
+  let result: PretrainResult;
+  try {
+    result = await pretrain(config, { out, resume, report });
+  } finally {
+    report.close();
+  }
+  return { result, summary: summarise(readMetrics(join(out, 'metrics.jsonl'))) };
+}
+
+function jsonOf(result: PretrainResult, summary: Summary): object {
+  const { firstEvaluation, lastEvaluation, flops, denseFlops, blockFlopsSaved, stepFlopsSaved, timeSaved } = summary;
+  return {
+    run: result.run,
+    checkpoint: result.checkpoint,
+    step: result.step,
+    stoppedBy: result.stoppedBy ?? null,
+    firstEvaluation: firstEvaluation ?? null,
+    lastEvaluation: lastEvaluation ?? null,
+    flops,
+    denseFlops,
+    blockFlopsSaved,
+    stepFlopsSaved,
+    timeSaved: timeSaved ?? null,
+  };
+}
+
+/** What a run reached and saved, for people. */
+export function summaryText(result: PretrainResult, summary: Summary): string {
+  const { firstEvaluation: first, lastEvaluation: last } = summary;
+  const show = (value: number, text: (value: number) => string) => (Number.isFinite(value) ? text(value) : 'not finite');
+  const fell = (name: 'loss' | 'perplexity', text: (value: number) => string) =>
+    first && last ? `${show(first[name], text)} → ${show(last[name], text)}` : 'never measured';
+  const end = result.stoppedBy ? `, stopped by ${result.stoppedBy}; --resume goes on` : '';
+  const rows = [
+    ['steps', `${result.step} in ${duration(summary.stepSeconds)}${end}`],
+    ['held-out loss', fell('loss', (loss) => loss.toFixed(3))],
+    ['perplexity', fell('perplexity', rounded)],
+    ['work', `${flopsText(summary.flops)}, with every block on ${flopsText(summary.denseFlops)}`],
+    ['saved in blocks', percent(summary.blockFlopsSaved)],
+    ['saved in all', percent(summary.stepFlopsSaved)],
+    ['time saved', summary.timeSaved === undefined ? 'not known' : percent(summary.timeSaved)],
+    ['model', result.checkpoint],
+  ];
+  return rows.map(([name, value]) => `${name!.padEnd(16)}${value}\n`).join('');
+}

@@ -1,0 +1,94 @@
+import cliProgress from 'cli-progress';
+import type { Config } from '../config/index.ts';
+import type { PrepareProgress } from '../data/index.ts';
+import type { EvalMetrics, Reporter, StepMetrics } from '../train/index.ts';
+import { duration, percent, rounded } from './format.ts';
+
+const barFormat = '{bar} {value}/{total} {status}';
+const barSize = 10;
+/** Without a terminal: a line each twentieth of the steps, and one each half minute. */
+const numLines = 20;
+const lineSeconds = 30;
+const prepareSeconds = 5;
+/** The weight of the newest step in the tokens a second that are shown: a step's depth makes it fast or slow. */
+const newestWeight = 0.1;
+
+/** A reporter that writes to standard error; `close` takes the progress bar away. */
+export interface TerminalReporter extends Reporter {
+  close(): void;
+}
+
+/**
+ * Shows how a run goes on standard error: a bar where that is a terminal, plain lines where it is not; evaluations,
+ * notes and warnings are lines of their own.
+ */
+export function terminalReporter({ model, train }: Config): TerminalReporter {
+  const { stderr } = process;
+  const bar = stderr.isTTY ? newBar() : undefined;
+  const showsLine = plainLines(train.steps);
+  let started: { seconds: number; step: number } | undefined;
+  let tokensPerSecond = 0;
+  let prepareShown = now();
+  let latest = { step: 0, status: '' };
+
+  const say = (line: string) => {
+    const wasActive = bar?.isActive;
+    if (wasActive) bar?.stop(); // its line is cleared
+    stderr.write(`${line}\n`);
+    if (wasActive) bar?.start(train.steps, latest.step, { status: latest.status });
+  };
+
+  return {
+    note: say,
+    warn: (message) => say(`warning: ${message}`),
+    prepare: ({ sourceBytes, sourceBytesDone }: PrepareProgress) => {
+      if (now() - prepareShown < prepareSeconds) return;
+      prepareShown = now();
+      say(`tokenising the text: ${rounded(sourceBytesDone / 1e6)} of ${rounded(sourceBytes / 1e6)} MB`);
+    },
+    step: (metrics: StepMetrics) => {
+      const { step, loss, theta, depth, stepSeconds } = metrics;
+      started ??= { seconds: now() - stepSeconds, step: step - 1 };
+      const weight = tokensPerSecond === 0 ? 1 : newestWeight;
+      tokensPerSecond += weight * (metrics.tokensPerSecond - tokensPerSecond);
+      const left = ((now() - started.seconds) / (step - started.step)) * (train.steps - step);
+      const blocks = `${rounded(depth)}/${model.layers} blocks`;
+      const speed = `${rounded(tokensPerSecond / 1000)}k tokens/s`;
+      const status = `loss ${loss.toFixed(2)} θ ${theta.toFixed(2)} ${blocks} ${speed} ${duration(left)}`;
+      latest = { step, status };
+      if (bar?.isActive) bar.update(step, { status });
+      else if (bar) bar.start(train.steps, step, { status });
+      else if (showsLine(step)) stderr.write(`step ${step}/${train.steps}  ${status} left\n`);
+    },
+    evaluation: ({ step, loss, perplexity, mlmAccuracy }: EvalMetrics) => {
+      const numbers = `held-out loss ${loss.toFixed(3)}, perplexity ${rounded(perplexity)}`;
+      say(`step ${step}: ${numbers}, ${percent(mlmAccuracy)} of the masked pieces right`);
+    },
+    close: () => bar?.stop(),
+  };
+}
+
+function newBar(): cliProgress.SingleBar {
+  return new cliProgress.SingleBar({
+    format: barFormat,
+    barsize: barSize,
+    barCompleteChar: '█',
+    barIncompleteChar: '░',
+    clearOnComplete: true,
+    linewrap: true, // lines that are too long for the terminal are cut
+    gracefulExit: false, // signals are the training loop's
+  });
+}
+
+/** Whether a step gets a line of its own. */
+function plainLines(steps: number): (step: number) => boolean {
+  const every = Math.ceil(steps / numLines);
+  let shownAt = now();
+  return (step) => {
+    const isDue = step % every === 0 || step === steps || now() - shownAt >= lineSeconds;
+    if (isDue) shownAt = now();
+    return isDue;
+  };
+}
+
+const now = () => performance.now() / 1000;

@@ -1,0 +1,92 @@
+import { DataError } from '../config/index.ts';
+import { noGrad, scope, Tensor } from '../tensor/index.ts';
+import { encoderInputs } from './objective.ts';
+import type { TrainedModel } from './trained.ts';
+
+const maskText = '[MASK]';
+/** [CLS] before the text and [SEP] behind it. */
+const numBorderTokens = 2;
+
+/** One piece that may stand at a mask. */
+export interface Prediction {
+  /** `##` before a piece says that it goes on the word before. */
+  piece: string;
+  probability: number;
+}
+
+/** A text whose masks were filled. */
+export interface FilledText {
+  /** The likeliest pieces of each mask, the likeliest first; each mask is judged with the others still masked. */
+  masks: Prediction[][];
+  /** The text with the likeliest piece at each mask. */
+  text: string;
+  /** Tokens that the model read. */
+  tokens: number;
+}
+
+/**
+ * The `top` likeliest pieces for each [MASK] of a text: `softmax(logits)` over the vocabulary.
+ *
+ * @throws DataError for a text without [MASK], and for one longer than the model has positions.
+ */
+export async function fillMasks(model: TrainedModel, text: string, top: number): Promise<FilledText> {
+  const { tokenizer, bert } = model;
+  const parts = text.split(maskText);
+  if (parts.length === 1) {
+    throw new DataError(`"${text}": has no ${maskText}; write it where a word is to be found, as in "The ${maskText} sat."`);
+  }
+  const encoded = await tokenizer.encodeBatch(parts);
+  const ids = Int32Array.from([
+    tokenizer.clsId,
+    ...encoded.flatMap((part, i) => (i === 0 ? [...part] : [tokenizer.maskId, ...part])),
+    tokenizer.sepId,
+  ]);
+  const { maxPositions, vocabSize } = bert.config;
+  if (ids.length > maxPositions) {
+    throw new DataError(
+      `the text has ${ids.length - numBorderTokens} tokens, and this model reads ${maxPositions - numBorderTokens} at most; shorten it`,
+    );
+  }
+  const positions = Int32Array.from(ids.keys()).filter((i) => ids[i] === tokenizer.maskId);
+  const likeliest = predict(model, ids, positions, Math.min(top, vocabSize));
+  const masks = likeliest.map((predictions) =>
+    predictions.map(({ id, probability }) => ({ piece: tokenizer.pieces([id])[0]!, probability })),
+  );
+  return { masks, text: insert(parts, masks), tokens: ids.length };
+}
+
+function predict({ bert, device }: TrainedModel, ids: Int32Array, positions: Int32Array, top: number) {
+  const batch = {
+    numSequences: 1,
+    sequenceLength: ids.length,
+    inputIds: ids,
+    tokenTypeIds: new Int32Array(ids.length),
+    lengths: Int32Array.of(ids.length),
+    maskedPositions: positions,
+    maskedLabels: positions.map(() => 0), // nothing is learnt here
+  };
+  return scope(() =>
+    noGrad(() => {
+      const hidden = bert.encode(encoderInputs(batch, device));
+      const at = Tensor.from(positions, [positions.length], { device }).to('int64');
+      const { values, indices } = bert.maskedLogits(hidden, at).to('float32').softmax(-1).topk(top);
+      const probabilities = values.toFloats();
+      const pieceIds = indices.toFloats();
+      return Array.from(positions, (_, mask) =>
+        Array.from({ length: top }, (_, i) => ({
+          id: pieceIds[mask * top + i]!,
+          probability: probabilities[mask * top + i]!,
+        })),
+      );
+    }),
+  );
+}
+
+/** The parts of a text with the first prediction between them; a piece that goes on a word joins it. */
+function insert(parts: readonly string[], masks: readonly Prediction[][]): string {
+  return masks.reduce((text, [best], i) => {
+    const piece = best!.piece;
+    const joined = piece.startsWith('##') ? text.trimEnd() + piece.slice(2) : text + piece;
+    return joined + parts[i + 1]!;
+  }, parts[0]!);
+}

@@ -1,0 +1,32 @@
+import { TextTokenizer } from '../data/index.ts';
+import { Bert, parameterSpecs } from '../model/index.ts';
+import type { Device } from '../tensor/index.ts';
+import { type Checkpoint, loadWeights, openCheckpoint } from './checkpoint.ts';
+import { workingWeights } from './precision.ts';
+
+/** A model out of a checkpoint, ready to be used. Its tensors belong to the caller. */
+export interface TrainedModel {
+  checkpoint: Checkpoint;
+  tokenizer: TextTokenizer;
+  /** In the precision that it was trained in. */
+  bert: Bert;
+  device: Device;
+}
+
+/**
+ * Opens the model of a checkpoint folder, or of a run's newest whole checkpoint; `warn` hears of newer broken ones.
+ *
+ * @throws CheckpointError when there is none, or it is broken.
+ */
+export function openTrained(path: string, { warn, device }: TrainedOptions): TrainedModel {
+  const checkpoint = openCheckpoint(path, warn);
+  const { model, train } = checkpoint.config;
+  const { weights } = workingWeights(train.precision, loadWeights(checkpoint, model, device), parameterSpecs(model));
+  const tokenizer = TextTokenizer.fromJson(checkpoint.tokenizerJson);
+  return { checkpoint, tokenizer, bert: new Bert(model, weights), device };
+}
+
+export interface TrainedOptions {
+  warn: (message: string) => void;
+  device: Device;
+}

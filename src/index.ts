@@ -1,1 +1,28 @@
-export {};
+/**
+ * taper pre-trains Transformer language models faster by progressive layer dropping (PLD; Zhang and He 2020,
+ * arXiv 2010.13369). What the command line does, a program can do:
+ *
+ *     import { loadConfig, pretrain } from 'taper';
+ *
+ *     const { config } = loadConfig({
+ *       overrides: {
+ *         model: { preset: 'bert-mini' },
+ *         data: { train: ['my/texts'] },
+ *         train: { steps: 10_000 },
+ *       },
+ *     });
+ *     const { checkpoint } = await pretrain(config, { out: 'runs/mine' });
+ *
+ * Its parts are here as well: `depth` (schedules, gates, cost; no tensor needed), `data` (text to masked batches),
+ * the model with its switchable blocks, the training step, and tensors over libtorch. A mistake that the user can mend
+ * is a `UserError` of one line.
+ *
+ * Legend of the shapes in all doc comments: N sequences, T positions, D model width, H heads, F feed-forward width,
+ * V vocabulary, L blocks, M masked tokens. Losses are in nats, times in seconds.
+ */
+export * from './config/index.ts';
+export * as data from './data/index.ts';
+export * as depth from './depth/index.ts';
+export * from './model/index.ts';
+export * from './tensor/index.ts';
+export * from './train/index.ts';

@@ -1,11 +1,4 @@
-import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { loadConfig } from '../config/index.ts';
-import type { MicroBatch } from '../data/index.ts';
-import { type DepthMethod, profileRates } from '../depth/index.ts';
-import { Bert, initialise, parameterSpecs } from '../model/index.ts';
-import { runtime, setNumThreads } from '../tensor/index.ts';
-import { initialState, learningRate, type TrainingState, trainStep, workingWeights } from '../train/index.ts';
 
 /** The flags of `taper bench step`. */
 export interface BenchOptions {
@@ -49,134 +42,6 @@ export interface BenchResult {
   layers_run: number[];
 }
 
-const maskRate = 0.15;
-
-/** Times whole optimizer steps of BERT pre-training on random tokens, every step at the keep rates of one θ. */
-export function benchStep(options: BenchOptions): BenchResult {
-  if (options.threads > 0) setNumThreads(options.threads);
-  const { layers, batch, seq, vocab, theta } = options;
-  const state = openState(options);
-  const seconds: number[] = [];
-  const layersRun: number[] = [];
-  for (let step = 0; step < options.warmup + options.steps; step++) {
-    const microBatch = randomBatch(options);
-    const started = performance.now();
-    const result = trainStep(state, step, [microBatch]);
-    if (step < options.warmup) continue;
-    seconds.push((performance.now() - started) / 1000);
-    layersRun.push(result.depth);
-  }
-  const { hiddenSize } = state.config.model;
-  const mean = seconds.reduce((a, b) => a + b, 0) / seconds.length;
-  const parameters = state.specs.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
-  return {
-    peer: `taper ${version()}, libtorch ${runtime().torchVersion}`,
-    params_m: round(parameters / 1e6, 2),
-    dtype: options.dtype,
-    device: options.device,
-    layers,
-    hidden: hiddenSize,
-    batch,
-    seq,
-    vocab,
-    theta,
-    mean_layers_run: round(layersRun.reduce((a, b) => a + b, 0) / layersRun.length, 2),
-    step_s_median: round(median(seconds), 5),
-    step_s_mean: round(mean, 5),
-    step_s_min: round(Math.min(...seconds), 5),
-    tokens_per_s: round((batch * seq) / mean, 1),
-    threads: runtime().numThreads,
-    step_s: seconds.map((s) => round(s, 5)),
-    layers_run: layersRun,
-  };
-}
-
-function openState(options: BenchOptions): TrainingState {
-  const { layers, hidden, heads, ffn, vocab, seq, batch, dropout, dtype, device, postln, steps, warmup } = options;
-  const { config } = loadConfig({
-    overrides: {
-      model: {
-        layers,
-        hiddenSize: hidden,
-        heads,
-        ffnSize: ffn || 4 * hidden,
-        vocabSize: vocab,
-        maxPositions: Math.max(8, seq),
-        norm: postln ? 'post' : 'pre',
-        dropout,
-        attentionDropout: dropout,
-      },
-      data: { sequenceLength: seq },
-      train: {
-        steps: steps + warmup,
-        batchSize: batch,
-        peakLearningRate: 1e-4,
-        schedule: 'constant',
-        precision: dtype,
-        device,
-      },
-    },
-  });
-  const specs = parameterSpecs(config.model);
-  const masters = initialise(config.model, config.train.seed, device);
-  const working = workingWeights(dtype, masters, specs);
-  return {
-    config,
-    specs,
-    masters,
-    working,
-    bert: new Bert(config.model, working.weights),
-    optimizer: initialState(masters),
-    depth: fixedTheta(layers, options.theta),
-    learningRate: learningRate(config.train),
-  };
-}
-
-/** PLD as late in training: θ stays where it is. */
-function fixedTheta(layers: number, theta: number): DepthMethod {
-  const keepRates = profileRates('linear', layers, theta);
-  const branchScales = keepRates.map((p) => 1 / p);
-  return () => ({ theta, keepRates, branchScales });
-}
-
-function randomBatch({ batch: N, seq: T, vocab }: BenchOptions): MicroBatch {
-  const random = (length: number, below: number) =>
-    Int32Array.from({ length }, () => Math.floor(Math.random() * below));
-  const numMasked = Math.floor(N * T * maskRate);
-  const shuffled = Int32Array.from({ length: N * T }, (_, i) => i);
-  for (let i = 0; i < numMasked; i++) {
-    const j = i + Math.floor(Math.random() * (N * T - i));
-    [shuffled[i], shuffled[j]] = [shuffled[j]!, shuffled[i]!];
-  }
-  return {
-    numSequences: N,
-    sequenceLength: T,
-    inputIds: random(N * T, vocab),
-    tokenTypeIds: Int32Array.from({ length: N * T }, (_, i) => (i % T < T / 2 ? 0 : 1)),
-    lengths: new Int32Array(N).fill(T),
-    maskedPositions: shuffled.slice(0, numMasked).sort(),
-    maskedLabels: random(numMasked, vocab),
-    nextSentenceLabels: random(N, 2),
-  };
-}
-
-function version(): string {
-  const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
-    version: string;
-  };
-  return version;
-}
-
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = (sorted.length - 1) / 2;
-  return (sorted[Math.floor(middle)]! + sorted[Math.ceil(middle)]!) / 2;
-}
-
-function round(value: number, digits: number): number {
-  return Number(value.toFixed(digits));
-}
-
 function number(text: string): number {
   const value = Number(text);
   if (!Number.isFinite(value) || value < 0) throw new InvalidArgumentError('it must be a number that is not negative');
@@ -217,7 +82,8 @@ export function benchCommand(): Command {
     ['threads', 'threads; 0 takes every processor', 0],
   ];
   for (const [name, meaning, value] of numbers) step.option(`--${name} <n>`, meaning, number, value);
-  step.action((options: BenchOptions & { json: boolean }) => {
+  step.action(async (options: BenchOptions & { json: boolean }) => {
+    const { benchStep } = await import('./bench-step.ts'); // not before, since it loads libtorch
     const { step_s, layers_run, ...result } = benchStep(options);
     if (options.json) console.log(JSON.stringify({ ...result, step_s, layers_run }));
     else for (const [key, value] of Object.entries(result)) console.log(`${key.padEnd(16)} ${value}`);

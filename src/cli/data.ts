@@ -1,6 +1,14 @@
 import { Command } from 'commander';
 import { type Config, ConfigError, loadConfig } from '../config/index.ts';
-import { type Corpus, makeMask, prepareCorpus, type Samples, samplesOf, type TextTokenizer, wholeCorpus } from '../data/index.ts';
+import {
+  type Corpus,
+  makeMask,
+  prepareCorpus,
+  type Samples,
+  samplesOf,
+  type TextTokenizer,
+  wholeCorpus,
+} from '../data/index.ts';
 import { openTokenizer } from '../train/texts.ts';
 import { type ConfigOptions, configArgument, dataOption, setOption } from './config.ts';
 import { percent, rounded } from './format.ts';
@@ -100,10 +108,12 @@ function maskedText({ tokenizer, read }: Samples, mask: ReturnType<typeof makeMa
   const key = { seed: 0, epoch: 0, sample };
   const { ids } = read(key);
   const { positions, labels } = mask(ids, key);
-  const pieces = tokenizer.pieces(ids);
-  const wanted = tokenizer.pieces(labels);
-  positions.forEach((position, i) => {
-    pieces[position] = `{${wanted[i]} → ${pieces[position]}}`;
+  const wanted = new Map(tokenizer.pieces(labels).map((piece, i) => [positions[i], piece]));
+  let text = '';
+  tokenizer.pieces(ids).forEach((piece, i) => {
+    const isPlain = (at: number) => !wanted.has(at) && !tokenizer.isSpecial[ids[at]!];
+    if (wanted.has(i)) text += ` {${wanted.get(i)} → ${piece}}`;
+    else text += piece.startsWith('##') && isPlain(i - 1) ? piece.slice(2) : ` ${piece}`;
   });
-  return pieces.join(' ').replaceAll(' ##', '');
+  return text.trim();
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { benchCommand } from './bench.ts';
 import { dataCommand } from './data.ts';
 import { oneLine, reportError } from './errors.ts';
 import { evalCommand } from './eval.ts';
@@ -24,7 +25,7 @@ const commands = [
   fillCommand(),
   tokenizerCommand(),
   dataCommand(),
-  // benchCommand(),
+  benchCommand(),
 ];
 for (const command of commands) program.addCommand(command);
 settle(program, 'taper');

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { Command } from 'commander';
-import { type Config, ConfigError } from '../config/index.ts';
+import { type Config, ConfigError, type LoadedConfig } from '../config/index.ts';
 import { parameterCount } from '../depth/index.ts';
 import type { PretrainResult, Summary } from '../train/index.ts';
 import {
@@ -54,13 +54,8 @@ async function run(file: string | undefined, options: PretrainCommandOptions, co
   if (isOwn && !existsSync(ownConfig)) {
     throw new ConfigError(`--resume: ${out} holds no run (no config.json); give the folder of a run with --out`);
   }
-  const { config, derived, warnings } = configOf(isOwn ? ownConfig : file, options, command);
-  const { stderr } = process;
-  stderr.write(`${out}: ${describe(config)}\n`);
-  for (const { key, value, reason } of derived) stderr.write(`${key} = ${value} (${reason})\n`);
-  for (const warning of warnings) stderr.write(`warning: ${warning}\n`);
-
-  const { result, summary } = await train(config, out, options.resume ?? false);
+  const loaded = configOf(isOwn ? ownConfig : file, options, command);
+  const { result, summary } = await train(loaded, out, options.resume ?? false);
   process.stdout.write(options.json ? `${JSON.stringify(jsonOf(result, summary))}\n` : summaryText(result, summary));
   if (result.stoppedBy) {
     const { signalExitCodes } = await import('../train/index.ts');
@@ -84,15 +79,13 @@ function describe(config: Config): string {
 }
 
 /** Trains with progress on standard error, and sums up the whole run, earlier parts included. */
-export async function train(config: Config, out: string, resume: boolean) {
+export async function train({ config, derived, warnings }: LoadedConfig, out: string, resume = false) {
   const { pretrain, readMetrics, summarise } = await import('../train/index.ts');
-  const report = terminalReporter(config);
-  let result: PretrainResult;
-  try {
-    result = await pretrain(config, { out, resume, report });
-  } finally {
-    report.close();
-  }
+  using report = terminalReporter(config);
+  report.note(`${out}: ${describe(config)}`);
+  for (const { key, value, reason } of derived) report.note(`${key} = ${value} (${reason})`);
+  for (const warning of warnings) report.warn(warning);
+  const result = await pretrain(config, { out, resume, report });
   return { result, summary: summarise(readMetrics(join(out, 'metrics.jsonl'))) };
 }
 
@@ -116,7 +109,8 @@ function jsonOf(result: PretrainResult, summary: Summary): object {
 /** What a run reached and saved, for people. */
 export function summaryText(result: PretrainResult, summary: Summary): string {
   const { firstEvaluation: first, lastEvaluation: last } = summary;
-  const show = (value: number, text: (value: number) => string) => (Number.isFinite(value) ? text(value) : 'not finite');
+  const show = (value: number, text: (value: number) => string) =>
+    Number.isFinite(value) ? text(value) : 'not finite';
   const fell = (name: 'loss' | 'perplexity', text: (value: number) => string) =>
     first && last ? `${show(first[name], text)} → ${show(last[name], text)}` : 'never measured';
   const end = result.stoppedBy ? `, stopped by ${result.stoppedBy}; --resume goes on` : '';

@@ -10,13 +10,13 @@ const barSize = 10;
 const numLines = 20;
 const lineSeconds = 30;
 const prepareSeconds = 5;
+/** Lines are held back so long at the start: a mistake that shows by then is told in its own line alone. */
+const heldMs = 1000;
 /** The weight of the newest step in the tokens a second that are shown: a step's depth makes it fast or slow. */
 const newestWeight = 0.1;
 
-/** A reporter that writes to standard error; `close` takes the progress bar away. */
-export interface TerminalReporter extends Reporter {
-  close(): void;
-}
+/** A reporter that writes to standard error; disposing it takes the progress bar away. */
+export type TerminalReporter = Reporter & Disposable;
 
 /**
  * Shows how a run goes on standard error: a bar where that is a terminal, plain lines where it is not; evaluations,
@@ -31,7 +31,19 @@ export function terminalReporter({ model, train }: Config): TerminalReporter {
   let prepareShown = now();
   let latest = { step: 0, status: '' };
 
+  let held: string[] | undefined = [];
+  const release = () => {
+    clearTimeout(timer);
+    const lines = held ?? [];
+    held = undefined;
+    lines.forEach(say);
+  };
+  const timer = setTimeout(release, heldMs);
   const say = (line: string) => {
+    if (held) {
+      held.push(line);
+      return;
+    }
     const wasActive = bar?.isActive;
     if (wasActive) bar?.stop(); // its line is cleared
     stderr.write(`${line}\n`);
@@ -48,6 +60,7 @@ export function terminalReporter({ model, train }: Config): TerminalReporter {
     },
     step: (metrics: StepMetrics) => {
       const { step, loss, theta, depth, stepSeconds } = metrics;
+      release();
       started ??= { seconds: now() - stepSeconds, step: step - 1 };
       const weight = tokensPerSecond === 0 ? 1 : newestWeight;
       tokensPerSecond += weight * (metrics.tokensPerSecond - tokensPerSecond);
@@ -61,10 +74,14 @@ export function terminalReporter({ model, train }: Config): TerminalReporter {
       else if (showsLine(step)) stderr.write(`step ${step}/${train.steps}  ${status} left\n`);
     },
     evaluation: ({ step, loss, perplexity, mlmAccuracy }: EvalMetrics) => {
+      release();
       const numbers = `held-out loss ${loss.toFixed(3)}, perplexity ${rounded(perplexity)}`;
       say(`step ${step}: ${numbers}, ${percent(mlmAccuracy)} of the masked pieces right`);
     },
-    close: () => bar?.stop(),
+    [Symbol.dispose]: () => {
+      clearTimeout(timer);
+      bar?.stop();
+    },
   };
 }
 

@@ -15,14 +15,17 @@ const minCommonShare = 0.1;
  */
 export async function englishMarkdown(project: string, npmScript: string | undefined): Promise<string[]> {
   const folders = [join(project, 'node_modules'), ...(npmScript ? [join(dirname(npmScript), '../docs/content')] : [])];
-  const lists = folders.filter(existsSync).map((cwd) =>
-    glob('**/*.md', { cwd, absolute: true, caseSensitiveMatch: false, ignore: notProse }),
-  );
+  const lists = folders
+    .filter(existsSync)
+    .map((cwd) => glob('**/*.md', { cwd, absolute: true, caseSensitiveMatch: false, ignore: notProse }));
   return (await Promise.all(lists)).flat().filter(isEnglishProse).sort();
 }
 
 function isEnglishProse(path: string): boolean {
-  const words = stripMarkdown(readFileSync(path, 'utf8')).toLowerCase().match(/\p{L}+/gu) ?? [];
+  const words =
+    stripMarkdown(readFileSync(path, 'utf8'))
+      .toLowerCase()
+      .match(/\p{L}+/gu) ?? [];
   const common = words.filter((word) => commonWords.has(word)).length;
   return words.length >= minWords && common / words.length >= minCommonShare;
 }

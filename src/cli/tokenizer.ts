@@ -1,8 +1,7 @@
-import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Command } from 'commander';
-import { listSources, TextTokenizer } from '../data/index.ts';
-import { replaceFile } from '../train/files.ts';
+import { listSources, makeFolder, TextTokenizer } from '../data/index.ts';
+import { replaceFile, writing } from '../train/files.ts';
 import { trainTokenizer } from '../train/texts.ts';
 import { countOf, dataOption } from './config.ts';
 
@@ -41,7 +40,7 @@ export function tokenizerCommand(): Command {
 async function train({ data, vocabSize, out, cased }: TrainOptions): Promise<void> {
   const files = await listSources(data);
   const tokenizer = await trainTokenizer(files, { textField: 'text', vocabSize, lowercase: !cased });
-  mkdirSync(dirname(out), { recursive: true });
+  writing(out, () => makeFolder(dirname(out)));
   replaceFile(out, tokenizer.json);
   process.stdout.write(`${out}: ${tokenizer.vocabSize} pieces from ${files.length} files\n`);
 }

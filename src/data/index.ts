@@ -1,5 +1,6 @@
 export { heldOutBatches, type MicroBatch, makeMicroBatch } from './batch.ts';
 export { Corpus, type CorpusIndex, openCorpus, type StoredFile } from './corpus.ts';
+export { makeFolder } from './folder.ts';
 export { type Mask, type Masked, type MaskOptions, makeMask } from './masking.ts';
 export type { SampleKey } from './random.ts';
 export { permute, sampleAt } from './sampler.ts';

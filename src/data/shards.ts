@@ -3,7 +3,6 @@ import {
   closeSync,
   existsSync,
   fsyncSync,
-  mkdirSync,
   mkdtempSync,
   openSync,
   readdirSync,
@@ -16,6 +15,7 @@ import {
 import { join } from 'node:path';
 import { DataError, OutputError } from '../config/errors.ts';
 import { type Corpus, type CorpusIndex, corpusFormat, openCorpus, type StoredFile } from './corpus.ts';
+import { makeFolder } from './folder.ts';
 import { listSources, readParts, type SourceFile } from './sources.ts';
 import type { TextTokenizer } from './tokenizer.ts';
 
@@ -64,7 +64,7 @@ export async function prepareCorpus(options: PrepareOptions): Promise<Corpus> {
   try {
     const kept = openKept(folder, options.onWarning ?? console.warn);
     if (kept) return kept;
-    mkdirSync(cacheDir, { recursive: true });
+    makeFolder(cacheDir);
     removeAbandoned(cacheDir);
     building = mkdtempSync(`${folder}.building-`);
     await build(building, files, sources, { ...options, textField });

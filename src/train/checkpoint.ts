@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import {
   closeSync,
   existsSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -13,6 +12,7 @@ import {
 } from 'node:fs';
 import { basename, join } from 'node:path';
 import { CheckpointError, type Config } from '../config/index.ts';
+import { makeFolder } from '../data/index.ts';
 import { huggingFaceConfig, type ModelConfig, parameterSpecs } from '../model/index.ts';
 import { type Device, readSafetensors, type Tensor, writeSafetensors } from '../tensor/index.ts';
 import { replaceFile, sync, writing } from './files.ts';
@@ -77,7 +77,7 @@ export function saveCheckpoint(
   writing(target, () => {
     try {
       rmSync(partial, { recursive: true, force: true });
-      mkdirSync(partial, { recursive: true });
+      makeFolder(partial);
       writeSafetensors(join(partial, 'model.safetensors'), tensors.masters);
       writeSafetensors(join(partial, 'optimizer.safetensors'), optimizerTensors(tensors.optimizer));
       writeJson(join(partial, 'config.json'), huggingFaceConfig(config.model));

@@ -33,7 +33,9 @@ export async function fillMasks(model: TrainedModel, text: string, top: number):
   const { tokenizer, bert } = model;
   const parts = text.split(maskText);
   if (parts.length === 1) {
-    throw new DataError(`"${text}": has no ${maskText}; write it where a word is to be found, as in "The ${maskText} sat."`);
+    throw new DataError(
+      `"${text}": has no ${maskText}; write it where a word is to be found, as in "The ${maskText} sat."`,
+    );
   }
   const encoded = await tokenizer.encodeBatch(parts);
   const ids = Int32Array.from([

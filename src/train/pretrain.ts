@@ -1,8 +1,8 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { type Config, ConfigError } from '../config/index.ts';
-import { heldOutBatches, type MicroBatch, makeMicroBatch, TextTokenizer } from '../data/index.ts';
+import { heldOutBatches, type MicroBatch, makeFolder, makeMicroBatch, TextTokenizer } from '../data/index.ts';
 import { depthMethod, expectedDepth, type StepShape, stepFlops } from '../depth/index.ts';
 import { Bert, initialise, parameterSpecs } from '../model/index.ts';
 import { setNumThreads } from '../tensor/index.ts';
@@ -121,7 +121,7 @@ async function openRun(given: Config, out: string, resume: boolean, report: Repo
   try {
     const state = openState(config, checkpoint);
     const progress = checkpoint?.progress ?? { step: 0, samples: 0, tokens: 0, nonFiniteSteps: 0 };
-    writing(out, () => mkdirSync(out, { recursive: true }));
+    writing(out, () => makeFolder(out));
     replaceFile(configPath, `${JSON.stringify(config, null, 2)}\n`);
     truncateMetrics(join(out, 'metrics.jsonl'), checkpoint ? progress.step : -1);
     if (checkpoint) report.note(`going on from ${checkpoint.path}`);

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Config, ConfigError } from '../config/index.ts';
 import {
   type Corpus,
   listSources,
   type Mask,
+  makeFolder,
   makeMask,
   prepareCorpus,
   readTexts,
@@ -87,7 +88,7 @@ export async function openTokenizer({ data, model }: Config, report: Reporter): 
   if (existsSync(path)) return TextTokenizer.fromFile(path);
   report.note(`training a WordPiece tokenizer of up to ${model.vocabSize} pieces on ${files.length} files`);
   const tokenizer = await trainTokenizer(files, { ...data, vocabSize: model.vocabSize });
-  writing(data.cache, () => mkdirSync(data.cache, { recursive: true }));
+  writing(data.cache, () => makeFolder(data.cache));
   replaceFile(path, tokenizer.json);
   return tokenizer;
 }

@@ -1,0 +1,71 @@
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { loadConfig } from '../config/index.ts';
+import { listSources, readTexts } from '../data/index.ts';
+import { reportError } from './errors.ts';
+import { filledText } from './fill.ts';
+import { summaryText, train } from './pretrain.ts';
+import { englishMarkdown } from './start-texts.ts';
+
+// What `npm start` runs after the set-up: a small BERT trained with progressive layer dropping, and a look at it.
+// `npm start -- my/texts` trains on those.
+
+const configFile = 'configs/start.yaml';
+const markdownSentence = 'Run npm [MASK] to install the packages.';
+
+process.chdir(fileURLToPath(new URL('../../..', import.meta.url)));
+try {
+  await start(process.argv.slice(2));
+} catch (error) {
+  process.exitCode = reportError(error);
+}
+
+async function start(paths: readonly string[]): Promise<void> {
+  // npm runs this in the project's folder, wherever it was called.
+  const own = paths.map((path) => resolve(process.env.INIT_CWD ?? '.', path));
+  const texts = own.length > 0 ? own : await englishMarkdown('.', process.env.npm_execpath);
+  const loaded = loadConfig({ file: configFile, overrides: { data: { train: texts } } });
+  const { model, data, train: training } = loaded.config;
+  const out = newRun('runs/start');
+  const source = own.length > 0 ? own.join(', ') : `${texts.length} English Markdown files that came with npm`;
+  process.stderr.write(
+    `Training a BERT of ${model.layers} blocks as ${configFile} says, on ${source}.\n` +
+      `It takes about two minutes; the run goes to ${out}. CTRL-C stops it and keeps the model.\n`,
+  );
+
+  const { result, summary } = await train(loaded, out);
+  process.stdout.write(`\n${summaryText(result, summary)}\n`);
+  const { fillMasks, openTrained, signalExitCodes } = await import('../train/index.ts');
+  const sentence = own.length > 0 ? await sentenceOf(own, data.textField) : markdownSentence;
+  if (sentence !== undefined) {
+    const model = openTrained(out, { warn: console.warn, device: training.device });
+    process.stdout.write(`${sentence}\n${filledText(await fillMasks(model, sentence, 5))}\n`);
+  }
+  process.stdout.write(`What next:
+  npx taper fill ${out} "${sentence ?? 'The [MASK] sat.'}"
+  npx taper plan ${configFile}
+  npx taper pretrain configs/bert-mini.yaml --data my/texts
+`);
+  if (result.stoppedBy) process.exitCode = signalExitCodes[result.stoppedBy];
+}
+
+/** The first of `path`, `path-2`, `path-3` … that is not there. */
+function newRun(path: string): string {
+  for (let number = 1; ; number++) {
+    const run = number === 1 ? path : `${path}-${number}`;
+    if (!existsSync(run)) return run;
+  }
+}
+
+/** A sentence of the first text with its longest word masked; undefined where no sentence is found. */
+async function sentenceOf(paths: readonly string[], textField: string): Promise<string | undefined> {
+  for await (const text of readTexts(await listSources(paths), { textField })) {
+    const sentence = /\p{Lu}[^.!?\n"]{30,120}[.!?]/u.exec(text)?.[0];
+    const words = sentence?.match(/\p{Ll}+/gu);
+    if (!sentence || !words) continue;
+    const longest = words.reduce((a, b) => (b.length > a.length ? b : a));
+    return sentence.replace(longest, '[MASK]');
+  }
+  return undefined;
+}

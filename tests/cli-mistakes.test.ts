@@ -1,0 +1,215 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, suite, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import { sentences, taper, writeTiny } from './cli.fixture.ts';
+
+// What a user can get wrong: each time exit code 2, one line on standard error, and nothing half-written.
+
+let folder: string;
+let numRefusedRuns = 0;
+
+const at = (path: string) => join(folder, path);
+
+/** Runs a command that has to be refused in one line that matches, with nothing on standard output. */
+async function refused(words: readonly string[], message: RegExp, program?: string): Promise<void> {
+  const { code, stdout, stderr } = await taper(words, { cwd: folder, ...(program !== undefined && { program }) });
+  assert.match(stderr, /^taper: [^\n]+\n$/, 'one line');
+  assert.match(stderr, message);
+  assert.deepEqual({ code, stdout }, { code: 2, stdout: '' });
+}
+
+/** Tries to train into a new run, which has to be refused before the run is there. */
+async function refusedRun(words: readonly string[], message: RegExp): Promise<void> {
+  numRefusedRuns += 1;
+  const out = `runs/refused-${numRefusedRuns}`;
+  await refused(['pretrain', 'tiny.yaml', '--out', out, ...words], message);
+  assert.ok(!existsSync(at(out)), 'no run is left');
+  const left = readdirSync(at('.taper/data')).filter((name) => /building|partial/.test(name));
+  assert.deepEqual(left, [], 'nothing half-written is left');
+}
+
+/** A copy of the trained run that a test may break. */
+function copyOfRun(name: string): string {
+  cpSync(at('runs/tiny'), at(name), { recursive: true });
+  return name;
+}
+
+suite('taper refuses', { concurrency: 2 }, () => {
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'taper-mistakes-'));
+    writeTiny(folder);
+    const { code, stderr } = await taper(['pretrain', 'tiny.yaml'], { cwd: folder });
+    assert.equal(code, 0, stderr);
+  });
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  const settings: [string, RegExp][] = [
+    ['depth.thetaBr=0.4', /depth\.thetaBr: unknown key; did you mean depth\.thetaBar\?/],
+    ['depth.thetaBar=1.4', /depth\.thetaBar: 1\.4 is not in \(0, 1\]; 0\.5 is the paper's/],
+    ['train.steps=many', /train\.steps: "many" is not an integer ≥ 1/],
+    ['data.sequenceLength=64', /data\.sequenceLength: 64 is above model\.maxPositions 32/],
+    ['model.heads=3', /model\.heads: 3 does not divide model\.hiddenSize 32/],
+    ['train.microBatchSize=3', /train\.microBatchSize: 3 does not divide train\.batchSize 8/],
+  ];
+  for (const [setting, message] of settings) {
+    test(`--set ${setting}`, () => refusedRun(['--set', setting], message));
+  }
+
+  test('an unknown key in the config file, with the nearest one', async () => {
+    writeFileSync(at('typo.yaml'), 'model: { preset: bert-mini }\ntrain: { steps: 10, learningRate: 0.1 }\n');
+    await refused(['plan', 'typo.yaml'], /train\.learningRate: unknown key; did you mean train\.peakLearningRate\?/);
+  });
+
+  const usage: [string, string[], RegExp][] = [
+    ['an unknown command', ['pretrian'], /unknown command 'pretrian'; Did you mean pretrain\?; see taper --help/],
+    ['an unknown flag', ['plan', '--jsn'], /unknown option '--jsn'; Did you mean --json\?; see taper plan --help/],
+    [
+      'a flag without its value',
+      ['pretrain', '--out'],
+      /option '--out <run>' argument missing; see taper pretrain --help/,
+    ],
+    [
+      'a missing flag',
+      ['tokenizer', 'train', '--data', 'x'],
+      /required option '--vocab-size <n>' not specified; see taper tokenizer train --help/,
+    ],
+    ['a count of zero', ['fill', 'runs/tiny', '[MASK]', '--top', '0'], /--top 0: not a whole number from 1 up/],
+    ['no configuration at all', ['plan'], /no configuration: give a file, as in taper plan configs\/bert-mini\.yaml/],
+    ['no folder for the run', ['pretrain', '--set', 'model.preset=bert-mini'], /--out: missing/],
+    ['a config file that is not there', ['plan', 'none.yaml'], /none\.yaml: there is no such file/],
+    ['--resume without a run', ['pretrain', '--resume', '--out', 'runs/none'], /runs\/none holds no run/],
+    ['a folder that holds a run already', ['pretrain', 'tiny.yaml'], /runs\/tiny: holds a run already; give --resume/],
+  ];
+  for (const [what, words, message] of usage) test(what, () => refused(words, message));
+
+  test('text that is missing', () => refusedRun(['--data', 'none.txt'], /none\.txt: no such file or folder/));
+
+  test('text that is empty', async () => {
+    writeFileSync(at('empty.txt'), ' \n');
+    await refusedRun(['--data', 'empty.txt'], /empty\.txt: holds no text/);
+  });
+
+  test('text that is binary', async () => {
+    writeFileSync(at('binary.txt'), Buffer.from([84, 104, 101, 0, 1, 2, 255]));
+    await refusedRun(['--data', 'train.txt', 'binary.txt'], /binary\.txt: holds a zero byte/);
+  });
+
+  test('gzip data that was cut short', async () => {
+    writeFileSync(at('cut.txt.gz'), gzipSync(sentences(400, 3)));
+    truncateSync(at('cut.txt.gz'), 300);
+    await refusedRun(['--data', 'cut.txt.gz'], /cut\.txt\.gz: ends in the middle of its gzip data/);
+  });
+
+  test('text that is shorter than one sequence', async () => {
+    writeFileSync(at('short.txt'), sentences(1, 4));
+    await refusedRun(['--data', 'short.txt'], /the text has \d+ tokens, which is less than one sequence of 32/);
+  });
+
+  test('a tokenizer that is none', async () => {
+    writeFileSync(at('tokenizer.json'), '{"model": 1}');
+    await refusedRun(['--set', 'data.tokenizer=tokenizer.json'], /tokenizer\.json: not a Hugging Face tokenizer\.json/);
+  });
+
+  test('a checkpoint with a flipped byte', async () => {
+    const file = join(copyOfRun('runs/flipped'), 'checkpoints/step-4/model.safetensors');
+    const bytes = readFileSync(at(file));
+    bytes[bytes.length - 100]! ^= 1;
+    writeFileSync(at(file), bytes);
+    await refused(
+      ['fill', 'runs/flipped/checkpoints/step-4', '[MASK]'],
+      /model\.safetensors: changed since it was written/,
+    );
+
+    // Of a run, the checkpoint before is used.
+    const { code, stderr, stdout } = await taper(['fill', 'runs/flipped', 'The [MASK].', '--json'], { cwd: folder });
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /^warning: .*step-4.*using the checkpoint before it\n$/);
+    assert.match(stdout, /^\{.*\}\n$/);
+  });
+
+  test('a checkpoint with a missing file', async () => {
+    rmSync(at(join(copyOfRun('runs/missing'), 'checkpoints/step-4/optimizer.safetensors')));
+    await refused(['fill', 'runs/missing/checkpoints/step-4', '[MASK]'], /optimizer\.safetensors is missing/);
+  });
+
+  test('a folder that is no checkpoint', () =>
+    refused(['eval', '.', '--data', 'valid.txt'], /trainer\.json is missing/));
+
+  test('going on with a model of another shape, or from other data, and leaves the run as it was', async () => {
+    const words = ['pretrain', 'tiny.yaml', '--out', 'runs/tiny', '--resume', '--set'];
+    const config = readFileSync(at('runs/tiny/config.json'), 'utf8');
+    await refused([...words, 'model.layers=3'], /model\.layers: 3, but the checkpoint has 2/);
+    await refused([...words, 'data.maskRate=0.3'], /data\.maskRate: 0\.3, but the run was started with 0\.15/);
+    assert.equal(readFileSync(at('runs/tiny/config.json'), 'utf8'), config);
+  });
+
+  test('a text without [MASK], and one that the model has no positions for', async () => {
+    await refused(['fill', 'runs/tiny', 'The cat sat.'], /has no \[MASK\]/);
+    await refused(
+      ['fill', 'runs/tiny', `[MASK] ${sentences(10, 5)}`],
+      /the text has \d+ tokens, and this model reads 30 at most/,
+    );
+  });
+
+  test('folders that cannot be made', async () => {
+    await refused(['pretrain', 'tiny.yaml', '--out', 'train.txt/run'], /train\.txt\/run: cannot be written/);
+    await refusedRun(['--set', 'data.cache=train.txt/cache'], /train\.txt\/cache.*cannot be written/);
+    await refused(
+      ['tokenizer', 'train', '--data', 'train.txt', '--vocab-size', '50', '--out', 'train.txt/t.json'],
+      /train\.txt\/t\.json: cannot be written/,
+    );
+  });
+
+  test('/proc, where no folder can be made', { skip: !existsSync('/proc/self') && 'there is no /proc' }, () =>
+    refused(['pretrain', 'tiny.yaml', '--out', '/proc/taper'], /\/proc\/taper: cannot be written/),
+  );
+
+  test('a disk that is full, and leaves no half checkpoint', async (t) => {
+    const small = at('small');
+    mkdirSync(small);
+    const mount = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=100k', 'tmpfs', small], { encoding: 'utf8' });
+    if (mount.status !== 0) {
+      t.skip('a small file system takes the right to mount one');
+      return;
+    }
+    try {
+      const { code, stderr } = await taper(['pretrain', 'tiny.yaml', '--out', 'small/run'], { cwd: folder });
+      assert.equal(code, 2, stderr);
+      assert.match(stderr, /^taper: small\/run\/checkpoints\/step-2: cannot be written: the disk is full; make room/m);
+      assert.deepEqual(readdirSync(join(small, 'run/checkpoints')), []);
+    } finally {
+      spawnSync('umount', [small]);
+    }
+  });
+
+  test('to train without its native addon, though not to plan', async () => {
+    // The compiled program without build/ beside it.
+    const copy = at('copy');
+    const dist = fileURLToPath(new URL('../src', import.meta.url));
+    const project = fileURLToPath(new URL('../..', import.meta.url));
+    cpSync(dist, join(copy, 'dist/src'), { recursive: true });
+    cpSync(join(project, 'package.json'), join(copy, 'package.json'));
+    symlinkSync(join(project, 'node_modules'), join(copy, 'node_modules'));
+    const program = join(copy, 'dist/src/cli/main.js');
+    const words = ['pretrain', 'tiny.yaml', '--out', 'runs/new'];
+    await refused(words, /the native addon is not built .*taper\.node is missing.*run `npm run build`/, program);
+    const { code, stderr } = await taper(['plan', 'tiny.yaml'], { cwd: folder, program });
+    assert.equal(code, 0, stderr);
+  });
+});

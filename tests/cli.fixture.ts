@@ -1,0 +1,100 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+// Runs the command line as its users do, on texts and models so small that a run takes a second.
+
+const main = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
+
+/** How a program ended, and what it said. */
+export interface Ended {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** A running `taper`, and its end. */
+export interface Started {
+  child: ChildProcess;
+  ended: Promise<Ended>;
+}
+
+export interface TaperOptions {
+  cwd: string;
+  program?: string;
+}
+
+/** Starts `taper` with these arguments in a folder. */
+export function start(cliArguments: readonly string[], { cwd, program = main }: TaperOptions): Started {
+  const { NODE_OPTIONS: _, NODE_TEST_CONTEXT: __, ...env } = process.env;
+  const child = spawn(process.execPath, [program, ...cliArguments], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const said = { stdout: '', stderr: '' };
+  child.stdout.on('data', (bytes) => {
+    said.stdout += bytes;
+  });
+  child.stderr.on('data', (bytes) => {
+    said.stderr += bytes;
+  });
+  const ended = new Promise<Ended>((resolve, reject) => {
+    child.on('error', reject).on('close', (code, signal) => resolve({ code, signal, ...said }));
+  });
+  return { child, ended };
+}
+
+/** Runs `taper` to its end. */
+export function taper(cliArguments: readonly string[], options: TaperOptions): Promise<Ended> {
+  return start(cliArguments, options).ended;
+}
+
+const subjects = ['cat', 'dog', 'bird', 'child', 'farmer', 'queen', 'sailor', 'river'];
+const verbs = ['sees', 'likes', 'follows', 'finds', 'leaves', 'paints', 'carries', 'hears'];
+const places = ['garden', 'house', 'forest', 'harbour', 'market', 'valley', 'tower', 'school'];
+
+/** English sentences, always the same for the same seed. */
+export function sentences(count: number, seed: number): string {
+  let state = seed;
+  const pick = (words: readonly string[]) => {
+    state = (Math.imul(state, 1103515245) + 12345) >>> 0;
+    return words[(state >>> 16) % words.length]!;
+  };
+  return Array.from(
+    { length: count },
+    () => `The ${pick(subjects)} ${pick(verbs)} the ${pick(subjects)} in the ${pick(places)}. `,
+  ).join('');
+}
+
+/** A model of two blocks and a run of four steps, as YAML. */
+export const tinyConfig = `
+model: { layers: 2, hiddenSize: 32, heads: 2, ffnSize: 64, vocabSize: 120, maxPositions: 32 }
+depth: { method: pld, thetaBar: 0.5, gamma: 100/T }
+data: { train: [train.txt], valid: [valid.txt], sequenceLength: 32, objective: mlm+nsp }
+train: { steps: 4, batchSize: 8, microBatchSize: 4, evalSamples: 16, evalEvery: 2, saveEvery: 2, threads: 1 }
+`;
+
+/** Writes train.txt, valid.txt and tiny.yaml. */
+export function writeTiny(folder: string): void {
+  writeFileSync(join(folder, 'train.txt'), sentences(400, 1));
+  writeFileSync(join(folder, 'valid.txt'), sentences(60, 2));
+  writeFileSync(join(folder, 'tiny.yaml'), tinyConfig);
+}
+
+/** A line of metrics.jsonl. */
+export type Line = Record<string, unknown> & { type: 'step' | 'eval'; step: number };
+
+/** The whole lines of a run's metrics.jsonl. */
+export function linesOf(run: string): Line[] {
+  const file = join(run, 'metrics.jsonl');
+  if (!existsSync(file)) return [];
+  const lines = readFileSync(file, 'utf8').split('\n').slice(0, -1);
+  return lines.map((line) => JSON.parse(line) as Line);
+}
+
+/** Waits until a run has logged `count` steps more than `before`, or its program has ended. */
+export async function untilSteps(run: string, count: number, child: ChildProcess): Promise<void> {
+  const numSteps = () => linesOf(run).filter(({ type }) => type === 'step').length;
+  const isRunning = () => child.exitCode === null && child.signalCode === null;
+  while (numSteps() < count && isRunning()) await sleep(3);
+}

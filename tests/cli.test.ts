@@ -1,0 +1,271 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, suite, test } from 'node:test';
+import { linesOf, start, taper, untilSteps, writeTiny } from './cli.fixture.ts';
+
+// Each command as a user runs it. One tiny run is trained first; most tests look at it.
+
+let folder: string;
+let trained: Awaited<ReturnType<typeof taper>>;
+
+const run = (...words: string[]) => taper(words, { cwd: folder });
+
+/** Runs a command that has to succeed, and parses the one object that it prints. */
+async function json<T>(...words: string[]): Promise<T> {
+  const { code, stdout, stderr } = await run(...words, '--json');
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /^\{.*\}\n$/, 'one line with one object');
+  return JSON.parse(stdout) as T;
+}
+
+/** Runs a command that has to succeed, and returns its standard output. */
+async function text(...words: string[]): Promise<string> {
+  const { code, stdout, stderr } = await run(...words);
+  assert.equal(code, 0, stderr);
+  return stdout;
+}
+
+suite('taper', { concurrency: 2 }, () => {
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'taper-cli-'));
+    writeTiny(folder);
+    trained = await run('pretrain', 'tiny.yaml', '--json');
+  });
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  test('pretrain --json prints one object with what the run reached, and nothing else', () => {
+    assert.equal(trained.code, 0, trained.stderr);
+    assert.match(trained.stdout, /^\{.*\}\n$/);
+    const result = JSON.parse(trained.stdout);
+    const lines = linesOf(join(folder, 'runs/tiny'));
+    const steps = lines.filter(({ type }) => type === 'step');
+    const evaluations = lines.filter(({ type }) => type === 'eval');
+    const sum = (key: string) => steps.reduce((total, line) => total + Number(line[key]), 0);
+    assert.deepEqual(result, {
+      run: 'runs/tiny',
+      checkpoint: 'runs/tiny/checkpoints/step-4',
+      step: 4,
+      stoppedBy: null,
+      firstEvaluation: evaluations[0],
+      lastEvaluation: evaluations.at(-1),
+      flops: sum('flops'),
+      denseFlops: sum('denseFlops'),
+      blockFlopsSaved: 1 - sum('depth') / (4 * 2),
+      stepFlopsSaved: 1 - sum('flops') / sum('denseFlops'),
+      timeSaved: null, // four steps are too few to tell
+    });
+    assert.deepEqual(
+      lines.map(({ type, step }) => `${type} ${step}`),
+      ['eval 0', 'step 1', 'step 2', 'eval 2', 'step 3', 'step 4', 'eval 4'],
+    );
+  });
+
+  test('pretrain leaves a run folder with its checkpoints, the newest named', () => {
+    const at = (path: string) => join(folder, 'runs/tiny', path);
+    assert.deepEqual(readdirSync(at('')).sort(), ['checkpoints', 'config.json', 'metrics.jsonl']);
+    assert.deepEqual(readdirSync(at('checkpoints')).sort(), ['latest', 'step-2', 'step-4']);
+    assert.equal(readFileSync(at('checkpoints/latest'), 'utf8'), 'step-4\n');
+  });
+
+  test('pretrain tells derived values with their reason, progress and evaluations, without a terminal in plain lines', () => {
+    assert.match(trained.stderr, /^runs\/tiny: 2 blocks of width 32, 0\.0\d+ million parameters, pld, 4 steps of 8/);
+    assert.match(trained.stderr, /^training a WordPiece tokenizer of up to 120 pieces on 1 files$/m);
+    assert.match(trained.stderr, /^step 4\/4 {2}loss \d\.\d\d θ 0\.50 [\d.]+\/2 blocks [\d.]+k tokens\/s 0s left$/m);
+    assert.match(
+      trained.stderr,
+      /^step 4: held-out loss \d\.\d{3}, perplexity [\d.]+, [\d.]+ % of the masked pieces right$/m,
+    );
+    assert.ok(!trained.stderr.includes('\u001b'), 'no control characters');
+    for (const line of trained.stderr.split('\n')) assert.ok(line.length <= 120, line);
+  });
+
+  test('pretrain without --json ends with a summary for people', async () => {
+    const summary = await text(
+      'pretrain',
+      'tiny.yaml',
+      '--out',
+      'runs/people',
+      '--set',
+      'train.steps=2',
+      'depth.method=dense',
+    );
+    assert.match(summary, /^held-out loss {3}\d\.\d{3} → \d\.\d{3}$/m);
+    assert.match(summary, /^saved in blocks 0\.0 %$/m);
+    assert.match(summary, /^model {11}runs\/people\/checkpoints\/step-2$/m);
+  });
+
+  test('pretrain takes --data, --set and a DeepSpeed file, and says what it does not take over', async () => {
+    const deepSpeed = join(folder, 'ds.json');
+    const file = {
+      train_batch_size: 4,
+      zero_optimization: { stage: 1 },
+      progressive_layer_drop: { enabled: true, theta: 0.7 },
+    };
+    writeFileSync(deepSpeed, JSON.stringify(file));
+    const { code, stderr } = await run(
+      ...['pretrain', 'tiny.yaml', '--out', 'runs/ds', '--deepspeed', 'ds.json', '--data', 'valid.txt'],
+      ...['--set', 'train.steps=1', 'train.microBatchSize=2'],
+    );
+    assert.equal(code, 0, stderr);
+    const { data, depth, train } = JSON.parse(readFileSync(join(folder, 'runs/ds/config.json'), 'utf8'));
+    assert.deepEqual(data.train, ['valid.txt']);
+    assert.deepEqual([depth.thetaBar, depth.gamma], [0.7, 0.001]);
+    assert.deepEqual([train.batchSize, train.microBatchSize, train.steps], [4, 2, 1]);
+    assert.match(stderr, /^warning: .*zero_optimization/m);
+    assert.match(stderr, /^warning: depth\.gamma: 0\.001 is slow/m);
+  });
+
+  test('plan gives the keep rates of the paper and the cost, without training', async () => {
+    const plan = await json<{
+      gamma: number;
+      blockFlopsSaved: number;
+      meanDepth: number;
+      schedule: { step: number; theta: number; keepRates: number[]; expectedDepth: number }[];
+    }>('plan', 'tiny.yaml', '--set', 'train.steps=1000', 'model.layers=4');
+    assert.equal(plan.gamma, 0.1);
+    assert.equal(plan.schedule[0]?.theta, 1);
+    for (const { step, theta, keepRates, expectedDepth } of plan.schedule) {
+      const expected = 0.5 * Math.exp(-0.1 * step) + 0.5;
+      assert.ok(Math.abs(theta - expected) < 1e-12);
+      for (const [l, p] of keepRates.entries()) {
+        assert.ok(Math.abs(p - (1 - ((l + 1) / 4) * (1 - expected))) < 1e-12);
+      }
+      assert.ok(Math.abs(expectedDepth - keepRates.reduce((a, b) => a + b, 0)) < 1e-12);
+    }
+    assert.equal(plan.schedule.at(-1)?.step, 999);
+    // Σ p over l = 1 … 4 at θ is 4 − 2.5(1 − θ); the mean of θ over the run is a geometric series.
+    const meanTheta = 0.5 + (0.5 * (1 - Math.exp(-100))) / (1 - Math.exp(-0.1)) / 1000;
+    assert.ok(Math.abs(plan.meanDepth - (4 - 2.5 * (1 - meanTheta))) < 1e-9);
+    assert.ok(Math.abs(plan.blockFlopsSaved - (1 - plan.meanDepth / 4)) < 1e-12);
+  });
+
+  test('plan shows a row for each block', async () => {
+    const shown = await text('plan', 'tiny.yaml', '--set', 'train.steps=1000');
+    assert.match(shown, /^blocks run +2\.00 /m);
+    assert.match(shown, /^block 2 +1\.000 .* 0\.500$/m);
+    for (const line of shown.split('\n')) assert.ok(line.length <= 80, line);
+  });
+
+  test('eval on the held-out file gives the numbers that the run logged last', async () => {
+    const { type: _, split: __, ...logged } = linesOf(join(folder, 'runs/tiny')).at(-1)!;
+    const { checkpoint, sequences, ...found } = await json<Record<string, unknown>>(
+      ...['eval', 'runs/tiny', '--data', 'valid.txt', '--limit', '16'],
+    );
+    assert.equal(checkpoint, 'runs/tiny/checkpoints/step-4');
+    assert.equal(sequences, 16);
+    assert.deepEqual(found, logged);
+  });
+
+  test('eval takes a checkpoint folder as well', async () => {
+    const { step } = await json<{ step: number }>('eval', 'runs/tiny/checkpoints/step-2', '--data', 'valid.txt');
+    assert.equal(step, 2);
+  });
+
+  test('fill gives the likeliest pieces for each mask, and the text with the first of them', async () => {
+    const sentence = 'The [MASK] sees the dog in the [MASK].';
+    const { masks, text } = await json<{ masks: { piece: string; probability: number }[][]; text: string }>(
+      ...['fill', 'runs/tiny', sentence, '--top', '3'],
+    );
+    assert.deepEqual(
+      masks.map((predictions) => predictions.length),
+      [3, 3],
+    );
+    for (const predictions of masks) {
+      const probabilities = predictions.map(({ probability }) => probability);
+      assert.deepEqual(
+        probabilities,
+        [...probabilities].sort((a, b) => b - a),
+      );
+      assert.ok(probabilities[0]! > 1 / 120 && probabilities.reduce((a, b) => a + b, 0) <= 1);
+    }
+    const [first, second] = masks.map(([best]) => best!.piece);
+    const joined = (before: string, piece = '') =>
+      piece.startsWith('##') ? before.trimEnd() + piece.slice(2) : before + piece;
+    assert.equal(text, `${joined(`${joined('The ', first)} sees the dog in the `, second)}.`);
+  });
+
+  test('tokenizer train writes a tokenizer.json that inspect and pretrain read', async () => {
+    await text('tokenizer', 'train', '--data', 'train.txt', '--vocab-size', '100', '--out', 'made/tokenizer.json');
+    const shown = await text('tokenizer', 'inspect', 'made/tokenizer.json', 'The CAT sat.');
+    assert.match(shown, /^pieces {10}100$/m);
+    assert.match(shown, /^special tokens {2}\[PAD\] 0, \[UNK\] 1, \[CLS\] 2, \[SEP\] 3, \[MASK\] 4$/m);
+    assert.match(shown, /^text {12}the cat .*\.$/m);
+    const { step } = await json<{ step: number }>(
+      ...['pretrain', 'tiny.yaml', '--out', 'runs/own', '--set', 'train.steps=1', 'data.tokenizer=made/tokenizer.json'],
+    );
+    assert.equal(step, 1);
+  });
+
+  test('data prepare counts documents and tokens, and does its work once', async () => {
+    const words = ['data', 'prepare', 'tiny.yaml', '--data', 'train.txt', 'valid.txt', '--set', 'data.cache=kept'];
+    const [first, second] = [await text(...words), await text(...words)];
+    assert.match(first, /^documents {2}2\ntokens {5}\d+\ntext {7}0\.0\d+ MB, [\d.,]+ MB\/s\nkept in {4}kept\n$/);
+    assert.equal(second, first.replace(/[\d.,]+ MB\/s/, 'done before'));
+  });
+
+  test('data inspect shows sequences with what has to be found', async () => {
+    const shown = await text('data', 'inspect', 'tiny.yaml', '--data', 'train.txt');
+    assert.match(shown, /^documents {2}1$/m);
+    assert.match(shown, /^padding {4}[\d.]+ %$/m);
+    assert.equal(shown.match(/^\[CLS\] .* \[SEP\]$/gm)?.length, 3);
+    assert.match(shown, /\{\S+ → \[MASK\]\}/);
+  });
+
+  test('each command has a help page whose examples use flags that it lists', async () => {
+    const pages = [
+      '',
+      'pretrain',
+      'plan',
+      'eval',
+      'fill',
+      'tokenizer train',
+      'tokenizer inspect',
+      'data prepare',
+      'data inspect',
+    ];
+    for (const page of pages) {
+      const help = await text(...page.split(' ').filter(Boolean), '--help');
+      const [listed, examples] = help.split(/\nExamples?:\n/);
+      assert.ok(examples?.includes(`taper ${page}`), `${page}: ${help}`);
+      if (page === '') continue;
+      for (const [flag] of examples!.matchAll(/--[a-z-]+/g)) assert.ok(listed?.includes(flag), `${page}: ${flag}`);
+    }
+  });
+
+  test('--version is the one of package.json', async () => {
+    const packageFile = new URL('../../package.json', import.meta.url);
+    const { version } = JSON.parse(readFileSync(packageFile, 'utf8'));
+    assert.equal(await text('--version'), `${version}\n`);
+  });
+
+  for (const [signal, exitCode] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const) {
+    test(`${signal} finishes the step, saves and exits with ${exitCode}; --resume goes on to the end`, async () => {
+      const name = `runs/${signal}`;
+      const at = join(folder, name);
+      const long = ['--set', 'train.steps=400', 'train.evalEvery=0', 'train.saveEvery=0'];
+      const { child, ended } = start(['pretrain', 'tiny.yaml', '--out', name, '--json', ...long], { cwd: folder });
+      await untilSteps(at, 3, child);
+      child.kill(signal);
+      const { code, stdout, stderr } = await ended;
+      assert.equal(code, exitCode, stderr);
+      const { step, stoppedBy, checkpoint } = JSON.parse(stdout);
+      assert.ok(step >= 3 && step < 400, `stopped at step ${step}`);
+      assert.equal(stoppedBy, signal);
+      assert.equal(checkpoint, `${name}/checkpoints/step-${step}`);
+      assert.equal(linesOf(at).at(-1)?.step, step);
+
+      const resumed = await json<{ step: number; stoppedBy: null }>('pretrain', '--resume', '--out', name);
+      assert.deepEqual([resumed.step, resumed.stoppedBy], [400, null]);
+      const steps = linesOf(at).filter(({ type }) => type === 'step');
+      assert.deepEqual(
+        steps.map((line) => line.step),
+        Array.from({ length: 400 }, (_, i) => i + 1),
+      );
+    });
+  }
+});

@@ -91,9 +91,9 @@ suite('taper', { concurrency: 2 }, () => {
       'train.steps=2',
       'depth.method=dense',
     );
-    assert.match(summary, /^held-out loss {3}\d\.\d{3} → \d\.\d{3}$/m);
-    assert.match(summary, /^saved in blocks 0\.0 %$/m);
-    assert.match(summary, /^model {11}runs\/people\/checkpoints\/step-2$/m);
+    assert.match(summary, /^held-out loss {6}\d\.\d{3} → \d\.\d{3} \(/m);
+    assert.match(summary, /^block FLOPs saved {2}0\.0 % \(/m);
+    assert.match(summary, /^model {14}runs\/people\/checkpoints\/step-2$/m);
   });
 
   test('pretrain takes --data, --set and a DeepSpeed file, and says what it does not take over', async () => {

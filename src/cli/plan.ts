@@ -88,9 +88,9 @@ function planText(plan: Plan): string {
     ['method', `${plan.method}${limits}`],
     ['model', `${rounded(plan.parameters / 1e6)} million parameters, ${layers} blocks`],
     ['blocks run', `${plan.meanDepth.toFixed(2)} of ${layers} on average over ${plan.steps} steps`],
-    ['work', `${flopsText(plan.expectedFlops)}, with every block on ${flopsText(plan.denseFlops)}`],
-    ['saved in blocks', percent(plan.blockFlopsSaved)],
-    ['saved in all', `${percent(plan.stepFlopsSaved)} (embeddings, heads and optimizer are not dropped)`],
+    ['work', `${flopsText(plan.expectedFlops)}; every block on: ${flopsText(plan.denseFlops)}`],
+    ['block FLOPs saved', `${percent(plan.blockFlopsSaved)} (of the work in the blocks)`],
+    ['step FLOPs saved', `${percent(plan.stepFlopsSaved)} (of all work: heads and embeddings are never dropped)`],
   ];
   const rows = [
     ['step', ...schedule.map(({ step }) => String(step))],
@@ -101,5 +101,5 @@ function planText(plan: Plan): string {
       ...schedule.map(({ keepRates }) => number(keepRates[block]!)),
     ]),
   ];
-  return `${facts.map(([name, value]) => `${name!.padEnd(16)}${value}\n`).join('')}\nHow likely each block is to run:\n${table(rows)}`;
+  return `${facts.map(([name, value]) => `${name!.padEnd(19)}${value}\n`).join('')}\nHow likely each block is to run:\n${table(rows)}`;
 }

@@ -116,13 +116,13 @@ export function summaryText(result: PretrainResult, summary: Summary): string {
   const end = result.stoppedBy ? `, stopped by ${result.stoppedBy}; --resume goes on` : '';
   const rows = [
     ['steps', `${result.step} in ${duration(summary.stepSeconds)}${end}`],
-    ['held-out loss', fell('loss', (loss) => loss.toFixed(3))],
-    ['perplexity', fell('perplexity', rounded)],
-    ['work', `${flopsText(summary.flops)}, with every block on ${flopsText(summary.denseFlops)}`],
-    ['saved in blocks', percent(summary.blockFlopsSaved)],
-    ['saved in all', percent(summary.stepFlopsSaved)],
+    ['held-out loss', `${fell('loss', (loss) => loss.toFixed(3))} (on text it never saw; lower is better)`],
+    ['perplexity', `${fell('perplexity', rounded)} (pieces that it wavers between)`],
+    ['work', `${flopsText(summary.flops)}; every block on: ${flopsText(summary.denseFlops)}`],
+    ['block FLOPs saved', `${percent(summary.blockFlopsSaved)} (of the work in the blocks)`],
+    ['step FLOPs saved', `${percent(summary.stepFlopsSaved)} (of all work)`],
     ['time saved', summary.timeSaved === undefined ? 'not known' : percent(summary.timeSaved)],
     ['model', result.checkpoint],
   ];
-  return rows.map(([name, value]) => `${name!.padEnd(16)}${value}\n`).join('');
+  return rows.map(([name, value]) => `${name!.padEnd(19)}${value}\n`).join('');
 }

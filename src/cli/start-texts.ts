@@ -29,3 +29,10 @@ function isEnglishProse(path: string): boolean {
   const common = words.filter((word) => commonWords.has(word)).length;
   return words.length >= minWords && common / words.length >= minCommonShare;
 }
+
+/** The first sentence of a text that is neither short nor long, its longest word masked; undefined where there is none. */
+export function maskedSentence(text: string): string | undefined {
+  const sentence = /\p{Lu}[^.!?\n"]{30,120}[.!?]/u.exec(text)?.[0];
+  const [longest] = (sentence?.match(/\p{Ll}+/gu) ?? []).sort((a, b) => b.length - a.length);
+  return longest && sentence?.replace(longest, '[MASK]');
+}

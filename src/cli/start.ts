@@ -2,11 +2,11 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { loadConfig } from '../config/index.ts';
-import { listSources, readTexts } from '../data/index.ts';
+import { listSources, readTexts, type SourceFile } from '../data/index.ts';
 import { reportError } from './errors.ts';
 import { filledText } from './fill.ts';
 import { summaryText, train } from './pretrain.ts';
-import { englishMarkdown } from './start-texts.ts';
+import { englishMarkdown, maskedSentence } from './start-texts.ts';
 
 // What `npm start` runs after the set-up: a small BERT trained with progressive layer dropping, and a look at it.
 // `npm start -- my/texts` trains on those.
@@ -28,16 +28,17 @@ async function start(paths: readonly string[]): Promise<void> {
   const loaded = loadConfig({ file: configFile, overrides: { data: { train: texts } } });
   const { model, data, train: training } = loaded.config;
   const out = newRun('runs/start');
-  const source = own.length > 0 ? own.join(', ') : `${texts.length} English Markdown files that came with npm`;
+  const files = await listSources(texts); // before anything is said, so that a mistake in a path comes alone
+  const source = own.length > 0 ? own.join(', ') : `the ${files.length} English pages of npm and the packages here`;
   process.stderr.write(
-    `Training a BERT of ${model.layers} blocks as ${configFile} says, on ${source}.\n` +
-      `It takes about two minutes; the run goes to ${out}. CTRL-C stops it and keeps the model.\n`,
+    `Training a BERT of ${model.layers} blocks, as ${configFile} says, on ${source}.\n` +
+      `That takes about two minutes and goes to ${out}. CTRL-C stops it and keeps the model.\n`,
   );
 
   const { result, summary } = await train(loaded, out);
   process.stdout.write(`\n${summaryText(result, summary)}\n`);
   const { fillMasks, openTrained, signalExitCodes } = await import('../train/index.ts');
-  const sentence = own.length > 0 ? await sentenceOf(own, data.textField) : markdownSentence;
+  const sentence = own.length > 0 ? await sentenceOf(files, data.textField) : markdownSentence;
   if (sentence !== undefined) {
     const model = openTrained(out, { warn: console.warn, device: training.device });
     process.stdout.write(`${sentence}\n${filledText(await fillMasks(model, sentence, 5))}\n`);
@@ -58,14 +59,11 @@ function newRun(path: string): string {
   }
 }
 
-/** A sentence of the first text with its longest word masked; undefined where no sentence is found. */
-async function sentenceOf(paths: readonly string[], textField: string): Promise<string | undefined> {
-  for await (const text of readTexts(await listSources(paths), { textField })) {
-    const sentence = /\p{Lu}[^.!?\n"]{30,120}[.!?]/u.exec(text)?.[0];
-    const words = sentence?.match(/\p{Ll}+/gu);
-    if (!sentence || !words) continue;
-    const longest = words.reduce((a, b) => (b.length > a.length ? b : a));
-    return sentence.replace(longest, '[MASK]');
+/** A sentence of the texts with a word masked; undefined where none is found. */
+async function sentenceOf(files: readonly SourceFile[], textField: string): Promise<string | undefined> {
+  for await (const text of readTexts(files, { textField })) {
+    const sentence = maskedSentence(text);
+    if (sentence !== undefined) return sentence;
   }
   return undefined;
 }

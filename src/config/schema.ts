@@ -61,6 +61,10 @@ const model = z
       z.enum(['pre', 'post']).default('pre'),
       'Where a block normalises: `pre`, before attention and feed-forward (needed for a high learning rate and for dropping blocks), or `post`, after the residual sum as in the original BERT.',
     ),
+    embeddingStd: key(
+      z.number().gt(0).default(0.02),
+      "The standard deviation of the embeddings at the start; 0.02 is BERT's. With 0.1 a narrow PreLN model, of width 128 say, learns more than word frequencies much earlier.",
+    ),
     dropout: key(rate().default(0.1), 'The probability that dropout zeroes a number of a hidden state.'),
     attentionDropout: key(rate().default(0.1), 'The probability that dropout zeroes an attention weight.'),
   })

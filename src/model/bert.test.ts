@@ -17,6 +17,7 @@ const config: ModelConfig = {
   maxPositions: 12,
   norm: 'pre',
   dropout: 0.5,
+  embeddingStd: 0.02,
   attentionDropout: 0.5,
 };
 const [N, T] = [2, 8];

@@ -18,6 +18,7 @@ const config: ModelConfig = {
   maxPositions: 8,
   norm: 'pre',
   dropout: 0,
+  embeddingStd: 0.02,
   attentionDropout: 0,
 };
 const numbersOf = (x: Tensor) => Array.from(x.toFloats());

@@ -14,6 +14,7 @@ const bertBase: ModelConfig = {
   maxPositions: 512,
   norm: 'post',
   dropout: 0.1,
+  embeddingStd: 0.02,
   attentionDropout: 0.1,
 };
 const small: ModelConfig = { ...bertBase, layers: 2, hiddenSize: 128, heads: 2, ffnSize: 512, vocabSize: 1000 };

@@ -18,7 +18,7 @@ export interface ParameterSpec {
   inProducts: boolean;
 }
 
-/** BERT's: the standard deviation of every matrix at the start. */
+/** BERT's: the standard deviation of every matrix of the blocks and heads at the start. */
 export const initialStd = 0.02;
 
 /** Token types: the first and the second half of a sentence pair. */
@@ -91,16 +91,15 @@ export function parameterSpecs(config: ModelConfig): ParameterSpec[] {
 }
 
 /**
- * New float32 weights, BERT's way: matrices from N(0, 0.02²), biases 0, norm weights 1; a pure function of `seed`.
+ * New float32 weights, BERT's way: matrices from N(0, 0.02²), embeddings from N(0, embeddingStd²), biases 0, norm
+ * weights 1; a pure function of `seed`.
  * The tensors belong to the caller (or to the scope outside).
  */
 export function initialise(config: ModelConfig, seed: number, device: Device = 'cpu'): Map<string, Tensor> {
-  const tensors = parameterSpecs(config).map(({ name, shape, start }, index): [string, Tensor] => {
+  const tensors = parameterSpecs(config).map(({ name, shape, start, inProducts }, index): [string, Tensor] => {
     if (start === 'normal') {
-      return [
-        name,
-        Tensor.normal(shape, { std: initialStd, seed: drawSeed([index, 0, 0, Stream.initialisation], seed), device }),
-      ];
+      const std = inProducts ? initialStd : config.embeddingStd;
+      return [name, Tensor.normal(shape, { std, seed: drawSeed([index, 0, 0, Stream.initialisation], seed), device })];
     }
     return [name, Tensor.full(shape, start === 'ones' ? 1 : 0, { device })];
   });

@@ -7,7 +7,7 @@ const sizes = [
 ];
 
 /** taper's optimizer step beside PyTorch's: the two programs in turn, so that both see the same machine. */
-export function speed(rounds = 5): void {
+export function speed(rounds = 3): void {
   const missing = missingPyTorch();
   if (missing) throw new Error(`cannot compare with PyTorch: ${missing} is missing`);
   const rows: string[][] = [

@@ -14,7 +14,14 @@ test('numbers keep three digits that count, and large ones their thousands', () 
 });
 
 test('durations have two units at most, and never sixty of one', () => {
-  assert.deepEqual([0.4, 59.6, 61, 3599.7, 7199, 90_000].map(duration), ['0s', '1m00s', '1m01s', '1h00m', '2h00m', '25h00m']);
+  assert.deepEqual([0.4, 59.6, 61, 3599.7, 7199, 90_000].map(duration), [
+    '0s',
+    '1m00s',
+    '1m01s',
+    '1h00m',
+    '2h00m',
+    '25h00m',
+  ]);
 });
 
 test('FLOPs take the prefix that leaves one to three digits before the point', () => {

@@ -121,6 +121,24 @@ test('initial matrices have mean 0 and deviation 0.02 within four standard error
   });
 });
 
+test('embeddings start as configured, and under PreLN the last layer of each branch is smaller the more blocks there are', () => {
+  const config: ModelConfig = { ...small, norm: 'pre', layers: 8, embeddingStd: 0.1 };
+  const lastOfBranch = /\d\.(attention\.)?output\.dense\.weight$/;
+  scope(() => {
+    const weights = initialise(config, 1);
+    for (const { name, start } of parameterSpecs(config)) {
+      if (start !== 'normal') continue;
+      const expected = name.includes('embeddings') ? 0.1 : lastOfBranch.test(name) ? 0.02 / 4 : 0.02;
+      const values = weights.get(name)!.toFloats();
+      const deviation = Math.sqrt(values.reduce((sum, value) => sum + value ** 2, 0) / values.length);
+      assert.ok(
+        Math.abs(deviation / expected - 1) < 4 / Math.sqrt(2 * values.length),
+        `${name}: deviation ${deviation}`,
+      );
+    }
+  });
+});
+
 test('initial weights are a pure function of the seed, and no two matrices share their numbers', () => {
   scope(() => {
     const [first, again, other] = [initialise(small, 1), initialise(small, 1), initialise(small, 2)];

@@ -14,6 +14,8 @@ export interface ParameterSpec {
   shape: number[];
   /** How it starts; what starts from the normal distribution is also what weight decay applies to. */
   start: 'normal' | 'zeros' | 'ones';
+  /** The standard deviation of a normal start; BERT's where there is none. */
+  std?: number;
   /** Whether it is an operand of matrix products (and runs in their precision), not of look-ups or norms. */
   inProducts: boolean;
 }
@@ -38,9 +40,9 @@ export const blockNorms = {
   post: { attention: 'attention.output.LayerNorm', ffn: 'output.LayerNorm' },
 } as const;
 
-function linear(name: string, outputs: number, inputs: number): ParameterSpec[] {
+function linear(name: string, outputs: number, inputs: number, std = initialStd): ParameterSpec[] {
   return [
-    { name: `${name}.weight`, shape: [outputs, inputs], start: 'normal', inProducts: true },
+    { name: `${name}.weight`, shape: [outputs, inputs], start: 'normal', std, inProducts: true },
     { name: `${name}.bias`, shape: [outputs], start: 'zeros', inProducts: true },
   ];
 }
@@ -52,21 +54,23 @@ function norm(name: string, size: number): ParameterSpec[] {
   ];
 }
 
-function embedding(name: string, rows: number, hiddenSize: number): ParameterSpec {
-  return { name, shape: [rows, hiddenSize], start: 'normal', inProducts: false };
+function embedding(name: string, rows: number, { hiddenSize, embeddingStd: std }: ModelConfig): ParameterSpec {
+  return { name, shape: [rows, hiddenSize], start: 'normal', std, inProducts: false };
 }
 
 function block(config: ModelConfig, l: number): ParameterSpec[] {
   const { hiddenSize, ffnSize } = config;
   const prefix = blockPrefix(l);
   const norms = blockNorms[config.norm];
+  // What 2L branches add up to in the residual stream of PreLN must not grow with L, as in the paper's code and in GPT-2.
+  const outputStd = config.norm === 'pre' ? initialStd / Math.sqrt(2 * config.layers) : initialStd;
   return [
     ...norm(`${prefix}.${norms.attention}`, hiddenSize),
     ...['query', 'key', 'value'].flatMap((part) => linear(`${prefix}.attention.self.${part}`, hiddenSize, hiddenSize)),
-    ...linear(`${prefix}.attention.output.dense`, hiddenSize, hiddenSize),
+    ...linear(`${prefix}.attention.output.dense`, hiddenSize, hiddenSize, outputStd),
     ...norm(`${prefix}.${norms.ffn}`, hiddenSize),
     ...linear(`${prefix}.intermediate.dense`, ffnSize, hiddenSize),
-    ...linear(`${prefix}.output.dense`, hiddenSize, ffnSize),
+    ...linear(`${prefix}.output.dense`, hiddenSize, ffnSize, outputStd),
   ];
 }
 
@@ -77,9 +81,9 @@ function block(config: ModelConfig, l: number): ParameterSpec[] {
 export function parameterSpecs(config: ModelConfig): ParameterSpec[] {
   const { hiddenSize, vocabSize, maxPositions } = config;
   return [
-    embedding(wordEmbeddings, vocabSize, hiddenSize),
-    embedding('bert.embeddings.position_embeddings.weight', maxPositions, hiddenSize),
-    embedding('bert.embeddings.token_type_embeddings.weight', numTokenTypes, hiddenSize),
+    embedding(wordEmbeddings, vocabSize, config),
+    embedding('bert.embeddings.position_embeddings.weight', maxPositions, config),
+    embedding('bert.embeddings.token_type_embeddings.weight', numTokenTypes, config),
     ...norm(config.norm === 'pre' ? 'bert.encoder.ln' : 'bert.embeddings.LayerNorm', hiddenSize),
     ...Array.from({ length: config.layers }, (_, l) => block(config, l)).flat(),
     ...linear('bert.pooler.dense', hiddenSize, hiddenSize),
@@ -91,14 +95,15 @@ export function parameterSpecs(config: ModelConfig): ParameterSpec[] {
 }
 
 /**
- * New float32 weights, BERT's way: matrices from N(0, 0.02²), embeddings from N(0, embeddingStd²), biases 0, norm
- * weights 1; a pure function of `seed`.
- * The tensors belong to the caller (or to the scope outside).
+ * New float32 weights: matrices from N(0, 0.02²) as BERT's, embeddings from N(0, embeddingStd²), under PreLN the last
+ * layer of each branch from N(0, 0.02²/(2L)), biases 0, norm weights 1; a pure function of `seed`. The tensors belong to
+ * the caller (or to the scope outside).
+ *
+ * Source: Devlin et al. 2019; for PreLN DeepSpeedExamples' bing_bert/nvidia/modelingpreln.py, and GPT-2 before it.
  */
 export function initialise(config: ModelConfig, seed: number, device: Device = 'cpu'): Map<string, Tensor> {
-  const tensors = parameterSpecs(config).map(({ name, shape, start, inProducts }, index): [string, Tensor] => {
+  const tensors = parameterSpecs(config).map(({ name, shape, start, std = initialStd }, index): [string, Tensor] => {
     if (start === 'normal') {
-      const std = inProducts ? initialStd : config.embeddingStd;
       return [name, Tensor.normal(shape, { std, seed: drawSeed([index, 0, 0, Stream.initialisation], seed), device })];
     }
     return [name, Tensor.full(shape, start === 'ones' ? 1 : 0, { device })];

@@ -98,6 +98,14 @@ suite('taper refuses', { concurrency: 2 }, () => {
   ];
   for (const [what, words, message] of usage) test(what, () => refused(words, message));
 
+  test('a device that is not there', async () => {
+    await refusedRun(
+      ['--set', 'train.device=warp'],
+      /device: warp is not on this machine, or its libtorch was built without it; cpu always works/,
+    );
+    await refused(['fill', 'runs/tiny', 'The [MASK].', '--device', 'warp'], /device: warp is not on this machine/);
+  });
+
   test('text that is missing', () => refusedRun(['--data', 'none.txt'], /none\.txt: no such file or folder/));
 
   test('text that is empty', async () => {

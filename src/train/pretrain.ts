@@ -15,6 +15,7 @@ import {
   type Progress,
   saveCheckpoint,
 } from './checkpoint.ts';
+import { checkDevice } from './device.ts';
 import { evaluate } from './evaluate.ts';
 import { replaceFile, writing } from './files.ts';
 import { learningRate } from './learning-rate.ts';
@@ -79,6 +80,7 @@ export async function pretrain(config: Config, options: PretrainOptions): Promis
   const report = options.report ?? silent;
   using stop = watchSignals();
   if (config.train.threads > 0) setNumThreads(config.train.threads);
+  checkDevice(config.train.device);
   const run = await openRun(config, options.out, options.resume ?? false, report);
   try {
     await train(run, stop);

@@ -2,6 +2,7 @@ import { TextTokenizer } from '../data/index.ts';
 import { Bert, parameterSpecs } from '../model/index.ts';
 import type { Device } from '../tensor/index.ts';
 import { type Checkpoint, loadWeights, openCheckpoint } from './checkpoint.ts';
+import { checkDevice } from './device.ts';
 import { workingWeights } from './precision.ts';
 
 /** A model out of a checkpoint, ready to be used. Its tensors belong to the caller. */
@@ -16,10 +17,11 @@ export interface TrainedModel {
 /**
  * Opens the model of a checkpoint folder, or of a run's newest whole checkpoint; `warn` hears of newer broken ones.
  *
- * @throws CheckpointError when there is none, or it is broken.
+ * @throws CheckpointError when there is none, or it is broken; ConfigError for a device that is not there.
  */
 export function openTrained(path: string, { warn, device }: TrainedOptions): TrainedModel {
   const checkpoint = openCheckpoint(path, warn);
+  checkDevice(device);
   const { model, train } = checkpoint.config;
   const { weights } = workingWeights(train.precision, loadWeights(checkpoint, model, device), parameterSpecs(model));
   const tokenizer = TextTokenizer.fromJson(checkpoint.tokenizerJson);

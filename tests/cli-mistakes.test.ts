@@ -159,6 +159,36 @@ suite('taper refuses', { concurrency: 2 }, () => {
   test('a folder that is no checkpoint', () =>
     refused(['eval', '.', '--data', 'valid.txt'], /trainer\.json is missing/));
 
+  test('going on with fewer steps than were done', async () => {
+    const words = ['pretrain', 'tiny.yaml', '--out', 'runs/tiny', '--resume', '--set', 'train.steps=2'];
+    await refused(words, /train\.steps: 2, but the run has done 4 already/);
+  });
+
+  test('going on with other texts, since what was held out would be trained on', async () => {
+    writeFileSync(at('more.txt'), sentences(50, 99));
+    const words = ['pretrain', 'tiny.yaml', '--out', 'runs/tiny', '--resume', '--data', 'more.txt'];
+    await refused(words, /runs\/tiny: the texts are not those that the run was started with/);
+  });
+
+  test('a run that another process is training', async () => {
+    const run = copyOfRun('runs/locked');
+    writeFileSync(at(`${run}/lock`), `${process.pid}\n`);
+    await refused(['pretrain', 'tiny.yaml', '--out', run, '--resume'], /process \d+ is training this run/);
+    // One that was killed left its lock behind: it counts no more.
+    writeFileSync(at(`${run}/lock`), `${spawnSync('true').pid}\n`);
+    const { code, stderr } = await taper(['pretrain', 'tiny.yaml', '--out', run, '--resume'], { cwd: folder });
+    assert.equal(code, 0, stderr);
+    assert.ok(!existsSync(at(`${run}/lock`)));
+  });
+
+  test('a tokenizer that does not know the text', async () => {
+    writeFileSync(at('greek.txt'), 'αβγ δεζ ηθι κλμ νξο πρσ τυφ χψω. '.repeat(200));
+    await refusedRun(
+      ['--data', 'greek.txt', '--set', 'data.tokenizer=runs/tiny/checkpoints/step-4/tokenizer.json', 'data.valid=[]'],
+      /data\.tokenizer: knows only \d+ % of the text's tokens/,
+    );
+  });
+
   test('going on with a model of another shape, or from other data, and leaves the run as it was', async () => {
     const words = ['pretrain', 'tiny.yaml', '--out', 'runs/tiny', '--resume', '--set'];
     const config = readFileSync(at('runs/tiny/config.json'), 'utf8');

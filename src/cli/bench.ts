@@ -42,9 +42,15 @@ export interface BenchResult {
   layers_run: number[];
 }
 
-function number(text: string): number {
+function count(text: string): number {
   const value = Number(text);
-  if (!Number.isFinite(value) || value < 0) throw new InvalidArgumentError('it must be a number that is not negative');
+  if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError('it must be a whole number from 0 up.');
+  return value;
+}
+
+function rate(text: string): number {
+  const value = Number(text);
+  if (!(value >= 0 && value <= 1)) throw new InvalidArgumentError('it must be a number from 0 to 1.');
   return value;
 }
 
@@ -81,7 +87,9 @@ export function benchCommand(): Command {
     ['warmup', 'steps before them', 3],
     ['threads', 'threads; 0 takes every processor', 0],
   ];
-  for (const [name, meaning, value] of numbers) step.option(`--${name} <n>`, meaning, number, value);
+  for (const [name, meaning, value] of numbers) {
+    step.option(`--${name} <n>`, meaning, name === 'dropout' || name === 'theta' ? rate : count, value);
+  }
   step.action(async (options: BenchOptions & { json: boolean }) => {
     const { benchStep } = await import('./bench-step.ts'); // not before, since it loads libtorch
     const { step_s, layers_run, ...result } = benchStep(options);

@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import { CommanderError } from 'commander';
 import { UserError } from '../config/index.ts';
 
@@ -10,10 +11,14 @@ const plainFaults = new Set(['NonFiniteError']);
 
 /**
  * Tells the user of an error, on standard error, and returns the exit code: 2 and one line for a mistake of the user,
- * 1 for a run that failed, 1 and the stack for anything else. With `TAPER_DEBUG=1` every error shows its stack.
+ * 130 or 143 for a signal, 1 for a run that failed, 1 and the stack for anything else. With `TAPER_DEBUG=1` every error shows its stack.
  */
-export function reportError(error: unknown): 0 | 1 | 2 {
+export function reportError(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // it has been told already
+  if (error instanceof Error && error.name === 'InterruptedError' && 'signal' in error) {
+    process.stderr.write(`taper: ${error.message}\n`);
+    return 128 + constants.signals[error.signal as NodeJS.Signals]; // as shells have it
+  }
   const isMistake = error instanceof UserError || isPathError(error);
   const isPlain = isMistake || (error instanceof Error && plainFaults.has(error.name));
   if (isPlain) process.stderr.write(`taper: ${oneLine((error as Error).message)}\n`);

@@ -1,4 +1,4 @@
-import { constants, createReadStream } from 'node:fs';
+import { constants, createReadStream, statSync } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { pipeline } from 'node:stream';
@@ -53,7 +53,7 @@ function readerOf(path: string): Reader | undefined {
 
 /**
  * The text files that `paths` name, sorted by path, each once: files, folders with all below them, and globs.
- * In folders and globs other endings are passed over. `exclude` are globs: without a slash of file names, with
+ * In folders and globs other endings and empty files are passed over. `exclude` are globs: without a slash of file names, with
  * one of paths below the folder that is searched.
  * Throws a DataError where a path is missing, unreadable or of another ending, or where nothing is found.
  */
@@ -86,7 +86,8 @@ async function expand(path: string, ignore: string[]): Promise<string[]> {
     kind === 'folder'
       ? await glob('**/*', { cwd: resolve(path), absolute: true, ignore })
       : await glob(path, { absolute: true, ignore });
-  const texts = found.filter(readerOf);
+  const known = found.filter(readerOf);
+  const texts = known.filter((file) => statSync(file).size > 0); // nothing is lost with an empty one
   if (texts.length === 0) {
     throw new DataError(`${path}: matches ${found.length} files, none of them ending in ${endings.join(' ')}`);
   }

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import { type Handle, NativeError, native, type TypedArray } from './native.ts';
 import { register, release } from './scope.ts';
 

@@ -23,7 +23,13 @@ after(() => rmSync(run, { recursive: true }));
 beforeEach(() => rmSync(checkpoints, { recursive: true, force: true }));
 
 const scoped = (name: string, body: () => void) => test(name, () => scope(body));
-const progressAt = (step: number): Progress => ({ step, samples: 4 * step, tokens: 31 * step, nonFiniteSteps: 1 });
+const progressAt = (step: number): Progress => ({
+  step,
+  samples: 4 * step,
+  tokens: 31 * step,
+  nonFiniteSteps: 1,
+  textHash: 'abc',
+});
 const silent = (message: string) => assert.fail(`no warning was expected: ${message}`);
 const folders = () => readdirSync(checkpoints).sort();
 

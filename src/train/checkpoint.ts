@@ -34,6 +34,8 @@ export interface Progress {
   tokens: number;
   /** Steps up to now, in a row, whose loss or gradient was not finite. */
   nonFiniteSteps: number;
+  /** SHA-256 of the tokenised texts that the run reads. */
+  textHash: string;
 }
 
 /** `trainer.json` */
@@ -156,9 +158,9 @@ function openFolder(path: string): Checkpoint {
     if (!existsSync(join(path, name))) throw new CheckpointError(`${path}: ${name} is missing; use another checkpoint`);
     if (sha256(join(path, name)) !== trainer.checksums[name]) throw changed(join(path, name));
   }
-  const { config, updates, step, samples, tokens, nonFiniteSteps } = trainer;
+  const { config, updates, step, samples, tokens, nonFiniteSteps, textHash } = trainer;
   const tokenizerJson = readFileSync(join(path, 'tokenizer.json'), 'utf8');
-  return { path, progress: { step, samples, tokens, nonFiniteSteps }, config, updates, tokenizerJson };
+  return { path, progress: { step, samples, tokens, nonFiniteSteps, textHash }, config, updates, tokenizerJson };
 }
 
 /**

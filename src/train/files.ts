@@ -38,7 +38,9 @@ export function writing<T>(path: string, body: () => T): T {
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
     if (code === undefined) throw cause;
-    const reason = code === 'ENOSPC' ? 'the disk is full' : message;
+    const isBlocked = code === 'EEXIST' || code === 'ENOTDIR';
+    const reason =
+      code === 'ENOSPC' ? 'the disk is full' : isBlocked ? 'a file stands where a folder is needed' : message;
     throw new OutputError(`${path}: cannot be written: ${reason}; make room there or choose another folder`, { cause });
   }
 }

@@ -6,7 +6,7 @@ export { type EvalMetrics, type Metrics, readMetrics, type StepMetrics } from '.
 export { encoderInputs, pretrainingLosses } from './objective.ts';
 export { initialState, type OptimizerState, updateParameter } from './optimizer.ts';
 export { workingWeights } from './precision.ts';
-export { NonFiniteError, type PretrainOptions, type PretrainResult, pretrain } from './pretrain.ts';
+export { InterruptedError, NonFiniteError, type PretrainOptions, type PretrainResult, pretrain } from './pretrain.ts';
 export type { Reporter } from './reporter.ts';
 export { signalExitCodes } from './signals.ts';
 export { type StepResult, type TrainingState, trainStep } from './step.ts';

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { type Config, ConfigError } from '../config/index.ts';
+import { type Config, ConfigError, DataError } from '../config/index.ts';
 import { heldOutBatches, type MicroBatch, makeFolder, makeMicroBatch, TextTokenizer } from '../data/index.ts';
 import { depthMethod, expectedDepth, type StepShape, stepFlops } from '../depth/index.ts';
 import { Bert, initialise, parameterSpecs } from '../model/index.ts';
@@ -19,12 +19,13 @@ import { checkDevice } from './device.ts';
 import { evaluate } from './evaluate.ts';
 import { replaceFile, writing } from './files.ts';
 import { learningRate } from './learning-rate.ts';
+import { lockRun } from './lock.ts';
 import { appendMetrics, type EvalMetrics, type Metrics, type StepMetrics, truncateMetrics } from './metrics.ts';
 import { initialState } from './optimizer.ts';
 import { workingWeights } from './precision.ts';
 import type { Reporter } from './reporter.ts';
 import { checkResumable } from './resume.ts';
-import { type StopSignal, watchSignals } from './signals.ts';
+import { type StopSignal, type signalExitCodes, watchSignals } from './signals.ts';
 import { type StepResult, type TrainingState, trainStep } from './step.ts';
 import { openTexts, openTokenizer, type Texts } from './texts.ts';
 
@@ -34,6 +35,16 @@ const maxNonFiniteSteps = 5;
 /** The loss or the gradient was not finite for several steps in a row; the run was saved and stopped. */
 export class NonFiniteError extends Error {
   override readonly name = 'NonFiniteError';
+}
+
+/** A signal came before there was anything to save. */
+export class InterruptedError extends Error {
+  override readonly name = 'InterruptedError';
+  readonly signal: keyof typeof signalExitCodes;
+  constructor(signal: keyof typeof signalExitCodes) {
+    super(`stopped by ${signal} before training began; nothing was written`);
+    this.signal = signal;
+  }
 }
 
 /** How a run ended. */
@@ -57,7 +68,7 @@ export interface PretrainOptions {
 }
 
 /** A run while it trains. */
-interface Run {
+interface Run extends Disposable {
   readonly config: Config;
   readonly out: string;
   readonly texts: Texts;
@@ -74,21 +85,29 @@ const silent: Reporter = { note: () => {}, warn: (message) => process.emitWarnin
  * A resumed run goes on bit for bit as if it had never stopped (one machine, one thread count). SIGINT and SIGTERM
  * finish the step, save and return.
  *
- * @throws ConfigError, DataError, CheckpointError, OutputError for what the user can mend; NonFiniteError when training diverged.
+ * @throws ConfigError, DataError, CheckpointError, OutputError for what the user can mend; NonFiniteError when training diverged;
+ *   InterruptedError for a signal while the texts are prepared.
  */
 export async function pretrain(config: Config, options: PretrainOptions): Promise<PretrainResult> {
   const report = options.report ?? silent;
   using stop = watchSignals();
   if (config.train.threads > 0) setNumThreads(config.train.threads);
   checkDevice(config.train.device);
-  const run = await openRun(config, options.out, options.resume ?? false, report);
-  try {
-    await train(run, stop);
-  } finally {
-    run.texts.close();
-  }
+  using run = await openRun(config, options.out, options.resume ?? false, stoppable(report, stop));
+  await train(run, stop);
   const stoppedBy = run.progress.step < run.config.train.steps ? stop.received : undefined;
   return { run: run.out, checkpoint: run.saved, step: run.progress.step, stoppedBy };
+}
+
+/** A reporter that ends the preparation of texts when a signal came: nothing has to be saved yet. */
+function stoppable(report: Reporter, stop: StopSignal): Reporter {
+  return {
+    ...report,
+    prepare: (progress) => {
+      if (stop.received) throw new InterruptedError(stop.received);
+      report.prepare?.(progress);
+    },
+  };
 }
 
 /** The loop: step, log, evaluate, save, until the last step or a signal. */
@@ -107,31 +126,56 @@ async function train(run: Run, stop: StopSignal): Promise<void> {
   if (run.saved === '' || !run.saved.endsWith(`step-${run.progress.step}`)) save(run);
 }
 
-/** Everything is opened and checked before the run's folder is touched. */
+/** Texts and tensors are opened and checked before a new run's folder is made. */
 async function openRun(given: Config, out: string, resume: boolean, report: Reporter): Promise<Run> {
+  const held: Disposable[] = [];
+  const release = () => {
+    for (const resource of held.splice(0).reverse()) resource[Symbol.dispose]();
+  };
+  try {
+    return { ...(await open(given, out, resume, report, held)), [Symbol.dispose]: release };
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+/** Puts into `held` what has to be given back at the end: the run's lock and its open texts. */
+async function open(given: Config, out: string, resume: boolean, report: Reporter, held: Disposable[]) {
   const configPath = join(out, 'config.json');
   const exists = existsSync(configPath);
-  if (exists && !resume) {
-    throw new ConfigError(`--out ${out}: holds a run already; give --resume to go on with it, or another folder`);
-  }
+  refuseOld(configPath, resume);
+  if (exists) held.push(lockRun(out));
   // A run that was killed before it had one starts anew.
   const checkpoint = exists && checkpointsOf(out).length > 0 ? openCheckpoint(out, report.warn) : undefined;
   const tokenizer = checkpoint ? TextTokenizer.fromJson(checkpoint.tokenizerJson) : await openTokenizer(given, report);
   const config: Config = { ...given, model: { ...given.model, vocabSize: tokenizer.vocabSize } };
-  if (checkpoint) checkResumable(checkpoint.config, config, report);
+  if (checkpoint) checkResumable(checkpoint, config, report);
   const texts = await openTexts(config, tokenizer, report);
-  try {
-    const state = openState(config, checkpoint);
-    const progress = checkpoint?.progress ?? { step: 0, samples: 0, tokens: 0, nonFiniteSteps: 0 };
-    writing(out, () => makeFolder(out));
-    replaceFile(configPath, `${JSON.stringify(config, null, 2)}\n`);
-    truncateMetrics(join(out, 'metrics.jsonl'), checkpoint ? progress.step : -1);
-    if (checkpoint) report.note(`going on from ${checkpoint.path}`);
-    return { config, out, texts, state, report, progress, saved: checkpoint?.path ?? '' };
-  } catch (error) {
-    texts.close();
-    throw error;
+  held.push({ [Symbol.dispose]: () => texts.close() });
+  if (checkpoint && checkpoint.progress.textHash !== texts.hash) {
+    throw new DataError(
+      `${out}: the texts are not those that the run was started with; bring them back, or start a new run with another --out`,
+    );
   }
+  const state = openState(config, checkpoint);
+  const fresh = { step: 0, samples: 0, tokens: 0, nonFiniteSteps: 0, textHash: texts.hash };
+  const progress = checkpoint?.progress ?? fresh;
+  if (!exists) {
+    writing(out, () => makeFolder(out));
+    held.push(writing(out, () => lockRun(out)));
+    refuseOld(configPath, resume); // another process may have made it meanwhile
+  }
+  replaceFile(configPath, `${JSON.stringify(config, null, 2)}\n`);
+  truncateMetrics(join(out, 'metrics.jsonl'), checkpoint ? progress.step : -1);
+  if (checkpoint) report.note(`going on from ${checkpoint.path}`);
+  return { config, out, texts, state, report, progress, saved: checkpoint?.path ?? '' };
+}
+
+function refuseOld(configPath: string, resume: boolean): void {
+  if (resume || !existsSync(configPath)) return;
+  const out = dirname(configPath);
+  throw new ConfigError(`--out ${out}: holds a run already; give --resume to go on with it, or another folder`);
 }
 
 /** The tensors of a run: new ones from the seed, or those of a checkpoint. */
@@ -165,6 +209,7 @@ function logStep(run: Run): void {
     samples: progress.samples + config.train.batchSize,
     tokens: progress.tokens + tokens,
     nonFiniteSteps: result.applied ? 0 : progress.nonFiniteSteps + 1,
+    textHash: progress.textHash,
   };
   const stepSeconds = (performance.now() - started) / 1000;
   const metrics = stepMetrics(run, result, tokens / stepSeconds, stepSeconds);

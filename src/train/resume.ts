@@ -1,8 +1,12 @@
 import { CheckpointError, type Config, ConfigError } from '../config/index.ts';
+import type { Checkpoint } from './checkpoint.ts';
 import type { Reporter } from './reporter.ts';
 
-/** What may change when a run goes on without changing what it computes. */
+/** What may change when a run goes on without changing what it computes. The texts are compared by what is in them. */
 const free = new Set([
+  'data.train',
+  'data.valid',
+  'data.exclude',
   'data.cache',
   'train.evalEvery',
   'train.evalSamples',
@@ -16,9 +20,14 @@ const free = new Set([
  * Compares the configuration of a checkpoint with the one that a run is to go on with.
  *
  * @throws CheckpointError when the model is of another shape, ConfigError when another setting differs that the
- *   numbers depend on: with its old and new value. `train.steps` may change, with a warning.
+ *   numbers depend on: with its old and new value. `train.steps` may change, with a warning, to what is yet to come.
  */
-export function checkResumable(before: Config, after: Config, report: Reporter): void {
+export function checkResumable({ config: before, progress }: Checkpoint, after: Config, report: Reporter): void {
+  if (after.train.steps < progress.step) {
+    throw new ConfigError(
+      `train.steps: ${after.train.steps}, but the run has done ${progress.step} already; give more`,
+    );
+  }
   for (const { key, was, is } of differences(before, after)) {
     if (free.has(key)) continue;
     if (key === 'train.steps') {

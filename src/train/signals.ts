@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** A request from outside to stop. */
 export interface StopSignal extends Disposable {
   /** The signal that came first, if one came. */

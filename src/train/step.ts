@@ -108,7 +108,7 @@ function accumulate(state: TrainingState, microBatches: readonly MicroBatch[], p
   microBatches.forEach((batch, i) => {
     const added = scope(() => {
       const { mlmSum, nspSum } = pretrainingLosses(bert, batch, config.train.device, passes[i]);
-      const mlm = mlmSum.mul(1 / maskedTokens);
+      const mlm = mlmSum.mul(1 / Math.max(1, maskedTokens));
       const nsp = nspSum?.mul(1 / sequences);
       mlmLoss += mlm.item();
       if (nsp) nspLoss = (nspLoss ?? 0) + nsp.item();

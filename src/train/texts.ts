@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Config, ConfigError } from '../config/index.ts';
+import { type Config, ConfigError, DataError } from '../config/index.ts';
 import {
   type Corpus,
   listSources,
@@ -30,6 +30,8 @@ export interface Texts {
   train: Samples;
   valid: Samples;
   mask: Mask;
+  /** SHA-256 of all their tokens and of where documents end. */
+  hash: string;
   close(): void;
 }
 
@@ -56,8 +58,9 @@ export async function openTexts(config: Config, tokenizer: TextTokenizer, report
     const views = validCorpus
       ? { train: wholeCorpus(trainCorpus!), valid: wholeCorpus(validCorpus) }
       : splitCorpus(trainCorpus!, data.validFraction);
-    const samples = (view: typeof views.train) => samplesOf(view, { ...data, tokenizer });
-    const [train, valid] = [samples(views.train), samples(views.valid)];
+    const train = samplesOf(views.train, { ...data, tokenizer });
+    const valid = heldOut(() => samplesOf(views.valid, { ...data, tokenizer }), data);
+    checkKnown(train, tokenizer);
     const { documents, tokens } = trainCorpus!.index;
     report.note(
       `text: ${documents} documents, ${tokens} tokens; ${train.count} sequences to train on, ${valid.count} held out`,
@@ -67,6 +70,9 @@ export async function openTexts(config: Config, tokenizer: TextTokenizer, report
       train,
       valid,
       mask: makeMask(tokenizer, data),
+      hash: createHash('sha256')
+        .update(JSON.stringify(corpora.map(contentOf)))
+        .digest('hex'),
       close: () => {
         for (const corpus of corpora) corpus.close();
       },
@@ -75,6 +81,39 @@ export async function openTexts(config: Config, tokenizer: TextTokenizer, report
     for (const corpus of corpora) corpus.close();
     throw error;
   }
+}
+
+/** Says of a fault that it is the held-out text's, and where that comes from. */
+function heldOut(open: () => Samples, { valid, validFraction }: Config['data']): Samples {
+  try {
+    return open();
+  } catch (cause) {
+    if (!(cause instanceof DataError)) throw cause;
+    const what =
+      valid.length > 0 ? `data.valid: ${valid.join(', ')}` : `data.validFraction: ${validFraction} of the text`;
+    throw new DataError(`${what} is held out, and that is too little: ${cause.message.replace(/^data: /, '')}`, {
+      cause,
+    });
+  }
+}
+
+/** Refuses a text that the tokenizer is not made for: nothing could be learnt from it. */
+function checkKnown(samples: Samples, tokenizer: TextTokenizer): void {
+  const tokens = Array.from({ length: Math.min(samples.count, 100) }, (_, i) => {
+    const sample = Math.floor((i * samples.count) / 100) % samples.count;
+    return [...samples.read({ seed: 0, epoch: 0, sample }).ids];
+  }).flat();
+  const unknown = tokens.filter((id) => id === tokenizer.unkId).length / tokens.length;
+  if (unknown > 0.5) {
+    throw new DataError(
+      `data.tokenizer: knows only ${Math.round(100 * (1 - unknown))} % of the text's tokens; leave it out to train one on this text`,
+    );
+  }
+}
+
+/** What samples depend on, whatever the names and times of the files. */
+function contentOf({ index }: Corpus): unknown {
+  return [index.lengths.sha256, index.shards.map((shard) => shard.sha256)];
 }
 
 /** The tokenizer of a configuration: the one that it names, or one trained on its texts, kept for the next time. */

@@ -1,0 +1,38 @@
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ConfigError } from '../config/index.ts';
+
+/**
+ * Takes a run's folder for this process until disposed: two that write one run would spoil it. A process that was killed
+ * leaves its lock behind, which the next one takes over.
+ *
+ * @throws ConfigError while another process on this machine has it.
+ */
+export function lockRun(run: string): Disposable {
+  const path = join(run, 'lock');
+  for (;;) {
+    try {
+      writeFileSync(path, `${process.pid}\n`, { flag: 'wx' });
+      return { [Symbol.dispose]: () => rmSync(path, { force: true }) };
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    }
+    const owner = Number.parseInt(readFileSync(path, 'utf8'), 10);
+    if (isOther(owner)) {
+      throw new ConfigError(
+        `${run}: process ${owner} is training this run; wait for it, stop it, or choose another --out`,
+      );
+    }
+    rmSync(path, { force: true });
+  }
+}
+
+function isOther(pid: number): boolean {
+  if (!(pid > 0) || pid === process.pid) return false;
+  try {
+    process.kill(pid, 0); // asks only whether it is there
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}

@@ -54,6 +54,23 @@ Napi::Value toArray(const Napi::CallbackInfo& info) {
   }
 }
 
+// Bytes of a contiguous CPU tensor into memory that JavaScript already has: for writing large tensors piece by piece.
+void copyBytes(const Napi::CallbackInfo& info) {
+  const auto env = info.Env();
+  auto into = info[2].As<Napi::Uint8Array>();
+  try {
+    const Tensor tensor = From<Tensor>::get(info[0], 0);
+    const size_t start = static_cast<size_t>(From<int64_t>::get(info[1], 1));
+    TORCH_CHECK(tensor.is_cpu() && tensor.is_contiguous(), "the tensor must be contiguous and on the CPU");
+    TORCH_CHECK(start + into.ByteLength() <= tensor.nbytes(), "past the end of ", tensor.nbytes(), " bytes");
+    std::memcpy(into.Data(), static_cast<const uint8_t*>(tensor.data_ptr()) + start, into.ByteLength());
+  } catch (const FreedTensor&) {
+    throwUseAfterFree(env, "copyBytes: the tensor was freed before this use; return it from its scope to keep it");
+  } catch (const c10::Error& error) {
+    throwNativeError(env, std::string("copyBytes: ") + firstLine(error.what_without_backtrace()));
+  }
+}
+
 // free takes a list so that a scope ends with one call.
 void freeAll(const Napi::CallbackInfo& info) {
   auto& live = Handles::of(info.Env()).live;
@@ -73,6 +90,7 @@ void defineTensors(Napi::Object exports) {
   const auto env = exports.Env();
   exports["fromArray"] = Napi::Function::New(env, fromArray);
   exports["toArray"] = Napi::Function::New(env, toArray);
+  exports["copyBytes"] = Napi::Function::New(env, copyBytes);
   exports["free"] = Napi::Function::New(env, freeAll);
   exports["liveTensors"] = Napi::Function::New(env, liveTensors);
 

@@ -31,6 +31,7 @@ export interface Native {
 
   fromArray(data: TypedArray, shape: readonly number[], dtype: string, device: string): Handle;
   toArray(x: Handle): TypedArray;
+  copyBytes(x: Handle, start: number, into: Uint8Array): void;
   free(handles: readonly Handle[]): void;
   liveTensors(): number;
   full(shape: readonly number[], value: number, dtype: string, device: string): Handle;

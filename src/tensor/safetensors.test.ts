@@ -53,6 +53,21 @@ scoped('tensors of every dtype and odd shapes come back bit for bit, in their or
   }
 });
 
+scoped('a tensor that is written in several pieces comes back bit for bit', () => {
+  const x = Tensor.normal([1000, 777], { std: 1, seed: 2 }); // 3.1 MB: two whole pieces and a part
+  writeSafetensors(file, new Map([['x', x]]));
+  assert.deepEqual(readSafetensors(file).get('x')!.toArray(), x.toArray());
+});
+
+scoped('copyBytes copies the bytes asked for, and refuses to go past the end', () => {
+  const x = Tensor.from(Uint8Array.of(1, 2, 3, 4, 5), [5]);
+  const into = new Uint8Array(8);
+  x.copyBytes(1, into.subarray(2, 5));
+  assert.deepEqual([...into], [0, 0, 2, 3, 4, 0, 0, 0]);
+  assert.throws(() => x.copyBytes(3, into.subarray(0, 3)), /copyBytes: past the end of 5 bytes/);
+  assert.throws(() => Tensor.zeros([2, 3]).transpose(0, 1).copyBytes(0, into), /contiguous and on the CPU/);
+});
+
 scoped('the bytes on disk are those of the format, and the data begins at a multiple of eight', () => {
   for (const name of ['a', 'ab', 'abc', 'abcdefgh', 'é']) {
     const tensors = new Map([

@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import { CheckpointError } from '../config/errors.ts';
 import type { TypedArray } from './native.ts';
+import { scope } from './scope.ts';
 import { type Device, type Dtype, Tensor } from './tensor.ts';
 
 /** safetensors' names of the dtypes. */
@@ -23,6 +24,9 @@ interface Entry {
 
 /** More than this is no header (the format's own limit), but a file of another kind. */
 const longestHeader = 100_000_000;
+
+/** What is copied out of a tensor at a time. */
+const pieceBytes = 2 ** 20;
 
 /** Node reads and writes less than 2 GiB in one call. */
 const longestCall = 2 ** 30;
@@ -48,10 +52,8 @@ export function writeSafetensors(path: string, tensors: ReadonlyMap<string, Tens
   try {
     writeAll(file, length);
     writeAll(file, text);
-    for (const tensor of tensors.values()) {
-      const data = tensor.toArray();
-      writeAll(file, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-    }
+    const piece = new Uint8Array(pieceBytes);
+    for (const tensor of tensors.values()) scope(() => writeTensor(file, tensor.toDevice('cpu').reshape([-1]), piece));
   } finally {
     closeSync(file);
   }
@@ -150,6 +152,16 @@ function asTyped({ buffer, byteOffset, byteLength }: Buffer, dtype: Dtype): Type
       return new Uint8Array(buffer, byteOffset, byteLength);
     default:
       return new Uint16Array(buffer, byteOffset, byteLength / 2);
+  }
+}
+
+/** Piece by piece through one buffer, so that saving takes no memory to speak of. */
+function writeTensor(file: number, tensor: Tensor, piece: Uint8Array): void {
+  const bytes = tensor.shape.reduce((product, size) => product * size, bytesPerElement(tensor.dtype));
+  for (let start = 0; start < bytes; start += piece.length) {
+    const part = piece.subarray(0, Math.min(piece.length, bytes - start));
+    tensor.copyBytes(start, part);
+    writeAll(file, part);
   }
 }
 

@@ -88,6 +88,10 @@ export class Tensor implements Disposable {
   toArray(): TypedArray {
     return native.toArray(this.handle);
   }
+  /** Fills `into` with this tensor's bytes from `start` on; it must be contiguous and on the CPU. */
+  copyBytes(start: number, into: Uint8Array): void {
+    native.copyBytes(this.handle, start, into);
+  }
   /** The elements as float32 numbers, whatever the dtype. */
   toFloats(): Float32Array {
     if (this.dtype === 'float32') return this.toArray() as Float32Array;

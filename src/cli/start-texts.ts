@@ -18,7 +18,7 @@ export async function englishMarkdown(project: string, npmScript: string | undef
   const lists = folders
     .filter(existsSync)
     .map((cwd) => glob('**/*.md', { cwd, absolute: true, caseSensitiveMatch: false, ignore: notProse }));
-  return (await Promise.all(lists)).flat().filter(isEnglishProse).sort();
+  return (await Promise.all(lists)).flatMap((list) => list.sort()).filter(isEnglishProse);
 }
 
 function isEnglishProse(path: string): boolean {

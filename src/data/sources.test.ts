@@ -51,7 +51,7 @@ function rejectsWith(path: string, message: RegExp): Promise<void> {
   });
 }
 
-test('files, folders and globs expand to sorted text files, each once', async (t) => {
+test('files, folders and globs expand to text files in the order they are named, sorted within each, each once', async (t) => {
   const folder = temporaryFolder(t);
   for (const name of ['b.txt', 'a.md', 'deep/er/c.jsonl.gz', 'deep/photo.png', 'deep/valid.txt', '(x) [y]/d.txt']) {
     write(folder, name, 'text');
@@ -60,7 +60,10 @@ test('files, folders and globs expand to sorted text files, each once', async (t
     (await listSources(paths, exclude)).map(({ path }) => relative(folder, path));
   const all = ['(x) [y]/d.txt', 'a.md', 'b.txt', 'deep/er/c.jsonl.gz', 'deep/valid.txt'];
   assert.deepEqual(await names([folder]), all);
-  assert.deepEqual(await names([join(folder, 'b.txt'), folder, join(folder, '*.txt')]), all);
+  assert.deepEqual(await names([join(folder, 'b.txt'), folder, join(folder, '*.txt')]), [
+    'b.txt',
+    ...all.filter((name) => name !== 'b.txt'),
+  ]);
   assert.deepEqual(await names([`${folder}/**/*.txt`]), ['(x) [y]/d.txt', 'b.txt', 'deep/valid.txt']);
   assert.deepEqual(await names([folder], ['valid*', 'deep/er/*']), ['(x) [y]/d.txt', 'a.md', 'b.txt']);
   assert.deepEqual(await names([join(folder, '(x) [y]/d.txt'), join(folder, 'deep/valid.txt')], ['valid.*']), [

@@ -52,7 +52,8 @@ function readerOf(path: string): Reader | undefined {
 }
 
 /**
- * The text files that `paths` name, sorted by path, each once: files, folders with all below them, and globs.
+ * The text files that `paths` name, each once, in the order of `paths` and by name within one of them (so that the
+ * order does not depend on where they lie): files, folders with all below them, and globs.
  * In folders and globs other endings and empty files are passed over. `exclude` are globs: without a slash of file names, with
  * one of paths below the folder that is searched.
  * Throws a DataError where a path is missing, unreadable or of another ending, or where nothing is found.
@@ -65,7 +66,7 @@ export async function listSources(paths: readonly string[], exclude: readonly st
     throw new DataError(`${paths.join(', ') || 'data'}: no text files left; name some, or exclude fewer`);
   }
   return Promise.all(
-    [...found].sort().map(async (path) => {
+    Array.from(found, async (path) => {
       const { size, mtimeMs } = await stat(path);
       return { path, bytes: size, modifiedMs: mtimeMs };
     }),
@@ -91,7 +92,7 @@ async function expand(path: string, ignore: string[]): Promise<string[]> {
   if (texts.length === 0) {
     throw new DataError(`${path}: matches ${found.length} files, none of them ending in ${endings.join(' ')}`);
   }
-  return texts.map((file) => resolve(file));
+  return texts.map((file) => resolve(file)).sort();
 }
 
 async function kindOf(path: string): Promise<'file' | 'folder' | 'missing'> {

@@ -31,8 +31,8 @@ test('English prose is found in packages and in the manual of npm; changelogs, t
       (await englishMarkdown(join(folder, 'project'), script)).map((path) => relative(folder, path));
     const packages = ['project/node_modules/@scope/b/docs/Guide.MD', 'project/node_modules/a/README.md'];
     assert.deepEqual(await found(join(folder, 'npm/bin/npm-cli.js')), [
-      'npm/docs/content/commands/npm-ls.md',
       ...packages,
+      'npm/docs/content/commands/npm-ls.md',
     ]);
     assert.deepEqual(await found(join(folder, 'none/bin/npm-cli.js')), packages);
     assert.deepEqual(await found(), packages);

@@ -3,10 +3,9 @@ import { readFileSync } from 'node:fs';
 import test from 'node:test';
 import { loadConfig } from '../src/config/index.ts';
 import type { MicroBatch } from '../src/data/index.ts';
-import { depthMethod } from '../src/depth/index.ts';
-import { Bert, type ParameterSpec, parameterSpecs } from '../src/model/index.ts';
+import { type ParameterSpec, parameterSpecs } from '../src/model/index.ts';
 import { liveTensors, Tensor } from '../src/tensor/index.ts';
-import { initialState, learningRate, type TrainingState, trainStep, workingWeights } from '../src/train/index.ts';
+import { type TrainingState, trainingState, trainStep } from '../src/train/index.ts';
 
 // The same tiny models as tests/fixtures/pytorch_parity.py, with the same weights and batches, against its numbers.
 
@@ -82,19 +81,8 @@ function stateOf(norm: 'pre' | 'post', method: 'dense' | 'pld'): TrainingState {
       train: { steps, batchSize: N, peakLearningRate: 2e-3, warmupRatio: 0.1, seed: 7 },
     },
   });
-  const specs = parameterSpecs(config.model);
-  const masters = new Map(specs.map((spec) => [spec.name, weight(spec)]));
-  const working = workingWeights('fp32', masters, specs);
-  return {
-    config,
-    specs,
-    masters,
-    working,
-    bert: new Bert(config.model, working.weights),
-    optimizer: initialState(masters),
-    depth: depthMethod(config.depth, config.model.layers, steps),
-    learningRate: learningRate(config.train),
-  };
+  const masters = new Map(parameterSpecs(config.model).map((spec) => [spec.name, weight(spec)]));
+  return trainingState(config, masters);
 }
 
 for (const [name, norm, method] of [

@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import { loadConfig } from '../config/index.ts';
 import type { MicroBatch } from '../data/index.ts';
 import { type DepthMethod, profileRates } from '../depth/index.ts';
-import { Bert, initialise, parameterSpecs } from '../model/index.ts';
+import { initialise } from '../model/index.ts';
 import { runtime, setNumThreads } from '../tensor/index.ts';
-import { initialState, learningRate, type TrainingState, trainStep, workingWeights } from '../train/index.ts';
+import { type TrainingState, trainingState, trainStep } from '../train/index.ts';
 import type { BenchOptions, BenchResult } from './bench.ts';
 
 const maskRate = 0.15;
@@ -75,19 +75,8 @@ function openState(options: BenchOptions): TrainingState {
       },
     },
   });
-  const specs = parameterSpecs(config.model);
   const masters = initialise(config.model, config.train.seed, device);
-  const working = workingWeights(dtype, masters, specs);
-  return {
-    config,
-    specs,
-    masters,
-    working,
-    bert: new Bert(config.model, working.weights),
-    optimizer: initialState(masters),
-    depth: fixedTheta(layers, options.theta),
-    learningRate: learningRate(config.train),
-  };
+  return { ...trainingState(config, masters), depth: fixedTheta(layers, options.theta) };
 }
 
 /** PLD as late in training: θ stays where it is. */

@@ -9,6 +9,7 @@ export { workingWeights } from './precision.ts';
 export { InterruptedError, NonFiniteError, type PretrainOptions, type PretrainResult, pretrain } from './pretrain.ts';
 export type { Reporter } from './reporter.ts';
 export { signalExitCodes } from './signals.ts';
+export { trainingState } from './state.ts';
 export { type StepResult, type TrainingState, trainStep } from './step.ts';
 export { type Summary, summarise } from './summary.ts';
 export { openTokenizer, trainTokenizer } from './texts.ts';

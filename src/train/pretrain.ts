@@ -3,8 +3,8 @@ import { dirname, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { type Config, ConfigError, DataError } from '../config/index.ts';
 import { heldOutBatches, type MicroBatch, makeFolder, makeMicroBatch, TextTokenizer } from '../data/index.ts';
-import { depthMethod, expectedDepth, type StepShape, stepFlops } from '../depth/index.ts';
-import { Bert, initialise, parameterSpecs } from '../model/index.ts';
+import { expectedDepth, type StepShape, stepFlops } from '../depth/index.ts';
+import { initialise } from '../model/index.ts';
 import { setNumThreads } from '../tensor/index.ts';
 import {
   type Checkpoint,
@@ -18,14 +18,12 @@ import {
 import { checkDevice } from './device.ts';
 import { evaluate } from './evaluate.ts';
 import { replaceFile, writing } from './files.ts';
-import { learningRate } from './learning-rate.ts';
 import { lockRun } from './lock.ts';
 import { appendMetrics, type EvalMetrics, type Metrics, type StepMetrics, truncateMetrics } from './metrics.ts';
-import { initialState } from './optimizer.ts';
-import { workingWeights } from './precision.ts';
 import type { Reporter } from './reporter.ts';
 import { checkResumable } from './resume.ts';
 import { type StopSignal, type signalExitCodes, watchSignals } from './signals.ts';
+import { trainingState } from './state.ts';
 import { type StepResult, type TrainingState, trainStep } from './step.ts';
 import { openTexts, openTokenizer, type Texts } from './texts.ts';
 
@@ -181,21 +179,8 @@ function refuseOld(configPath: string, resume: boolean): void {
 /** The tensors of a run: new ones from the seed, or those of a checkpoint. */
 function openState(config: Config, checkpoint: Checkpoint | undefined): TrainingState {
   const { model, train } = config;
-  const specs = parameterSpecs(model);
-  const masters = checkpoint
-    ? loadWeights(checkpoint, model, train.device)
-    : initialise(model, train.seed, train.device);
-  const working = workingWeights(train.precision, masters, specs);
-  return {
-    config,
-    specs,
-    masters,
-    working,
-    bert: new Bert(model, working.weights),
-    optimizer: checkpoint ? loadOptimizer(checkpoint, train.device) : initialState(masters),
-    depth: depthMethod(config.depth, model.layers, train.steps),
-    learningRate: learningRate(train),
-  };
+  if (checkpoint === undefined) return trainingState(config, initialise(model, train.seed, train.device));
+  return trainingState(config, loadWeights(checkpoint, model, train.device), loadOptimizer(checkpoint, train.device));
 }
 
 function logStep(run: Run): void {

@@ -1,12 +1,10 @@
 // For tests: a model and batches so small that a step takes milliseconds.
 import { type Config, loadConfig, type PartialConfig } from '../config/index.ts';
 import type { MicroBatch } from '../data/index.ts';
-import { type DepthMethod, depthMethod, drawSeed } from '../depth/index.ts';
-import { Bert, initialise, parameterSpecs } from '../model/index.ts';
+import { type DepthMethod, drawSeed } from '../depth/index.ts';
+import { initialise } from '../model/index.ts';
 import { setNumThreads, type Tensor } from '../tensor/index.ts';
-import { learningRate } from './learning-rate.ts';
-import { initialState } from './optimizer.ts';
-import { workingWeights } from './precision.ts';
+import { trainingState } from './state.ts';
 import type { TrainingState } from './step.ts';
 
 // Threads that wait for each other cost more than they bring here, most of all while other tests run beside.
@@ -35,19 +33,8 @@ export function tinyConfig(overrides: PartialConfig = {}): Config {
 
 /** A run at its start, with the configuration's depth method or another one. */
 export function tinyState(config: Config, depth?: DepthMethod): TrainingState {
-  const specs = parameterSpecs(config.model);
-  const masters = initialise(config.model, config.train.seed);
-  const working = workingWeights(config.train.precision, masters, specs);
-  return {
-    config,
-    specs,
-    masters,
-    working,
-    bert: new Bert(config.model, working.weights),
-    optimizer: initialState(masters),
-    depth: depth ?? depthMethod(config.depth, config.model.layers, config.train.steps),
-    learningRate: learningRate(config.train),
-  };
+  const state = trainingState(config, initialise(config.model, config.train.seed));
+  return depth ? { ...state, depth } : state;
 }
 
 /** Two sequences of random tokens, three masked ones in the first and two in the second; `lengths` leave padding. */

@@ -4,7 +4,7 @@ import { ConfigError } from '../config/index.ts';
 
 /**
  * Takes a run's folder for this process until disposed: two that write one run would spoil it. A process that was killed
- * leaves its lock behind, which the next one takes over.
+ * leaves its lock behind, which the next one takes over. Processes on another machine are not seen.
  *
  * @throws ConfigError while another process on this machine has it.
  */

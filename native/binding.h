@@ -105,6 +105,11 @@ Napi::Value toJs(Napi::Env env, std::vector<T> values) {
 // --- Errors ---
 inline std::string shapesOf(const at::Tensor& tensor) { return describe(tensor); }
 inline std::string shapesOf(const Optional<at::Tensor>& tensor) { return tensor ? describe(*tensor) : ""; }
+inline std::string shapesOf(const std::vector<at::Tensor>& tensors) {
+  std::string text;
+  for (const auto& tensor : tensors) text += (text.empty() ? "" : ", ") + describe(tensor);
+  return text;
+}
 template <typename T>
 std::string shapesOf(const T&) {
   return "";
@@ -166,4 +171,8 @@ void define(Napi::Object exports, const char* name, Result (*function)(Args...))
 // Each file of operations adds its own.
 void defineTensors(Napi::Object exports);
 void defineOps(Napi::Object exports);
-void defineFused(Napi::Object exports);
+void defineAttention(Napi::Object exports);
+void defineElementwise(Napi::Object exports);
+void defineLinear(Napi::Object exports);
+void defineLoss(Napi::Object exports);
+void defineOptimizer(Napi::Object exports);

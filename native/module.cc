@@ -1,5 +1,7 @@
 // The module: its error classes, its per-environment state, and the names of dtypes.
 #include "binding.h"
+#include "allocator.h"
+#include "matmul.h"
 
 #include <ATen/Parallel.h>
 
@@ -29,6 +31,7 @@ void useErrorClasses(const Napi::CallbackInfo& info) {
 void setNumThreads(int64_t threads) { at::set_num_threads(static_cast<int>(threads)); }
 int64_t getNumThreads() { return at::get_num_threads(); }
 std::string torchVersion() { return TORCH_VERSION; }
+std::string matmulVersion() { return matmulLibrary(); }
 
 }  // namespace
 
@@ -61,14 +64,20 @@ void throwUseAfterFree(Napi::Env env, const std::string& message) {
 }
 
 static Napi::Object init(Napi::Env env, Napi::Object exports) {
+  keepMemory();
   env.SetInstanceData(new Handles());
   exports["useErrorClasses"] = Napi::Function::New(env, useErrorClasses);
   define(exports, "setNumThreads", setNumThreads);
   define(exports, "getNumThreads", getNumThreads);
   define(exports, "torchVersion", torchVersion);
+  define(exports, "matmulLibrary", matmulVersion);
   defineTensors(exports);
   defineOps(exports);
-  defineFused(exports);
+  defineLinear(exports);
+  defineAttention(exports);
+  defineElementwise(exports);
+  defineLoss(exports);
+  defineOptimizer(exports);
   return exports;
 }
 NODE_API_MODULE(taper, init)

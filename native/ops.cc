@@ -14,15 +14,10 @@ void defineOps(Napi::Object exports) {
   op("mulScalar", [](const Tensor& x, double y) { return at::mul(x, y); });
   op("sqrt", [](const Tensor& x) { return at::sqrt(x); });
   op("tanh", [](const Tensor& x) { return at::tanh(x); });
-  op("gelu", [](const Tensor& x) { return at::gelu(x); });
   op("softmax", [](const Tensor& x, int64_t dim) { return at::softmax(x, dim); });
   op("sum", [](const Tensor& x) { return at::sum(x); });
   op("norm", [](const Tensor& x) { return at::norm(x); });
   op("matmul", [](const Tensor& x, const Tensor& y) { return at::matmul(x, y); });
-  op("linear", [](const Tensor& x, const Tensor& weight, Optional<Tensor> bias) { return at::linear(x, weight, bias); });
-  op("layerNorm", [](const Tensor& x, Ints shape, const Tensor& weight, const Tensor& bias, double eps) {
-    return at::layer_norm(x, shape, weight, bias, eps);
-  });
   op("embedding", [](const Tensor& weight, const Tensor& indices) { return at::embedding(weight, indices); });
   op("crossEntropy", [](const Tensor& logits, const Tensor& target, std::string reduction) {
     const auto how = reduction == "sum"    ? at::Reduction::Sum

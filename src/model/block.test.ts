@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { liveTensors, scope, setNumThreads, Tensor } from '../tensor/index.ts';
-import { DropoutPlace, switchableBlock, type TrainingPass } from './block.ts';
+import { DropoutPlace, type Model, switchableBlock, type TrainingPass } from './block.ts';
 import { type ModelConfig, parameterSpecs, type Weights } from './parameters.ts';
 
 setNumThreads(1); // these tensors are too small for two
@@ -28,6 +28,10 @@ function weightsFor(model: ModelConfig): Map<string, Tensor> {
   return new Map(
     parameterSpecs(model).map(({ name, shape }, i) => [name, Tensor.normal(shape, { std: 0.5, seed: i })]),
   );
+}
+
+function over(weights: Weights, model = config): Model {
+  return { config: model, weights, dtype: 'float32' };
 }
 
 function pass(scale: number, gates: boolean[] = [true, true]): TrainingPass {
@@ -118,7 +122,7 @@ for (const norm of ['pre', 'post'] as const) {
       const padding = Tensor.from(Float32Array.of(0, 0, 0, 0, 0, -1e9), [N, 1, 1, T]);
       for (const scale of [1, 1.6]) {
         for (const l of [0, 1]) {
-          const block = (bias?: Tensor) => switchableBlock(x, l, { ...config, norm }, weights, bias, pass(scale));
+          const block = (bias?: Tensor) => switchableBlock(x, l, over(weights, { ...config, norm }), bias, pass(scale));
           const expected = (lengths: number[]) =>
             sequences.flatMap((sequence, n) => reference(sequence, weights, l, norm, scale, lengths[n]!));
           assert.deepEqual(block().shape, [N, T, 6]);
@@ -135,8 +139,8 @@ test('without a training pass the block is that of scale 1 with its gate on, and
     const weights = weightsFor(config);
     const x = Tensor.normal([2, 3, 6], { std: 1, seed: 100 });
     const withDropout = { ...config, dropout: 0.5, attentionDropout: 0.5 };
-    const expected = switchableBlock(x, 0, config, weights, undefined, pass(1));
-    assert.deepEqual(switchableBlock(x, 0, withDropout, weights).toArray(), expected.toArray());
+    const expected = switchableBlock(x, 0, over(weights), undefined, pass(1));
+    assert.deepEqual(switchableBlock(x, 0, over(weights, withDropout)).toArray(), expected.toArray());
   });
 });
 
@@ -146,7 +150,7 @@ test('each branch alone is multiplied by the scale: y − x = s·(y − x at sca
     for (const off of ['output.dense', 'attention.output.dense']) {
       const weights = weightsFor(config);
       for (const part of ['weight', 'bias']) weights.get(`bert.encoder.layer.0.${off}.${part}`)!.mul_(0);
-      const change = (scale: number) => switchableBlock(x, 0, config, weights, undefined, pass(scale)).add(x, -1);
+      const change = (scale: number) => switchableBlock(x, 0, over(weights), undefined, pass(scale)).add(x, -1);
       assert.ok(change(1).norm().item() > 1);
       assertClose(change(2.5), rows(change(1).mul(2.5)));
     }
@@ -158,7 +162,7 @@ test('a gate that is off gives the very same tensor, and makes none', () => {
     const weights = weightsFor(config);
     const x = Tensor.normal([2, 3, 6], { std: 1, seed: 100 });
     const before = liveTensors();
-    assert.equal(switchableBlock(x, 1, config, weights, undefined, pass(2, [true, false])), x);
+    assert.equal(switchableBlock(x, 1, over(weights), undefined, pass(2, [true, false])), x);
     assert.equal(liveTensors(), before);
   });
 });
@@ -175,8 +179,8 @@ test('dropout stands in three places, each with a seed of its own, and nowhere i
       };
       const gates = { gates: [false, true], branchScales: [1, 1], dropoutSeed };
       const model = { ...config, dropout, attentionDropout };
-      const below = switchableBlock(x, 0, model, weights, undefined, gates);
-      return switchableBlock(below, 1, model, weights, undefined, gates).toArray();
+      const below = switchableBlock(x, 0, over(weights, model), undefined, gates);
+      return switchableBlock(below, 1, over(weights, model), undefined, gates).toArray();
     };
     const dropped = run(0.5, 0.5);
     assert.deepEqual(asked.splice(0), [

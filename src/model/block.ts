@@ -1,4 +1,4 @@
-import type { Tensor } from '../tensor/index.ts';
+import type { Dtype, Tensor } from '../tensor/index.ts';
 import { blockNorms, blockPrefix, type ModelConfig, type Weights } from './parameters.ts';
 
 // Legend: N sequences, T positions, D model width, H heads, d = D/H, F feed-forward width.
@@ -19,19 +19,30 @@ export type DropoutPlace = (typeof DropoutPlace)[keyof typeof DropoutPlace];
 
 export const layerNormEpsilon = 1e-12;
 
-/** `x·Wᵀ + b` in the weight's precision. */
-export function linear(x: Tensor, weights: Weights, name: string): Tensor {
-  const weight = weights.get(`${name}.weight`)!;
-  return x.to(weight.dtype).linear(weight, weights.get(`${name}.bias`));
+/** What a forward pass reads and never changes. */
+export interface Model {
+  readonly config: ModelConfig;
+  /** float32 */
+  readonly weights: Weights;
+  /** The precision of matrix products and attention; the residual stream, norms and losses are float32. */
+  readonly dtype: Dtype;
 }
 
-/** Layer normalisation in float32. */
-export function layerNorm(x: Tensor, weights: Weights, name: string): Tensor {
-  return x.to('float32').layerNorm(weights.get(`${name}.weight`)!, weights.get(`${name}.bias`)!, layerNormEpsilon);
+/** `x·Wᵀ + b` in the model's precision; of several layers, side by side. */
+export function linear(x: Tensor, { weights, dtype }: Model, ...names: string[]): Tensor {
+  const all = (part: string) => names.map((name) => weights.get(`${name}.${part}`)!);
+  return x.to(dtype).linear(all('weight'), all('bias'));
 }
 
-export function dropout(x: Tensor, rate: number, pass: TrainingPass | undefined, block: number, place: DropoutPlace) {
-  return pass === undefined || rate === 0 ? x : x.dropout(rate, pass.dropoutSeed(block, place));
+/** Layer normalisation in float32, its result in `dtype`. */
+export function layerNorm(x: Tensor, { weights }: Model, name: string, dtype: Dtype = 'float32'): Tensor {
+  const [weight, bias] = [weights.get(`${name}.weight`)!, weights.get(`${name}.bias`)!];
+  return x.to('float32').layerNorm(weight, bias, layerNormEpsilon, dtype);
+}
+
+/** How dropout at one place is done: not at all outside training. */
+export function dropoutAt(rate: number, pass: TrainingPass | undefined, block: number, place: DropoutPlace) {
+  return pass === undefined || rate === 0 ? { p: 0, seed: 0 } : { p: rate, seed: pass.dropoutSeed(block, place) };
 }
 
 /**
@@ -45,55 +56,47 @@ export function dropout(x: Tensor, rate: number, pass: TrainingPass | undefined,
 export function switchableBlock(
   x: Tensor,
   l: number,
-  config: ModelConfig,
-  weights: Weights,
+  model: Model,
   attentionBias?: Tensor,
   pass?: TrainingPass,
 ): Tensor {
   if (pass && !pass.gates[l]) return x;
+  const { config, dtype } = model;
   const scale = pass?.branchScales[l] ?? 1;
   const prefix = blockPrefix(l);
   const norms = blockNorms[config.norm];
-  const attend = (input: Tensor) => attention(input, l, config, weights, attentionBias, pass);
-  const transform = (input: Tensor) => feedForward(input, l, config, weights, pass);
+  const join = (stream: Tensor, branch: Tensor, place: DropoutPlace) =>
+    stream.addDropout(branch, { scale, ...dropoutAt(config.dropout, pass, l, place) });
+  const addAttention = (stream: Tensor, input: Tensor) =>
+    join(stream, attention(input, l, model, attentionBias, pass), DropoutPlace.attentionOutput);
+  const addFeedForward = (stream: Tensor, input: Tensor) =>
+    join(stream, feedForward(input, l, model), DropoutPlace.ffnOutput);
   if (config.norm === 'pre') {
-    const h = x.add(attend(layerNorm(x, weights, `${prefix}.${norms.attention}`)), scale);
-    return h.add(transform(layerNorm(h, weights, `${prefix}.${norms.ffn}`)), scale);
+    const h = addAttention(x, layerNorm(x, model, `${prefix}.${norms.attention}`, dtype));
+    return addFeedForward(h, layerNorm(h, model, `${prefix}.${norms.ffn}`, dtype));
   }
-  const h = layerNorm(x.add(attend(x), scale), weights, `${prefix}.${norms.attention}`);
-  return layerNorm(h.add(transform(h), scale), weights, `${prefix}.${norms.ffn}`);
+  const h = layerNorm(addAttention(x, x), model, `${prefix}.${norms.attention}`);
+  return layerNorm(addFeedForward(h, h), model, `${prefix}.${norms.ffn}`);
 }
 
-/** Multi-head self-attention: `softmax(q·kᵀ/√d + bias)·v`, projected; dropout on the weights and on the result. */
+/** Multi-head self-attention: `softmax(q·kᵀ/√d + bias)·v`, projected; dropout on the weights. */
 function attention(
   x: Tensor,
   l: number,
-  { heads, hiddenSize, dropout: rate, attentionDropout }: ModelConfig,
-  weights: Weights,
+  model: Model,
   bias: Tensor | undefined,
   pass: TrainingPass | undefined,
 ): Tensor {
-  const [N, T] = x.shape as [number, number];
+  const { heads, attentionDropout } = model.config;
   const prefix = `${blockPrefix(l)}.attention`;
-  const headSize = hiddenSize / heads;
-  const input = x.to(weights.get(`${prefix}.self.query.weight`)!.dtype); // once for all three
-  const split = (part: string) =>
-    linear(input, weights, `${prefix}.self.${part}`).reshape([N, T, heads, headSize]).transpose(1, 2);
-  const q_NHTd = split('query').mul(1 / Math.sqrt(headSize));
-  const k_NHTd = split('key');
-  const v_NHTd = split('value');
-  const scores_NHTT = q_NHTd.matmul(k_NHTd.transpose(2, 3));
-  const probabilities = (bias ? scores_NHTT.add(bias.to(scores_NHTT.dtype)) : scores_NHTT).softmax(-1);
-  const kept_NHTT = dropout(probabilities, attentionDropout, pass, l, DropoutPlace.attention);
-  const context_NTD = kept_NHTT.matmul(v_NHTd).transpose(1, 2).reshape([N, T, hiddenSize]);
-  const output = linear(context_NTD, weights, `${prefix}.output.dense`);
-  return dropout(output, rate, pass, l, DropoutPlace.attentionOutput);
+  const parts = ['query', 'key', 'value'].map((part) => `${prefix}.self.${part}`);
+  const dropout = dropoutAt(attentionDropout, pass, l, DropoutPlace.attention);
+  const context_NTD = linear(x, model, ...parts).attention(heads, { bias, ...dropout });
+  return linear(context_NTD, model, `${prefix}.output.dense`);
 }
 
-/** `W₂·gelu(W₁·x)`, with dropout on the result. */
-function feedForward(x: Tensor, l: number, config: ModelConfig, weights: Weights, pass: TrainingPass | undefined) {
+/** `W₂·gelu(W₁·x)` */
+function feedForward(x: Tensor, l: number, model: Model): Tensor {
   const prefix = blockPrefix(l);
-  const inner_NTF = linear(x, weights, `${prefix}.intermediate.dense`).gelu();
-  const output = linear(inner_NTF, weights, `${prefix}.output.dense`);
-  return dropout(output, config.dropout, pass, l, DropoutPlace.ffnOutput);
+  return linear(linear(x, model, `${prefix}.intermediate.dense`).gelu(), model, `${prefix}.output.dense`);
 }

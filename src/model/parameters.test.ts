@@ -89,12 +89,11 @@ test('bert-base has the published 110,106,428 parameters in both forms, and plan
   );
 });
 
-test('matrices, biases and norms are told apart: how they start, and which are operands of matrix products', () => {
-  for (const { name, start, inProducts } of parameterSpecs({ ...small, norm: 'pre' })) {
+test('matrices, biases and norms are told apart: by how they start', () => {
+  for (const { name, start } of parameterSpecs({ ...small, norm: 'pre' })) {
     const isNorm = /(\.ln|LayerNorm)\.(weight|bias)$/.test(name);
     const expected = name.endsWith('bias') ? 'zeros' : isNorm ? 'ones' : 'normal';
     assert.equal(start, expected, name);
-    assert.equal(inProducts, !isNorm && !name.includes('embeddings'), name);
   }
 });
 

@@ -16,8 +16,6 @@ export interface ParameterSpec {
   start: 'normal' | 'zeros' | 'ones';
   /** The standard deviation of a normal start; BERT's where there is none. */
   std?: number;
-  /** Whether it is an operand of matrix products (and runs in their precision), not of look-ups or norms. */
-  inProducts: boolean;
 }
 
 /** BERT's: the standard deviation of every matrix of the blocks and heads at the start. */
@@ -27,9 +25,6 @@ export const initialStd = 0.02;
 export const numTokenTypes = 2;
 
 export const wordEmbeddings = 'bert.embeddings.word_embeddings.weight';
-
-/** The tied alias of the word embeddings in the MLM head, under which a lower-precision copy may be given. */
-export const tiedDecoder = 'cls.predictions.decoder.weight';
 
 /** The prefix of the names of block `l`. */
 export const blockPrefix = (l: number): string => `bert.encoder.layer.${l}`;
@@ -42,20 +37,20 @@ export const blockNorms = {
 
 function linear(name: string, outputs: number, inputs: number, std = initialStd): ParameterSpec[] {
   return [
-    { name: `${name}.weight`, shape: [outputs, inputs], start: 'normal', std, inProducts: true },
-    { name: `${name}.bias`, shape: [outputs], start: 'zeros', inProducts: true },
+    { name: `${name}.weight`, shape: [outputs, inputs], start: 'normal', std },
+    { name: `${name}.bias`, shape: [outputs], start: 'zeros' },
   ];
 }
 
 function norm(name: string, size: number): ParameterSpec[] {
   return [
-    { name: `${name}.weight`, shape: [size], start: 'ones', inProducts: false },
-    { name: `${name}.bias`, shape: [size], start: 'zeros', inProducts: false },
+    { name: `${name}.weight`, shape: [size], start: 'ones' },
+    { name: `${name}.bias`, shape: [size], start: 'zeros' },
   ];
 }
 
 function embedding(name: string, rows: number, { hiddenSize, embeddingStd: std }: ModelConfig): ParameterSpec {
-  return { name, shape: [rows, hiddenSize], start: 'normal', std, inProducts: false };
+  return { name, shape: [rows, hiddenSize], start: 'normal', std };
 }
 
 function block(config: ModelConfig, l: number): ParameterSpec[] {
@@ -89,7 +84,7 @@ export function parameterSpecs(config: ModelConfig): ParameterSpec[] {
     ...linear('bert.pooler.dense', hiddenSize, hiddenSize),
     ...linear('cls.predictions.transform.dense', hiddenSize, hiddenSize),
     ...norm('cls.predictions.transform.LayerNorm', hiddenSize),
-    { name: 'cls.predictions.bias', shape: [vocabSize], start: 'zeros', inProducts: true },
+    { name: 'cls.predictions.bias', shape: [vocabSize], start: 'zeros' },
     ...linear('cls.seq_relationship', 2, hiddenSize),
   ];
 }

@@ -113,6 +113,18 @@ const cases: Record<string, Case> = {
     ],
     f: (x, weight) => x!.linear(weight!),
   },
+  'linear of two layers side by side': {
+    operation: 'linear',
+    shapes: [[3, 5], [7, 5], [2, 5], [7], [2]],
+    f: (x, weight1, weight2, bias1, bias2) => x!.linear([weight1!, weight2!], [bias1!, bias2!]),
+  },
+  attention: { operation: 'attention', shapes: [[2, 3, 12]], f: (qkv) => qkv!.attention(2) },
+  'attention with padding and dropout': {
+    operation: 'attention',
+    shapes: [[2, 3, 12]],
+    f: (qkv) =>
+      qkv!.attention(2, { bias: Tensor.from(Float32Array.of(0, 0, 0, 0, -1e9, -1e9), [2, 1, 1, 3]), p: 0.3, seed: 8 }),
+  },
   layerNorm: {
     operation: 'layerNorm',
     shapes: [[2, 3, 7], [7], [7]],
@@ -137,6 +149,19 @@ const cases: Record<string, Case> = {
     operation: 'crossEntropy',
     shapes: [[5, 7]],
     f: (logits) => logits!.crossEntropy(ints([0, 6, 3, 3, 1]), 'none'),
+  },
+  'addDropout with a scale': {
+    operation: 'addDropout',
+    shapes: [
+      [3, 67],
+      [3, 67],
+    ],
+    f: (x, branch) => x!.addDropout(branch!, { scale: 1.7, p: 0.3, seed: 12345 }),
+  },
+  linearCrossEntropy: {
+    operation: 'linearCrossEntropy',
+    shapes: [[5, 3], [7, 3], [7]],
+    f: (x, weight, bias) => x!.linearCrossEntropy(weight!, bias!, ints([0, 6, 3, 3, 1])).loss,
   },
   'dropout over more than one chunk of its stream': {
     operation: 'dropout',

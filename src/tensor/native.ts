@@ -28,6 +28,8 @@ export interface Native {
   setNumThreads(threads: number): void;
   getNumThreads(): number;
   torchVersion(): string;
+  matmulLibrary(): string;
+  setKernels(on: boolean): void;
 
   fromArray(data: TypedArray, shape: readonly number[], dtype: string, device: string): Handle;
   toArray(x: Handle): TypedArray;
@@ -61,13 +63,10 @@ export interface Native {
   mulScalar(x: Handle, y: number): Handle;
   sqrt(x: Handle): Handle;
   tanh(x: Handle): Handle;
-  gelu(x: Handle): Handle;
   softmax(x: Handle, dim: number): Handle;
   sum(x: Handle): Handle;
   norm(x: Handle): Handle;
   matmul(x: Handle, y: Handle): Handle;
-  linear(x: Handle, weight: Handle, bias: Handle | undefined): Handle;
-  layerNorm(x: Handle, shape: readonly number[], weight: Handle, bias: Handle, eps: number): Handle;
   embedding(weight: Handle, indices: Handle): Handle;
   crossEntropy(logits: Handle, target: Handle, reduction: string): Handle;
   reshape(x: Handle, shape: readonly number[]): Handle;
@@ -79,7 +78,13 @@ export interface Native {
   eq(x: Handle, y: Handle): Handle;
   topk(x: Handle, k: number, dim: number): Handle[];
 
+  linear(x: Handle, weights: readonly Handle[], biases: readonly Handle[]): Handle;
+  attention(qkv: Handle, bias: Handle | undefined, heads: number, p: number, seed: number): Handle;
+  layerNorm(x: Handle, weight: Handle, bias: Handle, eps: number, dtype: string): Handle;
+  gelu(x: Handle): Handle;
   dropout(x: Handle, p: number, seed: number): Handle;
+  addDropout(x: Handle, branch: Handle, scale: number, p: number, seed: number): Handle;
+  linearCrossEntropy(x: Handle, weight: Handle, bias: Handle, target: Handle): Handle[];
   adamw_(
     parameter: Handle,
     gradient: Handle,
@@ -136,7 +141,19 @@ export function setNumThreads(threads: number): void {
   native.setNumThreads(threads);
 }
 
-/** The number of processor threads in use, and libtorch's version. */
-export function runtime(): { numThreads: number; torchVersion: string } {
-  return { numThreads: native.getNumThreads(), torchVersion: native.torchVersion() };
+/**
+ * Whether operations use their fused kernels on the CPU, as they do by default, or are made of libtorch's plain
+ * operations: to compare the two.
+ */
+export function setKernels(on: boolean): void {
+  native.setKernels(on);
+}
+
+/** The number of processor threads in use, libtorch's version, and the library that multiplies matrices. */
+export function runtime(): { numThreads: number; torchVersion: string; matmulLibrary: string } {
+  return {
+    numThreads: native.getNumThreads(),
+    torchVersion: native.torchVersion(),
+    matmulLibrary: native.matmulLibrary(),
+  };
 }

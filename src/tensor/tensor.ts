@@ -23,6 +23,10 @@ function dtypesOf(data: TypedArray): readonly [Dtype, ...Dtype[]] {
   return ['uint8', 'bool'];
 }
 
+function handlesOf(tensors: Tensor | readonly Tensor[]): Handle[] {
+  return (tensors instanceof Tensor ? [tensors] : tensors).map((tensor) => tensor.handle);
+}
+
 /**
  * A tensor of libtorch. Operations have PyTorch's names and argument order and make new tensors; those ending in `_`
  * change the tensor in place and are not recorded for gradients. A tensor made inside `scope` is freed at its end;
@@ -180,13 +184,29 @@ export class Tensor implements Disposable {
   matmul(other: Tensor): Tensor {
     return new Tensor(native.matmul(this.handle, other.handle));
   }
-  /** `this · weightᵀ + bias`, weight [out, in]. */
-  linear(weight: Tensor, bias?: Tensor): Tensor {
-    return new Tensor(native.linear(this.handle, weight.handle, bias?.handle));
+  /**
+   * `this · weightᵀ + bias`, weight [out, in], in the precision of this: weights of another are cast, once until they
+   * change. Of several weights and biases the results stand side by side in the last dimension.
+   */
+  linear(weight: Tensor | readonly Tensor[], bias: Tensor | readonly Tensor[] = []): Tensor {
+    return new Tensor(native.linear(this.handle, handlesOf(weight), handlesOf(bias)));
   }
-  /** Layer normalisation over the last dimension: `(x − mean) / √(variance + eps) · weight + bias`. */
-  layerNorm(weight: Tensor, bias: Tensor, eps: number): Tensor {
-    return new Tensor(native.layerNorm(this.handle, weight.shape, weight.handle, bias.handle, eps));
+  /**
+   * Multi-head attention over queries, keys and values that stand side by side, [N, T, 3·D]:
+   * `dropout(softmax(q·kᵀ/√(D/heads) + bias))·v`, [N, T, D]. The bias [N, 1, 1, T] (float32) takes no gradient.
+   */
+  attention(
+    heads: number,
+    { bias, p = 0, seed = 0 }: { bias?: Tensor | undefined; p?: number; seed?: number } = {},
+  ): Tensor {
+    return new Tensor(native.attention(this.handle, bias?.handle, heads, p, seed));
+  }
+  /**
+   * Layer normalisation over the last dimension: `(x − mean) / √(variance + eps) · weight + bias`; float32 within, the
+   * result in `dtype`.
+   */
+  layerNorm(weight: Tensor, bias: Tensor, eps: number, dtype = this.dtype): Tensor {
+    return new Tensor(native.layerNorm(this.handle, weight.handle, bias.handle, eps, dtype));
   }
   /** Rows of this [V, D] at `indices` (int32 or int64, any shape): [..., D]. */
   embedding(indices: Tensor): Tensor {
@@ -203,6 +223,21 @@ export class Tensor implements Disposable {
    */
   dropout(p: number, seed: number): Tensor {
     return new Tensor(native.dropout(this.handle, p, seed));
+  }
+  /** `this + scale · dropout(branch)`, in the precision of this: a branch joins the residual stream. */
+  addDropout(
+    branch: Tensor,
+    { scale = 1, p = 0, seed = 0 }: { scale?: number; p?: number; seed?: number } = {},
+  ): Tensor {
+    return new Tensor(native.addDropout(this.handle, branch.handle, scale, p, seed));
+  }
+  /**
+   * `Σ −log softmax(this·weightᵀ + bias)[target]` in nats over the rows of this [M, D], with weight [V, D], bias [V] and
+   * target [M] (int64); `hits` is how many targets have the largest logit. The [M, V] logits are never stored whole.
+   */
+  linearCrossEntropy(weight: Tensor, bias: Tensor, target: Tensor): { loss: Tensor; hits: Tensor } {
+    const [loss, hits] = native.linearCrossEntropy(this.handle, weight.handle, bias.handle, target.handle);
+    return { loss: new Tensor(loss!), hits: new Tensor(hits!) };
   }
   /** One dimension may be −1. */
   reshape(shape: readonly number[]): Tensor {

@@ -4,10 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, beforeEach, test } from 'node:test';
 import { CheckpointError, type Config, OutputError } from '../config/index.ts';
-import { Bert } from '../model/index.ts';
 import { scope } from '../tensor/index.ts';
 import { loadOptimizer, loadWeights, openCheckpoint, type Progress, saveCheckpoint } from './checkpoint.ts';
-import { workingWeights } from './precision.ts';
+import { trainingState } from './state.ts';
 import { type TrainingState, trainStep } from './step.ts';
 import { snapshot, tinyBatch, tinyConfig, tinyState } from './tiny.fixture.ts';
 
@@ -47,10 +46,7 @@ function trained(steps = 3): TrainingState {
 function restored(path: string): TrainingState {
   const checkpoint = openCheckpoint(path, silent);
   const masters = loadWeights(checkpoint, config.model, 'cpu');
-  const fresh = tinyState(config);
-  const working = workingWeights(config.train.precision, masters, fresh.specs);
-  const bert = new Bert(config.model, working.weights);
-  return { ...fresh, masters, working, bert, optimizer: loadOptimizer(checkpoint, 'cpu') };
+  return trainingState(config, masters, loadOptimizer(checkpoint, 'cpu'));
 }
 
 function assertRefused(path: string, reason: RegExp): void {

@@ -20,7 +20,7 @@ export function evaluate(bert: Bert, batches: Iterable<MicroBatch>, device: Devi
         const losses = pretrainingLosses(bert, batch, device);
         mlmSum += losses.mlmSum.item();
         nspSum += losses.nspSum?.item() ?? 0;
-        right += losses.mlmLogits.argmax(-1).eq(losses.mlmLabels).sum().item();
+        right += losses.mlmHits.item();
         tokens += batch.maskedPositions.length;
         sequences += batch.numSequences;
       }),

@@ -5,7 +5,7 @@ export { type LearningRate, learningRate } from './learning-rate.ts';
 export { type EvalMetrics, type Metrics, readMetrics, type StepMetrics } from './metrics.ts';
 export { encoderInputs, pretrainingLosses } from './objective.ts';
 export { initialState, type OptimizerState, updateParameter } from './optimizer.ts';
-export { workingWeights } from './precision.ts';
+export { dtypeOf } from './precision.ts';
 export { InterruptedError, NonFiniteError, type PretrainOptions, type PretrainResult, pretrain } from './pretrain.ts';
 export type { Reporter } from './reporter.ts';
 export { signalExitCodes } from './signals.ts';

@@ -36,14 +36,14 @@ scoped('losses are summed −log softmax of the labels, over masked tokens and o
   weights.get('cls.seq_relationship.weight')!.mul_(0);
   weights.get('cls.seq_relationship.bias')!.copy_(Tensor.from(Float32Array.of(0, Math.log(3)), [2]));
   const batch = { ...tinyBatch(1), nextSentenceLabels: Int32Array.of(0, 1) };
-  const { mlmSum, nspSum, mlmLogits, mlmLabels } = pretrainingLosses(new Bert(model, weights), batch, 'cpu');
+  const { mlmSum, nspSum, mlmHits } = pretrainingLosses(new Bert(model, weights), batch, 'cpu');
   const logits = Array.from(bias.toFloats());
   const logTotal = Math.log(logits.reduce((sum, logit) => sum + Math.exp(logit), 0));
   const expected = batch.maskedLabels.reduce((sum, label) => sum + logTotal - logits[label]!, 0);
   assert.ok(Math.abs(mlmSum.item() - expected) < 1e-4, `${mlmSum.item()}, expected ${expected}`);
   assert.ok(Math.abs(nspSum!.item() - (Math.log(4) + Math.log(4 / 3))) < 1e-5, `${nspSum!.item()}`);
-  assert.deepEqual(mlmLogits.shape, [5, 50]);
-  assert.deepEqual(mlmLabels.toArray(), BigInt64Array.from(batch.maskedLabels, BigInt));
+  const best = logits.indexOf(Math.max(...logits));
+  assert.equal(mlmHits.item(), batch.maskedLabels.filter((label) => label === best).length);
 });
 
 scoped('a batch without next-sentence labels has no next-sentence loss', () => {

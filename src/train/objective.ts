@@ -24,10 +24,8 @@ export interface PretrainingLosses {
   mlmSum: Tensor;
   /** Summed over the N sequences; absent when the batch has no next-sentence labels. */
   nspSum?: Tensor;
-  /** [M, V] float32 */
-  mlmLogits: Tensor;
-  /** [M] int64 */
-  mlmLabels: Tensor;
+  /** How many of the M masked tokens have the largest logit. */
+  mlmHits: Tensor;
 }
 
 /**
@@ -42,9 +40,8 @@ export function pretrainingLosses(
 ): PretrainingLosses {
   const indices = (data: Int32Array) => Tensor.from(data, [data.length], { device }).to('int64');
   const hidden_NTD = bert.encode(encoderInputs(batch, device), pass);
-  const mlmLogits = bert.maskedLogits(hidden_NTD, indices(batch.maskedPositions)).to('float32');
-  const mlmLabels = indices(batch.maskedLabels);
-  const losses = { mlmSum: mlmLogits.crossEntropy(mlmLabels, 'sum'), mlmLogits, mlmLabels };
+  const mlm = bert.maskedLoss(hidden_NTD, indices(batch.maskedPositions), indices(batch.maskedLabels));
+  const losses = { mlmSum: mlm.loss, mlmHits: mlm.hits };
   if (batch.nextSentenceLabels === undefined) return losses;
   const nspLogits = bert.nextSentenceLogits(hidden_NTD).to('float32');
   return { ...losses, nspSum: nspLogits.crossEntropy(indices(batch.nextSentenceLabels), 'sum') };

@@ -15,7 +15,7 @@ const adamw: Settings = {
 };
 const lamb: Settings = { ...adamw, optimizer: 'lamb' };
 const [rows, columns] = [5, 7];
-const matrix: ParameterSpec = { name: 'w', shape: [rows, columns], start: 'normal', inProducts: true };
+const matrix: ParameterSpec = { name: 'w', shape: [rows, columns], start: 'normal' };
 
 const scoped = (name: string, body: () => void) => test(name, () => scope(body));
 const normal = (seed: number, std = 1) => Tensor.normal([rows, columns], { std, seed });

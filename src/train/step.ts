@@ -6,7 +6,6 @@ import { scope, type Tensor } from '../tensor/index.ts';
 import type { LearningRate } from './learning-rate.ts';
 import { pretrainingLosses } from './objective.ts';
 import { globalNorm, type OptimizerState, updateParameter } from './optimizer.ts';
-import type { WorkingWeights } from './precision.ts';
 
 /** Everything that an optimizer step reads and changes. */
 export interface TrainingState {
@@ -14,8 +13,7 @@ export interface TrainingState {
   readonly specs: readonly ParameterSpec[];
   /** float32 */
   readonly masters: Weights;
-  readonly working: WorkingWeights;
-  /** The model over the working weights. */
+  /** The model over them. */
   readonly bert: Bert;
   readonly optimizer: OptimizerState;
   readonly depth: DepthMethod;
@@ -51,7 +49,7 @@ export interface StepResult {
  * moments and decay stay as they are.
  */
 export function trainStep(state: TrainingState, step: number, microBatches: readonly MicroBatch[]): StepResult {
-  const { config, depth, masters, optimizer, specs, working } = state;
+  const { config, depth, masters, optimizer, specs } = state;
   const { theta, keepRates, branchScales } = depth(step);
   const passes = microBatches.map((_, microBatch): TrainingPass => {
     const gates = drawGates({ seed: config.train.seed, step, microBatch, keepRates });
@@ -75,7 +73,6 @@ export function trainStep(state: TrainingState, step: number, microBatches: read
         gradientScale,
       });
     }
-    working.refresh(gradients.keys());
   }
   for (const gradient of gradients.values()) gradient.free();
 
@@ -97,11 +94,11 @@ export function trainStep(state: TrainingState, step: number, microBatches: read
 
 /** Forward and backward over the micro-batches: the mean losses, and the float32 gradient of each master weight that has one. */
 function accumulate(state: TrainingState, microBatches: readonly MicroBatch[], passes: readonly TrainingPass[]) {
-  const { bert, config, working } = state;
+  const { bert, config, masters } = state;
   const maskedTokens = countMasked(microBatches);
   const sequences = microBatches.reduce((sum, batch) => sum + batch.numSequences, 0);
-  const leaves = [...working.weights.values()];
-  const names = [...working.weights.keys()].map((name) => working.masterOf(name));
+  const names = [...masters.keys()];
+  const leaves = [...masters.values()];
   const gradients = new Map<string, Tensor>();
   let mlmLoss = 0;
   let nspLoss: number | undefined;
@@ -116,9 +113,9 @@ function accumulate(state: TrainingState, microBatches: readonly MicroBatch[], p
       (nsp ? mlm.add(nsp) : mlm).grad(leaves).forEach((gradient, leaf) => {
         if (gradient === undefined) return;
         const name = names[leaf]!;
-        const sum = gradients.get(name) ?? fresh.get(name);
+        const sum = gradients.get(name);
         if (sum) sum.add_(gradient);
-        else fresh.set(name, gradient.to('float32'));
+        else fresh.set(name, gradient);
       });
       return fresh;
     });

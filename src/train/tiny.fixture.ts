@@ -97,8 +97,7 @@ export function snapshot(state: TrainingState): Map<string, unknown> {
   return new Map(
     Array.from(state.masters, ([name, master]) => {
       const { moment, variance, updates } = state.optimizer.get(name)!;
-      const working = state.working.weights.get(name)!;
-      return [name, [bits(master), bits(moment), bits(variance), updates, bits(working)]];
+      return [name, [bits(master), bits(moment), bits(variance), updates]];
     }),
   );
 }

@@ -1,9 +1,9 @@
 import { TextTokenizer } from '../data/index.ts';
-import { Bert, parameterSpecs } from '../model/index.ts';
+import { Bert } from '../model/index.ts';
 import type { Device } from '../tensor/index.ts';
 import { type Checkpoint, loadWeights, openCheckpoint } from './checkpoint.ts';
 import { checkDevice } from './device.ts';
-import { workingWeights } from './precision.ts';
+import { dtypeOf } from './precision.ts';
 
 /** A model out of a checkpoint, ready to be used. Its tensors belong to the caller. */
 export interface TrainedModel {
@@ -23,9 +23,9 @@ export function openTrained(path: string, { warn, device }: TrainedOptions): Tra
   const checkpoint = openCheckpoint(path, warn);
   checkDevice(device);
   const { model, train } = checkpoint.config;
-  const { weights } = workingWeights(train.precision, loadWeights(checkpoint, model, device), parameterSpecs(model));
+  const weights = loadWeights(checkpoint, model, device);
   const tokenizer = TextTokenizer.fromJson(checkpoint.tokenizerJson);
-  return { checkpoint, tokenizer, bert: new Bert(model, weights), device };
+  return { checkpoint, tokenizer, bert: new Bert(model, weights, dtypeOf[train.precision]), device };
 }
 
 export interface TrainedOptions {

@@ -1,0 +1,42 @@
+// What the fused operations share. Each has a plain version, made of ATen's operations under ATen's autograd, for float64
+// and for other devices, and to be compared with; on the CPU, float32 and bfloat16 take the kernels.
+#pragma once
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include "binding.h"
+#include "kernels/kernels.h"
+#include "matmul.h"
+
+using at::Tensor;
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+// Whether the kernels take a tensor.
+bool hasKernels(const Tensor& x);
+
+template <typename Element>
+Element* dataOf(const Tensor& x) {
+  return static_cast<Element*>(x.data_ptr());
+}
+
+// Calls body with a null pointer of the element type that kernels know the tensor's dtype by.
+template <typename Body>
+void withElement(const Tensor& x, Body body) {
+  if (x.scalar_type() == at::kFloat) body(static_cast<float*>(nullptr));
+  else body(static_cast<uint16_t*>(nullptr));
+}
+
+// How dropout with probability p and a seed is done; p is rounded to a multiple of 1/65,536. `scale` is multiplied in.
+kernels::Dropout dropoutOf(double p, double seed, double scale = 1);
+
+// dropout(x) by plain operations around the kernel that draws the mask, on any device and for any dtype.
+Tensor dropout(const Tensor& x, double p, double seed);
+
+// A weight as matrix products of `type` want it: several weights [Nᵢ, K] one under the other, cast. Kept until a weight
+// changes, so that the work is done once an optimizer step.
+Tensor operandOf(const std::vector<Tensor>& weights, at::ScalarType type);
+
+// The sum of a matrix's rows, in float32.
+Tensor sumOfRows(const Matrix& x);

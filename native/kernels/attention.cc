@@ -1,0 +1,90 @@
+#include <cmath>
+#include <vector>
+
+#include "kernels.h"
+#include "philox.h"
+
+namespace kernels {
+namespace {
+
+// Which elements of a row are kept, as words that are compared with the threshold; all of them without dropout.
+class RowWords {
+ public:
+  explicit RowWords(const Attention& how) : how_(how), room_(static_cast<size_t>(how.columns + 2 * kPhiloxChunk), 0xFFFFu) {}
+  INLINE const uint32_t* of(int64_t row) {
+    if (how_.dropout.threshold == 0) return room_.data();
+    return philoxWords(how_.start + row * how_.columns, how_.columns, how_.dropout.seed, room_.data());
+  }
+
+ private:
+  const Attention& how_;
+  std::vector<uint32_t> room_;
+};
+
+template <typename T>
+INLINE void attentionOf(float* scores, T* p, float* logSum, const Attention& how) {
+  RowWords rowWords(how);
+  const auto [threshold, scale, seed] = how.dropout;
+  const int64_t n = how.columns;
+  for (int64_t row = 0; row < how.rows; row++, scores += n, p += n) {
+    float top = -INFINITY, sum = 0;
+    if (how.columnBias) {
+      for (int64_t j = 0; j < n; j++) scores[j] = scores[j] * how.scale + how.columnBias[j];
+    } else {
+      for (int64_t j = 0; j < n; j++) scores[j] *= how.scale;
+    }
+#pragma omp simd reduction(max : top)
+    for (int64_t j = 0; j < n; j++) top = scores[j] > top ? scores[j] : top;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t j = 0; j < n; j++) {
+      const float e = exponential(scores[j] - top);
+      scores[j] = e;
+      sum += e;
+    }
+    const float factor = scale / sum;
+    const uint32_t* words = rowWords.of(row);
+    for (int64_t j = 0; j < n; j++) store(p[j], words[j] >= threshold ? scores[j] * factor : 0);
+    logSum[row] = top + std::log(sum);
+  }
+}
+
+template <typename T>
+INLINE void attentionBackwardOf(const float* scores, const float* dp, const float* logSum, T* p, T* ds, const Attention& how) {
+  RowWords rowWords(how);
+  const auto [threshold, scale, seed] = how.dropout;
+  const int64_t n = how.columns;
+  std::vector<float> weights(static_cast<size_t>(n)), products(static_cast<size_t>(n));
+  float *w = weights.data(), *wdw = products.data();
+  for (int64_t row = 0; row < how.rows; row++, scores += n, dp += n, p += n, ds += n) {
+    const uint32_t* words = rowWords.of(row);
+    const float shift = logSum[row];
+    float sum = 0;
+    if (how.columnBias) {
+      for (int64_t j = 0; j < n; j++) w[j] = exponential(scores[j] * how.scale + how.columnBias[j] - shift);
+    } else {
+      for (int64_t j = 0; j < n; j++) w[j] = exponential(scores[j] * how.scale - shift);
+    }
+#pragma omp simd reduction(+ : sum)
+    for (int64_t j = 0; j < n; j++) {
+      const float kept = words[j] >= threshold ? w[j] * scale : 0;
+      wdw[j] = kept * dp[j];
+      sum += wdw[j];
+    }
+    for (int64_t j = 0; j < n; j++) store(p[j], words[j] >= threshold ? w[j] * scale : 0);
+    for (int64_t j = 0; j < n; j++) store(ds[j], how.scale * (wdw[j] - w[j] * sum));
+  }
+}
+
+}  // namespace
+
+VERSIONS void attention(float* scores, float* p, float* logSum, const Attention& how) { attentionOf(scores, p, logSum, how); }
+VERSIONS void attention(float* scores, uint16_t* p, float* logSum, const Attention& how) { attentionOf(scores, p, logSum, how); }
+VERSIONS void attentionBackward(const float* scores, const float* dp, const float* logSum, float* p, float* ds, const Attention& how) {
+  attentionBackwardOf(scores, dp, logSum, p, ds, how);
+}
+VERSIONS void attentionBackward(const float* scores, const float* dp, const float* logSum, uint16_t* p, uint16_t* ds,
+                                const Attention& how) {
+  attentionBackwardOf(scores, dp, logSum, p, ds, how);
+}
+
+}  // namespace kernels

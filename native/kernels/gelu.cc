@@ -1,0 +1,55 @@
+#include "kernels.h"
+#include "simd.h"
+
+namespace kernels {
+namespace {
+
+// Φ(x) = e^(−x²/2)·g(|x|) for x < 0 and 1 less that for x ≥ 0. g is a polynomial in t = 1/(1 + 0.3·|x|), fitted here for
+// the least relative error: 1.3e-7 for |x| ≤ 13.5, beyond which e^(−x²/2) is 0 in float32.
+INLINE void normal(float x, float& distribution, float& gaussian) {
+  const float size = x < 0 ? -x : x;
+  gaussian = exponential(-0.5f * x * x);
+  const float t = 1 / (1 + 0.3f * size);
+  float g = 0.0359331524f;
+  g = g * t - 0.158281877f;
+  g = g * t + 0.2082167f;
+  g = g * t - 0.0554031258f;
+  g = g * t + 0.129474113f;
+  g = g * t + 0.0996360001f;
+  g = g * t + 0.120798599f;
+  g = g * t + 0.119626374f;
+  const float tail = gaussian * g * t;
+  distribution = x < 0 ? tail : 1 - tail;
+}
+
+template <typename T>
+INLINE void geluOf(const T* x, T* y, int64_t count) {
+  for (int64_t i = 0; i < count; i++) {
+    float distribution, gaussian;
+    const float value = load(x[i]);
+    normal(value, distribution, gaussian);
+    store(y[i], value * distribution);
+  }
+}
+
+template <typename T>
+INLINE void geluBackwardOf(const T* x, const T* dy, T* dx, int64_t count) {
+  constexpr float density = 0.3989422804f;  // 1/√(2π)
+  for (int64_t i = 0; i < count; i++) {
+    float distribution, gaussian;
+    const float value = load(x[i]);
+    normal(value, distribution, gaussian);
+    store(dx[i], load(dy[i]) * (distribution + value * gaussian * density));
+  }
+}
+
+}  // namespace
+
+VERSIONS void gelu(const float* x, float* y, int64_t count) { geluOf(x, y, count); }
+VERSIONS void gelu(const uint16_t* x, uint16_t* y, int64_t count) { geluOf(x, y, count); }
+VERSIONS void geluBackward(const float* x, const float* dy, float* dx, int64_t count) { geluBackwardOf(x, dy, dx, count); }
+VERSIONS void geluBackward(const uint16_t* x, const uint16_t* dy, uint16_t* dx, int64_t count) {
+  geluBackwardOf(x, dy, dx, count);
+}
+
+}  // namespace kernels

@@ -1,0 +1,125 @@
+// The linear layer: x·Wᵀ + b for one weight, or for several side by side.
+#include <unordered_map>
+
+#include "fused.h"
+
+namespace {
+
+// The weights that an operand was made of, as they were then.
+struct Operand {
+  struct Source {
+    c10::weak_intrusive_ptr<c10::TensorImpl, c10::UndefinedTensorImpl> weight;
+    int64_t version;
+  };
+  std::vector<Source> sources;
+  Tensor value;
+
+  bool isOf(const std::vector<Tensor>& weights, at::ScalarType type) const {
+    if (sources.size() != weights.size() || value.scalar_type() != type) return false;
+    for (size_t i = 0; i < weights.size(); i++)
+      if (sources[i].weight.lock().get() != weights[i].unsafeGetTensorImpl() || sources[i].version != weights[i]._version()) return false;
+    return true;
+  }
+  bool isOrphan() const { return sources[0].weight.expired(); }
+};
+
+Tensor makeOperand(const std::vector<Tensor>& weights, at::ScalarType type) {
+  const at::NoGradGuard guard;
+  int64_t rows = 0;
+  for (const Tensor& weight : weights) rows += weight.size(0);
+  Tensor value = at::empty({rows, weights[0].size(1)}, weights[0].options().dtype(type).requires_grad(false));
+  for (int64_t i = 0, row = 0; i < static_cast<int64_t>(weights.size()); row += weights[i].size(0), i++)
+    value.narrow(0, row, weights[i].size(0)).copy_(weights[i]);
+  return value;
+}
+
+// [M, N] gradients of x·W: those of each weight and bias, as views of one product.
+variable_list splitRows(const Tensor& whole, const std::vector<int64_t>& sizes) {
+  variable_list parts;
+  int64_t row = 0;
+  for (const int64_t size : sizes) {
+    parts.push_back(sizes.size() == 1 ? whole : whole.narrow(0, row, size));
+    row += size;
+  }
+  return parts;
+}
+
+struct Linear : torch::autograd::Function<Linear> {
+  static Tensor forward(AutogradContext* context, const Tensor& x, at::TensorList weights, at::TensorList biases) {
+    const Tensor weight = operandOf(weights.vec(), x.scalar_type());
+    const Tensor bias = biases.empty() ? Tensor() : biases.size() == 1 ? biases[0].contiguous() : at::cat(biases);
+    auto shape = x.sizes().vec();
+    shape.back() = weight.size(0);
+    Tensor y = at::empty(shape, x.options());
+    multiply(matrixOf(x), matrixOf(weight).transposed(), matrixOf(y), bias.defined() ? dataOf<float>(bias) : nullptr);
+    context->save_for_backward({x, weight});
+    std::vector<int64_t> sizes;
+    for (const Tensor& part : weights) sizes.push_back(part.size(0));
+    context->saved_data["sizes"] = sizes;
+    context->saved_data["hasBias"] = !biases.empty();
+    return y;
+  }
+
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const auto saved = context->get_saved_variables();
+    const Tensor &x = saved[0], &weight = saved[1], dy = gradients[0].contiguous();
+    const auto sizes = context->saved_data["sizes"].toIntVector();
+    const Matrix dyMatrix = matrixOf(dy);
+    Tensor dx;
+    if (context->needs_input_grad(0)) {
+      dx = at::empty_like(x);
+      multiply(dyMatrix, matrixOf(weight), matrixOf(dx));
+    }
+    const auto floats = x.options().dtype(at::kFloat);
+    const Tensor dWeight = at::empty(weight.sizes(), floats);
+    multiply(dyMatrix.transposed(), matrixOf(x), matrixOf(dWeight));
+    variable_list result{dx};
+    for (Tensor& part : splitRows(dWeight, sizes)) result.push_back(std::move(part));
+    if (context->saved_data["hasBias"].toBool())
+      for (Tensor& part : splitRows(sumOfRows(dyMatrix), sizes)) result.push_back(std::move(part));
+    return result;
+  }
+};
+
+Tensor linear(const Tensor& x, std::vector<Tensor> weights, std::vector<Tensor> biases) {
+  const auto isFloatVector = [](const Tensor& t) { return t.scalar_type() == at::kFloat && t.is_cpu(); };
+  bool takesKernels = hasKernels(x) && x.numel() > 0 && x.dim() > 0;
+  for (const auto* list : {&weights, &biases})
+    for (const Tensor& t : *list) takesKernels = takesKernels && isFloatVector(t);
+  for (size_t i = 0; i < weights.size(); i++) {
+    TORCH_CHECK(weights[i].dim() == 2 && x.dim() > 0 && weights[i].size(1) == x.size(-1),
+                "a weight's second size must be the last of the input");
+    TORCH_CHECK(biases.empty() || (biases.size() == weights.size() && biases[i].dim() == 1 && biases[i].size(0) == weights[i].size(0)),
+                "a bias must be as long as its weight's first size");
+  }
+  if (takesKernels) return Linear::apply(x.contiguous(), at::TensorList(weights), at::TensorList(biases));
+  const auto joined = [&](const std::vector<Tensor>& parts) { return (parts.size() == 1 ? parts[0] : at::cat(parts)).to(x.scalar_type()); };
+  return biases.empty() ? at::linear(x, joined(weights)) : at::linear(x, joined(weights), joined(biases));
+}
+
+}  // namespace
+
+Tensor operandOf(const std::vector<Tensor>& weights, at::ScalarType type) {
+  if (weights.size() == 1 && weights[0].scalar_type() == type) return weights[0].contiguous();
+  static std::unordered_map<const c10::TensorImpl*, Operand> operands;
+  const auto* key = weights[0].unsafeGetTensorImpl();
+  auto found = operands.find(key);
+  if (found != operands.end() && found->second.isOf(weights, type)) return found->second.value;
+  for (auto entry = operands.begin(); entry != operands.end();) entry = entry->second.isOrphan() ? operands.erase(entry) : std::next(entry);
+  Operand operand{{}, makeOperand(weights, type)};
+  for (const Tensor& weight : weights) operand.sources.push_back({decltype(Operand::Source::weight)(weight.getIntrusivePtr()), weight._version()});
+  return operands.insert_or_assign(key, std::move(operand)).first->second.value;
+}
+
+Tensor sumOfRows(const Matrix& x) {
+  Tensor y = at::empty({x.columns}, at::kFloat);
+  at::parallel_for(0, (x.columns + 63) / 64, 1, [&](int64_t first, int64_t last) {
+    const int64_t begin = first * 64, count = std::min(x.columns, last * 64) - begin;
+    float* into = dataOf<float>(y) + begin;
+    if (x.type == at::kFloat) kernels::sumRows(static_cast<float*>(x.data) + begin, into, x.rows, count, x.rowStride);
+    else kernels::sumRows(static_cast<uint16_t*>(x.data) + begin, into, x.rows, count, x.rowStride);
+  });
+  return y;
+}
+
+void defineLinear(Napi::Object exports) { define(exports, "linear", linear); }

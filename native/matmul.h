@@ -1,0 +1,22 @@
+// Matrix products over memory that somebody else owns, by oneDNN where it is linked and by ATen elsewhere.
+#pragma once
+#include <ATen/core/Tensor.h>
+
+// Numbers in memory as a matrix: float32 or bfloat16; transposing and cutting only change how it is read.
+struct Matrix {
+  void* data;
+  at::ScalarType type;
+  int64_t rows, columns, rowStride, columnStride;
+
+  Matrix transposed() const { return {data, type, columns, rows, columnStride, rowStride}; }
+};
+
+// A dense two-dimensional tensor, or one of more dimensions as rows of its last one.
+Matrix matrixOf(const at::Tensor& tensor);
+
+// c = a·b, plus a float32 row `bias` (or null) on each row; with `accumulate`, c += a·b. a and b are of one type, c of that
+// or float32. May be called by several threads at once, each of which then computes alone.
+void multiply(const Matrix& a, const Matrix& b, const Matrix& c, const float* bias = nullptr, bool accumulate = false);
+
+// What `multiply` is made of, for the user to read.
+const char* matmulLibrary();

@@ -14,6 +14,7 @@ Matrix matrixOf(const at::Tensor& tensor) {
 #include <array>
 #include <map>
 #include <oneapi/dnnl/dnnl.hpp>
+#include <unordered_map>
 
 namespace {
 
@@ -29,10 +30,13 @@ memory::desc describe(const Matrix& m) {
   return {{m.rows, m.columns}, type, memory::dims{m.rowStride, m.columnStride}};
 }
 
-// A product of one shape, ready to run on the thread that made it.
+// A product of one shape, ready to run on the thread that made it once its memory is set.
 struct Product {
   dnnl::matmul primitive;
-  memory a, b, c, bias, scratchpad;
+  std::unordered_map<int, memory> arguments;
+  size_t scratchBytes;
+
+  void set(int argument, const void* data) { arguments.at(argument).set_data_handle(const_cast<void*>(data)); }
 };
 
 Product prepare(const Matrix& a, const Matrix& b, const Matrix& c, bool hasBias, bool accumulate) {
@@ -50,8 +54,13 @@ Product prepare(const Matrix& a, const Matrix& b, const Matrix& c, bool hasBias,
   const dnnl::matmul::primitive_desc description({describe(a), describe(b), biasRow, describe(c)}, attributes, engine());
 #endif
   const auto unset = [&](const memory::desc& d) { return memory(d, engine(), nullptr); };
-  return {dnnl::matmul(description), unset(describe(a)), unset(describe(b)), unset(describe(c)),
-          hasBias ? unset(biasRow) : memory(), unset(description.scratchpad_desc())};
+  Product product{dnnl::matmul(description), {}, description.scratchpad_desc().get_size()};
+  product.arguments = {{DNNL_ARG_SRC, unset(describe(a))},
+                       {DNNL_ARG_WEIGHTS, unset(describe(b))},
+                       {DNNL_ARG_DST, unset(describe(c))},
+                       {DNNL_ARG_SCRATCHPAD, unset(description.scratchpad_desc())}};
+  if (hasBias) product.arguments.emplace(DNNL_ARG_BIAS, unset(biasRow));
+  return product;
 }
 
 // Working memory that oneDNN wants while a product runs; one for each thread, as large as the largest product asked for.
@@ -78,17 +87,12 @@ void multiply(const Matrix& a, const Matrix& b, const Matrix& c, const float* bi
     found = products.emplace(key, prepare(a, b, c, bias != nullptr, accumulate)).first;
   }
   Product& product = found->second;
-  product.a.set_data_handle(a.data);
-  product.b.set_data_handle(b.data);
-  product.c.set_data_handle(c.data);
-  product.scratchpad.set_data_handle(scratch(product.scratchpad.get_desc().get_size()));
-  std::unordered_map<int, memory> arguments{
-      {DNNL_ARG_SRC, product.a}, {DNNL_ARG_WEIGHTS, product.b}, {DNNL_ARG_DST, product.c}, {DNNL_ARG_SCRATCHPAD, product.scratchpad}};
-  if (bias) {
-    product.bias.set_data_handle(const_cast<float*>(bias));
-    arguments.emplace(DNNL_ARG_BIAS, product.bias);
-  }
-  product.primitive.execute(stream, arguments);
+  product.set(DNNL_ARG_SRC, a.data);
+  product.set(DNNL_ARG_WEIGHTS, b.data);
+  product.set(DNNL_ARG_DST, c.data);
+  product.set(DNNL_ARG_SCRATCHPAD, scratch(product.scratchBytes));
+  if (bias) product.set(DNNL_ARG_BIAS, bias);
+  product.primitive.execute(stream, product.arguments);
 }
 
 const char* matmulLibrary() {

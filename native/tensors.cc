@@ -130,9 +130,10 @@ void defineTensors(Napi::Object exports) {
   op("requiresGrad", [](const Tensor& x, bool on) { x.requires_grad_(on); });
   op("setGradEnabled", [](bool on) { at::GradMode::set_enabled(on); });
   op("isGradEnabled", []() { return at::GradMode::is_enabled(); });
-  // d(loss)/d(leaf) for each leaf; undefined (0) for a leaf that the loss does not depend on.
-  op("grad", [](const Tensor& loss, std::vector<Tensor> leaves) {
-    return torch::autograd::grad({loss}, leaves, {}, /*retain_graph=*/false, /*create_graph=*/false,
+  // d(y)/d(leaf)·gradient for each leaf; undefined (0) for a leaf that y does not depend on. A scalar y needs no gradient.
+  op("grad", [](const Tensor& y, std::vector<Tensor> leaves, Optional<Tensor> gradient) {
+    const auto gradients = gradient ? std::vector<Tensor>{*gradient} : std::vector<Tensor>{};
+    return torch::autograd::grad({y}, leaves, gradients, /*retain_graph=*/false, /*create_graph=*/false,
                                  /*allow_unused=*/true);
   });
 }

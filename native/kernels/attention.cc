@@ -21,70 +21,82 @@ class RowWords {
   std::vector<uint32_t> room_;
 };
 
-template <typename T>
+// What the softmax is taken of, element by element.
+template <bool hasBias>
+INLINE float scaled(const float* scores, int64_t j, const Attention& how) {
+  return hasBias ? scores[j] * how.scale + how.columnBias[j] : scores[j] * how.scale;
+}
+
+template <bool hasBias, typename T>
 INLINE void attentionOf(float* scores, T* p, float* logSum, const Attention& how) {
   RowWords rowWords(how);
-  const auto [threshold, scale, seed] = how.dropout;
+  const uint32_t threshold = how.dropout.threshold;
   const int64_t n = how.columns;
   for (int64_t row = 0; row < how.rows; row++, scores += n, p += n) {
     float top = -INFINITY, sum = 0;
-    if (how.columnBias) {
-      for (int64_t j = 0; j < n; j++) scores[j] = scores[j] * how.scale + how.columnBias[j];
-    } else {
-      for (int64_t j = 0; j < n; j++) scores[j] *= how.scale;
-    }
 #pragma omp simd reduction(max : top)
-    for (int64_t j = 0; j < n; j++) top = scores[j] > top ? scores[j] : top;
+    for (int64_t j = 0; j < n; j++) {
+      const float value = scaled<hasBias>(scores, j, how);
+      top = value > top ? value : top;
+    }
 #pragma omp simd reduction(+ : sum)
     for (int64_t j = 0; j < n; j++) {
-      const float e = exponential(scores[j] - top);
+      const float e = exponential(scaled<hasBias>(scores, j, how) - top);
       scores[j] = e;
       sum += e;
     }
-    const float factor = scale / sum;
+    const float factor = how.dropout.scale / sum;
     const uint32_t* words = rowWords.of(row);
     for (int64_t j = 0; j < n; j++) store(p[j], words[j] >= threshold ? scores[j] * factor : 0);
     logSum[row] = top + std::log(sum);
   }
 }
 
-template <typename T>
+template <bool hasBias, typename T>
 INLINE void attentionBackwardOf(const float* scores, const float* dp, const float* logSum, T* p, T* ds, const Attention& how) {
   RowWords rowWords(how);
-  const auto [threshold, scale, seed] = how.dropout;
+  const uint32_t threshold = how.dropout.threshold;
+  const float keptScale = how.dropout.scale;
   const int64_t n = how.columns;
-  std::vector<float> weights(static_cast<size_t>(n)), products(static_cast<size_t>(n));
-  float *w = weights.data(), *wdw = products.data();
+  std::vector<float> room(static_cast<size_t>(2 * n));
+  float *w = room.data(), *wdw = w + n;
   for (int64_t row = 0; row < how.rows; row++, scores += n, dp += n, p += n, ds += n) {
     const uint32_t* words = rowWords.of(row);
     const float shift = logSum[row];
     float sum = 0;
-    if (how.columnBias) {
-      for (int64_t j = 0; j < n; j++) w[j] = exponential(scores[j] * how.scale + how.columnBias[j] - shift);
-    } else {
-      for (int64_t j = 0; j < n; j++) w[j] = exponential(scores[j] * how.scale - shift);
-    }
 #pragma omp simd reduction(+ : sum)
     for (int64_t j = 0; j < n; j++) {
-      const float kept = words[j] >= threshold ? w[j] * scale : 0;
+      w[j] = exponential(scaled<hasBias>(scores, j, how) - shift);
+      const float kept = words[j] >= threshold ? w[j] * keptScale : 0;
       wdw[j] = kept * dp[j];
       sum += wdw[j];
     }
-    for (int64_t j = 0; j < n; j++) store(p[j], words[j] >= threshold ? w[j] * scale : 0);
+    for (int64_t j = 0; j < n; j++) store(p[j], words[j] >= threshold ? w[j] * keptScale : 0);
     for (int64_t j = 0; j < n; j++) store(ds[j], how.scale * (wdw[j] - w[j] * sum));
   }
 }
 
+template <typename T>
+INLINE void forwardOf(float* scores, T* p, float* logSum, const Attention& how) {
+  if (how.columnBias) attentionOf<true>(scores, p, logSum, how);
+  else attentionOf<false>(scores, p, logSum, how);
+}
+template <typename T>
+INLINE void backwardOf(const float* scores, const float* dp, const float* logSum, T* p, T* ds, const Attention& how) {
+  if (how.columnBias) attentionBackwardOf<true>(scores, dp, logSum, p, ds, how);
+  else attentionBackwardOf<false>(scores, dp, logSum, p, ds, how);
+}
+
 }  // namespace
 
-VERSIONS void attention(float* scores, float* p, float* logSum, const Attention& how) { attentionOf(scores, p, logSum, how); }
-VERSIONS void attention(float* scores, uint16_t* p, float* logSum, const Attention& how) { attentionOf(scores, p, logSum, how); }
+VERSIONS void attention(float* scores, float* p, float* logSum, const Attention& how) { forwardOf(scores, p, logSum, how); }
+VERSIONS void attention(float* scores, uint16_t* p, float* logSum, const Attention& how) { forwardOf(scores, p, logSum, how); }
 VERSIONS void attentionBackward(const float* scores, const float* dp, const float* logSum, float* p, float* ds, const Attention& how) {
-  attentionBackwardOf(scores, dp, logSum, p, ds, how);
+  backwardOf(scores, dp, logSum, p, ds, how);
 }
 VERSIONS void attentionBackward(const float* scores, const float* dp, const float* logSum, uint16_t* p, uint16_t* ds,
                                 const Attention& how) {
-  attentionBackwardOf(scores, dp, logSum, p, ds, how);
+  backwardOf(scores, dp, logSum, p, ds, how);
 }
 
 }  // namespace kernels

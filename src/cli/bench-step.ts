@@ -86,10 +86,15 @@ function fixedTheta(layers: number, theta: number): DepthMethod {
   return () => ({ theta, keepRates, branchScales });
 }
 
+/** How many of a batch's tokens are masked. */
+export function maskedTokens({ batch, seq }: Pick<BenchOptions, 'batch' | 'seq'>): number {
+  return Math.floor(batch * seq * maskRate);
+}
+
 function randomBatch({ batch: N, seq: T, vocab }: BenchOptions): MicroBatch {
   const random = (length: number, below: number) =>
     Int32Array.from({ length }, () => Math.floor(Math.random() * below));
-  const numMasked = Math.floor(N * T * maskRate);
+  const numMasked = maskedTokens({ batch: N, seq: T });
   const shuffled = Int32Array.from({ length: N * T }, (_, i) => i);
   for (let i = 0; i < numMasked; i++) {
     const j = i + Math.floor(Math.random() * (N * T - i));
@@ -114,7 +119,7 @@ function version(): string {
   return version;
 }
 
-function median(values: readonly number[]): number {
+export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = (sorted.length - 1) / 2;
   return (sorted[Math.floor(middle)]! + sorted[Math.ceil(middle)]!) / 2;

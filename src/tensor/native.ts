@@ -54,7 +54,7 @@ export interface Native {
   requiresGrad(x: Handle, on: boolean): void;
   setGradEnabled(on: boolean): void;
   isGradEnabled(): boolean;
-  grad(loss: Handle, leaves: readonly Handle[]): Handle[];
+  grad(y: Handle, leaves: readonly Handle[], gradient: Handle | undefined): Handle[];
 
   add(x: Handle, y: Handle, alpha: number): Handle;
   mul(x: Handle, y: Handle): Handle;

@@ -267,10 +267,12 @@ export class Tensor implements Disposable {
     return { values: new Tensor(values!), indices: new Tensor(indices!) };
   }
 
-  /** d(this)/d(leaf) for each leaf, undefined where this does not depend on it; frees the recorded graph. */
-  grad(leaves: readonly Tensor[]): (Tensor | undefined)[] {
-    const handles = leaves.map((leaf) => leaf.handle);
-    return native.grad(this.handle, handles).map((handle) => (handle === 0 ? undefined : new Tensor(handle)));
+  /**
+   * d(this)/d(leaf) for each leaf, undefined where this does not depend on it; frees the recorded graph. What is no
+   * single element needs `gradient`, of its shape, which the derivative is multiplied with.
+   */
+  grad(leaves: readonly Tensor[], gradient?: Tensor): (Tensor | undefined)[] {
+    return native.grad(this.handle, handlesOf(leaves), gradient?.handle).map((handle) => (handle === 0 ? undefined : new Tensor(handle)));
   }
 }
 

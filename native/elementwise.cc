@@ -185,7 +185,9 @@ Tensor layerNorm(const Tensor& x, const Tensor& weight, const Tensor& bias, doub
 }  // namespace
 
 bool hasKernels(const Tensor& x) {
-  return kernelsOn && x.is_cpu() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
+  if (!kernelsOn || !x.is_cpu()) return false;
+  static const bool takesBfloat16 = multipliesBfloat16();
+  return x.scalar_type() == at::kFloat || (x.scalar_type() == at::kBFloat16 && takesBfloat16);
 }
 
 Dropout dropoutOf(double p, double seed, double scale) {

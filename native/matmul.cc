@@ -95,6 +95,8 @@ void multiply(const Matrix& a, const Matrix& b, const Matrix& c, const float* bi
   product.primitive.execute(stream, product.arguments);
 }
 
+bool multipliesBfloat16() { return dnnl::get_effective_cpu_isa() >= dnnl::cpu_isa::avx512_core; }
+
 const char* matmulLibrary() {
   static const std::string name = [] {
     const auto* v = dnnl::version();
@@ -116,6 +118,8 @@ void multiply(const Matrix& a, const Matrix& b, const Matrix& c, const float* bi
   if (accumulate) into.add_(product);
   else into.copy_(product);
 }
+
+bool multipliesBfloat16() { return true; }
 
 const char* matmulLibrary() { return "ATen"; }
 

@@ -18,5 +18,8 @@ Matrix matrixOf(const at::Tensor& tensor);
 // or float32. May be called by several threads at once, each of which then computes alone.
 void multiply(const Matrix& a, const Matrix& b, const Matrix& c, const float* bias = nullptr, bool accumulate = false);
 
+// Whether bfloat16 matrices can be multiplied.
+bool multipliesBfloat16();
+
 // What `multiply` is made of, for the user to read.
 const char* matmulLibrary();

@@ -78,7 +78,7 @@ function stateOf(norm: 'pre' | 'post', method: 'dense' | 'pld'): TrainingState {
       },
       depth: { method, thetaBar: 0.5, gamma: 100 / steps / 20 },
       data: { sequenceLength: T },
-      train: { steps, batchSize: N, peakLearningRate: 2e-3, warmupRatio: 0.1, seed: 7 },
+      train: { steps, batchSize: N, peakLearningRate: 2e-3, warmupRatio: 0.1, precision: 'fp32', seed: 7 },
     },
   });
   const masters = new Map(parameterSpecs(config.model).map((spec) => [spec.name, weight(spec)]));

@@ -14,7 +14,13 @@ const maxKills = 6;
 const maxDelayMs = 60;
 
 /** What a line says of the training itself: all of it but clock and memory. */
-function numbersOf({ stepSeconds: _, tokensPerSecond: __, peakMemoryBytes: ___, ...numbers }: Line): string {
+function numbersOf({
+  stepSeconds: _,
+  dataSeconds: __,
+  tokensPerSecond: ___,
+  peakMemoryBytes: ____,
+  ...numbers
+}: Line): string {
   return JSON.stringify(numbers);
 }
 

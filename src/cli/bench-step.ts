@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { loadConfig } from '../config/index.ts';
 import type { MicroBatch } from '../data/index.ts';
-import { type DepthMethod, profileRates } from '../depth/index.ts';
+import { type DepthMethod, profileRates, stepFlops } from '../depth/index.ts';
 import { initialise } from '../model/index.ts';
-import { runtime, setNumThreads } from '../tensor/index.ts';
-import { type TrainingState, trainingState, trainStep } from '../train/index.ts';
+import { runtime, scope, setNumThreads, Tensor } from '../tensor/index.ts';
+import { dtypeOf, type TrainingState, trainingState, trainStep } from '../train/index.ts';
 import type { BenchOptions, BenchResult } from './bench.ts';
 
 const maskRate = 0.15;
@@ -25,7 +25,12 @@ export function benchStep(options: BenchOptions): BenchResult {
     layersRun.push(result.depth);
   }
   const { hiddenSize } = state.config.model;
+  const meanLayers = layersRun.reduce((a, b) => a + b, 0) / layersRun.length;
+  const peakMemory = process.resourceUsage().maxRSS / 1024;
+  const peak = peakFlops(options);
   const mean = seconds.reduce((a, b) => a + b, 0) / seconds.length;
+  const shape = { ...state.config.model, sequenceLength: seq, sequences: batch, maskedTokens: maskedTokens(options) };
+  const flops = stepFlops({ ...shape, nsp: true }, meanLayers);
   const parameters = state.specs.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
   return {
     peer: `taper ${version()}, libtorch ${runtime().torchVersion}`,
@@ -38,15 +43,36 @@ export function benchStep(options: BenchOptions): BenchResult {
     seq,
     vocab,
     theta,
-    mean_layers_run: round(layersRun.reduce((a, b) => a + b, 0) / layersRun.length, 2),
+    mean_layers_run: round(meanLayers, 2),
     step_s_median: round(median(seconds), 5),
     step_s_mean: round(mean, 5),
     step_s_min: round(Math.min(...seconds), 5),
     tokens_per_s: round((batch * seq) / mean, 1),
     threads: runtime().numThreads,
+    gflops_per_s: round(flops / mean / 1e9, 1),
+    peak_gflops_per_s: round(peak / 1e9, 1),
+    mfu: round(flops / mean / peak, 3),
+    peak_memory_mb: round(peakMemory, 0),
     step_s: seconds.map((s) => round(s, 5)),
     layers_run: layersRun,
   };
+}
+
+/** FLOP/s of the fastest of some products of two matrices that fill the caches. */
+function peakFlops({ dtype, device }: BenchOptions): number {
+  const size = 2048;
+  const seconds = scope(() => {
+    const [x, weight] = [1, 2].map((seed) => Tensor.normal([size, size], { std: 1, seed, device }));
+    const input = x!.to(dtypeOf[dtype]);
+    return Array.from({ length: 10 }, () =>
+      scope(() => {
+        const started = performance.now();
+        input.linear(weight!).select(0, 0).select(0, 0).item(); // a number that is read is there
+        return (performance.now() - started) / 1000;
+      }),
+    );
+  });
+  return (2 * size ** 3) / Math.min(...seconds);
 }
 
 function openState(options: BenchOptions): TrainingState {

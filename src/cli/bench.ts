@@ -37,6 +37,14 @@ export interface BenchResult {
   step_s_min: number;
   tokens_per_s: number;
   threads: number;
+  /** FLOPs of the steps' products and updates, by time. */
+  gflops_per_s: number;
+  /** The fastest that one large matrix product goes on this machine, in the same precision. */
+  peak_gflops_per_s: number;
+  /** Model FLOPs utilisation: the one over the other. */
+  mfu: number;
+  /** The most resident memory. */
+  peak_memory_mb: number;
   /** The time of every measured step, in order, and the blocks that it ran. */
   step_s: number[];
   layers_run: number[];
@@ -54,25 +62,14 @@ function rate(text: string): number {
   return value;
 }
 
-/** `taper bench`: how fast this machine trains. */
-export function benchCommand(): Command {
-  const bench = new Command('bench').description('measure how fast this machine trains');
-  const step = bench
-    .command('step')
-    .description('time one optimizer step of BERT pre-training on random tokens')
+/** The size of a model and of its steps, as flags. */
+function sized(command: Command): Command {
+  command
     .addOption(
       new Option('--dtype <precision>', 'precision of the matrix products').choices(['fp32', 'bf16']).default('fp32'),
     )
     .option('--device <device>', 'where to compute', 'cpu')
-    .addOption(
-      new Option('--granularity <granularity>', 'what one gate decides for').choices(['batch']).default('batch'),
-    )
-    .option('--postln', 'PostLN instead of PreLN', false)
-    .option('--json', 'print one JSON object', false)
-    .addHelpText(
-      'after',
-      '\nExample:\n  taper bench step --layers 12 --hidden 256 --heads 4 --batch 32 --dtype bf16 --theta 0.5',
-    );
+    .option('--json', 'print one JSON object', false);
   const numbers: [string, string, number][] = [
     ['layers', 'Transformer blocks', 12],
     ['hidden', 'model width', 256],
@@ -82,19 +79,53 @@ export function benchCommand(): Command {
     ['seq', 'tokens in a sequence', 128],
     ['batch', 'sequences in a step', 32],
     ['dropout', 'dropout rate', 0.1],
-    ['theta', 'keep rate of the deepest block; 1 drops nothing', 1],
     ['steps', 'measured steps', 10],
     ['warmup', 'steps before them', 3],
     ['threads', 'threads; 0 takes every processor', 0],
   ];
   for (const [name, meaning, value] of numbers) {
-    step.option(`--${name} <n>`, meaning, name === 'dropout' || name === 'theta' ? rate : count, value);
+    command.option(`--${name} <n>`, meaning, name === 'dropout' ? rate : count, value);
   }
-  step.action(async (options: BenchOptions & { json: boolean }) => {
-    const { benchStep } = await import('./bench-step.ts'); // not before, since it loads libtorch
-    const { step_s, layers_run, ...result } = benchStep(options);
-    if (options.json) console.log(JSON.stringify({ ...result, step_s, layers_run }));
-    else for (const [key, value] of Object.entries(result)) console.log(`${key.padEnd(16)} ${value}`);
-  });
-  return bench;
+  return command;
+}
+
+function stepCommand(): Command {
+  return sized(new Command('step'))
+    .description('time one optimizer step of BERT pre-training on random tokens')
+    .option('--theta <n>', 'keep rate of the deepest block; 1 drops nothing', rate, 1)
+    .addOption(
+      new Option('--granularity <granularity>', 'what one gate decides for').choices(['batch']).default('batch'),
+    )
+    .option('--postln', 'PostLN instead of PreLN', false)
+    .addHelpText(
+      'after',
+      '\nExample:\n  taper bench step --layers 12 --hidden 256 --heads 4 --batch 32 --dtype bf16 --theta 0.5',
+    )
+    .action(async (options: BenchOptions & { json: boolean }) => {
+      const { benchStep } = await import('./bench-step.ts'); // not before, since it loads libtorch
+      const { step_s, layers_run, ...result } = benchStep(options);
+      if (options.json) console.log(JSON.stringify({ ...result, step_s, layers_run }));
+      else for (const [key, value] of Object.entries(result)) console.log(`${key.padEnd(18)} ${value}`);
+    });
+}
+
+function opsCommand(): Command {
+  return sized(new Command('ops'))
+    .description(
+      'time the operations of a step one by one: how close each is to the machine, and its share of the step',
+    )
+    .addHelpText('after', '\nExample:\n  taper bench ops --hidden 768 --heads 12 --batch 16 --dtype bf16')
+    .action(async (options: BenchOptions & { json: boolean }) => {
+      const { benchOps, opsText } = await import('./bench-ops.ts');
+      const result = benchOps({ ...options, theta: 1, postln: false });
+      console.log(options.json ? JSON.stringify(result) : opsText(result));
+    });
+}
+
+/** `taper bench`: how fast this machine trains. */
+export function benchCommand(): Command {
+  return new Command('bench')
+    .description('measure how fast this machine trains')
+    .addCommand(stepCommand())
+    .addCommand(opsCommand());
 }

@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { ConfigError } from './errors.ts';
 import { loadConfig } from './load.ts';
+import { hasBfloat16Products } from './processor.ts';
 
 const configs = fileURLToPath(new URL('../../../configs/', import.meta.url));
 const mini = ['model.preset=bert-mini', 'train.steps=100'];
@@ -38,7 +39,7 @@ const mistakeIn = (...sets: string[]) => mistake({ sets: [...mini, ...sets] });
 
 test('a preset has the sizes that Google published, and what follows from them is told with its reason', () => {
   const { config, derived } = loadConfig({
-    sets: ['model.preset=bert-base', 'train.steps=1000', 'train.batchSize=64'],
+    sets: ['model.preset=bert-base', 'train.steps=1000', 'train.batchSize=64', 'train.precision=fp32'],
   });
   const { layers, hiddenSize, heads, ffnSize, vocabSize, maxPositions } = config.model;
   assert.deepEqual([layers, hiddenSize, heads, ffnSize, vocabSize, maxPositions], [12, 768, 12, 3072, 30522, 512]);
@@ -51,6 +52,17 @@ test('a preset has the sizes that Google published, and what follows from them i
     { key: 'train.evalEvery', value: 50, reason: 'steps / 20' },
     { key: 'train.saveEvery', value: 100, reason: 'steps / 10' },
   ]);
+});
+
+test('the precision that nobody gave is the faster one', () => {
+  const processor = hasBfloat16Products();
+  const precisionOn = (device: string) => {
+    const { config, derived } = loadConfig({ sets: [...mini, `train.device=${device}`] });
+    assert.deepEqual(derived.find(({ key }) => key === 'train.precision')?.value, config.train.precision);
+    return config.train.precision;
+  };
+  assert.equal(precisionOn('cpu'), processor ? 'bf16' : 'fp32');
+  assert.equal(precisionOn('cuda'), 'bf16');
 });
 
 test('a size that is given wins over the preset', () => {
@@ -136,7 +148,7 @@ test('a value of the wrong type is told with the right one', () => {
 
 test('a choice that does not exist is told with the nearest, or with all', () => {
   assert.match(mistakeIn('train.schedule=cosin'), /"cosin" is not one of linear, .*; did you mean cosine\?$/);
-  assert.match(mistakeIn('train.precision=int8'), /"int8" is not one of fp32, bf16; the default is "fp32"$/);
+  assert.match(mistakeIn('train.precision=int8'), /"int8" is not one of fp32, bf16$/);
   assert.match(mistakeIn('model.preset=bert-mimi'), /did you mean bert-mini\?$/);
   assert.equal(mistakeIn('model.kind=gpt2'), 'model.kind: "gpt2" is not bert, the only choice; the default is "bert"');
 });

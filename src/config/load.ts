@@ -3,6 +3,7 @@ import { parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { ConfigError } from './errors.ts';
 import { invalidSection, invalidSetting, unknownKey } from './mistakes.ts';
+import { hasBfloat16Products } from './processor.ts';
 import { type Config, configSchema, type ParsedConfig, type PartialConfig, presets } from './schema.ts';
 import { settings } from './settings.ts';
 
@@ -178,12 +179,22 @@ function complete(parsed: ParsedConfig): { config: Config; derived: Derived[] } 
     },
     train: {
       ...train,
+      precision: train.precision ?? precisionFor(train.device, derived),
       microBatchSize: orDerived('train.microBatchSize', train.microBatchSize, train.batchSize, 'batchSize'),
       evalEvery: orDerived('train.evalEvery', train.evalEvery, Math.ceil(train.steps / 20), 'steps / 20'),
       saveEvery: orDerived('train.saveEvery', train.saveEvery, Math.ceil(train.steps / 10), 'steps / 10'),
     },
   };
   return { config, derived };
+}
+
+/** bf16 where it is the faster one. */
+function precisionFor(device: string, derived: Derived[]): 'fp32' | 'bf16' {
+  const isFast = device !== 'cpu' || hasBfloat16Products();
+  const value = isFast ? 'bf16' : 'fp32';
+  const reason = device === 'cpu' ? `the processor ${isFast ? 'multiplies' : 'does not multiply'} bfloat16` : device;
+  derived.push({ key: 'train.precision', value, reason });
+  return value;
 }
 
 /** What is wrong between values that are right alone. */

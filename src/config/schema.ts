@@ -173,10 +173,10 @@ const train = z
       z.enum(['linear', 'exponential', 'cosine', 'constant']).default('linear'),
       "The learning rate after the warm-up: `linear` and `cosine` fall to 0, `exponential` is times 0.99 each 1,000 steps (the paper's), `constant` stays.",
     ),
-    precision: key(
-      z.enum(['fp32', 'bf16']).default('fp32'),
-      'The numbers of the matrix products; `bf16` keeps float32 master weights.',
-    ),
+    precision: key(z.enum(['fp32', 'bf16']).optional(), {
+      description: 'The numbers of the matrix products; `bf16` keeps float32 master weights.',
+      derived: '`bf16` on a GPU or a processor that multiplies it (AVX-512 BF16, AMX), else `fp32`',
+    }),
     seed: key(
       z.int().min(0).default(1),
       'The seed of everything random: initialisation, order, masks, dropout and gates.',
@@ -217,5 +217,5 @@ export interface Config {
   model: Given<ParsedConfig['model'], 'layers' | 'hiddenSize' | 'heads' | 'ffnSize'>;
   depth: ParsedConfig['depth'];
   data: ParsedConfig['data'];
-  train: Given<ParsedConfig['train'], 'microBatchSize' | 'evalEvery' | 'saveEvery'>;
+  train: Given<ParsedConfig['train'], 'microBatchSize' | 'precision' | 'evalEvery' | 'saveEvery'>;
 }

@@ -272,7 +272,9 @@ export class Tensor implements Disposable {
    * single element needs `gradient`, of its shape, which the derivative is multiplied with.
    */
   grad(leaves: readonly Tensor[], gradient?: Tensor): (Tensor | undefined)[] {
-    return native.grad(this.handle, handlesOf(leaves), gradient?.handle).map((handle) => (handle === 0 ? undefined : new Tensor(handle)));
+    return native
+      .grad(this.handle, handlesOf(leaves), gradient?.handle)
+      .map((handle) => (handle === 0 ? undefined : new Tensor(handle)));
   }
 }
 

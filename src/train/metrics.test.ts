@@ -26,6 +26,7 @@ const step = (n: number): StepMetrics => ({
   expectedDepth: 1.85,
   depth: 2,
   stepSeconds: 0.5,
+  dataSeconds: 0.001,
   tokensPerSecond: 200,
   flops: 1e9,
   denseFlops: 1e9,

@@ -27,7 +27,10 @@ export interface StepMetrics {
   expectedDepth: number;
   /** The mean number of blocks that did run. */
   depth: number;
+  /** Making the batch, forward, backward and update. */
   stepSeconds: number;
+  /** Of that, the wait for the batch. */
+  dataSeconds: number;
   tokensPerSecond: number;
   /** FLOPs of this step, as its gates fell. */
   flops: number;

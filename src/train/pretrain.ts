@@ -187,6 +187,7 @@ function logStep(run: Run): void {
   const started = performance.now();
   const { config, state, progress } = run;
   const batches = microBatchesOf(run);
+  const dataSeconds = (performance.now() - started) / 1000;
   const result = trainStep(state, progress.step, batches);
   const tokens = batches.reduce((sum, batch) => sum + batch.lengths.reduce((a, b) => a + b, 0), 0);
   run.progress = {
@@ -197,7 +198,7 @@ function logStep(run: Run): void {
     textHash: progress.textHash,
   };
   const stepSeconds = (performance.now() - started) / 1000;
-  const metrics = stepMetrics(run, result, tokens / stepSeconds, stepSeconds);
+  const metrics = stepMetrics(run, result, { stepSeconds, dataSeconds, tokensPerSecond: tokens / stepSeconds });
   log(run, metrics);
   if (!result.applied) run.report.warn(`step ${metrics.step}: loss or gradient is not finite; nothing was changed`);
   run.report.step?.(metrics);
@@ -214,8 +215,7 @@ function microBatchesOf({ config, texts, progress }: Run): MicroBatch[] {
 function stepMetrics(
   { config, progress }: Run,
   result: StepResult,
-  tokensPerSecond: number,
-  stepSeconds: number,
+  speed: Pick<StepMetrics, 'stepSeconds' | 'dataSeconds' | 'tokensPerSecond'>,
 ): StepMetrics {
   const { applied, maskedTokens, nspLoss, updatedBlocks, ...logged } = result;
   const shape: StepShape = {
@@ -234,8 +234,7 @@ function stepMetrics(
     ...logged,
     ...(nspLoss !== undefined && { nspLoss }),
     expectedDepth: expectedDepth(result.keepRates),
-    stepSeconds,
-    tokensPerSecond,
+    ...speed,
     flops: stepFlops(shape, result.depth, updatedBlocks),
     denseFlops: stepFlops(shape, config.model.layers),
     peakMemoryBytes: process.resourceUsage().maxRSS * 1024,

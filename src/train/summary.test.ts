@@ -21,6 +21,7 @@ function step(number: number, depth: number, stepSeconds: number): StepMetrics {
     expectedDepth: 2,
     depth,
     stepSeconds,
+    dataSeconds: 0,
     tokensPerSecond: 64 / stepSeconds,
     flops: 200 + 100 * depth,
     denseFlops: 600,

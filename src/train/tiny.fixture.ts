@@ -25,6 +25,7 @@ export function tinyConfig(overrides: PartialConfig = {}): Config {
     warmupRatio: 0,
     schedule: 'constant' as const,
     clipNorm: 0,
+    precision: 'fp32' as const,
     seed: 3,
     ...overrides.train,
   };

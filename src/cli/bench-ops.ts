@@ -1,0 +1,230 @@
+import { adamw, type Dtype, scope, setNumThreads, Tensor } from '../tensor/index.ts';
+import type { BenchOptions } from './bench.ts';
+import { benchStep, maskedTokens, median } from './bench-step.ts';
+import { percent } from './format.ts';
+
+/** What one operation of a step takes on this machine. */
+export interface OpTime {
+  operation: string;
+  /** How often a dense step does it. */
+  times: number;
+  forward: Pass;
+  /** Absent for an update, which has none. */
+  backward?: Pass;
+  /** Of the time of a whole dense step. */
+  share: number;
+}
+
+/** One direction of an operation, once. */
+interface Pass {
+  ms: number;
+  /** Of matrix products. */
+  gflopsPerSecond?: number;
+  /** Of what only touches memory: what must be read and written at least, by time. */
+  gbPerSecond?: number;
+}
+
+/** The amount of work of one direction: FLOPs where products dominate, bytes elsewhere. */
+type Work = { flops: number } | { bytes: number };
+
+interface Operation {
+  name: string;
+  times: number;
+  inputs: () => Tensor[];
+  run: (...inputs: Tensor[]) => Tensor;
+  forward: Work;
+  backward: Work;
+}
+
+const rounds = 7;
+
+export interface OpTimes {
+  /** The median of whole dense steps. */
+  stepSeconds: number;
+  operations: OpTime[];
+}
+
+/** Times each operation of a step by itself, forward and backward, and a whole dense step beside them. */
+export function benchOps(options: BenchOptions): OpTimes {
+  if (options.threads > 0) setNumThreads(options.threads);
+  const step = () => benchStep({ ...options, theta: 1 });
+  const before = step();
+  const times = operationsOf(options).map((operation) => ({ operation, ...timed(operation) }));
+  const update = {
+    operation: { name: 'adamw', times: 1 },
+    forward: timedUpdate(before.params_m * 1e6, options.device),
+  };
+  // Half of the steps before and half after: other work on the machine slows both sides alike.
+  const stepSeconds = median([...before.step_s, ...step().step_s]);
+  const all: { operation: { name: string; times: number }; forward: Pass; backward?: Pass }[] = [...times, update];
+  const operations = all.map(({ operation: { name, times }, ...passes }): OpTime => {
+    const ms = passes.forward.ms + (passes.backward?.ms ?? 0);
+    return { operation: name, times, ...passes, share: (times * ms) / 1000 / stepSeconds };
+  });
+  return { stepSeconds, operations };
+}
+
+// Legend: N sequences, T positions, D model width, F feed-forward width, V vocabulary, M masked tokens, L blocks.
+function operationsOf({
+  layers: L,
+  batch: N,
+  seq: T,
+  hidden: D,
+  heads,
+  ffn,
+  vocab: V,
+  dropout: p,
+  dtype,
+  device,
+}: BenchOptions) {
+  const F = ffn || 4 * D;
+  const [rows, M] = [N * T, maskedTokens({ batch: N, seq: T })];
+  const low: Dtype = dtype === 'bf16' ? 'bfloat16' : 'float32';
+  const size = low === 'bfloat16' ? 2 : 4;
+  let seed = 0;
+  const random = (shape: number[], as: Dtype = 'float32') =>
+    Tensor.normal(shape, { std: 0.02, seed: seed++, device }).to(as);
+  const ids = (count: number) =>
+    Tensor.from(
+      Int32Array.from({ length: count }, (_, i) => (i * 7919) % V),
+      [count],
+      { device },
+    ).to('int64');
+  const linear = (name: string, inputs: number, outputs: number, times: number): Operation => ({
+    name: `linear ${name}`,
+    times,
+    inputs: () => [random([rows, inputs], low), random([outputs, inputs]), random([outputs])],
+    run: (x, weight, bias) => x!.linear(weight!, bias!),
+    forward: { flops: 2 * rows * inputs * outputs },
+    backward: { flops: 4 * rows * inputs * outputs },
+  });
+  const elements = (count: number, each: number): Work => ({ bytes: count * each });
+  const operations: Operation[] = [
+    linear('query, key, value', D, 3 * D, L),
+    linear('attention output', D, D, L),
+    linear('feed-forward up', D, F, L),
+    linear('feed-forward down', F, D, L),
+    {
+      name: 'attention',
+      times: L,
+      inputs: () => [random([N, T, 3 * D], low)],
+      run: (qkv) => qkv!.attention(heads, { p, seed: 1 }),
+      forward: { flops: 4 * rows * T * D },
+      backward: { flops: 8 * rows * T * D },
+    },
+    {
+      name: 'gelu',
+      times: L,
+      inputs: () => [random([rows, F], low)],
+      run: (x) => x!.gelu(),
+      forward: elements(rows * F, 2 * size),
+      backward: elements(rows * F, 3 * size),
+    },
+    {
+      name: 'layerNorm',
+      times: 2 * L + 1,
+      inputs: () => [random([rows, D]), random([D]), random([D])],
+      run: (x, weight, bias) => x!.layerNorm(weight!, bias!, 1e-12, low),
+      forward: elements(rows * D, 4 + size),
+      backward: elements(rows * D, 8 + size),
+    },
+    {
+      name: 'addDropout',
+      times: 2 * L,
+      inputs: () => [random([rows, D]), random([rows, D], low)],
+      run: (x, branch) => x!.addDropout(branch!, { p, seed: 1 }),
+      forward: elements(rows * D, 8 + size),
+      backward: elements(rows * D, 4 + size),
+    },
+    {
+      name: 'embedding',
+      times: 1,
+      inputs: () => [random([V, D])],
+      run: (weight) => weight!.embedding(ids(rows)),
+      forward: elements(rows * D, 8),
+      backward: elements((rows + V) * D, 4),
+    },
+    {
+      name: 'linearCrossEntropy', // its products of the gradient are done on the way forward
+      times: 1,
+      inputs: () => [random([M, D], low), random([V, D]), random([V])],
+      run: (x, weight, bias) => x!.linearCrossEntropy(weight!, bias!, ids(M)).loss,
+      forward: { flops: 6 * M * D * V },
+      backward: elements(V * D, 8),
+    },
+  ];
+  return operations;
+}
+
+function timed({ inputs, run, forward, backward }: Operation): { forward: Pass; backward: Pass } {
+  return scope(() => {
+    const leaves = inputs().map((input) => input.detach().requiresGrad());
+    const gradient = scope(() => {
+      const y = run(...leaves);
+      return y.shape.length === 0
+        ? undefined
+        : Tensor.normal(y.shape, { std: 1, seed: 1, device: y.device }).to(y.dtype);
+    });
+    const seconds = Array.from({ length: rounds }, () =>
+      scope(() => {
+        const started = performance.now();
+        const y = run(...leaves);
+        const between = performance.now();
+        y.grad(leaves, gradient);
+        return [between - started, performance.now() - between] as const;
+      }),
+    );
+    const pass = (index: 0 | 1, work: Work): Pass => {
+      const ms = median(seconds.map((pair) => pair[index]));
+      return 'flops' in work
+        ? { ms, gflopsPerSecond: work.flops / ms / 1e6 }
+        : { ms, gbPerSecond: work.bytes / ms / 1e6 };
+    };
+    return { forward: pass(0, forward), backward: pass(1, backward) };
+  });
+}
+
+/** AdamW over as many parameters as the model has: four numbers of each are read and three written. */
+function timedUpdate(parameters: number, device: string): Pass {
+  return scope(() => {
+    const count = Math.round(parameters);
+    const [parameter, gradient, moment, variance] = [1, 2, 3, 4].map(() => Tensor.full([count], 1e-3, { device }));
+    const numbers = { learningRate: 1e-4, beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weightDecay: 0.01 };
+    const ms = median(
+      Array.from({ length: rounds }, () => {
+        const started = performance.now();
+        adamw(parameter!, gradient!, moment!, variance!, {
+          ...numbers,
+          correction1: 1,
+          correction2: 1,
+          gradientScale: 1,
+        });
+        return performance.now() - started;
+      }),
+    );
+    return { ms, gbPerSecond: (count * 7 * 4) / ms / 1e6 };
+  });
+}
+
+/** The times as a table for people. */
+export function opsText({ stepSeconds, operations }: OpTimes): string {
+  const speed = ({ gflopsPerSecond, gbPerSecond }: Pass) =>
+    gflopsPerSecond === undefined ? `${gbPerSecond!.toFixed(1)} GB/s` : `${gflopsPerSecond.toFixed(0)} GFLOP/s`;
+  const rows = operations.map(({ operation, times, forward, backward, share }) => [
+    operation,
+    `${times}`,
+    ...[forward, backward].flatMap((pass) => (pass ? [`${pass.ms.toFixed(2)} ms`, speed(pass)] : ['', ''])),
+    percent(share),
+  ]);
+  const sum = operations.reduce((total, { share }) => total + share, 0);
+  const all = [
+    ['operation', 'times', 'forward', '', 'backward', '', 'of a step'],
+    ...rows,
+    ['everything else', '', '', '', '', '', percent(1 - sum)],
+    ['a step', '', `${(1000 * stepSeconds).toFixed(0)} ms`, '', '', '', ''],
+  ];
+  const widths = all[0]!.map((_, column) => Math.max(...all.map((row) => row[column]!.length)));
+  const line = (row: string[]) =>
+    row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!))).join('  ');
+  return all.map((row) => line(row).trimEnd()).join('\n');
+}

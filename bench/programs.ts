@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { BenchResult } from '../src/cli/bench.ts';
+import type { OpTimes } from '../src/cli/bench-ops.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const peerPath =
@@ -10,27 +11,45 @@ const peerPath =
 /** Both programs choose the same kernels: OpenBLAS 0.3.21 does not know recent AVX-512 processors by itself. */
 const environment = { OPENBLAS_CORETYPE: 'SKYLAKEX', ...process.env };
 
-function runJson(command: string, args: readonly string[]): BenchResult {
+/** Runs the PyTorch program, and prints the most resident memory after what it prints (ru_maxrss is in KiB). */
+const withMemory = `import resource, runpy, sys
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)`;
+
+/** What both programs print. */
+export type StepResult = Pick<
+  BenchResult,
+  'peer' | 'mean_layers_run' | 'step_s_median' | 'step_s_mean' | 'peak_memory_mb'
+>;
+
+function run(command: string, args: readonly string[]): string[] {
   const { status, stdout, stderr } = spawnSync(command, args, { cwd: root, env: environment, encoding: 'utf8' });
   if (status !== 0) throw new Error(`${command} ${args.join(' ')} failed:\n${stderr}`);
-  return JSON.parse(stdout.trim().split('\n').at(-1)!) as BenchResult;
+  return stdout.trim().split('\n');
 }
 
 /** One run of `taper bench step` in a process of its own. */
 export function runTaper(flags: readonly string[]): BenchResult {
-  return runJson(process.execPath, ['dist/src/cli/main.js', 'bench', 'step', '--json', ...flags]);
+  return JSON.parse(run(process.execPath, ['dist/src/cli/main.js', 'bench', 'step', '--json', ...flags]).at(-1)!);
+}
+
+/** One run of `taper bench ops`. */
+export function runOps(flags: readonly string[]): OpTimes {
+  return JSON.parse(run(process.execPath, ['dist/src/cli/main.js', 'bench', 'ops', '--json', ...flags]).at(-1)!);
 }
 
 /** One run of the PyTorch program with the same flags. */
-export function runPyTorch(flags: readonly string[]): BenchResult {
-  return runJson(python(), [peerPath, ...flags]);
+export function runPyTorch(flags: readonly string[]): StepResult {
+  const [result, memory] = run(python(), ['-c', withMemory, peerPath, ...flags]).slice(-2);
+  return { ...JSON.parse(result!), peak_memory_mb: Math.round(Number(memory)) };
 }
 
 /** What is missing to run the PyTorch program, if anything. */
 export function missingPyTorch(): string | undefined {
   if (!existsSync(peerPath)) return `the PyTorch program (${peerPath}; TAPER_PEER names another place)`;
   if (spawnSync(python(), ['-c', 'import torch']).status !== 0)
-    return `PyTorch for ${python()} (Debian: python3-torch)`;
+    return `PyTorch for ${python()} (Debian: python3-torch libopenblas0-openmp; PYTHON names another Python)`;
   return undefined;
 }
 

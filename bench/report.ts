@@ -19,8 +19,9 @@ export function writeResults(name: string, title: string, command: string, text:
 }
 
 /** `median (least–most)` */
-export function spread(values: readonly number[], digits: number): string {
+export function spread(values: readonly number[], digits: number, unit = ''): string {
   const sorted = [...values].sort((a, b) => a - b);
-  const of = (fraction: number) => sorted[Math.round(fraction * (sorted.length - 1))]!.toFixed(digits);
-  return `${of(0.5)} (${of(0)}–${of(1)})`;
+  const middle = (sorted.length - 1) / 2;
+  const median = (sorted[Math.floor(middle)]! + sorted[Math.ceil(middle)]!) / 2;
+  return `${median.toFixed(digits)}${unit} (${sorted[0]!.toFixed(digits)}–${sorted.at(-1)!.toFixed(digits)})`;
 }

@@ -4,12 +4,13 @@
 
 #include <c10/core/Allocator.h>
 #include <c10/core/CPUAllocator.h>
+#include <c10/util/Exception.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <map>
 #include <mutex>
-#include <new>
 #include <unordered_map>
 
 #ifdef __linux__
@@ -21,7 +22,7 @@ namespace {
 constexpr size_t kSmallest = 1 << 16;  // below, malloc is as good
 constexpr size_t kHugePage = 1 << 21;
 
-// Rounded up to 1/8 of its power of two, so that sizes that differ little share blocks.
+// Rounded up by an eighth at most, so that sizes that differ little share blocks.
 size_t roundedSize(size_t bytes) {
   size_t step = kSmallest;
   while (step * 16 <= bytes) step *= 2;
@@ -38,22 +39,32 @@ struct Blocks {
   std::mutex mutex;
   std::multimap<size_t, void*> free;
   std::unordered_map<void*, size_t> used;
+  size_t waitingBytes = 0, usedBytes = 0, mostUsedBytes = 0;
 
+  // Null when there is no memory.
   void* take(size_t bytes) {
     const size_t size = roundedSize(bytes);
     const std::lock_guard<std::mutex> lock(mutex);
+    usedBytes += size;
+    mostUsedBytes = std::max(mostUsedBytes, usedBytes);
     const auto found = free.find(size);
     void* block = nullptr;
     if (found != free.end()) {
       block = found->second;
       free.erase(found);
+      waitingBytes -= size;
     } else {
+      // Sizes that come once and never again must not pile up.
+      if (usedBytes + waitingBytes > 2 * mostUsedBytes) releaseFree();
       block = fresh(size);
       if (!block) {  // what is kept may be what is missing
         releaseFree();
         block = fresh(size);
       }
-      if (!block) throw std::bad_alloc();
+      if (!block) {
+        usedBytes -= size;
+        return nullptr;
+      }
     }
     used.emplace(block, size);
     return block;
@@ -64,12 +75,15 @@ struct Blocks {
     const auto found = used.find(block);
     if (found == used.end()) return false;
     free.emplace(found->second, block);
+    waitingBytes += found->second;
+    usedBytes -= found->second;
     used.erase(found);
     return true;
   }
   void releaseFree() {
     for (const auto& [size, block] : free) std::free(block);
     free.clear();
+    waitingBytes = 0;
   }
 
   static void* fresh(size_t size) {
@@ -96,7 +110,7 @@ struct Keeping final : at::Allocator {
   void copy_data(void* into, const void* from, std::size_t bytes) const { std::memcpy(into, from, bytes); }
   at::DataPtr allocate(size_t bytes) const {
     void* data = bytes >= kSmallest ? blocks().take(bytes) : bytes ? aligned(bytes, 64) : nullptr;
-    if (bytes && !data) throw std::bad_alloc();
+    TORCH_CHECK(data || !bytes, "out of memory: ", bytes, " bytes more are not there; smaller batches need less");
     return {data, data, release, at::Device(at::kCPU)};
   }
   at::DeleterFnPtr raw_deleter() const override { return release; }

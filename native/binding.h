@@ -172,7 +172,10 @@ void define(Napi::Object exports, const char* name, Result (*function)(Args...))
 void defineTensors(Napi::Object exports);
 void defineOps(Napi::Object exports);
 void defineAttention(Napi::Object exports);
-void defineElementwise(Napi::Object exports);
+void defineDropout(Napi::Object exports);
+void defineFused(Napi::Object exports);
+void defineGelu(Napi::Object exports);
+void defineLayerNorm(Napi::Object exports);
 void defineLinear(Napi::Object exports);
 void defineLoss(Napi::Object exports);
 void defineOptimizer(Napi::Object exports);

@@ -16,6 +16,9 @@ using torch::autograd::variable_list;
 // Whether the kernels take a tensor.
 bool hasKernels(const Tensor& x);
 
+// Element-wise work is split over threads in pieces of this many elements or more.
+constexpr int64_t kGrain = 16384;
+
 template <typename Element>
 Element* dataOf(const Tensor& x) {
   return static_cast<Element*>(x.data_ptr());
@@ -34,9 +37,14 @@ kernels::Dropout dropoutOf(double p, double seed, double scale = 1);
 // dropout(x) by plain operations around the kernel that draws the mask, on any device and for any dtype.
 Tensor dropout(const Tensor& x, double p, double seed);
 
-// A weight as matrix products of `type` want it: several weights [Nᵢ, K] one under the other, cast. Kept until a weight
-// changes, so that the work is done once an optimizer step.
-Tensor operandOf(const std::vector<Tensor>& weights, at::ScalarType type);
+// A weight W [N, K] as matrix products want it: cast, several one under the other, and as both of the factors it can be.
+struct Operand : torch::CustomClassHolder {
+  Tensor weight;
+  Factor asIs, transposed;
+  explicit Operand(const Tensor& w) : weight(w), asIs{matrixOf(w), {}}, transposed{matrixOf(w).transposed(), {}} {}
+};
+// Kept until a weight changes, so that the work is done once an optimizer step.
+c10::intrusive_ptr<Operand> operandOf(const std::vector<Tensor>& weights, at::ScalarType type);
 
 // The sum of a matrix's rows, in float32.
 Tensor sumOfRows(const Matrix& x);

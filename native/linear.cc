@@ -5,17 +5,17 @@
 
 namespace {
 
-// The weights that an operand was made of, as they were then.
-struct Operand {
+// An operand, and the weights that it was made of as they were then.
+struct Entry {
   struct Source {
     c10::weak_intrusive_ptr<c10::TensorImpl, c10::UndefinedTensorImpl> weight;
     int64_t version;
   };
   std::vector<Source> sources;
-  Tensor value;
+  c10::intrusive_ptr<Operand> operand;
 
   bool isOf(const std::vector<Tensor>& weights, at::ScalarType type) const {
-    if (sources.size() != weights.size() || value.scalar_type() != type) return false;
+    if (sources.size() != weights.size() || operand->weight.scalar_type() != type) return false;
     for (size_t i = 0; i < weights.size(); i++)
       if (sources[i].weight.lock().get() != weights[i].unsafeGetTensorImpl() || sources[i].version != weights[i]._version()) return false;
     return true;
@@ -23,8 +23,10 @@ struct Operand {
   bool isOrphan() const { return sources[0].weight.expired(); }
 };
 
-Tensor makeOperand(const std::vector<Tensor>& weights, at::ScalarType type) {
+// The weights one under the other, cast; the weight itself where there is nothing to do.
+Tensor joined(const std::vector<Tensor>& weights, at::ScalarType type) {
   const at::NoGradGuard guard;
+  if (weights.size() == 1 && weights[0].scalar_type() == type) return weights[0].detach().contiguous();
   int64_t rows = 0;
   for (const Tensor& weight : weights) rows += weight.size(0);
   Tensor value = at::empty({rows, weights[0].size(1)}, weights[0].options().dtype(type).requires_grad(false));
@@ -46,13 +48,16 @@ variable_list splitRows(const Tensor& whole, const std::vector<int64_t>& sizes) 
 
 struct Linear : torch::autograd::Function<Linear> {
   static Tensor forward(AutogradContext* context, const Tensor& x, at::TensorList weights, at::TensorList biases) {
-    const Tensor weight = operandOf(weights.vec(), x.scalar_type());
+    const auto operand = operandOf(weights.vec(), x.scalar_type());
     const Tensor bias = biases.empty() ? Tensor() : biases.size() == 1 ? biases[0].contiguous() : at::cat(biases);
     auto shape = x.sizes().vec();
-    shape.back() = weight.size(0);
+    shape.back() = operand->weight.size(0);
     Tensor y = at::empty(shape, x.options());
-    multiply(matrixOf(x), matrixOf(weight).transposed(), matrixOf(y), bias.defined() ? dataOf<float>(bias) : nullptr);
-    context->save_for_backward({x, weight});
+    multiply(matrixOf(x), operand->transposed, matrixOf(y), bias.defined() ? dataOf<float>(bias) : nullptr);
+    variable_list saved = weights.vec();  // so that a weight that is changed before the backward pass is noticed
+    saved.push_back(x);
+    context->save_for_backward(std::move(saved));
+    context->saved_data["operand"] = c10::IValue::make_capsule(operand);
     std::vector<int64_t> sizes;
     for (const Tensor& part : weights) sizes.push_back(part.size(0));
     context->saved_data["sizes"] = sizes;
@@ -61,17 +66,17 @@ struct Linear : torch::autograd::Function<Linear> {
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
-    const auto saved = context->get_saved_variables();
-    const Tensor &x = saved[0], &weight = saved[1], dy = gradients[0].contiguous();
+    const Tensor x = context->get_saved_variables().back(), dy = gradients[0].contiguous();
+    const auto operand = c10::static_intrusive_pointer_cast<Operand>(context->saved_data["operand"].toCapsule());
     const auto sizes = context->saved_data["sizes"].toIntVector();
     const Matrix dyMatrix = matrixOf(dy);
     Tensor dx;
     if (context->needs_input_grad(0)) {
       dx = at::empty_like(x);
-      multiply(dyMatrix, matrixOf(weight), matrixOf(dx));
+      multiply(dyMatrix, operand->asIs, matrixOf(dx));
     }
     const auto floats = x.options().dtype(at::kFloat);
-    const Tensor dWeight = at::empty(weight.sizes(), floats);
+    const Tensor dWeight = at::empty(operand->weight.sizes(), floats);
     multiply(dyMatrix.transposed(), matrixOf(x), matrixOf(dWeight));
     variable_list result{dx};
     for (Tensor& part : splitRows(dWeight, sizes)) result.push_back(std::move(part));
@@ -82,10 +87,9 @@ struct Linear : torch::autograd::Function<Linear> {
 };
 
 Tensor linear(const Tensor& x, std::vector<Tensor> weights, std::vector<Tensor> biases) {
-  const auto isFloatVector = [](const Tensor& t) { return t.scalar_type() == at::kFloat && t.is_cpu(); };
   bool takesKernels = hasKernels(x) && x.numel() > 0 && x.dim() > 0;
   for (const auto* list : {&weights, &biases})
-    for (const Tensor& t : *list) takesKernels = takesKernels && isFloatVector(t);
+    for (const Tensor& t : *list) takesKernels = takesKernels && t.scalar_type() == at::kFloat && t.is_cpu();
   for (size_t i = 0; i < weights.size(); i++) {
     TORCH_CHECK(weights[i].dim() == 2 && x.dim() > 0 && weights[i].size(1) == x.size(-1),
                 "a weight's second size must be the last of the input");
@@ -93,22 +97,21 @@ Tensor linear(const Tensor& x, std::vector<Tensor> weights, std::vector<Tensor> 
                 "a bias must be as long as its weight's first size");
   }
   if (takesKernels) return Linear::apply(x.contiguous(), at::TensorList(weights), at::TensorList(biases));
-  const auto joined = [&](const std::vector<Tensor>& parts) { return (parts.size() == 1 ? parts[0] : at::cat(parts)).to(x.scalar_type()); };
-  return biases.empty() ? at::linear(x, joined(weights)) : at::linear(x, joined(weights), joined(biases));
+  const auto together = [&](const std::vector<Tensor>& parts) { return (parts.size() == 1 ? parts[0] : at::cat(parts)).to(x.scalar_type()); };
+  return biases.empty() ? at::linear(x, together(weights)) : at::linear(x, together(weights), together(biases));
 }
 
 }  // namespace
 
-Tensor operandOf(const std::vector<Tensor>& weights, at::ScalarType type) {
-  if (weights.size() == 1 && weights[0].scalar_type() == type) return weights[0].contiguous();
-  static std::unordered_map<const c10::TensorImpl*, Operand> operands;
+c10::intrusive_ptr<Operand> operandOf(const std::vector<Tensor>& weights, at::ScalarType type) {
+  static thread_local std::unordered_map<const c10::TensorImpl*, Entry> entries;
   const auto* key = weights[0].unsafeGetTensorImpl();
-  auto found = operands.find(key);
-  if (found != operands.end() && found->second.isOf(weights, type)) return found->second.value;
-  for (auto entry = operands.begin(); entry != operands.end();) entry = entry->second.isOrphan() ? operands.erase(entry) : std::next(entry);
-  Operand operand{{}, makeOperand(weights, type)};
-  for (const Tensor& weight : weights) operand.sources.push_back({decltype(Operand::Source::weight)(weight.getIntrusivePtr()), weight._version()});
-  return operands.insert_or_assign(key, std::move(operand)).first->second.value;
+  const auto found = entries.find(key);
+  if (found != entries.end() && found->second.isOf(weights, type)) return found->second.operand;
+  for (auto entry = entries.begin(); entry != entries.end();) entry = entry->second.isOrphan() ? entries.erase(entry) : std::next(entry);
+  Entry entry{{}, c10::make_intrusive<Operand>(joined(weights, type))};
+  for (const Tensor& weight : weights) entry.sources.push_back({decltype(Entry::Source::weight)(weight.getIntrusivePtr()), weight._version()});
+  return entries.insert_or_assign(key, std::move(entry)).first->second.operand;
 }
 
 Tensor sumOfRows(const Matrix& x) {

@@ -13,8 +13,8 @@ struct Result {
 };
 
 Result lossOf(const Tensor& x, const Tensor& masterWeight, const Tensor& bias, const Tensor& target, bool gradient) {
-  const Tensor weight = operandOf({masterWeight}, x.scalar_type());
-  const int64_t M = x.size(0), V = weight.size(0);
+  const auto operand = operandOf({masterWeight}, x.scalar_type());
+  const int64_t M = x.size(0), V = masterWeight.size(0);
   const auto floats = x.options().dtype(at::kFloat);
   const int64_t chunks = (M + kRows - 1) / kRows, most = chunks ? (M + chunks - 1) / chunks : 0;
   const Tensor logits = at::empty({most, V}, floats), losses = at::empty({M}, floats), hits = at::empty({M}, floats);
@@ -29,7 +29,7 @@ Result lossOf(const Tensor& x, const Tensor& masterWeight, const Tensor& bias, c
     const int64_t rows = std::min(most, M - start);
     const Tensor part = x.narrow(0, start, rows);
     const Tensor z = logits.narrow(0, 0, rows);
-    multiply(matrixOf(part), matrixOf(weight).transposed(), matrixOf(z), dataOf<float>(bias));
+    multiply(matrixOf(part), operand->transposed, matrixOf(z), dataOf<float>(bias));
     at::parallel_for(0, rows, 1, [&](int64_t begin, int64_t end) {
       for (int64_t row = begin; row < end; row++) {
         const float* line = dataOf<float>(z) + row * V;
@@ -45,7 +45,7 @@ Result lossOf(const Tensor& x, const Tensor& masterWeight, const Tensor& bias, c
     });
     if (!gradient) continue;
     const Matrix dz = matrixOf(dLogits.narrow(0, 0, rows));
-    multiply(dz, matrixOf(weight), matrixOf(result.dx.narrow(0, start, rows)));
+    multiply(dz, operand->asIs, matrixOf(result.dx.narrow(0, start, rows)));
     multiply(dz.transposed(), matrixOf(part), matrixOf(result.dWeight), nullptr, /*accumulate=*/start > 0);
     result.dBias.add_(sumOfRows(dz));
   }

@@ -2,6 +2,8 @@
 #pragma once
 #include <ATen/core/Tensor.h>
 
+#include <memory>
+
 // Numbers in memory as a matrix: float32 or bfloat16; transposing and cutting only change how it is read.
 struct Matrix {
   void* data;
@@ -17,6 +19,14 @@ Matrix matrixOf(const at::Tensor& tensor);
 // c = a·b, plus a float32 row `bias` (or null) on each row; with `accumulate`, c += a·b. a and b are of one type, c of that
 // or float32. May be called by several threads at once, each of which then computes alone.
 void multiply(const Matrix& a, const Matrix& b, const Matrix& c, const float* bias = nullptr, bool accumulate = false);
+
+// The right-hand side of many products, laid out as the library likes it best by the first of them that gains by it. The
+// matrix must stay where it is and keep its numbers.
+struct Factor {
+  Matrix plain;
+  std::shared_ptr<struct Layout> layout;
+};
+void multiply(const Matrix& a, Factor& b, const Matrix& c, const float* bias = nullptr);
 
 // Whether bfloat16 matrices can be multiplied.
 bool multipliesBfloat16();

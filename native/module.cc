@@ -4,6 +4,9 @@
 #include "matmul.h"
 
 #include <ATen/Parallel.h>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
 
 namespace {
 
@@ -28,7 +31,12 @@ void useErrorClasses(const Napi::CallbackInfo& info) {
   throw Napi::Error(env, errorClass.New({Napi::String::New(env, message)}));
 }
 
-void setNumThreads(int64_t threads) { at::set_num_threads(static_cast<int>(threads)); }
+void setNumThreads(int64_t threads) {
+  at::set_num_threads(static_cast<int>(threads));
+#ifdef _OPENMP
+  omp_set_num_threads(static_cast<int>(threads));  // libtorch may have brought an OpenMP of its own
+#endif
+}
 int64_t getNumThreads() { return at::get_num_threads(); }
 std::string torchVersion() { return TORCH_VERSION; }
 std::string matmulVersion() { return matmulLibrary(); }
@@ -65,6 +73,8 @@ void throwUseAfterFree(Napi::Env env, const std::string& message) {
 
 static Napi::Object init(Napi::Env env, Napi::Object exports) {
   keepMemory();
+  // ATen would ask oneDNN for bfloat16 products that oneDNN does not have.
+  if (!multipliesBfloat16()) at::globalContext().setUserEnabledMkldnn(false);
   env.SetInstanceData(new Handles());
   exports["useErrorClasses"] = Napi::Function::New(env, useErrorClasses);
   define(exports, "setNumThreads", setNumThreads);
@@ -73,9 +83,12 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   define(exports, "matmulLibrary", matmulVersion);
   defineTensors(exports);
   defineOps(exports);
+  defineFused(exports);
   defineLinear(exports);
   defineAttention(exports);
-  defineElementwise(exports);
+  defineLayerNorm(exports);
+  defineGelu(exports);
+  defineDropout(exports);
   defineLoss(exports);
   defineOptimizer(exports);
   return exports;

@@ -3,6 +3,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
+import type { BenchResult } from '../src/cli/bench.ts';
+import type { OpTimes } from '../src/cli/bench-ops.ts';
 import { linesOf, start, taper, untilSteps, writeTiny } from './cli.fixture.ts';
 
 // Each command as a user runs it. One tiny run is trained first; most tests look at it.
@@ -211,6 +213,29 @@ suite('taper', { concurrency: 2 }, () => {
     assert.match(shown, /^padding {4}[\d.]+ %$/m);
     assert.equal(shown.match(/^\[CLS\] .* \[SEP\]$/gm)?.length, 3);
     assert.match(shown, /\{\S+ → \[MASK\]\}/);
+  });
+
+  const tinyModel = ['--layers', '2', '--hidden', '32', '--heads', '2', '--vocab', '60', '--seq', '16', '--batch', '4'];
+  const short = [...tinyModel, '--steps', '2', '--warmup', '1', '--threads', '1'];
+
+  test('bench step times steps, and says how near they come to what the machine can do', async () => {
+    const result = await json<BenchResult>('bench', 'step', ...short, '--theta', '0.5');
+    assert.equal(result.step_s.length, 2);
+    assert.ok(result.step_s_min > 0 && result.mean_layers_run <= 2);
+    const achieved = result.gflops_per_s / result.peak_gflops_per_s;
+    assert.ok(result.mfu > 0 && result.mfu < 1 && Math.abs(result.mfu - achieved) < 0.01, `${result.mfu} ${achieved}`);
+  });
+
+  test('bench ops times each operation both ways, and tells its share of a step', async () => {
+    const { stepSeconds, operations } = await json<OpTimes>('bench', 'ops', ...short, '--dtype', 'bf16');
+    assert.ok(stepSeconds > 0);
+    const names = operations.map(({ operation }) => operation);
+    for (const name of ['attention', 'gelu', 'linearCrossEntropy', 'adamw']) assert.ok(names.includes(name), name);
+    for (const { operation, times, forward, backward, share } of operations) {
+      const ms = times * (forward.ms + (backward?.ms ?? 0));
+      assert.ok(forward.ms > 0 && Math.abs(share - ms / 1000 / stepSeconds) < 1e-9, operation);
+    }
+    assert.match(await text('bench', 'ops', ...short), /^operation +times.*\neverything else.*\na step +\d+ ms/s);
   });
 
   test('each command has a help page whose examples use flags that it lists', async () => {

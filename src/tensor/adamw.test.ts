@@ -52,7 +52,8 @@ function compare(settings: (t: number) => AdamWNumbers): void {
   // The change, not the weight, is compared: it is a hundred times smaller.
   const change = Array.from(parameter.toFloats(), (value, i) => value - start[i]!);
   const expected = w.map((value, i) => value - start[i]!);
-  assert.ok(relativeError(change, expected) < 1e-4, `${relativeError(change, expected)}`);
+  // Each of the ten updates rounds it to float32.
+  assert.ok(relativeError(change, expected) < 3e-4, `${relativeError(change, expected)}`);
 }
 
 scoped('ten updates agree with the formula in float64, with and without bias correction, decay and scaling', () => {

@@ -115,6 +115,14 @@ function prepareEnvironment(): void {
     process.env.OPENBLAS_CORETYPE ??= 'SKYLAKEX';
 }
 
+/** The processors that this process may use: those of its affinity, and of a container's share of time. */
+function numProcessors(cpuMax = '/sys/fs/cgroup/cpu.max'): number {
+  const available = availableParallelism();
+  if (!existsSync(cpuMax)) return available;
+  const [quota, period] = readFileSync(cpuMax, 'utf8').split(' ').map(Number); // `max 100000` where there is no limit
+  return quota! > 0 ? Math.min(available, Math.max(1, Math.ceil(quota! / period!))) : available;
+}
+
 function load(): Native {
   if (!existsSync(addonPath))
     throw new SetupError(`the native addon is not built (${addonPath} is missing): run \`npm run build\``);
@@ -129,7 +137,7 @@ function load(): Native {
     });
   }
   addon.useErrorClasses(NativeError, UseAfterFreeError);
-  addon.setNumThreads(availableParallelism());
+  addon.setNumThreads(numProcessors());
   return addon;
 }
 

@@ -181,7 +181,7 @@ test('the set-up makes a project ready, then does only what a change asks for, a
 
   const start = performance.now();
   assert.deepEqual(setUp(), { status: 0, stderr: '' });
-  assert.ok(performance.now() - start < 5000, 'a set-up with nothing to do is quick');
+  assert.ok(performance.now() - start < 15_000, 'a set-up with nothing to do is quick');
 
   write(join(project, 'src/index.ts'), "export const answer: number = 'wrong';\n");
   const wrongTypes = setUp();

@@ -34,7 +34,7 @@ void withElement(const Tensor& x, Body body) {
 // How dropout with probability p and a seed is done; p is rounded to a multiple of 1/65,536. `scale` is multiplied in.
 kernels::Dropout dropoutOf(double p, double seed, double scale = 1);
 
-// dropout(x) by plain operations around the kernel that draws the mask, on any device and for any dtype.
+// dropout(x) under autograd, on any device, of float32, bfloat16 and float64.
 Tensor dropout(const Tensor& x, double p, double seed);
 
 // A weight W [N, K] as matrix products want it: cast, several one under the other, and as both of the factors it can be.

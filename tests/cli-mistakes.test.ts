@@ -92,6 +92,11 @@ suite('taper refuses', { concurrency: 2 }, () => {
       /required option '--vocab-size <n>' not specified; see taper tokenizer train --help/,
     ],
     ['a count of zero', ['fill', 'runs/tiny', '[MASK]', '--top', '0'], /--top 0: not a whole number from 1 up/],
+    [
+      'a benchmark of no steps',
+      ['bench', 'ops', '--steps', '0'],
+      /'--steps <n>' argument '0' is invalid\. it must be 1 or more/,
+    ],
     ['no configuration at all', ['plan'], /no configuration: give a file, as in taper plan configs\/bert-mini\.yaml/],
     ['no folder for the run', ['pretrain', '--set', 'model.preset=bert-mini'], /--out: missing/],
     ['a config file that is not there', ['plan', 'none.yaml'], /none\.yaml: there is no such file/],

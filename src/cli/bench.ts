@@ -56,6 +56,12 @@ function count(text: string): number {
   return value;
 }
 
+function atLeastOne(text: string): number {
+  const value = count(text);
+  if (value === 0) throw new InvalidArgumentError('it must be 1 or more.');
+  return value;
+}
+
 function rate(text: string): number {
   const value = Number(text);
   if (!(value >= 0 && value <= 1)) throw new InvalidArgumentError('it must be a number from 0 to 1.');
@@ -84,7 +90,8 @@ function sized(command: Command): Command {
     ['threads', 'threads; 0 takes every processor', 0],
   ];
   for (const [name, meaning, value] of numbers) {
-    command.option(`--${name} <n>`, meaning, name === 'dropout' ? rate : count, value);
+    const parse = name === 'dropout' ? rate : name === 'steps' ? atLeastOne : count;
+    command.option(`--${name} <n>`, meaning, parse, value);
   }
   return command;
 }

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { hasBfloat16Products } from './processor.ts';
+import { hasBfloat16Products, numProcessors } from './processor.ts';
 
 test('bfloat16 products are known by the flag of the processor', () => {
   const folder = mkdtempSync(join(tmpdir(), 'taper-processor-'));
@@ -15,5 +15,22 @@ test('bfloat16 products are known by the flag of the processor', () => {
   assert.equal(hasBfloat16Products(cpuInfo('fpu avx512f avx512_bf16 avx512_vnni')), true);
   assert.equal(hasBfloat16Products(cpuInfo('fpu avx2 avx512f')), false);
   assert.equal(hasBfloat16Products(join(folder, 'none')), false);
+  rmSync(folder, { recursive: true });
+});
+
+test('a container has as many processors as its share of time, and at least one', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'taper-processor-'));
+  const withQuota = (text: string) => {
+    const path = join(folder, 'cpu.max');
+    writeFileSync(path, text);
+    return numProcessors(path);
+  };
+  const all = availableParallelism();
+  assert.equal(withQuota('max 100000\n'), all);
+  assert.equal(withQuota('100000 100000\n'), 1);
+  assert.equal(withQuota('20000 100000\n'), 1);
+  assert.equal(withQuota('150000 100000\n'), Math.min(all, 2));
+  assert.equal(withQuota('9900000 100000\n'), Math.min(all, 99));
+  assert.equal(numProcessors(join(folder, 'none')), all);
   rmSync(folder, { recursive: true });
 });

@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 
 /**
  * Whether this machine's processor multiplies bfloat16 numbers itself (AVX-512 BF16; what has AMX has that too). Without
@@ -6,4 +7,12 @@ import { existsSync, readFileSync } from 'node:fs';
  */
 export function hasBfloat16Products(cpuInfo = '/proc/cpuinfo'): boolean {
   return existsSync(cpuInfo) && /^flags\s*:.*\bavx512_bf16\b/m.test(readFileSync(cpuInfo, 'utf8'));
+}
+
+/** The processors that this process may use: those of its affinity, and of a container's share of time. */
+export function numProcessors(cpuMax = '/sys/fs/cgroup/cpu.max'): number {
+  const available = availableParallelism();
+  if (!existsSync(cpuMax)) return available;
+  const [quota, period] = readFileSync(cpuMax, 'utf8').split(' ').map(Number); // `max 100000` where there is no limit
+  return quota! > 0 ? Math.min(available, Math.max(1, Math.ceil(quota! / period!))) : available;
 }

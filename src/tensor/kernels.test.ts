@@ -165,3 +165,15 @@ test('the hits of linearCrossEntropy are the targets with the largest logit', ()
     assert.equal(x!.linearCrossEntropy(weight!, bias!, target).hits.item(), expected);
   });
 });
+
+test('the kernels are another computation than the plain operations, and the switch chooses between them', () => {
+  scope(() => {
+    const x = Tensor.normal([64, 96], { std: 1, seed: 1 });
+    const results = (kernels: boolean) => {
+      setKernels(kernels);
+      return [x.gelu(), x.reshape([2, 32, 96]).attention(2)].map((y) => y.toFloats());
+    };
+    const plain = results(false);
+    results(true).forEach((found, i) => assert.notDeepEqual(found, plain[i]));
+  });
+});

@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { SetupError } from '../config/errors.ts';
+import { numProcessors } from '../config/processor.ts';
 
 /** An operation failed in libtorch; the message names it and the shapes that it was given. */
 export class NativeError extends Error {
@@ -113,14 +113,6 @@ function prepareEnvironment(): void {
   const cpuInfo = '/proc/cpuinfo';
   if (existsSync(cpuInfo) && /\bavx512bw\b/.test(readFileSync(cpuInfo, 'utf8')))
     process.env.OPENBLAS_CORETYPE ??= 'SKYLAKEX';
-}
-
-/** The processors that this process may use: those of its affinity, and of a container's share of time. */
-function numProcessors(cpuMax = '/sys/fs/cgroup/cpu.max'): number {
-  const available = availableParallelism();
-  if (!existsSync(cpuMax)) return available;
-  const [quota, period] = readFileSync(cpuMax, 'utf8').split(' ').map(Number); // `max 100000` where there is no limit
-  return quota! > 0 ? Math.min(available, Math.max(1, Math.ceil(quota! / period!))) : available;
 }
 
 function load(): Native {

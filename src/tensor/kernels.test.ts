@@ -174,6 +174,6 @@ test('the kernels are another computation than the plain operations, and the swi
       return [x.gelu(), x.reshape([2, 32, 96]).attention(2)].map((y) => y.toFloats());
     };
     const plain = results(false);
-    results(true).forEach((found, i) => assert.notDeepEqual(found, plain[i]));
+    for (const [i, found] of results(true).entries()) assert.notDeepEqual(found, plain[i]);
   });
 });

@@ -27,12 +27,20 @@ INLINE float scaled(const float* scores, int64_t j, const Attention& how) {
   return hasBias ? scores[j] * how.scale + how.columnBias[j] : scores[j] * how.scale;
 }
 
+// How many columns a row sees.
+INLINE int64_t seen(int64_t row, const Attention& how) { return how.causal ? row + 1 : how.columns; }
+
+template <typename T>
+INLINE void clear(T* row, int64_t from, int64_t to) {
+  for (int64_t j = from; j < to; j++) row[j] = 0;
+}
+
 template <bool hasBias, typename T>
 INLINE void attentionOf(float* scores, T* p, float* logSum, const Attention& how) {
   RowWords rowWords(how);
   const uint32_t threshold = how.dropout.threshold;
-  const int64_t n = how.columns;
-  for (int64_t row = 0; row < how.rows; row++, scores += n, p += n) {
+  for (int64_t row = 0; row < how.rows; row++, scores += how.columns, p += how.columns) {
+    const int64_t n = seen(row, how);
     float top = -INFINITY, sum = 0;
 #pragma omp simd reduction(max : top)
     for (int64_t j = 0; j < n; j++) {
@@ -48,6 +56,7 @@ INLINE void attentionOf(float* scores, T* p, float* logSum, const Attention& how
     const float factor = how.dropout.scale / sum;
     const uint32_t* words = rowWords.of(row);
     for (int64_t j = 0; j < n; j++) store(p[j], words[j] >= threshold ? scores[j] * factor : 0);
+    clear(p, n, how.columns);
     logSum[row] = top + std::log(sum);
   }
 }
@@ -57,10 +66,11 @@ INLINE void attentionBackwardOf(const float* scores, const float* dp, const floa
   RowWords rowWords(how);
   const uint32_t threshold = how.dropout.threshold;
   const float keptScale = how.dropout.scale;
-  const int64_t n = how.columns;
-  std::vector<float> room(static_cast<size_t>(2 * n));
-  float *w = room.data(), *wdw = w + n;
-  for (int64_t row = 0; row < how.rows; row++, scores += n, dp += n, p += n, ds += n) {
+  const int64_t columns = how.columns;
+  std::vector<float> room(static_cast<size_t>(2 * columns));
+  float *w = room.data(), *wdw = w + columns;
+  for (int64_t row = 0; row < how.rows; row++, scores += columns, dp += columns, p += columns, ds += columns) {
+    const int64_t n = seen(row, how);
     const uint32_t* words = rowWords.of(row);
     const float shift = logSum[row];
     float sum = 0;
@@ -73,6 +83,8 @@ INLINE void attentionBackwardOf(const float* scores, const float* dp, const floa
     }
     for (int64_t j = 0; j < n; j++) store(p[j], words[j] >= threshold ? w[j] * keptScale : 0);
     for (int64_t j = 0; j < n; j++) store(ds[j], how.scale * (wdw[j] - w[j] * sum));
+    clear(p, n, columns);
+    clear(ds, n, columns);
   }
 }
 

@@ -22,34 +22,55 @@ INLINE void normal(float x, float& distribution, float& gaussian) {
   distribution = x < 0 ? tail : 1 - tail;
 }
 
-template <typename T>
-INLINE void geluOf(const T* x, T* y, int64_t count) {
-  for (int64_t i = 0; i < count; i++) {
+// GELU and its derivative.
+struct Exact {
+  static INLINE float value(float x) {
     float distribution, gaussian;
-    const float value = load(x[i]);
-    normal(value, distribution, gaussian);
-    store(y[i], value * distribution);
+    normal(x, distribution, gaussian);
+    return x * distribution;
   }
+  static INLINE float derivative(float x) {
+    constexpr float density = 0.3989422804f;  // 1/√(2π)
+    float distribution, gaussian;
+    normal(x, distribution, gaussian);
+    return distribution + x * gaussian * density;
+  }
+};
+
+// (1 + tanh u)/2 is 1/(1 + e^(−2u)).
+struct Tanh {
+  static constexpr float twice = 1.5957691216f, cubic = 0.044715f;  // 2·√(2/π)
+  static INLINE float sigmoid(float x) { return 1 / (1 + exponential(-twice * (x + cubic * x * x * x))); }
+  static INLINE float value(float x) { return x * sigmoid(x); }
+  static INLINE float derivative(float x) {
+    const float s = sigmoid(x);
+    return s + x * s * (1 - s) * twice * (1 + 3 * cubic * x * x);
+  }
+};
+
+template <typename Function, typename T>
+INLINE void apply(const T* x, T* y, int64_t count) {
+  for (int64_t i = 0; i < count; i++) store(y[i], Function::value(load(x[i])));
 }
 
-template <typename T>
-INLINE void geluBackwardOf(const T* x, const T* dy, T* dx, int64_t count) {
-  constexpr float density = 0.3989422804f;  // 1/√(2π)
-  for (int64_t i = 0; i < count; i++) {
-    float distribution, gaussian;
-    const float value = load(x[i]);
-    normal(value, distribution, gaussian);
-    store(dx[i], load(dy[i]) * (distribution + value * gaussian * density));
-  }
+template <typename Function, typename T>
+INLINE void applyBackward(const T* x, const T* dy, T* dx, int64_t count) {
+  for (int64_t i = 0; i < count; i++) store(dx[i], load(dy[i]) * Function::derivative(load(x[i])));
 }
 
 }  // namespace
 
-VERSIONS void gelu(const float* x, float* y, int64_t count) { geluOf(x, y, count); }
-VERSIONS void gelu(const uint16_t* x, uint16_t* y, int64_t count) { geluOf(x, y, count); }
-VERSIONS void geluBackward(const float* x, const float* dy, float* dx, int64_t count) { geluBackwardOf(x, dy, dx, count); }
+VERSIONS void gelu(const float* x, float* y, int64_t count) { apply<Exact>(x, y, count); }
+VERSIONS void gelu(const uint16_t* x, uint16_t* y, int64_t count) { apply<Exact>(x, y, count); }
+VERSIONS void geluBackward(const float* x, const float* dy, float* dx, int64_t count) { applyBackward<Exact>(x, dy, dx, count); }
 VERSIONS void geluBackward(const uint16_t* x, const uint16_t* dy, uint16_t* dx, int64_t count) {
-  geluBackwardOf(x, dy, dx, count);
+  applyBackward<Exact>(x, dy, dx, count);
+}
+VERSIONS void geluTanh(const float* x, float* y, int64_t count) { apply<Tanh>(x, y, count); }
+VERSIONS void geluTanh(const uint16_t* x, uint16_t* y, int64_t count) { apply<Tanh>(x, y, count); }
+VERSIONS void geluTanhBackward(const float* x, const float* dy, float* dx, int64_t count) { applyBackward<Tanh>(x, dy, dx, count); }
+VERSIONS void geluTanhBackward(const uint16_t* x, const uint16_t* dy, uint16_t* dx, int64_t count) {
+  applyBackward<Tanh>(x, dy, dx, count);
 }
 
 }  // namespace kernels

@@ -28,6 +28,11 @@ void gelu(const float* x, float* y, int64_t count);
 void gelu(const uint16_t* x, uint16_t* y, int64_t count);
 void geluBackward(const float* x, const float* dy, float* dx, int64_t count);
 void geluBackward(const uint16_t* x, const uint16_t* dy, uint16_t* dx, int64_t count);
+// The same of GELU's approximation: y = x/2·(1 + tanh(√(2/π)·(x + 0.044715·x³))).
+void geluTanh(const float* x, float* y, int64_t count);
+void geluTanh(const uint16_t* x, uint16_t* y, int64_t count);
+void geluTanhBackward(const float* x, const float* dy, float* dx, int64_t count);
+void geluTanhBackward(const uint16_t* x, const uint16_t* dy, uint16_t* dx, int64_t count);
 
 // Rows of `width`: y = (x − mean)·rstd·weight + bias, with rstd = 1/√(variance + eps); mean and rstd of each row are kept.
 void layerNorm(const float* x, const float* weight, const float* bias, float* y, float* mean, float* rstd, int64_t rows,
@@ -43,11 +48,13 @@ void layerNormBackward(const uint16_t* dy, const float* x, const float* weight, 
 // One head's attention weights. `scores` is [rows, columns] q·kᵀ, in place; columnBias (or null) is added to each row.
 // Forward: p = dropout(softmax(scale·scores + bias)), and of each row the logarithm of the sum, from which
 // backward gets the weights again: ds = scale·w·(dw − Σ w·dw) with w the weights and dw = dropout(dp), and p as forward.
-// `start` is where the head begins in the dropout stream.
+// A causal row sees the columns up to its own: the weights of the others are 0. `start` is where the head begins in the
+// dropout stream.
 struct Attention {
   int64_t rows, columns;
   float scale;
   const float* columnBias;
+  bool causal;
   int64_t start;
   Dropout dropout;
 };

@@ -80,6 +80,7 @@ const cases: Record<string, Case> = {
   sqrt: { operation: 'sqrt', shapes: [[3, 5]], f: (x) => x!.sqrt(), shift: 3 },
   tanh: { operation: 'tanh', shapes: [[3, 5]], f: (x) => x!.tanh() },
   gelu: { operation: 'gelu', shapes: [[3, 7]], f: (x) => x!.gelu() },
+  'gelu by tanh': { operation: 'gelu', shapes: [[3, 7]], f: (x) => x!.gelu('tanh') },
   'softmax over the last dimension': { operation: 'softmax', shapes: [[2, 3, 5]], f: (x) => x!.softmax(-1) },
   'softmax over a middle dimension': { operation: 'softmax', shapes: [[2, 3, 5]], f: (x) => x!.softmax(1) },
   sum: { operation: 'sum', shapes: [[3, 5]], f: (x) => x!.sum() },
@@ -119,6 +120,7 @@ const cases: Record<string, Case> = {
     f: (x, weight1, weight2, bias1, bias2) => x!.linear([weight1!, weight2!], [bias1!, bias2!]),
   },
   attention: { operation: 'attention', shapes: [[2, 3, 12]], f: (qkv) => qkv!.attention(2) },
+  'causal attention': { operation: 'attention', shapes: [[2, 3, 12]], f: (qkv) => qkv!.attention(2, { causal: true }) },
   'attention with padding and dropout': {
     operation: 'attention',
     shapes: [[2, 3, 12]],

@@ -34,6 +34,7 @@ const paddingBias = (N: number, T: number) =>
 const cases: Record<string, Case> = {};
 for (const shape of [[1], [3, 5], [7, 131], [2, 3, 257], [64, 1024]]) {
   cases[`gelu ${shape}`] = { shapes: [shape], f: (x) => x!.mul(3).gelu() };
+  cases[`gelu by tanh ${shape}`] = { shapes: [shape], f: (x) => x!.mul(3).gelu('tanh'), tolerance: 0.05 };
   cases[`dropout ${shape}`] = { shapes: [shape], f: (x) => x!.dropout(0.2, 5) };
   cases[`addDropout ${shape}`] = {
     shapes: [shape, shape],
@@ -92,6 +93,11 @@ for (const [N, T, heads, headSize] of [
   cases[`attention with padding and dropout ${[N, T, heads, headSize]}`] = {
     shapes,
     f: (qkv) => qkv!.attention(heads, { bias: paddingBias(N, T), p: 0.2, seed: 7 }),
+    tolerance: 0.04,
+  };
+  cases[`causal attention with dropout ${[N, T, heads, headSize]}`] = {
+    shapes,
+    f: (qkv) => qkv!.attention(heads, { causal: true, p: 0.2, seed: 9 }),
     tolerance: 0.04,
   };
 }

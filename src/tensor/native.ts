@@ -79,9 +79,9 @@ export interface Native {
   topk(x: Handle, k: number, dim: number): Handle[];
 
   linear(x: Handle, weights: readonly Handle[], biases: readonly Handle[]): Handle;
-  attention(qkv: Handle, bias: Handle | undefined, heads: number, p: number, seed: number): Handle;
+  attention(qkv: Handle, bias: Handle | undefined, causal: boolean, heads: number, p: number, seed: number): Handle;
   layerNorm(x: Handle, weight: Handle, bias: Handle, eps: number, dtype: string): Handle;
-  gelu(x: Handle): Handle;
+  gelu(x: Handle, approximate: string): Handle;
   dropout(x: Handle, p: number, seed: number): Handle;
   addDropout(x: Handle, branch: Handle, scale: number, p: number, seed: number): Handle;
   takeRows(x: Handle, index: Handle): Handle[];

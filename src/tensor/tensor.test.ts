@@ -102,6 +102,21 @@ scoped('gelu is the exact one: x·Φ(x) with the normal distribution function', 
   assertClose(floats([0, 1, -1, 2]).gelu(), [0, 0.8413447460685429, -0.15865525393145707, 2 * 0.9772498680518208]);
 });
 
+scoped('gelu by tanh is x/2·(1 + tanh(√(2/π)·(x + 0.044715·x³)))', () => {
+  const xs = [0, 1, -1, 2, -30, 30];
+  const expected = xs.map((x) => (x / 2) * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))));
+  assertClose(floats(xs).gelu('tanh'), expected);
+});
+
+scoped('in causal attention a position sees what it would see if the sequence ended there', () => {
+  const qkv = Tensor.normal([2, 5, 12], { std: 1, seed: 3 }).to('float64');
+  const causal = qkv.attention(2, { causal: true });
+  for (let length = 1; length <= 5; length++) {
+    const shorter = qkv.narrow(1, 0, length).attention(2);
+    assertClose(causal.select(1, length - 1).reshape([-1]), [...shorter.select(1, length - 1).toFloats()]);
+  }
+});
+
 scoped('softmax, layerNorm and norm give hand-computed numbers', () => {
   // exp(1) : exp(2) : exp(3); columns of equal numbers share alike.
   const thirds = [0.09003057317038046, 0.24472847105479764, 0.6652409557748219];

@@ -166,9 +166,9 @@ export class Tensor implements Disposable {
   tanh(): Tensor {
     return new Tensor(native.tanh(this.handle));
   }
-  /** `x · Φ(x)`, exact (with erf), as BERT has it. */
-  gelu(): Tensor {
-    return new Tensor(native.gelu(this.handle));
+  /** `x · Φ(x)`, exact (with erf) as BERT has it, or by `x/2 · (1 + tanh(√(2/π)·(x + 0.044715·x³)))` as GPT-2 has it. */
+  gelu(approximate: 'none' | 'tanh' = 'none'): Tensor {
+    return new Tensor(native.gelu(this.handle, approximate));
   }
   softmax(dim: number): Tensor {
     return new Tensor(native.softmax(this.handle, dim));
@@ -193,13 +193,19 @@ export class Tensor implements Disposable {
   }
   /**
    * Multi-head attention over queries, keys and values that stand side by side, [N, T, 3·D]:
-   * `dropout(softmax(q·kᵀ/√(D/heads) + bias))·v`, [N, T, D]. The bias [N, 1, 1, T] (float32) takes no gradient.
+   * `dropout(softmax(q·kᵀ/√(D/heads) + bias))·v`, [N, T, D]. The bias [N, 1, 1, T] (float32) takes no gradient. In
+   * causal attention a position sees itself and those before it.
    */
   attention(
     heads: number,
-    { bias, p = 0, seed = 0 }: { bias?: Tensor | undefined; p?: number; seed?: number } = {},
+    {
+      bias,
+      causal = false,
+      p = 0,
+      seed = 0,
+    }: { bias?: Tensor | undefined; causal?: boolean; p?: number; seed?: number } = {},
   ): Tensor {
-    return new Tensor(native.attention(this.handle, bias?.handle, heads, p, seed));
+    return new Tensor(native.attention(this.handle, bias?.handle, causal, heads, p, seed));
   }
   /**
    * Layer normalisation over the last dimension: `(x − mean) / √(variance + eps) · weight + bias`; float32 within, the

@@ -81,7 +81,12 @@ ${spread(ratios(perFlop), 3)} times as long: each step updates every block, and 
 /** FLOPs of a step when so many blocks run. */
 function flopsAt(depth: number): number {
   const sizes = { layers, hiddenSize: hidden, ffnSize: 4 * hidden, vocabSize: 30522, maxPositions: 128 };
-  const texts = { sequenceLength: 128, sequences: batch, maskedTokens: Math.floor(batch * 128 * 0.15), nsp: true };
+  const texts = {
+    sequenceLength: 128,
+    sequences: batch,
+    predictedTokens: Math.floor(batch * 128 * 0.15),
+    objective: 'mlm+nsp' as const,
+  };
   return stepFlops({ ...sizes, ...texts }, depth);
 }
 

@@ -99,8 +99,8 @@ function skippingBesidePyTorch(rounds: number): string {
       maxPositions: sequenceLength,
       sequenceLength,
       sequences: size.batch,
-      maskedTokens: Math.floor(size.batch * sequenceLength * 0.15),
-      nsp: true,
+      predictedTokens: Math.floor(size.batch * sequenceLength * 0.15),
+      objective: 'mlm+nsp' as const,
     };
     const flags = [...flagsOf(size), '--dtype', dtype, '--steps', '8', '--warmup', '2'];
     const dense = pairs(rounds, flags);

@@ -12,7 +12,7 @@ struct Result {
   Tensor loss, hits, dx, dWeight, dBias;
 };
 
-Result lossOf(const Tensor& x, const Tensor& masterWeight, const Tensor& bias, const Tensor& target, bool gradient) {
+Result lossOf(const Tensor& x, const Tensor& masterWeight, const Optional<Tensor>& bias, const Tensor& target, bool gradient) {
   const auto operand = operandOf({masterWeight}, x.scalar_type());
   const int64_t M = x.size(0), V = masterWeight.size(0);
   const auto floats = x.options().dtype(at::kFloat);
@@ -23,13 +23,13 @@ Result lossOf(const Tensor& x, const Tensor& masterWeight, const Tensor& bias, c
   if (gradient) {
     result.dx = at::empty_like(x);
     result.dWeight = M ? at::empty({V, x.size(1)}, floats) : at::zeros({V, x.size(1)}, floats);
-    result.dBias = at::zeros({V}, floats);
+    if (bias) result.dBias = at::zeros({V}, floats);
   }
   for (int64_t start = 0; start < M; start += most) {
     const int64_t rows = std::min(most, M - start);
     const Tensor part = x.narrow(0, start, rows);
     const Tensor z = logits.narrow(0, 0, rows);
-    multiply(matrixOf(part), operand->transposed, matrixOf(z), dataOf<float>(bias));
+    multiply(matrixOf(part), operand->transposed, matrixOf(z), bias ? dataOf<float>(*bias) : nullptr);
     at::parallel_for(0, rows, 1, [&](int64_t begin, int64_t end) {
       for (int64_t row = begin; row < end; row++) {
         const float* line = dataOf<float>(z) + row * V;
@@ -47,7 +47,7 @@ Result lossOf(const Tensor& x, const Tensor& masterWeight, const Tensor& bias, c
     const Matrix dz = matrixOf(dLogits.narrow(0, 0, rows));
     multiply(dz, operand->asIs, matrixOf(result.dx.narrow(0, start, rows)));
     multiply(dz.transposed(), matrixOf(part), matrixOf(result.dWeight), nullptr, /*accumulate=*/start > 0);
-    result.dBias.add_(sumOfRows(dz));
+    if (bias) result.dBias.add_(sumOfRows(dz));
   }
   result.loss = losses.sum(at::kDouble).to(at::kFloat);
   result.hits = hits.sum();
@@ -55,7 +55,8 @@ Result lossOf(const Tensor& x, const Tensor& masterWeight, const Tensor& bias, c
 }
 
 struct LinearCrossEntropy : torch::autograd::Function<LinearCrossEntropy> {
-  static variable_list forward(AutogradContext* context, const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& target) {
+  static variable_list forward(AutogradContext* context, const Tensor& x, const Tensor& weight, const Optional<Tensor>& bias,
+                               const Tensor& target) {
     const Result result = lossOf(x, weight, bias, target, true);
     context->save_for_backward({result.dx, result.dWeight, result.dBias});
     context->mark_non_differentiable({result.hits});
@@ -65,24 +66,26 @@ struct LinearCrossEntropy : torch::autograd::Function<LinearCrossEntropy> {
     const auto saved = context->get_saved_variables();
     const Tensor& factor = gradients[0];
     // In place: nothing else refers to them, and the graph is used once.
-    return {saved[0].mul_(factor.to(saved[0].scalar_type())), saved[1].mul_(factor), saved[2].mul_(factor), Tensor()};
+    const Tensor dBias = saved[2].defined() ? saved[2].mul_(factor) : Tensor();
+    return {saved[0].mul_(factor.to(saved[0].scalar_type())), saved[1].mul_(factor), dBias, Tensor()};
   }
 };
 
-// x [M, D], weight [V, D], bias [V], target [M]: the summed loss in nats, and how many targets have the largest logit.
-std::vector<Tensor> linearCrossEntropy(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& target) {
-  TORCH_CHECK(x.dim() == 2 && weight.dim() == 2 && x.size(1) == weight.size(1) && bias.sizes() == at::IntArrayRef({weight.size(0)}) &&
+// x [M, D], weight [V, D], bias [V] or none, target [M]: the summed loss in nats, and how many targets have the largest logit.
+std::vector<Tensor> linearCrossEntropy(const Tensor& x, const Tensor& weight, Optional<Tensor> bias, const Tensor& target) {
+  TORCH_CHECK(x.dim() == 2 && weight.dim() == 2 && x.size(1) == weight.size(1) && (!bias || bias->sizes() == at::IntArrayRef({weight.size(0)})) &&
                   target.sizes() == at::IntArrayRef({x.size(0)}) && target.scalar_type() == at::kLong,
               "it wants an input [M, D], a weight [V, D], a bias [V] and an int64 target [M]");
-  if (!hasKernels(x) || weight.scalar_type() != at::kFloat || bias.scalar_type() != at::kFloat) {
-    const Tensor logits = at::linear(x, weight.to(x.scalar_type()), bias.to(x.scalar_type()));
+  if (!hasKernels(x) || weight.scalar_type() != at::kFloat || (bias && bias->scalar_type() != at::kFloat)) {
+    const Tensor logits = at::linear(x, weight.to(x.scalar_type()), bias ? bias->to(x.scalar_type()) : Tensor());
     const Tensor wide = x.scalar_type() == at::kDouble ? logits : logits.to(at::kFloat);
     return {at::cross_entropy_loss(wide, target, {}, at::Reduction::Sum), at::argmax(wide, -1).eq(target).sum().to(wide.scalar_type())};
   }
   if (target.numel())
     TORCH_CHECK(target.min().item<int64_t>() >= 0 && target.max().item<int64_t>() < weight.size(0), "a target is not in [0, ", weight.size(0), ")");
-  const bool gradient = at::GradMode::is_enabled() && (x.requires_grad() || weight.requires_grad() || bias.requires_grad());
-  const Tensor input = x.contiguous(), labels = target.contiguous(), addend = bias.contiguous();
+  const bool gradient = at::GradMode::is_enabled() && (x.requires_grad() || weight.requires_grad() || (bias && bias->requires_grad()));
+  const Tensor input = x.contiguous(), labels = target.contiguous();
+  const auto addend = bias ? Optional<Tensor>(bias->contiguous()) : Optional<Tensor>();
   if (gradient) return LinearCrossEntropy::apply(input, weight, addend, labels);
   const Result result = lossOf(input, weight, addend, labels, false);
   return {result.loss, result.hits};

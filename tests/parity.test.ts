@@ -47,8 +47,8 @@ function batch(step: number): MicroBatch {
   const lengths = Int32Array.from({ length: N }, () => T - (next() % 5));
   const isMasked = (_: number, i: number) =>
     i % T < lengths[Math.floor(i / T)]! && (Math.floor(i / T) + (i % T) + step) % 5 === 1;
-  const maskedPositions = inputIds.map((_, i) => i).filter(isMasked);
-  const maskedLabels = maskedPositions.map(() => 5 + (next() % (V - 5)));
+  const predictedPositions = inputIds.map((_, i) => i).filter(isMasked);
+  const labels = predictedPositions.map(() => 5 + (next() % (V - 5)));
   const nextSentenceLabels = Int32Array.from({ length: N }, () => next() % 2);
   return {
     numSequences: N,
@@ -56,8 +56,8 @@ function batch(step: number): MicroBatch {
     inputIds,
     tokenTypeIds,
     lengths,
-    maskedPositions,
-    maskedLabels,
+    predictedPositions,
+    labels,
     nextSentenceLabels,
   };
 }

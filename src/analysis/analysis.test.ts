@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import type { MicroBatch } from '../data/index.ts';
 import { Bert, initialise, type ModelConfig, makeIdentity } from '../model/index.ts';
 import { scope, setNumThreads, Tensor } from '../tensor/index.ts';
-import { encoderInputs, evaluate, headLosses } from '../train/index.ts';
+import { evaluate, headLosses, modelInputs } from '../train/index.ts';
 import { gradientFlow } from './gradients.ts';
 import { lesions } from './lesions.ts';
 import { similarity } from './similarity.ts';
@@ -21,6 +21,8 @@ const config: ModelConfig = {
   vocabSize: 20,
   maxPositions: 8,
   norm: 'pre',
+  activation: 'gelu',
+  layerNormEpsilon: 1e-12,
   embeddingStd: 1,
   dropout: 0.1,
   attentionDropout: 0.1,
@@ -31,8 +33,8 @@ const batch = (seed: number): MicroBatch => ({
   inputIds: Int32Array.from([3, 7, 11, 5, 9, 2, 8, 0], (id) => (id + seed) % 20),
   tokenTypeIds: Int32Array.of(0, 0, 1, 1, 0, 1, 1, 0),
   lengths: Int32Array.of(4, 3),
-  maskedPositions: Int32Array.of(1, 2, 4),
-  maskedLabels: Int32Array.of(6, 12, 17),
+  predictedPositions: Int32Array.of(1, 2, 4),
+  labels: Int32Array.of(6, 12, 17),
   nextSentenceLabels: Int32Array.of(1, 0),
 });
 const batches = [batch(0), batch(4)];
@@ -43,7 +45,7 @@ const near = (found: number, expected: number, tolerance = 1e-5) =>
 /** Two blocks that are the identity, and then as `change` makes them. */
 function handMade(change: (set: (name: string, values: ArrayLike<number>) => void) => void): Bert {
   const weights = initialise(config, 1);
-  for (const l of [0, 1]) makeIdentity(weights, l);
+  for (const l of [0, 1]) makeIdentity(config, weights, l);
   change((name, values) => {
     const weight = weights.get(`bert.encoder.layer.${name}`)!;
     weight.copy_(Tensor.from(Float32Array.from(values), weight.shape));
@@ -75,9 +77,9 @@ function firstStates(bert: Bert): number[][] {
 function atTheTop(bert: Bert): { states: Float32Array; gradients: Float32Array }[] {
   for (const weight of bert.weights.values()) weight.requiresGrad();
   return batches.map((one) => {
-    const stream = bert.residualStream(encoderInputs(one, 'cpu'));
-    const { mlmSum, nspSum } = headLosses(bert, bert.finalNorm(stream.at(-1)!), one);
-    const [gradient] = mlmSum
+    const stream = bert.residualStream(modelInputs(one, 'cpu'));
+    const { tokenSum, nspSum } = headLosses(bert, bert.finalNorm(stream.at(-1)!), one);
+    const [gradient] = tokenSum
       .mul(1 / 6)
       .add(nspSum!.mul(1 / 4))
       .grad([stream[2]!]);
@@ -174,7 +176,7 @@ scoped('the loss without a block is that of a model in which it is the identity'
     weights.get(`bert.encoder.layer.${l}.output.dense.bias`)!.copy_(Tensor.from(Float32Array.from(shift), [D]));
   const lossOf = (...removed: number[]) => {
     const copy = new Map([...weights].map(([name, weight]) => [name, weight.clone()]));
-    for (const l of removed) makeIdentity(copy, l);
+    for (const l of removed) makeIdentity(config, copy, l);
     return evaluate(new Bert(config, copy), batches, 'cpu').loss;
   };
   const { loss, withoutBlock, withoutLast } = lesions(new Bert(config, weights), batches, 'cpu');

@@ -1,7 +1,7 @@
 import type { MicroBatch } from '../data/index.ts';
-import type { Bert } from '../model/index.ts';
+import { blockNames, type Transformer } from '../model/index.ts';
 import { type Device, scope, type Tensor } from '../tensor/index.ts';
-import { encoderInputs, headLosses } from '../train/index.ts';
+import { headLosses, modelInputs } from '../train/index.ts';
 
 /** How the gradient of the loss goes through the blocks; lists go from the lowest block up. */
 export interface GradientFlow {
@@ -15,17 +15,18 @@ export interface GradientFlow {
 
 /**
  * The norms of a model's gradients on some batches, as in the first figures of the PLD paper. L is the mean loss over the
- * masked tokens of all batches, plus that over their sequences with next-sentence prediction; every block is on, without
+ * predicted tokens of all batches, plus that over their sequences with next-sentence prediction; every block is on, without
  * dropout. Euclidean norms.
  *
  * Source: Zhang and He 2020 (arXiv 2010.13369), section 3.
  */
-export function gradientFlow(bert: Bert, batches: readonly MicroBatch[], device: Device): GradientFlow {
-  const { layers } = bert.config;
-  const ofBlock = (name: string) => Number(/^bert\.encoder\.layer\.(\d+)\./.exec(name)?.[1] ?? -1);
-  const all = [...bert.weights.entries()];
+export function gradientFlow(model: Transformer, batches: readonly MicroBatch[], device: Device): GradientFlow {
+  const { layers } = model.config;
+  const prefixes = Array.from({ length: layers }, (_, l) => `${blockNames(model.config, l).prefix}.`);
+  const ofBlock = (name: string) => prefixes.findIndex((prefix) => name.startsWith(prefix));
+  const all = [...model.weights.entries()];
   const inBlocks = all.filter(([name]) => ofBlock(name) >= 0);
-  const maskedTokens = batches.reduce((sum, batch) => sum + batch.maskedPositions.length, 0);
+  const predictedTokens = batches.reduce((sum, batch) => sum + batch.predictedPositions.length, 0);
   const sequences = batches.reduce((sum, batch) => sum + batch.numSequences, 0);
   const stateSquares = new Array<number>(layers + 1).fill(0);
   for (const [, weight] of all) weight.requiresGrad();
@@ -34,10 +35,10 @@ export function gradientFlow(bert: Bert, batches: readonly MicroBatch[], device:
       const sums: Tensor[] = [];
       for (const batch of batches) {
         const gradients = scope(() => {
-          const stream = bert.residualStream(encoderInputs(batch, device));
-          const { mlmSum, nspSum } = headLosses(bert, bert.finalNorm(stream.at(-1)!), batch);
-          const mlm = mlmSum.mul(1 / maskedTokens);
-          const loss = nspSum ? mlm.add(nspSum.mul(1 / sequences)) : mlm;
+          const stream = model.residualStream(modelInputs(batch, device));
+          const { tokenSum, nspSum } = headLosses(model, model.finalNorm(stream.at(-1)!), batch);
+          const token = tokenSum.mul(1 / predictedTokens);
+          const loss = nspSum ? token.add(nspSum.mul(1 / sequences)) : token;
           const found = loss.grad([...stream, ...inBlocks.map(([, weight]) => weight)]).map((gradient) => gradient!);
           stream.forEach((_, l) => {
             stateSquares[l]! += found[l]!.norm().item() ** 2;

@@ -1,5 +1,5 @@
 import type { MicroBatch } from '../data/index.ts';
-import type { Bert } from '../model/index.ts';
+import type { Transformer } from '../model/index.ts';
 import type { Device } from '../tensor/index.ts';
 import { evaluate } from '../train/index.ts';
 
@@ -14,12 +14,12 @@ export interface Lesions {
 }
 
 /** The lesion study: the loss on some batches with block l removed, and with the last k removed; nothing is scaled. */
-export function lesions(bert: Bert, batches: readonly MicroBatch[], device: Device): Lesions {
-  const { layers } = bert.config;
+export function lesions(model: Transformer, batches: readonly MicroBatch[], device: Device): Lesions {
+  const { layers } = model.config;
   const blocks = Array.from({ length: layers }, (_, l) => l);
   const branchScales = blocks.map(() => 1);
   const lossWith = (isOn: (l: number) => boolean) =>
-    evaluate(bert, batches, device, { gates: blocks.map(isOn), branchScales }).loss;
+    evaluate(model, batches, device, { gates: blocks.map(isOn), branchScales }).loss;
   return {
     loss: lossWith(() => true),
     withoutBlock: blocks.map((removed) => lossWith((l) => l !== removed)),

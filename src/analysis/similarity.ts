@@ -1,7 +1,7 @@
 import type { MicroBatch } from '../data/index.ts';
-import type { Bert } from '../model/index.ts';
+import type { Transformer } from '../model/index.ts';
 import { type Device, noGrad, scope } from '../tensor/index.ts';
-import { encoderInputs } from '../train/index.ts';
+import { modelInputs } from '../train/index.ts';
 
 /** How far each block moves what it is given; lists go from the lowest block up. */
 export interface Similarity {
@@ -12,14 +12,14 @@ export interface Similarity {
 }
 
 /** The distance and the angle between each block's input and output on some batches; padding does not count. */
-export function similarity(bert: Bert, batches: readonly MicroBatch[], device: Device): Similarity {
-  const { layers, hiddenSize } = bert.config;
+export function similarity(model: Transformer, batches: readonly MicroBatch[], device: Device): Similarity {
+  const { layers, hiddenSize } = model.config;
   const distances = new Array<number>(layers).fill(0);
   const angles = new Array<number>(layers).fill(0);
   let tokens = 0;
   for (const batch of batches) {
     const states = scope(() =>
-      noGrad(() => bert.residualStream(encoderInputs(batch, device)).map((state) => state.toFloats())),
+      noGrad(() => model.residualStream(modelInputs(batch, device)).map((state) => state.toFloats())),
     );
     for (const [n, length] of batch.lengths.entries()) {
       tokens += length;

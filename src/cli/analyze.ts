@@ -39,15 +39,15 @@ export function analyzeCommand(): Command {
 async function run(path: string, options: AnalyzeOptions): Promise<void> {
   const { gradientFlow, lesions, similarity } = await import('../analysis/index.ts');
   using heldOut = await openHeldOut(path, options);
-  const { checkpoint, bert, device, sequences } = heldOut;
+  const { checkpoint, model, device, sequences } = heldOut;
   const batches = [...heldOut.batches()];
   const analysis: Analysis = {
     checkpoint: checkpoint.path,
     step: checkpoint.progress.step,
     sequences,
-    ...gradientFlow(bert, batches, device),
-    ...lesions(bert, batches, device),
-    ...similarity(bert, batches, device),
+    ...gradientFlow(model, batches, device),
+    ...lesions(model, batches, device),
+    ...similarity(model, batches, device),
   };
   writeFiles(options.out, { ...(await figures(analysis)), 'analysis.json': `${JSON.stringify(analysis, null, 2)}\n` });
   process.stdout.write(options.json ? `${JSON.stringify(analysis)}\n` : analysisText(analysis));

@@ -1,6 +1,6 @@
 import { adamw, type Dtype, scope, setNumThreads, Tensor } from '../tensor/index.ts';
 import type { BenchOptions } from './bench.ts';
-import { benchStep, maskedTokens, median } from './bench-step.ts';
+import { benchStep, median, predictedTokens } from './bench-step.ts';
 import { percent } from './format.ts';
 
 /** What one operation of a step takes on this machine. */
@@ -78,7 +78,7 @@ function operationsOf({
   device,
 }: BenchOptions) {
   const F = ffn || 4 * D;
-  const [rows, M] = [N * T, maskedTokens({ batch: N, seq: T })];
+  const [rows, M] = [N * T, predictedTokens({ batch: N, seq: T })];
   const low: Dtype = dtype === 'bf16' ? 'bfloat16' : 'float32';
   const size = low === 'bfloat16' ? 2 : 4;
   let seed = 0;

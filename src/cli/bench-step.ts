@@ -17,8 +17,8 @@ export function benchStep(options: BenchOptions): BenchResult {
     ...state.config.model,
     sequenceLength: seq,
     sequences: batch,
-    maskedTokens: maskedTokens(options),
-    nsp: true,
+    predictedTokens: predictedTokens(options),
+    objective: 'mlm+nsp' as const,
   };
   const seconds: number[] = [];
   const layersRun: number[] = [];
@@ -113,7 +113,7 @@ function openState(options: BenchOptions): TrainingState {
 }
 
 /** How many of a batch's tokens are masked. */
-export function maskedTokens({ batch, seq }: Pick<BenchOptions, 'batch' | 'seq'>): number {
+export function predictedTokens({ batch, seq }: Pick<BenchOptions, 'batch' | 'seq'>): number {
   return Math.floor(batch * seq * maskRate);
 }
 

@@ -44,3 +44,12 @@ export function countOf(option: string, least = 1): (text: string) => number {
     throw new ConfigError(`${option} ${text}: not a whole number from ${least} up`);
   };
 }
+
+/** Reads the value of an option that takes a number from `least` up. */
+export function numberOf(option: string, least: number): (text: string) => number {
+  return (text) => {
+    const value = text.trim() === '' ? Number.NaN : Number(text);
+    if (Number.isFinite(value) && value >= least) return value;
+    throw new ConfigError(`${option} ${text}: not a number from ${least} up`);
+  };
+}

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { type Config, ConfigError, loadConfig } from '../config/index.ts';
 import {
   type Corpus,
+  type Mask,
   makeMask,
   prepareCorpus,
   type Samples,
@@ -57,9 +58,11 @@ async function inspect(file: string | undefined, options: ConfigOptions): Promis
   process.stdout.write(
     `documents  ${documents}\ntokens     ${tokens}\nsequences  ${samples.count} of ${sequenceLength} tokens (${objective})\n` +
       `padding    ${percent(paddingShare(samples))}\n\n` +
-      'Some sequences; {a → b} is a piece a that the model has to find where it reads b:\n',
+      (objective === 'clm'
+        ? 'Some sequences; the model has to find each next piece:\n'
+        : 'Some sequences; {a → b} is a piece a that the model has to find where it reads b:\n'),
   );
-  const mask = makeMask(tokenizer, config.data);
+  const mask = objective === 'clm' ? undefined : makeMask(tokenizer, config.data);
   for (let i = 0; i < Math.min(numShownSamples, samples.count); i++) {
     const sample = Math.floor((i * samples.count) / numShownSamples);
     process.stdout.write(`\n${maskedText(samples, mask, sample)}\n`);
@@ -104,9 +107,10 @@ function paddingShare({ count, sequenceLength, read }: Samples): number {
 }
 
 /** A sequence as the model sees it at first, with the right piece beside each that it has to find. */
-function maskedText({ tokenizer, read }: Samples, mask: ReturnType<typeof makeMask>, sample: number): string {
+function maskedText({ tokenizer, read }: Samples, mask: Mask | undefined, sample: number): string {
   const key = { seed: 0, epoch: 0, sample };
   const { ids } = read(key);
+  if (!mask) return tokenizer.pieces(ids).join(' ');
   const { positions, labels } = mask(ids, key);
   const wanted = new Map(tokenizer.pieces(labels).map((piece, i) => [positions[i], piece]));
   let text = '';

@@ -24,19 +24,21 @@ export function evalCommand(): Command {
 }
 
 async function run(path: string, options: EvalOptions): Promise<void> {
-  const { evaluate } = await import('../train/index.ts');
+  const { evaluate, evaluationNumbers } = await import('../train/index.ts');
   using heldOut = await openHeldOut(path, options);
-  const { checkpoint, bert, device, sequences } = heldOut;
-  const numbers = evaluate(bert, heldOut.batches(), device);
-
-  const { loss, mlmLoss, mlmAccuracy, perplexity, tokens } = numbers;
+  const { checkpoint, model, device, sequences } = heldOut;
+  const { objective } = checkpoint.config.data;
+  const evaluation = evaluate(model, heldOut.batches(), device);
+  const { loss, tokenLoss, tokenAccuracy, perplexity, tokens } = evaluation;
   const { step } = checkpoint.progress;
   if (options.json) {
-    process.stdout.write(`${JSON.stringify({ checkpoint: checkpoint.path, step, sequences, ...numbers })}\n`);
+    process.stdout.write(
+      `${JSON.stringify({ checkpoint: checkpoint.path, step, sequences, ...evaluationNumbers(objective, evaluation) })}\n`,
+    );
     return;
   }
   process.stdout.write(
-    `loss        ${loss.toFixed(4)}\nmlm loss    ${mlmLoss.toFixed(4)}\nperplexity  ${rounded(perplexity)}\n` +
-      `accuracy    ${percent(mlmAccuracy)} of ${tokens} masked pieces in ${sequences} sequences\n`,
+    `loss        ${loss.toFixed(4)}\n${objective === 'clm' ? 'clm' : 'mlm'} loss    ${tokenLoss.toFixed(4)}\nperplexity  ${rounded(perplexity)}\n` +
+      `accuracy    ${percent(tokenAccuracy)} of ${tokens} ${objective === 'clm' ? '' : 'masked '}pieces in ${sequences} sequences\n`,
   );
 }

@@ -8,6 +8,7 @@ import { dataCommand } from './data.ts';
 import { oneLine, reportError } from './errors.ts';
 import { evalCommand } from './eval.ts';
 import { fillCommand } from './fill.ts';
+import { generateCommand } from './generate.ts';
 import { planCommand } from './plan.ts';
 import { pretrainCommand } from './pretrain.ts';
 import { tokenizerCommand } from './tokenizer.ts';
@@ -27,6 +28,7 @@ const commands = [
   analyzeCommand(),
   evalCommand(),
   fillCommand(),
+  generateCommand(),
   tokenizerCommand(),
   dataCommand(),
   benchCommand(),

@@ -72,16 +72,17 @@ export function planCommand(): Command {
     });
 }
 
-/** The shape of one optimizer step of a configuration, with the mean number of masked tokens. */
+/** The shape of one optimizer step of a configuration, with the mean number of predicted tokens. */
 export function shapeOf({ model, data, train }: Config): StepShape {
-  const nsp = data.objective === 'mlm+nsp';
-  const wordTokens = data.sequenceLength - (nsp ? 3 : 2); // without [CLS] and each [SEP]
+  const { objective, sequenceLength } = data;
+  const wordTokens = sequenceLength - (objective === 'mlm+nsp' ? 3 : 2); // without [CLS] and each [SEP]
+  const predicted = objective === 'clm' ? sequenceLength - 1 : Math.max(1, Math.round(data.maskRate * wordTokens));
   return {
     ...model,
-    sequenceLength: data.sequenceLength,
+    sequenceLength,
     sequences: train.batchSize,
-    maskedTokens: train.batchSize * Math.max(1, Math.round(data.maskRate * wordTokens)),
-    nsp,
+    predictedTokens: train.batchSize * predicted,
+    objective,
   };
 }
 

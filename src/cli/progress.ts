@@ -73,10 +73,14 @@ export function terminalReporter({ model, train }: Config): TerminalReporter {
       else if (bar) bar.start(train.steps, step, { status });
       else if (showsLine(step)) stderr.write(`step ${step}/${train.steps}  ${status} left\n`);
     },
-    evaluation: ({ step, loss, perplexity, mlmAccuracy }: EvalMetrics) => {
+    evaluation: ({ step, loss, perplexity, mlmAccuracy, clmAccuracy }: EvalMetrics) => {
       release();
       const numbers = `held-out loss ${loss.toFixed(3)}, perplexity ${rounded(perplexity)}`;
-      say(`step ${step}: ${numbers}, ${percent(mlmAccuracy)} of the masked pieces right`);
+      const right =
+        clmAccuracy === undefined
+          ? `${percent(mlmAccuracy!)} of the masked pieces`
+          : `${percent(clmAccuracy)} of the pieces`;
+      say(`step ${step}: ${numbers}, ${right} right`);
     },
     [Symbol.dispose]: () => {
       clearTimeout(timer);

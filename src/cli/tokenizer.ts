@@ -1,5 +1,5 @@
 import { dirname } from 'node:path';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { listSources, makeFolder, TextTokenizer } from '../data/index.ts';
 import { replaceFile, writing } from '../train/files.ts';
 import { trainTokenizer } from '../train/texts.ts';
@@ -10,6 +10,7 @@ interface TrainOptions {
   vocabSize: number;
   out: string;
   cased?: boolean;
+  kind: 'bert' | 'gpt2';
 }
 
 /** `taper tokenizer`: makes tokenizers, and looks into them. */
@@ -17,11 +18,16 @@ export function tokenizerCommand(): Command {
   const tokenizer = new Command('tokenizer').description('train a tokenizer, or look into one');
   tokenizer
     .command('train')
-    .description("train a WordPiece tokenizer and write it as Hugging Face's tokenizer.json")
+    .description("train a tokenizer and write it as Hugging Face's tokenizer.json")
     .addOption(dataOption().makeOptionMandatory())
     .requiredOption('--vocab-size <n>', 'number of pieces', countOf('--vocab-size', 8))
     .requiredOption('--out <file>', 'file to write')
-    .option('--cased', 'keep capital letters and accents')
+    .addOption(
+      new Option('--kind <kind>', 'for which models: bert (WordPiece) or gpt2 (byte-level)')
+        .choices(['bert', 'gpt2'])
+        .default('bert'),
+    )
+    .option('--cased', 'of bert: keep capital letters and accents')
     .addHelpText(
       'after',
       '\nExample:\n  taper tokenizer train --data my/texts --vocab-size 16384 --out my/tokenizer.json',
@@ -37,9 +43,9 @@ export function tokenizerCommand(): Command {
   return tokenizer;
 }
 
-async function train({ data, vocabSize, out, cased }: TrainOptions): Promise<void> {
+async function train({ data, vocabSize, out, cased, kind }: TrainOptions): Promise<void> {
   const files = await listSources(data);
-  const tokenizer = await trainTokenizer(files, { textField: 'text', vocabSize, lowercase: !cased });
+  const tokenizer = await trainTokenizer(files, { kind, textField: 'text', vocabSize, lowercase: !cased });
   writing(out, () => makeFolder(dirname(out)));
   replaceFile(out, tokenizer.json);
   process.stdout.write(`${out}: ${tokenizer.vocabSize} pieces from ${files.length} files\n`);
@@ -48,7 +54,8 @@ async function train({ data, vocabSize, out, cased }: TrainOptions): Promise<voi
 async function inspect(file: string, text: string | undefined): Promise<void> {
   const tokenizer = TextTokenizer.fromFile(file);
   const { vocabSize, padId, unkId, clsId, sepId, maskId } = tokenizer;
-  const named = [padId, unkId, clsId, sepId, maskId].map((id) => `${tokenizer.pieces([id])[0]} ${id}`);
+  const special = new Set([padId, unkId, clsId, sepId, maskId].filter((id) => id >= 0));
+  const named = Array.from(special, (id) => `${tokenizer.pieces([id])[0]} ${id}`);
   process.stdout.write(`pieces          ${vocabSize}\nspecial tokens  ${named.join(', ')}\n`);
   if (text === undefined) return;
   const ids = await tokenizer.encode(text);

@@ -24,6 +24,12 @@ export interface LoadedConfig {
   warnings: string[];
 }
 
+/** What follows from the family of models where nothing else is said: the values of their papers. */
+const families = {
+  bert: { activation: 'gelu', layerNormEpsilon: 1e-12, objective: 'mlm+nsp' },
+  gpt2: { activation: 'gelu_new', layerNormEpsilon: 1e-5, objective: 'clm' },
+} as const;
+
 /** A config file before it is checked: sections of keys. */
 type RawConfig = Record<string, unknown>;
 
@@ -151,7 +157,8 @@ function complete(parsed: ParsedConfig): { config: Config; derived: Derived[] } 
     return value;
   };
 
-  const { model, train } = parsed;
+  const { model, data, train } = parsed;
+  const family = families[model.kind];
   const preset = model.preset === undefined ? undefined : presets[model.preset];
   const layers = model.layers ?? preset?.layers;
   const hiddenSize = model.hiddenSize ?? preset?.hiddenSize;
@@ -177,7 +184,10 @@ function complete(parsed: ParsedConfig): { config: Config; derived: Derived[] } 
       hiddenSize: orDerived('model.hiddenSize', model.hiddenSize, hiddenSize, `${model.preset}`),
       heads: orDerived('model.heads', model.heads, hiddenSize / 64, 'hiddenSize / 64'),
       ffnSize: orDerived('model.ffnSize', model.ffnSize, 4 * hiddenSize, '4 × hiddenSize'),
+      activation: model.activation ?? family.activation,
+      layerNormEpsilon: model.layerNormEpsilon ?? family.layerNormEpsilon,
     },
+    data: { ...data, objective: data.objective ?? family.objective },
     train: {
       ...train,
       precision: train.precision ?? precisionFor(train.device, derived),
@@ -226,6 +236,15 @@ function misfits({ model, depth, data, train }: Config): string[] {
       `data.sequenceLength: ${data.sequenceLength} is above model.maxPositions ${model.maxPositions}; ` +
         'lower it or raise model.maxPositions',
     );
+  }
+  if ((data.objective === 'clm') !== (model.kind === 'gpt2')) {
+    mistakes.push(
+      `data.objective: ${data.objective} is not for model.kind ${model.kind}; ` +
+        (model.kind === 'gpt2' ? 'gpt2 learns clm' : 'bert learns mlm or mlm+nsp, and gpt2 learns clm'),
+    );
+  }
+  if (model.kind === 'gpt2' && model.norm === 'post') {
+    mistakes.push('model.norm: post is not for model.kind gpt2, whose blocks are PreLN; leave it out');
   }
   if (depth.method === 'staged') {
     for (const stage of depth.stages ?? []) {

@@ -36,7 +36,10 @@ const model = z
       description: 'A published model whose sizes are used; a size given beside it wins.',
       derived: 'none: `layers` and `hiddenSize` are needed then',
     }),
-    kind: key(z.enum(['bert']).default('bert'), 'The family of models.'),
+    kind: key(
+      z.enum(['bert', 'gpt2']).default('bert'),
+      'The family of models: `bert` reads both ways and fills gaps, `gpt2` reads from left to right and writes on.',
+    ),
     layers: key(count().optional(), {
       description: 'The number of Transformer blocks.',
       derived: "the preset's",
@@ -61,6 +64,14 @@ const model = z
       z.enum(['pre', 'post']).default('pre'),
       'Where a block normalises: `pre`, before attention and feed-forward (needed for a high learning rate and for dropping blocks), or `post`, after the residual sum as in the original BERT.',
     ),
+    activation: key(z.enum(['gelu', 'gelu_new']).optional(), {
+      description: 'The activation of the feed-forward layer: GELU, or its approximation by tanh (`gelu_new`).',
+      derived: "the family's: `gelu` of `bert`, `gelu_new` of `gpt2`",
+    }),
+    layerNormEpsilon: key(z.number().gt(0).optional(), {
+      description: 'Added to the variance in layer norms.',
+      derived: "the family's: 1e-12 of `bert`, 1e-5 of `gpt2`",
+    }),
     embeddingStd: key(
       z.number().gt(0).default(0.02),
       "The standard deviation of the embeddings at the start; 0.02 is BERT's. With 0.1 a narrow PreLN model, of width 128 say, learns more than word frequencies much earlier.",
@@ -144,10 +155,11 @@ const data = z
       z.int().min(8).default(128),
       'The length of a training sequence, in tokens; at most `model.maxPositions`.',
     ),
-    objective: key(
-      z.enum(['mlm+nsp', 'mlm']).default('mlm+nsp'),
-      'What is learnt: masked tokens (`mlm`), and whether the second half follows the first (`nsp`), as in BERT.',
-    ),
+    objective: key(z.enum(['mlm+nsp', 'mlm', 'clm']).optional(), {
+      description:
+        'What is learnt: masked tokens (`mlm`), and whether the second half follows the first (`nsp`), as in BERT; or each next token (`clm`), as in GPT.',
+      derived: "the family's: `mlm+nsp` of `bert`, `clm` of `gpt2`",
+    }),
     maskRate: key(z.number().gt(0).lt(1).default(0.15), 'The fraction of the tokens that is to be predicted.'),
     wholeWord: key(z.boolean().default(false), 'Whether all pieces of a word are masked together.'),
   })
@@ -230,8 +242,11 @@ type Given<T, K extends keyof T> = Omit<T, K> & { [P in K]-?: NonNullable<T[P]> 
 
 /** A complete configuration: what a run uses, and what it keeps as `config.json`. It is itself a valid config file. */
 export interface Config {
-  model: Given<ParsedConfig['model'], 'layers' | 'hiddenSize' | 'heads' | 'ffnSize'>;
+  model: Given<
+    ParsedConfig['model'],
+    'layers' | 'hiddenSize' | 'heads' | 'ffnSize' | 'activation' | 'layerNormEpsilon'
+  >;
   depth: ParsedConfig['depth'];
-  data: ParsedConfig['data'];
+  data: Given<ParsedConfig['data'], 'objective'>;
   train: Given<ParsedConfig['train'], 'microBatchSize' | 'precision' | 'evalEvery' | 'saveEvery'>;
 }

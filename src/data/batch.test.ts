@@ -20,16 +20,16 @@ async function textSamples(t: TestContext, objective: Objective = 'mlm+nsp') {
 function rows(batch: MicroBatch) {
   return range(0, batch.numSequences - 1).map((row) => {
     const [from, to] = [row * sequenceLength, (row + 1) * sequenceLength];
-    const masked = [...batch.maskedPositions.keys()].filter((i) => {
-      const position = batch.maskedPositions[i]!;
+    const masked = [...batch.predictedPositions.keys()].filter((i) => {
+      const position = batch.predictedPositions[i]!;
       return position >= from && position < to;
     });
     return {
       ids: [...batch.inputIds.subarray(from, to)],
       types: [...batch.tokenTypeIds.subarray(from, to)],
       length: batch.lengths[row]!,
-      positions: masked.map((i) => batch.maskedPositions[i]! - from),
-      labels: masked.map((i) => batch.maskedLabels[i]!),
+      positions: masked.map((i) => batch.predictedPositions[i]! - from),
+      labels: masked.map((i) => batch.labels[i]!),
       pair: batch.nextSentenceLabels?.[row],
     };
   });
@@ -43,7 +43,7 @@ test('a batch is [CLS] A [SEP] B [SEP] with token types, padding behind, and its
   assert.ok(new Set(batch.lengths).size > 1);
   assert.deepEqual(new Set(batch.nextSentenceLabels), new Set([0, 1]));
   const all = rows(batch);
-  assert.equal(all.flatMap(({ positions }) => positions).length, batch.maskedPositions.length);
+  assert.equal(all.flatMap(({ positions }) => positions).length, batch.predictedPositions.length);
   for (const { ids, types, length, positions, labels } of all) {
     const { clsId, sepId, padId } = tokenizer;
     assert.equal(ids[0], clsId);
@@ -75,6 +75,37 @@ test('the same positions give the same numbers, however they are divided into ba
     assert.equal(whole.nextSentenceLabels === undefined, objective === 'mlm');
     assert.notDeepEqual(makeMicroBatch(samples, { seed: 4, start: 5, size: 60, mask }).inputIds, whole.inputIds);
   }
+});
+
+test('with clm each token but the first is predicted from those before it, and nothing is masked', async (t) => {
+  const samples = await textSamples(t, 'clm');
+  const batch = makeMicroBatch(samples, {
+    seed: 1,
+    start: 0,
+    size: 3,
+    mask: makeMask(tokenizer, { objective: 'clm', maskRate: 0.15 }),
+  });
+  const { sequenceLength: T } = samples;
+  assert.deepEqual([...batch.lengths], [T, T, T]);
+  assert.deepEqual(
+    [...batch.predictedPositions],
+    range(0, 3 * T - 1).filter((i) => i % T !== T - 1),
+  );
+  assert.deepEqual(
+    [...batch.labels],
+    [...batch.predictedPositions].map((i) => batch.inputIds[i + 1]),
+  );
+  // Documents follow each other with a [SEP] between them, and each token is in one window.
+  const epoch = rows(
+    makeMicroBatch(samples, {
+      seed: 1,
+      start: 0,
+      size: samples.count,
+      mask: () => ({ positions: new Int32Array(0), labels: new Int32Array(0) }),
+    }),
+  );
+  const tokens = epoch.flatMap(({ ids }) => [...ids]).filter((id) => id !== tokenizer.sepId);
+  assert.equal(new Set(tokens).size, tokens.length);
 });
 
 test('an epoch has each window once', async (t) => {

@@ -2,8 +2,8 @@ import type { Mask } from './masking.ts';
 import { sampleAt } from './sampler.ts';
 import type { Samples } from './samples.ts';
 
-/** What a model takes at once: N sequences of T tokens, padding behind each, and M masked tokens among them. */
-export interface MicroBatch {
+/** What a model reads at once: N sequences of T tokens, padding behind each. */
+export interface TokenBatch {
   /** N */
   numSequences: number;
   /** T */
@@ -14,10 +14,14 @@ export interface MicroBatch {
   tokenTypeIds: Int32Array;
   /** [N] Tokens before the padding. */
   lengths: Int32Array;
-  /** [M] Positions in N·T, ascending. */
-  maskedPositions: Int32Array;
-  /** [M] The tokens that stood there. */
-  maskedLabels: Int32Array;
+}
+
+/** What a model learns from at once: sequences, and M tokens of them that are predicted. */
+export interface MicroBatch extends TokenBatch {
+  /** [M] Where they are predicted: positions in N·T, ascending. */
+  predictedPositions: Int32Array;
+  /** [M] The tokens that are predicted: those that were masked there, or that come next. */
+  labels: Int32Array;
   /** [N] 0 where the second segment follows the first, 1 where it does not; only where the samples are pairs. */
   nextSentenceLabels?: Int32Array;
 }
@@ -34,8 +38,8 @@ export function makeMicroBatch(
   const inputIds = new Int32Array(size * sequenceLength).fill(tokenizer.padId);
   const tokenTypeIds = new Int32Array(size * sequenceLength);
   const lengths = new Int32Array(size);
-  const maskedPositions: number[] = [];
-  const maskedLabels: number[] = [];
+  const predictedPositions: number[] = [];
+  const labels: number[] = [];
   const nextSentenceLabels: number[] = [];
   for (let row = 0; row < size; row++) {
     const { epoch, index } = sampleAt(start + row, { count: samples.count, seed });
@@ -46,8 +50,8 @@ export function makeMicroBatch(
     inputIds.set(ids, at);
     tokenTypeIds.fill(1, at + secondStart, at + ids.length);
     lengths[row] = ids.length;
-    for (const position of masked.positions) maskedPositions.push(at + position);
-    maskedLabels.push(...masked.labels);
+    for (const position of masked.positions) predictedPositions.push(at + position);
+    labels.push(...masked.labels);
     if (nextSentenceLabel !== undefined) nextSentenceLabels.push(nextSentenceLabel);
   }
   return {
@@ -56,8 +60,8 @@ export function makeMicroBatch(
     inputIds,
     tokenTypeIds,
     lengths,
-    maskedPositions: Int32Array.from(maskedPositions),
-    maskedLabels: Int32Array.from(maskedLabels),
+    predictedPositions: Int32Array.from(predictedPositions),
+    labels: Int32Array.from(labels),
     ...(nextSentenceLabels.length > 0 && { nextSentenceLabels: Int32Array.from(nextSentenceLabels) }),
   };
 }

@@ -1,4 +1,4 @@
-export { heldOutBatches, type MicroBatch, makeMicroBatch } from './batch.ts';
+export { heldOutBatches, type MicroBatch, makeMicroBatch, type TokenBatch } from './batch.ts';
 export { Corpus, type CorpusIndex, openCorpus, type StoredFile } from './corpus.ts';
 export { makeFolder } from './folder.ts';
 export { type Mask, type Masked, type MaskOptions, makeMask } from './masking.ts';
@@ -8,4 +8,6 @@ export { type Objective, type Sample, type Samples, samplesOf } from './samples.
 export { type PrepareOptions, type PrepareProgress, prepareCorpus } from './shards.ts';
 export { type DocumentPart, listSources, type ReadOptions, readParts, readTexts, type SourceFile } from './sources.ts';
 export { type CorpusView, splitCorpus, wholeCorpus } from './split.ts';
-export { TextTokenizer, trainWordPiece } from './tokenizer.ts';
+export { TextTokenizer } from './tokenizer.ts';
+export { wordPieceJson } from './tokenizer-json.ts';
+export { trainByteLevel, trainWordPiece } from './tokenizer-training.ts';

@@ -1,22 +1,25 @@
 import { Stream } from '../depth/philox.ts';
 import { type Draw, drawFor, type SampleKey } from './random.ts';
+import type { Objective } from './samples.ts';
 import type { TextTokenizer } from './tokenizer.ts';
 
-/** How many tokens are masked, and whether the pieces of a word are masked together. */
+/** Whether tokens are masked at all, how many, and whether the pieces of a word are masked together. */
 export interface MaskOptions {
+  /** With `clm` nothing is masked: each next token is predicted. */
+  objective?: Objective;
   maskRate: number;
   wholeWord?: boolean;
 }
 
-/** Which tokens of a sequence were masked. */
+/** Which tokens of a sequence are predicted, and from where. */
 export interface Masked {
   /** [M] Ascending. */
   positions: Int32Array;
-  /** [M] The tokens that were there. */
+  /** [M] The tokens that were there, or that come next. */
   labels: Int32Array;
 }
 
-/** Masks a sequence in place, and says what was there: a pure function of the tokens and the key. */
+/** Masks a sequence in place, and says what is to be predicted: a pure function of the tokens and the key. */
 export type Mask = (ids: Int32Array, key: SampleKey) => Masked;
 
 /**
@@ -26,7 +29,8 @@ export type Mask = (ids: Int32Array, key: SampleKey) => Masked;
  * first word that is longer than it is taken all the same.
  * Source: Devlin et al., "BERT", NAACL 2019, section 3.1; whole words as in Google's BERT repository.
  */
-export function makeMask(tokenizer: TextTokenizer, { maskRate, wholeWord = false }: MaskOptions): Mask {
+export function makeMask(tokenizer: TextTokenizer, { objective, maskRate, wholeWord = false }: MaskOptions): Mask {
+  if (objective === 'clm') return nextTokens;
   const { isSpecial, isContinuation, maskId } = tokenizer;
   const ordinary = Int32Array.from(isSpecial.keys()).filter((id) => !isSpecial[id]);
 
@@ -47,6 +51,12 @@ export function makeMask(tokenizer: TextTokenizer, { maskRate, wholeWord = false
     return { positions, labels };
   };
 }
+
+/** The token after each but the last. */
+const nextTokens: Mask = (ids) => ({
+  positions: Int32Array.from({ length: ids.length - 1 }, (_, i) => i),
+  labels: ids.slice(1),
+});
 
 /** The first `count` of a random order of `items`, which is changed. */
 function chooseSome(items: Int32Array, count: number, draw: Draw): Int32Array {

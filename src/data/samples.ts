@@ -6,12 +6,12 @@ import type { TextTokenizer } from './tokenizer.ts';
 
 const minWindow = 4; // a shorter document holds nothing to divide in two
 
-/** BERT's masked words with next-sentence prediction, or masked words alone on packed text. */
-export type Objective = 'mlm+nsp' | 'mlm';
+/** BERT's masked words with next-sentence prediction, masked words alone on packed text, or GPT's next words on packed text. */
+export type Objective = 'mlm+nsp' | 'mlm' | 'clm';
 
 /** A sequence before masking and padding. */
 export interface Sample {
-  /** [length] With [CLS] and [SEP]. */
+  /** [length] With [CLS] and [SEP], where the objective has them. */
   ids: Int32Array;
   /** The position of the second segment's first token, whose token types are 1; the length where there is none. */
   secondStart: number;
@@ -38,6 +38,8 @@ export interface Samples {
  *
  * `mlm`: documents joined by [SEP], cut in windows of T−2 tokens across their borders: `[CLS] … [SEP]`.
  *
+ * `clm`: documents joined by <|endoftext|>, cut in windows of T tokens across their borders.
+ *
  * Throws a DataError where the text does not fill one sequence.
  * Source: Devlin et al., "BERT", NAACL 2019, appendix A.2; RoBERTa's FULL-SENTENCES, arXiv 1907.11692, section 4.2.
  */
@@ -51,28 +53,33 @@ export function samplesOf(
         'give more text or a smaller sequenceLength',
     );
   }
-  return objective === 'mlm'
-    ? packedSamples(view, tokenizer, sequenceLength)
-    : pairedSamples(view, tokenizer, sequenceLength);
+  if (objective === 'mlm+nsp') return pairedSamples(view, tokenizer, sequenceLength);
+  return packedSamples(view, tokenizer, sequenceLength, objective === 'mlm');
 }
 
-function packedSamples(view: CorpusView, tokenizer: TextTokenizer, sequenceLength: number): Samples {
+function packedSamples(
+  view: CorpusView,
+  tokenizer: TextTokenizer,
+  sequenceLength: number,
+  hasBorders: boolean,
+): Samples {
   const { starts, lengths, tokens } = view;
-  const windowLength = sequenceLength - 2;
+  const numBefore = hasBorders ? 1 : 0;
+  const windowLength = sequenceLength - 2 * numBefore;
   const packedStarts = runningSum(lengths.map((length) => length + 1));
 
   const read = ({ sample }: SampleKey): Sample => {
     const ids = new Int32Array(sequenceLength).fill(tokenizer.sepId);
-    ids[0] = tokenizer.clsId;
+    if (hasBorders) ids[0] = tokenizer.clsId;
     const from = sample * windowLength;
     const to = from + windowLength;
     let document = lastAtMost(packedStarts, from);
     for (let at = from; at < to; document++) {
       const offset = at - packedStarts[document]!;
       const count = Math.min(lengths[document]! - offset, to - at);
-      const into = 1 + at - from;
+      const into = numBefore + at - from;
       view.corpus.read(starts[document]! + offset, ids.subarray(into, into + count));
-      at += count + 1; // the [SEP] behind the document is there already
+      at += count + 1; // the token behind the document is there already
     }
     return { ids, secondStart: sequenceLength };
   };

@@ -7,7 +7,8 @@ import { test } from 'node:test';
 import { Tokenizer } from 'tokenizers';
 import { DataError } from '../config/errors.ts';
 import { temporaryFolder, wordTokenizer } from './fixtures.ts';
-import { TextTokenizer, trainWordPiece } from './tokenizer.ts';
+import { TextTokenizer } from './tokenizer.ts';
+import { trainByteLevel, trainWordPiece } from './tokenizer-training.ts';
 
 const prose =
   'The miller had three sons, his mill, an ass and a cat. The sons had to grind, the ass had to carry the flour ' +
@@ -22,6 +23,8 @@ function train(text: string, vocabSize: number, lowercase = true): Promise<TextT
   return trainWordPiece(only(text), { vocabSize, lowercase, maxBytes: 1e6 });
 }
 
+const trainBytes = (text: string, vocabSize: number) => trainByteLevel(only(text), { vocabSize, maxBytes: 1e6 });
+
 const awkward = [
   '',
   ' \n\t ',
@@ -32,7 +35,7 @@ const awkward = [
 ];
 
 test('words are encoded as the library encodes the whole text', async () => {
-  for (const tokenizer of [await train(prose, 200), await train(prose, 60, false)]) {
+  for (const tokenizer of [await train(prose, 200), await train(prose, 60, false), await trainBytes(prose, 400)]) {
     const library = Tokenizer.fromString(tokenizer.json);
     for (const round of ['unseen', 'from memory']) {
       const ours = await tokenizer.encodeBatch(awkward);
@@ -94,6 +97,19 @@ test('lower-casing is as asked for', async () => {
   assert.deepEqual(uncased.pieces(await uncased.encode('Aa')), ['aa']);
 });
 
+test('a byte-level vocabulary is the 256 bytes, merges, and the end of a text, and loses nothing', async () => {
+  const tokenizer = await trainBytes(prose, 280);
+  assert.equal(tokenizer.vocabSize, 280);
+  assert.equal(tokenizer.kind, 'gpt2');
+  assert.deepEqual(tokenizer.pieces([0, 32, 65, 255, 279]), ['Ā', 'Ġ', 'A', 'ÿ', '<|endoftext|>']);
+  assert.deepEqual([tokenizer.sepId, tokenizer.padId, tokenizer.clsId, tokenizer.maskId], [279, 279, -1, -1]);
+  assert.deepEqual(tokenizer.pieces(await tokenizer.encode('The cat')).slice(-1), ['Ġcat']);
+  const whole = awkward.filter((text) => !text.includes('\ud800'));
+  for (const text of whole) assert.equal(tokenizer.decode(await tokenizer.encode(text)), text);
+  assert.equal((await trainBytes(prose, 280)).json, tokenizer.json);
+  await assert.rejects(trainBytes('', 300), DataError);
+});
+
 const shared = ['the-created-legend.txt', 'beyond-good-and-evil.txt'].map(
   (name) => `../shared/data/books/sample/${name}`,
 );
@@ -113,6 +129,22 @@ test("the pieces are those of Hugging Face's trainer", { skip: !shared.every(exi
   const known = new Set(ours.pieces(Array.from({ length: 3000 }, (_, i) => i)));
   const missing = theirs.filter((piece) => !known.has(piece));
   // Where pairs are equally frequent their order is random, and so are the last few at the cut.
+  assert.ok(missing.length <= 15, missing.join(' '));
+});
+
+test("byte-level pieces are those of Hugging Face's trainer", { skip: !shared.every(existsSync) }, async () => {
+  const { BPE, byteLevelPreTokenizer } = await import('tokenizers');
+  const library = new Tokenizer(BPE.empty());
+  library.setPreTokenizer(byteLevelPreTokenizer(false));
+  library.train(shared);
+  const theirs = Object.entries(library.getVocab())
+    .sort(([, a], [, b]) => a - b)
+    .map(([piece]) => piece)
+    .slice(0, 2700);
+  const texts = await Promise.all(shared.map((path) => readFile(path, 'utf8')));
+  const ours = await trainByteLevel(only(...texts), { vocabSize: 3000, maxBytes: 1e9 });
+  const known = new Set(ours.pieces(Array.from({ length: 3000 }, (_, i) => i)));
+  const missing = theirs.filter((piece) => !known.has(piece));
   assert.ok(missing.length <= 15, missing.join(' '));
 });
 

@@ -1,93 +1,23 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { bertNormalizer, bertPreTokenizer, Tokenizer } from 'tokenizers';
+import { Tokenizer } from 'tokenizers';
 import { DataError } from '../config/errors.ts';
-import { trainPieces } from './wordpiece.ts';
+import { bertPieces, endOfText, maxWordCharacters } from './tokenizer-json.ts';
+import { gptWords, ownCopy, splitAtSpaces } from './words.ts';
 
-const specialPieces = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]'] as const;
-const maxWordCharacters = 100; // a longer word is [UNK] to WordPiece
 const maxMemoWords = 500_000; // about 100 MB
 const encodeWords = 4096; // at once: the library's results are large, and freed late
-const wordBorder = /[ \t\n\r]+/;
+/** The number of a special token that a kind of tokenizer does not have. */
+const none = -1;
 
 /** The part of Hugging Face's `tokenizer.json` that decides how texts may be encoded. */
 interface TokenizerJson {
   added_tokens?: { content: string; special: boolean }[];
   normalizer?: { type: string } | null;
-  pre_tokenizer?: { type: string } | null;
+  pre_tokenizer?: { type: string; add_prefix_space?: boolean; use_regex?: boolean } | null;
 }
 
-/**
- * Trains a WordPiece vocabulary on texts and returns its tokenizer: the five special tokens, then the characters and
- * merges of the first `maxBytes` of UTF-8 text, `vocabSize` in all, or fewer where the text does not hold as many.
- * The same texts always give the same vocabulary. Throws a DataError where the texts hold no word.
- */
-export async function trainWordPiece(
-  documents: AsyncIterable<string>,
-  { vocabSize, lowercase, maxBytes }: { vocabSize: number; lowercase: boolean; maxBytes: number },
-): Promise<TextTokenizer> {
-  const chunkCounts = new Map<string, number>();
-  let bytes = 0;
-  for await (const text of documents) {
-    for (const chunk of text.split(wordBorder)) {
-      const count = chunkCounts.get(chunk);
-      chunkCounts.set(count === undefined ? ownCopy(chunk) : chunk, (count ?? 0) + 1);
-    }
-    bytes += Buffer.byteLength(text);
-    if (bytes >= maxBytes) break;
-  }
-
-  const normalizer = bertNormalizer({ lowercase });
-  const preTokenizer = bertPreTokenizer();
-  const wordCounts = new Map<string, number>();
-  for (const [chunk, count] of chunkCounts) {
-    for (const [word] of preTokenizer.preTokenizeString(normalizer.normalizeString(chunk))) {
-      if (word.length <= maxWordCharacters) wordCounts.set(word, (wordCounts.get(word) ?? 0) + count);
-    }
-  }
-  if (wordCounts.size === 0) {
-    throw new DataError('tokenizer: found no word in the text to train on; give files that hold text');
-  }
-  return TextTokenizer.fromJson(wordPieceJson(trainPieces(wordCounts, vocabSize - specialPieces.length), lowercase));
-}
-
-/** Hugging Face's `tokenizer.json` of a BERT tokenizer with these pieces after the five special tokens. */
-function wordPieceJson(pieces: readonly string[], lowercase: boolean): string {
-  const all = [...specialPieces, ...pieces];
-  return JSON.stringify({
-    version: '1.0',
-    truncation: null,
-    padding: null,
-    added_tokens: specialPieces.map((content, id) => ({
-      id,
-      content,
-      single_word: false,
-      lstrip: false,
-      rstrip: false,
-      normalized: false,
-      special: true,
-    })),
-    normalizer: {
-      type: 'BertNormalizer',
-      clean_text: true,
-      handle_chinese_chars: true,
-      strip_accents: null,
-      lowercase,
-    },
-    pre_tokenizer: { type: 'BertPreTokenizer' },
-    post_processor: { type: 'BertProcessing', sep: ['[SEP]', 3], cls: ['[CLS]', 2] },
-    decoder: { type: 'WordPiece', prefix: '##', cleanup: true },
-    model: {
-      type: 'WordPiece',
-      unk_token: '[UNK]',
-      continuing_subword_prefix: '##',
-      max_input_chars_per_word: maxWordCharacters,
-      vocab: Object.fromEntries(all.map((piece, id) => [piece, id])),
-    },
-  });
-}
-
-/** A tokenizer with BERT's special tokens, read from and kept as Hugging Face's `tokenizer.json`. */
+/** A tokenizer of BERT or of GPT-2, which its special tokens tell, read from and kept as Hugging Face's `tokenizer.json`. */
 export class TextTokenizer {
   /** The `tokenizer.json` as it was read or made. */
   readonly json: string;
@@ -95,10 +25,16 @@ export class TextTokenizer {
   readonly hash: string;
   /** One more than the highest token id. */
   readonly vocabSize: number;
+  /** The family of models that it is for: `bert` has [PAD] [UNK] [CLS] [SEP] [MASK], `gpt2` has <|endoftext|> alone. */
+  readonly kind: 'bert' | 'gpt2';
   readonly padId: number;
+  /** [UNK], or −1: bytes know every text. */
   readonly unkId: number;
+  /** [CLS], or −1. */
   readonly clsId: number;
+  /** What stands behind a text: [SEP], or <|endoftext|>. */
   readonly sepId: number;
+  /** [MASK], or −1. */
   readonly maskId: number;
   /** [V] 1 for a piece that continues a word: it starts with `##`. */
   readonly isContinuation: Uint8Array;
@@ -108,7 +44,8 @@ export class TextTokenizer {
   readonly isSpecial: Uint8Array;
 
   readonly #tokenizer: Tokenizer;
-  readonly #wordsAreIndependent: boolean;
+  /** Cuts a text where the tokenizer never looks past; undefined where that is not known. */
+  readonly #wordsOf: ((text: string) => string[]) | undefined;
   readonly #memo = new Map<string, number[]>();
 
   private constructor(json: string, where: string) {
@@ -125,16 +62,20 @@ export class TextTokenizer {
     this.#tokenizer.disableTruncation();
     this.#tokenizer.disablePadding();
 
+    this.kind = this.#tokenizer.tokenToId(endOfText) === null ? 'bert' : 'gpt2';
     const idOf = (piece: string): number => {
       const id = this.#tokenizer.tokenToId(piece);
-      if (id === null) throw new DataError(`${where}: has no ${piece} token; taper needs ${specialPieces.join(' ')}`);
+      if (id === null) {
+        throw new DataError(`${where}: has no ${piece} token; taper needs ${bertPieces.join(' ')}, or ${endOfText}`);
+      }
       return id;
     };
-    this.padId = idOf('[PAD]');
-    this.unkId = idOf('[UNK]');
-    this.clsId = idOf('[CLS]');
-    this.sepId = idOf('[SEP]');
-    this.maskId = idOf('[MASK]');
+    const isBert = this.kind === 'bert';
+    this.padId = idOf(isBert ? '[PAD]' : endOfText);
+    this.unkId = isBert ? idOf('[UNK]') : none;
+    this.clsId = isBert ? idOf('[CLS]') : none;
+    this.sepId = idOf(isBert ? '[SEP]' : endOfText);
+    this.maskId = isBert ? idOf('[MASK]') : none;
 
     const vocab = Object.entries(this.#tokenizer.getVocab(true));
     this.vocabSize = vocab.reduce((highest, [, id]) => Math.max(highest, id), 0) + 1;
@@ -146,15 +87,10 @@ export class TextTokenizer {
       this.isSentenceEnd[id] = ['.', '!', '?'].includes(piece) ? 1 : 0;
       this.isSpecial[id] = 0;
     }
-    const added = parsed.added_tokens ?? [];
-    const marked = added.filter(({ special }) => special).map(({ content }) => content);
-    for (const piece of [...specialPieces, ...marked]) this.isSpecial[idOf(piece)] = 1;
+    const marked = (parsed.added_tokens ?? []).filter(({ special }) => special).map(({ content }) => content);
+    for (const piece of [...(isBert ? bertPieces : [endOfText]), ...marked]) this.isSpecial[idOf(piece)] = 1;
 
-    // BERT's normalizer and pre-tokenizer never look past white space, so that words can be encoded one by one.
-    this.#wordsAreIndependent =
-      parsed.pre_tokenizer?.type === 'BertPreTokenizer' &&
-      (parsed.normalizer?.type ?? 'BertNormalizer') === 'BertNormalizer' &&
-      !added.some(({ content }) => wordBorder.test(content));
+    this.#wordsOf = wordsOf(parsed);
   }
 
   /** Reads a `tokenizer.json`. Throws a DataError where it is missing, broken or without BERT's special tokens. */
@@ -184,13 +120,14 @@ export class TextTokenizer {
    * Words that came before are looked up, which is twice as fast on one core as the library is on two.
    */
   async encodeBatch(texts: readonly string[]): Promise<Int32Array[]> {
-    if (!this.#wordsAreIndependent) {
+    const wordsOf = this.#wordsOf;
+    if (!wordsOf) {
       const encodings = await this.#tokenizer.encodeBatch([...texts], { addSpecialTokens: false });
       return encodings.map((encoding) => Int32Array.from(encoding.getIds()));
     }
     const unseen = new Map<string, number[]>();
     const wordIds = texts.map((text) =>
-      text.split(wordBorder).map((word) => {
+      wordsOf(text).map((word) => {
         let ids = this.#memo.get(word) ?? unseen.get(word);
         if (!ids) {
           ids = [];
@@ -229,16 +166,22 @@ export class TextTokenizer {
   }
 }
 
+/** How texts can be cut into words that are encoded one by one, where the parts of the tokenizer allow it. */
+function wordsOf({ added_tokens: added, normalizer, pre_tokenizer: pre }: TokenizerJson) {
+  const isSimple = (added ?? []).every(({ content }) => !/\s/.test(content));
+  if (!isSimple) return undefined;
+  if (pre?.type === 'BertPreTokenizer' && (normalizer?.type ?? 'BertNormalizer') === 'BertNormalizer') {
+    return splitAtSpaces;
+  }
+  const isGpt = pre?.type === 'ByteLevel' && !pre.add_prefix_space && pre.use_regex !== false && !normalizer;
+  return isGpt ? gptWords : undefined;
+}
+
 function concatenate(lists: readonly (readonly number[])[]): Int32Array {
   const result = new Int32Array(lists.reduce((total, list) => total + list.length, 0));
   let at = 0;
   for (const list of lists) for (const id of list) result[at++] = id;
   return result;
-}
-
-/** A copy of a string that is a part of a larger one: the part alone would keep the whole in memory. */
-function ownCopy(part: string): string {
-  return Buffer.from(part, 'utf16le').toString('utf16le');
 }
 
 function messageOf(cause: unknown): string {

@@ -14,8 +14,8 @@ const bertBase: StepShape = {
   maxPositions: 512,
   sequenceLength: 128,
   sequences: 1,
-  maskedTokens: 19,
-  nsp: true,
+  predictedTokens: 19,
+  objective: 'mlm+nsp',
 };
 
 test('BERT-base has the published 110,106,428 parameters with its pre-training heads, 7,087,872 in a block', () => {
@@ -37,7 +37,7 @@ test('a dense step is blocks, heads and optimizer', () => {
 });
 
 test('one objective less saves the pooler and the NSP head', () => {
-  const saved = stepFlops(bertBase, 12) - stepFlops({ ...bertBase, nsp: false }, 12);
+  const saved = stepFlops(bertBase, 12) - stepFlops({ ...bertBase, objective: 'mlm' }, 12);
   assert.equal(saved, 3 * 1_182_720 + 14 * (768 * 768 + 768 + 2 * 768 + 2));
 });
 
@@ -59,7 +59,7 @@ test('a dense plan saves nothing', () => {
 test("pld's plan has the closed form's mean θ of 0.505 and depth of 8.7825 at γ = 100/T", () => {
   const totalSteps = 20_000;
   const method = pld({ layers: 12, thetaBar: 0.5, gamma: '100/T', profile: 'linear', totalSteps });
-  const plan = plannedCost(method, totalSteps, { ...bertBase, sequences: 32, maskedTokens: 19 * 32 });
+  const plan = plannedCost(method, totalSteps, { ...bertBase, sequences: 32, predictedTokens: 19 * 32 });
   near(plan.meanTheta, 0.505, 2e-5);
   near(plan.meanDepth, 12 - 6.5 * 0.495, 2e-4); // 12 − (L+1)/2·(1 − θ)
   near(plan.blockFlopsSaved, (6.5 * 0.495) / 12, 2e-5);

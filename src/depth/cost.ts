@@ -3,7 +3,7 @@ import { type DepthMethod, expectedDepth } from './method.ts';
 
 /**
  * What the cost of one optimizer step depends on; a multiply and an add are two FLOPs.
- * Legend: L blocks, D model width, F feed-forward width, V vocabulary, T positions, N sequences, M masked tokens.
+ * Legend: L blocks, D model width, F feed-forward width, V vocabulary, T positions, N sequences, M predicted tokens.
  * The number of heads is not here: it does not change the size of the matrix products.
  */
 export interface StepShape {
@@ -21,10 +21,10 @@ export interface StepShape {
   sequenceLength: number;
   /** N, of the whole optimizer step: all its micro-batches and ranks */
   sequences: number;
-  /** M, of the whole optimizer step; a mean will do */
-  maskedTokens: number;
-  /** Whether there is a pooler and a next-sentence head. */
-  nsp: boolean;
+  /** M, of the whole optimizer step, masked or each next one; a mean will do */
+  predictedTokens: number;
+  /** What is learnt: BERT's masked tokens, with next sentences or without, or GPT's next tokens. */
+  objective: 'mlm+nsp' | 'mlm' | 'clm';
 }
 
 /** What a run will cost under a depth method, in the mean over its gates. */
@@ -65,27 +65,33 @@ export function blockParameters({ hiddenSize: D, ffnSize: F }: StepShape): numbe
   return 4 * D * D + 4 * D + (2 * D * F + F + D) + 4 * D;
 }
 
-/** Parameters outside the blocks that a step updates: embeddings and their (or the final) norm, the MLM head with a tied decoder, pooler and next-sentence head. */
-function otherParameters({ hiddenSize: D, vocabSize: V, maxPositions, nsp }: StepShape): number {
-  const embeddings = (V + maxPositions + 2) * D + 2 * D;
+/**
+ * Parameters outside the blocks that a step updates: embeddings and their (or the final) norm; of BERT also its token types,
+ * the MLM head with a tied decoder, pooler and next-sentence head.
+ */
+function otherParameters({ hiddenSize: D, vocabSize: V, maxPositions, objective }: StepShape): number {
+  const embeddings = (V + maxPositions) * D + 2 * D;
+  if (objective === 'clm') return embeddings;
   const mlmHead = D * D + D + 2 * D + V;
-  const nspHead = nsp ? D * D + D + 2 * D + 2 : 0;
-  return embeddings + mlmHead + nspHead;
+  const nspHead = objective === 'mlm+nsp' ? D * D + D + 2 * D + 2 : 0;
+  return embeddings + 2 * D + mlmHead + nspHead;
 }
 
-/** Parameters of the whole model with both pre-training heads, trained or not: 110,106,428 for BERT-base. */
+/** Parameters of the whole model with all pre-training heads, trained or not: 110,106,428 for BERT-base. */
 export function parameterCount(shape: StepShape): number {
-  return shape.layers * blockParameters(shape) + otherParameters({ ...shape, nsp: true });
+  const objective = shape.objective === 'clm' ? 'clm' : 'mlm+nsp';
+  return shape.layers * blockParameters(shape) + otherParameters({ ...shape, objective });
 }
 
 /**
- * FLOPs of the heads' matrix products, forward and backward: `3·(2·M·D² + 2·M·D·V)` for the masked tokens and, with
- * NSP, `3·(2·N·D² + 4·N·D)`.
+ * FLOPs of the heads' matrix products, forward and backward: `3·2·M·D·V` for the predicted tokens, `3·2·M·D²` for what
+ * BERT has before that and, with NSP, `3·(2·N·D² + 4·N·D)`.
  */
-function headFlops({ hiddenSize: D, vocabSize: V, sequences: N, maskedTokens: M, nsp }: StepShape): number {
-  const mlm = 2 * M * D * D + 2 * M * D * V;
-  const pair = nsp ? 2 * N * D * D + 4 * N * D : 0;
-  return forwardAndBackward * (mlm + pair);
+function headFlops({ hiddenSize: D, vocabSize: V, sequences: N, predictedTokens: M, objective }: StepShape): number {
+  const output = 2 * M * D * V;
+  const transform = objective === 'clm' ? 0 : 2 * M * D * D;
+  const pair = objective === 'mlm+nsp' ? 2 * N * D * D + 4 * N * D : 0;
+  return forwardAndBackward * (output + transform + pair);
 }
 
 /**

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { scope, setNumThreads, Tensor } from '../tensor/index.ts';
-import { Bert, type BertInputs } from './bert.ts';
+import { Bert } from './bert.ts';
 import type { Pass } from './block.ts';
-import { initialise, type ModelConfig, parameterSpecs, wordEmbeddings } from './parameters.ts';
+import { initialise, type ModelConfig, outerNames, parameterSpecs } from './parameters.ts';
+import type { ModelInputs } from './transformer.ts';
 
 setNumThreads(1); // these tensors are too small for two
 
@@ -16,6 +17,8 @@ const config: ModelConfig = {
   vocabSize: 50,
   maxPositions: 12,
   norm: 'pre',
+  activation: 'gelu',
+  layerNormEpsilon: 1e-12,
   dropout: 0.5,
   embeddingStd: 0.02,
   attentionDropout: 0.5,
@@ -30,7 +33,7 @@ function weightsFor(model: ModelConfig): Map<string, Tensor> {
   return new Map(specs.map(({ name, shape }, i) => [name, Tensor.normal(shape, { std: 0.3, seed: i }).requiresGrad()]));
 }
 
-function inputs(ids: readonly number[][], lengths?: readonly number[]): BertInputs {
+function inputs(ids: readonly number[][], lengths?: readonly number[]): ModelInputs {
   const shape = [ids.length, ids[0]!.length];
   const text = {
     inputIds: Tensor.from(Int32Array.from(ids.flat()), shape),
@@ -127,14 +130,14 @@ scoped('the masked-token head reads the states at flat positions, through the ti
   const bert = new Bert(config, weights);
   const hidden = Tensor.normal([N, T, 16], { std: 1, seed: 5 });
   const positions = (list: number[]) => Tensor.from(BigInt64Array.from(list, BigInt), [list.length]);
-  const all = bert.maskedLogits(hidden, positions(Array.from({ length: N * T }, (_, i) => i))).toFloats();
-  const some = bert.maskedLogits(hidden, positions([3, 9]));
+  const all = bert.tokenLogits(hidden, positions(Array.from({ length: N * T }, (_, i) => i))).toFloats();
+  const some = bert.tokenLogits(hidden, positions([3, 9]));
   assert.deepEqual(some.shape, [2, 50]);
   some.toFloats().forEach((logit, i) => {
     const expected = all[(i < 50 ? 3 : 9) * 50 + (i % 50)]!;
     assert.ok(Math.abs(logit - expected) < 1e-4, `${logit}, expected ${expected}`);
   });
-  const [gradient] = some.sum().grad([weights.get(wordEmbeddings)!]);
+  const [gradient] = some.sum().grad([weights.get(outerNames.bert.words)!]);
   assert.ok(gradient!.norm().item() > 0);
 });
 
@@ -144,10 +147,10 @@ scoped('the masked loss and its hits are those of the logits', () => {
   const hidden = Tensor.normal([N, T, 16], { std: 1, seed: 5 });
   const ints = (list: number[]) => Tensor.from(BigInt64Array.from(list, BigInt), [list.length]);
   const positions = ints([0, 3, 9]);
-  const logits = bert.maskedLogits(hidden, positions);
+  const logits = bert.tokenLogits(hidden, positions);
   const best = Array.from(logits.argmax(-1).toFloats());
   const labels = ints([best[0]!, (best[1]! + 1) % 50, best[2]!]);
-  const { loss, hits } = bert.maskedLoss(hidden, positions, labels);
+  const { loss, hits } = bert.tokenLoss(hidden, positions, labels);
   const expected = logits.crossEntropy(labels, 'sum').item();
   assert.ok(Math.abs(loss.item() - expected) < 1e-4, `${loss.item()}, expected ${expected}`);
   assert.equal(hits.item(), 2);
@@ -177,7 +180,7 @@ scoped('a fresh model predicts every token alike: its masked loss is the logarit
   const bert = new Bert(config, initialise(config, 1));
   const positions = Tensor.from(BigInt64Array.of(0n, 5n, 9n), [3]);
   const loss = bert
-    .maskedLogits(bert.encode(inputs(ids)), positions)
+    .tokenLogits(bert.encode(inputs(ids)), positions)
     .crossEntropy(Tensor.from(BigInt64Array.of(1n, 2n, 3n), [3]));
   assert.ok(Math.abs(loss.item() - Math.log(50)) < 0.1, `${loss.item()}`);
 });

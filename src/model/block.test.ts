@@ -17,6 +17,8 @@ const config: ModelConfig = {
   vocabSize: 11,
   maxPositions: 8,
   norm: 'pre',
+  activation: 'gelu',
+  layerNormEpsilon: 1e-12,
   dropout: 0,
   embeddingStd: 0.02,
   attentionDropout: 0,
@@ -249,7 +251,7 @@ test('a PreLN block that is made the identity gives what it was given', () => {
     const weights = weightsFor(config);
     const x = Tensor.normal([2, 3, 6], { std: 1, seed: 100 });
     assert.notDeepEqual(numbersOf(switchableBlock(x, 1, over(weights))), numbersOf(x));
-    makeIdentity(weights, 1);
+    makeIdentity(config, weights, 1);
     assert.deepEqual(numbersOf(switchableBlock(x, 1, over(weights))), numbersOf(x));
     assert.notDeepEqual(numbersOf(switchableBlock(x, 0, over(weights))), numbersOf(x));
   });

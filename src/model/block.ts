@@ -1,6 +1,6 @@
 import type { Gate } from '../depth/index.ts';
 import { type Dtype, Tensor } from '../tensor/index.ts';
-import { blockNorms, blockPrefix, type ModelConfig, type Weights } from './parameters.ts';
+import { type BlockNames, blockNames, type ModelConfig, type Weights } from './parameters.ts';
 
 // Legend: N sequences, T positions, D model width, H heads, d = D/H, F feed-forward width.
 
@@ -14,11 +14,14 @@ export interface Pass {
   dropoutSeed?(block: number, place: DropoutPlace): number;
 }
 
-/** The places in a block that have a dropout mask of their own. Embeddings take a block number after the last. */
-export const DropoutPlace = { attention: 0, attentionOutput: 1, ffnOutput: 2, embeddings: 3 } as const;
+/**
+ * The places in a block that have a dropout mask of their own. Embeddings, and the pooled state that a classifier reads,
+ * take a block number after the last.
+ */
+export const DropoutPlace = { attention: 0, attentionOutput: 1, ffnOutput: 2, embeddings: 3, pooled: 0 } as const;
 export type DropoutPlace = (typeof DropoutPlace)[keyof typeof DropoutPlace];
-
-export const layerNormEpsilon = 1e-12;
+/** How many of them a block has. */
+export const placesPerBlock = 4;
 
 /** What a forward pass reads and never changes. */
 export interface Model {
@@ -36,9 +39,14 @@ export function linear(x: Tensor, { weights, dtype }: Model, ...names: string[])
 }
 
 /** Layer normalisation in float32, its result in `dtype`. */
-export function layerNorm(x: Tensor, { weights }: Model, name: string, dtype: Dtype = 'float32'): Tensor {
+export function layerNorm(x: Tensor, { config, weights }: Model, name: string, dtype: Dtype = 'float32'): Tensor {
   const [weight, bias] = [weights.get(`${name}.weight`)!, weights.get(`${name}.bias`)!];
-  return x.to('float32').layerNorm(weight, bias, layerNormEpsilon, dtype);
+  return x.to('float32').layerNorm(weight, bias, config.layerNormEpsilon, dtype);
+}
+
+/** The model's activation: GELU, exact or by tanh. */
+export function activation(x: Tensor, { config }: Model): Tensor {
+  return x.gelu(config.activation === 'gelu_new' ? 'tanh' : 'none');
 }
 
 /** How dropout at one place is done: not at all outside training. */
@@ -67,34 +75,40 @@ export function switchableBlock(x: Tensor, l: number, model: Model, attentionBia
 function block(x: Tensor, l: number, model: Model, attentionBias: Tensor | undefined, pass: Pass | undefined): Tensor {
   const { config, dtype } = model;
   const scale = pass?.branchScales[l] ?? 1;
-  const prefix = blockPrefix(l);
-  const norms = blockNorms[config.norm];
+  const names = blockNames(config, l);
   const join = (stream: Tensor, branch: Tensor, place: DropoutPlace) =>
     stream.addDropout(branch, { scale, ...dropoutAt(config.dropout, pass, l, place) });
-  const addAttention = (stream: Tensor, input: Tensor) =>
-    join(stream, attention(input, l, model, attentionBias, pass), DropoutPlace.attentionOutput);
+  const addAttention = (stream: Tensor, input: Tensor) => {
+    const dropout = dropoutAt(config.attentionDropout, pass, l, DropoutPlace.attention);
+    return join(
+      stream,
+      attention(input, names, model, { bias: attentionBias, ...dropout }),
+      DropoutPlace.attentionOutput,
+    );
+  };
   const addFeedForward = (stream: Tensor, input: Tensor) =>
-    join(stream, feedForward(input, l, model), DropoutPlace.ffnOutput);
+    join(stream, feedForward(input, names, model), DropoutPlace.ffnOutput);
   if (config.norm === 'pre') {
-    const h = addAttention(x, layerNorm(x, model, `${prefix}.${norms.attention}`, dtype));
-    return addFeedForward(h, layerNorm(h, model, `${prefix}.${norms.ffn}`, dtype));
+    const h = addAttention(x, layerNorm(x, model, names.attentionNorm, dtype));
+    return addFeedForward(h, layerNorm(h, model, names.ffnNorm, dtype));
   }
-  const h = layerNorm(addAttention(x, x), model, `${prefix}.${norms.attention}`);
-  return layerNorm(addFeedForward(h, h), model, `${prefix}.${norms.ffn}`);
+  const h = layerNorm(addAttention(x, x), model, names.attentionNorm);
+  return layerNorm(addFeedForward(h, h), model, names.ffnNorm);
 }
 
 /** Multi-head self-attention: `softmax(q·kᵀ/√d + bias)·v`, projected; dropout on the weights. */
-function attention(x: Tensor, l: number, model: Model, bias: Tensor | undefined, pass: Pass | undefined): Tensor {
-  const { heads, attentionDropout } = model.config;
-  const prefix = `${blockPrefix(l)}.attention`;
-  const parts = ['query', 'key', 'value'].map((part) => `${prefix}.self.${part}`);
-  const dropout = dropoutAt(attentionDropout, pass, l, DropoutPlace.attention);
-  const context_NTD = linear(x, model, ...parts).attention(heads, { bias, ...dropout });
-  return linear(context_NTD, model, `${prefix}.output.dense`);
+function attention(
+  x: Tensor,
+  { queryKeyValue, attentionOutput }: BlockNames,
+  model: Model,
+  how: { bias: Tensor | undefined; p: number; seed: number },
+): Tensor {
+  const { heads, kind } = model.config;
+  const context_NTD = linear(x, model, ...queryKeyValue).attention(heads, { causal: kind === 'gpt2', ...how });
+  return linear(context_NTD, model, attentionOutput);
 }
 
 /** `W₂·gelu(W₁·x)` */
-function feedForward(x: Tensor, l: number, model: Model): Tensor {
-  const prefix = blockPrefix(l);
-  return linear(linear(x, model, `${prefix}.intermediate.dense`).gelu(), model, `${prefix}.output.dense`);
+function feedForward(x: Tensor, { ffnInner, ffnOutput }: BlockNames, model: Model): Tensor {
+  return linear(activation(linear(x, model, ffnInner), model), model, ffnOutput);
 }

@@ -1,8 +1,14 @@
-import { layerNormEpsilon } from './block.ts';
 import { initialStd, type ModelConfig, numTokenTypes } from './parameters.ts';
 
-/** The `config.json` with which Hugging Face's `transformers` opens the weights: `megatron-bert` for PreLN, `bert` for PostLN. */
+/**
+ * The `config.json` with which Hugging Face's `transformers` opens the weights: `megatron-bert` for a PreLN BERT, `bert`
+ * for a PostLN one, `gpt2` for GPT.
+ */
 export function huggingFaceConfig(model: ModelConfig): Record<string, unknown> {
+  return model.kind === 'gpt2' ? gptConfig(model) : bertConfig(model);
+}
+
+function bertConfig(model: ModelConfig): Record<string, unknown> {
   const family =
     model.norm === 'pre' ? { type: 'megatron-bert', name: 'MegatronBert' } : { type: 'bert', name: 'Bert' };
   return {
@@ -15,12 +21,35 @@ export function huggingFaceConfig(model: ModelConfig): Record<string, unknown> {
     intermediate_size: model.ffnSize,
     max_position_embeddings: model.maxPositions,
     type_vocab_size: numTokenTypes,
-    hidden_act: 'gelu',
+    hidden_act: model.activation,
     hidden_dropout_prob: model.dropout,
     attention_probs_dropout_prob: model.attentionDropout,
     initializer_range: initialStd,
-    layer_norm_eps: layerNormEpsilon,
+    layer_norm_eps: model.layerNormEpsilon,
     pad_token_id: 0,
+    tie_word_embeddings: true,
+    torch_dtype: 'float32',
+  };
+}
+
+function gptConfig(model: ModelConfig): Record<string, unknown> {
+  return {
+    architectures: ['GPT2LMHeadModel'],
+    model_type: 'gpt2',
+    vocab_size: model.vocabSize,
+    n_embd: model.hiddenSize,
+    n_layer: model.layers,
+    n_head: model.heads,
+    n_inner: model.ffnSize,
+    n_positions: model.maxPositions,
+    activation_function: model.activation,
+    embd_pdrop: model.dropout,
+    resid_pdrop: model.dropout,
+    attn_pdrop: model.attentionDropout,
+    initializer_range: initialStd,
+    layer_norm_epsilon: model.layerNormEpsilon,
+    bos_token_id: model.vocabSize - 1, // <|endoftext|> is the last piece
+    eos_token_id: model.vocabSize - 1,
     tie_word_embeddings: true,
     torch_dtype: 'float32',
   };

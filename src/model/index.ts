@@ -1,12 +1,17 @@
-export { Bert, type BertInputs } from './bert.ts';
-export { DropoutPlace, layerNormEpsilon, type Model, type Pass, switchableBlock } from './block.ts';
+export { Bert } from './bert.ts';
+export { DropoutPlace, type Model, type Pass, placesPerBlock, switchableBlock } from './block.ts';
+export { Gpt } from './gpt.ts';
 export { huggingFaceConfig } from './hugging-face.ts';
+export { modelOf } from './open.ts';
 export {
+  blockNames,
   initialise,
+  initialiseParameters,
   type ModelConfig,
   makeIdentity,
+  outerNames,
   type ParameterSpec,
   parameterSpecs,
   type Weights,
-  wordEmbeddings,
 } from './parameters.ts';
+export { type ModelInputs, Transformer } from './transformer.ts';

@@ -13,6 +13,8 @@ const bertBase: ModelConfig = {
   vocabSize: 30522,
   maxPositions: 512,
   norm: 'post',
+  activation: 'gelu',
+  layerNormEpsilon: 1e-12,
   dropout: 0.1,
   embeddingStd: 0.02,
   attentionDropout: 0.1,
@@ -81,7 +83,7 @@ test('bert-base has the published 110,106,428 parameters in both forms, and plan
       110_106_428,
     );
   }
-  const step = { sequenceLength: 128, sequences: 1, maskedTokens: 1, nsp: true };
+  const step = { sequenceLength: 128, sequences: 1, predictedTokens: 1, objective: 'mlm+nsp' as const };
   assert.equal(parameterCount({ ...bertBase, ...step }), 110_106_428);
   assert.equal(
     parameterCount({ ...small, ...step }),

@@ -165,6 +165,14 @@ const cases: Record<string, Case> = {
     shapes: [[5, 3], [7, 3], [7]],
     f: (x, weight, bias) => x!.linearCrossEntropy(weight!, bias!, ints([0, 6, 3, 3, 1])).loss,
   },
+  'linearCrossEntropy without bias': {
+    operation: 'linearCrossEntropy',
+    shapes: [
+      [5, 3],
+      [7, 3],
+    ],
+    f: (x, weight) => x!.linearCrossEntropy(weight!, undefined, ints([0, 6, 3, 3, 1])).loss,
+  },
   'dropout over more than one chunk of its stream': {
     operation: 'dropout',
     shapes: [[3, 67]],

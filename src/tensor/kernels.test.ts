@@ -112,6 +112,15 @@ for (const [M, D, V] of [
     f: (x, weight, bias) => x!.linearCrossEntropy(weight!, bias!, ints(M, V)).loss,
     tolerance: 0.04,
   };
+  cases[`linearCrossEntropy without bias ${[M, D, V]}`] = {
+    shapes: [
+      [M, D],
+      [V, D],
+    ],
+    weights: [1],
+    f: (x, weight) => x!.linearCrossEntropy(weight!, undefined, ints(M, V)).loss,
+    tolerance: 0.04,
+  };
 }
 
 /** The result, and the gradients of its sum weighted irregularly. */

@@ -86,7 +86,7 @@ export interface Native {
   addDropout(x: Handle, branch: Handle, scale: number, p: number, seed: number): Handle;
   takeRows(x: Handle, index: Handle): Handle[];
   putRows(rest: Handle, index: Handle, rows: Handle): Handle;
-  linearCrossEntropy(x: Handle, weight: Handle, bias: Handle, target: Handle): Handle[];
+  linearCrossEntropy(x: Handle, weight: Handle, bias: Handle | undefined, target: Handle): Handle[];
   adamw_(
     parameter: Handle,
     gradient: Handle,

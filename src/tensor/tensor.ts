@@ -238,11 +238,11 @@ export class Tensor implements Disposable {
     return new Tensor(native.addDropout(this.handle, branch.handle, scale, p, seed));
   }
   /**
-   * `Σ −log softmax(this·weightᵀ + bias)[target]` in nats over the rows of this [M, D], with weight [V, D], bias [V] and
+   * `Σ −log softmax(this·weightᵀ + bias)[target]` in nats over the rows of this [M, D], with weight [V, D], bias [V] (or none) and
    * target [M] (int64); `hits` is how many targets have the largest logit. The [M, V] logits are never stored whole.
    */
-  linearCrossEntropy(weight: Tensor, bias: Tensor, target: Tensor): { loss: Tensor; hits: Tensor } {
-    const [loss, hits] = native.linearCrossEntropy(this.handle, weight.handle, bias.handle, target.handle);
+  linearCrossEntropy(weight: Tensor, bias: Tensor | undefined, target: Tensor): { loss: Tensor; hits: Tensor } {
+    const [loss, hits] = native.linearCrossEntropy(this.handle, weight.handle, bias?.handle, target.handle);
     return { loss: new Tensor(loss!), hits: new Tensor(hits!) };
   }
   /** One dimension may be −1. */

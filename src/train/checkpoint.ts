@@ -11,12 +11,13 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, join } from 'node:path';
-import { CheckpointError, type Config } from '../config/index.ts';
+import { CheckpointError, type Config, loadConfig } from '../config/index.ts';
 import { makeFolder } from '../data/index.ts';
 import { huggingFaceConfig, type ModelConfig, parameterSpecs } from '../model/index.ts';
 import { type Device, readSafetensors, type Tensor, writeSafetensors } from '../tensor/index.ts';
 import { replaceFile, sync, writing } from './files.ts';
 import type { OptimizerState } from './optimizer.ts';
+import { readWeights, writeWeights } from './weights.ts';
 
 // A checkpoint is a folder: model.safetensors, config.json and tokenizer.json are Hugging Face's and open there as they
 // stand; optimizer.safetensors and trainer.json are what resuming needs besides.
@@ -80,7 +81,7 @@ export function saveCheckpoint(
     try {
       rmSync(partial, { recursive: true, force: true });
       makeFolder(partial);
-      writeSafetensors(join(partial, 'model.safetensors'), tensors.masters);
+      writeWeights(join(partial, 'model.safetensors'), parameterSpecs(config.model), tensors.masters);
       writeSafetensors(join(partial, 'optimizer.safetensors'), optimizerTensors(tensors.optimizer));
       writeJson(join(partial, 'config.json'), huggingFaceConfig(config.model));
       writeFileSync(join(partial, 'tokenizer.json'), tokenizerJson);
@@ -158,8 +159,9 @@ function openFolder(path: string): Checkpoint {
     if (!existsSync(join(path, name))) throw new CheckpointError(`${path}: ${name} is missing; use another checkpoint`);
     if (sha256(join(path, name)) !== trainer.checksums[name]) throw changed(join(path, name));
   }
-  const { config, updates, step, samples, tokens, nonFiniteSteps, textHash } = trainer;
+  const { updates, step, samples, tokens, nonFiniteSteps, textHash } = trainer;
   const tokenizerJson = readFileSync(join(path, 'tokenizer.json'), 'utf8');
+  const { config } = loadConfig({ overrides: trainer.config }); // with the defaults of keys that an older taper did not have
   return { path, progress: { step, samples, tokens, nonFiniteSteps, textHash }, config, updates, tokenizerJson };
 }
 
@@ -169,24 +171,7 @@ function openFolder(path: string): Checkpoint {
  * @throws CheckpointError when they are not those of `model`: with the first tensor that differs.
  */
 export function loadWeights(checkpoint: Checkpoint, model: ModelConfig, device: Device): Map<string, Tensor> {
-  const file = join(checkpoint.path, 'model.safetensors');
-  const weights = readSafetensors(file, device);
-  const specs = parameterSpecs(model);
-  for (const { name, shape } of specs) {
-    const found = weights.get(name)?.shape;
-    if (found?.join() !== shape.join()) {
-      const what = found ? `is [${found.join(', ')}]` : 'is missing';
-      throw new CheckpointError(
-        `${file}: ${name} ${what}, this model has [${shape.join(', ')}]; set the model as the checkpoint's`,
-      );
-    }
-  }
-  const names = new Set(specs.map((spec) => spec.name));
-  const unknown = [...weights.keys()].find((name) => !names.has(name));
-  if (unknown !== undefined) {
-    throw new CheckpointError(`${file}: ${unknown} is not in this model; set the model as the checkpoint's`);
-  }
-  return weights;
+  return readWeights(join(checkpoint.path, 'model.safetensors'), parameterSpecs(model), device);
 }
 
 /** The optimizer state of a checkpoint; its tensors belong to the caller. */

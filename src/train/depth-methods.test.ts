@@ -92,10 +92,10 @@ for (const [name, depth] of Object.entries(methods)) {
       train(state, 0, 6);
       const batch = batchesAt(50)[0]!;
       const everyBlock = { gates: [true, true, true, true], branchScales: [1, 1, 1, 1] };
-      const { mlmSum, nspSum } = pretrainingLosses(state.bert, batch, 'cpu', everyBlock);
-      const { mlmLoss, loss } = evaluate(state.bert, [batch], 'cpu');
-      assert.equal(mlmLoss, mlmSum.item() / batch.maskedPositions.length);
-      assert.equal(loss, mlmLoss + nspSum!.item() / batch.numSequences);
+      const { tokenSum, nspSum } = pretrainingLosses(state.model, batch, 'cpu', everyBlock);
+      const { tokenLoss, loss } = evaluate(state.model, [batch], 'cpu');
+      assert.equal(tokenLoss, tokenSum.item() / batch.predictedPositions.length);
+      assert.equal(loss, tokenLoss + nspSum!.item() / batch.numSequences);
     });
 
     scoped('the depth that FLOPs are counted from is the gates as they were drawn, and so are the updates', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Bert, initialise, type ModelConfig, wordEmbeddings } from '../model/index.ts';
+import { Bert, initialise, type ModelConfig, outerNames } from '../model/index.ts';
 import { liveTensors, scope, Tensor } from '../tensor/index.ts';
 import { evaluate } from './evaluate.ts';
 import { joined, rowOf, tinyBatch, tinyConfig } from './tiny.fixture.ts';
@@ -12,13 +12,13 @@ const close = (found: number, expected: number) =>
 
 scoped('a model that knows nothing has the loss ln V + ln 2, perplexity V, and is right where 0 is the label', () => {
   const weights = initialise(model, 1);
-  for (const name of [wordEmbeddings, 'cls.seq_relationship.weight']) weights.get(name)!.mul_(0);
-  const batch = { ...tinyBatch(1), maskedLabels: Int32Array.of(0, 7, 0, 3, 1) };
+  for (const name of [outerNames.bert.words, 'cls.seq_relationship.weight']) weights.get(name)!.mul_(0);
+  const batch = { ...tinyBatch(1), labels: Int32Array.of(0, 7, 0, 3, 1) };
   const found = evaluate(new Bert(model, weights), [batch], 'cpu');
-  close(found.mlmLoss, Math.log(50));
+  close(found.tokenLoss, Math.log(50));
   close(found.loss, Math.log(50) + Math.log(2));
   close(found.perplexity / 50, 1);
-  assert.equal(found.mlmAccuracy, 0.4);
+  assert.equal(found.tokenAccuracy, 0.4);
   assert.equal(found.tokens, 5);
 });
 
@@ -34,19 +34,19 @@ scoped('the means are over all tokens and sequences, however they are cut into b
   ]) {
     const found = evaluate(bert, cut, 'cpu');
     close(found.loss, whole.loss);
-    close(found.mlmLoss, whole.mlmLoss);
-    assert.equal(found.mlmAccuracy, whole.mlmAccuracy);
+    close(found.tokenLoss, whole.tokenLoss);
+    assert.equal(found.tokenAccuracy, whole.tokenAccuracy);
     assert.equal(found.tokens, 10);
   }
-  close(whole.mlmLoss, (3 * first.mlmLoss + 7 * rest.mlmLoss) / 10);
-  const nsp = (result: typeof whole) => result.loss - result.mlmLoss;
+  close(whole.tokenLoss, (3 * first.tokenLoss + 7 * rest.tokenLoss) / 10);
+  const nsp = (result: typeof whole) => result.loss - result.tokenLoss;
   close(nsp(whole), (nsp(first) + 3 * nsp(rest)) / 4);
 });
 
 scoped('without next-sentence labels the loss is that of the masked tokens', () => {
   const { nextSentenceLabels: _, ...batch } = tinyBatch(1);
-  const { loss, mlmLoss } = evaluate(new Bert(model, initialise(model, 1)), [batch], 'cpu');
-  assert.equal(loss, mlmLoss);
+  const { loss, tokenLoss } = evaluate(new Bert(model, initialise(model, 1)), [batch], 'cpu');
+  assert.equal(loss, tokenLoss);
 });
 
 scoped('evaluation runs every block without dropout, the same each time', () => {

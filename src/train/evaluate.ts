@@ -1,18 +1,28 @@
 import type { MicroBatch } from '../data/index.ts';
-import type { Bert, Pass } from '../model/index.ts';
+import type { Pass, Transformer } from '../model/index.ts';
 import { type Device, noGrad, scope } from '../tensor/index.ts';
-import type { EvalMetrics } from './metrics.ts';
 import { pretrainingLosses } from './objective.ts';
 
 /** The numbers of an evaluation. */
-export type Evaluation = Omit<EvalMetrics, 'type' | 'step' | 'split'>;
+export interface Evaluation {
+  /** tokenLoss + next-sentence loss */
+  loss: number;
+  /** Mean over the predicted tokens, in nats. */
+  tokenLoss: number;
+  /** The fraction of the predicted tokens whose likeliest piece is the right one. */
+  tokenAccuracy: number;
+  /** `exp(tokenLoss)` */
+  perplexity: number;
+  /** Tokens that were predicted. */
+  tokens: number;
+}
 
 /**
- * Losses on held-out batches; means over all masked tokens and sequences. Every block is on, nothing scaled and nothing
+ * Losses on held-out batches; means over all predicted tokens and sequences. Every block is on, nothing scaled and nothing
  * dropped out, unless a `pass` says otherwise.
  */
-export function evaluate(bert: Bert, batches: Iterable<MicroBatch>, device: Device, pass?: Pass): Evaluation {
-  let mlmSum = 0;
+export function evaluate(model: Transformer, batches: Iterable<MicroBatch>, device: Device, pass?: Pass): Evaluation {
+  let tokenSum = 0;
   let nspSum = 0;
   let right = 0;
   let tokens = 0;
@@ -20,16 +30,16 @@ export function evaluate(bert: Bert, batches: Iterable<MicroBatch>, device: Devi
   for (const batch of batches) {
     scope(() =>
       noGrad(() => {
-        const losses = pretrainingLosses(bert, batch, device, pass);
-        mlmSum += losses.mlmSum.item();
+        const losses = pretrainingLosses(model, batch, device, pass);
+        tokenSum += losses.tokenSum.item();
         nspSum += losses.nspSum?.item() ?? 0;
-        right += losses.mlmHits.item();
-        tokens += batch.maskedPositions.length;
+        right += losses.tokenHits.item();
+        tokens += batch.predictedPositions.length;
         sequences += batch.numSequences;
       }),
     );
   }
-  const mlmLoss = mlmSum / tokens;
-  const loss = mlmLoss + nspSum / sequences;
-  return { loss, mlmLoss, mlmAccuracy: right / tokens, perplexity: Math.exp(mlmLoss), tokens };
+  const tokenLoss = tokenSum / tokens;
+  const loss = tokenLoss + nspSum / sequences;
+  return { loss, tokenLoss, tokenAccuracy: right / tokens, perplexity: Math.exp(tokenLoss), tokens };
 }

@@ -1,6 +1,6 @@
 import { DataError } from '../config/index.ts';
 import { noGrad, scope, Tensor } from '../tensor/index.ts';
-import { encoderInputs } from './objective.ts';
+import { modelInputs } from './objective.ts';
 import type { TrainedModel } from './trained.ts';
 
 const maskText = '[MASK]';
@@ -27,10 +27,15 @@ export interface FilledText {
 /**
  * The `top` likeliest pieces for each [MASK] of a text: `softmax(logits)` over the vocabulary.
  *
- * @throws DataError for a text without [MASK], and for one longer than the model has positions.
+ * @throws DataError for a model that knows no masks, a text without [MASK], and for one longer than the model has positions.
  */
-export async function fillMasks(model: TrainedModel, text: string, top: number): Promise<FilledText> {
-  const { tokenizer, bert } = model;
+export async function fillMasks(trained: TrainedModel, text: string, top: number): Promise<FilledText> {
+  const { tokenizer, model, checkpoint } = trained;
+  if (model.config.kind === 'gpt2') {
+    throw new DataError(
+      `${checkpoint.path}: is a gpt2 model, which knows no ${maskText}; let it write on with taper generate`,
+    );
+  }
   const parts = text.split(maskText);
   if (parts.length === 1) {
     throw new DataError(
@@ -43,35 +48,33 @@ export async function fillMasks(model: TrainedModel, text: string, top: number):
     ...encoded.flatMap((part, i) => (i === 0 ? [...part] : [tokenizer.maskId, ...part])),
     tokenizer.sepId,
   ]);
-  const { maxPositions, vocabSize } = bert.config;
+  const { maxPositions, vocabSize } = model.config;
   if (ids.length > maxPositions) {
     throw new DataError(
       `the text has ${ids.length - numBorderTokens} tokens, and this model reads ${maxPositions - numBorderTokens} at most; shorten it`,
     );
   }
   const positions = Int32Array.from(ids.keys()).filter((i) => ids[i] === tokenizer.maskId);
-  const likeliest = predict(model, ids, positions, Math.min(top, vocabSize));
+  const likeliest = predict(trained, ids, positions, Math.min(top, vocabSize));
   const masks = likeliest.map((predictions) =>
     predictions.map(({ id, probability }) => ({ piece: tokenizer.pieces([id])[0]!, probability })),
   );
   return { masks, text: insert(parts, masks), tokens: ids.length };
 }
 
-function predict({ bert, device }: TrainedModel, ids: Int32Array, positions: Int32Array, top: number) {
+function predict({ model, device }: TrainedModel, ids: Int32Array, positions: Int32Array, top: number) {
   const batch = {
     numSequences: 1,
     sequenceLength: ids.length,
     inputIds: ids,
     tokenTypeIds: new Int32Array(ids.length),
     lengths: Int32Array.of(ids.length),
-    maskedPositions: positions,
-    maskedLabels: positions.map(() => 0), // nothing is learnt here
   };
   return scope(() =>
     noGrad(() => {
-      const hidden = bert.encode(encoderInputs(batch, device));
+      const hidden = model.encode(modelInputs(batch, device));
       const at = Tensor.from(positions, [positions.length], { device }).to('int64');
-      const { values, indices } = bert.maskedLogits(hidden, at).to('float32').softmax(-1).topk(top);
+      const { values, indices } = model.tokenLogits(hidden, at).to('float32').softmax(-1).topk(top);
       const probabilities = values.toFloats();
       const pieceIds = indices.toFloats();
       return Array.from(positions, (_, mask) =>

@@ -1,10 +1,11 @@
 export { type Checkpoint, loadWeights, openCheckpoint, type Progress } from './checkpoint.ts';
 export { type Evaluation, evaluate } from './evaluate.ts';
 export { type FilledText, fillMasks, type Prediction } from './fill.ts';
+export { type GenerateOptions, generate } from './generate.ts';
 export { type LearningRate, learningRate } from './learning-rate.ts';
 export { isBeingTrained } from './lock.ts';
-export { type EvalMetrics, type Metrics, readMetrics, type StepMetrics } from './metrics.ts';
-export { encoderInputs, headLosses, pretrainingLosses } from './objective.ts';
+export { type EvalMetrics, evaluationNumbers, type Metrics, readMetrics, type StepMetrics } from './metrics.ts';
+export { headLosses, modelInputs, pretrainingLosses } from './objective.ts';
 export { initialState, type OptimizerState, updateParameter } from './optimizer.ts';
 export { dtypeOf } from './precision.ts';
 export { InterruptedError, NonFiniteError, type PretrainOptions, type PretrainResult, pretrain } from './pretrain.ts';

@@ -1,5 +1,7 @@
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { DataError } from '../config/index.ts';
+import type { Objective } from '../data/index.ts';
+import type { Evaluation } from './evaluate.ts';
 import { replaceFile } from './files.ts';
 
 /** One optimizer step, as a line of `metrics.jsonl`. What is logged is what the model used. */
@@ -11,10 +13,12 @@ export interface StepMetrics {
   samples: number;
   /** Tokens seen since the start of the run, without padding. */
   tokens: number;
-  /** mlmLoss + nspLoss */
+  /** mlmLoss + nspLoss, or clmLoss */
   loss: number;
-  /** Mean over the masked tokens of the step, in nats. */
-  mlmLoss: number;
+  /** Mean over the masked tokens of the step, in nats; absent where each next token is predicted. */
+  mlmLoss?: number;
+  /** Mean over the tokens of the step, in nats, where each next one is predicted. */
+  clmLoss?: number;
   /** Mean over the sequences of the step, in nats; absent without next-sentence prediction. */
   nspLoss?: number;
   learningRate: number;
@@ -48,19 +52,35 @@ export interface EvalMetrics {
   /** Optimizer steps done. */
   step: number;
   split: 'valid';
-  /** mlmLoss + next-sentence loss */
+  /** mlmLoss + next-sentence loss, or clmLoss */
   loss: number;
-  /** Mean over the masked tokens, in nats. */
-  mlmLoss: number;
+  /** Mean over the masked tokens, in nats; absent where each next token is predicted. */
+  mlmLoss?: number;
   /** The fraction of the masked tokens whose likeliest piece is the right one. */
-  mlmAccuracy: number;
-  /** `exp(mlmLoss)` */
+  mlmAccuracy?: number;
+  /** The same two of each next token. */
+  clmLoss?: number;
+  clmAccuracy?: number;
+  /** `exp` of the mean over the predicted tokens. */
   perplexity: number;
-  /** Masked tokens that were predicted. */
+  /** Tokens that were predicted. */
   tokens: number;
 }
 
 export type Metrics = StepMetrics | EvalMetrics;
+
+/** The numbers of an evaluation under the names that metrics have for the objective. */
+export function evaluationNumbers(
+  objective: Objective,
+  evaluation: Evaluation,
+): Omit<EvalMetrics, 'type' | 'step' | 'split'> {
+  const { tokenLoss, tokenAccuracy, loss, perplexity, tokens } = evaluation;
+  const named =
+    objective === 'clm'
+      ? { clmLoss: tokenLoss, clmAccuracy: tokenAccuracy }
+      : { mlmLoss: tokenLoss, mlmAccuracy: tokenAccuracy };
+  return { loss, ...named, perplexity, tokens };
+}
 
 /** JSON has no NaN and no infinity: they are written as null. */
 export function appendMetrics(path: string, metrics: Metrics): void {

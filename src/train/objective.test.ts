@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Bert, initialise, wordEmbeddings } from '../model/index.ts';
+import { Bert, initialise, outerNames } from '../model/index.ts';
 import { scope, Tensor } from '../tensor/index.ts';
-import { encoderInputs, pretrainingLosses } from './objective.ts';
+import { modelInputs, pretrainingLosses } from './objective.ts';
 import { tinyBatch, tinyConfig } from './tiny.fixture.ts';
 
 const { model } = tinyConfig();
@@ -10,7 +10,7 @@ const scoped = (name: string, body: () => void) => test(name, () => scope(body))
 
 scoped('the attention bias is 0 at text and very negative at padding, and absent where nothing is padded', () => {
   const batch = tinyBatch(1, [8, 5]);
-  const { inputIds, tokenTypeIds, attentionBias } = encoderInputs(batch, 'cpu');
+  const { inputIds, tokenTypeIds, attentionBias } = modelInputs(batch, 'cpu');
   assert.deepEqual(
     [inputIds.shape, tokenTypeIds.shape, attentionBias!.shape],
     [
@@ -24,26 +24,26 @@ scoped('the attention bias is 0 at text and very negative at padding, and absent
   const bias = Array.from(attentionBias!.toFloats());
   assert.deepEqual(bias.slice(0, 13), new Array(13).fill(0));
   assert.ok(bias.slice(13).every((value) => value <= -1e9 && Number.isFinite(value)));
-  assert.equal(encoderInputs(tinyBatch(1, [8, 8]), 'cpu').attentionBias, undefined);
+  assert.equal(modelInputs(tinyBatch(1, [8, 8]), 'cpu').attentionBias, undefined);
 });
 
 scoped('losses are summed −log softmax of the labels, over masked tokens and over sequences', () => {
   // With word embeddings of 0 and no weight in the second head, the logits are the biases alone.
   const weights = initialise(model, 1);
   const bias = Tensor.normal([50], { std: 1, seed: 9 });
-  weights.get(wordEmbeddings)!.mul_(0);
+  weights.get(outerNames.bert.words)!.mul_(0);
   weights.get('cls.predictions.bias')!.copy_(bias);
   weights.get('cls.seq_relationship.weight')!.mul_(0);
   weights.get('cls.seq_relationship.bias')!.copy_(Tensor.from(Float32Array.of(0, Math.log(3)), [2]));
   const batch = { ...tinyBatch(1), nextSentenceLabels: Int32Array.of(0, 1) };
-  const { mlmSum, nspSum, mlmHits } = pretrainingLosses(new Bert(model, weights), batch, 'cpu');
+  const { tokenSum, nspSum, tokenHits } = pretrainingLosses(new Bert(model, weights), batch, 'cpu');
   const logits = Array.from(bias.toFloats());
   const logTotal = Math.log(logits.reduce((sum, logit) => sum + Math.exp(logit), 0));
-  const expected = batch.maskedLabels.reduce((sum, label) => sum + logTotal - logits[label]!, 0);
-  assert.ok(Math.abs(mlmSum.item() - expected) < 1e-4, `${mlmSum.item()}, expected ${expected}`);
+  const expected = batch.labels.reduce((sum, label) => sum + logTotal - logits[label]!, 0);
+  assert.ok(Math.abs(tokenSum.item() - expected) < 1e-4, `${tokenSum.item()}, expected ${expected}`);
   assert.ok(Math.abs(nspSum!.item() - (Math.log(4) + Math.log(4 / 3))) < 1e-5, `${nspSum!.item()}`);
   const best = logits.indexOf(Math.max(...logits));
-  assert.equal(mlmHits.item(), batch.maskedLabels.filter((label) => label === best).length);
+  assert.equal(tokenHits.item(), batch.labels.filter((label) => label === best).length);
 });
 
 scoped('a batch without next-sentence labels has no next-sentence loss', () => {

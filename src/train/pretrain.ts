@@ -19,7 +19,14 @@ import { checkDevice } from './device.ts';
 import { evaluate } from './evaluate.ts';
 import { replaceFile, writing } from './files.ts';
 import { lockRun } from './lock.ts';
-import { appendMetrics, type EvalMetrics, type Metrics, type StepMetrics, truncateMetrics } from './metrics.ts';
+import {
+  appendMetrics,
+  type EvalMetrics,
+  evaluationNumbers,
+  type Metrics,
+  type StepMetrics,
+  truncateMetrics,
+} from './metrics.ts';
 import type { Reporter } from './reporter.ts';
 import { checkResumable } from './resume.ts';
 import { type StopSignal, type signalExitCodes, watchSignals } from './signals.ts';
@@ -181,7 +188,8 @@ function openState(config: Config, checkpoint: Checkpoint | undefined): Training
   const { model, train } = config;
   if (checkpoint === undefined) {
     const state = trainingState(config, initialise(model, train.seed, train.device));
-    for (const [l, keepRate] of state.depth(0).keepRates.entries()) if (keepRate === 0) makeIdentity(state.masters, l);
+    for (const [l, keepRate] of state.depth(0).keepRates.entries())
+      if (keepRate === 0) makeIdentity(model, state.masters, l);
     return state;
   }
   return trainingState(config, loadWeights(checkpoint, model, train.device), loadOptimizer(checkpoint, train.device));
@@ -221,13 +229,13 @@ function stepMetrics(
   result: StepResult,
   speed: Pick<StepMetrics, 'stepSeconds' | 'dataSeconds' | 'tokensPerSecond'>,
 ): StepMetrics {
-  const { applied, maskedTokens, nspLoss, updatedBlocks, ...logged } = result;
+  const { applied, predictedTokens, loss, tokenLoss, nspLoss, updatedBlocks, ...logged } = result;
   const shape: StepShape = {
     ...config.model,
     sequenceLength: config.data.sequenceLength,
     sequences: config.train.batchSize,
-    maskedTokens,
-    nsp: nspLoss !== undefined,
+    predictedTokens,
+    objective: config.data.objective,
   };
   const { step, samples, tokens } = progress;
   return {
@@ -235,6 +243,8 @@ function stepMetrics(
     step,
     samples,
     tokens,
+    loss,
+    [config.data.objective === 'clm' ? 'clmLoss' : 'mlmLoss']: tokenLoss,
     ...logged,
     ...(nspLoss !== undefined && { nspLoss }),
     expectedDepth: expectedDepth(result.keepRates),
@@ -249,7 +259,8 @@ function stepMetrics(
 function logEvaluation(run: Run): void {
   const { config, state, texts } = run;
   const options = { limit: config.train.evalSamples, size: config.train.microBatchSize, mask: texts.mask };
-  const numbers = evaluate(state.bert, heldOutBatches(texts.valid, options), config.train.device);
+  const evaluation = evaluate(state.model, heldOutBatches(texts.valid, options), config.train.device);
+  const numbers = evaluationNumbers(config.data.objective, evaluation);
   const metrics: EvalMetrics = { type: 'eval', step: run.progress.step, split: 'valid', ...numbers };
   log(run, metrics);
   run.report.evaluation?.(metrics);

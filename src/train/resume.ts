@@ -1,4 +1,4 @@
-import { CheckpointError, type Config, ConfigError, loadConfig } from '../config/index.ts';
+import { CheckpointError, type Config, ConfigError } from '../config/index.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import type { Reporter } from './reporter.ts';
 
@@ -29,7 +29,7 @@ export function checkResumable({ config: before, progress }: Checkpoint, after: 
       `train.steps: ${after.train.steps}, but the run has done ${progress.step} already; give more`,
     );
   }
-  for (const { key, was, is } of differences(loadConfig({ overrides: before }).config, after)) {
+  for (const { key, was, is } of differences(before, after)) {
     if (free.has(key)) continue;
     if (key === 'train.steps') {
       report.warn(`train.steps: ${is} instead of ${was}; learning rate and θ go on as in a run of ${is} steps`);

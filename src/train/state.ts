@@ -1,6 +1,6 @@
 import type { Config } from '../config/index.ts';
 import { depthMethod } from '../depth/index.ts';
-import { Bert, parameterSpecs, type Weights } from '../model/index.ts';
+import { modelOf, parameterSpecs, type Weights } from '../model/index.ts';
 import { learningRate } from './learning-rate.ts';
 import { initialState, type OptimizerState } from './optimizer.ts';
 import { dtypeOf } from './precision.ts';
@@ -15,7 +15,7 @@ export function trainingState(config: Config, masters: Weights, optimizer?: Opti
     config,
     specs,
     masters,
-    bert: new Bert(model, masters, dtypeOf[train.precision]),
+    model: modelOf(model, masters, dtypeOf[train.precision]),
     optimizer: optimizer ?? initialState(masters),
     depth: depthMethod(config.depth, model.layers, train.steps),
     learningRate: learningRate(train),

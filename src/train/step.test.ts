@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { MicroBatch } from '../data/index.ts';
 import { type DepthMethod, drawGates } from '../depth/index.ts';
-import { Bert } from '../model/index.ts';
+import { Bert, type Transformer } from '../model/index.ts';
 import { liveTensors, scope, Tensor } from '../tensor/index.ts';
-import { encoderInputs, pretrainingLosses } from './objective.ts';
+import { modelInputs, pretrainingLosses } from './objective.ts';
 import { type TrainingState, trainStep } from './step.ts';
 import { joined, rowOf, snapshot, tinyBatch, tinyConfig, tinyState } from './tiny.fixture.ts';
 
@@ -33,8 +33,8 @@ function firstGradients(state: TrainingState): Map<string, Float64Array> {
 /** The gradients of the mean losses of one micro-batch, every block with gate and scale as given. */
 function gradientsOf(state: TrainingState, batch: MicroBatch, gates: boolean[], branchScales: readonly number[]) {
   const pass = { gates, branchScales, dropoutSeed: () => assert.fail('no dropout') };
-  const { mlmSum, nspSum } = pretrainingLosses(state.bert, batch, 'cpu', pass);
-  const loss = mlmSum.mul(1 / batch.maskedPositions.length).add(nspSum!.mul(1 / batch.numSequences));
+  const { tokenSum, nspSum } = pretrainingLosses(state.model, batch, 'cpu', pass);
+  const loss = tokenSum.mul(1 / batch.predictedPositions.length).add(nspSum!.mul(1 / batch.numSequences));
   const names = [...state.masters.keys()];
   const gradients = loss.grad(names.map((name) => state.masters.get(name)!));
   return new Map(names.map((name, i) => [name, gradients[i]?.toFloats()]));
@@ -65,14 +65,14 @@ scoped('however a batch is cut into micro-batches, loss and gradient are the sam
     [0, 1].flatMap((row) => [rowOf(a, row), rowOf(b, row)]),
   ]) {
     const { result, gradients } = run(cut);
-    for (const key of ['loss', 'mlmLoss', 'nspLoss', 'gradientNorm'] as const) {
+    for (const key of ['loss', 'tokenLoss', 'nspLoss', 'gradientNorm'] as const) {
       assert.ok(Math.abs(result[key]! / whole.result[key]! - 1) < 1e-5, `${key}: ${result[key]} ${whole.result[key]}`);
     }
     assertGradientsClose(gradients, whole.gradients);
-    assert.equal(result.maskedTokens, 10);
+    assert.equal(result.predictedTokens, 10);
   }
   assert.ok(Math.abs(norm(whole.gradients.values()) / whole.result.gradientNorm - 1) < 1e-5);
-  assert.equal(whole.result.loss, whole.result.mlmLoss + whole.result.nspLoss!);
+  assert.equal(whole.result.loss, whole.result.tokenLoss + whole.result.nspLoss!);
 });
 
 for (const precision of ['fp32', 'bf16'] as const) {
@@ -201,7 +201,7 @@ scoped('without next-sentence labels its head and the pooler stay as they are', 
   const before = snapshot(state);
   const result = trainStep(state, 0, [batch]);
   assert.equal(result.nspLoss, undefined);
-  assert.equal(result.loss, result.mlmLoss);
+  assert.equal(result.loss, result.tokenLoss);
   for (const [name, after] of snapshot(state)) {
     if (/pooler|seq_relationship/.test(name)) assert.deepEqual(after, before.get(name), name);
     else assert.notDeepEqual(after, before.get(name), name);
@@ -233,13 +233,13 @@ for (const optimizer of ['adamw', 'lamb'] as const) {
     () => {
       const state = tinyState(tinyConfig({ train: { precision: 'bf16', optimizer } }));
       const { config, masters } = state;
-      const lossOf = (bert: Bert) => pretrainingLosses(bert, tinyBatch(2), 'cpu').mlmSum.item();
-      const before = lossOf(state.bert);
+      const lossOf = (model: Transformer) => pretrainingLosses(model, tinyBatch(2), 'cpu').tokenSum.item();
+      const before = lossOf(state.model);
       for (const step of [0, 1]) {
         trainStep(state, step, [tinyBatch(1)]);
         const copies = new Map(Array.from(masters, ([name, weight]) => [name, weight.detach().clone()]));
-        assert.equal(lossOf(state.bert), lossOf(new Bert(config.model, copies, 'bfloat16')));
-        assert.notEqual(lossOf(state.bert), before);
+        assert.equal(lossOf(state.model), lossOf(new Bert(config.model, copies, 'bfloat16')));
+        assert.notEqual(lossOf(state.model), before);
       }
     },
   );
@@ -248,12 +248,12 @@ for (const optimizer of ['adamw', 'lamb'] as const) {
 scoped('in bf16 hidden states are float32, and states, losses and gradients are close to those in fp32', () => {
   const batch = tinyBatch(1);
   const [full, low] = (['fp32', 'bf16'] as const).map((precision) => {
-    const { bert, masters } = tinyState(tinyConfig({ train: { precision } }));
-    const hidden = bert.encode(encoderInputs(batch, 'cpu'));
-    const { mlmSum, nspSum } = pretrainingLosses(bert, batch, 'cpu');
+    const { model, masters } = tinyState(tinyConfig({ train: { precision } }));
+    const hidden = model.encode(modelInputs(batch, 'cpu'));
+    const { tokenSum, nspSum } = pretrainingLosses(model, batch, 'cpu');
     const weight = masters.get('bert.encoder.layer.1.intermediate.dense.weight')!;
-    const [gradient] = mlmSum.add(nspSum!).grad([weight]);
-    return { hidden, mlm: mlmSum.item(), nsp: nspSum!.item(), gradient: gradient! };
+    const [gradient] = tokenSum.add(nspSum!).grad([weight]);
+    return { hidden, mlm: tokenSum.item(), nsp: nspSum!.item(), gradient: gradient! };
   });
   const relative = (a: Tensor, b: Tensor) => a.add(b, -1).norm().item() / b.norm().item();
   assert.deepEqual([low!.hidden.dtype, low!.gradient.dtype], ['float32', 'float32']);

@@ -1,7 +1,7 @@
 import type { Config } from '../config/index.ts';
 import type { MicroBatch } from '../data/index.ts';
 import { type DepthMethod, drawGates, drawSeed, openShare, Stream } from '../depth/index.ts';
-import { type Bert, DropoutPlace, type ParameterSpec, type Pass, type Weights } from '../model/index.ts';
+import { type ParameterSpec, type Pass, placesPerBlock, type Transformer, type Weights } from '../model/index.ts';
 import { scope, type Tensor } from '../tensor/index.ts';
 import type { LearningRate } from './learning-rate.ts';
 import { pretrainingLosses } from './objective.ts';
@@ -14,7 +14,7 @@ export interface TrainingState {
   /** float32 */
   readonly masters: Weights;
   /** The model over them. */
-  readonly bert: Bert;
+  readonly model: Transformer;
   readonly optimizer: OptimizerState;
   readonly depth: DepthMethod;
   readonly learningRate: LearningRate;
@@ -22,10 +22,10 @@ export interface TrainingState {
 
 /** What one optimizer step did. */
 export interface StepResult {
-  /** mlmLoss + nspLoss */
+  /** tokenLoss + nspLoss */
   loss: number;
-  /** Mean over the masked tokens of the step, in nats. */
-  mlmLoss: number;
+  /** Mean over the predicted tokens of the step, in nats. */
+  tokenLoss: number;
   /** Mean over the sequences of the step; undefined without next-sentence prediction. */
   nspLoss: number | undefined;
   learningRate: number;
@@ -37,13 +37,13 @@ export interface StepResult {
   depth: number;
   /** The number of blocks that ran in at least one micro-batch. */
   updatedBlocks: number;
-  maskedTokens: number;
+  predictedTokens: number;
   /** False when the loss or the gradient was not finite: then nothing was changed. */
   applied: boolean;
 }
 
 /**
- * One optimizer step (counted from 0) over its micro-batches. The loss is summed over the masked tokens of all
+ * One optimizer step (counted from 0) over its micro-batches. The loss is summed over the predicted tokens of all
  * micro-batches and divided by their number, next-sentence loss likewise by sequences, so the result does not depend on
  * how the batch is cut. A block that no micro-batch ran has no gradient: clipping does not see it, and its weights,
  * moments and decay stay as they are.
@@ -56,9 +56,9 @@ export function trainStep(state: TrainingState, step: number, microBatches: read
     const gates = drawGates({ seed, step, microBatch, keepRates, granularity: config.depth.granularity, sequences });
     return { gates, branchScales, dropoutSeed: dropoutSeeds(seed, step, microBatch) };
   });
-  const { gradients, mlmLoss, nspLoss } = accumulate(state, microBatches, passes);
+  const { gradients, tokenLoss, nspLoss } = accumulate(state, microBatches, passes);
 
-  const loss = mlmLoss + (nspLoss ?? 0);
+  const loss = tokenLoss + (nspLoss ?? 0);
   const gradientNorm = globalNorm(gradients.values());
   const applied = Number.isFinite(loss) && Number.isFinite(gradientNorm);
   const learningRate = state.learningRate(step);
@@ -82,7 +82,7 @@ export function trainStep(state: TrainingState, step: number, microBatches: read
   );
   return {
     loss,
-    mlmLoss,
+    tokenLoss,
     nspLoss,
     learningRate,
     gradientNorm,
@@ -90,30 +90,30 @@ export function trainStep(state: TrainingState, step: number, microBatches: read
     keepRates,
     depth: blocksRun.reduce((a, b) => a + b, 0) / blocksRun.length,
     updatedBlocks: keepRates.filter((_, l) => passes.some((pass) => pass.gates[l] !== false)).length,
-    maskedTokens: countMasked(microBatches),
+    predictedTokens: countPredicted(microBatches),
     applied,
   };
 }
 
 /** Forward and backward over the micro-batches: the mean losses, and the float32 gradient of each master weight that has one. */
 function accumulate(state: TrainingState, microBatches: readonly MicroBatch[], passes: readonly Pass[]) {
-  const { bert, config, masters } = state;
-  const maskedTokens = countMasked(microBatches);
+  const { model, config, masters } = state;
+  const predictedTokens = countPredicted(microBatches);
   const sequences = microBatches.reduce((sum, batch) => sum + batch.numSequences, 0);
   const names = [...masters.keys()];
   const leaves = [...masters.values()];
   const gradients = new Map<string, Tensor>();
-  let mlmLoss = 0;
+  let tokenLoss = 0;
   let nspLoss: number | undefined;
   microBatches.forEach((batch, i) => {
     const added = scope(() => {
-      const { mlmSum, nspSum } = pretrainingLosses(bert, batch, config.train.device, passes[i]);
-      const mlm = mlmSum.mul(1 / Math.max(1, maskedTokens));
+      const { tokenSum, nspSum } = pretrainingLosses(model, batch, config.train.device, passes[i]);
+      const token = tokenSum.mul(1 / Math.max(1, predictedTokens));
       const nsp = nspSum?.mul(1 / sequences);
-      mlmLoss += mlm.item();
+      tokenLoss += token.item();
       if (nsp) nspLoss = (nspLoss ?? 0) + nsp.item();
       const fresh = new Map<string, Tensor>();
-      (nsp ? mlm.add(nsp) : mlm).grad(leaves).forEach((gradient, leaf) => {
+      (nsp ? token.add(nsp) : token).grad(leaves).forEach((gradient, leaf) => {
         if (gradient === undefined) return;
         const name = names[leaf]!;
         const sum = gradients.get(name);
@@ -124,15 +124,14 @@ function accumulate(state: TrainingState, microBatches: readonly MicroBatch[], p
     });
     for (const [name, gradient] of added) gradients.set(name, gradient);
   });
-  return { gradients, mlmLoss, nspLoss };
+  return { gradients, tokenLoss, nspLoss };
 }
 
-function countMasked(microBatches: readonly MicroBatch[]): number {
-  return microBatches.reduce((sum, batch) => sum + batch.maskedPositions.length, 0);
+function countPredicted(microBatches: readonly MicroBatch[]): number {
+  return microBatches.reduce((sum, batch) => sum + batch.predictedPositions.length, 0);
 }
 
 /** A dropout seed for each place in the model: a pure function of (seed, step, micro-batch, block, place). */
 function dropoutSeeds(seed: number, step: number, microBatch: number): NonNullable<Pass['dropoutSeed']> {
-  const placesPerBlock = Object.keys(DropoutPlace).length;
   return (block, place) => drawSeed([step, microBatch, block * placesPerBlock + place, Stream.dropout], seed);
 }

@@ -15,6 +15,7 @@ import {
   samplesOf,
   splitCorpus,
   TextTokenizer,
+  trainByteLevel,
   trainWordPiece,
   wholeCorpus,
 } from '../data/index.ts';
@@ -117,30 +118,46 @@ function contentOf({ index }: Corpus): unknown {
 }
 
 /** The tokenizer of a configuration: the one that it names, or one trained on its texts, kept for the next time. */
-export async function openTokenizer({ data, model }: Config, report: Reporter): Promise<TextTokenizer> {
-  if (data.tokenizer !== undefined) return TextTokenizer.fromFile(data.tokenizer);
+export async function openTokenizer(config: Config, report: Reporter): Promise<TextTokenizer> {
+  const { data, model } = config;
+  if (data.tokenizer !== undefined) return checkKind(TextTokenizer.fromFile(data.tokenizer), config);
   if (data.train.length === 0)
     throw new ConfigError('data.train: no text to train on; give files or folders with --data');
   const files = await listSources(data.train, data.exclude);
-  const key = JSON.stringify([files, data.textField, data.lowercase, model.vocabSize]);
+  const key = JSON.stringify([files, data.textField, data.lowercase, model.vocabSize, model.kind]);
   const path = join(data.cache, `tokenizer-${createHash('sha256').update(key).digest('hex').slice(0, 16)}.json`);
   if (existsSync(path)) return TextTokenizer.fromFile(path);
-  report.note(`training a WordPiece tokenizer of up to ${model.vocabSize} pieces on ${files.length} files`);
-  const tokenizer = await trainTokenizer(files, { ...data, vocabSize: model.vocabSize });
+  const what = model.kind === 'gpt2' ? 'byte-level' : 'WordPiece';
+  report.note(`training a ${what} tokenizer of up to ${model.vocabSize} pieces on ${files.length} files`);
+  const tokenizer = await trainTokenizer(files, { ...data, ...model });
   writing(data.cache, () => makeFolder(data.cache));
   replaceFile(path, tokenizer.json);
   return tokenizer;
 }
 
+function checkKind(tokenizer: TextTokenizer, { data, model }: Config): TextTokenizer {
+  if (tokenizer.kind === model.kind) return tokenizer;
+  throw new ConfigError(
+    `data.tokenizer: ${data.tokenizer} is for model.kind ${tokenizer.kind}, not ${model.kind}; change one of them`,
+  );
+}
+
 /**
- * Trains a WordPiece tokenizer of at most `vocabSize` pieces on as much of each file as is needed for that.
+ * Trains a tokenizer of at most `vocabSize` pieces, WordPiece for BERT and byte-level for GPT-2 (which keeps capitals),
+ * on as much of each file as is needed for that.
  *
  * @throws DataError where a file cannot be read as text, or none holds a word.
  */
 export function trainTokenizer(
   files: readonly SourceFile[],
-  { vocabSize, lowercase, textField }: { vocabSize: number; lowercase: boolean; textField: string },
+  {
+    kind,
+    vocabSize,
+    lowercase,
+    textField,
+  }: { kind: TextTokenizer['kind']; vocabSize: number; lowercase: boolean; textField: string },
 ): Promise<TextTokenizer> {
   const texts = readTexts(files, { textField, maxBytesPerFile: tokenizerBytes / files.length });
-  return trainWordPiece(texts, { vocabSize, lowercase, maxBytes: tokenizerBytes });
+  const options = { vocabSize, maxBytes: tokenizerBytes };
+  return kind === 'gpt2' ? trainByteLevel(texts, options) : trainWordPiece(texts, { ...options, lowercase });
 }

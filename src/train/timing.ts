@@ -33,7 +33,7 @@ export function measureSteps(config: Config, shape: StepShape): StepTimes {
     const half = Math.floor(model.layers / 2);
     const share = {
       sequences: shape.sequences / microBatches,
-      maskedTokens: Math.round(shape.maskedTokens / microBatches),
+      predictedTokens: Math.round(shape.predictedTokens / microBatches),
     };
     const batch = randomBatch({ ...shape, ...share });
     const seconds = (blocks: number, numBatches: number) => {
@@ -66,13 +66,13 @@ function mean(values: readonly number[]): number {
   return values.reduce((a, b) => a + b, 0) / values.length;
 }
 
-/** A micro-batch of random tokens in full sequences; `maskedTokens` of them are to be predicted. */
+/** A micro-batch of random tokens in full sequences; `predictedTokens` of them are to be predicted. */
 export function randomBatch(shape: StepShape): MicroBatch {
-  const { sequences: N, sequenceLength: T, vocabSize, maskedTokens, nsp } = shape;
+  const { sequences: N, sequenceLength: T, vocabSize, predictedTokens, objective } = shape;
   const random = (length: number, below: number) =>
     Int32Array.from({ length }, () => Math.floor(Math.random() * below));
   const shuffled = Int32Array.from({ length: N * T }, (_, i) => i);
-  for (let i = 0; i < maskedTokens; i++) {
+  for (let i = 0; i < predictedTokens; i++) {
     const j = i + Math.floor(Math.random() * (N * T - i));
     [shuffled[i], shuffled[j]] = [shuffled[j]!, shuffled[i]!];
   }
@@ -82,8 +82,8 @@ export function randomBatch(shape: StepShape): MicroBatch {
     inputIds: random(N * T, vocabSize),
     tokenTypeIds: Int32Array.from({ length: N * T }, (_, i) => (i % T < T / 2 ? 0 : 1)),
     lengths: new Int32Array(N).fill(T),
-    maskedPositions: shuffled.slice(0, maskedTokens).sort(),
-    maskedLabels: random(maskedTokens, vocabSize),
-    ...(nsp && { nextSentenceLabels: random(N, 2) }),
+    predictedPositions: shuffled.slice(0, predictedTokens).sort(),
+    labels: random(predictedTokens, vocabSize),
+    ...(objective === 'mlm+nsp' && { nextSentenceLabels: random(N, 2) }),
   };
 }

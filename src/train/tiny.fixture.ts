@@ -50,8 +50,8 @@ export function tinyBatch(seed: number, lengths: readonly [number, number] = [8,
     inputIds: ids,
     tokenTypeIds: Int32Array.from(ids, (_, i) => (i % sequenceLength < 3 ? 0 : 1)),
     lengths: Int32Array.from(lengths),
-    maskedPositions: Int32Array.of(1, 2, 4, 9, 12),
-    maskedLabels: tokens(100, 5),
+    predictedPositions: Int32Array.of(1, 2, 4, 9, 12),
+    labels: tokens(100, 5),
     nextSentenceLabels: Int32Array.of(draw(200, 2), draw(201, 2)),
   };
 }
@@ -59,8 +59,8 @@ export function tinyBatch(seed: number, lengths: readonly [number, number] = [8,
 /** One row of a batch, as a batch. */
 export function rowOf(batch: MicroBatch, row: number): MicroBatch {
   const [start, end] = [row * sequenceLength, (row + 1) * sequenceLength];
-  const masked = [...batch.maskedPositions.keys()].filter((i) => {
-    return batch.maskedPositions[i]! >= start && batch.maskedPositions[i]! < end;
+  const masked = [...batch.predictedPositions.keys()].filter((i) => {
+    return batch.predictedPositions[i]! >= start && batch.predictedPositions[i]! < end;
   });
   return {
     numSequences: 1,
@@ -68,8 +68,8 @@ export function rowOf(batch: MicroBatch, row: number): MicroBatch {
     inputIds: batch.inputIds.slice(start, end),
     tokenTypeIds: batch.tokenTypeIds.slice(start, end),
     lengths: batch.lengths.slice(row, row + 1),
-    maskedPositions: Int32Array.from(masked, (i) => batch.maskedPositions[i]! - start),
-    maskedLabels: Int32Array.from(masked, (i) => batch.maskedLabels[i]!),
+    predictedPositions: Int32Array.from(masked, (i) => batch.predictedPositions[i]! - start),
+    labels: Int32Array.from(masked, (i) => batch.labels[i]!),
     nextSentenceLabels: batch.nextSentenceLabels!.slice(row, row + 1),
   };
 }
@@ -83,11 +83,11 @@ export function joined(a: MicroBatch, b: MicroBatch): MicroBatch {
     inputIds: join(a.inputIds, b.inputIds),
     tokenTypeIds: join(a.tokenTypeIds, b.tokenTypeIds),
     lengths: join(a.lengths, b.lengths),
-    maskedPositions: join(
-      a.maskedPositions,
-      b.maskedPositions.map((position) => position + a.inputIds.length),
+    predictedPositions: join(
+      a.predictedPositions,
+      b.predictedPositions.map((position) => position + a.inputIds.length),
     ),
-    maskedLabels: join(a.maskedLabels, b.maskedLabels),
+    labels: join(a.labels, b.labels),
     nextSentenceLabels: join(a.nextSentenceLabels!, b.nextSentenceLabels!),
   };
 }

@@ -1,5 +1,5 @@
 import { TextTokenizer } from '../data/index.ts';
-import { Bert } from '../model/index.ts';
+import { modelOf, type Transformer } from '../model/index.ts';
 import type { Device } from '../tensor/index.ts';
 import { type Checkpoint, loadWeights, openCheckpoint } from './checkpoint.ts';
 import { checkDevice } from './device.ts';
@@ -10,7 +10,7 @@ export interface TrainedModel {
   checkpoint: Checkpoint;
   tokenizer: TextTokenizer;
   /** In the precision that it was trained in. */
-  bert: Bert;
+  model: Transformer;
   device: Device;
 }
 
@@ -22,10 +22,10 @@ export interface TrainedModel {
 export function openTrained(path: string, { warn, device }: TrainedOptions): TrainedModel {
   const checkpoint = openCheckpoint(path, warn);
   checkDevice(device);
-  const { model, train } = checkpoint.config;
-  const weights = loadWeights(checkpoint, model, device);
+  const { model: sizes, train } = checkpoint.config;
+  const weights = loadWeights(checkpoint, sizes, device);
   const tokenizer = TextTokenizer.fromJson(checkpoint.tokenizerJson);
-  return { checkpoint, tokenizer, bert: new Bert(model, weights, dtypeOf[train.precision]), device };
+  return { checkpoint, tokenizer, model: modelOf(sizes, weights, dtypeOf[train.precision]), device };
 }
 
 export interface TrainedOptions {

@@ -52,16 +52,28 @@ function comesBefore(countA: number, keyA: number, countB: number, keyB: number)
   return countA > countB || (countA === countB && keyA < keyB);
 }
 
+/** The pieces of a text, and the pairs that were merged into those that are no single characters, in that order. */
+export interface Pieces {
+  pieces: string[];
+  merges: [string, string][];
+}
+
 /**
- * The first `numPieces` WordPiece pieces of a text: its characters, then the most frequent pair of neighbouring pieces
- * merged into one, again and again. Fewer come out where no pair is left that occurs twice.
+ * The first `numPieces` pieces of a text: its characters, then the most frequent pair of neighbouring pieces merged into
+ * one, again and again (byte-pair encoding). Fewer come out where no pair is left that occurs twice. A piece that does not
+ * begin a word has `prefix` before it: `##` for WordPiece. The characters are the text's most frequent ones, or `alphabet`.
  *
- * The algorithm is Hugging Face's trainer (byte-pair encoding with the prefix `##`). It is done again here because
- * theirs numbers the `##` characters in the order of a randomly seeded hash table, so that two runs on one text
- * give different vocabularies, and because it stops at 30,000 pieces.
+ * The algorithm is Hugging Face's trainer. It is done again here because theirs numbers the `##` characters in the order
+ * of a randomly seeded hash table, so that two runs on one text give different vocabularies, and because it stops at
+ * 30,000 pieces.
  * Source: Sennrich, Haddow and Birch, "Neural machine translation of rare words with subword units", ACL 2016.
  */
-export function trainPieces(wordCounts: ReadonlyMap<string, number>, numPieces: number): string[] {
+export function trainPieces(
+  wordCounts: ReadonlyMap<string, number>,
+  numPieces: number,
+  { prefix, alphabet = frequentCharacters(wordCounts) }: { prefix: string; alphabet?: readonly string[] },
+): Pieces {
+  const merges: [string, string][] = [];
   const pieces: string[] = [];
   const numberOf = new Map<string, number>();
   const pieceNumber = (piece: string): number => {
@@ -74,18 +86,17 @@ export function trainPieces(wordCounts: ReadonlyMap<string, number>, numPieces: 
     return number;
   };
 
-  const alphabet = frequentCharacters(wordCounts);
   for (const character of alphabet) pieceNumber(character);
   const inside = new Set<string>();
   for (const word of wordCounts.keys()) for (const character of [...word].slice(1)) inside.add(character);
-  for (const character of alphabet) if (inside.has(character)) pieceNumber(`##${character}`);
+  for (const character of alphabet) if (inside.has(character)) pieceNumber(prefix + character);
 
   const known = new Set(alphabet);
   const words: number[][] = [];
   const counts: number[] = [];
   for (const [word, count] of wordCounts) {
     const characters = [...word].filter((character) => known.has(character));
-    words.push(characters.map((character, i) => pieceNumber(i === 0 ? character : `##${character}`)));
+    words.push(characters.map((character, i) => pieceNumber(i === 0 ? character : prefix + character)));
     counts.push(count);
   }
 
@@ -120,7 +131,8 @@ export function trainPieces(wordCounts: ReadonlyMap<string, number>, numPieces: 
     }
     const left = Math.floor(top.key / keyBase);
     const right = top.key % keyBase;
-    const merged = pieceNumber(pieces[left]! + pieces[right]!.slice(2));
+    merges.push([pieces[left]!, pieces[right]!]);
+    const merged = pieceNumber(pieces[left]! + pieces[right]!.slice(prefix.length));
     const grown = new Set<number>();
     for (const w of pairWords.get(top.key)!) {
       const word = words[w]!;
@@ -139,7 +151,7 @@ export function trainPieces(wordCounts: ReadonlyMap<string, number>, numPieces: 
     pairWords.delete(top.key);
     for (const key of grown) heap.push(pairCounts.get(key)!, key);
   }
-  return pieces.slice(0, numPieces);
+  return { pieces: pieces.slice(0, numPieces), merges };
 }
 
 function frequentCharacters(wordCounts: ReadonlyMap<string, number>): string[] {

@@ -1,0 +1,89 @@
+import type { Dtype, Tensor } from '../tensor/index.ts';
+import { DropoutPlace, dropoutAt, layerNorm, type Model, type Pass, switchableBlock } from './block.ts';
+import { type ModelConfig, outerNames, type Weights } from './parameters.ts';
+
+// Legend: N sequences, T positions, D model width, V vocabulary, M tokens that are predicted.
+
+/** What a model reads. */
+export interface ModelInputs {
+  /** [N, T] token ids, int32 or int64. */
+  inputIds: Tensor;
+  /** [N, T] 0 for the first segment, 1 for the second; GPT has no use for it. */
+  tokenTypeIds: Tensor;
+  /** [N, 1, 1, T] added to attention scores: 0 where there is text, very negative at padding; absent without padding. */
+  attentionBias?: Tensor;
+}
+
+/**
+ * A stack of switchable blocks between embeddings and an output layer over the vocabulary that is tied to them, over float32
+ * weights with Hugging Face's names. Matrix products run in `dtype`; the residual stream, the norms and the losses
+ * are float32.
+ */
+export abstract class Transformer implements Model {
+  readonly config: ModelConfig;
+  readonly weights: Weights;
+  readonly dtype: Dtype;
+
+  constructor(config: ModelConfig, weights: Weights, dtype: Dtype = 'float32') {
+    this.config = config;
+    this.weights = weights;
+    this.dtype = dtype;
+  }
+
+  /** The hidden states that the heads read: [N, T, D] float32. */
+  encode(inputs: ModelInputs, pass?: Pass): Tensor {
+    return this.finalNorm(this.residualStream(inputs, pass).at(-1)!);
+  }
+
+  /** What goes into the first block and what comes out of each: L + 1 tensors [N, T, D] float32. */
+  residualStream(inputs: ModelInputs, pass?: Pass): Tensor[] {
+    const { dropout, layers } = this.config;
+    const { p, seed } = dropoutAt(dropout, pass, layers, DropoutPlace.embeddings);
+    const stream = [this.embed(inputs).dropout(p, seed)];
+    for (let l = 0; l < layers; l++) {
+      stream.push(switchableBlock(stream[l]!, l, this, inputs.attentionBias, pass));
+    }
+    return stream;
+  }
+
+  /** PreLN's norm after the last block; PostLN has none there. */
+  finalNorm(x_NTD: Tensor): Tensor {
+    const { kind, norm } = this.config;
+    return norm === 'pre' ? layerNorm(x_NTD, this, outerNames[kind].finalNorm) : x_NTD;
+  }
+
+  /** The output layer on chosen tokens only: logits [M, V] at `positions` [M], flat indices into N·T. */
+  tokenLogits(hidden_NTD: Tensor, positions: Tensor): Tensor {
+    return this.beforeOutput(this.pick(hidden_NTD, positions)).linear(this.wordEmbeddings(), this.outputBias() ?? []);
+  }
+
+  /**
+   * Cross-entropy of the logits at `positions` with `labels` [M], summed, in nats, and how many labels have the largest
+   * logit. The logits are never stored whole.
+   */
+  tokenLoss(hidden_NTD: Tensor, positions: Tensor, labels: Tensor): { loss: Tensor; hits: Tensor } {
+    const x_MD = this.beforeOutput(this.pick(hidden_NTD, positions));
+    return x_MD.linearCrossEntropy(this.wordEmbeddings(), this.outputBias(), labels);
+  }
+
+  /** The embeddings of the tokens: [N, T, D] float32. */
+  protected abstract embed(inputs: ModelInputs): Tensor;
+  /** What the output layer reads, in the model's precision, of hidden states [M, D]. */
+  protected abstract beforeOutput(hidden_MD: Tensor): Tensor;
+  /** [V], or undefined where the output layer has no bias. */
+  protected abstract outputBias(): Tensor | undefined;
+
+  /** [V, D] */
+  protected wordEmbeddings(): Tensor {
+    return this.weights.get(outerNames[this.config.kind].words)!;
+  }
+
+  /** [T, D] of the first T positions. */
+  protected positionEmbeddings(T: number): Tensor {
+    return this.weights.get(outerNames[this.config.kind].positions)!.narrow(0, 0, T);
+  }
+
+  private pick(hidden_NTD: Tensor, positions: Tensor): Tensor {
+    return hidden_NTD.reshape([-1, this.config.hiddenSize]).indexSelect(0, positions);
+  }
+}

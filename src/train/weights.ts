@@ -1,0 +1,57 @@
+import { CheckpointError } from '../config/index.ts';
+import type { ParameterSpec, Weights } from '../model/index.ts';
+import { type Device, readSafetensors, scope, type Tensor, writeSafetensors } from '../tensor/index.ts';
+
+/** Writes the weights of a model as Hugging Face's files hold them. */
+export function writeWeights(path: string, specs: readonly ParameterSpec[], weights: Weights): void {
+  scope(() => {
+    const turned = specs.map(({ name, transposedInFiles }): [string, Tensor] => {
+      const weight = weights.get(name)!.detach();
+      return [name, transposedInFiles ? weight.transpose(0, 1) : weight];
+    });
+    writeSafetensors(path, new Map(turned));
+  });
+}
+
+/**
+ * The float32 weights of a model out of a file; they belong to the caller.
+ *
+ * @throws CheckpointError when they are not those of the model: with the first tensor that differs.
+ */
+export function readWeights(path: string, specs: readonly ParameterSpec[], device: Device): Map<string, Tensor> {
+  return takeWeights(path, specs, readSafetensors(path, device));
+}
+
+/** The same of the tensors of a file, which are freed where they are not the weights themselves. */
+export function takeWeights(
+  path: string,
+  specs: readonly ParameterSpec[],
+  found: ReadonlyMap<string, Tensor>,
+): Map<string, Tensor> {
+  const weights = new Map(
+    specs.map(({ name, shape, transposedInFiles }) => {
+      const tensor = found.get(name);
+      const expected = transposedInFiles ? shape.toReversed() : shape;
+      if (tensor?.shape.join() !== expected.join()) {
+        const what = tensor ? `is [${tensor.shape.join(', ')}]` : 'is missing';
+        throw new CheckpointError(
+          `${path}: ${name} ${what}, this model has [${expected.join(', ')}]; set the model as the checkpoint's`,
+        );
+      }
+      return [name, transposedInFiles ? turn(tensor) : tensor];
+    }),
+  );
+  const unknown = [...found.keys()].find((name) => !weights.has(name));
+  if (unknown !== undefined) {
+    throw new CheckpointError(`${path}: ${unknown} is not in this model; set the model as the checkpoint's`);
+  }
+  return weights;
+}
+
+/** The transpose of a matrix, which is freed, in memory of its own. */
+function turn(matrix: Tensor): Tensor {
+  using original = matrix;
+  using view = original.transpose(0, 1);
+  using flat = view.reshape([-1]);
+  return flat.reshape(view.shape);
+}

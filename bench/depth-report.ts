@@ -1,12 +1,19 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { shapeOf } from '../src/cli/plan.ts';
 import { type Config, loadConfig } from '../src/config/index.ts';
 import { constant, stepFlops } from '../src/depth/index.ts';
 import { initialise } from '../src/model/index.ts';
 import { type Comparison, type Cost, compareRuns, lossCurves, type Spread } from '../src/report/index.ts';
 import { scope } from '../src/tensor/index.ts';
-import { measureSteps, randomBatch, type StepTimes, trainingState, trainStep } from '../src/train/index.ts';
+import {
+  measureSteps,
+  randomBatch,
+  type StepTimes,
+  shapeOf,
+  stepSeconds,
+  trainingState,
+  trainStep,
+} from '../src/train/index.ts';
 import { recordOf, recordsFolder, type StoredRecord, trainings } from './depth.ts';
 import { table, writeResults } from './report.ts';
 
@@ -80,12 +87,13 @@ function sequenceFactor(config: Config): number {
 
 /** The record with the time that its steps would have taken here, undisturbed. */
 function timed(record: StoredRecord, { pre, post, bySequence }: Timing): StoredRecord {
-  const { once, microBatch, block } = record.config.model.norm === 'pre' ? pre : post;
+  const times = record.config.model.norm === 'pre' ? pre : post;
   const factor = record.config.depth.granularity === 'sequence' ? bySequence : 1;
-  const evaluations = record.evaluations.map((point) => ({
-    ...point,
-    seconds: factor * (point.step * (once + microBatch) + point.depthSum * block),
-  }));
+  const evaluations = record.evaluations.map((point) => {
+    const depth = point.step === 0 ? 0 : point.depthSum / point.step;
+    const seconds = factor * point.step * stepSeconds(times, { depth, updated: depth, microBatches: 1 });
+    return { ...point, seconds };
+  });
   return { ...record, evaluations };
 }
 
@@ -158,7 +166,7 @@ function document(
 than an epoch), ${train.precision}, as \`configs/depth.yaml\` says. Trained on public-domain books, held-out books of ${train.evalSamples} sequences. Trained:
 ${machines}.${missing.length > 0 ? ` Not trained yet: ${missing.join(', ')}.` : ''}
 
-Losses are held-out MLM losses in nats with every block on. Losses were trained beside other work, so their clock says nothing;
+Losses are held-out MLM losses in nats with every block on. The trainings ran beside other work, so their clock says nothing;
 time is that of steps timed apart, on a machine that did nothing else: ${ms(pre)} under PreLN, ${ms(post)}
 under PostLN, two threads; times ${fixed(bySequence, 3)} with a gate a sequence. A run's time is that line over the depths that it ran.
 

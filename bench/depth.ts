@@ -4,6 +4,7 @@ import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { loadConfig } from '../src/config/index.ts';
 import { type RunRecord, readRun } from '../src/report/index.ts';
 import { type Setting, settings } from './depth-settings.ts';
 
@@ -32,12 +33,15 @@ export const trainings: Training[] = [1, 2].flatMap((seed) =>
 
 export function recordOf({ id }: Training): StoredRecord | undefined {
   const path = join(recordsFolder, `${id}.json`);
-  return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as StoredRecord) : undefined;
+  if (!existsSync(path)) return undefined;
+  const record = JSON.parse(readFileSync(path, 'utf8')) as StoredRecord;
+  const { config } = loadConfig({ overrides: record.config }); // with the defaults of keys that have come since
+  return { ...record, config };
 }
 
 /**
  * Trains what has no record yet, `jobs` trainings at a time, each on its part of the processors. One that was stopped goes
- * on; a record that is there is kept.
+ * on; a record that is there is kept. One that fails, as a diverging one does, is told and left out.
  */
 export async function trainAll(data: string, jobs: number): Promise<void> {
   const train = [`${data}/train-*.jsonl.gz`];
@@ -50,8 +54,13 @@ export async function trainAll(data: string, jobs: number): Promise<void> {
     // The first one prepares the texts for all.
     while (worker > 0 && waiting.length > 0 && !existsSync(join(runs, 'prepared'))) await sleep(1000);
     for (let training = waiting.shift(); training; training = waiting.shift()) {
-      await trainOne(training, { train, valid, threads });
-      keep(training);
+      try {
+        await trainOne(training, { train, valid, threads });
+        keep(training);
+      } catch (error) {
+        console.error(`${training.id}: ${(error as Error).message}`); // the others go on
+        process.exitCode = 1;
+      }
     }
   };
   await Promise.all(Array.from({ length: jobs }, (_, worker) => work(worker)));
@@ -75,10 +84,11 @@ async function trainOne({ id, sets, seed }: Training, texts: { train: string[]; 
     said = `${said}${text}`.slice(-2000);
   });
   const closed = new Promise<number | null>((resolve) => child.on('close', resolve));
-  while (child.exitCode === null && !existsSync(join(out, 'metrics.jsonl'))) await sleep(500);
+  while (child.exitCode === null && child.signalCode === null && !existsSync(join(out, 'metrics.jsonl')))
+    await sleep(500);
   writeFileSync(join(runs, 'prepared'), '');
   const code = await closed;
-  if (code !== 0) throw new Error(`${id} ended with exit code ${code}; run the command again to go on\n${said}`);
+  if (code !== 0) throw new Error(`ended with exit code ${code}; run the command again to go on\n${said}`);
 }
 
 function keep(training: Training): void {

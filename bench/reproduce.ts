@@ -14,11 +14,12 @@ const { values, positionals } = parseArgs({
   options: { jobs: { type: 'string', default: '1' } },
 });
 const [what, data] = positionals;
-if (what !== 'depth') {
+const jobs = Number(values.jobs);
+if (what !== 'depth' || !(Number.isInteger(jobs) && jobs > 0)) {
   console.error('npm run reproduce -- depth [DATA] [--jobs N]');
   process.exitCode = 2;
 } else {
   // npm runs this in the project's folder, wherever it was called.
-  if (data !== undefined) await trainAll(resolve(process.env.INIT_CWD ?? '.', data), Number(values.jobs));
+  if (data !== undefined) await trainAll(resolve(process.env.INIT_CWD ?? '.', data), jobs);
   reportDepth();
 }

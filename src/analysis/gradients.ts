@@ -46,8 +46,11 @@ export function gradientFlow(model: Transformer, batches: readonly MicroBatch[],
           return found.slice(stream.length);
         });
         gradients.forEach((gradient, i) => {
-          if (sums[i]) sums[i].add_(gradient);
-          else sums.push(gradient);
+          if (!sums[i]) sums.push(gradient);
+          else {
+            sums[i].add_(gradient);
+            gradient.free();
+          }
         });
       }
       const parameterSquares = new Array<number>(layers).fill(0);

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import type { GradientFlow, Lesions, Similarity } from '../analysis/index.ts';
 import { countOf, dataOption, deviceOption, jsonOption } from './config.ts';
-import { writeFiles } from './files.ts';
+import { prepareFolder, writeFiles } from './files.ts';
 import { table } from './format.ts';
 import { openHeldOut } from './held-out.ts';
 
@@ -37,6 +37,7 @@ export function analyzeCommand(): Command {
 }
 
 async function run(path: string, options: AnalyzeOptions): Promise<void> {
+  prepareFolder(options.out);
   const { gradientFlow, lesions, similarity } = await import('../analysis/index.ts');
   using heldOut = await openHeldOut(path, options);
   const { checkpoint, model, device, sequences } = heldOut;
@@ -53,16 +54,17 @@ async function run(path: string, options: AnalyzeOptions): Promise<void> {
   process.stdout.write(options.json ? `${JSON.stringify(analysis)}\n` : analysisText(analysis));
 }
 
-/** The four figures, by file name. */
+/** The figures, by file name. */
 async function figures(analysis: Analysis): Promise<Record<string, string>> {
   const { lineChart } = await import('../report/index.ts');
   const byBlock = (values: readonly number[]) => values.map((value, l) => [l + 1, value] as const);
-  const chart = (title: string, yLabel: string, series: Record<string, readonly number[]>, xLabel = 'block') =>
+  const chart = (title: string, yLabel: string, series: Record<string, readonly number[]>, fromZero = true) =>
     lineChart({
       title,
-      xLabel,
+      xLabel: fromZero ? 'block' : 'block, or number of blocks',
       yLabel,
       isWhole: true,
+      fromZero,
       series: Object.entries(series).map(([name, values]) => ({ name, points: byBlock(values) })),
     });
   const { parameterNorms, normRatios, loss, withoutBlock, withoutLast, distances, angles } = analysis;
@@ -76,7 +78,7 @@ async function figures(analysis: Analysis): Promise<Record<string, string>> {
       'Held-out loss without blocks',
       'loss, nats',
       { 'without this block': withoutBlock, 'without the last so many': withoutLast, 'whole model': whole },
-      'block, or number of blocks',
+      false,
     ),
     'distances.svg': chart("Distance between a block's input and output", '‖y − x‖', { distance: distances }),
     'angles.svg': chart("Angle between a block's input and output", 'degrees', { angle: angles }),
@@ -86,11 +88,12 @@ async function figures(analysis: Analysis): Promise<Record<string, string>> {
 function analysisText(analysis: Analysis): string {
   const { loss, parameterNorms, normRatios, withoutBlock, withoutLast, distances, angles, sequences } = analysis;
   const number = (value: number) => String(Number(value.toPrecision(4)));
-  const rows = parameterNorms.map((norm, l) =>
-    [l + 1, ...[norm, normRatios[l]!, withoutBlock[l]!, withoutLast[l]!, distances[l]!, angles[l]!].map(number)].map(
-      String,
-    ),
-  );
+  const rows = parameterNorms.map((norm, l) => [
+    String(l + 1),
+    ...[norm, normRatios[l]!].map(number),
+    ...[withoutBlock[l]!, withoutLast[l]!].map((lesioned) => lesioned.toFixed(4)),
+    ...[distances[l]!, angles[l]!].map(number),
+  ]);
   const head = ['block', 'gradient', 'ratio', 'loss without it', 'without the last so many', 'distance', 'angle °'];
   return `held-out loss ${loss.toFixed(4)} on ${sequences} sequences\n\n${table([head, ...rows])}`;
 }

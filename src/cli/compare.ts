@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { DataError } from '../config/index.ts';
 import type { ComparedRun, Comparison, Cost, EvaluationPoint, RunRecord, Spread } from '../report/index.ts';
@@ -25,13 +26,15 @@ export function compareCommand(): Command {
 
 function lossOf(text: string): number {
   const loss = Number(text);
-  if (!(loss > 0)) throw new InvalidArgumentError('it must be a number above 0.');
+  if (!(loss > 0 && loss < Number.POSITIVE_INFINITY)) throw new InvalidArgumentError('it must be a number above 0.');
   return loss;
 }
 
 async function run(paths: string[], options: CompareOptions): Promise<void> {
   const { compareRuns, readRun } = await import('../report/index.ts');
   if (paths.length < 2) throw new DataError(`${paths[0]}: one run has nothing to be compared with; give two or more`);
+  const twice = paths.find((path, i) => paths.slice(0, i).some((before) => resolve(before) === resolve(path)));
+  if (twice !== undefined) throw new DataError(`${twice}: is given twice; give each run once`);
   const warn = (message: string) => process.stderr.write(`warning: ${message}\n`);
   const records = paths.map((path) => readRun(path, warn));
   const comparison = compareRuns(records, options);
@@ -68,7 +71,7 @@ function comparisonText({ equal, loss: target, runs, settings }: Comparison): st
     table([['run', 'samples', 'FLOPs', 'time'], ...runs.map((run) => [run.name, ...reached(run)])]),
     `How many times less than ${settings[0]!.runs.join(', ')} that is:`,
     table([
-      ['setting', 'seeds', 'samples', 'FLOPs', 'time'],
+      ['setting', 'runs', 'samples', 'FLOPs', 'time'],
       ...settings.map(({ runs: names, speedup }) => [
         names[0]!,
         String(names.length),

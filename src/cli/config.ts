@@ -31,8 +31,12 @@ export function configOf(file: string | undefined, options: ConfigOptions, comma
   const deepSpeed = options.deepspeed === undefined ? undefined : fromDeepSpeed(readConfigFile(options.deepspeed));
   const overrides = { ...deepSpeed?.config, ...(options.data && { data: { train: options.data } }) };
   const loaded = loadConfig({ ...(file !== undefined && { file }), overrides, sets: options.set ?? [] });
-  const { depth, train } = loaded.config;
-  const warnings = [...(deepSpeed?.warnings ?? []), ...loaded.warnings, ...depthWarnings(depth, train.steps)];
+  const { depth, model, train } = loaded.config;
+  const warnings = [
+    ...(deepSpeed?.warnings ?? []),
+    ...loaded.warnings,
+    ...depthWarnings(depth, model.layers, train.steps),
+  ];
   return { ...loaded, warnings };
 }
 

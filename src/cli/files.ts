@@ -1,10 +1,20 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeFolder } from '../data/folder.ts';
+import { writing } from '../train/files.ts';
+
+/** Makes an output folder, before work is done for it. Throws an OutputError where that cannot be. */
+export function prepareFolder(folder: string): void {
+  writing(folder, () => makeFolder(folder));
+}
 
 /** Writes texts by their file name into a folder, which is made where it is missing, and says so. */
 export function writeFiles(folder: string, files: Readonly<Record<string, string>>): void {
-  mkdirSync(folder, { recursive: true });
-  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
+  prepareFolder(folder);
+  for (const [name, text] of Object.entries(files)) {
+    const path = join(folder, name);
+    writing(path, () => writeFileSync(path, text));
+  }
   process.stderr.write(
     `written: ${Object.keys(files)
       .map((name) => join(folder, name))

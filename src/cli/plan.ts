@@ -10,9 +10,9 @@ import {
   parameterCount,
   plannedCost,
   resolveGamma,
-  type StepShape,
 } from '../depth/index.ts';
 import type { StepTimes } from '../train/index.ts';
+import { shapeOf } from '../train/shape.ts';
 import { type ConfigOptions, configArgument, configOf, deepSpeedOption, jsonOption, setOption } from './config.ts';
 import { writeFiles } from './files.ts';
 import { duration, flopsText, percent, rounded, table } from './format.ts';
@@ -31,6 +31,9 @@ interface Plan extends PlannedCost {
   /** In 1/steps; null without a schedule in time. */
   gamma: number | null;
   thetaBar: number | null;
+  /** Of `staged` and `shallow`. */
+  stages?: readonly number[];
+  blocks?: number;
   schedule: ({ step: number; expectedDepth: number } & Pick<DepthState, 'theta' | 'keepRates'>)[];
   warnings: string[];
   /** With `--measure`: the time of the steps on this machine, without evaluations and checkpoints. */
@@ -65,31 +68,25 @@ export function planCommand(): Command {
     .action(async (file: string | undefined, options: PlanOptions, command: Command) => {
       const loaded = configOf(file, options, command);
       const plan = planOf(loaded);
-      if (options.measure) plan.measured = await measured(loaded.config, plan);
       if (options.svg !== undefined) await draw(loaded.config, options.svg);
+      if (options.measure) plan.measured = await measured(loaded.config, plan);
       if (!options.json) for (const warning of plan.warnings) process.stderr.write(`warning: ${warning}\n`);
       process.stdout.write(options.json ? `${JSON.stringify(plan)}\n` : planText(plan));
     });
 }
 
-/** The shape of one optimizer step of a configuration, with the mean number of predicted tokens. */
-export function shapeOf({ model, data, train }: Config): StepShape {
-  const { objective, sequenceLength } = data;
-  const wordTokens = sequenceLength - (objective === 'mlm+nsp' ? 3 : 2); // without [CLS] and each [SEP]
-  const predicted = objective === 'clm' ? sequenceLength - 1 : Math.max(1, Math.round(data.maskRate * wordTokens));
-  return {
-    ...model,
-    sequenceLength,
-    sequences: train.batchSize,
-    predictedTokens: train.batchSize * predicted,
-    objective,
-  };
-}
-
 function planOf({ config, warnings }: LoadedConfig): Plan {
   const { depth, model, train } = config;
   const method = depthMethod(depth, model.layers, train.steps);
-  const steps = [...new Set(shownAt.map((fraction) => Math.round(fraction * (train.steps - 1))))];
+  const stageStarts = (depth.stages ?? []).map(
+    (_, i, all) => depth.denseWarmupRatio + ((1 - depth.denseWarmupRatio) * i) / all.length,
+  );
+  const lastStep = train.steps - 1;
+  const shown = [
+    ...shownAt.map((fraction) => Math.round(fraction * lastStep)),
+    ...stageStarts.map((fraction) => Math.min(lastStep, Math.ceil(fraction * train.steps))),
+  ];
+  const steps = [...new Set(shown)].sort((a, b) => a - b);
   const isScheduled = hasGamma(depth);
   const shape = shapeOf(config);
   return {
@@ -99,6 +96,8 @@ function planOf({ config, warnings }: LoadedConfig): Plan {
     method: depth.method,
     gamma: isScheduled ? resolveGamma(depth.gamma, train.steps) : null,
     thetaBar: isScheduled ? depth.thetaBar : null,
+    ...(depth.method === 'staged' && { stages: depth.stages! }),
+    ...(depth.method === 'shallow' && { blocks: depth.blocks! }),
     ...plannedCost(method, train.steps, shape, {
       microBatches: train.batchSize / train.microBatchSize,
       granularity: depth.granularity,
@@ -111,15 +110,15 @@ function planOf({ config, warnings }: LoadedConfig): Plan {
   };
 }
 
-async function measured(config: Config, { meanDepth }: Plan): Promise<MeasuredTime> {
-  const { measureSteps } = await import('../train/index.ts'); // not before, since it loads libtorch
+async function measured(config: Config, { meanDepth, meanUpdated }: Plan): Promise<MeasuredTime> {
+  const { measureSteps, stepSeconds } = await import('../train/index.ts'); // not before, since it loads libtorch
   const { model, train } = config;
   process.stderr.write('timing some steps on this machine, half a minute or a few large steps\n');
   const stepTimes = measureSteps(config, shapeOf(config));
-  const { once, microBatch, block } = stepTimes;
-  const hoursAt = (depth: number) =>
-    (train.steps * (once + (train.batchSize / train.microBatchSize) * (microBatch + depth * block))) / 3600;
-  const [denseHours, hours] = [hoursAt(model.layers), hoursAt(meanDepth)];
+  const microBatches = train.batchSize / train.microBatchSize;
+  const hoursAt = (depth: number, updated: number) =>
+    (train.steps * stepSeconds(stepTimes, { depth, updated, microBatches })) / 3600;
+  const [denseHours, hours] = [hoursAt(model.layers, model.layers), hoursAt(meanDepth, meanUpdated)];
   return { stepTimes, denseHours, hours, timeSaved: 1 - hours / denseHours };
 }
 
@@ -155,8 +154,13 @@ function planText(plan: Plan): string {
   const { schedule, layers, gamma, thetaBar } = plan;
   const number = (value: number) => value.toFixed(3);
   const limits = gamma === null ? '' : `, θ falls from 1 to ${thetaBar} with γ = ${rounded(gamma)} per step`;
+  const parts = plan.stages
+    ? `, ${plan.stages.join(', ')} blocks in turn`
+    : plan.blocks
+      ? `, ${plan.blocks} blocks`
+      : '';
   const facts = [
-    ['method', `${plan.method}${limits}`],
+    ['method', `${plan.method}${limits}${parts}`],
     ['model', `${rounded(plan.parameters / 1e6)} million parameters, ${layers} blocks`],
     ['blocks run', `${plan.meanDepth.toFixed(2)} of ${layers} on average over ${plan.steps} steps`],
     ['work', `${flopsText(plan.expectedFlops)}; every block on: ${flopsText(plan.denseFlops)}`],

@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { type Config, ConfigError, type LoadedConfig } from '../config/index.ts';
 import { parameterCount } from '../depth/index.ts';
 import type { PretrainResult, Summary } from '../train/index.ts';
+import { shapeOf } from '../train/shape.ts';
 import {
   type ConfigOptions,
   configArgument,
@@ -14,7 +15,6 @@ import {
   setOption,
 } from './config.ts';
 import { duration, flopsText, percent, rounded } from './format.ts';
-import { shapeOf } from './plan.ts';
 import { terminalReporter } from './progress.ts';
 
 interface PretrainCommandOptions extends ConfigOptions {

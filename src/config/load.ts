@@ -254,6 +254,8 @@ function misfits({ model, depth, data, train }: Config): string[] {
       );
     }
   }
+  const falling = depth.method === 'staged' && depth.stages?.find((stage, i, all) => stage < (all[i - 1] ?? 0));
+  if (falling) mistakes.push(`depth.stages: ${falling} comes after more; stages grow, as in [6, 8, 10, 12]`);
   if (depth.method === 'shallow' && depth.blocks! > model.layers) {
     mistakes.push(`depth.blocks: ${depth.blocks} is above model.layers ${model.layers}; lower it`);
   }

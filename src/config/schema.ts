@@ -111,7 +111,7 @@ const depth = z
     ),
     granularity: key(
       z.enum(['batch', 'sequence']).default('batch'),
-      'What one gate decides for: `batch`, a whole micro-batch, as published, or `sequence`, each block runs on a random part of the sequences, so that each step costs the same and each block learns in each.',
+      'What one gate decides for: `batch`, a whole micro-batch, as published, or `sequence`, each block runs on a random part of the sequences, so that each step costs the same and, with sequences enough, each block learns in each.',
     ),
     stages: key(z.array(z.number().gt(0)).min(1).optional(), {
       description: 'Of `staged`: the mean number of blocks that run in each of its stages of equal length.',

@@ -31,6 +31,8 @@ export interface StepShape {
 export interface PlannedCost {
   /** The mean number of blocks that run in a micro-batch. */
   meanDepth: number;
+  /** The mean number of blocks that a step updates: those that run in one of its micro-batches. */
+  meanUpdated: number;
   meanTheta: number;
   /** The fraction of the blocks' FLOPs that is not spent: `1 − meanDepth/L`. */
   blockFlopsSaved: number;
@@ -123,8 +125,9 @@ export function plannedCost(
   { microBatches = 1, granularity = 'batch' }: Draws = {},
 ): PlannedCost {
   const sequences = granularity === 'sequence' ? shape.sequences / microBatches : 1;
-  const isUpdated = (keepRate: number) => 1 - (1 - Math.min(1, keepRate * sequences)) ** microBatches;
+  const updatedShare = (keepRate: number) => 1 - (1 - Math.min(1, keepRate * sequences)) ** microBatches;
   let depthSum = 0;
+  let updatedSum = 0;
   let thetaSum = 0;
   let expectedFlops = 0;
   for (let step = 0; step < totalSteps; step++) {
@@ -132,12 +135,15 @@ export function plannedCost(
     const depth = expectedDepth(keepRates);
     depthSum += depth;
     thetaSum += theta;
-    expectedFlops += stepFlops(shape, depth, expectedDepth(keepRates.map(isUpdated)));
+    const updated = expectedDepth(keepRates.map(updatedShare));
+    updatedSum += updated;
+    expectedFlops += stepFlops(shape, depth, updated);
   }
   const denseFlops = totalSteps * stepFlops(shape, shape.layers);
   const meanDepth = depthSum / totalSteps;
   return {
     meanDepth,
+    meanUpdated: updatedSum / totalSteps,
     meanTheta: thetaSum / totalSteps,
     blockFlopsSaved: 1 - meanDepth / shape.layers,
     stepFlopsSaved: 1 - expectedFlops / denseFlops,

@@ -165,8 +165,8 @@ test('a method that lacks a setting is refused, not run dense in silence', () =>
 });
 
 test('only a method with a γ is warned of a slow one', () => {
-  assert.equal(depthWarnings({ ...settings, gamma: 0.001 }, 1000).length, 1);
-  assert.equal(depthWarnings({ ...settings, method: 'time-only', gamma: 0.001 }, 1000).length, 1);
-  assert.deepEqual(depthWarnings(settings, 1000), []);
-  assert.deepEqual(depthWarnings({ ...settings, method: 'fade', gamma: 0.001 }, 1000), []);
+  assert.equal(depthWarnings({ ...settings, gamma: 0.001 }, 12, 1000).length, 1);
+  assert.equal(depthWarnings({ ...settings, method: 'time-only', gamma: 0.001 }, 12, 1000).length, 1);
+  assert.deepEqual(depthWarnings(settings, 12, 1000), []);
+  assert.deepEqual(depthWarnings({ ...settings, method: 'fade', gamma: 0.001 }, 12, 1000), []);
 });

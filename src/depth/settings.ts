@@ -52,8 +52,22 @@ export function hasGamma({ method }: Pick<DepthSettings, 'method'>): boolean {
   return method === 'pld' || method === 'time-only';
 }
 
+/** So many steps show whether a method drops anything. */
+const numProbes = 100;
+
 /** What a user should hear about these settings before spending `totalSteps` on them; empty when all is well. */
-export function depthWarnings(settings: DepthSettings, totalSteps: number): string[] {
-  const warning = hasGamma(settings) ? gammaWarning(settings.gamma, totalSteps) : undefined;
-  return warning === undefined ? [] : [warning];
+export function depthWarnings(settings: DepthSettings, layers: number, totalSteps: number): string[] {
+  const { method, stages, denseWarmupRatio, blocks } = settings;
+  const warnings = hasGamma(settings) ? [gammaWarning(settings.gamma, totalSteps)] : [];
+  const unused = (key: string, of: string) => `depth.${key}: belongs to ${of}, and ${method} does not read it`;
+  if (method !== 'staged' && (stages !== undefined || denseWarmupRatio > 0)) {
+    warnings.push(unused(stages === undefined ? 'denseWarmupRatio' : 'stages', 'staged'));
+  }
+  if (method !== 'shallow' && blocks !== undefined) warnings.push(unused('blocks', 'shallow'));
+  const keepRates = depthMethod(settings, layers, totalSteps);
+  const probes = Array.from({ length: numProbes }, (_, i) => Math.floor((i * totalSteps) / numProbes));
+  if (method !== 'dense' && probes.every((step) => keepRates(step).keepRates.every((rate) => rate === 1))) {
+    warnings.push(`depth.method: ${method} drops nothing here: every one of the ${layers} blocks runs in every step`);
+  }
+  return warnings.filter((warning) => warning !== undefined);
 }

@@ -39,6 +39,24 @@ test('eight lines are told apart without colour: by dashes and marks', () => {
   assert.equal(new Set(looks).size, 4, looks.join(' | '));
 });
 
+test('a line of many points keeps its marks, and a long name leaves room for the lines', () => {
+  const points = Array.from({ length: 1000 }, (_, x) => [x, x] as const);
+  const name = `${'/very/long'.repeat(20)}/run-7`;
+  const svg = lineChart({
+    title: 't',
+    xLabel: 'x',
+    yLabel: 'y',
+    series: [
+      { name, points },
+      { name: 'other', points },
+    ],
+  });
+  const numMarks = svg.match(/<path[^>]*fill="#000000"[^>]*>/g)?.length ?? 0;
+  assert.ok(numMarks >= 15 && numMarks <= 30, `${numMarks} marks`);
+  const shown = texts(svg).find((text) => text.endsWith('/run-7'));
+  assert.equal(shown?.length, 32);
+});
+
 test('a heat map is white at the least and black at the most', () => {
   const svg = heatMap({
     title: 't',

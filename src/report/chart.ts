@@ -18,6 +18,8 @@ export interface LineChartOptions {
   series: readonly Series[];
   /** Whether the horizontal axis counts something whole, such as blocks. */
   isWhole?: boolean;
+  /** Whether the vertical axis begins at 0, as for what is to be judged by its size. */
+  fromZero?: boolean;
 }
 
 const size = { width: 900, height: 480 };
@@ -25,6 +27,10 @@ const size = { width: 900, height: 480 };
 const colours = ['#000000', '#c0392b', '#1f5fa8', '#2e7d32', '#8e5a00', '#6a3d9a', '#00838f', '#ad1457'];
 const dashes = ['solid', [8, 4], [2, 3], [12, 4, 2, 4]] as const;
 const marks = ['circle', 'emptyRect', 'triangle', 'emptyDiamond', 'emptyCircle', 'rect', 'emptyTriangle', 'diamond'];
+/** Marks on a line, about; more would cover it. */
+const numMarks = 20;
+/** Characters of a line's name. */
+const longestName = 32;
 const text = { color: '#000', fontFamily: 'sans-serif', fontSize: 13 };
 const axisName = (name: string, gap: number) => ({
   name,
@@ -39,8 +45,8 @@ const axisLook = {
 };
 
 /** Lines as an SVG document that needs nothing else. */
-export function lineChart({ title, xLabel, yLabel, series, isWhole }: LineChartOptions): string {
-  const names = series.length > 1 ? series.map(({ name }) => name) : [];
+export function lineChart({ title, xLabel, yLabel, series, isWhole, fromZero }: LineChartOptions): string {
+  const names = series.length > 1 ? series.map(({ name }) => shortened(name)) : [];
   const legendWidth = names.length > 0 ? 80 + 7.5 * Math.max(...names.map(({ length }) => length)) : 0;
   return render({
     title: titleOf(title),
@@ -50,6 +56,7 @@ export function lineChart({ title, xLabel, yLabel, series, isWhole }: LineChartO
       top: 50,
       left: size.width - legendWidth,
       itemWidth: 44,
+      itemGap: Math.min(10, Math.max(0, (size.height - 60) / names.length - 15)),
       textStyle: text,
     },
     grid: { left: 80, right: 30 + legendWidth, top: 50, bottom: 56 },
@@ -60,20 +67,25 @@ export function lineChart({ title, xLabel, yLabel, series, isWhole }: LineChartO
       ...axisName(xLabel, 32),
       ...axisLook,
     },
-    yAxis: { type: 'value', scale: true, ...axisName(yLabel, 56), ...axisLook },
+    yAxis: { type: 'value', scale: !fromZero, ...axisName(yLabel, 56), ...axisLook },
     series: series.map(({ name, points }, i) => ({
       type: 'line' as const,
-      name,
-      data: points.map(([x, y]) => [x, y]),
+      name: shortened(name),
+      data: points.map(([x, y], at) => ({
+        value: [x, y],
+        ...(at % Math.ceil(points.length / numMarks) !== 0 && { symbol: 'none' }),
+      })),
       symbol: marks[i % marks.length]!,
       symbolSize: 7,
-      showAllSymbol: points.length <= 40,
-      showSymbol: points.length <= 40,
+      showAllSymbol: true,
       itemStyle: { color: colours[i % colours.length]! },
       lineStyle: { width: 1.8, color: colours[i % colours.length]!, type: dashOf(i) },
     })),
   });
 }
+
+/** The end of a long name, which is where the paths of runs differ. */
+const shortened = (name: string) => (name.length > longestName ? `…${name.slice(1 - longestName)}` : name);
 
 /** Another dash where marks and colours come round again. */
 const dashOf = (i: number) => {

@@ -69,8 +69,39 @@ test('seeds of one setting are put together, with the spread over all pairs', ()
     ],
   );
   // Loss 5: both dense runs after 2,000 samples; the fast ones after 1,000 and 2,000.
-  assert.deepEqual(settings[1]!.speedup!.samples, { mean: 1.5, least: 1, most: 2 });
+  const { mean, least, most } = settings[1]!.speedup!.samples;
+  near(mean, Math.SQRT2);
+  assert.deepEqual([least, most], [1, 2]);
   assert.deepEqual(settings[1]!.finalLoss, { mean: 4.5, least: 4, most: 5 });
+});
+
+test('a setting is 1 times as fast as itself, however its seeds differ', () => {
+  const seeds = [1, 2].map((seed) => record(`run-${seed}`, [9, 5 + seed, 5], 8, { train: { steps: 1000, seed } }));
+  const { mean, most } = compareRuns(seeds, { loss: 6 }).settings[0]!.speedup!.samples;
+  near(mean, 1);
+  assert.ok(most > 1);
+});
+
+test('what changes nothing does not make another setting, and what changes the time does', () => {
+  const numSettings = (a: PartialConfig, b: PartialConfig) =>
+    compareRuns([record('a', [9, 5], 8, a), record('b', [9, 5], 8, b)]).settings.length;
+  assert.equal(numSettings({ depth: { method: 'dense' } }, { depth: { method: 'dense', thetaBar: 0.7 } }), 1);
+  assert.equal(numSettings({ depth: { method: 'pld' } }, { depth: { method: 'pld', thetaBar: 0.7 } }), 2);
+  assert.equal(numSettings({}, { depth: { granularity: 'sequence' } }), 2);
+  assert.equal(numSettings({}, { train: { steps: 1000, threads: 2 } }), 2);
+});
+
+test('a run that ended above where it began is not waited for, and a loss to begin with is none to reach', () => {
+  const base = record('dense', [9, 7, 5]);
+  const diverged = record('diverged', [9, 8, 11], 8, { train: { steps: 1000, peakLearningRate: 1 } });
+  const { loss, runs, settings } = compareRuns([base, diverged]);
+  assert.equal(loss, 5);
+  assert.equal(runs[1]!.toLoss, null);
+  near(settings[0]!.speedup!.samples.mean, 1);
+  const nothing = (...args: Parameters<typeof compareRuns>) =>
+    assert.throws(() => compareRuns(...args), /below 9\.000, which a run begins with/);
+  nothing([base, base], { loss: 99 });
+  nothing([diverged, diverged]);
 });
 
 test('runs on other texts, tokenizers and evaluations are refused, with the reason', () => {
@@ -88,6 +119,7 @@ test('runs on other texts, tokenizers and evaluations are refused, with the reas
     [{ data: { sequenceLength: 64 } }, 'data.sequenceLength 64 instead of 128'],
     [{ data: { wholeWord: true } }, 'data.wholeWord true instead of false'],
     [{ train: { steps: 1000, evalSamples: 64 } }, 'train.evalSamples 64 instead of 512'],
+    [{ data: { validFraction: 0.5 } }, 'data.validFraction 0.5 instead of 0.05'],
   ] as const) {
     refused(
       record('runs/b', [9, 7], 8, overrides),

@@ -1,11 +1,12 @@
 import { DataError } from '../config/index.ts';
+import { depthMethod } from '../depth/index.ts';
 import type { EvaluationPoint, RunRecord } from './run-record.ts';
 
 /** What a run spends. */
 export type Cost = 'samples' | 'flops' | 'seconds';
 export const costs = ['samples', 'flops', 'seconds'] as const;
 
-/** A mean over seeds, with the least and the most of them. */
+/** A mean over runs, with the least and the most of them. */
 export interface Spread {
   mean: number;
   least: number;
@@ -29,8 +30,9 @@ export interface ComparedSetting {
   finalLoss: Spread;
   lossAtEqual: Record<Cost, Spread>;
   /**
-   * What the first setting spends to reach the comparison's loss, over what this one does: over each pair of a run of the
-   * first and a run of this; null when one of them never reaches it.
+   * What the first setting spends to reach the comparison's loss, over what this one does: the geometric mean over each pair
+   * of a run of the first and a run of this (so that a setting is 1 times as fast as itself); null when one of them never
+   * reaches it.
    */
   speedup: Record<Cost, Spread> | null;
 }
@@ -48,13 +50,14 @@ export interface Comparison {
 /**
  * Compares runs on one text, tokenizer and evaluation. Between two evaluations the loss is interpolated linearly in what is
  * spent; nothing is smoothed, since every evaluation is over the same masked tokens. A loss is reached where the curve
- * first crosses it. Without `loss` it is the highest of the final losses, which every run reaches.
+ * first crosses it. Without `loss` it is the highest of the final losses, which every run reaches; one that ended above where
+ * the runs began does not count for that.
  *
- * @throws DataError when two runs cannot be compared, with the reason.
+ * @throws DataError when two runs cannot be compared, with the reason, and for a loss that they begin with.
  */
 export function compareRuns(records: readonly RunRecord[], options: { loss?: number } = {}): Comparison {
   for (const record of records.slice(1)) checkComparable(records[0]!, record);
-  const loss = options.loss ?? Math.max(...records.map(({ evaluations }) => evaluations.at(-1)!.loss));
+  const loss = lossToReach(records, options.loss);
   const equal = forCosts((cost) => Math.min(...records.map(({ evaluations }) => evaluations.at(-1)![cost])));
   const runs = records.map(({ name, config, evaluations }): ComparedRun => {
     return {
@@ -70,6 +73,16 @@ export function compareRuns(records: readonly RunRecord[], options: { loss?: num
   return { equal, loss, runs, settings: bySetting.map((setting) => comparedSetting(setting, bySetting[0]!)) };
 }
 
+/** The loss that is asked for, or the highest of the final ones; in either case one that no run begins with. */
+function lossToReach(records: readonly RunRecord[], asked: number | undefined): number {
+  const begin = Math.min(...records.map(({ evaluations }) => evaluations[0]!.loss));
+  const finals = records.map(({ evaluations }) => evaluations.at(-1)!.loss);
+  const loss = asked ?? Math.max(...finals.filter((final) => final < begin));
+  if (loss < begin && loss > Number.NEGATIVE_INFINITY) return loss;
+  const what = asked === undefined ? 'no run came' : `a loss of ${asked} to reach is not`;
+  throw new DataError(`${what} below ${begin.toFixed(3)}, which a run begins with; there is nothing to compare`);
+}
+
 function comparedSetting(setting: readonly ComparedRun[], first: readonly ComparedRun[]): ComparedSetting {
   const ratios = (cost: Cost) =>
     first.flatMap((base) =>
@@ -80,7 +93,7 @@ function comparedSetting(setting: readonly ComparedRun[], first: readonly Compar
     runs: setting.map(({ name }) => name),
     finalLoss: spreadOf(setting.map(({ last }) => last.loss)),
     lossAtEqual: forCosts((cost) => spreadOf(setting.map((run) => run.lossAtEqual[cost]))),
-    speedup: isReached ? forCosts((cost) => spreadOf(ratios(cost).map((ratio) => ratio!))) : null,
+    speedup: isReached ? forCosts((cost) => ratioSpreadOf(ratios(cost).map((ratio) => ratio!))) : null,
   };
 }
 
@@ -91,6 +104,10 @@ function forCosts<T>(value: (cost: Cost) => T): Record<Cost, T> {
 function spreadOf(values: readonly number[]): Spread {
   const mean = values.reduce((a, b) => a + b, 0) / values.length;
   return { mean, least: Math.min(...values), most: Math.max(...values) };
+}
+
+function ratioSpreadOf(ratios: readonly number[]): Spread {
+  return { ...spreadOf(ratios), mean: Math.exp(spreadOf(ratios.map(Math.log)).mean) };
 }
 
 /** The loss where `amount` of a cost had been spent. */
@@ -110,13 +127,19 @@ function costToReach(points: readonly EvaluationPoint[], loss: number): Record<C
   return forCosts((cost) => a[cost] + part * (b[cost] - a[cost]));
 }
 
-/** What is not part of a setting: the seed, and what changes no number of a run. */
-const apart = new Set(['seed', 'threads', 'saveEvery', 'keepCheckpoints', 'evalEvery']);
+/** What is not part of a setting: the seed, and what changes neither a number of a run nor its time. */
+const apart = new Set(['seed', 'saveEvery', 'keepCheckpoints', 'evalEvery']);
+/** So many steps tell two depth methods apart. */
+const numProbes = 50;
 
 function settingOf({ config: { model, depth, data, train } }: RunRecord): string {
+  const { preset: _, ...sizes } = model;
   const { sequenceLength, objective, maskRate, wholeWord } = data;
+  const method = depthMethod(depth, model.layers, train.steps);
+  const states = Array.from({ length: numProbes }, (_, i) => method(Math.floor((i * train.steps) / numProbes)));
   const kept = Object.entries(train).filter(([key]) => !apart.has(key));
-  return JSON.stringify([model, depth, { sequenceLength, objective, maskRate, wholeWord }, kept]);
+  const learnt = { sequenceLength, objective, maskRate, wholeWord };
+  return JSON.stringify([sizes, depth.granularity, states, learnt, kept]);
 }
 
 function checkComparable(a: RunRecord, b: RunRecord): void {
@@ -135,6 +158,7 @@ function checkComparable(a: RunRecord, b: RunRecord): void {
     'data.objective': data.objective,
     'data.maskRate': data.maskRate,
     'data.wholeWord': data.wholeWord,
+    'data.validFraction': data.valid.length > 0 ? 'none' : data.validFraction,
     'train.evalSamples': train.evalSamples,
   });
   const [first, second] = [evaluationOf(a.config), evaluationOf(b.config)];

@@ -2,25 +2,46 @@ import { lineChart } from './chart.ts';
 import { type Cost, costs } from './compare.ts';
 import type { RunRecord } from './run-record.ts';
 
-const axes: Record<Cost, { label: string; unit: number }> = {
-  samples: { label: 'sequences trained on', unit: 1 },
-  flops: { label: 'tera-FLOPs spent', unit: 1e12 },
-  seconds: { label: 'minutes of training', unit: 60 },
+/** What a curve is drawn against, and the units that its axis may have, the smallest first. */
+const axes: Record<
+  Cost,
+  { title: string; label: (unit: string) => string; units: readonly (readonly [string, number])[] }
+> = {
+  samples: { title: 'samples', label: () => 'sequences trained on', units: [['', 1]] },
+  flops: {
+    title: 'FLOPs',
+    label: (unit) => `${unit}-FLOPs spent`,
+    units: [
+      ['giga', 1e9],
+      ['tera', 1e12],
+      ['peta', 1e15],
+      ['exa', 1e18],
+    ],
+  },
+  seconds: {
+    title: 'time',
+    label: (unit) => `${unit} of training`,
+    units: [
+      ['seconds', 1],
+      ['minutes', 60],
+      ['hours', 3600],
+    ],
+  },
 };
 
 /** Held-out loss against samples, FLOPs and time: an SVG document each, by file name. */
 export function lossCurves(records: readonly Pick<RunRecord, 'name' | 'evaluations'>[]): Record<string, string> {
   return Object.fromEntries(
     costs.map((cost) => {
-      const { label, unit } = axes[cost];
+      const { title, label, units } = axes[cost];
+      const most = Math.max(...records.map(({ evaluations }) => evaluations.at(-1)![cost]));
+      const [unit, size] = units.findLast(([, one]) => most >= 2 * one) ?? units[0]!;
       const series = records.map(({ name, evaluations }) => ({
         name,
-        points: evaluations.map((point) => [point[cost] / unit, point.loss] as const),
+        points: evaluations.map((point) => [point[cost] / size, point.loss] as const),
       }));
-      return [
-        `loss-by-${cost}.svg`,
-        lineChart({ title: `Held-out loss by ${cost}`, xLabel: label, yLabel: 'loss, nats', series }),
-      ];
+      const names = { title: `Held-out loss by ${title}`, xLabel: label(unit), yLabel: 'loss, nats' };
+      return [`loss-by-${cost}.svg`, lineChart({ ...names, series })];
     }),
   );
 }

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Config, DataError, loadConfig } from '../config/index.ts';
-import { isBeingTrained, openCheckpoint, readMetrics } from '../train/index.ts';
+import { type Config, ConfigError, DataError, loadConfig } from '../config/index.ts';
+import { isBeingTrained, openCheckpoint, readMetrics, type StepMetrics } from '../train/index.ts';
 
 /** One evaluation of a run, and what had been spent when it was made. */
 export interface EvaluationPoint {
@@ -33,7 +33,8 @@ export interface RunRecord {
 /**
  * Reads the record of a run folder; `warn` hears of a run that is not at its end.
  *
- * @throws DataError when it is no run, has no evaluation after its first step, or has a loss that is not a number;
+ * @throws DataError when it is no run, has no evaluation after its first step, evaluations over different tokens, or a loss
+ *   that is not a number;
  *   ConfigError or CheckpointError when its configuration or checkpoint is broken.
  */
 export function readRun(run: string, warn: (message: string) => void): RunRecord {
@@ -41,13 +42,15 @@ export function readRun(run: string, warn: (message: string) => void): RunRecord
   if (!existsSync(join(run, 'config.json')) || !existsSync(metricsFile)) {
     throw new DataError(`${run}: config.json or metrics.jsonl is missing; give the folder of a run, as --out named it`);
   }
-  const { config } = loadConfig({ file: join(run, 'config.json') });
+  const config = configOf(run);
   const metrics = readMetrics(metricsFile);
   const evaluations: EvaluationPoint[] = [];
   const spent = { samples: 0, flops: 0, seconds: 0, depthSum: 0 };
   let lastStep = 0;
+  let evaluated: number | undefined;
   for (const line of metrics) {
     if (line.type === 'step') {
+      checkStep(run, line);
       lastStep = line.step;
       spent.samples = line.samples;
       spent.flops += line.flops;
@@ -59,6 +62,13 @@ export function readRun(run: string, warn: (message: string) => void): RunRecord
           `${run}: the held-out loss at step ${line.step} is not a number: training diverged; leave this run out`,
         );
       }
+      evaluated ??= line.tokens;
+      if (line.tokens !== evaluated) {
+        throw new DataError(
+          `${run}: evaluated over ${evaluated} tokens at first and ${line.tokens} at step ${line.step}; ` +
+            'train.evalSamples was changed on the way: leave this run out',
+        );
+      }
       evaluations.push({ step: line.step, ...spent, loss: line.loss });
     }
   }
@@ -66,7 +76,7 @@ export function readRun(run: string, warn: (message: string) => void): RunRecord
   if (evaluations.length < 2) {
     const advice = goesOn ? 'it is still being trained: wait for its next one' : 'train on, with train.evalEvery';
     throw new DataError(
-      `${run}: ${evaluations.length} evaluations on held-out text, and a comparison needs 2; ${advice}`,
+      `${run}: evaluations on held-out text: ${evaluations.length}, and a comparison needs 2; ${advice}`,
     );
   }
   if (lastStep < config.train.steps) {
@@ -76,4 +86,21 @@ export function readRun(run: string, warn: (message: string) => void): RunRecord
   const { progress, tokenizerJson } = openCheckpoint(run, warn);
   const tokenizerHash = createHash('sha256').update(tokenizerJson).digest('hex');
   return { name: run, config, textHash: progress.textHash, tokenizerHash, evaluations };
+}
+
+function configOf(run: string): Config {
+  const file = join(run, 'config.json');
+  try {
+    return loadConfig({ file }).config;
+  } catch (cause) {
+    if (!(cause instanceof ConfigError) || cause.message.startsWith(file)) throw cause;
+    throw new ConfigError(`${file}: ${cause.message}`, { cause });
+  }
+}
+
+function checkStep(run: string, line: StepMetrics): void {
+  for (const key of ['samples', 'flops', 'stepSeconds', 'depth'] as const) {
+    if (Number.isFinite(line[key])) continue;
+    throw new DataError(`${run}: metrics.jsonl has no number ${key} at step ${line.step}; leave this run out`);
+  }
 }

@@ -112,7 +112,8 @@ export function saveCheckpoint(
  * @throws CheckpointError when there is none, or it is broken: with the file that is missing or changed.
  */
 export function openCheckpoint(path: string, warn: (message: string) => void): Checkpoint {
-  if (!existsSync(join(path, 'checkpoints'))) return openFolder(path);
+  const isRun = existsSync(join(path, 'checkpoints')) || existsSync(join(path, 'metrics.jsonl'));
+  if (!isRun) return openFolder(path);
   const candidates = checkpointsOf(path);
   for (const [i, candidate] of candidates.entries()) {
     try {

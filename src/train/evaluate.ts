@@ -1,3 +1,4 @@
+import { DataError } from '../config/index.ts';
 import type { MicroBatch } from '../data/index.ts';
 import type { Pass, Transformer } from '../model/index.ts';
 import { type Device, noGrad, scope } from '../tensor/index.ts';
@@ -20,6 +21,8 @@ export interface Evaluation {
 /**
  * Losses on held-out batches; means over all predicted tokens and sequences. Every block is on, nothing scaled and nothing
  * dropped out, unless a `pass` says otherwise.
+ *
+ * @throws DataError when nothing in the batches is to be predicted.
  */
 export function evaluate(model: Transformer, batches: Iterable<MicroBatch>, device: Device, pass?: Pass): Evaluation {
   let tokenSum = 0;
@@ -38,6 +41,9 @@ export function evaluate(model: Transformer, batches: Iterable<MicroBatch>, devi
         sequences += batch.numSequences;
       }),
     );
+  }
+  if (tokens === 0) {
+    throw new DataError('the text to evaluate on has no piece that can be predicted; give other text');
   }
   const tokenLoss = tokenSum / tokens;
   const loss = tokenLoss + nspSum / sequences;

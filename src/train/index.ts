@@ -10,10 +10,11 @@ export { initialState, type OptimizerState, updateParameter } from './optimizer.
 export { dtypeOf } from './precision.ts';
 export { InterruptedError, NonFiniteError, type PretrainOptions, type PretrainResult, pretrain } from './pretrain.ts';
 export type { Reporter } from './reporter.ts';
+export { shapeOf } from './shape.ts';
 export { signalExitCodes } from './signals.ts';
 export { trainingState } from './state.ts';
 export { type StepResult, type TrainingState, trainStep } from './step.ts';
 export { type Summary, summarise } from './summary.ts';
 export { openTokenizer, trainTokenizer } from './texts.ts';
-export { measureSteps, randomBatch, type StepTimes } from './timing.ts';
+export { measureSteps, randomBatch, type StepTimes, stepSeconds } from './timing.ts';
 export { openTrained, type TrainedModel } from './trained.ts';

@@ -90,7 +90,7 @@ export function appendMetrics(path: string, metrics: Metrics): void {
 /**
  * Every whole line of a metrics file.
  *
- * @throws DataError when a line in the middle is not JSON; a last line that was cut short is left out.
+ * @throws DataError when a line in the middle is not JSON or not one of metrics; a last line that was cut short is left out.
  */
 export function readMetrics(path: string): Metrics[] {
   if (!existsSync(path)) return [];
@@ -98,10 +98,12 @@ export function readMetrics(path: string): Metrics[] {
   lines.pop(); // after the last line break: nothing, or a line that a crash cut short
   return lines.map((line, i) => {
     try {
-      return JSON.parse(line) as Metrics;
+      const metrics = JSON.parse(line) as Metrics | null;
+      if (metrics?.type === 'step' || metrics?.type === 'eval') return metrics;
     } catch (cause) {
       throw new DataError(`${path}:${i + 1}: not a line of JSON; delete the line`, { cause });
     }
+    throw new DataError(`${path}:${i + 1}: neither a step nor an evaluation; delete the line`);
   });
 }
 

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { type Config, ConfigError, DataError } from '../config/index.ts';
 import { heldOutBatches, type MicroBatch, makeFolder, makeMicroBatch, TextTokenizer } from '../data/index.ts';
-import { expectedDepth, type StepShape, stepFlops } from '../depth/index.ts';
+import { expectedDepth, stepFlops } from '../depth/index.ts';
 import { initialise, makeIdentity } from '../model/index.ts';
 import { setNumThreads } from '../tensor/index.ts';
 import {
@@ -29,6 +29,7 @@ import {
 } from './metrics.ts';
 import type { Reporter } from './reporter.ts';
 import { checkResumable } from './resume.ts';
+import { shapeOf } from './shape.ts';
 import { type StopSignal, type signalExitCodes, watchSignals } from './signals.ts';
 import { trainingState } from './state.ts';
 import { type StepResult, type TrainingState, trainStep } from './step.ts';
@@ -230,13 +231,7 @@ function stepMetrics(
   speed: Pick<StepMetrics, 'stepSeconds' | 'dataSeconds' | 'tokensPerSecond'>,
 ): StepMetrics {
   const { applied, predictedTokens, loss, tokenLoss, nspLoss, updatedBlocks, ...logged } = result;
-  const shape: StepShape = {
-    ...config.model,
-    sequenceLength: config.data.sequenceLength,
-    sequences: config.train.batchSize,
-    predictedTokens,
-    objective: config.data.objective,
-  };
+  const shape = shapeOf(config, predictedTokens);
   const { step, samples, tokens } = progress;
   return {
     type: 'step',

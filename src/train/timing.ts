@@ -1,19 +1,59 @@
 import type { Config } from '../config/index.ts';
 import type { MicroBatch } from '../data/index.ts';
-import { type StepShape, shallow } from '../depth/index.ts';
+import { constant, type DepthMethod, dense, type StepShape, shallow } from '../depth/index.ts';
 import { initialise } from '../model/index.ts';
 import { scope, setNumThreads } from '../tensor/index.ts';
+import { checkDevice } from './device.ts';
 import { trainingState } from './state.ts';
 import { trainStep } from './step.ts';
 
-/** A step's time as a line: `once + microBatches · (microBatch + depth · block)`, in seconds. */
+/**
+ * A step's time, in seconds: `once + updated·update + microBatches·(microBatch + depth·block)`, with `depth` blocks in a
+ * micro-batch and `updated` of them in the step. Where a step is one micro-batch, or every block is updated in each step
+ * because each sequence has gates of its own, parts cannot be told apart and stand in the others.
+ */
 export interface StepTimes {
-  /** What a step takes beside its micro-batches; 0 where a step is one micro-batch and the two cannot be told apart. */
+  /** A step beside its micro-batches and its blocks' updates; 0 where a step is one micro-batch. */
   once: number;
-  /** A micro-batch without its blocks: embeddings, heads, and the update where a step is one micro-batch. */
+  /** The update of one block; 0 where a step is one micro-batch, then in `block`. */
+  update: number;
+  /** A micro-batch without its blocks: embeddings and heads; all that `once` is where a step is one micro-batch. */
   microBatch: number;
-  /** One block of one micro-batch, forward and backward, with its update where a step is one micro-batch. */
+  /** One block of one micro-batch, forward and backward. */
   block: number;
+}
+
+export function stepSeconds(
+  { once, update, microBatch, block }: StepTimes,
+  { depth, updated, microBatches }: { depth: number; updated: number; microBatches: number },
+): number {
+  return once + updated * update + microBatches * (microBatch + depth * block);
+}
+
+/** Times of steps: with all blocks and with `half` of them, in one micro-batch and, where a step has more, in two. */
+export interface MeasuredSteps {
+  whole: number;
+  halved: number;
+  wholeTwice?: number;
+  halvedTwice?: number;
+}
+
+/** The parts that such times are made of. `isAlwaysUpdated`: halved steps update all blocks too. */
+export function fitStepTimes(
+  measured: MeasuredSteps,
+  layers: number,
+  half: number,
+  isAlwaysUpdated: boolean,
+): StepTimes {
+  const { whole, halved, wholeTwice, halvedTwice } = measured;
+  const byDepth = (whole - halved) / (layers - half);
+  if (wholeTwice === undefined || halvedTwice === undefined) {
+    return { once: 0, update: 0, microBatch: whole - layers * byDepth, block: byDepth };
+  }
+  const repeated = wholeTwice - whole;
+  const block = (repeated - (halvedTwice - halved)) / (layers - half);
+  const update = isAlwaysUpdated ? 0 : byDepth - block;
+  return { once: whole - repeated - layers * update, update, microBatch: repeated - layers * block, block };
 }
 
 /** Rounds, one step of each kind, that go before and are not counted; then as many as fit into the time, within bounds. */
@@ -21,49 +61,53 @@ const [numWarmup, minRounds, maxRounds, maxSeconds] = [1, 3, 60, 25];
 
 /**
  * Times optimizer steps of a configuration on this machine, on random tokens in full sequences: with every block on, with
- * the lower half of them, and, where a step has several micro-batches, with one and with two of them, in turn for about
- * half a minute. Means, since a run meets the machine's slow moments as well.
+ * half of them (of its sequences, where each has gates of its own), and, where a step has several micro-batches, with one and
+ * with two of them, in turn for about half a minute. Means, since a run meets the machine's slow moments as well.
+ *
+ * @throws ConfigError for a device that is not there.
  */
 export function measureSteps(config: Config, shape: StepShape): StepTimes {
-  const { model, train } = config;
+  const { depth, model, train } = config;
+  checkDevice(train.device);
   if (train.threads > 0) setNumThreads(train.threads);
   return scope(() => {
     const base = trainingState(config, initialise(model, train.seed, train.device));
     const microBatches = train.batchSize / train.microBatchSize;
-    const half = Math.floor(model.layers / 2);
+    const { layers } = model;
+    const bySequence = depth.granularity === 'sequence';
+    const half = bySequence ? layers / 2 : Math.floor(layers / 2);
+    const halvedDepth = bySequence
+      ? constant({ layers, thetaBar: 0.5, profile: 'uniform' })
+      : shallow({ layers, blocks: half });
     const share = {
       sequences: shape.sequences / microBatches,
       predictedTokens: Math.round(shape.predictedTokens / microBatches),
     };
     const batch = randomBatch({ ...shape, ...share });
-    const seconds = (blocks: number, numBatches: number) => {
-      const state = { ...base, depth: shallow({ layers: model.layers, blocks }) };
+    const seconds = (method: DepthMethod, numBatches: number) => {
       const started = performance.now();
-      trainStep(state, 0, new Array<MicroBatch>(numBatches).fill(batch));
+      trainStep({ ...base, depth: method }, 0, new Array<MicroBatch>(numBatches).fill(batch));
       return (performance.now() - started) / 1000;
     };
-    const kinds = [
-      () => seconds(model.layers, 1),
-      () => seconds(half, 1),
-      ...(microBatches > 1 ? [() => seconds(model.layers, 2)] : []),
-    ];
-    const measured = kinds.map((): number[] => []);
-    for (let round = 0; round < numWarmup; round++) for (const kind of kinds) kind();
+    const everyBlock = dense(layers);
+    const kinds = {
+      whole: () => seconds(everyBlock, 1),
+      halved: () => seconds(halvedDepth, 1),
+      ...(microBatches > 1 && {
+        wholeTwice: () => seconds(everyBlock, 2),
+        halvedTwice: () => seconds(halvedDepth, 2),
+      }),
+    };
+    const sums = new Map(Object.keys(kinds).map((name) => [name, 0]));
+    for (let round = 0; round < numWarmup; round++) for (const kind of Object.values(kinds)) kind();
     const end = performance.now() + 1000 * maxSeconds;
-    for (let round = 0; round < minRounds || (round < maxRounds && performance.now() < end); round++) {
-      kinds.forEach((kind, i) => {
-        measured[i]!.push(kind());
-      });
+    let rounds = 0;
+    for (; rounds < minRounds || (rounds < maxRounds && performance.now() < end); rounds++) {
+      for (const [name, kind] of Object.entries(kinds)) sums.set(name, sums.get(name)! + kind());
     }
-    const [whole, halved, twice] = measured.map(mean);
-    const block = (whole! - halved!) / (model.layers - half);
-    const repeated = twice === undefined ? whole! : twice - whole!;
-    return { once: whole! - repeated, microBatch: repeated - model.layers * block, block };
+    const means = Object.fromEntries(Array.from(sums, ([name, sum]) => [name, sum / rounds]));
+    return fitStepTimes(means as unknown as MeasuredSteps, layers, half, bySequence);
   });
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((a, b) => a + b, 0) / values.length;
 }
 
 /** A micro-batch of random tokens in full sequences; `predictedTokens` of them are to be predicted. */

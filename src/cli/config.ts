@@ -1,5 +1,12 @@
 import { type Command, Option } from 'commander';
-import { ConfigError, fromDeepSpeed, type LoadedConfig, loadConfig, readConfigFile } from '../config/index.ts';
+import {
+  type Config,
+  ConfigError,
+  fromDeepSpeed,
+  type LoadedConfig,
+  loadConfig,
+  readConfigFile,
+} from '../config/index.ts';
 import { depthWarnings } from '../depth/index.ts';
 
 /** The options that make a configuration. */
@@ -7,6 +14,8 @@ export interface ConfigOptions {
   data?: string[];
   set?: string[];
   deepspeed?: string;
+  /** A checkpoint that the run begins with: its model goes over the config file's. */
+  from?: { path: string; model: Config['model'] };
 }
 
 export const setOption = () => new Option('--set <key=value...>', 'set keys of the configuration: train.steps=1000');
@@ -29,7 +38,12 @@ export function configOf(file: string | undefined, options: ConfigOptions, comma
     );
   }
   const deepSpeed = options.deepspeed === undefined ? undefined : fromDeepSpeed(readConfigFile(options.deepspeed));
-  const overrides = { ...deepSpeed?.config, ...(options.data && { data: { train: options.data } }) };
+  const { from } = options;
+  const overrides = {
+    ...deepSpeed?.config,
+    ...(from && { model: from.model, train: { ...deepSpeed?.config.train, from: from.path } }),
+    ...(options.data && { data: { train: options.data } }),
+  };
   const loaded = loadConfig({ ...(file !== undefined && { file }), overrides, sets: options.set ?? [] });
   const { depth, model, train } = loaded.config;
   const warnings = [

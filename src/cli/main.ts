@@ -7,8 +7,10 @@ import { compareCommand } from './compare.ts';
 import { dataCommand } from './data.ts';
 import { oneLine, reportError } from './errors.ts';
 import { evalCommand } from './eval.ts';
+import { exportCommand } from './export.ts';
 import { fillCommand } from './fill.ts';
 import { generateCommand } from './generate.ts';
+import { importCommand } from './import.ts';
 import { planCommand } from './plan.ts';
 import { pretrainCommand } from './pretrain.ts';
 import { tokenizerCommand } from './tokenizer.ts';
@@ -29,6 +31,8 @@ const commands = [
   evalCommand(),
   fillCommand(),
   generateCommand(),
+  importCommand(),
+  exportCommand(),
   tokenizerCommand(),
   dataCommand(),
   benchCommand(),

@@ -17,7 +17,8 @@ import {
 import { duration, flopsText, percent, rounded } from './format.ts';
 import { terminalReporter } from './progress.ts';
 
-interface PretrainCommandOptions extends ConfigOptions {
+interface PretrainCommandOptions extends Omit<ConfigOptions, 'from'> {
+  from?: string;
   out?: string;
   resume?: boolean;
   json?: boolean;
@@ -32,6 +33,7 @@ export function pretrainCommand(): Command {
     .option('--out <run>', 'folder of the run (default: runs/ and the name of the config file)')
     .addOption(setOption())
     .addOption(deepSpeedOption())
+    .option('--from <checkpoint>', 'begin with the model and tokenizer of a checkpoint, or of a run')
     .option('--resume', "go on from the run's newest checkpoint; without CONFIG as the run was configured")
     .addOption(jsonOption())
     .addHelpText(
@@ -42,7 +44,8 @@ CTRL-C finishes the step, saves and ends; --resume goes on from there.
 Examples:
   taper pretrain configs/bert-mini.yaml --data my/texts
   taper pretrain configs/bert-mini.yaml --data my/texts --out runs/long --set train.steps=100000 train.precision=bf16
-  taper pretrain --out runs/long --resume`,
+  taper pretrain --out runs/long --resume
+  taper pretrain configs/bert-mini.yaml --data my/texts --from models/imported --out runs/further`,
     )
     .action(run);
 }
@@ -54,13 +57,20 @@ async function run(file: string | undefined, options: PretrainCommandOptions, co
   if (isOwn && !existsSync(ownConfig)) {
     throw new ConfigError(`--resume: ${out} holds no run (no config.json); give the folder of a run with --out`);
   }
-  const loaded = configOf(isOwn ? ownConfig : file, options, command);
+  const { from: path, ...others } = options;
+  const from = path === undefined ? undefined : { path, model: await modelOfCheckpoint(path) };
+  const loaded = configOf(isOwn ? ownConfig : file, { ...others, ...(from && { from }) }, command);
   const { result, summary } = await train(loaded, out, options.resume ?? false);
   process.stdout.write(options.json ? `${JSON.stringify(jsonOf(result, summary))}\n` : summaryText(result, summary));
   if (result.stoppedBy) {
     const { signalExitCodes } = await import('../train/index.ts');
     process.exitCode = signalExitCodes[result.stoppedBy];
   }
+}
+
+async function modelOfCheckpoint(path: string): Promise<Config['model']> {
+  const { openCheckpoint } = await import('../train/index.ts');
+  return openCheckpoint(path, (message) => process.stderr.write(`warning: ${message}\n`)).config.model;
 }
 
 function defaultOut(file: string | undefined): string {

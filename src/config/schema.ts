@@ -167,6 +167,11 @@ const data = z
 
 const train = z
   .strictObject({
+    from: key(z.string().min(1).optional(), {
+      description:
+        'A checkpoint whose weights and tokenizer the run begins with; its sizes must be those of `model`, which `--from` on the command line takes over.',
+      derived: 'none: new weights from the seed',
+    }),
     steps: key(count(), {
       description: 'The number of optimizer steps: T of the schedules.',
       advice: 'write it in the file, or give --set train.steps=10000',

@@ -9,5 +9,5 @@ export { type PrepareOptions, type PrepareProgress, prepareCorpus } from './shar
 export { type DocumentPart, listSources, type ReadOptions, readParts, readTexts, type SourceFile } from './sources.ts';
 export { type CorpusView, splitCorpus, wholeCorpus } from './split.ts';
 export { TextTokenizer } from './tokenizer.ts';
-export { wordPieceJson } from './tokenizer-json.ts';
+export { byteLevelJson, wordPieceJson } from './tokenizer-json.ts';
 export { trainByteLevel, trainWordPiece } from './tokenizer-training.ts';

@@ -104,9 +104,9 @@ export class TextTokenizer {
     return new TextTokenizer(json, path);
   }
 
-  /** Takes the text of a `tokenizer.json`. Throws a DataError where it is broken or without BERT's special tokens. */
-  static fromJson(json: string): TextTokenizer {
-    return new TextTokenizer(json, 'tokenizer');
+  /** Takes the text of a `tokenizer.json`, which errors call `where`. Throws a DataError where it is broken or without BERT's special tokens. */
+  static fromJson(json: string, where = 'tokenizer'): TextTokenizer {
+    return new TextTokenizer(json, where);
   }
 
   /** The token ids of a text, without [CLS] and [SEP]. */

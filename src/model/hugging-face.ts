@@ -1,16 +1,28 @@
-import { initialStd, type ModelConfig, numTokenTypes } from './parameters.ts';
+import { type Classifier, initialStd, type ModelConfig, numTokenTypes } from './parameters.ts';
 
 /**
  * The `config.json` with which Hugging Face's `transformers` opens the weights: `megatron-bert` for a PreLN BERT, `bert`
- * for a PostLN one, `gpt2` for GPT.
+ * for a PostLN one, `gpt2` for GPT; with the pre-training heads, or a classifier.
  */
-export function huggingFaceConfig(model: ModelConfig): Record<string, unknown> {
-  return model.kind === 'gpt2' ? gptConfig(model) : bertConfig(model);
+export function huggingFaceConfig(model: ModelConfig, classifier?: Classifier): Record<string, unknown> {
+  if (model.kind === 'gpt2') return gptConfig(model);
+  const config = bertConfig(model);
+  if (!classifier) return config;
+  const { labels, isRegression } = classifier;
+  return {
+    ...config,
+    architectures: [`${familyOf(model).name}ForSequenceClassification`],
+    id2label: Object.fromEntries(labels.map((label, id) => [id, label])),
+    label2id: Object.fromEntries(labels.map((label, id) => [label, id])),
+    problem_type: isRegression ? 'regression' : 'single_label_classification',
+  };
 }
 
+const familyOf = ({ norm }: ModelConfig) =>
+  norm === 'pre' ? { type: 'megatron-bert', name: 'MegatronBert' } : { type: 'bert', name: 'Bert' };
+
 function bertConfig(model: ModelConfig): Record<string, unknown> {
-  const family =
-    model.norm === 'pre' ? { type: 'megatron-bert', name: 'MegatronBert' } : { type: 'bert', name: 'Bert' };
+  const family = familyOf(model);
   return {
     architectures: [`${family.name}ForPreTraining`],
     model_type: family.type,

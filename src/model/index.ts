@@ -5,6 +5,7 @@ export { huggingFaceConfig } from './hugging-face.ts';
 export { modelOf } from './open.ts';
 export {
   blockNames,
+  type Classifier,
   initialise,
   initialiseParameters,
   type ModelConfig,

@@ -31,6 +31,12 @@ export function makeIdentity(config: ModelConfig, weights: Weights, l: number): 
   }
 }
 
+/** What a classifier on top of a BERT tells apart; a regression has one label, whose value it gives. */
+export interface Classifier {
+  labels: readonly string[];
+  isRegression: boolean;
+}
+
 /** Token types: the first and the second half of a sentence pair. */
 export const numTokenTypes = 2;
 
@@ -120,10 +126,10 @@ function block(config: ModelConfig, l: number): ParameterSpec[] {
 
 /**
  * The parameters of a model, with Hugging Face's names: of BERT with its pre-training heads as `megatron-bert` has them
- * for PreLN (one norm after the last block, none after the embeddings) and `bert` for PostLN, with `numLabels` those of
- * a sequence classifier instead; of GPT as `gpt2` has them. The output layer over the vocabulary is tied to the word embeddings.
+ * for PreLN (one norm after the last block, none after the embeddings) and `bert` for PostLN, or with a sequence classifier
+ * instead of those heads; of GPT as `gpt2` has them. The output layer over the vocabulary is tied to the word embeddings.
  */
-export function parameterSpecs(config: ModelConfig, numLabels?: number): ParameterSpec[] {
+export function parameterSpecs(config: ModelConfig, classifier?: Classifier): ParameterSpec[] {
   const { kind, norm: where, hiddenSize: D, vocabSize, maxPositions } = config;
   const { words, positions, finalNorm } = outerNames[kind];
   const embeddings = [embedding(words, vocabSize, config), embedding(positions, maxPositions, config)];
@@ -135,7 +141,7 @@ export function parameterSpecs(config: ModelConfig, numLabels?: number): Paramet
     ...norm(where === 'pre' ? finalNorm : 'bert.embeddings.LayerNorm', D),
     ...blocks,
     ...linear('bert.pooler.dense', D, D),
-    ...(numLabels === undefined ? pretrainingHeads(config) : linear('classifier', numLabels, D)),
+    ...(classifier ? linear('classifier', classifier.labels.length, D) : pretrainingHeads(config)),
   ];
 }
 

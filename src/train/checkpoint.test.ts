@@ -33,7 +33,8 @@ const silent = (message: string) => assert.fail(`no warning was expected: ${mess
 const folders = () => readdirSync(checkpoints).sort();
 
 function save(state: TrainingState, step: number, saved: Config = config): string {
-  return saveCheckpoint(run, saved, progressAt(step), state, tokenizerJson);
+  const { masters: weights, optimizer } = state;
+  return saveCheckpoint(run, { config: saved, progress: progressAt(step), weights, optimizer, tokenizerJson });
 }
 
 /** A state with moments, and with blocks that have fallen behind. */

@@ -10,20 +10,23 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { CheckpointError, type Config, loadConfig } from '../config/index.ts';
 import { makeFolder } from '../data/index.ts';
-import { huggingFaceConfig, type ModelConfig, parameterSpecs } from '../model/index.ts';
+import { type Classifier, huggingFaceConfig, type ModelConfig, parameterSpecs, type Weights } from '../model/index.ts';
 import { type Device, readSafetensors, type Tensor, writeSafetensors } from '../tensor/index.ts';
 import { replaceFile, sync, writing } from './files.ts';
 import type { OptimizerState } from './optimizer.ts';
 import { readWeights, writeWeights } from './weights.ts';
 
 // A checkpoint is a folder: model.safetensors, config.json and tokenizer.json are Hugging Face's and open there as they
-// stand; optimizer.safetensors and trainer.json are what resuming needs besides.
+// stand; trainer.json says where they come from, and with optimizer.safetensors a run can go on from them.
 
 const formatVersion = 1;
-const checkedFiles = ['model.safetensors', 'optimizer.safetensors', 'config.json', 'tokenizer.json'] as const;
+const neededFiles = ['model.safetensors', 'config.json', 'tokenizer.json'] as const;
+const optimizerFile = 'optimizer.safetensors';
+/** What an imported model says of itself; kept for when it is exported again. */
+const cardFile = 'README.md';
 
 /** Where a run stands, beside its tensors. */
 export interface Progress {
@@ -43,6 +46,7 @@ export interface Progress {
 interface TrainerFile extends Progress {
   format: number;
   config: Config;
+  classifier?: Classifier;
   /** How often each parameter was updated. */
   updates: Record<string, number>;
   /** SHA-256 of the other files. */
@@ -57,47 +61,71 @@ export interface Checkpoint {
   progress: Progress;
   /** The complete configuration of the run that wrote it. */
   config: Config;
+  /** The head of a model that was fine-tuned; a pre-trained one has those of its family. */
+  classifier?: Classifier;
   updates: Record<string, number>;
   tokenizerJson: string;
+  /** The model card of an imported model. */
+  card?: string;
+}
+
+/** What goes into a checkpoint; without `optimizer` no run goes on from it, but a new one may start. */
+export interface CheckpointContent
+  extends Pick<Checkpoint, 'config' | 'progress' | 'classifier' | 'tokenizerJson' | 'card'> {
+  weights: Weights;
+  optimizer?: OptimizerState;
 }
 
 /**
- * Writes `checkpoints/step-N` of a run: beside its place first, then renamed, then named by `checkpoints/latest`; older
- * ones than the newest `keepCheckpoints` are deleted after that. Returns its path.
+ * Writes a checkpoint folder: beside its place first, then renamed.
  *
  * @throws OutputError when the folder cannot be written; nothing half-written stays.
  */
-export function saveCheckpoint(
-  run: string,
-  config: Config,
-  progress: Progress,
-  tensors: { masters: ReadonlyMap<string, Tensor>; optimizer: OptimizerState },
-  tokenizerJson: string,
-): string {
-  const folder = join(run, 'checkpoints');
-  const target = join(folder, `step-${progress.step}`);
+export function writeCheckpoint(target: string, content: CheckpointContent): void {
+  const { config, classifier, progress, weights, optimizer, tokenizerJson, card } = content;
   const partial = `${target}.partial`;
   writing(target, () => {
     try {
       rmSync(partial, { recursive: true, force: true });
       makeFolder(partial);
-      writeWeights(join(partial, 'model.safetensors'), parameterSpecs(config.model), tensors.masters);
-      writeSafetensors(join(partial, 'optimizer.safetensors'), optimizerTensors(tensors.optimizer));
-      writeJson(join(partial, 'config.json'), huggingFaceConfig(config.model));
+      writeWeights(join(partial, 'model.safetensors'), parameterSpecs(config.model, classifier), weights);
+      writeJson(join(partial, 'config.json'), huggingFaceConfig(config.model, classifier));
       writeFileSync(join(partial, 'tokenizer.json'), tokenizerJson);
-      const updates = Object.fromEntries(Array.from(tensors.optimizer, ([name, state]) => [name, state.updates]));
-      const checksums = Object.fromEntries(checkedFiles.map((name) => [name, sha256(join(partial, name))]));
-      const trainer = { format: formatVersion, ...progress, config, updates, checksums };
+      if (optimizer) writeSafetensors(join(partial, optimizerFile), optimizerTensors(optimizer));
+      if (card !== undefined) writeFileSync(join(partial, cardFile), card);
+      const updates = Object.fromEntries(Array.from(optimizer ?? [], ([name, state]) => [name, state.updates]));
+      const checksums = Object.fromEntries(readdirSync(partial).map((name) => [name, sha256(join(partial, name))]));
+      const trainer = {
+        format: formatVersion,
+        ...progress,
+        config,
+        ...(classifier && { classifier }),
+        updates,
+        checksums,
+      };
       writeJson(join(partial, 'trainer.json'), { ...trainer, checksum: checksumOf(trainer) });
       for (const name of readdirSync(partial)) sync(join(partial, name));
       rmSync(target, { recursive: true, force: true });
       renameSync(partial, target);
-      sync(folder);
-      replaceFile(join(folder, 'latest'), `${basename(target)}\n`);
+      sync(dirname(target));
     } finally {
       rmSync(partial, { recursive: true, force: true });
     }
   });
+}
+
+/**
+ * Writes `checkpoints/step-N` of a run, and names it in `checkpoints/latest`; older ones than the newest
+ * `keepCheckpoints` are deleted after that. Returns its path.
+ *
+ * @throws OutputError when the folder cannot be written; nothing half-written stays.
+ */
+export function saveCheckpoint(run: string, content: CheckpointContent): string {
+  const { config, progress } = content;
+  const folder = join(run, 'checkpoints');
+  const target = join(folder, `step-${progress.step}`);
+  writeCheckpoint(target, content);
+  replaceFile(join(folder, 'latest'), `${basename(target)}\n`);
   const found = checkpointsOf(run);
   // What is newer than this one is broken, or the run would have gone on from it: it does not count.
   for (const old of found.slice(found.indexOf(target) + config.train.keepCheckpoints)) {
@@ -156,14 +184,21 @@ function openFolder(path: string): Checkpoint {
   }
   const { checksum, ...content } = trainer;
   if (checksumOf(content) !== checksum) throw changed(file);
-  for (const name of checkedFiles) {
+  for (const name of new Set([...neededFiles, ...Object.keys(trainer.checksums)])) {
     if (!existsSync(join(path, name))) throw new CheckpointError(`${path}: ${name} is missing; use another checkpoint`);
     if (sha256(join(path, name)) !== trainer.checksums[name]) throw changed(join(path, name));
   }
-  const { updates, step, samples, tokens, nonFiniteSteps, textHash } = trainer;
-  const tokenizerJson = readFileSync(join(path, 'tokenizer.json'), 'utf8');
-  const { config } = loadConfig({ overrides: trainer.config }); // with the defaults of keys that an older taper did not have
-  return { path, progress: { step, samples, tokens, nonFiniteSteps, textHash }, config, updates, tokenizerJson };
+  const { classifier, updates, step, samples, tokens, nonFiniteSteps, textHash } = trainer;
+  const { config } = loadConfig({ overrides: trainer.config }); // with the defaults of keys that have come since
+  return {
+    path,
+    progress: { step, samples, tokens, nonFiniteSteps, textHash },
+    config,
+    ...(classifier && { classifier }),
+    updates,
+    tokenizerJson: readFileSync(join(path, 'tokenizer.json'), 'utf8'),
+    ...(cardFile in trainer.checksums && { card: readFileSync(join(path, cardFile), 'utf8') }),
+  };
 }
 
 /**
@@ -172,12 +207,19 @@ function openFolder(path: string): Checkpoint {
  * @throws CheckpointError when they are not those of `model`: with the first tensor that differs.
  */
 export function loadWeights(checkpoint: Checkpoint, model: ModelConfig, device: Device): Map<string, Tensor> {
-  return readWeights(join(checkpoint.path, 'model.safetensors'), parameterSpecs(model), device);
+  const file = join(checkpoint.path, 'model.safetensors');
+  return readWeights(file, parameterSpecs(model, checkpoint.classifier), device);
 }
 
 /** The optimizer state of a checkpoint; its tensors belong to the caller. */
 export function loadOptimizer(checkpoint: Checkpoint, device: Device): OptimizerState {
-  const tensors = readSafetensors(join(checkpoint.path, 'optimizer.safetensors'), device);
+  const file = join(checkpoint.path, optimizerFile);
+  if (!existsSync(file)) {
+    throw new CheckpointError(
+      `${checkpoint.path}: has no optimizer state to go on with; start a new run from it (--from)`,
+    );
+  }
+  const tensors = readSafetensors(file, device);
   return new Map(
     Object.entries(checkpoint.updates).map(([name, updates]) => {
       const moment = tensors.get(`${name}.moment`);

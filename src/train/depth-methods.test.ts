@@ -67,7 +67,9 @@ for (const [name, depth] of Object.entries(methods)) {
       const half = tinyState(config);
       train(half, 0, 4);
       const progress = { step: 4, samples: 32, tokens: 1, nonFiniteSteps: 0, textHash: '' };
-      const checkpoint = openCheckpoint(saveCheckpoint(folder, config, progress, half, '{}'), assert.fail);
+      const { masters: weights, optimizer } = half;
+      const saved = saveCheckpoint(folder, { config, progress, weights, optimizer, tokenizerJson: '{}' });
+      const checkpoint = openCheckpoint(saved, assert.fail);
       const resumed = trainingState(
         config,
         loadWeights(checkpoint, config.model, 'cpu'),

@@ -1,5 +1,6 @@
-export { type Checkpoint, loadWeights, openCheckpoint, type Progress } from './checkpoint.ts';
+export { type Checkpoint, loadWeights, openCheckpoint, type Progress, writeCheckpoint } from './checkpoint.ts';
 export { type Evaluation, evaluate } from './evaluate.ts';
+export { writing } from './files.ts';
 export { type FilledText, fillMasks, type Prediction } from './fill.ts';
 export { type GenerateOptions, generate } from './generate.ts';
 export { type LearningRate, learningRate } from './learning-rate.ts';
@@ -17,4 +18,5 @@ export { type StepResult, type TrainingState, trainStep } from './step.ts';
 export { type Summary, summarise } from './summary.ts';
 export { openTokenizer, trainTokenizer } from './texts.ts';
 export { measureSteps, randomBatch, type StepTimes, stepSeconds } from './timing.ts';
-export { openTrained, type TrainedModel } from './trained.ts';
+export { openTrained, type TrainedModel, weightsFrom } from './trained.ts';
+export { takeWeights, writeWeights } from './weights.ts';

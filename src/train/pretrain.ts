@@ -4,7 +4,7 @@ import { setImmediate } from 'node:timers/promises';
 import { type Config, ConfigError, DataError } from '../config/index.ts';
 import { heldOutBatches, type MicroBatch, makeFolder, makeMicroBatch, TextTokenizer } from '../data/index.ts';
 import { expectedDepth, stepFlops } from '../depth/index.ts';
-import { initialise, makeIdentity } from '../model/index.ts';
+import { initialiseParameters, makeIdentity, parameterSpecs } from '../model/index.ts';
 import { setNumThreads } from '../tensor/index.ts';
 import {
   type Checkpoint,
@@ -34,6 +34,7 @@ import { type StopSignal, type signalExitCodes, watchSignals } from './signals.t
 import { trainingState } from './state.ts';
 import { type StepResult, type TrainingState, trainStep } from './step.ts';
 import { openTexts, openTokenizer, type Texts } from './texts.ts';
+import { weightsFrom } from './trained.ts';
 
 /** So many steps in a row without a finite loss and gradient end a run. */
 const maxNonFiniteSteps = 5;
@@ -154,8 +155,12 @@ async function open(given: Config, out: string, resume: boolean, report: Reporte
   if (exists) held.push(lockRun(out));
   // A run that was killed before it had one starts anew.
   const checkpoint = exists && checkpointsOf(out).length > 0 ? openCheckpoint(out, report.warn) : undefined;
-  const tokenizer = checkpoint ? TextTokenizer.fromJson(checkpoint.tokenizerJson) : await openTokenizer(given, report);
-  const config: Config = { ...given, model: { ...given.model, vocabSize: tokenizer.vocabSize } };
+  const initial =
+    checkpoint || given.train.from === undefined ? undefined : openCheckpoint(given.train.from, report.warn);
+  const known = checkpoint ?? initial;
+  const tokenizer = known ? TextTokenizer.fromJson(known.tokenizerJson) : await openTokenizer(given, report);
+  const vocabSize = known?.config.model.vocabSize ?? tokenizer.vocabSize;
+  const config: Config = { ...given, model: { ...given.model, vocabSize } };
   if (checkpoint) checkResumable(checkpoint, config, report);
   const texts = await openTexts(config, tokenizer, report);
   held.push({ [Symbol.dispose]: () => texts.close() });
@@ -164,7 +169,7 @@ async function open(given: Config, out: string, resume: boolean, report: Reporte
       `${out}: the texts are not those that the run was started with; bring them back, or start a new run with another --out`,
     );
   }
-  const state = openState(config, checkpoint);
+  const state = openState(config, checkpoint, initial);
   const fresh = { step: 0, samples: 0, tokens: 0, nonFiniteSteps: 0, textHash: texts.hash };
   const progress = checkpoint?.progress ?? fresh;
   if (!exists) {
@@ -184,11 +189,15 @@ function refuseOld(configPath: string, resume: boolean): void {
   throw new ConfigError(`--out ${out}: holds a run already; give --resume to go on with it, or another folder`);
 }
 
-/** The tensors of a run: new ones from the seed, or those of a checkpoint. */
-function openState(config: Config, checkpoint: Checkpoint | undefined): TrainingState {
+/** The tensors of a run: those of its checkpoint; or the weights of another, or new ones from the seed. */
+function openState(config: Config, checkpoint: Checkpoint | undefined, initial: Checkpoint | undefined): TrainingState {
   const { model, train } = config;
   if (checkpoint === undefined) {
-    const state = trainingState(config, initialise(model, train.seed, train.device));
+    const specs = parameterSpecs(model);
+    const weights = initial
+      ? weightsFrom(initial, specs, train)
+      : initialiseParameters(specs, train.seed, train.device);
+    const state = trainingState(config, weights);
     for (const [l, keepRate] of state.depth(0).keepRates.entries())
       if (keepRate === 0) makeIdentity(model, state.masters, l);
     return state;
@@ -268,7 +277,8 @@ function log(run: Run, metrics: Metrics): void {
 
 function save(run: Run): void {
   const { config, out, progress, state, texts } = run;
-  run.saved = saveCheckpoint(out, config, progress, state, texts.tokenizer.json);
+  const { masters: weights, optimizer } = state;
+  run.saved = saveCheckpoint(out, { config, progress, weights, optimizer, tokenizerJson: texts.tokenizer.json });
 }
 
 function diverged(run: Run): NonFiniteError {

@@ -8,6 +8,7 @@ const free = new Set([
   'data.valid',
   'data.exclude',
   'data.cache',
+  'train.from',
   'train.evalEvery',
   'train.evalSamples',
   'train.saveEvery',

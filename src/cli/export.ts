@@ -1,0 +1,92 @@
+import { Command, Option } from 'commander';
+import { ConfigError } from '../config/index.ts';
+import type { OutgoingModel } from '../interop/index.ts';
+import { countOf, dataOption, jsonOption } from './config.ts';
+import { openHeldOut } from './held-out.ts';
+
+interface ExportOptions {
+  to: 'hf' | 'onnx';
+  out: string;
+  encoderOnly?: boolean;
+  blocks?: number;
+  choose: 'lesion' | 'evenly';
+  data?: string[];
+  limit: number;
+  json?: boolean;
+}
+
+/** What taking out blocks changes. */
+interface Shortened {
+  /** The blocks that were kept, the lowest 1. */
+  kept: number[];
+  /** Held-out loss in nats, with all blocks and with those. */
+  loss: number;
+  lossShortened: number;
+}
+
+/** `taper export`: a model for other programs. */
+export function exportCommand(): Command {
+  return new Command('export')
+    .description('write a model for other programs: Hugging Face transformers, or ONNX')
+    .argument('<checkpoint>', 'checkpoint folder, or a run (its newest)')
+    .addOption(new Option('--to <form>', 'hf or onnx').choices(['hf', 'onnx']).makeOptionMandatory())
+    .requiredOption('--out <dir>', 'new folder')
+    .option('--encoder-only', 'without heads: hidden states, for embeddings')
+    .option(
+      '--blocks <n>',
+      'keep so many blocks only, for a smaller and faster model; needs --data',
+      countOf('--blocks'),
+    )
+    .addOption(
+      new Option('--choose <how>', 'which blocks: those whose removal costs most loss, or spread evenly')
+        .choices(['lesion', 'evenly'])
+        .default('lesion'),
+    )
+    .addOption(dataOption())
+    .option('--limit <n>', 'sequences of --data to read at most', countOf('--limit'), 128)
+    .addOption(jsonOption())
+    .addHelpText('after', '\nExample:\n  taper export runs/bert-mini --to hf --out exported')
+    .action(run);
+}
+
+async function run(path: string, options: ExportOptions): Promise<void> {
+  const { exportHuggingFace, openOutgoing } = await import('../interop/index.ts');
+  const warn = (message: string) => process.stderr.write(`warning: ${message}\n`);
+  let model = openOutgoing(path, warn);
+  let shortened: Shortened | undefined;
+  if (options.blocks !== undefined) [model, shortened] = await shorten(path, model, options, options.blocks);
+  exportHuggingFace(model, options.out, { encoderOnly: options.encoderOnly ?? false });
+  if (options.json) process.stdout.write(`${JSON.stringify({ out: options.out, ...shortened })}\n`);
+  else process.stdout.write(`${shortened ? shortenedText(shortened) : ''}${options.out}\n`);
+}
+
+async function shorten(
+  path: string,
+  model: OutgoingModel,
+  { choose, data, limit }: ExportOptions,
+  count: number,
+): Promise<[OutgoingModel, Shortened]> {
+  const { evenly, leastHarmful, runnable, withBlocks } = await import('../interop/index.ts');
+  const { lesions } = await import('../analysis/index.ts');
+  const { evaluate } = await import('../train/index.ts');
+  const { layers } = model.config;
+  if (count > layers) throw new ConfigError(`--blocks ${count}: the model has ${layers}; give fewer`);
+  if (data === undefined) {
+    throw new ConfigError('--blocks: needs held-out text, to tell what it costs; give --data my/other-texts');
+  }
+  using heldOut = await openHeldOut(path, { data, limit, device: 'cpu' });
+  const batches = [...heldOut.batches()];
+  const { loss, withoutBlock } = lesions(heldOut.model, batches, 'cpu');
+  const kept = choose === 'evenly' ? evenly(layers, count) : leastHarmful(withoutBlock, count);
+  const left = withBlocks(model, kept);
+  const lossShortened = evaluate(runnable(left), batches, 'cpu').loss;
+  return [left, { kept: kept.map((l) => l + 1), loss, lossShortened }];
+}
+
+function shortenedText({ kept, loss, lossShortened }: Shortened): string {
+  const nats = (value: number) => value.toFixed(4);
+  return (
+    `blocks kept    ${kept.join(', ')}\n` +
+    `held-out loss  ${nats(loss)} → ${nats(lossShortened)} (${nats(lossShortened - loss)} more)\n`
+  );
+}

@@ -1,0 +1,78 @@
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { OutputError } from '../config/index.ts';
+import { makeFolder, TextTokenizer } from '../data/index.ts';
+import { huggingFaceConfig, parameterSpecs } from '../model/index.ts';
+import { writeWeights, writing } from '../train/index.ts';
+import { modelCard } from './card.ts';
+import type { OutgoingModel } from './model.ts';
+
+/** The folder that an export writes; it must not be there, so that nothing is mixed or lost. */
+export function newFolder(out: string): void {
+  if (existsSync(out)) throw new OutputError(`${out}: is there already; give a new folder`);
+  writing(out, () => makeFolder(out));
+}
+
+/**
+ * Writes a folder that Hugging Face's `transformers` opens: with the pre-training heads or the classifier, or with
+ * `encoderOnly` the bare encoder (`BertModel`, `MegatronBertModel`), whose tensors have no prefix.
+ *
+ * @throws OutputError when the folder is there already or cannot be written.
+ */
+export function exportHuggingFace(model: OutgoingModel, out: string, { encoderOnly }: { encoderOnly: boolean }): void {
+  const { checkpoint, config, weights } = model;
+  const { classifier } = checkpoint;
+  newFolder(out);
+  const specs = parameterSpecs(config, classifier);
+  const hf = huggingFaceConfig(config, classifier);
+  const write = (name: string, text: string) => writing(join(out, name), () => writeFileSync(join(out, name), text));
+  if (encoderOnly) {
+    const prefix = config.kind === 'gpt2' ? 'transformer.' : 'bert.';
+    const trunk = specs.filter(({ name }) => name.startsWith(prefix));
+    const bare = (name: string) => name.slice(prefix.length);
+    const bareSpecs = trunk.map((spec) => ({ ...spec, name: bare(spec.name) }));
+    writeWeights(
+      join(out, 'model.safetensors'),
+      bareSpecs,
+      new Map(trunk.map(({ name }) => [bare(name), weights.get(name)!])),
+    );
+    const [architecture] = hf.architectures as string[];
+    const { id2label: _, label2id: __, problem_type: ___, ...sizes } = hf;
+    write('config.json', json({ ...sizes, architectures: [architecture!.replace(/(For|LMHead).*$/, 'Model')] }));
+  } else {
+    writeWeights(join(out, 'model.safetensors'), specs, weights);
+    write('config.json', json(hf));
+  }
+  write('tokenizer.json', checkpoint.tokenizerJson);
+  write('tokenizer_config.json', json(tokenizerConfig(model)));
+  write('README.md', modelCard(model));
+}
+
+/** `tokenizer_config.json`: which class of transformers reads `tokenizer.json`, and what its special tokens are. */
+export function tokenizerConfig({ checkpoint, config }: OutgoingModel): Record<string, unknown> {
+  const tokenizer = TextTokenizer.fromJson(checkpoint.tokenizerJson);
+  const piece = (id: number) => tokenizer.pieces([id])[0];
+  if (config.kind === 'gpt2') {
+    const end = piece(tokenizer.sepId);
+    return {
+      tokenizer_class: 'GPT2Tokenizer',
+      model_max_length: config.maxPositions,
+      bos_token: end,
+      eos_token: end,
+      unk_token: end,
+    };
+  }
+  const { normalizer } = JSON.parse(checkpoint.tokenizerJson) as { normalizer?: { lowercase?: boolean } | null };
+  return {
+    tokenizer_class: 'BertTokenizer',
+    model_max_length: config.maxPositions,
+    do_lower_case: normalizer?.lowercase ?? false,
+    pad_token: piece(tokenizer.padId),
+    unk_token: piece(tokenizer.unkId),
+    cls_token: piece(tokenizer.clsId),
+    sep_token: piece(tokenizer.sepId),
+    mask_token: piece(tokenizer.maskId),
+  };
+}
+
+const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;

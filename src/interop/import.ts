@@ -1,0 +1,69 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { CheckpointError, loadConfig, OutputError } from '../config/index.ts';
+import { initialiseParameters, type ParameterSpec, parameterSpecs, type Weights } from '../model/index.ts';
+import { scope, type Tensor } from '../tensor/index.ts';
+import { takeWeights, writeCheckpoint } from '../train/index.ts';
+import { readConfig } from './read-config.ts';
+import { readTokenizer } from './read-tokenizer.ts';
+import { readWeights } from './read-weights.ts';
+
+/** More positions than this are used only when a run asks for them. */
+const longestSequence = 1024;
+
+/**
+ * Makes a checkpoint of a Hugging Face folder of `bert`, `megatron-bert` or `gpt2`: `config.json`, `model.safetensors` (or its
+ * shards), and the tokenizer. Heads that it lacks are new, from a fixed seed; other heads that it has are left out: `warn` hears
+ * of both, by name.
+ *
+ * @throws CheckpointError, ConfigError, DataError for a folder that cannot be used; OutputError when `out` is there already or
+ *   cannot be written.
+ */
+export function importHuggingFace(folder: string, out: string, warn: (message: string) => void): void {
+  if (existsSync(out)) throw new OutputError(`${out}: is there already; give a new folder`);
+  if (!existsSync(folder)) throw new CheckpointError(`${folder}: no such folder; give one that holds a config.json`);
+  const { model, classifier } = readConfig(folder);
+  const tokenizer = readTokenizer(folder, model);
+  const specs = parameterSpecs(model, classifier);
+  const card = join(folder, 'README.md');
+  scope(() => {
+    const { file, tensors, leftOut, missing } = readWeights(folder, model, specs);
+    if (leftOut.length > 0) warn(`${file}: left out what this model has no place for: ${leftOut.join(', ')}`);
+    if (missing.length > 0)
+      warn(`${file}: new, since they are not there: ${missing.map(({ name }) => name).join(', ')}`);
+    const weights = complete(specs, file, tensors, missing);
+    const objective =
+      model.kind === 'gpt2' ? 'clm' : missing.some(({ name }) => /seq_relationship/.test(name)) ? 'mlm' : 'mlm+nsp';
+    const { config } = loadConfig({
+      overrides: {
+        model,
+        data: { sequenceLength: Math.min(model.maxPositions, longestSequence), objective },
+        train: { steps: 1, precision: 'fp32' },
+      },
+    });
+    writeCheckpoint(out, {
+      config,
+      ...(classifier && { classifier }),
+      progress: { step: 0, samples: 0, tokens: 0, nonFiniteSteps: 0, textHash: '' },
+      weights,
+      tokenizerJson: tokenizer.json,
+      ...(existsSync(card) && { card: readFileSync(card, 'utf8') }),
+    });
+  });
+}
+
+/** All weights of a model, in its order. */
+function complete(
+  specs: readonly ParameterSpec[],
+  file: string,
+  tensors: ReadonlyMap<string, Tensor>,
+  missing: readonly ParameterSpec[],
+): Weights {
+  const present = takeWeights(
+    file,
+    specs.filter(({ name }) => tensors.has(name)),
+    tensors,
+  );
+  const fresh = initialiseParameters(missing, 1, 'cpu');
+  return new Map(specs.map(({ name }) => [name, (present.get(name) ?? fresh.get(name))!]));
+}

@@ -1,0 +1,3 @@
+export { exportHuggingFace } from './export-hf.ts';
+export { importHuggingFace } from './import.ts';
+export { evenly, leastHarmful, type OutgoingModel, openOutgoing, runnable, withBlocks } from './model.ts';

@@ -1,0 +1,51 @@
+import { blockNames, type ModelConfig, modelOf, type Transformer, type Weights } from '../model/index.ts';
+import { type Checkpoint, loadWeights, openCheckpoint } from '../train/index.ts';
+
+/** A model on its way out: its checkpoint, and its weights as they will be written. */
+export interface OutgoingModel {
+  checkpoint: Checkpoint;
+  /** Of the checkpoint, or of what is left of it. */
+  config: ModelConfig;
+  /** float32, on the CPU; they belong to the caller. */
+  weights: Weights;
+}
+
+/** Opens the model of a checkpoint, pre-trained or fine-tuned. */
+export function openOutgoing(path: string, warn: (message: string) => void): OutgoingModel {
+  const checkpoint = openCheckpoint(path, warn);
+  const config = checkpoint.config.model;
+  return { checkpoint, config, weights: loadWeights(checkpoint, config, 'cpu') };
+}
+
+/** The model in float32. */
+export function runnable({ config, weights }: OutgoingModel): Transformer {
+  return modelOf(config, weights, 'float32');
+}
+
+/** What is left of a model with only these of its blocks, in their order. */
+export function withBlocks(model: OutgoingModel, kept: readonly number[]): OutgoingModel {
+  const { config, weights } = model;
+  const prefixOf = (l: number) => `${blockNames(config, l).prefix}.`;
+  const prefixes = Array.from({ length: config.layers }, (_, l) => prefixOf(l));
+  const left = new Map(
+    Array.from(weights).flatMap(([name, weight]) => {
+      const l = prefixes.findIndex((prefix) => name.startsWith(prefix));
+      if (l < 0) return [[name, weight] as const];
+      const place = kept.indexOf(l);
+      return place < 0 ? [] : [[prefixOf(place) + name.slice(prefixes[l]!.length), weight] as const];
+    }),
+  );
+  return { ...model, config: { ...config, layers: kept.length }, weights: left };
+}
+
+/** The numbers of `count` blocks, spread evenly from the first to the last. */
+export function evenly(layers: number, count: number): number[] {
+  if (count === 1) return [0];
+  return Array.from({ length: count }, (_, i) => Math.round((i * (layers - 1)) / (count - 1)));
+}
+
+/** The numbers of the `count` blocks whose removal one by one costs most. */
+export function leastHarmful(withoutBlock: readonly number[], count: number): number[] {
+  const byHarm = [...withoutBlock.keys()].sort((a, b) => withoutBlock[b]! - withoutBlock[a]! || a - b);
+  return byHarm.slice(0, count).sort((a, b) => a - b);
+}

@@ -1,0 +1,142 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { CheckpointError, ConfigError } from '../config/index.ts';
+import type { Classifier, ModelConfig } from '../model/index.ts';
+
+/** A Hugging Face `config.json`, as far as it is read. */
+export type Json = Record<string, unknown>;
+
+/** What a `config.json` says of a model. */
+export interface ImportedConfig {
+  model: ModelConfig;
+  /** Of an architecture for sequence classification. */
+  classifier?: Classifier;
+}
+
+/** Settings that change what the model computes, and the only values of them that are known here. */
+const fixed: Record<'bert' | 'gpt2', Json> = {
+  bert: { type_vocab_size: 2, position_embedding_type: 'absolute', is_decoder: false, add_cross_attention: false },
+  gpt2: {
+    scale_attn_weights: true,
+    scale_attn_by_inverse_layer_idx: false,
+    reorder_and_upcast_attn: false,
+    add_cross_attention: false,
+  },
+};
+
+/** The JSON of a file in a folder. Throws a CheckpointError where it is missing or broken. */
+export function readJson(folder: string, name: string): Json {
+  const path = join(folder, name);
+  if (!existsSync(path)) {
+    throw new CheckpointError(`${folder}: has no ${name}; give a folder as save_pretrained of transformers writes it`);
+  }
+  let json: unknown;
+  try {
+    json = JSON.parse(readFileSync(path, 'utf8'));
+  } catch (cause) {
+    throw new CheckpointError(`${path}: not JSON; copy the file again`, { cause });
+  }
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) {
+    throw new CheckpointError(`${path}: not a JSON object; copy the file again`);
+  }
+  return json as Json;
+}
+
+/**
+ * The model that a Hugging Face `config.json` of `bert`, `megatron-bert` or `gpt2` describes.
+ *
+ * @throws CheckpointError where it is missing or broken, ConfigError for a model that taper does not have.
+ */
+export function readConfig(folder: string): ImportedConfig {
+  const file = join(folder, 'config.json');
+  const json = readJson(folder, 'config.json');
+  const type = json.model_type;
+  if (type !== 'bert' && type !== 'megatron-bert' && type !== 'gpt2') {
+    throw new ConfigError(`${file}: model_type ${JSON.stringify(type)} is not one of bert, megatron-bert, gpt2`);
+  }
+  const kind = type === 'gpt2' ? 'gpt2' : 'bert';
+  for (const [key, known] of Object.entries(fixed[kind])) {
+    if (json[key] !== undefined && json[key] !== known) {
+      throw new ConfigError(`${file}: ${key} ${JSON.stringify(json[key])} is not known here, only ${known}`);
+    }
+  }
+  const model = kind === 'gpt2' ? gptOf(file, json) : bertOf(file, json, type === 'bert' ? 'post' : 'pre');
+  if (model.hiddenSize % model.heads !== 0) {
+    throw new ConfigError(`${file}: ${model.heads} heads do not divide a width of ${model.hiddenSize}`);
+  }
+  const classifier = kind === 'bert' ? classifierOf(file, json) : undefined;
+  return { model, ...(classifier && { classifier }) };
+}
+
+function bertOf(file: string, json: Json, norm: 'pre' | 'post'): ModelConfig {
+  return {
+    kind: 'bert',
+    norm,
+    layers: count(file, json, 'num_hidden_layers'),
+    hiddenSize: count(file, json, 'hidden_size'),
+    heads: count(file, json, 'num_attention_heads'),
+    ffnSize: count(file, json, 'intermediate_size'),
+    vocabSize: count(file, json, 'vocab_size'),
+    maxPositions: count(file, json, 'max_position_embeddings'),
+    activation: activationOf(file, json, 'hidden_act'),
+    layerNormEpsilon: number(file, json, 'layer_norm_eps', 1e-12),
+    embeddingStd: number(file, json, 'initializer_range', 0.02),
+    dropout: number(file, json, 'hidden_dropout_prob', 0.1),
+    attentionDropout: number(file, json, 'attention_probs_dropout_prob', 0.1),
+  };
+}
+
+function gptOf(file: string, json: Json): ModelConfig {
+  const hiddenSize = count(file, json, 'n_embd');
+  const dropout = number(file, json, 'resid_pdrop', 0.1);
+  return {
+    kind: 'gpt2',
+    norm: 'pre',
+    layers: count(file, json, 'n_layer'),
+    hiddenSize,
+    heads: count(file, json, 'n_head'),
+    ffnSize: json.n_inner === undefined || json.n_inner === null ? 4 * hiddenSize : count(file, json, 'n_inner'),
+    vocabSize: count(file, json, 'vocab_size'),
+    maxPositions: count(file, json, 'n_positions'),
+    activation: activationOf(file, json, 'activation_function'),
+    layerNormEpsilon: number(file, json, 'layer_norm_epsilon', 1e-5),
+    embeddingStd: number(file, json, 'initializer_range', 0.02),
+    dropout,
+    attentionDropout: number(file, json, 'attn_pdrop', 0.1),
+  };
+}
+
+function count(file: string, json: Json, key: string): number {
+  const value = json[key];
+  if (typeof value === 'number' && Number.isInteger(value) && value > 0) return value;
+  throw new ConfigError(`${file}: ${key} ${JSON.stringify(value) ?? 'is missing,'} is not a whole number above 0`);
+}
+
+function number(file: string, json: Json, key: string, otherwise: number): number {
+  const value = json[key] ?? otherwise;
+  if (typeof value === 'number' && value >= 0) return value;
+  throw new ConfigError(`${file}: ${key} ${JSON.stringify(value)} is not a number from 0 up`);
+}
+
+/** transformers' names of the two forms of GELU. */
+function activationOf(file: string, json: Json, key: string): ModelConfig['activation'] {
+  const value = json[key];
+  if (value === 'gelu') return 'gelu';
+  if (value === 'gelu_new' || value === 'gelu_pytorch_tanh' || value === 'gelu_fast') return 'gelu_new';
+  throw new ConfigError(`${file}: ${key} ${JSON.stringify(value)} is not one of gelu, gelu_new`);
+}
+
+function classifierOf(file: string, json: Json): Classifier | undefined {
+  const architectures = json.architectures;
+  const [architecture] = Array.isArray(architectures) ? (architectures as unknown[]) : [];
+  if (typeof architecture !== 'string' || !architecture.endsWith('ForSequenceClassification')) return undefined;
+  if (json.problem_type === 'multi_label_classification') {
+    throw new ConfigError(`${file}: problem_type multi_label_classification is not known here, only one label a text`);
+  }
+  // transformers leaves id2label out where it is its default of two labels.
+  const names = (json.id2label ?? { 0: 'LABEL_0', 1: 'LABEL_1' }) as Json;
+  const labels = Object.keys(names)
+    .sort((a, b) => Number(a) - Number(b))
+    .map((id) => String(names[id]));
+  return { labels, isRegression: json.problem_type === 'regression' || labels.length === 1 };
+}

@@ -1,0 +1,129 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { CheckpointError } from '../config/index.ts';
+import { type ModelConfig, outerNames, type ParameterSpec } from '../model/index.ts';
+import { readSafetensors, type Tensor } from '../tensor/index.ts';
+import { type Json, readJson } from './read-config.ts';
+
+const whole = 'model.safetensors';
+const index = 'model.safetensors.index.json';
+
+/** The weights of a Hugging Face folder under the names that taper has for them. */
+export interface ImportedWeights {
+  file: string;
+  /** float32; those that the model has. */
+  tensors: Map<string, Tensor>;
+  /** Names of heads that the model does not have; they were left out. */
+  leftOut: string[];
+  /** Parameters of heads that the folder does not have. */
+  missing: ParameterSpec[];
+}
+
+/**
+ * Reads `model.safetensors`, or the shards that its index names. The tensors belong to the caller.
+ *
+ * @throws CheckpointError where there is none or one is broken, where a tensor of the blocks or the embeddings is missing, of
+ *   another shape or not known, each by its name, and where the output layer is not tied to the word embeddings.
+ */
+export function readWeights(folder: string, model: ModelConfig, specs: readonly ParameterSpec[]): ImportedWeights {
+  const found = new Map<string, Tensor>();
+  const file = existsSync(join(folder, whole)) ? whole : index;
+  for (const part of filesOf(folder)) {
+    for (const [name, tensor] of readSafetensors(join(folder, part))) found.set(canonical(name, model), tensor);
+  }
+  const path = join(folder, file);
+  checkTied(path, found, model);
+  for (const name of found.keys()) if (isBuffer(name)) take(found, name)?.free();
+
+  const prefix = prefixOf(model);
+  const known = new Set(specs.map(({ name }) => name));
+  const unknown = [...found.keys()].filter((name) => !known.has(name));
+  refuse(
+    path,
+    'does not belong to this model',
+    unknown.filter((name) => name.startsWith(prefix)),
+  );
+  const missing = specs.filter(({ name }) => !found.has(name));
+  refuse(
+    path,
+    'is missing',
+    missing.map(({ name }) => name).filter((name) => isTrunk(name, prefix)),
+  );
+  for (const name of unknown) take(found, name)?.free();
+  const tensors = new Map(Array.from(found, ([name, tensor]) => [name, float(tensor)]));
+  return { file: path, tensors, leftOut: unknown, missing };
+}
+
+function refuse(path: string, what: string, names: readonly string[]): void {
+  if (names.length > 0) throw new CheckpointError(`${path}: ${names.join(', ')} ${what}; give all files of one model`);
+}
+
+function filesOf(folder: string): string[] {
+  if (existsSync(join(folder, whole))) return [whole];
+  if (existsSync(join(folder, index))) {
+    const parts = new Set(Object.values((readJson(folder, index).weight_map ?? {}) as Json).map(String));
+    for (const part of parts) {
+      if (basename(part) !== part || !existsSync(join(folder, part))) {
+        throw new CheckpointError(`${join(folder, index)}: names ${part}, which is not there; copy all shards`);
+      }
+    }
+    return [...parts].sort();
+  }
+  const pickle = readdirSync(folder).find((name) => /\.(bin|pt|pth|pkl|ckpt)$/.test(name));
+  if (pickle !== undefined) {
+    throw new CheckpointError(
+      `${join(folder, pickle)}: is a pickle, which can run any program when it is opened; ` +
+        'in Python, save the model as safetensors: model.save_pretrained(folder, safe_serialization=True)',
+    );
+  }
+  throw new CheckpointError(`${folder}: has no ${whole}; give a folder as save_pretrained of transformers writes it`);
+}
+
+const prefixOf = ({ kind }: ModelConfig) => (kind === 'gpt2' ? 'transformer.' : 'bert.');
+const isHead = (name: string) => /^(cls|classifier|lm_head|qa_outputs|dropout|score|multiple_choice)\b/.test(name);
+/** A pooler is part of BERT's name space, but models for masked words alone have none. */
+const isTrunk = (name: string, prefix: string) => name.startsWith(prefix) && !name.startsWith('bert.pooler.');
+/** What transformers kept in older files though it is no parameter. */
+const isBuffer = (name: string) => /\.position_ids$|\.attn\.(masked_)?bias$/.test(name);
+
+/** taper's name of a tensor: with the prefix that a bare encoder leaves out, and the names that old files had otherwise. */
+function canonical(name: string, model: ModelConfig): string {
+  const renamed = name.replace(/LayerNorm\.gamma$/, 'LayerNorm.weight').replace(/LayerNorm\.beta$/, 'LayerNorm.bias');
+  const prefix = prefixOf(model);
+  return renamed.startsWith(prefix) || isHead(renamed) ? renamed : prefix + renamed;
+}
+
+/** Takes away the output layer over the vocabulary, which a file may hold beside the word embeddings that it is. */
+function checkTied(path: string, found: Map<string, Tensor>, { kind }: ModelConfig): void {
+  const pairs =
+    kind === 'gpt2'
+      ? [['lm_head.weight', outerNames.gpt2.words]]
+      : [
+          ['cls.predictions.decoder.weight', outerNames.bert.words],
+          ['cls.predictions.decoder.bias', 'cls.predictions.bias'],
+        ];
+  for (const [copy, original] of pairs) {
+    const tensor = take(found, copy!);
+    if (!tensor) continue;
+    const [a, b] = [tensor.toFloats(), found.get(original!)?.toFloats()];
+    if (b !== undefined && (a.length !== b.length || a.some((value, i) => value !== b[i]))) {
+      throw new CheckpointError(
+        `${path}: ${copy} is not ${original}; only models whose output layer is tied are known`,
+      );
+    }
+    if (b === undefined) found.set(original!, tensor);
+    else tensor.free();
+  }
+}
+
+function take(tensors: Map<string, Tensor>, name: string): Tensor | undefined {
+  const tensor = tensors.get(name);
+  tensors.delete(name);
+  return tensor;
+}
+
+function float(tensor: Tensor): Tensor {
+  if (tensor.dtype === 'float32') return tensor;
+  using original = tensor;
+  return original.to('float32');
+}

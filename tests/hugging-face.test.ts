@@ -1,0 +1,388 @@
+// Hugging Face's files in and out, against models that PyTorch wrote and ran (tests/fixtures/hugging_face.py).
+import assert from 'node:assert/strict';
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { Bert } from '../src/model/index.ts';
+import { noGrad, scope, Tensor } from '../src/tensor/index.ts';
+import { modelInputs, openTrained } from '../src/train/index.ts';
+import { linesOf, taper, writeTiny } from './cli.fixture.ts';
+
+interface Expected {
+  ids: number[][];
+  lengths: number[];
+  types?: number[][];
+  /** [N·T][24] */
+  logits: number[][];
+  sums: number[];
+  nsp?: number[];
+}
+
+const fixtures = fileURLToPath(new URL('../../tests/fixtures/hugging-face', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'taper-hf-'));
+const at = (path: string) => join(folder, path);
+const run = (...words: string[]) => taper(words, { cwd: folder });
+
+async function done(...words: string[]) {
+  const { code, stdout, stderr } = await run(...words);
+  assert.equal(code, 0, stderr);
+  return { stdout, stderr };
+}
+
+async function refused(words: string[], reason: RegExp) {
+  const { code, stdout, stderr } = await run(...words);
+  assert.deepEqual([code, stdout], [2, ''], stderr);
+  assert.match(stderr.trim(), reason);
+  assert.equal(stderr.trim().split('\n').length, 1, stderr);
+}
+
+/** A copy of a fixture, changed. */
+function changed(kind: string, name: string, change: (at: (file: string) => string) => void): string {
+  cpSync(join(fixtures, kind), at(name), { recursive: true });
+  change((file) => at(`${name}/${file}`));
+  return name;
+}
+
+function edit(file: string, change: (json: Record<string, unknown>) => void): void {
+  const json = JSON.parse(readFileSync(file, 'utf8'));
+  change(json);
+  writeFileSync(file, JSON.stringify(json));
+}
+
+/** The header of a safetensors file, changed; its tensors stay. */
+function editHeader(file: string, change: (header: Record<string, { data_offsets: number[] }>) => void): void {
+  const bytes = readFileSync(file);
+  const length = Number(bytes.readBigUInt64LE());
+  const header = JSON.parse(bytes.subarray(8, 8 + length).toString());
+  change(header);
+  const text = Buffer.from(JSON.stringify(header).padEnd(length));
+  const size = Buffer.alloc(8);
+  size.writeBigUInt64LE(BigInt(text.length));
+  writeFileSync(file, Buffer.concat([size, text, bytes.subarray(8 + length)]));
+}
+
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+describe('import and export', { concurrency: 2 }, () => {
+  before(async () => {
+    writeTiny(folder);
+    for (const kind of ['bert', 'megatron-bert', 'gpt2']) await done('import', join(fixtures, kind), '--out', kind);
+  });
+
+  for (const kind of ['bert', 'megatron-bert', 'gpt2']) {
+    test(`the logits of an imported ${kind} are those of PyTorch's formulas`, () => {
+      const expected = JSON.parse(readFileSync(join(fixtures, kind, 'expected.json'), 'utf8')) as Expected;
+      const [N, T] = [expected.ids.length, expected.ids[0]!.length];
+      scope(() =>
+        noGrad(() => {
+          const { model } = openTrained(at(kind), { warn: assert.fail, device: 'cpu' });
+          assert.equal(model.dtype, 'float32');
+          const inputs = modelInputs(
+            {
+              numSequences: N,
+              sequenceLength: T,
+              inputIds: Int32Array.from(expected.ids.flat()),
+              tokenTypeIds: Int32Array.from(expected.types?.flat() ?? new Array<number>(N * T).fill(0)),
+              lengths: Int32Array.from(kind === 'gpt2' ? [T, T] : expected.lengths),
+            },
+            'cpu',
+          );
+          const hidden = model.encode(inputs);
+          const positions = Tensor.from(
+            BigInt64Array.from({ length: N * T }, (_, i) => BigInt(i)),
+            [N * T],
+          );
+          const logits = model.tokenLogits(hidden, positions);
+          const V = logits.shape[1]!;
+          const found = logits.toFloats();
+          let worst = 0;
+          for (let row = 0; row < N * T; row++) {
+            // What stands in the padding is nobody's.
+            if (kind !== 'gpt2' && row % T >= expected.lengths[Math.floor(row / T)]!) continue;
+            expected.logits[row]!.forEach((logit, v) => {
+              worst = Math.max(worst, Math.abs(found[row * V + v]! - logit) / Math.max(1, Math.abs(logit)));
+            });
+            const sum = found.subarray(row * V, (row + 1) * V).reduce((a, b) => a + b, 0);
+            assert.ok(Math.abs(sum - expected.sums[row]!) < 1e-3, `row ${row}: ${sum}, expected ${expected.sums[row]}`);
+          }
+          assert.ok(worst < 1e-5, `off by ${worst}`);
+          if (model instanceof Bert) {
+            model
+              .nextSentenceLogits(hidden)
+              .toFloats()
+              .forEach((logit, i) => {
+                assert.ok(Math.abs(logit - expected.nsp![i]!) < 1e-5);
+              });
+          }
+        }),
+      );
+    });
+
+    test(`${kind}: what is exported, imported and exported again is the same byte for byte`, async () => {
+      for (const form of [[], ['--encoder-only']]) {
+        const name = `${kind}${form.length}`;
+        await done('export', kind, '--to', 'hf', '--out', `${name}-a`, ...form);
+        await done('import', `${name}-a`, '--out', `${name}-b`);
+        await done('export', `${name}-b`, '--to', 'hf', '--out', `${name}-c`, ...form);
+        const files = readdirSync(at(`${name}-a`)).sort();
+        assert.deepEqual(files, [
+          'README.md',
+          'config.json',
+          'model.safetensors',
+          'tokenizer.json',
+          'tokenizer_config.json',
+        ]);
+        assert.deepEqual(readdirSync(at(`${name}-c`)).sort(), files);
+        for (const file of files) {
+          assert.ok(
+            readFileSync(at(`${name}-c/${file}`)).equals(readFileSync(at(`${name}-a/${file}`))),
+            `${name}: ${file}`,
+          );
+        }
+      }
+    });
+  }
+
+  test('an export has the names and shapes of transformers', async () => {
+    const headerOf = (file: string) => {
+      const bytes = readFileSync(file);
+      const header = JSON.parse(bytes.subarray(8, 8 + Number(bytes.readBigUInt64LE())).toString());
+      return Object.fromEntries(
+        Object.entries(header as Record<string, { shape: number[] }>)
+          .filter(([name]) => name !== '__metadata__')
+          .map(([name, { shape }]) => [name, shape]),
+      );
+    };
+    await done('export', 'gpt2', '--to', 'hf', '--out', 'gpt2-out');
+    const [given, written] = [join(fixtures, 'gpt2'), at('gpt2-out')].map((path) =>
+      headerOf(join(path, 'model.safetensors')),
+    );
+    for (const [name, shape] of Object.entries(written!)) {
+      assert.deepEqual(given![name.replace(/^transformer\./, '')], shape, name);
+    }
+    const config = JSON.parse(readFileSync(at('gpt2-out/config.json'), 'utf8'));
+    assert.deepEqual([config.architectures, config.eos_token_id], [['GPT2LMHeadModel'], config.vocab_size - 1]);
+    await done('export', 'bert', '--to', 'hf', '--out', 'encoder', '--encoder-only');
+    const encoder = headerOf(at('encoder/model.safetensors'));
+    assert.ok('embeddings.word_embeddings.weight' in encoder && 'pooler.dense.weight' in encoder);
+    assert.ok(!Object.keys(encoder).some((name) => /^(bert|cls)\./.test(name)));
+    assert.deepEqual(JSON.parse(readFileSync(at('encoder/config.json'), 'utf8')).architectures, ['BertModel']);
+  });
+
+  test('an imported model is used and trained further, with blocks dropped', async () => {
+    const { stdout } = await done('fill', 'bert', 'the cat [MASK] on a mat.', '--json');
+    assert.equal(JSON.parse(stdout).masks.length, 1);
+    await done('generate', 'gpt2', 'the', '--tokens', '3');
+    const sets = [
+      'train.steps=4',
+      'train.batchSize=4',
+      'data.sequenceLength=12',
+      'data.objective=mlm',
+      'train.threads=1',
+    ];
+    await done('pretrain', '--from', 'megatron-bert', '--data', 'train.txt', '--out', 'further', '--set', ...sets);
+    const evaluations = linesOf(at('further')).filter(({ type }) => type === 'eval');
+    assert.ok(evaluations.length >= 2);
+    const resumed = await done('pretrain', '--out', 'further', '--resume', '--set', 'train.steps=6');
+    assert.match(resumed.stderr, /going on from/);
+    // Step 0 is the imported model.
+    const evaluated = await done(
+      'pretrain',
+      '--from',
+      'megatron-bert',
+      '--data',
+      'train.txt',
+      '--out',
+      'other',
+      '--set',
+      ...sets,
+      'depth.method=dense',
+      'train.seed=9',
+    );
+    assert.equal(evaluated.stdout.length > 0, true);
+    assert.equal(linesOf(at('other'))[0]!.loss, evaluations[0]!.loss);
+  });
+
+  test('heads that are missing are new, and others are left out: both are named', async () => {
+    const bare = changed('bert', 'headless', (file) => {
+      editHeader(file('model.safetensors'), (header) => {
+        header['qa_outputs.weight'] = header['cls.seq_relationship.weight']!;
+        header['qa_outputs.bias'] = header['cls.seq_relationship.bias']!;
+        delete header['cls.seq_relationship.weight'];
+        delete header['cls.seq_relationship.bias'];
+      });
+    });
+    const { stderr } = await done('import', bare, '--out', 'headless-in');
+    assert.match(stderr, /left out what this model has no place for: qa_outputs\.weight, qa_outputs\.bias/);
+    assert.match(stderr, /new, since they are not there: cls\.seq_relationship\.weight, cls\.seq_relationship\.bias/);
+  });
+
+  test('what cannot be imported is refused in one line that says why', async () => {
+    const reject = (name: string, reason: RegExp) => refused(['import', name, '--out', `${name}-in`], reason);
+    await reject('nowhere', /nowhere: no such folder/);
+    await refused(['import', 'bert', '--out', 'gpt2'], /gpt2: is there already; give a new folder/);
+    const files = (name: string, change: (file: (path: string) => string) => void, kind = 'bert') =>
+      changed(kind, name, change);
+    await reject(
+      files('pickle', (file) => {
+        writeFileSync(file('pytorch_model.bin'), 'x');
+        rmSync(file('model.safetensors'));
+      }),
+      /pytorch_model\.bin: is a pickle, which can run any program .*safe_serialization=True/,
+    );
+    await reject(
+      files('llama', (file) => edit(file('config.json'), (json) => Object.assign(json, { model_type: 'llama' }))),
+      /config\.json: model_type "llama" is not one of bert, megatron-bert, gpt2/,
+    );
+    await reject(
+      files('relative', (file) =>
+        edit(file('config.json'), (json) => Object.assign(json, { position_embedding_type: 'relative_key' })),
+      ),
+      /position_embedding_type "relative_key" is not known here, only absolute/,
+    );
+    await reject(
+      files('relu', (file) => edit(file('config.json'), (json) => Object.assign(json, { hidden_act: 'relu' }))),
+      /hidden_act "relu" is not one of gelu, gelu_new/,
+    );
+    await reject(
+      files('sizes', (file) => edit(file('config.json'), (json) => Object.assign(json, { intermediate_size: 41 }))),
+      /bert\.encoder\.layer\.0\.intermediate\.dense\.weight is \[40, 16\], this model has \[41, 16\]/,
+    );
+    await reject(
+      files('deeper', (file) => edit(file('config.json'), (json) => Object.assign(json, { num_hidden_layers: 3 }))),
+      /bert\.encoder\.layer\.2\..* is missing/,
+    );
+    await reject(
+      files('flatter', (file) => edit(file('config.json'), (json) => Object.assign(json, { num_hidden_layers: 1 }))),
+      /bert\.encoder\.layer\.1\.attention\.self\.query\.weight.* does not belong to this model/,
+    );
+    await reject(
+      files('vocabulary', (file) => writeFileSync(file('vocab.txt'), '[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n')),
+      /its tokenizer has 6 pieces, and its model 27; give the model's own tokenizer/,
+    );
+    await reject(
+      files('wordless', (file) => rmSync(file('vocab.txt'))),
+      /wordless: has no tokenizer\.json and no vocab\.txt/,
+    );
+    await reject(
+      files('untied', (file) => {
+        const bytes = readFileSync(file('model.safetensors'));
+        const length = Number(bytes.readBigUInt64LE());
+        const header = JSON.parse(bytes.subarray(8, 8 + length).toString());
+        bytes[8 + length + header['cls.predictions.decoder.weight'].data_offsets[0]]! ^= 1;
+        writeFileSync(file('model.safetensors'), bytes);
+      }),
+      /cls\.predictions\.decoder\.weight is not bert\.embeddings\.word_embeddings\.weight; only models whose output layer is tied/,
+    );
+    await reject(
+      files('header', (file) => {
+        const bytes = readFileSync(file('model.safetensors'));
+        bytes.writeBigUInt64LE(2n ** 40n);
+        writeFileSync(file('model.safetensors'), bytes);
+      }),
+      /model\.safetensors: its header is not a safetensors one/,
+    );
+    await reject(
+      files('overlap', (file) =>
+        editHeader(file('model.safetensors'), (header) => {
+          const offsets = header['bert.pooler.dense.weight']!.data_offsets;
+          header['bert.pooler.dense.weight']!.data_offsets = [offsets[0]! - 64, offsets[1]! - 64];
+        }),
+      ),
+      /model\.safetensors: tensor bert\.pooler\.dense\.weight lies at bytes/,
+    );
+    await reject(
+      files('shardless', (file) => rmSync(file('model-00002-of-00002.safetensors')), 'megatron-bert'),
+      /index\.json: names model-00002-of-00002\.safetensors, which is not there/,
+    );
+  });
+
+  test('blocks are taken out: the least harmful ones or evenly, and the loss that it costs is told', async () => {
+    const { code } = await run(
+      'pretrain',
+      'tiny.yaml',
+      '--out',
+      'run',
+      '--set',
+      'model.layers=4',
+      'train.steps=60',
+      'train.peakLearningRate=5e-3',
+    );
+    assert.equal(code, 0);
+    const { stdout } = await done(
+      'export',
+      'run',
+      '--to',
+      'hf',
+      '--out',
+      'short',
+      '--blocks',
+      '2',
+      '--data',
+      'valid.txt',
+      '--json',
+    );
+    const { kept, loss, lossShortened } = JSON.parse(stdout) as { kept: number[]; loss: number; lossShortened: number };
+    const analysis = JSON.parse(
+      (await done('analyze', 'run', '--data', 'valid.txt', '--out', 'analysis', '--json')).stdout,
+    );
+    assert.ok(Math.abs(loss - analysis.loss) < 1e-9);
+    const worst = [...analysis.withoutBlock.keys()].sort((a, b) => analysis.withoutBlock[b] - analysis.withoutBlock[a]);
+    assert.deepEqual(
+      kept,
+      worst
+        .slice(0, 2)
+        .map((l: number) => l + 1)
+        .sort(),
+    );
+    // The exported model has the loss that was told.
+    await done('import', 'short', '--out', 'short-in');
+    const evaluated = await done(
+      'pretrain',
+      '--from',
+      'short-in',
+      '--data',
+      'train.txt',
+      '--out',
+      'short-run',
+      '--set',
+      'train.steps=1',
+      'data.valid=[valid.txt]',
+      'data.sequenceLength=32',
+      'train.evalSamples=128',
+      'train.batchSize=4',
+      'train.precision=fp32',
+    );
+    assert.equal(evaluated.stderr.includes('blocks'), true);
+    const [first] = linesOf(at('short-run'));
+    assert.ok(Math.abs((first!.loss as number) - lossShortened) < 0.02, `${first!.loss} ${lossShortened}`);
+    const evenly = await done(
+      'export',
+      'run',
+      '--to',
+      'hf',
+      '--out',
+      'even',
+      '--blocks',
+      '2',
+      '--choose',
+      'evenly',
+      '--data',
+      'valid.txt',
+      '--json',
+    );
+    assert.deepEqual(JSON.parse(evenly.stdout).kept, [1, 4]);
+    await refused(['export', 'run', '--to', 'hf', '--out', 'x', '--blocks', '2'], /--blocks: needs held-out text/);
+    await refused(
+      ['export', 'run', '--to', 'hf', '--out', 'x', '--blocks', '5', '--data', 'valid.txt'],
+      /--blocks 5: the model has 4/,
+    );
+    assert.ok(!existsSync(at('x')));
+    const card = readFileSync(at('short/README.md'), 'utf8');
+    assert.match(card, /2 of its 4 blocks were taken out after training/);
+    assert.match(card, /progressive layer dropping/);
+    assert.doesNotMatch(card, new RegExp(folder));
+  });
+});

@@ -71,3 +71,8 @@ export function numberOf(option: string, least: number): (text: string) => numbe
     throw new ConfigError(`${option} ${text}: not a number from ${least} up`);
   };
 }
+
+/** Reads each value of an option that takes several. */
+export function listOf<T>(one: (text: string) => T): (text: string, before: T[] | undefined) => T[] {
+  return (text, before = []) => [...before, one(text)];
+}

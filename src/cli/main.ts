@@ -9,7 +9,9 @@ import { oneLine, reportError } from './errors.ts';
 import { evalCommand } from './eval.ts';
 import { exportCommand } from './export.ts';
 import { fillCommand } from './fill.ts';
+import { finetuneCommand } from './finetune.ts';
 import { generateCommand } from './generate.ts';
+import { glueCommand } from './glue.ts';
 import { importCommand } from './import.ts';
 import { planCommand } from './plan.ts';
 import { pretrainCommand } from './pretrain.ts';
@@ -31,6 +33,8 @@ const commands = [
   evalCommand(),
   fillCommand(),
   generateCommand(),
+  finetuneCommand(),
+  glueCommand(),
   importCommand(),
   exportCommand(),
   tokenizerCommand(),

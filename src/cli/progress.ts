@@ -1,6 +1,7 @@
 import cliProgress from 'cli-progress';
 import type { Config } from '../config/index.ts';
 import type { PrepareProgress } from '../data/index.ts';
+import type { FineTuneReporter } from '../tasks/index.ts';
 import type { EvalMetrics, Reporter, StepMetrics } from '../train/index.ts';
 import { duration, percent, rounded } from './format.ts';
 
@@ -86,6 +87,31 @@ export function terminalReporter({ model, train }: Config): TerminalReporter {
       clearTimeout(timer);
       bar?.stop();
     },
+  };
+}
+
+/** Shows how a fine-tuning goes on standard error: a bar on a terminal, and a line for each epoch. */
+export function fineTuneBar(what: string): FineTuneReporter & Disposable {
+  const { stderr } = process;
+  const bar = stderr.isTTY ? newBar() : undefined;
+  let started: number | undefined;
+  return {
+    step: (done, total, loss) => {
+      started ??= now();
+      const left = duration(((now() - started) / done) * (total - done));
+      const status = `${what}, loss ${loss.toFixed(2)} ${left}`;
+      if (bar?.isActive) bar.update(done, { status });
+      else bar?.start(total, done, { status });
+    },
+    epoch: (epoch, devs) => {
+      bar?.stop();
+      const scores = devs.map(({ set, scores }) => {
+        const named = Object.entries(scores).map(([name, score]) => `${name} ${percent(score)}`);
+        return `${set} ${named.join(', ')}`;
+      });
+      stderr.write(`${what}: epoch ${epoch}: ${scores.join('; ')}\n`);
+    },
+    [Symbol.dispose]: () => bar?.stop(),
   };
 }
 

@@ -1,5 +1,5 @@
 import type { Config } from '../config/index.ts';
-import type { ParameterSpec } from '../model/index.ts';
+import type { ParameterSpec, Weights } from '../model/index.ts';
 import { adamw, scope, Tensor } from '../tensor/index.ts';
 
 /** What an optimizer remembers of one parameter. */
@@ -81,6 +81,32 @@ export function updateParameter(
     const trustRatio = weightNorm > 0 && stepNorm > 0 ? weightNorm / stepNorm : 1;
     parameter.add_(step, -learningRate * trustRatio);
   });
+}
+
+/**
+ * Updates every parameter that has a gradient, clipped by the global norm of all of them. Nothing is changed where that norm or
+ * the loss is not finite. The gradients are freed.
+ */
+export function updateParameters(
+  settings: Settings & Pick<Config['train'], 'clipNorm'>,
+  { specs, masters, optimizer }: { specs: readonly ParameterSpec[]; masters: Weights; optimizer: OptimizerState },
+  gradients: ReadonlyMap<string, Tensor>,
+  { loss, learningRate }: { loss: number; learningRate: number },
+): { gradientNorm: number; applied: boolean } {
+  const gradientNorm = globalNorm(gradients.values());
+  const applied = Number.isFinite(loss) && Number.isFinite(gradientNorm);
+  if (applied) {
+    const { clipNorm } = settings;
+    const gradientScale = clipNorm > 0 && gradientNorm > clipNorm ? clipNorm / gradientNorm : 1;
+    for (const spec of specs) {
+      const gradient = gradients.get(spec.name);
+      if (gradient === undefined) continue;
+      const numbers = { learningRate, gradientScale };
+      updateParameter(settings, spec, masters.get(spec.name)!, gradient, optimizer.get(spec.name)!, numbers);
+    }
+  }
+  for (const gradient of gradients.values()) gradient.free();
+  return { gradientNorm, applied };
 }
 
 /** The Euclidean norm of all gradients together: `√(Σ ‖g‖²)`. */

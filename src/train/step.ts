@@ -5,7 +5,7 @@ import { type ParameterSpec, type Pass, placesPerBlock, type Transformer, type W
 import { scope, type Tensor } from '../tensor/index.ts';
 import type { LearningRate } from './learning-rate.ts';
 import { pretrainingLosses } from './objective.ts';
-import { globalNorm, type OptimizerState, updateParameter } from './optimizer.ts';
+import { type OptimizerState, updateParameters } from './optimizer.ts';
 
 /** Everything that an optimizer step reads and changes. */
 export interface TrainingState {
@@ -49,7 +49,7 @@ export interface StepResult {
  * moments and decay stay as they are.
  */
 export function trainStep(state: TrainingState, step: number, microBatches: readonly MicroBatch[]): StepResult {
-  const { config, depth, masters, optimizer, specs } = state;
+  const { config, depth } = state;
   const { theta, keepRates, branchScales } = depth(step);
   const { seed } = config.train;
   const passes = microBatches.map(({ numSequences: sequences }, microBatch): Pass => {
@@ -59,23 +59,8 @@ export function trainStep(state: TrainingState, step: number, microBatches: read
   const { gradients, tokenLoss, nspLoss } = accumulate(state, microBatches, passes);
 
   const loss = tokenLoss + (nspLoss ?? 0);
-  const gradientNorm = globalNorm(gradients.values());
-  const applied = Number.isFinite(loss) && Number.isFinite(gradientNorm);
   const learningRate = state.learningRate(step);
-  if (applied) {
-    const { clipNorm } = config.train;
-    const gradientScale = clipNorm > 0 && gradientNorm > clipNorm ? clipNorm / gradientNorm : 1;
-    for (const spec of specs) {
-      const gradient = gradients.get(spec.name);
-      if (gradient === undefined) continue;
-      const parameter = masters.get(spec.name)!;
-      updateParameter(config.train, spec, parameter, gradient, optimizer.get(spec.name)!, {
-        learningRate,
-        gradientScale,
-      });
-    }
-  }
-  for (const gradient of gradients.values()) gradient.free();
+  const { gradientNorm, applied } = updateParameters(config.train, state, gradients, { loss, learningRate });
 
   const blocksRun = passes.map(({ gates }, i) =>
     gates.reduce((sum, gate) => sum + openShare(gate, microBatches[i]!.numSequences), 0),
@@ -132,6 +117,6 @@ function countPredicted(microBatches: readonly MicroBatch[]): number {
 }
 
 /** A dropout seed for each place in the model: a pure function of (seed, step, micro-batch, block, place). */
-function dropoutSeeds(seed: number, step: number, microBatch: number): NonNullable<Pass['dropoutSeed']> {
+export function dropoutSeeds(seed: number, step: number, microBatch: number): NonNullable<Pass['dropoutSeed']> {
   return (block, place) => drawSeed([step, microBatch, block * placesPerBlock + place, Stream.dropout], seed);
 }

@@ -1,0 +1,212 @@
+import { existsSync } from 'node:fs';
+import { Command, Option } from 'commander';
+import { ConfigError } from '../config/index.ts';
+import type { FineTuned, FineTuneSettings, OwnColumns, Task } from '../tasks/index.ts';
+import { countOf, jsonOption, listOf, numberOf } from './config.ts';
+import { writeFiles } from './files.ts';
+import { percent, table } from './format.ts';
+import { fineTuneBar } from './progress.ts';
+
+/** The options of a fine-tuning that `finetune` and `glue` share. */
+export interface FineTuneOptions {
+  epochs: number;
+  batchSize: number;
+  maxLength: number;
+  dropout: number;
+  precision?: 'fp32' | 'bf16';
+  threads: number;
+}
+
+interface FinetuneCommandOptions extends FineTuneOptions {
+  task?: string;
+  data?: string;
+  train?: string;
+  dev?: string;
+  test?: string;
+  text?: string[];
+  label: string;
+  regression?: boolean;
+  learningRate: number;
+  seeds?: number[];
+  out?: string;
+  json?: boolean;
+}
+
+/** One seed of a fine-tuning. */
+interface SeedResult extends Pick<FineTuned, 'bestEpoch' | 'devs' | 'history'> {
+  seed: number;
+}
+
+/** `taper finetune`: a classifier, or a regression, out of a pre-trained model. */
+export function finetuneCommand(): Command {
+  const command = new Command('finetune')
+    .description('make a classifier of a pre-trained BERT, for a task of GLUE or your own')
+    .argument('<checkpoint>', 'checkpoint folder, or a run (its newest)')
+    .option('--task <name>', 'a task of GLUE: cola, sst2, mrpc, stsb, qqp, mnli, qnli, rte, wnli')
+    .option('--data <dir>', "GLUE's folder, or the task's")
+    .option('--train <file>', 'own training set: TSV, CSV, JSON lines or Parquet')
+    .option('--dev <file>', 'own set to judge by')
+    .option('--test <file>', 'own set to predict')
+    .option('--text <column...>', 'the columns of one or two texts of an own set')
+    .option('--label <column>', 'the column of the label of an own set', 'label')
+    .option('--regression', 'the label is a number to be found')
+    .option('--learning-rate <x>', 'the peak learning rate', numberOf('--learning-rate', 0), 5e-5)
+    .option(
+      '--seeds <n...>',
+      'the seeds to train with; the best model is kept (default: 1)',
+      listOf(countOf('--seeds', 0)),
+    )
+    .option('--out <dir>', 'write the model and its predictions there');
+  for (const option of fineTuneOptions()) command.addOption(option);
+  return command
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      `
+Examples:
+  taper finetune runs/bert-mini --task cola --data glue --out runs/cola
+  taper finetune runs/bert-mini --train mails.csv --dev mails-dev.csv --text subject body --label folder --out runs/mails`,
+    )
+    .action(run);
+}
+
+export const fineTuneOptions = () => [
+  new Option('--epochs <n>', 'how often the training set is read').argParser(countOf('--epochs')).default(5),
+  new Option('--batch-size <n>', 'examples in a step').argParser(countOf('--batch-size')).default(32),
+  new Option('--max-length <n>', 'tokens of an example at most; more are cut')
+    .argParser(countOf('--max-length', 8))
+    .default(128),
+  new Option('--dropout <rate>', 'of hidden states and attention').argParser(rateOf('--dropout')).default(0.1),
+  new Option('--precision <kind>', 'of matrix products (default: as the model was trained)').choices(['fp32', 'bf16']),
+  new Option('--threads <n>', 'for tensor work; 0 takes all').argParser(countOf('--threads', 0)).default(0),
+];
+
+function rateOf(option: string): (text: string) => number {
+  return (text) => {
+    const rate = numberOf(option, 0)(text);
+    if (rate < 1) return rate;
+    throw new ConfigError(`${option} ${text}: not a number from 0 up and below 1`);
+  };
+}
+
+/** The settings of a fine-tuning of a checkpoint that was trained in `precision`. */
+export function settingsOf(
+  { epochs, batchSize, maxLength, dropout, precision }: FineTuneOptions,
+  { learningRate, seed, trainedIn }: { learningRate: number; seed: number; trainedIn: 'fp32' | 'bf16' },
+): FineTuneSettings {
+  const fixed = { warmupRatio: 0.1, weightDecay: 0.01 };
+  return { epochs, batchSize, maxLength, dropout, precision: precision ?? trainedIn, learningRate, seed, ...fixed };
+}
+
+async function run(path: string, options: FinetuneCommandOptions): Promise<void> {
+  if (options.out !== undefined && existsSync(options.out)) {
+    throw new ConfigError(`--out ${options.out}: is there already; give a new folder`);
+  }
+  const { fineTune } = await import('../tasks/index.ts');
+  const { openCheckpoint } = await import('../train/index.ts');
+  const { setNumThreads } = await import('../tensor/index.ts');
+  const warn = (message: string) => process.stderr.write(`warning: ${message}\n`);
+  const task = await openTask(options, warn);
+  const checkpoint = openCheckpoint(path, warn);
+  if (options.threads > 0) setNumThreads(options.threads);
+  const results: SeedResult[] = [];
+  let best: FineTuned | undefined;
+  const { seeds = [1] } = options;
+  for (const seed of seeds) {
+    const { learningRate } = options;
+    const settings = settingsOf(options, { learningRate, seed, trainedIn: checkpoint.config.train.precision });
+    using bar = fineTuneBar(seeds.length > 1 ? `${task.name}, seed ${seed}` : task.name);
+    const tuned = await fineTune(checkpoint, task, settings, bar);
+    const { bestEpoch, devs, history } = tuned;
+    results.push({ seed, bestEpoch, devs, history });
+    const isBetter = best === undefined || devs[0]!.mean > best.devs[0]!.mean;
+    for (const weight of (isBetter ? best : tuned)?.weights.values() ?? []) weight.free();
+    if (isBetter) best = tuned;
+  }
+  if (options.out !== undefined) await write(options.out, checkpoint, task, best!, results);
+  const found = {
+    task: task.name,
+    labels: task.classifier.labels,
+    seeds: results,
+    confusion: await confusionOf(task, best!),
+  };
+  process.stdout.write(options.json ? `${JSON.stringify(found)}\n` : resultText(task, results, found.confusion));
+}
+
+async function openTask(options: FinetuneCommandOptions, warn: (message: string) => void): Promise<Task> {
+  const { nameOfTask, openGlueTask, openOwnTask } = await import('../tasks/index.ts');
+  const { task, data, train, dev, test, text, label, regression } = options;
+  if (task !== undefined) {
+    const name = nameOfTask(task, '--task');
+    if (data === undefined) throw new ConfigError(`--data: missing; give the folder of GLUE, or of ${task}`);
+    return openGlueTask(name, data, warn);
+  }
+  if (train === undefined || dev === undefined || text === undefined || text.length > 2) {
+    throw new ConfigError(
+      'nothing to train on: give --task with --data, or --train, --dev and --text with one or two columns',
+    );
+  }
+  const columns: OwnColumns = { texts: text, label, isRegression: regression ?? false };
+  return openOwnTask({ train, dev, test }, columns, warn);
+}
+
+async function confusionOf(task: Task, { predictions }: FineTuned): Promise<number[][] | null> {
+  if (task.classifier.isRegression) return null;
+  const { confusion } = await import('../tasks/index.ts');
+  const [{ name, examples }] = task.devs as [Task['devs'][0]];
+  const right = examples.map(({ target }) => target!);
+  return confusion(task.classifier.labels.length, predictions[name]!, right);
+}
+
+/** The model as a checkpoint, and predictions for each set. */
+async function write(
+  out: string,
+  checkpoint: Parameters<typeof import('../tasks/index.ts')['fineTune']>[0],
+  task: Task,
+  { classifier, weights, predictions }: FineTuned,
+  results: readonly SeedResult[],
+): Promise<void> {
+  const { predictionsTsv } = await import('../tasks/index.ts');
+  const { writeCheckpoint } = await import('../train/index.ts');
+  const { config, progress, tokenizerJson } = checkpoint;
+  writeCheckpoint(out, { config, progress, tokenizerJson, classifier, weights, card: cardOf(task, results) });
+  writeFiles(
+    out,
+    Object.fromEntries(
+      Object.entries(predictions).map(([set, values]) => [`${set}.tsv`, predictionsTsv(task, values)]),
+    ),
+  );
+}
+
+function cardOf(task: Task, results: readonly SeedResult[]): string {
+  const rows = results.flatMap(({ seed, bestEpoch, devs }) =>
+    devs.map(
+      ({ set, scores }) =>
+        `| ${seed} | ${bestEpoch} | ${set} | ${Object.entries(scores)
+          .map(([name, score]) => `${name} ${score.toFixed(4)}`)
+          .join(', ')} |`,
+    ),
+  );
+  const { labels, isRegression } = task.classifier;
+  const what = isRegression ? 'gives a value for a text' : `tells apart: ${labels.join(', ')}`;
+  return `---\nlibrary_name: transformers\npipeline_tag: text-classification\ntags:\n- taper\n---\n\n# ${task.name}\n\nA BERT that ${what}. Fine-tuned on ${task.train.examples.length} examples.\n\n| seed | best epoch | set | scores |\n|---|---|---|---|\n${rows.join('\n')}\n`;
+}
+
+function resultText(task: Task, results: readonly SeedResult[], confusion: number[][] | null): string {
+  const names = task.metrics;
+  const rows = results.flatMap(({ seed, bestEpoch, devs }) =>
+    devs.map(({ set, scores }) => [
+      String(seed),
+      set,
+      String(bestEpoch),
+      ...names.map((name) => percent(scores[name]!)),
+    ]),
+  );
+  const parts = [table([['seed', 'set', 'best epoch', ...names], ...rows])];
+  if (confusion) {
+    const { labels } = task.classifier;
+    const head = ['right \\ predicted', ...labels];
+    parts.push(table([head, ...confusion.map((row, i) => [labels[i]!, ...row.map(String)])]));
+  }
+  return parts.join('\n');
+}

@@ -1,0 +1,164 @@
+import { appendFileSync, existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { DataError } from '../config/index.ts';
+import type { GlueName, Scores } from '../tasks/index.ts';
+import { countOf, jsonOption, listOf, numberOf } from './config.ts';
+import { prepareFolder } from './files.ts';
+import { type FineTuneOptions, fineTuneOptions, settingsOf } from './finetune.ts';
+import { table } from './format.ts';
+import { fineTuneBar } from './progress.ts';
+
+interface GlueOptions extends FineTuneOptions {
+  data: string;
+  tasks?: string[];
+  learningRates?: number[];
+  seeds?: number[];
+  out: string;
+  json?: boolean;
+}
+
+/** A line of results.jsonl: one fine-tuning. */
+interface Result {
+  /** What it was made with, as a key. */
+  made: string;
+  task: GlueName;
+  learningRate: number;
+  seed: number;
+  devs: Scores[];
+}
+
+/** A task with its best learning rate. */
+interface TaskSummary {
+  task: GlueName;
+  learningRate: number;
+  /** Means over the seeds, for each development set, at that learning rate. */
+  devs: { set: string; scores: Record<string, number> }[];
+  /** What goes into the average: the mean of all scores. */
+  mean: number;
+  seeds: number[];
+}
+
+/** `taper glue`: the tasks of GLUE, at the best of some learning rates. */
+export function glueCommand(): Command {
+  const command = new Command('glue')
+    .description(
+      'fine-tune a pre-trained BERT on tasks of GLUE at several learning rates and seeds, and show one table',
+    )
+    .argument('<checkpoint>', 'checkpoint folder, or a run (its newest)')
+    .requiredOption('--data <dir>', 'folder with a folder for each task')
+    .option('--tasks <name...>', 'the tasks (default: all that are there)')
+    .option(
+      '--learning-rates <x...>',
+      'peak learning rates (default: 1e-5 3e-5 5e-5 1e-4)',
+      listOf(numberOf('--learning-rates', 0)),
+    )
+    .option('--seeds <n...>', 'seeds (default: 1)', listOf(countOf('--seeds', 0)))
+    .requiredOption('--out <dir>', 'keep the results there; a run that was stopped goes on from them');
+  for (const option of fineTuneOptions()) command.addOption(option);
+  return command
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      '\nExample:\n  taper glue runs/bert-mini --data glue --tasks cola sst2 --seeds 1 2 3 --out runs/glue',
+    )
+    .action(run);
+}
+
+async function run(path: string, options: GlueOptions): Promise<void> {
+  const { fineTune, glueNames, glueTasks, nameOfTask, openGlueTask } = await import('../tasks/index.ts');
+  const { openCheckpoint } = await import('../train/index.ts');
+  const { setNumThreads } = await import('../tensor/index.ts');
+  const warn = (message: string) => process.stderr.write(`warning: ${message}\n`);
+  const { learningRates = [1e-5, 3e-5, 5e-5, 1e-4], seeds = [1] } = options;
+  const isThere = (name: GlueName) =>
+    [glueTasks[name].folder, name].some((folder) => existsSync(join(options.data, folder)));
+  const tasks = options.tasks?.map((text) => nameOfTask(text, '--tasks')) ?? glueNames.filter(isThere);
+  if (tasks.length === 0) {
+    throw new DataError(`${options.data}: has no folder of a task, such as CoLA; give GLUE's folder`);
+  }
+  const checkpoint = openCheckpoint(path, warn);
+  if (options.threads > 0) setNumThreads(options.threads);
+  prepareFolder(options.out);
+  const file = join(options.out, 'results.jsonl');
+  const known = readResults(file);
+  const results: Result[] = [];
+  for (const name of tasks) {
+    const task = await openGlueTask(name, options.data, warn);
+    for (const learningRate of learningRates) {
+      for (const seed of seeds) {
+        const settings = settingsOf(options, { learningRate, seed, trainedIn: checkpoint.config.train.precision });
+        const made = JSON.stringify([checkpoint.path, name, settings]);
+        let result = known.find((before) => before.made === made);
+        if (!result) {
+          using bar = fineTuneBar(`${name}, learning rate ${learningRate}, seed ${seed}`);
+          const { devs, weights } = await fineTune(checkpoint, task, settings, bar);
+          for (const weight of weights.values()) weight.free();
+          result = { made, task: name, learningRate, seed, devs };
+          appendFileSync(file, `${JSON.stringify(result)}\n`);
+        }
+        results.push(result);
+      }
+    }
+  }
+  const summaries = tasks.map((name) =>
+    summaryOf(
+      name,
+      results.filter(({ task }) => task === name),
+    ),
+  );
+  const average = mean(summaries.map((summary) => summary.mean));
+  process.stdout.write(
+    options.json ? `${JSON.stringify({ tasks: summaries, average })}\n` : glueText(summaries, average),
+  );
+}
+
+function readResults(file: string): Result[] {
+  if (!existsSync(file)) return [];
+  const lines = readFileSync(file, 'utf8').split('\n').filter(Boolean);
+  return lines.map((line, i) => {
+    try {
+      return JSON.parse(line) as Result;
+    } catch (cause) {
+      throw new DataError(`${file}:${i + 1}: not a line of JSON; delete the line`, { cause });
+    }
+  });
+}
+
+const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
+
+/** The learning rate with the best mean over the seeds on the first development set. */
+function summaryOf(task: GlueName, results: readonly Result[]): TaskSummary {
+  const rates = [...new Set(results.map(({ learningRate }) => learningRate))];
+  const at = (rate: number) => results.filter(({ learningRate }) => learningRate === rate);
+  const scoreAt = (rate: number) => mean(at(rate).map(({ devs }) => devs[0]!.mean));
+  const learningRate = rates.reduce((best, rate) => (scoreAt(rate) > scoreAt(best) ? rate : best));
+  const chosen = at(learningRate);
+  const devs = chosen[0]!.devs.map(({ set, scores }, i) => {
+    const names = Object.keys(scores) as (keyof typeof scores)[];
+    return {
+      set,
+      scores: Object.fromEntries(names.map((name) => [name, mean(chosen.map((one) => one.devs[i]!.scores[name]!))])),
+    };
+  });
+  const all = mean(devs.flatMap(({ scores }) => Object.values(scores)));
+  return { task, learningRate, devs, mean: all, seeds: chosen.map(({ seed }) => seed) };
+}
+
+/** A line for each task, as the tables of papers have a column. */
+function glueText(summaries: readonly TaskSummary[], average: number): string {
+  const score = (value: number) => (100 * value).toFixed(1);
+  const named = (scores: Record<string, number>) =>
+    Object.entries(scores)
+      .map(([name, value]) => `${name} ${score(value)}`)
+      .join(', ');
+  const rows = summaries.map(({ task, devs, mean: all, learningRate, seeds }) => [
+    task,
+    devs.map(({ scores }) => named(scores)).join(' / '),
+    score(all),
+    String(learningRate),
+    String(seeds.length),
+  ]);
+  const head = ['task', 'scores on dev', 'mean', 'learning rate', 'seeds'];
+  return table([head, ...rows, ['average', '', score(average), '', '']]);
+}

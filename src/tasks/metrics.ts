@@ -1,0 +1,71 @@
+// The scores of GLUE. Classes are numbers from 0 up; class 1 is the positive one.
+
+/** The names of the scores, as GLUE's table has them. */
+export type MetricName = 'accuracy' | 'f1' | 'matthews' | 'pearson' | 'spearman';
+
+/** A score of predictions against the right values. */
+export type Metric = (predicted: readonly number[], right: readonly number[]) => number;
+
+export const metrics: Record<MetricName, Metric> = { accuracy, f1, matthews, pearson, spearman };
+
+/** The fraction of right predictions. */
+export function accuracy(predicted: readonly number[], right: readonly number[]): number {
+  return mean(predicted.map((value, i) => Number(value === right[i])));
+}
+
+/** `2·tp / (2·tp + fp + fn)` of class 1; 0 where nothing is positive. */
+export function f1(predicted: readonly number[], right: readonly number[]): number {
+  const { tp, fp, fn } = outcomes(predicted, right);
+  return tp + fp + fn === 0 ? 0 : (2 * tp) / (2 * tp + fp + fn);
+}
+
+/**
+ * Matthews' correlation of two classes: `(tp·tn − fp·fn) / √((tp+fp)(tp+fn)(tn+fp)(tn+fn))`; 0 where the root is.
+ * Source: B. W. Matthews, 1975.
+ */
+export function matthews(predicted: readonly number[], right: readonly number[]): number {
+  const { tp, tn, fp, fn } = outcomes(predicted, right);
+  const root = Math.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn));
+  return root === 0 ? 0 : (tp * tn - fp * fn) / root;
+}
+
+/** True and false positives and negatives of class 1. */
+function outcomes(predicted: readonly number[], right: readonly number[]) {
+  const count = (isPredicted: boolean, isRight: boolean) =>
+    predicted.filter((value, i) => (value === 1) === isPredicted && (right[i] === 1) === isRight).length;
+  return { tp: count(true, true), tn: count(false, false), fp: count(true, false), fn: count(false, true) };
+}
+
+/** Pearson's correlation: the covariance over the product of the standard deviations; 0 where one of them is. */
+export function pearson(predicted: readonly number[], right: readonly number[]): number {
+  const [meanX, meanY] = [mean(predicted), mean(right)];
+  let [xy, xx, yy] = [0, 0, 0];
+  predicted.forEach((x, i) => {
+    const [dx, dy] = [x - meanX, right[i]! - meanY];
+    xy += dx * dy;
+    xx += dx * dx;
+    yy += dy * dy;
+  });
+  return xx === 0 || yy === 0 ? 0 : xy / Math.sqrt(xx * yy);
+}
+
+/** Spearman's correlation: Pearson's of the ranks; equal values share the mean of theirs. */
+export function spearman(predicted: readonly number[], right: readonly number[]): number {
+  return pearson(ranks(predicted), ranks(right));
+}
+
+function ranks(values: readonly number[]): number[] {
+  const order = [...values.keys()].sort((a, b) => values[a]! - values[b]!);
+  const result = new Array<number>(values.length);
+  for (let start = 0; start < order.length; ) {
+    let end = start;
+    while (end < order.length && values[order[end]!] === values[order[start]!]) end++;
+    for (let i = start; i < end; i++) result[order[i]!] = (start + end - 1) / 2;
+    start = end;
+  }
+  return result;
+}
+
+export function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}

@@ -50,13 +50,16 @@ export function exportCommand(): Command {
 }
 
 async function run(path: string, options: ExportOptions): Promise<void> {
-  const { exportHuggingFace, openOutgoing } = await import('../interop/index.ts');
+  const { exportHuggingFace, exportOnnx, openOutgoing } = await import('../interop/index.ts');
   const warn = (message: string) => process.stderr.write(`warning: ${message}\n`);
   let model = openOutgoing(path, warn);
   let shortened: Shortened | undefined;
   if (options.blocks !== undefined) [model, shortened] = await shorten(path, model, options, options.blocks);
-  exportHuggingFace(model, options.out, { encoderOnly: options.encoderOnly ?? false });
-  if (options.json) process.stdout.write(`${JSON.stringify({ out: options.out, ...shortened })}\n`);
+  const form = { encoderOnly: options.encoderOnly ?? false };
+  const bytes = options.to === 'onnx' ? exportOnnx(model, options.out, form) : undefined;
+  if (options.to === 'hf') exportHuggingFace(model, options.out, form);
+  if (options.json)
+    process.stdout.write(`${JSON.stringify({ out: options.out, ...shortened, ...(bytes && { bytes }) })}\n`);
   else process.stdout.write(`${shortened ? shortenedText(shortened) : ''}${options.out}\n`);
 }
 

@@ -1,3 +1,4 @@
 export { exportHuggingFace } from './export-hf.ts';
+export { exportOnnx } from './export-onnx.ts';
 export { importHuggingFace } from './import.ts';
 export { evenly, leastHarmful, type OutgoingModel, openOutgoing, runnable, withBlocks } from './model.ts';

@@ -4,6 +4,7 @@ export { Gpt } from './gpt.ts';
 export { huggingFaceConfig } from './hugging-face.ts';
 export { modelOf } from './open.ts';
 export {
+  type BlockNames,
   blockNames,
   type Classifier,
   initialise,

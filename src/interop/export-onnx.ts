@@ -1,0 +1,57 @@
+import { statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { CheckpointError } from '../config/index.ts';
+import { makeFolder } from '../data/index.ts';
+import { huggingFaceConfig } from '../model/index.ts';
+import { writing } from '../train/index.ts';
+import { modelCard } from './card.ts';
+import { newFolder, tokenizerConfig } from './export-hf.ts';
+import type { OutgoingModel } from './model.ts';
+import { bertGraph, type OnnxHead } from './onnx-bert.ts';
+import { onnxFile } from './onnx-file.ts';
+
+/** The files of an export, by what transformers.js calls their precision. */
+export const onnxFiles = { fp32: 'onnx/model.onnx', q8: 'onnx/model_quantized.onnx' } as const;
+
+/** transformers.js knows these architectures of `bert`; the graph is the same for PreLN, which it does not know. */
+const architectures: Record<OnnxHead, string> = {
+  'masked-lm': 'BertForMaskedLM',
+  classifier: 'BertForSequenceClassification',
+  embeddings: 'BertModel',
+};
+
+/**
+ * Writes a folder that `onnxruntime` runs and transformers.js opens as a pipeline: `onnx/model.onnx` in float32,
+ * `onnx/model_quantized.onnx` in 8 bits, the tokenizer and the configuration. A pre-trained model fills masks, or gives embeddings
+ * with `encoderOnly`; a fine-tuned one classifies. Returns the bytes of each file.
+ *
+ * @throws CheckpointError for a model that is no BERT, OutputError when the folder is there already or cannot be written.
+ */
+export function exportOnnx(
+  model: OutgoingModel,
+  out: string,
+  { encoderOnly }: { encoderOnly: boolean },
+): Record<string, number> {
+  const { checkpoint, config, weights } = model;
+  if (config.kind !== 'bert') {
+    throw new CheckpointError(
+      `${checkpoint.path}: is a ${config.kind} model; only BERT models go to ONNX, others with --to hf`,
+    );
+  }
+  const { classifier } = checkpoint;
+  const head: OnnxHead = encoderOnly ? 'embeddings' : classifier ? 'classifier' : 'masked-lm';
+  newFolder(out);
+  const write = (name: string, content: string | Uint8Array) =>
+    writing(join(out, name), () => writeFileSync(join(out, name), content));
+  writing(out, () => makeFolder(join(out, 'onnx')));
+  for (const [precision, file] of Object.entries(onnxFiles)) {
+    write(file, onnxFile(bertGraph(config, weights, { head, classifier, quantised: precision === 'q8' })));
+  }
+  const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
+  const known = { model_type: 'bert', architectures: [architectures[head]] };
+  write('config.json', json({ ...huggingFaceConfig(config, encoderOnly ? undefined : classifier), ...known }));
+  write('tokenizer.json', checkpoint.tokenizerJson);
+  write('tokenizer_config.json', json(tokenizerConfig(model)));
+  write('README.md', modelCard(model).replace('library_name: transformers\n', 'library_name: transformers.js\n'));
+  return Object.fromEntries(Object.values(onnxFiles).map((file) => [file, statSync(join(out, file)).size]));
+}

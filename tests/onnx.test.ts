@@ -1,0 +1,221 @@
+// Exported ONNX graphs in the programs that they are for: onnxruntime, and the pipelines of transformers.js.
+import assert from 'node:assert/strict';
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { env, pipeline } from '@huggingface/transformers';
+import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
+import type { TokenBatch } from '../src/data/index.ts';
+import { openOutgoing, runnable } from '../src/interop/index.ts';
+import type { Bert } from '../src/model/index.ts';
+import { noGrad, scope, Tensor } from '../src/tensor/index.ts';
+import { modelInputs } from '../src/train/index.ts';
+import { sentences, taper, writeTiny } from './cli.fixture.ts';
+
+const fixtures = fileURLToPath(new URL('../../tests/fixtures/hugging-face', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'taper-onnx-'));
+const at = (path: string) => join(folder, path);
+const run = (...words: string[]) => taper(words, { cwd: folder });
+
+env.allowRemoteModels = false;
+env.localModelPath = `${folder}/`;
+
+async function done(...words: string[]) {
+  const { code, stdout, stderr } = await run(...words);
+  assert.equal(code, 0, stderr);
+  return stdout;
+}
+
+/** Sequences of random tokens with padding behind the second. */
+function batchOf(T: number, vocabSize: number): TokenBatch {
+  const lengths = Int32Array.of(T, Math.ceil(T / 2), T);
+  const inputIds = Int32Array.from({ length: 3 * T }, (_, i) =>
+    i % T < lengths[Math.floor(i / T)]! ? 5 + ((11 * i + 3) % (vocabSize - 5)) : 0,
+  );
+  const tokenTypeIds = Int32Array.from(inputIds, (_, i) => (i % T > T / 2 ? 1 : 0));
+  return { numSequences: 3, sequenceLength: T, inputIds, tokenTypeIds, lengths };
+}
+
+async function onnx(file: string, { numSequences: N, sequenceLength: T, ...batch }: TokenBatch) {
+  const session = await InferenceSession.create(file);
+  const ints = (values: ArrayLike<number>) =>
+    new OrtTensor('int64', BigInt64Array.from(Array.from(values, BigInt)), [N, T]);
+  const mask = Int32Array.from({ length: N * T }, (_, i) => (i % T < batch.lengths[Math.floor(i / T)]! ? 1 : 0));
+  return session.run({
+    input_ids: ints(batch.inputIds),
+    attention_mask: ints(mask),
+    token_type_ids: ints(batch.tokenTypeIds),
+  });
+}
+
+/** What taper's own model gives. */
+function own(checkpoint: string, batch: TokenBatch, read: (model: Bert, hidden: Tensor) => Tensor): Float32Array {
+  return scope(() =>
+    noGrad(() => {
+      const model = runnable(openOutgoing(at(checkpoint), assert.fail)) as Bert;
+      return read(model, model.encode(modelInputs(batch, 'cpu'))).toFloats();
+    }),
+  );
+}
+
+/** The largest difference where there is text; `width` numbers stand for a token. */
+function furthest(a: ArrayLike<number>, b: ArrayLike<number>, width: number, batch?: TokenBatch): number {
+  assert.equal(a.length, b.length);
+  let worst = 0;
+  for (let i = 0; i < a.length; i++) {
+    const token = Math.floor(i / width);
+    if (batch && token % batch.sequenceLength >= batch.lengths[Math.floor(token / batch.sequenceLength)]!) continue;
+    worst = Math.max(worst, Math.abs(a[i]! - b[i]!));
+  }
+  return worst;
+}
+
+const allTokens = (count: number) =>
+  Tensor.from(
+    BigInt64Array.from({ length: count }, (_, i) => BigInt(i)),
+    [count],
+  );
+
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+describe('ONNX', { concurrency: 2 }, () => {
+  before(async () => {
+    writeTiny(folder);
+    const rows = sentences(200, 3).split('. ').filter(Boolean);
+    writeFileSync(
+      at('train.csv'),
+      `text,label\n${rows.map((text) => `${text},${/cat|dog/.test(text) ? 'pet' : 'other'}\n`).join('')}`,
+    );
+    await done('pretrain', 'tiny.yaml', '--out', 'run');
+    const small = ['--epochs', '4', '--batch-size', '16', '--learning-rate', '3e-3', '--threads', '1'];
+    await done(
+      'finetune',
+      'run',
+      '--train',
+      'train.csv',
+      '--dev',
+      'train.csv',
+      '--text',
+      'text',
+      ...small,
+      '--out',
+      'tuned',
+    );
+    for (const kind of ['bert', 'megatron-bert']) {
+      await done('import', join(fixtures, kind), '--out', kind);
+      await done('export', kind, '--to', 'onnx', '--out', `${kind}-onnx`);
+    }
+    await done('export', 'megatron-bert', '--to', 'onnx', '--out', 'embeddings', '--encoder-only');
+    await done('export', 'tuned', '--to', 'onnx', '--out', 'classifier');
+  });
+
+  for (const kind of ['bert', 'megatron-bert']) {
+    test(`onnxruntime gives the logits of ${kind}, for any number and length of texts`, async () => {
+      for (const T of [3, 9, 12]) {
+        const batch = batchOf(T, 27);
+        const logits = own(kind, batch, (model, hidden) => model.tokenLogits(hidden, allTokens(3 * T)));
+        const found = await onnx(at(`${kind}-onnx/onnx/model.onnx`), batch);
+        assert.deepEqual(found.logits!.dims, [3, T, logits.length / (3 * T)]);
+        const worst = furthest(logits, found.logits!.data as Float32Array, logits.length / (3 * T), batch);
+        assert.ok(worst < 1e-4, `off by ${worst}`);
+      }
+    });
+
+    test(`in 8 bits ${kind} stays close, and smaller`, async () => {
+      const batch = batchOf(9, 27);
+      const floats = (await onnx(at(`${kind}-onnx/onnx/model.onnx`), batch)).logits!.data as Float32Array;
+      const bytes = (await onnx(at(`${kind}-onnx/onnx/model_quantized.onnx`), batch)).logits!.data as Float32Array;
+      const sum = (f: (i: number) => number) => floats.reduce((total, _, i) => total + f(i), 0);
+      const cosine =
+        sum((i) => floats[i]! * bytes[i]!) / Math.sqrt(sum((i) => floats[i]! ** 2) * sum((i) => bytes[i]! ** 2));
+      assert.ok(cosine > 0.999, `cosine ${cosine}`);
+      assert.ok(cosine < 1 - 1e-9, 'it is not the same graph');
+      const [large, small] = ['model', 'model_quantized'].map(
+        (name) => statSync(at(`${kind}-onnx/onnx/${name}.onnx`)).size,
+      );
+      assert.ok(small! < large!);
+    });
+  }
+
+  test('hidden states and the mean of a text are those of the model', async () => {
+    const batch = batchOf(10, 27);
+    const hidden = own('megatron-bert', batch, (_, states) => states);
+    const found = await onnx(at('embeddings/onnx/model.onnx'), batch);
+    assert.ok(furthest(hidden, found.last_hidden_state!.data as Float32Array, 16, batch) < 1e-4);
+    const means = Array.from({ length: 3 * 16 }, (_, i) => {
+      const [n, d] = [Math.floor(i / 16), i % 16];
+      const length = batch.lengths[n]!;
+      return Array.from({ length }, (_, t) => hidden[(n * 10 + t) * 16 + d]!).reduce((a, b) => a + b) / length;
+    });
+    assert.ok(furthest(means, found.sentence_embedding!.data as Float32Array, 16) < 1e-4);
+  });
+
+  test('transformers.js fills masks as taper does', async () => {
+    const text = 'the cat [MASK] on a mat.';
+    const fill = await pipeline('fill-mask', 'bert-onnx', { dtype: 'fp32' });
+    const found = (await fill(text, { top_k: 5 })) as { token_str: string; score: number }[];
+    const expected = JSON.parse(await done('fill', 'bert', text, '--json')).masks[0] as {
+      piece: string;
+      probability: number;
+    }[];
+    found.forEach(({ token_str, score }, i) => {
+      assert.equal(token_str, expected[i]!.piece);
+      assert.ok(Math.abs(score - expected[i]!.probability) < 1e-4);
+    });
+  });
+
+  test('transformers.js classifies as the fine-tuned model does, in float32 and in 8 bits', async () => {
+    for (const dtype of ['fp32', 'q8'] as const) {
+      const classify = await pipeline('text-classification', 'classifier', { dtype });
+      for (const [text, label] of [
+        ['The cat sees the queen in the garden', 'pet'],
+        ['The river hears the sailor in the tower', 'other'],
+      ] as const) {
+        const [found] = (await classify(text)) as { label: string; score: number }[];
+        assert.equal(found!.label, label);
+        assert.ok(found!.score > 0.6, `${text}: ${found!.score}`);
+      }
+    }
+    const batch = batchOf(8, 100);
+    const logits = own('tuned', batch, (model, hidden) => model.classLogits(hidden));
+    const found = await onnx(at('classifier/onnx/model.onnx'), batch);
+    assert.ok(furthest(logits, found.logits!.data as Float32Array, 2) < 1e-4);
+  });
+
+  test('transformers.js gives the same embeddings as the graph itself', async () => {
+    const extract = await pipeline('feature-extraction', 'embeddings', { dtype: 'fp32' });
+    const mean = await extract(['the cat sat on a mat.', 'she run'], { pooling: 'mean' });
+    assert.deepEqual(mean.dims, [2, 16]);
+    const { input_ids: encoded } = await extract.tokenizer(['the cat sat on a mat.']);
+    const ids = Int32Array.from(encoded.data as BigInt64Array, Number);
+    const text = {
+      numSequences: 1,
+      sequenceLength: ids.length,
+      inputIds: ids,
+      tokenTypeIds: new Int32Array(ids.length),
+      lengths: Int32Array.of(ids.length),
+    };
+    const found = await onnx(at('embeddings/onnx/model.onnx'), text);
+    const first = (mean.data as Float32Array).subarray(0, 16);
+    assert.ok(furthest(first, found.sentence_embedding!.data as Float32Array, 16) < 1e-4);
+  });
+
+  test('only what can be written is written', async () => {
+    assert.deepEqual(readdirSync(at('embeddings')).sort(), [
+      'README.md',
+      'config.json',
+      'onnx',
+      'tokenizer.json',
+      'tokenizer_config.json',
+    ]);
+    await done('import', join(fixtures, 'gpt2'), '--out', 'gpt2');
+    const gpt = await run('export', 'gpt2', '--to', 'onnx', '--out', 'gpt2-onnx');
+    assert.equal(gpt.code, 2);
+    assert.match(gpt.stderr, /gpt2: is a gpt2 model; only BERT models go to ONNX/);
+    const twice = await run('export', 'bert', '--to', 'onnx', '--out', 'bert-onnx');
+    assert.equal(twice.code, 2);
+    assert.match(twice.stderr, /bert-onnx: is there already; give a new folder/);
+  });
+});

@@ -1,18 +1,21 @@
 import { data } from './data.ts';
 import { gates } from './gates.ts';
 import { memory } from './memory.ts';
+import { onnx } from './onnx.ts';
 import { plan } from './plan.ts';
 import { speed } from './speed.ts';
 
 // npm run bench            speed beside PyTorch, of single operations, and how it scales
 // npm run bench -- gates     gates for micro-batches beside gates for single sequences
 // npm run bench -- plan FILES…     what `taper plan --measure` says beside what runs take
+// npm run bench -- onnx CHECKPOINT FILES…     size and agreement of an exported model
 // npm run bench -- data FILES… | memory FILES…
 
 const benchmarks: Record<string, (args: string[]) => void | Promise<void>> = {
   speed: () => speed(),
   gates: () => gates(),
   plan: (args) => plan(args),
+  onnx: (args) => onnx(args),
   data: (args) => data(args),
   memory: (args) => memory(args),
 };

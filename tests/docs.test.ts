@@ -26,7 +26,7 @@ test('every setting that a document names is in the schema', () => {
   const known = new Set(settings.map((setting) => setting.path));
   for (const { path, text } of documents) {
     for (const [name] of text.matchAll(/\b(model|depth|data|train)\.[a-z]\w*(?!\w*\()/g)) {
-      if (!/\.(ts|js|json|md|safetensors|yaml|tsv|csv)$/.test(name))
+      if (!/\.(ts|js|json|md|safetensors|yaml|tsv|csv|onnx)$/.test(name))
         assert.ok(known.has(name), `${path} names ${name}`);
     }
   }

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { ConfigError } from '../config/index.ts';
 import type { FineTuned, FineTuneSettings, OwnColumns, Task } from '../tasks/index.ts';
+import { fineTuneDefaults as defaults } from '../tasks/settings.ts';
 import { countOf, jsonOption, listOf, numberOf } from './config.ts';
 import { writeFiles } from './files.ts';
 import { percent, table } from './format.ts';
@@ -50,7 +51,7 @@ export function finetuneCommand(): Command {
     .option('--text <column...>', 'the columns of one or two texts of an own set')
     .option('--label <column>', 'the column of the label of an own set', 'label')
     .option('--regression', 'the label is a number to be found')
-    .option('--learning-rate <x>', 'the peak learning rate', numberOf('--learning-rate', 0), 5e-5)
+    .option('--learning-rate <x>', 'the peak learning rate', numberOf('--learning-rate', 0), defaults.learningRate)
     .option(
       '--seeds <n...>',
       'the seeds to train with; the best model is kept (default: 1)',
@@ -71,12 +72,16 @@ Examples:
 }
 
 export const fineTuneOptions = () => [
-  new Option('--epochs <n>', 'how often the training set is read').argParser(countOf('--epochs')).default(5),
-  new Option('--batch-size <n>', 'examples in a step').argParser(countOf('--batch-size')).default(32),
+  new Option('--epochs <n>', 'how often the training set is read')
+    .argParser(countOf('--epochs'))
+    .default(defaults.epochs),
+  new Option('--batch-size <n>', 'examples in a step').argParser(countOf('--batch-size')).default(defaults.batchSize),
   new Option('--max-length <n>', 'tokens of an example at most; more are cut')
     .argParser(countOf('--max-length', 8))
-    .default(128),
-  new Option('--dropout <rate>', 'of hidden states and attention').argParser(rateOf('--dropout')).default(0.1),
+    .default(defaults.maxLength),
+  new Option('--dropout <rate>', 'of hidden states and attention')
+    .argParser(rateOf('--dropout'))
+    .default(defaults.dropout),
   new Option('--precision <kind>', 'of matrix products (default: as the model was trained)').choices(['fp32', 'bf16']),
   new Option('--threads <n>', 'for tensor work; 0 takes all').argParser(countOf('--threads', 0)).default(0),
 ];
@@ -94,8 +99,8 @@ export function settingsOf(
   { epochs, batchSize, maxLength, dropout, precision }: FineTuneOptions,
   { learningRate, seed, trainedIn }: { learningRate: number; seed: number; trainedIn: 'fp32' | 'bf16' },
 ): FineTuneSettings {
-  const fixed = { warmupRatio: 0.1, weightDecay: 0.01 };
-  return { epochs, batchSize, maxLength, dropout, precision: precision ?? trainedIn, learningRate, seed, ...fixed };
+  const given = { epochs, batchSize, maxLength, dropout, learningRate, seed };
+  return { ...defaults, ...given, precision: precision ?? trainedIn };
 }
 
 async function run(path: string, options: FinetuneCommandOptions): Promise<void> {

@@ -167,11 +167,6 @@ const data = z
 
 const train = z
   .strictObject({
-    from: key(z.string().min(1).optional(), {
-      description:
-        'A checkpoint whose weights and tokenizer the run begins with; its sizes must be those of `model`, which `--from` on the command line takes over.',
-      derived: 'none: new weights from the seed',
-    }),
     steps: key(count(), {
       description: 'The number of optimizer steps: T of the schedules.',
       advice: 'write it in the file, or give --set train.steps=10000',
@@ -214,6 +209,11 @@ const train = z
       z.int().min(0).default(1),
       'The seed of everything random: initialisation, order, masks, dropout and gates.',
     ),
+    from: key(z.string().min(1).optional(), {
+      description:
+        'A checkpoint whose weights and tokenizer the run begins with; its sizes must be those of `model`, which `--from` on the command line takes over.',
+      derived: 'none: new weights from the seed',
+    }),
     evalEvery: key(z.int().min(0).optional(), {
       description: 'Steps from one evaluation on held-out text to the next; 0 evaluates after the last step only.',
       derived: 'a twentieth of `steps`',

@@ -1,12 +1,11 @@
 export {
   type FineTuned,
   type FineTuneReporter,
-  type FineTuneSettings,
   fineTune,
-  fineTuneDefaults,
   type Scores,
 } from './finetune.ts';
 export { type GlueName, type GlueTask, glueNames, glueTasks, nameOfTask } from './glue.ts';
 export { type MetricName, metrics } from './metrics.ts';
 export { confusion, predictionsTsv } from './predictions.ts';
+export { type FineTuneSettings, fineTuneDefaults } from './settings.ts';
 export { type Example, type ExampleSet, type OwnColumns, openGlueTask, openOwnTask, type Task } from './task.ts';

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { parquetWriteFile } from 'hyparquet-writer';
 import { DataError } from '../config/index.ts';
 import { type GlueName, glueNames, glueTasks } from './glue.ts';
 import { predictionsTsv } from './predictions.ts';
@@ -131,6 +132,43 @@ for (const name of glueNames) {
     assert.equal(text, `index\tprediction\n0\t${label ?? lines[name].target}\n`);
   });
 }
+
+/** The columns of Hugging Face's data set `glue`. */
+function writeParquet(name: GlueName, part: string, label: bigint | number, texts: readonly string[]): void {
+  const at = join(folder, 'parquet', name);
+  mkdirSync(at, { recursive: true });
+  const columnData = [
+    ...glueTasks[name].parquetTexts.map((column, i) => ({ name: column, data: [texts[i]!], type: 'STRING' as const })),
+    { name: 'label', data: [label], type: typeof label === 'bigint' ? ('INT64' as const) : ('FLOAT' as const) },
+    { name: 'idx', data: [0], type: 'INT32' as const },
+  ];
+  parquetWriteFile({ filename: join(at, `${part}-00000-of-00001.parquet`), columnData });
+}
+
+for (const name of glueNames) {
+  test(`${name} is read from Hugging Face's Parquet files`, async () => {
+    const { texts, target } = lines[name];
+    const label = name === 'stsb' ? target : BigInt(target);
+    writeParquet(name, 'train', label, texts);
+    for (const { parquetName } of glueTasks[name].devs) writeParquet(name, parquetName, label, texts);
+    writeParquet(name, 'test', -1n, texts);
+    const task = await openGlueTask(name, join(folder, 'parquet'), assert.fail);
+    assert.deepEqual(task.train.examples, [{ texts, target }]);
+    for (const { examples } of task.devs) assert.deepEqual(examples, [{ texts, target }]);
+    assert.deepEqual(
+      task.devs.map(({ name: set }) => set),
+      glueTasks[name].devs.map(({ name: set }) => set),
+    );
+  });
+}
+
+test("a label of a Parquet file that is none of the task's is told", async () => {
+  writeParquet('rte', 'train', 7n, ['a', 'b']);
+  await assert.rejects(
+    openGlueTask('rte', join(folder, 'parquet'), assert.fail),
+    /train-00000-of-00001\.parquet, row 1: the label 7 is not one of 0, 1/,
+  );
+});
 
 test('the folder of the task itself will do', async () => {
   const at = writeTask('rte', 'direct');

@@ -102,14 +102,16 @@ type TargetOf = (cell: unknown, where: string) => number;
 
 function targetOf({ labels }: GlueTask, isTsv: boolean): TargetOf {
   if (labels.length === 0) return numberOf;
-  if (isTsv) return labelOf(labels);
-  return (cell, where) => labelOf(labels.map((_, id) => String(id)))(String(cell), where);
+  return labelOf(isTsv ? labels : labels.map((_, id) => String(id)));
 }
+
+/** Parquet's whole numbers are BigInts, which JSON does not know. */
+const shown = (cell: unknown) => (typeof cell === 'string' ? `"${cell}"` : String(cell));
 
 const numberOf: TargetOf = (cell, where) => {
   const value = typeof cell === 'string' && cell.trim() === '' ? Number.NaN : Number(cell);
   if (Number.isFinite(value)) return value;
-  throw new DataError(`${where}: the label ${JSON.stringify(cell)} is not a number`);
+  throw new DataError(`${where}: the label ${shown(cell)} is not a number`);
 };
 
 function labelOf(labels: readonly string[]): TargetOf {
@@ -117,7 +119,7 @@ function labelOf(labels: readonly string[]): TargetOf {
   return (cell, where) => {
     const id = ids.get(String(cell));
     if (id !== undefined) return id;
-    throw new DataError(`${where}: the label ${JSON.stringify(cell)} is not one of ${labels.join(', ')}`);
+    throw new DataError(`${where}: the label ${shown(cell)} is not one of ${labels.join(', ')}`);
   };
 }
 

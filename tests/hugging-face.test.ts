@@ -203,6 +203,14 @@ describe('import and export', { concurrency: 2 }, () => {
     );
     assert.equal(evaluated.stdout.length > 0, true);
     assert.equal(linesOf(at('other'))[0]!.loss, evaluations[0]!.loss);
+    // Without --from the sizes are the configuration's, and have to fit.
+    const without = ['pretrain', '--data', 'train.txt', '--out', 'x', '--set', 'train.from=megatron-bert', ...sets];
+    const sizes = ['model.hiddenSize=16', 'model.heads=2', 'model.ffnSize=40', 'model.maxPositions=12'];
+    await refused(
+      [...without, ...sizes, 'model.layers=1'],
+      /has \[.*\] as bert\.encoder\.layer\.1\..*, and this model no such tensor/,
+    );
+    await refused([...without, ...sizes, 'model.layers=2', 'model.norm=post'], /take over its sizes with --from/);
   });
 
   test('heads that are missing are new, and others are left out: both are named', async () => {

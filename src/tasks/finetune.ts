@@ -94,7 +94,7 @@ export async function fineTune(
   const [devs, tests] = [await Promise.all(task.devs.map(encode)), await Promise.all(task.tests.map(encode))];
 
   const specs = parameterSpecs(sizes, task.classifier);
-  const masters = weightsFrom(checkpoint, specs, { seed: settings.seed, device: 'cpu' });
+  const { weights: masters } = weightsFrom(checkpoint, specs, { seed: settings.seed, device: 'cpu' });
   for (const weight of masters.values()) weight.requiresGrad();
   const model = new Bert(sizes, masters, dtypeOf[settings.precision]);
   const state: State = { task, settings, specs, masters, optimizer: initialState(masters), model };

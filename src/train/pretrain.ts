@@ -169,7 +169,7 @@ async function open(given: Config, out: string, resume: boolean, report: Reporte
       `${out}: the texts are not those that the run was started with; bring them back, or start a new run with another --out`,
     );
   }
-  const state = openState(config, checkpoint, initial);
+  const state = openState(config, checkpoint, initial, report);
   const fresh = { step: 0, samples: 0, tokens: 0, nonFiniteSteps: 0, textHash: texts.hash };
   const progress = checkpoint?.progress ?? fresh;
   if (!exists) {
@@ -190,13 +190,21 @@ function refuseOld(configPath: string, resume: boolean): void {
 }
 
 /** The tensors of a run: those of its checkpoint; or the weights of another, or new ones from the seed. */
-function openState(config: Config, checkpoint: Checkpoint | undefined, initial: Checkpoint | undefined): TrainingState {
+function openState(
+  config: Config,
+  checkpoint: Checkpoint | undefined,
+  initial: Checkpoint | undefined,
+  report: Reporter,
+): TrainingState {
   const { model, train } = config;
   if (checkpoint === undefined) {
     const specs = parameterSpecs(model);
-    const weights = initial
-      ? weightsFrom(initial, specs, train)
-      : initialiseParameters(specs, train.seed, train.device);
+    const begin = initial ? weightsFrom(initial, specs, train) : undefined;
+    if (initial)
+      report.note(
+        `beginning with ${initial.path}${begin!.fresh.length > 0 ? `; new: ${begin!.fresh.join(', ')}` : ''}`,
+      );
+    const weights = begin?.weights ?? initialiseParameters(specs, train.seed, train.device);
     const state = trainingState(config, weights);
     for (const [l, keepRate] of state.depth(0).keepRates.entries())
       if (keepRate === 0) makeIdentity(model, state.masters, l);

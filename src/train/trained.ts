@@ -38,32 +38,42 @@ export function openTrained(path: string, { warn, device }: TrainedOptions): Tra
   return { checkpoint, tokenizer, model: modelOf(sizes, weights, dtypeOf[train.precision]), device };
 }
 
+/** What a new run or a fine-tuning begins with. */
+export interface InitialWeights {
+  /** They belong to the caller. */
+  weights: Map<string, Tensor>;
+  /** The names of those that are new. */
+  fresh: string[];
+}
+
+/** Parameters that belong to the model itself and not to a head. */
+const isTrunk = (name: string) => /^(transformer|bert\.(embeddings|encoder))\./.test(name);
+
 /**
- * The weights that a new run or a fine-tuning begins with: those of a checkpoint, and new ones from the seed of heads that it
- * does not have. They belong to the caller.
+ * The weights of a checkpoint for a new run or a fine-tuning, and new ones from the seed of heads that it does not have.
  *
- * @throws CheckpointError when a parameter is of another shape in the checkpoint.
+ * @throws CheckpointError when its embeddings or blocks are not those of the parameters.
  */
 export function weightsFrom(
   checkpoint: Checkpoint,
   specs: readonly ParameterSpec[],
   { seed, device }: { seed: number; device: Device },
-): Map<string, Tensor> {
+): InitialWeights {
   const stored = loadWeights(checkpoint, checkpoint.config.model, device);
-  const fresh = initialiseParameters(
-    specs.filter(({ name }) => !stored.has(name)),
-    seed,
-    device,
-  );
-  const weights = new Map(
-    specs.map(({ name, shape }): [string, Tensor] => {
-      const weight = (stored.get(name) ?? fresh.get(name))!;
-      if (weight.shape.join() === shape.join()) return [name, weight];
-      throw new CheckpointError(
-        `${checkpoint.path}: ${name} is [${weight.shape.join(', ')}], this model has [${shape.join(', ')}]; take its sizes (--from)`,
-      );
-    }),
-  );
-  for (const [name, weight] of stored) if (!weights.has(name)) weight.free();
-  return weights;
+  const wanted = new Map(specs.map((spec) => [spec.name, spec]));
+  for (const name of new Set([...stored.keys(), ...wanted.keys()])) {
+    const [theirs, ours] = [stored.get(name)?.shape, wanted.get(name)?.shape];
+    if (theirs?.join() === ours?.join() || (!isTrunk(name) && !(theirs && ours))) continue;
+    const text = (shape: readonly number[] | undefined) => (shape ? `[${shape.join(', ')}]` : 'no such tensor');
+    throw new CheckpointError(
+      `${checkpoint.path}: has ${text(theirs)} as ${name}, and this model ${text(ours)}; take over its sizes with --from`,
+    );
+  }
+  const missing = specs.filter(({ name }) => !stored.has(name));
+  const fresh = initialiseParameters(missing, seed, device);
+  for (const [name, weight] of stored) if (!wanted.has(name)) weight.free();
+  return {
+    weights: new Map(specs.map(({ name }) => [name, (stored.get(name) ?? fresh.get(name))!])),
+    fresh: [...fresh.keys()],
+  };
 }

@@ -73,7 +73,10 @@ describe('gpt2', () => {
     assert.equal(one, again);
     assert.notEqual(one, other);
     assert.match(one, /^The cat \w+ the \w+/);
-    assert.equal(await text('--temperature', '0'), await text('--top-k', '1', '--seed', '7'));
+    const likeliest = await text('--temperature', '0');
+    assert.equal(likeliest, await text('--top-k', '1', '--seed', '7'));
+    assert.equal(likeliest, await text('--temperature', '1e-40', '--seed', '3'));
+    assert.notEqual(likeliest, await text('--temperature', '50'));
   });
 
   test('is evaluated, analyzed and planned like any other', async () => {
@@ -102,6 +105,8 @@ describe('gpt2', () => {
     assert.equal(trained.code, 0, trained.stderr);
     const other = ['pretrain', 'gpt.yaml', '--out', 'x', '--set', 'data.tokenizer=bert.json'];
     await refused(other, /^taper: data\.tokenizer: bert\.json is for model\.kind bert, not gpt2/);
+    const tiny = ['pretrain', 'gpt.yaml', '--out', 'x', '--set', 'model.vocabSize=100'];
+    await refused(tiny, /^taper: model\.vocabSize: 100 is below 257/);
     await refused(['generate', 'gpt', '--temperature', 'warm'], /^taper: --temperature warm: not a number/);
   });
 });

@@ -4,6 +4,13 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { TextTokenizer } from '../src/data/index.ts';
+import { openOutgoing, runnable } from '../src/interop/index.ts';
+import type { Bert } from '../src/model/index.ts';
+import { encodeExamples, sortedBatches } from '../src/tasks/batches.ts';
+import { pearson, spearman } from '../src/tasks/metrics.ts';
+import { noGrad, scope } from '../src/tensor/index.ts';
+import { modelInputs } from '../src/train/index.ts';
 import { sentences, taper, writeTiny } from './cli.fixture.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'taper-tasks-'));
@@ -34,6 +41,19 @@ function examples(count: number, seed: number): { text: string; kind: string }[]
 
 function writeCsv(name: string, rows: readonly { text: string; kind: string }[]): void {
   writeFileSync(at(name), `text,kind\n${rows.map(({ text, kind }) => `"${text}",${kind}\n`).join('')}`);
+}
+
+/** What a regression that was written says of texts. */
+async function predictionsOf(checkpoint: string, texts: readonly string[]): Promise<number[]> {
+  const model = openOutgoing(checkpoint, assert.fail);
+  const tokenizer = TextTokenizer.fromJson(model.checkpoint.tokenizerJson);
+  const examples = texts.map((text) => ({ texts: [text], target: undefined }));
+  const encoded = await encodeExamples(examples, tokenizer, model.config.maxPositions);
+  const bert = runnable(model) as Bert;
+  return encoded.map((one) => {
+    const [batch] = sortedBatches([one], { size: 1, padId: tokenizer.padId, maxPositions: model.config.maxPositions });
+    return scope(() => noGrad(() => bert.classLogits(bert.encode(modelInputs(batch!, 'cpu'))).toFloats()[0]!));
+  });
 }
 
 const own = ['--train', 'train.csv', '--dev', 'dev.csv', '--text', 'text', '--label', 'kind'];
@@ -110,6 +130,61 @@ describe('fine-tuning', { concurrency: 2 }, () => {
     await refused(['fill', 'tuned', 'The [MASK] sat.'], /tuned: is a fine-tuned classifier/);
   });
 
+  test('of several seeds the best is written, as it was after its best epoch', async () => {
+    // Targets that no text tells make the best epoch and the best seed a matter of chance.
+    const noise = examples(120, 3).map(({ text }, i) => ({ text, kind: String(((7 * i) % 11) - 5) }));
+    writeCsv('noise.csv', noise);
+    writeCsv(
+      'noise-dev.csv',
+      noise.slice(0, 50).map(({ text }, i) => ({ text, kind: String((5 * i) % 13) })),
+    );
+    const words = [
+      '--train',
+      'noise.csv',
+      '--dev',
+      'noise-dev.csv',
+      '--text',
+      'text',
+      '--label',
+      'kind',
+      '--regression',
+    ];
+    const { seeds } = JSON.parse(
+      await done('finetune', 'run', ...words, ...small, '--seeds', '1', '2', '3', '4', '--out', 'noise', '--json'),
+    );
+    const means = seeds.map(({ devs }: { devs: { mean: number }[] }) => devs[0]!.mean);
+    const written = readFileSync(at('noise/dev.tsv'), 'utf8')
+      .trim()
+      .split('\n')
+      .slice(1)
+      .map((line) => Number(line.split('\t')[1]));
+    const predicted = await predictionsOf(
+      at('noise'),
+      noise.slice(0, 50).map(({ text }) => text),
+    );
+    for (const [i, value] of predicted.entries())
+      assert.ok(Math.abs(value - written[i]!) < 1e-4, `${i}: ${value}, written ${written[i]}`);
+    const right = noise.slice(0, 50).map((_, i) => (5 * i) % 13);
+    const mean = (pearson(predicted, right) + spearman(predicted, right)) / 2;
+    assert.ok(Math.abs(mean - Math.max(...means)) < 2e-3, `${mean} of ${means}`);
+    assert.ok(
+      seeds.some(({ bestEpoch }: { bestEpoch: number }) => bestEpoch < 6),
+      'some best epoch is not the last',
+    );
+    assert.notEqual(
+      means.indexOf(Math.max(...means)),
+      means.length - 1,
+      'the best seed is not the last: change the noise if it is',
+    );
+  });
+
+  test('dropout changes what is learnt', async () => {
+    const few = ['--epochs', '1', '--batch-size', '16', '--precision', 'fp32', '--threads', '1'];
+    await done('finetune', 'run', ...own, ...few, '--dropout', '0', '--out', 'dry');
+    await done('finetune', 'run', ...own, ...few, '--dropout', '0.4', '--out', 'wet');
+    assert.ok(!readFileSync(at('dry/model.safetensors')).equals(readFileSync(at('wet/model.safetensors'))));
+  });
+
   test('the same seed gives the same model, another seed another one', async () => {
     const few = ['--epochs', '1', '--batch-size', '16', '--precision', 'fp32', '--threads', '1'];
     const weightsOf = async (out: string, seed: string) => {
@@ -139,7 +214,7 @@ describe('fine-tuning', { concurrency: 2 }, () => {
     const result = JSON.parse(await done('finetune', 'run', ...words, ...small, '--out', 'regression', '--json'));
     assert.ok(result.seeds[0].devs[0].scores.pearson > 0.9, JSON.stringify(result.seeds));
     assert.equal(result.confusion, null);
-    assert.match(readFileSync(at('regression/dev.tsv'), 'utf8'), /^index\tprediction\n0\t-?\d\.\d{3}\n/);
+    assert.match(readFileSync(at('regression/dev.tsv'), 'utf8'), /^index\tprediction\n0\t-?\d\.\d+\n/);
   });
 
   test('glue makes a table of tasks at their best learning rate, and goes on where it stopped', async () => {
@@ -172,6 +247,11 @@ describe('fine-tuning', { concurrency: 2 }, () => {
       2,
       'the first is not done again',
     );
+    // Other weights or other examples are another result.
+    await done('finetune', 'run', ...own, ...small.slice(2), '--epochs', '1', '--out', 'other');
+    const again = ['--learning-rates', '1e-7', '--json'];
+    await done('glue', 'other', ...words.slice(2), ...again);
+    assert.equal(readFileSync(at('table/results.jsonl'), 'utf8').trim().split('\n').length, 3);
     assert.equal(both.tasks[0].learningRate, 3e-3);
     assert.ok(both.average > 0.8 && both.average > first.average, JSON.stringify([first, both]));
     assert.equal(both.tasks[0].devs[0].scores.matthews, both.average);
@@ -187,6 +267,15 @@ describe('fine-tuning', { concurrency: 2 }, () => {
     await refused(tune(...own, '--dropout', '1'), /--dropout 1: not a number from 0 up and below 1/);
     await refused(tune(...own, '--seeds', 'x'), /--seeds x: not a whole number/);
     await refused(tune(...own, '--out', 'run'), /--out run: is there already/);
+    await refused(tune(...own, '--out', '/proc/taper'), /\/proc\/taper: cannot be written/);
+    await refused(tune(...own, '--task', 'cola', '--data', 'glue'), /--task: has its own files and columns/);
+    await refused(tune(...own, '--text', 'a', 'b'), /--text text a b: a model reads one or two columns/);
+    await refused(tune(...own, '--seeds', '99999999999999999999'), /--seeds 9+: not a whole number/);
+    await refused(
+      tune(...own, ...small, '--learning-rate', '1e38', '--epochs', '1', '--out', 'inf'),
+      /numbers were not finite any more/,
+    );
+    assert.ok(!existsSync(at('inf')));
     await refused(['finetune', 'nowhere', ...own], /nowhere: no such folder/);
     await refused(['glue', 'run', '--data', '.', '--out', 'x'], /\.: has no folder of a task, such as CoLA/);
     assert.ok(!existsSync(at('x')));

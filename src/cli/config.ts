@@ -1,10 +1,10 @@
 import { type Command, Option } from 'commander';
 import {
-  type Config,
   ConfigError,
   fromDeepSpeed,
   type LoadedConfig,
   loadConfig,
+  type PartialConfig,
   readConfigFile,
 } from '../config/index.ts';
 import { depthWarnings } from '../depth/index.ts';
@@ -15,7 +15,7 @@ export interface ConfigOptions {
   set?: string[];
   deepspeed?: string;
   /** A checkpoint that the run begins with: its model goes over the config file's. */
-  from?: { path: string; model: Config['model'] };
+  from?: { path: string; model: NonNullable<PartialConfig['model']> };
 }
 
 export const setOption = () => new Option('--set <key=value...>', 'set keys of the configuration: train.steps=1000');
@@ -58,7 +58,7 @@ export function configOf(file: string | undefined, options: ConfigOptions, comma
 export function countOf(option: string, least = 1): (text: string) => number {
   return (text) => {
     const count = Number(text);
-    if (Number.isInteger(count) && count >= least) return count;
+    if (Number.isSafeInteger(count) && count >= least) return count;
     throw new ConfigError(`${option} ${text}: not a whole number from ${least} up`);
   };
 }

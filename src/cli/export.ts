@@ -83,7 +83,10 @@ async function shorten(
   const kept = choose === 'evenly' ? evenly(layers, count) : leastHarmful(withoutBlock, count);
   const left = withBlocks(model, kept);
   const lossShortened = evaluate(runnable(left), batches, 'cpu').loss;
-  return [left, { kept: kept.map((l) => l + 1), loss, lossShortened }];
+  return [
+    { ...left, lossWithAll: loss, loss: lossShortened },
+    { kept: kept.map((l) => l + 1), loss, lossShortened },
+  ];
 }
 
 function shortenedText({ kept, loss, lossShortened }: Shortened): string {

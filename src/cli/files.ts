@@ -1,11 +1,23 @@
-import { writeFileSync } from 'node:fs';
+import { existsSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { OutputError } from '../config/index.ts';
 import { makeFolder } from '../data/folder.ts';
 import { writing } from '../train/files.ts';
 
 /** Makes an output folder, before work is done for it. Throws an OutputError where that cannot be. */
 export function prepareFolder(folder: string): void {
   writing(folder, () => makeFolder(folder));
+}
+
+/** Refuses an output folder that is there already or cannot be made, before work is done for it. */
+export function checkNewFolder(folder: string): void {
+  if (folder === '' || existsSync(folder)) {
+    throw new OutputError(`--out ${folder || '""'}: is ${folder ? 'there already' : 'no folder'}; give a new folder`);
+  }
+  writing(folder, () => {
+    makeFolder(folder);
+    rmdirSync(folder);
+  });
 }
 
 /** Writes texts by their file name into a folder, which is made where it is missing, and says so. */

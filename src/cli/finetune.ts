@@ -1,10 +1,9 @@
-import { existsSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { ConfigError } from '../config/index.ts';
 import type { FineTuned, FineTuneSettings, OwnColumns, Task } from '../tasks/index.ts';
 import { fineTuneDefaults as defaults } from '../tasks/settings.ts';
 import { countOf, jsonOption, listOf, numberOf } from './config.ts';
-import { writeFiles } from './files.ts';
+import { checkNewFolder, writeFiles } from './files.ts';
 import { percent, table } from './format.ts';
 import { fineTuneBar } from './progress.ts';
 
@@ -104,9 +103,7 @@ export function settingsOf(
 }
 
 async function run(path: string, options: FinetuneCommandOptions): Promise<void> {
-  if (options.out !== undefined && existsSync(options.out)) {
-    throw new ConfigError(`--out ${options.out}: is there already; give a new folder`);
-  }
+  if (options.out !== undefined) checkNewFolder(options.out);
   const { fineTune } = await import('../tasks/index.ts');
   const { openCheckpoint } = await import('../train/index.ts');
   const { setNumThreads } = await import('../tensor/index.ts');
@@ -142,15 +139,22 @@ async function openTask(options: FinetuneCommandOptions, warn: (message: string)
   const { nameOfTask, openGlueTask, openOwnTask } = await import('../tasks/index.ts');
   const { task, data, train, dev, test, text, label, regression } = options;
   if (task !== undefined) {
+    if (train !== undefined || dev !== undefined || text !== undefined) {
+      throw new ConfigError(
+        '--task: has its own files and columns; give either --task with --data, or --train, --dev and --text',
+      );
+    }
     const name = nameOfTask(task, '--task');
     if (data === undefined) throw new ConfigError(`--data: missing; give the folder of GLUE, or of ${task}`);
     return openGlueTask(name, data, warn);
   }
-  if (train === undefined || dev === undefined || text === undefined || text.length > 2) {
+  if (train === undefined || dev === undefined || text === undefined) {
     throw new ConfigError(
       'nothing to train on: give --task with --data, or --train, --dev and --text with one or two columns',
     );
   }
+  if (text.length > 2)
+    throw new ConfigError(`--text ${text.join(' ')}: a model reads one or two columns; join others before`);
   const columns: OwnColumns = { texts: text, label, isRegression: regression ?? false };
   return openOwnTask({ train, dev, test }, columns, warn);
 }

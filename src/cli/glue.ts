@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
@@ -20,7 +21,7 @@ interface GlueOptions extends FineTuneOptions {
 
 /** A line of results.jsonl: one fine-tuning. */
 interface Result {
-  /** What it was made with, as a key. */
+  /** What it was made of, as a key: SHA-256 of the weights and of the examples, and the settings. */
   made: string;
   task: GlueName;
   learningRate: number;
@@ -66,11 +67,12 @@ export function glueCommand(): Command {
 }
 
 async function run(path: string, options: GlueOptions): Promise<void> {
-  const { fineTune, glueNames, glueTasks, nameOfTask, openGlueTask } = await import('../tasks/index.ts');
+  const { checkTunable, fineTune, glueNames, glueTasks, nameOfTask, openGlueTask } = await import('../tasks/index.ts');
   const { openCheckpoint } = await import('../train/index.ts');
   const { setNumThreads } = await import('../tensor/index.ts');
   const warn = (message: string) => process.stderr.write(`warning: ${message}\n`);
-  const { learningRates = [1e-5, 3e-5, 5e-5, 1e-4], seeds = [1] } = options;
+  const learningRates = [...new Set(options.learningRates ?? [1e-5, 3e-5, 5e-5, 1e-4])];
+  const seeds = [...new Set(options.seeds ?? [1])];
   const isThere = (name: GlueName) =>
     [glueTasks[name].folder, name].some((folder) => existsSync(join(options.data, folder)));
   const tasks = options.tasks?.map((text) => nameOfTask(text, '--tasks')) ?? glueNames.filter(isThere);
@@ -78,17 +80,22 @@ async function run(path: string, options: GlueOptions): Promise<void> {
     throw new DataError(`${options.data}: has no folder of a task, such as CoLA; give GLUE's folder`);
   }
   const checkpoint = openCheckpoint(path, warn);
+  checkTunable(checkpoint);
   if (options.threads > 0) setNumThreads(options.threads);
+  const opened = await Promise.all(tasks.map((name) => openGlueTask(name, options.data, warn)));
   prepareFolder(options.out);
   const file = join(options.out, 'results.jsonl');
   const known = readResults(file);
   const results: Result[] = [];
-  for (const name of tasks) {
-    const task = await openGlueTask(name, options.data, warn);
+  for (const [i, name] of tasks.entries()) {
+    const task = opened[i]!;
+    const examples = createHash('sha256')
+      .update(JSON.stringify([task.train, task.devs]))
+      .digest('hex');
     for (const learningRate of learningRates) {
       for (const seed of seeds) {
         const settings = settingsOf(options, { learningRate, seed, trainedIn: checkpoint.config.train.precision });
-        const made = JSON.stringify([checkpoint.path, name, settings]);
+        const made = JSON.stringify([checkpoint.weightsHash, name, examples, settings]);
         let result = known.find((before) => before.made === made);
         if (!result) {
           using bar = fineTuneBar(`${name}, learning rate ${learningRate}, seed ${seed}`);

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { Command } from 'commander';
-import { type Config, ConfigError, type LoadedConfig } from '../config/index.ts';
+import { type Config, ConfigError, type LoadedConfig, type PartialConfig } from '../config/index.ts';
 import { parameterCount } from '../depth/index.ts';
 import type { PretrainResult, Summary } from '../train/index.ts';
 import { shapeOf } from '../train/shape.ts';
@@ -59,6 +59,7 @@ async function run(file: string | undefined, options: PretrainCommandOptions, co
   }
   const { from: path, ...others } = options;
   const from = path === undefined ? undefined : { path, model: await modelOfCheckpoint(path) };
+  if (from) process.stderr.write(`the model is that of ${from.path}, whatever the configuration says\n`);
   const loaded = configOf(isOwn ? ownConfig : file, { ...others, ...(from && { from }) }, command);
   const { result, summary } = await train(loaded, out, options.resume ?? false);
   process.stdout.write(options.json ? `${JSON.stringify(jsonOf(result, summary))}\n` : summaryText(result, summary));
@@ -68,9 +69,12 @@ async function run(file: string | undefined, options: PretrainCommandOptions, co
   }
 }
 
-async function modelOfCheckpoint(path: string): Promise<Config['model']> {
+async function modelOfCheckpoint(path: string): Promise<NonNullable<PartialConfig['model']>> {
   const { openCheckpoint } = await import('../train/index.ts');
-  return openCheckpoint(path, (message) => process.stderr.write(`warning: ${message}\n`)).config.model;
+  const warn = (message: string) => process.stderr.write(`warning: ${message}\n`);
+  // What is dropped out in training is no part of the model.
+  const { dropout: _, attentionDropout: __, ...model } = openCheckpoint(path, warn).config.model;
+  return model;
 }
 
 function defaultOut(file: string | undefined): string {

@@ -30,6 +30,9 @@ const families = {
   gpt2: { activation: 'gelu_new', layerNormEpsilon: 1e-5, objective: 'clm' },
 } as const;
 
+/** The 256 bytes and the end of a text. */
+const leastByteLevel = 257;
+
 /** A config file before it is checked: sections of keys. */
 type RawConfig = Record<string, unknown>;
 
@@ -241,6 +244,11 @@ function misfits({ model, depth, data, train }: Config): string[] {
     mistakes.push(
       `data.objective: ${data.objective} is not for model.kind ${model.kind}; ` +
         (model.kind === 'gpt2' ? 'gpt2 learns clm' : 'bert learns mlm or mlm+nsp, and gpt2 learns clm'),
+    );
+  }
+  if (model.kind === 'gpt2' && model.vocabSize < leastByteLevel) {
+    mistakes.push(
+      `model.vocabSize: ${model.vocabSize} is below ${leastByteLevel}, the bytes and the end of a text, which gpt2 needs`,
     );
   }
   if (model.kind === 'gpt2' && model.norm === 'post') {

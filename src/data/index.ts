@@ -8,6 +8,6 @@ export { type Objective, type Sample, type Samples, samplesOf } from './samples.
 export { type PrepareOptions, type PrepareProgress, prepareCorpus } from './shards.ts';
 export { type DocumentPart, listSources, type ReadOptions, readParts, readTexts, type SourceFile } from './sources.ts';
 export { type CorpusView, splitCorpus, wholeCorpus } from './split.ts';
-export { TextTokenizer } from './tokenizer.ts';
-export { byteLevelJson, wordPieceJson } from './tokenizer-json.ts';
+export { specialIdsOf, TextTokenizer } from './tokenizer.ts';
+export { bertPieces, byteLevelJson, endOfText, wordPieceJson } from './tokenizer-json.ts';
 export { trainByteLevel, trainWordPiece } from './tokenizer-training.ts';

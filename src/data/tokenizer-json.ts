@@ -44,15 +44,14 @@ export function wordPieceJson(pieces: readonly string[], lowercase: boolean): st
   });
 }
 
-/** Hugging Face's `tokenizer.json` of a GPT-2 tokenizer: these pieces of bytes and merges, and the end of a text. */
-export function byteLevelJson(pieces: readonly string[], merges: readonly (readonly [string, string])[]): string {
-  const all = [...pieces, endOfText];
+/** Hugging Face's `tokenizer.json` of a GPT-2 tokenizer: pieces of bytes and the end of a text with their numbers, and merges. */
+export function byteLevelJson(vocab: Readonly<Record<string, number>>, merges: readonly string[]): string {
   const byteLevel = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true };
   return JSON.stringify({
     version: '1.0',
     truncation: null,
     padding: null,
-    added_tokens: [addedToken(endOfText, pieces.length)],
+    added_tokens: [addedToken(endOfText, vocab[endOfText]!)],
     normalizer: null,
     pre_tokenizer: byteLevel,
     post_processor: { ...byteLevel, trim_offsets: false },
@@ -65,8 +64,8 @@ export function byteLevelJson(pieces: readonly string[], merges: readonly (reado
       end_of_word_suffix: '',
       fuse_unk: false,
       byte_fallback: false,
-      vocab: Object.fromEntries(all.map((piece, id) => [piece, id])),
-      merges: merges.map((pair) => pair.join(' ')),
+      vocab,
+      merges,
     },
   });
 }

@@ -2,7 +2,7 @@ import { bertNormalizer, bertPreTokenizer } from 'tokenizers';
 import { DataError } from '../config/errors.ts';
 import { trainPieces } from './pieces.ts';
 import { TextTokenizer } from './tokenizer.ts';
-import { bertPieces, byteLevelJson, maxWordCharacters, wordPieceJson } from './tokenizer-json.ts';
+import { bertPieces, byteLevelJson, endOfText, maxWordCharacters, wordPieceJson } from './tokenizer-json.ts';
 import { gptWords, ownCopy, splitAtSpaces } from './words.ts';
 
 /** What a vocabulary is trained on: the first `maxBytes` of UTF-8 text; and its size, special pieces included. */
@@ -51,7 +51,13 @@ export async function trainByteLevel(
     Array.from(words, ([word, count]) => [Array.from(Buffer.from(word), (byte) => symbols[byte]!).join(''), count]),
   );
   const { pieces, merges } = trainPieces(wordCounts, vocabSize - 1, { prefix: '', alphabet: symbols });
-  return TextTokenizer.fromJson(byteLevelJson(pieces, merges));
+  const vocab = Object.fromEntries([...pieces, endOfText].map((piece, id) => [piece, id]));
+  return TextTokenizer.fromJson(
+    byteLevelJson(
+      vocab,
+      merges.map((pair) => pair.join(' ')),
+    ),
+  );
 }
 
 async function countWords(

@@ -47,6 +47,18 @@ test('words are encoded as the library encodes the whole text', async () => {
   }
 });
 
+test('an added token in a text is one token, also of a tokenizer of bytes', async () => {
+  const json = JSON.parse((await trainBytes(prose, 280)).json);
+  json.added_tokens.push({ ...json.added_tokens[0], id: 280, content: '<user>', special: false });
+  const tokenizer = TextTokenizer.fromJson(JSON.stringify(json));
+  const library = Tokenizer.fromString(tokenizer.json);
+  for (const text of ['hello <user> The cat', 'a<|endoftext|>b', 'The cat', 'x\ufeff y']) {
+    const theirs = await library.encode(text, null, { addSpecialTokens: false });
+    assert.deepEqual([...(await tokenizer.encode(text))], theirs.getIds(), text);
+  }
+  assert.ok((await tokenizer.encode('hello <user>')).includes(280));
+});
+
 test('texts that are encoded at the same time do not disturb one another', async () => {
   const tokenizer = await train(prose, 200);
   const [a, b] = await Promise.all([tokenizer.encode(prose), tokenizer.encode(prose)]);

@@ -44,8 +44,8 @@ export class TextTokenizer {
   readonly isSpecial: Uint8Array;
 
   readonly #tokenizer: Tokenizer;
-  /** Cuts a text where the tokenizer never looks past; undefined where that is not known. */
-  readonly #wordsOf: ((text: string) => string[]) | undefined;
+  /** Cuts a text where the tokenizer never looks past; undefined where that is not known of the text. */
+  readonly #wordsOf: (text: string) => string[] | undefined;
   readonly #memo = new Map<string, number[]>();
 
   private constructor(json: string, where: string) {
@@ -120,34 +120,41 @@ export class TextTokenizer {
    * Words that came before are looked up, which is twice as fast on one core as the library is on two.
    */
   async encodeBatch(texts: readonly string[]): Promise<Int32Array[]> {
-    const wordsOf = this.#wordsOf;
-    if (!wordsOf) {
-      const encodings = await this.#tokenizer.encodeBatch([...texts], { addSpecialTokens: false });
-      return encodings.map((encoding) => Int32Array.from(encoding.getIds()));
-    }
     const unseen = new Map<string, number[]>();
-    const wordIds = texts.map((text) =>
-      wordsOf(text).map((word) => {
+    const whole: number[] = [];
+    const wordIds = texts.map((text, i) => {
+      const words = this.#wordsOf(text);
+      if (!words) whole.push(i);
+      return (words ?? []).map((word) => {
         let ids = this.#memo.get(word) ?? unseen.get(word);
         if (!ids) {
           ids = [];
           unseen.set(ownCopy(word), ids);
         }
         return ids;
-      }),
-    );
+      });
+    });
     if (this.#memo.size + unseen.size > maxMemoWords) this.#memo.clear();
     const words = [...unseen.keys()];
     for (let start = 0; start < words.length; start += encodeWords) {
       const some = words.slice(start, start + encodeWords);
-      const encodings = await this.#tokenizer.encodeBatch(some, { addSpecialTokens: false });
-      for (const [i, word] of some.entries()) {
+      for (const [i, found] of (await this.#encodeWhole(some)).entries()) {
+        const word = some[i]!;
         const ids = unseen.get(word)!;
-        for (const id of encodings[i]!.getIds()) ids.push(id);
+        for (const id of found) ids.push(id);
         if (word.length <= maxWordCharacters) this.#memo.set(word, ids);
       }
     }
-    return wordIds.map(concatenate);
+    const encoded = wordIds.map(concatenate);
+    const others = await this.#encodeWhole(whole.map((i) => texts[i]!));
+    for (const [at, ids] of others.entries()) encoded[whole[at]!] = Int32Array.from(ids);
+    return encoded;
+  }
+
+  async #encodeWhole(texts: string[]): Promise<number[][]> {
+    if (texts.length === 0) return [];
+    const encodings = await this.#tokenizer.encodeBatch(texts, { addSpecialTokens: false });
+    return encodings.map((encoding) => encoding.getIds());
   }
 
   /** The text of token ids, special tokens left out. */
@@ -167,14 +174,22 @@ export class TextTokenizer {
 }
 
 /** How texts can be cut into words that are encoded one by one, where the parts of the tokenizer allow it. */
-function wordsOf({ added_tokens: added, normalizer, pre_tokenizer: pre }: TokenizerJson) {
-  const isSimple = (added ?? []).every(({ content }) => !/\s/.test(content));
-  if (!isSimple) return undefined;
+function wordsOf({ added_tokens: added = [], normalizer, pre_tokenizer: pre }: TokenizerJson) {
+  const contents = added.map(({ content }) => content);
   if (pre?.type === 'BertPreTokenizer' && (normalizer?.type ?? 'BertNormalizer') === 'BertNormalizer') {
-    return splitAtSpaces;
+    return contents.some((content) => /\s/.test(content)) ? () => undefined : splitAtSpaces;
   }
   const isGpt = pre?.type === 'ByteLevel' && !pre.add_prefix_space && pre.use_regex !== false && !normalizer;
-  return isGpt ? gptWords : undefined;
+  // JavaScript and the library do not agree on whether these are white space.
+  const apart = ['\ufeff', '\u0085', ...contents];
+  return (text: string) => (isGpt && !apart.some((content) => text.includes(content)) ? gptWords(text) : undefined);
+}
+
+/** The numbers of [PAD] and <|endoftext|> in a `tokenizer.json`, or 0 for one that it does not have. */
+export function specialIdsOf(json: string): { pad: number; end: number } {
+  const { added_tokens: added = [] } = JSON.parse(json) as { added_tokens?: { content: string; id: number }[] };
+  const idOf = (piece: string) => added.find(({ content }) => content === piece)?.id ?? 0;
+  return { pad: idOf('[PAD]'), end: idOf(endOfText) };
 }
 
 function concatenate(lists: readonly (readonly number[])[]): Int32Array {

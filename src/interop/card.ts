@@ -3,27 +3,74 @@ import { basename, dirname, join } from 'node:path';
 import { type Checkpoint, readMetrics, type Summary, summarise } from '../train/index.ts';
 import type { OutgoingModel } from './model.ts';
 
-/** The model card of a pre-trained model, as Markdown: what it is, what it learnt from, what that took and what came of it. */
-export function modelCard({ checkpoint, config }: OutgoingModel): string {
-  if (checkpoint.card !== undefined) return checkpoint.card;
-  const { data, depth, train } = checkpoint.config;
-  const { samples, tokens, step } = checkpoint.progress;
-  const task = config.kind === 'gpt2' ? 'text-generation' : 'fill-mask';
+/** How a model is written: with its heads or without them, for which library. */
+export interface CardOptions {
+  encoderOnly: boolean;
+  library: 'transformers' | 'transformers.js';
+}
+
+/** The model card, as Markdown: what the model is, what it learnt from, what that took and what came of it. */
+export function modelCard(model: OutgoingModel, options: CardOptions): string {
+  const { checkpoint } = model;
+  const removed = removedText(model);
+  // A model that was imported or fine-tuned brings its own.
+  if (checkpoint.card !== undefined) return checkpoint.card + (removed === undefined ? '' : `\n${removed}\n`);
+  const isTrained = checkpoint.progress.samples > 0;
+  const parts = [
+    sizesText(model),
+    ...(removed === undefined ? [] : [removed]),
+    ...(isTrained ? trainingLines(checkpoint) : ['', 'Imported into taper; how it was trained is not known here.']),
+    ...(isTrained && removed === undefined ? resultLines(summaryOf(checkpoint)) : []),
+  ];
+  const head = [`library_name: ${options.library}`, `pipeline_tag: ${pipelineOf(model, options)}`, 'tags:', '- taper'];
+  return `---\n${head.join('\n')}\n---\n\n# ${nameOf(checkpoint)}\n\n${parts.join('\n')}\n`;
+}
+
+function pipelineOf({ checkpoint, config }: OutgoingModel, { encoderOnly }: CardOptions): string {
+  if (encoderOnly) return 'feature-extraction';
+  if (checkpoint.classifier) return 'text-classification';
+  return config.kind === 'gpt2' ? 'text-generation' : 'fill-mask';
+}
+
+const counted = (count: number, what: string) => `${count.toLocaleString('en')} ${what}${count === 1 ? '' : 's'}`;
+
+function sizesText({ config }: OutgoingModel): string {
   const family = config.kind === 'gpt2' ? 'GPT-2' : config.norm === 'pre' ? 'BERT with PreLN blocks' : 'BERT';
-  const parts = checkpoint.config.model.layers - config.layers;
-  const lines = [
-    `${family}: ${config.layers} blocks of width ${config.hiddenSize}, ${config.heads} heads, ${config.vocabSize} pieces, at most ${config.maxPositions} positions.`,
-    ...(parts > 0 ? [`${parts} of its ${checkpoint.config.model.layers} blocks were taken out after training.`] : []),
+  const sizes = [
+    `${counted(config.layers, 'block')} of width ${config.hiddenSize}`,
+    counted(config.heads, 'head'),
+    counted(config.vocabSize, 'piece'),
+    `at most ${counted(config.maxPositions, 'position')}`,
+  ];
+  return `${family}: ${sizes.join(', ')}.`;
+}
+
+function removedText({ checkpoint, config, lossWithAll, loss }: OutgoingModel): string | undefined {
+  const { layers } = checkpoint.config.model;
+  if (config.layers === layers) return undefined;
+  const losses =
+    lossWithAll === undefined
+      ? ''
+      : `: the held-out loss went from ${lossWithAll.toFixed(3)} to ${loss!.toFixed(3)} nats`;
+  return `Of its ${layers} blocks ${layers - config.layers} were taken out after training${losses}.`;
+}
+
+function trainingLines({ config: { data, depth, train }, progress: { samples, tokens, step } }: Checkpoint): string[] {
+  const texts = data.train.map((path) => basename(path)).join(', ') || 'not stated';
+  const seen = `${counted(tokens, 'token')} in ${counted(samples, 'sequence')} of ${data.sequenceLength}`;
+  const masks = data.objective === 'clm' ? '' : `, ${100 * data.maskRate} % of the tokens masked`;
+  const optimizer = train.optimizer === 'lamb' ? 'LAMB' : 'AdamW';
+  const steps = `${counted(step, 'step')} of ${counted(train.batchSize, 'sequence')}`;
+  return [
     '',
     '## Training',
     '',
-    `- Texts: ${data.train.map((path) => basename(path)).join(', ') || 'not stated'}; ${tokens.toLocaleString('en')} tokens in ${samples.toLocaleString('en')} sequences of ${data.sequenceLength}.`,
-    `- Objective: ${data.objective}${data.objective === 'clm' ? '' : `, ${100 * data.maskRate} % of the tokens masked`}.`,
+    ...(train.from === undefined ? [] : [`- Began with the weights of ${basename(train.from)}.`]),
+    `- Texts: ${texts}; ${seen}.`,
+    `- Objective: ${data.objective}${masks}.`,
     `- Depth: ${depthText(depth)}`,
-    `- ${train.optimizer === 'lamb' ? 'LAMB' : 'AdamW'}, ${step} steps of ${train.batchSize} sequences, peak learning rate ${train.peakLearningRate}, ${train.schedule}, ${train.precision}, seed ${train.seed}.`,
-    ...resultLines(summaryOf(checkpoint)),
+    `- ${optimizer}, ${steps}, peak learning rate ${train.peakLearningRate}, ${train.schedule}, ${train.precision}, seed ${train.seed}.`,
   ];
-  return `---\nlibrary_name: transformers\npipeline_tag: ${task}\ntags:\n- taper\n---\n\n# ${nameOf(checkpoint)}\n\n${lines.join('\n')}\n`;
 }
 
 function nameOf({ path }: Checkpoint): string {

@@ -1,7 +1,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { OutputError } from '../config/index.ts';
-import { makeFolder, TextTokenizer } from '../data/index.ts';
+import { makeFolder, specialIdsOf, TextTokenizer } from '../data/index.ts';
 import { huggingFaceConfig, parameterSpecs } from '../model/index.ts';
 import { writeWeights, writing } from '../train/index.ts';
 import { modelCard } from './card.ts';
@@ -24,7 +24,7 @@ export function exportHuggingFace(model: OutgoingModel, out: string, { encoderOn
   const { classifier } = checkpoint;
   newFolder(out);
   const specs = parameterSpecs(config, classifier);
-  const hf = huggingFaceConfig(config, classifier);
+  const hf = huggingFaceConfig(config, { classifier, specialIds: specialIdsOf(checkpoint.tokenizerJson) });
   const write = (name: string, text: string) => writing(join(out, name), () => writeFileSync(join(out, name), text));
   if (encoderOnly) {
     const prefix = config.kind === 'gpt2' ? 'transformer.' : 'bert.';
@@ -45,7 +45,7 @@ export function exportHuggingFace(model: OutgoingModel, out: string, { encoderOn
   }
   write('tokenizer.json', checkpoint.tokenizerJson);
   write('tokenizer_config.json', json(tokenizerConfig(model)));
-  write('README.md', modelCard(model));
+  write('README.md', modelCard(model, { encoderOnly, library: 'transformers' }));
 }
 
 /** `tokenizer_config.json`: which class of transformers reads `tokenizer.json`, and what its special tokens are. */

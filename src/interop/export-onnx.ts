@@ -1,7 +1,7 @@
 import { statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CheckpointError } from '../config/index.ts';
-import { makeFolder } from '../data/index.ts';
+import { makeFolder, specialIdsOf } from '../data/index.ts';
 import { huggingFaceConfig } from '../model/index.ts';
 import { writing } from '../train/index.ts';
 import { modelCard } from './card.ts';
@@ -49,9 +49,11 @@ export function exportOnnx(
   }
   const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
   const known = { model_type: 'bert', architectures: [architectures[head]] };
-  write('config.json', json({ ...huggingFaceConfig(config, encoderOnly ? undefined : classifier), ...known }));
+  const specialIds = specialIdsOf(checkpoint.tokenizerJson);
+  const hf = huggingFaceConfig(config, { classifier: encoderOnly ? undefined : classifier, specialIds });
+  write('config.json', json({ ...hf, ...known }));
   write('tokenizer.json', checkpoint.tokenizerJson);
   write('tokenizer_config.json', json(tokenizerConfig(model)));
-  write('README.md', modelCard(model).replace('library_name: transformers\n', 'library_name: transformers.js\n'));
+  write('README.md', modelCard(model, { encoderOnly, library: 'transformers.js' }));
   return Object.fromEntries(Object.values(onnxFiles).map((file) => [file, statSync(join(out, file)).size]));
 }

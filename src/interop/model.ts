@@ -8,6 +8,9 @@ export interface OutgoingModel {
   config: ModelConfig;
   /** float32, on the CPU; they belong to the caller. */
   weights: Weights;
+  /** With blocks taken out: the held-out loss with all of them, and now. */
+  lossWithAll?: number;
+  loss?: number;
 }
 
 /** Opens the model of a checkpoint, pre-trained or fine-tuned. */

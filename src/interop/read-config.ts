@@ -72,50 +72,64 @@ function bertOf(file: string, json: Json, norm: 'pre' | 'post'): ModelConfig {
   return {
     kind: 'bert',
     norm,
-    layers: count(file, json, 'num_hidden_layers'),
+    layers: count(file, json, 'num_hidden_layers', mostLayers),
     hiddenSize: count(file, json, 'hidden_size'),
     heads: count(file, json, 'num_attention_heads'),
     ffnSize: count(file, json, 'intermediate_size'),
     vocabSize: count(file, json, 'vocab_size'),
     maxPositions: count(file, json, 'max_position_embeddings'),
     activation: activationOf(file, json, 'hidden_act'),
-    layerNormEpsilon: number(file, json, 'layer_norm_eps', 1e-12),
-    embeddingStd: number(file, json, 'initializer_range', 0.02),
-    dropout: number(file, json, 'hidden_dropout_prob', 0.1),
-    attentionDropout: number(file, json, 'attention_probs_dropout_prob', 0.1),
+    layerNormEpsilon: positive(file, json, 'layer_norm_eps', 1e-12),
+    embeddingStd: positive(file, json, 'initializer_range', 0.02),
+    dropout: rate(file, json, 'hidden_dropout_prob'),
+    attentionDropout: rate(file, json, 'attention_probs_dropout_prob'),
   };
 }
 
 function gptOf(file: string, json: Json): ModelConfig {
   const hiddenSize = count(file, json, 'n_embd');
-  const dropout = number(file, json, 'resid_pdrop', 0.1);
+  const dropout = rate(file, json, 'resid_pdrop');
   return {
     kind: 'gpt2',
     norm: 'pre',
-    layers: count(file, json, 'n_layer'),
+    layers: count(file, json, 'n_layer', mostLayers),
     hiddenSize,
     heads: count(file, json, 'n_head'),
     ffnSize: json.n_inner === undefined || json.n_inner === null ? 4 * hiddenSize : count(file, json, 'n_inner'),
     vocabSize: count(file, json, 'vocab_size'),
     maxPositions: count(file, json, 'n_positions'),
     activation: activationOf(file, json, 'activation_function'),
-    layerNormEpsilon: number(file, json, 'layer_norm_epsilon', 1e-5),
-    embeddingStd: number(file, json, 'initializer_range', 0.02),
+    layerNormEpsilon: positive(file, json, 'layer_norm_epsilon', 1e-5),
+    embeddingStd: positive(file, json, 'initializer_range', 0.02),
     dropout,
-    attentionDropout: number(file, json, 'attn_pdrop', 0.1),
+    attentionDropout: rate(file, json, 'attn_pdrop'),
   };
 }
 
-function count(file: string, json: Json, key: string): number {
+/** No model is larger in any of its sizes. */
+const largest = 10_000_000;
+const mostLayers = 1000;
+
+function count(file: string, json: Json, key: string, most = largest): number {
   const value = json[key];
-  if (typeof value === 'number' && Number.isInteger(value) && value > 0) return value;
-  throw new ConfigError(`${file}: ${key} ${JSON.stringify(value) ?? 'is missing,'} is not a whole number above 0`);
+  if (typeof value === 'number' && Number.isInteger(value) && value > 0 && value <= most) return value;
+  throw new ConfigError(
+    `${file}: ${key} ${JSON.stringify(value) ?? 'is missing,'} is not a whole number from 1 to ${most}`,
+  );
 }
 
-function number(file: string, json: Json, key: string, otherwise: number): number {
+/** A positive number. */
+function positive(file: string, json: Json, key: string, otherwise: number): number {
   const value = json[key] ?? otherwise;
-  if (typeof value === 'number' && value >= 0) return value;
-  throw new ConfigError(`${file}: ${key} ${JSON.stringify(value)} is not a number from 0 up`);
+  if (typeof value === 'number' && value > 0) return value;
+  throw new ConfigError(`${file}: ${key} ${JSON.stringify(value)} is not a number above 0`);
+}
+
+/** A probability of dropping out. */
+function rate(file: string, json: Json, key: string): number {
+  const value = json[key] ?? 0.1;
+  if (typeof value === 'number' && value >= 0 && value < 1) return value;
+  throw new ConfigError(`${file}: ${key} ${JSON.stringify(value)} is not a number from 0 up and below 1`);
 }
 
 /** transformers' names of the two forms of GELU. */

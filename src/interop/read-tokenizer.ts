@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CheckpointError } from '../config/index.ts';
-import { byteLevelJson, TextTokenizer, wordPieceJson } from '../data/index.ts';
+import { bertPieces, byteLevelJson, endOfText, TextTokenizer, wordPieceJson } from '../data/index.ts';
 import type { ModelConfig } from '../model/index.ts';
 import { readJson } from './read-config.ts';
 
@@ -35,24 +35,26 @@ function openTokenizer(folder: string, kind: ModelConfig['kind']): TextTokenizer
   if (kind === 'bert' && existsSync(at('vocab.txt'))) {
     const pieces = lines('vocab.txt');
     if (pieces.at(-1) === '') pieces.pop();
+    const lacking = bertPieces.find((piece) => !pieces.includes(piece));
+    if (lacking) throw new CheckpointError(`${at('vocab.txt')}: has no ${lacking}; copy the model's own file`);
     return TextTokenizer.fromJson(wordPieceJson(pieces, isLowercase(folder)), at('vocab.txt'));
   }
   if (kind === 'gpt2' && existsSync(at('vocab.json')) && existsSync(at('merges.txt'))) {
-    const pieces = Object.entries(readJson(folder, 'vocab.json') as Record<string, number>).sort(
-      ([, a], [, b]) => a - b,
-    );
     const merges = lines('merges.txt').filter((line) => line !== '' && !line.startsWith('#version'));
-    const names = pieces.map(([piece]) => piece).slice(0, -1); // the end of a text comes last
-    return TextTokenizer.fromJson(
-      byteLevelJson(
-        names,
-        merges.map((line) => line.split(' ') as [string, string]),
-      ),
-      at('vocab.json'),
-    );
+    return TextTokenizer.fromJson(byteLevelJson(vocabOf(folder), merges), at('vocab.json'));
   }
   const others = kind === 'bert' ? 'vocab.txt' : 'vocab.json with merges.txt';
   throw new CheckpointError(`${folder}: has no tokenizer.json and no ${others}; copy the model's tokenizer there`);
+}
+
+/** The pieces of a `vocab.json` with their numbers: each from 0 up once. */
+function vocabOf(folder: string): Record<string, number> {
+  const vocab = readJson(folder, 'vocab.json');
+  const ids = new Set(Object.values(vocab));
+  const isWhole = Object.keys(vocab).every((_, id) => ids.has(id)) && ids.size === Object.keys(vocab).length;
+  if (isWhole && endOfText in vocab) return vocab as Record<string, number>;
+  const what = isWhole ? `has no ${endOfText}` : 'does not number its pieces from 0 up';
+  throw new CheckpointError(`${join(folder, 'vocab.json')}: ${what}; copy the model's own file`);
 }
 
 /** As `tokenizer_config.json` says; BERT's tokenizer lower-cases where nothing is said. */

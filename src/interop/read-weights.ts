@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { CheckpointError } from '../config/index.ts';
 import { type ModelConfig, outerNames, type ParameterSpec } from '../model/index.ts';
@@ -27,7 +27,7 @@ export interface ImportedWeights {
  */
 export function readWeights(folder: string, model: ModelConfig, specs: readonly ParameterSpec[]): ImportedWeights {
   const found = new Map<string, Tensor>();
-  const file = existsSync(join(folder, whole)) ? whole : index;
+  const file = isFile(join(folder, whole)) ? whole : index;
   for (const part of filesOf(folder)) {
     for (const [name, tensor] of readSafetensors(join(folder, part))) found.set(canonical(name, model), tensor);
   }
@@ -58,12 +58,14 @@ function refuse(path: string, what: string, names: readonly string[]): void {
   if (names.length > 0) throw new CheckpointError(`${path}: ${names.join(', ')} ${what}; give all files of one model`);
 }
 
+const isFile = (path: string) => statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+
 function filesOf(folder: string): string[] {
-  if (existsSync(join(folder, whole))) return [whole];
-  if (existsSync(join(folder, index))) {
+  if (isFile(join(folder, whole))) return [whole];
+  if (isFile(join(folder, index))) {
     const parts = new Set(Object.values((readJson(folder, index).weight_map ?? {}) as Json).map(String));
     for (const part of parts) {
-      if (basename(part) !== part || !existsSync(join(folder, part))) {
+      if (basename(part) !== part || !isFile(join(folder, part))) {
         throw new CheckpointError(`${join(folder, index)}: names ${part}, which is not there; copy all shards`);
       }
     }

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { loadConfig } from '../config/index.ts';
 import { huggingFaceConfig } from './hugging-face.ts';
 
+const specialIds = { pad: 0, end: 0 };
 const model = (norm: 'pre' | 'post') => {
   return loadConfig({ overrides: { model: { preset: 'bert-base', norm }, train: { steps: 1 } } }).config.model;
 };
@@ -25,7 +26,7 @@ test('the configuration of PostLN bert-base is that of bert-base-uncased', () =>
     type_vocab_size: 2,
     vocab_size: 30522,
   };
-  assert.deepEqual(huggingFaceConfig(model('post')), {
+  assert.deepEqual(huggingFaceConfig(model('post'), { specialIds }), {
     ...published,
     architectures: ['BertForPreTraining'],
     tie_word_embeddings: true,
@@ -34,9 +35,9 @@ test('the configuration of PostLN bert-base is that of bert-base-uncased', () =>
 });
 
 test('PreLN is megatron-bert, of the same sizes', () => {
-  const { architectures, model_type, ...sizes } = huggingFaceConfig(model('pre'));
+  const { architectures, model_type, ...sizes } = huggingFaceConfig(model('pre'), { specialIds });
   assert.deepEqual(architectures, ['MegatronBertForPreTraining']);
   assert.equal(model_type, 'megatron-bert');
-  const { architectures: _, model_type: __, ...postSizes } = huggingFaceConfig(model('post'));
+  const { architectures: _, model_type: __, ...postSizes } = huggingFaceConfig(model('post'), { specialIds });
   assert.deepEqual(sizes, postSizes);
 });

@@ -1,12 +1,23 @@
 import { type Classifier, initialStd, type ModelConfig, numTokenTypes } from './parameters.ts';
 
+/** The numbers of the tokens that `transformers` looks up in `config.json`. */
+export interface SpecialIds {
+  /** [PAD], or <|endoftext|>. */
+  pad: number;
+  /** <|endoftext|> of a GPT. */
+  end: number;
+}
+
 /**
  * The `config.json` with which Hugging Face's `transformers` opens the weights: `megatron-bert` for a PreLN BERT, `bert`
  * for a PostLN one, `gpt2` for GPT; with the pre-training heads, or a classifier.
  */
-export function huggingFaceConfig(model: ModelConfig, classifier?: Classifier): Record<string, unknown> {
-  if (model.kind === 'gpt2') return gptConfig(model);
-  const config = bertConfig(model);
+export function huggingFaceConfig(
+  model: ModelConfig,
+  { classifier, specialIds }: { classifier?: Classifier | undefined; specialIds: SpecialIds },
+): Record<string, unknown> {
+  if (model.kind === 'gpt2') return gptConfig(model, specialIds);
+  const config = bertConfig(model, specialIds);
   if (!classifier) return config;
   const { labels, isRegression } = classifier;
   return {
@@ -21,7 +32,7 @@ export function huggingFaceConfig(model: ModelConfig, classifier?: Classifier): 
 const familyOf = ({ norm }: ModelConfig) =>
   norm === 'pre' ? { type: 'megatron-bert', name: 'MegatronBert' } : { type: 'bert', name: 'Bert' };
 
-function bertConfig(model: ModelConfig): Record<string, unknown> {
+function bertConfig(model: ModelConfig, { pad }: SpecialIds): Record<string, unknown> {
   const family = familyOf(model);
   return {
     architectures: [`${family.name}ForPreTraining`],
@@ -38,13 +49,13 @@ function bertConfig(model: ModelConfig): Record<string, unknown> {
     attention_probs_dropout_prob: model.attentionDropout,
     initializer_range: initialStd,
     layer_norm_eps: model.layerNormEpsilon,
-    pad_token_id: 0,
+    pad_token_id: pad,
     tie_word_embeddings: true,
     torch_dtype: 'float32',
   };
 }
 
-function gptConfig(model: ModelConfig): Record<string, unknown> {
+function gptConfig(model: ModelConfig, { end }: SpecialIds): Record<string, unknown> {
   return {
     architectures: ['GPT2LMHeadModel'],
     model_type: 'gpt2',
@@ -60,8 +71,8 @@ function gptConfig(model: ModelConfig): Record<string, unknown> {
     attn_pdrop: model.attentionDropout,
     initializer_range: initialStd,
     layer_norm_epsilon: model.layerNormEpsilon,
-    bos_token_id: model.vocabSize - 1, // <|endoftext|> is the last piece
-    eos_token_id: model.vocabSize - 1,
+    bos_token_id: end,
+    eos_token_id: end,
     tie_word_embeddings: true,
     torch_dtype: 'float32',
   };

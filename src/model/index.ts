@@ -1,7 +1,7 @@
 export { Bert } from './bert.ts';
 export { DropoutPlace, type Model, type Pass, placesPerBlock, switchableBlock } from './block.ts';
 export { Gpt } from './gpt.ts';
-export { huggingFaceConfig } from './hugging-face.ts';
+export { huggingFaceConfig, type SpecialIds } from './hugging-face.ts';
 export { modelOf } from './open.ts';
 export {
   type BlockNames,

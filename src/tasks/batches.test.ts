@@ -15,9 +15,15 @@ test('an example is [CLS] A [SEP], or [CLS] A [SEP] B [SEP] with the second text
   assert.deepEqual([...one!.ids], [clsId, ...(await ids('w1 w2')), sepId]);
   assert.equal(one!.secondStart, 4);
   assert.deepEqual([...two!.ids], [clsId, ...(await ids('w1 w2')), sepId, ...(await ids('w3')), sepId]);
-  const [batch] = sortedBatches([two!], 4, padId);
+  const [batch] = sortedBatches([two!], { size: 4, padId, maxPositions: 64 });
   assert.deepEqual([...batch!.tokenTypeIds], [0, 0, 0, 0, 1, 1, 0, 0]);
   assert.deepEqual([...batch!.lengths], [6]);
+});
+
+test('padding never goes past the positions of the model', async () => {
+  const encoded = await encodeExamples([example(words(0, 20))], tokenizer, 12);
+  const [batch] = sortedBatches(encoded, { size: 4, padId, maxPositions: 12 });
+  assert.equal(batch!.sequenceLength, 12);
 });
 
 test('what is too long is cut at its end, of a pair the longer text first', async () => {
@@ -29,7 +35,7 @@ test('what is too long is cut at its end, of a pair the longer text first', asyn
 test('an epoch has each example once, in batches of about one length, in an order of its own', async () => {
   const examples = Array.from({ length: 503 }, (_, i) => example(words(0, 1 + ((7 * i) % 60))));
   const encoded = await encodeExamples(examples, tokenizer, 64);
-  const epoch = (n: number, seed = 1) => shuffledBatches(encoded, { size: 8, padId, seed, epoch: n });
+  const epoch = (n: number, seed = 1) => shuffledBatches(encoded, { size: 8, padId, maxPositions: 64, seed, epoch: n });
   const batches = epoch(1);
   const order = batches.flatMap(({ indices }) => indices);
   assert.deepEqual(

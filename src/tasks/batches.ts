@@ -44,10 +44,19 @@ export async function encodeExamples(
   });
 }
 
+/** How examples are put into batches. */
+export interface BatchOptions {
+  /** Examples in a batch. */
+  size: number;
+  padId: number;
+  /** The positions that the model has. */
+  maxPositions: number;
+}
+
 /** Batches in the order of length, for evaluation. */
-export function sortedBatches(examples: readonly EncodedExample[], size: number, padId: number): ExampleBatch[] {
+export function sortedBatches(examples: readonly EncodedExample[], options: BatchOptions): ExampleBatch[] {
   const order = [...examples.keys()].sort((a, b) => examples[a]!.ids.length - examples[b]!.ids.length || a - b);
-  return cut(order, size).map((indices) => batchOf(examples, indices, padId));
+  return cut(order, options.size).map((indices) => batchOf(examples, indices, options));
 }
 
 /**
@@ -56,8 +65,9 @@ export function sortedBatches(examples: readonly EncodedExample[], size: number,
  */
 export function shuffledBatches(
   examples: readonly EncodedExample[],
-  { size, padId, seed, epoch }: { size: number; padId: number; seed: number; epoch: number },
+  { seed, epoch, ...options }: BatchOptions & { seed: number; epoch: number },
 ): ExampleBatch[] {
+  const { size } = options;
   const order = Array.from(examples, (_, i) => permute(i, examples.length, { seed, epoch }));
   const batches = cut(order, size * batchesPerChunk).flatMap((chunk) =>
     cut(
@@ -65,16 +75,20 @@ export function shuffledBatches(
       size,
     ),
   );
-  return batches.map((_, i) => batchOf(examples, batches[permute(i, batches.length, { seed, epoch })]!, padId));
+  return batches.map((_, i) => batchOf(examples, batches[permute(i, batches.length, { seed, epoch })]!, options));
 }
 
 function cut<T>(items: readonly T[], size: number): T[][] {
   return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
 }
 
-function batchOf(examples: readonly EncodedExample[], indices: number[], padId: number): ExampleBatch {
+function batchOf(
+  examples: readonly EncodedExample[],
+  indices: number[],
+  { padId, maxPositions }: BatchOptions,
+): ExampleBatch {
   const lengths = Int32Array.from(indices, (i) => examples[i]!.ids.length);
-  const T = Math.ceil(Math.max(...lengths) / lengthStep) * lengthStep;
+  const T = Math.min(maxPositions, Math.ceil(Math.max(...lengths) / lengthStep) * lengthStep);
   const inputIds = new Int32Array(indices.length * T).fill(padId);
   const tokenTypeIds = new Int32Array(indices.length * T);
   for (const [row, i] of indices.entries()) {

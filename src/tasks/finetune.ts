@@ -7,6 +7,7 @@ import {
   type Checkpoint,
   dropoutSeeds,
   dtypeOf,
+  globalNorm,
   initialState,
   learningRate,
   modelInputs,
@@ -79,10 +80,8 @@ export async function fineTune(
   settings: FineTuneSettings,
   report: FineTuneReporter = {},
 ): Promise<FineTuned> {
+  checkTunable(checkpoint);
   const { model: pretrained } = checkpoint.config;
-  if (pretrained.kind !== 'bert') {
-    throw new CheckpointError(`${checkpoint.path}: is a ${pretrained.kind} model; only BERT models are fine-tuned`);
-  }
   const sizes = { ...pretrained, dropout: settings.dropout, attentionDropout: settings.dropout };
   const tokenizer = TextTokenizer.fromJson(checkpoint.tokenizerJson);
   const maxLength = Math.min(settings.maxLength, pretrained.maxPositions);
@@ -113,13 +112,16 @@ export async function fineTune(
   const history: number[] = [];
   try {
     for (let epoch = 1; epoch <= settings.epochs; epoch++) {
-      const options = { size: settings.batchSize, padId, seed: settings.seed, epoch };
+      const { maxPositions } = sizes;
+      const options = { size: settings.batchSize, padId, maxPositions, seed: settings.seed, epoch };
       for (const batch of shuffledBatches(train.encoded, options)) {
         const loss = fineTuneStep(state, train.encoded, batch, step, rate(step));
         step += 1;
         report.step?.(step, steps, loss);
         await setImmediate(); // signals and listeners get their turn
       }
+      const norm = globalNorm(masters.values());
+      if (!Number.isFinite(norm)) throw diverged(task, step);
       const predicted = devs.map(({ name, encoded }) => ({ name, encoded, predictions: predictAll(encoded) }));
       const scored = predicted.map(({ name, encoded, predictions }) => scoresOf(task, name, encoded, predictions));
       report.epoch?.(epoch, scored);
@@ -134,6 +136,9 @@ export async function fineTune(
         predictions: Object.fromEntries(sets.map(({ name, predictions }) => [name, predictions])),
       };
     }
+  } catch (error) {
+    if (best) free(best.weights);
+    throw error;
   } finally {
     free(masters);
     for (const { moment, variance } of state.optimizer.values()) {
@@ -142,6 +147,16 @@ export async function fineTune(
     }
   }
   return { ...best!, classifier: task.classifier, history };
+}
+
+/** Throws a CheckpointError for a model that cannot be fine-tuned. */
+export function checkTunable({ path, config }: Checkpoint): void {
+  if (config.model.kind === 'bert') return;
+  throw new CheckpointError(`${path}: is a ${config.model.kind} model; only BERT models are fine-tuned`);
+}
+
+function diverged(task: Task, step: number): DataError {
+  return new DataError(`${task.name}: the numbers were not finite any more at step ${step}; lower the learning rate`);
 }
 
 function copyOf(weights: Weights): Weights {
@@ -189,8 +204,7 @@ function fineTuneStep(
     loss,
     learningRate,
   });
-  if (!applied)
-    throw new DataError(`${task.name}: the loss is not finite at step ${step + 1}; lower the learning rate`);
+  if (!applied) throw diverged(task, step + 1);
   return loss;
 }
 
@@ -205,7 +219,11 @@ function squaredError(values: Tensor, targets: readonly number[]): Tensor {
 /** The label of the largest logit of each example, or the value. */
 function predict({ task, settings, model }: State, examples: readonly EncodedExample[], padId: number): number[] {
   const predictions = new Array<number>(examples.length).fill(0);
-  for (const batch of sortedBatches(examples, settings.batchSize, padId)) {
+  for (const batch of sortedBatches(examples, {
+    size: settings.batchSize,
+    padId,
+    maxPositions: model.config.maxPositions,
+  })) {
     scope(() =>
       noGrad(() => {
         const logits = model.classLogits(model.encode(modelInputs(batch, 'cpu'))).to('float32');

@@ -1,4 +1,5 @@
 export {
+  checkTunable,
   type FineTuned,
   type FineTuneReporter,
   fineTune,

@@ -1,13 +1,13 @@
 import type { Task } from './task.ts';
 
 /**
- * Predictions as GLUE's server takes them: `index` and `prediction`, a label as the task's files have it, or a value with three
- * decimals, of STS-B within its scale of 0 to 5.
+ * Predictions as GLUE's server takes them: `index` and `prediction`, a label as the task's files have it, or a value, of STS-B
+ * within its scale of 0 to 5.
  */
 export function predictionsTsv(task: Task, predictions: readonly number[]): string {
-  const bounded = (value: number) => (task.name === 'stsb' ? Math.min(5, Math.max(0, value)) : value);
-  const written = (value: number) => (task.classifier.isRegression ? bounded(value).toFixed(3) : task.written[value]!);
-  return ['index\tprediction', ...predictions.map((value, i) => `${i}\t${written(value)}`), ''].join('\n');
+  const value = (x: number) => (task.name === 'stsb' ? Math.min(5, Math.max(0, x)).toFixed(3) : x.toPrecision(6));
+  const written = (x: number) => (task.classifier.isRegression ? value(x) : task.written[x]!);
+  return ['index\tprediction', ...predictions.map((x, i) => `${i}\t${written(x)}`), ''].join('\n');
 }
 
 /** How often each label was taken for each: `table[right][predicted]`. */

@@ -29,7 +29,7 @@ export async function readTable(path: string, columns?: readonly string[]): Prom
     if (table.rows.length === 0) throw new DataError(`${path}: holds no row; fill it`);
     return table;
   } catch (cause) {
-    if (cause instanceof DataError) throw cause;
+    if (cause instanceof DataError && cause.message.startsWith(path)) throw cause;
     const { code, message } = cause as NodeJS.ErrnoException;
     const reason = code === 'ENOENT' ? 'no such file' : message.replaceAll('\n', ' ');
     throw new DataError(`${path}: ${reason}; give a whole table`, { cause });
@@ -52,7 +52,10 @@ const readers = {
   },
   '.jsonl': (text: string): Table => {
     const lines = text.split('\n').filter((line) => line.trim() !== '');
-    return { rows: lines.map((line) => JSON.parse(line) as Row), malformed: 0 };
+    const rows = lines.map((line) => JSON.parse(line) as unknown);
+    const other = rows.findIndex((row) => typeof row !== 'object' || row === null || Array.isArray(row));
+    if (other >= 0) throw new DataError(`line ${other + 1} is no JSON object`);
+    return { rows: rows as Row[], malformed: 0 };
   },
 };
 

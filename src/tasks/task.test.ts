@@ -151,13 +151,14 @@ for (const name of glueNames) {
     const label = name === 'stsb' ? target : BigInt(target);
     writeParquet(name, 'train', label, texts);
     for (const { parquetName } of glueTasks[name].devs) writeParquet(name, parquetName, label, texts);
-    writeParquet(name, 'test', -1n, texts);
+    for (const { parquetName } of glueTasks[name].devs)
+      writeParquet(name, parquetName.replace('validation', 'test'), -1n, texts);
     const task = await openGlueTask(name, join(folder, 'parquet'), assert.fail);
     assert.deepEqual(task.train.examples, [{ texts, target }]);
     for (const { examples } of task.devs) assert.deepEqual(examples, [{ texts, target }]);
     assert.deepEqual(
-      task.devs.map(({ name: set }) => set),
-      glueTasks[name].devs.map(({ name: set }) => set),
+      task.tests.map(({ name: set, examples }) => [set, examples[0]!.target]),
+      glueTasks[name].submissions.map((set) => [set, undefined]),
     );
   });
 }
@@ -192,6 +193,9 @@ test('what is wrong with a task is told with the file and the row', async () => 
   await refused('wnli', 'column', /dev\.tsv, row 1: no column "sentence2", but "index", "sentence1", "label"/);
   write(join(at, 'dev.tsv'), ['']);
   await refused('wnli', 'column', /dev\.tsv: holds no row/);
+  const broken = writeTask('rte', 'malformed');
+  write(join(broken, 'test.tsv'), [...lines.rte.test, '1\ttoo few']);
+  await refused('rte', 'malformed', /test\.tsv: 1 lines have another number of columns; mend them/);
 });
 
 test('own sets are classified by the labels of their training set, in order, or are a regression', async () => {
@@ -216,6 +220,13 @@ test('own sets are classified by the labels of their training set, in order, or 
   await refused({}, /own-dev\.jsonl, row 1: the label "foe" is not one of friend, spam/);
   writeFileSync(path('own.csv'), 'subject,body,kind\na,b,same\nc,d,same\n');
   await refused({}, /has one label only, "same"/);
+  writeFileSync(path('own.csv'), 'subject,body,kind\na,b,\nc,d,same\n');
+  await refused({}, /has rows without a label/);
+  writeFileSync(path('own-dev.jsonl'), '{"subject": null, "body": "there", "kind": "same"}\n');
+  writeFileSync(path('own.csv'), 'subject,body,kind\na,b,other\nc,d,same\n');
+  await refused({}, /own-dev\.jsonl, row 1: the column "subject" holds null, no text/);
+  writeFileSync(path('own-dev.jsonl'), '42\n');
+  await refused({}, /own-dev\.jsonl: line 1 is no JSON object/);
 });
 
 const shared = '../shared/data/glue';

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { DataError } from '../config/index.ts';
 import type { Classifier } from '../model/index.ts';
@@ -17,6 +17,9 @@ export interface ExampleSet {
   name: string;
   examples: Example[];
 }
+
+/** More numbers than this are seldom the names of classes. */
+const manyLabels = 20;
 
 /** A task with its examples. */
 export interface Task {
@@ -57,21 +60,25 @@ export async function openGlueTask(name: GlueName, folder: string, warn: (messag
   const read = async (file: string, isTest = false): Promise<Example[]> => {
     const path = isTsv ? join(place, `${file}.tsv`) : parquetOf(place, file);
     const { rows, malformed } = await readTable(path, isTest ? undefined : task.columns);
+    // Predictions are numbered by line: none may be missing.
+    if (malformed > 0 && isTest)
+      throw new DataError(`${path}: ${malformed} lines have another number of columns; mend them`);
     if (malformed > 0) warn(`${path}: left out ${malformed} lines with another number of columns`);
     const columns = isTsv ? { texts: task.texts, label: task.label } : { texts: task.parquetTexts, label: 'label' };
     return rows.map((row, i) =>
       exampleOf(row, `${path}, row ${i + 1}`, columns, isTest ? undefined : targetOf(task, isTsv)),
     );
   };
-  const has = (file: string) => existsSync(join(place, `${file}.tsv`));
+  const has = (file: string) => (isTsv ? existsSync(join(place, `${file}.tsv`)) : partsOf(place, file).length > 0);
   const devs: ExampleSet[] = [];
   for (const { name: tsvName, parquetName } of task.devs) {
     devs.push({ name: tsvName, examples: await read(isTsv ? tsvName : parquetName) });
   }
   const tests: ExampleSet[] = [];
   for (const [i, submission] of task.submissions.entries()) {
-    const file = task.devs[i]!.name.replace('dev', 'test');
-    if (isTsv && has(file)) tests.push({ name: submission, examples: await read(file, true) });
+    const { name: tsvName, parquetName } = task.devs[i]!;
+    const file = isTsv ? tsvName.replace('dev', 'test') : parquetName.replace('validation', 'test');
+    if (has(file)) tests.push({ name: submission, examples: await read(file, true) });
   }
   const isRegression = task.labels.length === 0;
   return {
@@ -86,11 +93,18 @@ export async function openGlueTask(name: GlueName, folder: string, warn: (messag
 }
 
 const holdsTask = (place: string) =>
-  existsSync(place) && readdirSync(place).some((name) => name === 'train.tsv' || /^train.*\.parquet$/.test(name));
+  existsSync(place) &&
+  statSync(place).isDirectory() &&
+  readdirSync(place).some((name) => name === 'train.tsv' || /^train.*\.parquet$/.test(name));
+
+/** The files `part.parquet` or `part-….parquet` of a folder. */
+function partsOf(place: string, part: string): string[] {
+  const found = readdirSync(place).filter((name) => name.startsWith(part) && name.endsWith('.parquet'));
+  return found.filter((name) => /^[-.]/.test(name.slice(part.length)));
+}
 
 function parquetOf(place: string, part: string): string {
-  const found = readdirSync(place).filter((name) => name.startsWith(part) && name.endsWith('.parquet'));
-  const exact = found.filter((name) => /^[-.]/.test(name.slice(part.length)));
+  const exact = partsOf(place, part);
   if (exact.length !== 1) {
     throw new DataError(`${place}: has ${exact.length} files ${part}*.parquet, not one; give each part as one file`);
   }
@@ -130,9 +144,11 @@ function exampleOf(
   target: TargetOf | undefined,
 ): Example {
   const cell = (column: string) => {
-    if (row[column] !== undefined && row[column] !== null) return row[column];
+    const value = row[column];
+    if (['string', 'number', 'bigint', 'boolean'].includes(typeof value)) return value;
+    if (column in row) throw new DataError(`${where}: the column "${column}" holds ${JSON.stringify(value)}, no text`);
     const there = Object.keys(row).map((name) => `"${name}"`);
-    throw new DataError(`${where}: no column "${column}", but ${there.join(', ')}; name the right one`);
+    throw new DataError(`${where}: no column "${column}", but ${there.join(', ') || 'none'}; name the right one`);
   };
   return {
     texts: columns.texts.map((column) => String(cell(column))),
@@ -175,6 +191,11 @@ export async function openOwnTask(
   const anyLabel: TargetOf = () => 0;
   examples(train, anyLabel);
   const labels = [...new Set(train.rows.map((row) => String(row[columns.label])))].sort();
+  if (labels.includes(''))
+    throw new DataError(`${files.train}: has rows without a label; label them or leave them out`);
+  if (labels.length > manyLabels && labels.every((label) => Number.isFinite(Number(label)))) {
+    warn(`${files.train}: has ${labels.length} different numbers as labels; --regression finds numbers`);
+  }
   if (labels.length < 2) {
     throw new DataError(
       `${files.train}: has one label only, ${JSON.stringify(labels[0])}; there is nothing to tell apart`,

@@ -10,9 +10,9 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { CheckpointError, type Config, loadConfig } from '../config/index.ts';
-import { makeFolder } from '../data/index.ts';
+import { makeFolder, specialIdsOf } from '../data/index.ts';
 import { type Classifier, huggingFaceConfig, type ModelConfig, parameterSpecs, type Weights } from '../model/index.ts';
 import { type Device, readSafetensors, type Tensor, writeSafetensors } from '../tensor/index.ts';
 import { replaceFile, sync, writing } from './files.ts';
@@ -65,6 +65,8 @@ export interface Checkpoint {
   classifier?: Classifier;
   updates: Record<string, number>;
   tokenizerJson: string;
+  /** SHA-256 of `model.safetensors`. */
+  weightsHash: string;
   /** The model card of an imported model. */
   card?: string;
 }
@@ -81,7 +83,8 @@ export interface CheckpointContent
  *
  * @throws OutputError when the folder cannot be written; nothing half-written stays.
  */
-export function writeCheckpoint(target: string, content: CheckpointContent): void {
+export function writeCheckpoint(path: string, content: CheckpointContent): void {
+  const target = resolve(path); // without a slash at its end
   const { config, classifier, progress, weights, optimizer, tokenizerJson, card } = content;
   const partial = `${target}.partial`;
   writing(target, () => {
@@ -89,7 +92,10 @@ export function writeCheckpoint(target: string, content: CheckpointContent): voi
       rmSync(partial, { recursive: true, force: true });
       makeFolder(partial);
       writeWeights(join(partial, 'model.safetensors'), parameterSpecs(config.model, classifier), weights);
-      writeJson(join(partial, 'config.json'), huggingFaceConfig(config.model, classifier));
+      writeJson(
+        join(partial, 'config.json'),
+        huggingFaceConfig(config.model, { classifier, specialIds: specialIdsOf(tokenizerJson) }),
+      );
       writeFileSync(join(partial, 'tokenizer.json'), tokenizerJson);
       if (optimizer) writeSafetensors(join(partial, optimizerFile), optimizerTensors(optimizer));
       if (card !== undefined) writeFileSync(join(partial, cardFile), card);
@@ -197,6 +203,7 @@ function openFolder(path: string): Checkpoint {
     ...(classifier && { classifier }),
     updates,
     tokenizerJson: readFileSync(join(path, 'tokenizer.json'), 'utf8'),
+    weightsHash: trainer.checksums['model.safetensors']!,
     ...(cardFile in trainer.checksums && { card: readFileSync(join(path, cardFile), 'utf8') }),
   };
 }

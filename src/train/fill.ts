@@ -48,21 +48,21 @@ export async function fillMasks(trained: TrainedModel, text: string, top: number
     ...encoded.flatMap((part, i) => (i === 0 ? [...part] : [tokenizer.maskId, ...part])),
     tokenizer.sepId,
   ]);
-  const { maxPositions, vocabSize } = model.config;
+  const { maxPositions } = model.config;
   if (ids.length > maxPositions) {
     throw new DataError(
       `the text has ${ids.length - numBorderTokens} tokens, and this model reads ${maxPositions - numBorderTokens} at most; shorten it`,
     );
   }
   const positions = Int32Array.from(ids.keys()).filter((i) => ids[i] === tokenizer.maskId);
-  const likeliest = predict(trained, ids, positions, Math.min(top, vocabSize));
+  const likeliest = predict(trained, ids, positions, Math.min(top, tokenizer.vocabSize));
   const masks = likeliest.map((predictions) =>
     predictions.map(({ id, probability }) => ({ piece: tokenizer.pieces([id])[0]!, probability })),
   );
   return { masks, text: insert(parts, masks), tokens: ids.length };
 }
 
-function predict({ model, device }: TrainedModel, ids: Int32Array, positions: Int32Array, top: number) {
+function predict({ model, tokenizer, device }: TrainedModel, ids: Int32Array, positions: Int32Array, top: number) {
   const batch = {
     numSequences: 1,
     sequenceLength: ids.length,
@@ -74,7 +74,9 @@ function predict({ model, device }: TrainedModel, ids: Int32Array, positions: In
     noGrad(() => {
       const hidden = model.encode(modelInputs(batch, device));
       const at = Tensor.from(positions, [positions.length], { device }).to('int64');
-      const { values, indices } = model.tokenLogits(hidden, at).to('float32').softmax(-1).topk(top);
+      // A vocabulary may be padded with numbers that stand for no piece.
+      const logits = model.tokenLogits(hidden, at).narrow(1, 0, tokenizer.vocabSize);
+      const { values, indices } = logits.to('float32').softmax(-1).topk(top);
       const probabilities = values.toFloats();
       const pieceIds = indices.toFloats();
       return Array.from(positions, (_, mask) =>

@@ -39,9 +39,14 @@ export async function generate(trained: TrainedModel, prompt: string, options: G
   return tokenizer.decode(ids.slice(start));
 }
 
-function nextToken({ model, device }: TrainedModel, ids: number[], options: GenerateOptions, position: number): number {
+function nextToken(
+  { model, tokenizer, device }: TrainedModel,
+  ids: number[],
+  options: GenerateOptions,
+  position: number,
+): number {
   const { temperature, seed } = options;
-  const topK = temperature === 0 ? 1 : Math.min(options.topK, model.config.vocabSize);
+  const topK = temperature === 0 ? 1 : Math.min(options.topK, tokenizer.vocabSize);
   return scope(() =>
     noGrad(() => {
       const text = {
@@ -52,9 +57,13 @@ function nextToken({ model, device }: TrainedModel, ids: number[], options: Gene
         lengths: Int32Array.of(ids.length),
       };
       const last = Tensor.from(BigInt64Array.of(BigInt(ids.length - 1)), [1], { device });
-      const logits = model.tokenLogits(model.encode(modelInputs(text, device)), last).to('float32');
-      const { values, indices } = logits.mul(1 / (temperature || 1)).topk(topK);
-      const probabilities = values.softmax(-1).toFloats();
+      // A vocabulary may be padded with numbers that stand for no piece.
+      const logits = model.tokenLogits(model.encode(modelInputs(text, device)), last).narrow(1, 0, tokenizer.vocabSize);
+      const { values, indices } = logits.to('float32').topk(topK);
+      const [top, ...others] = values.toFloats();
+      const likelihoods = [1, ...others.map((logit) => Math.exp((logit - top!) / temperature))];
+      const total = likelihoods.reduce((sum, likelihood) => sum + likelihood, 0);
+      const probabilities = likelihoods.map((likelihood) => likelihood / total);
       let left = drawSeed([position, 0, 0, Stream.generation], seed) / 2 ** 53;
       const chosen = probabilities.findIndex((probability) => {
         left -= probability;

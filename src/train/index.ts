@@ -7,7 +7,7 @@ export { type LearningRate, learningRate } from './learning-rate.ts';
 export { isBeingTrained } from './lock.ts';
 export { type EvalMetrics, evaluationNumbers, type Metrics, readMetrics, type StepMetrics } from './metrics.ts';
 export { headLosses, modelInputs, pretrainingLosses } from './objective.ts';
-export { initialState, type OptimizerState, updateParameters } from './optimizer.ts';
+export { globalNorm, initialState, type OptimizerState, updateParameters } from './optimizer.ts';
 export { dtypeOf } from './precision.ts';
 export { InterruptedError, NonFiniteError, type PretrainOptions, type PretrainResult, pretrain } from './pretrain.ts';
 export type { Reporter } from './reporter.ts';

@@ -34,7 +34,7 @@ import { type StopSignal, type signalExitCodes, watchSignals } from './signals.t
 import { trainingState } from './state.ts';
 import { type StepResult, type TrainingState, trainStep } from './step.ts';
 import { openTexts, openTokenizer, type Texts } from './texts.ts';
-import { weightsFrom } from './trained.ts';
+import { checkSameModel, weightsFrom } from './trained.ts';
 
 /** So many steps in a row without a finite loss and gradient end a run. */
 const maxNonFiniteSteps = 5;
@@ -162,6 +162,10 @@ async function open(given: Config, out: string, resume: boolean, report: Reporte
   const vocabSize = known?.config.model.vocabSize ?? tokenizer.vocabSize;
   const config: Config = { ...given, model: { ...given.model, vocabSize } };
   if (checkpoint) checkResumable(checkpoint, config, report);
+  if (initial) checkSameModel(initial, config.model);
+  if (initial && config.data.tokenizer !== undefined) {
+    throw new ConfigError('data.tokenizer: a run that begins with a checkpoint has its tokenizer; leave it out');
+  }
   const texts = await openTexts(config, tokenizer, report);
   held.push({ [Symbol.dispose]: () => texts.close() });
   if (checkpoint && checkpoint.progress.textHash !== texts.hash) {

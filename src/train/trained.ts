@@ -1,6 +1,12 @@
-import { CheckpointError } from '../config/index.ts';
+import { CheckpointError, ConfigError } from '../config/index.ts';
 import { TextTokenizer } from '../data/index.ts';
-import { initialiseParameters, modelOf, type ParameterSpec, type Transformer } from '../model/index.ts';
+import {
+  initialiseParameters,
+  type ModelConfig,
+  modelOf,
+  type ParameterSpec,
+  type Transformer,
+} from '../model/index.ts';
 import type { Device, Tensor } from '../tensor/index.ts';
 import { type Checkpoint, loadWeights, openCheckpoint } from './checkpoint.ts';
 import { checkDevice } from './device.ts';
@@ -46,6 +52,19 @@ export interface InitialWeights {
   fresh: string[];
 }
 
+/** What a model computes with its weights, beside their shapes. */
+const meanings = ['kind', 'norm', 'heads', 'activation', 'layerNormEpsilon'] as const;
+
+/** Throws a ConfigError where a checkpoint's weights would mean something else in a model. */
+export function checkSameModel(checkpoint: Checkpoint, model: ModelConfig): void {
+  const theirs = checkpoint.config.model;
+  const other = meanings.find((key) => theirs[key] !== model[key]);
+  if (other === undefined) return;
+  throw new ConfigError(
+    `model.${other}: ${model[other]}, and ${checkpoint.path} has ${theirs[other]}; take over its model with --from`,
+  );
+}
+
 /** Parameters that belong to the model itself and not to a head. */
 const isTrunk = (name: string) => /^(transformer|bert\.(embeddings|encoder))\./.test(name);
 
@@ -60,6 +79,12 @@ export function weightsFrom(
   { seed, device }: { seed: number; device: Device },
 ): InitialWeights {
   const stored = loadWeights(checkpoint, checkpoint.config.model, device);
+  // Another task has another classifier, even where it has as many labels.
+  for (const [name, weight] of stored) {
+    if (!name.startsWith('classifier.')) continue;
+    stored.delete(name);
+    weight.free();
+  }
   const wanted = new Map(specs.map((spec) => [spec.name, spec]));
   for (const name of new Set([...stored.keys(), ...wanted.keys()])) {
     const [theirs, ours] = [stored.get(name)?.shape, wanted.get(name)?.shape];

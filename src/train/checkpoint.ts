@@ -10,7 +10,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { CheckpointError, type Config, loadConfig } from '../config/index.ts';
 import { makeFolder, specialIdsOf } from '../data/index.ts';
 import { type Classifier, huggingFaceConfig, type ModelConfig, parameterSpecs, type Weights } from '../model/index.ts';
@@ -84,7 +84,7 @@ export interface CheckpointContent
  * @throws OutputError when the folder cannot be written; nothing half-written stays.
  */
 export function writeCheckpoint(path: string, content: CheckpointContent): void {
-  const target = resolve(path); // without a slash at its end
+  const target = path.replace(/(?<=.)\/+$/, ''); // its place is beside itself, also with a slash at its end
   const { config, classifier, progress, weights, optimizer, tokenizerJson, card } = content;
   const partial = `${target}.partial`;
   writing(target, () => {

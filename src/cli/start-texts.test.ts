@@ -8,7 +8,7 @@ import { englishMarkdown, maskedSentence } from './start-texts.ts';
 const english = 'This is the manual of a small tool, and it says what you can do with it in a few words. '.repeat(10);
 const french = "Ceci est le manuel d'un petit outil, et il dit en peu de mots ce que vous pouvez en faire. ".repeat(10);
 
-test('English prose is found in packages and in the manual of npm; changelogs, translations and lists of code are not', async () => {
+test('English prose is found in the manual of npm, or else in packages; changelogs, translations and lists of code are not', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'taper-markdown-'));
   try {
     const files = {
@@ -30,10 +30,7 @@ test('English prose is found in packages and in the manual of npm; changelogs, t
     const found = async (script?: string) =>
       (await englishMarkdown(join(folder, 'project'), script)).map((path) => relative(folder, path));
     const packages = ['project/node_modules/@scope/b/docs/Guide.MD', 'project/node_modules/a/README.md'];
-    assert.deepEqual(await found(join(folder, 'npm/bin/npm-cli.js')), [
-      ...packages,
-      'npm/docs/content/commands/npm-ls.md',
-    ]);
+    assert.deepEqual(await found(join(folder, 'npm/bin/npm-cli.js')), ['npm/docs/content/commands/npm-ls.md']);
     assert.deepEqual(await found(join(folder, 'none/bin/npm-cli.js')), packages);
     assert.deepEqual(await found(), packages);
   } finally {

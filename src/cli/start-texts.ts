@@ -10,15 +10,18 @@ const commonWords = new Set(['a', 'and', 'for', 'in', 'is', 'of', 'that', 'the',
 const minCommonShare = 0.1;
 
 /**
- * The English Markdown texts that every checkout has: the documentation of the installed packages and, where npm runs
- * this (`npmScript` is its npm-cli.js), npm's own manual. Changelogs, licences and translations are left out.
+ * English Markdown that every machine with npm has: npm's own manual (`npmScript` is the npm-cli.js that runs this), or
+ * where it is not there the documentation of the installed packages. Changelogs, licences and translations are left out.
  */
 export async function englishMarkdown(project: string, npmScript: string | undefined): Promise<string[]> {
-  const folders = [join(project, 'node_modules'), ...(npmScript ? [join(dirname(npmScript), '../docs/content')] : [])];
-  const lists = folders
-    .filter(existsSync)
-    .map((cwd) => glob('**/*.md', { cwd, absolute: true, caseSensitiveMatch: false, ignore: notProse }));
-  return (await Promise.all(lists)).flatMap((list) => list.sort()).filter(isEnglishProse);
+  const manual = npmScript === undefined ? undefined : join(dirname(npmScript), '../docs/content');
+  const fromManual = manual !== undefined && existsSync(manual) ? await englishIn(manual) : [];
+  return fromManual.length > 0 ? fromManual : englishIn(join(project, 'node_modules'));
+}
+
+async function englishIn(cwd: string): Promise<string[]> {
+  const found = await glob('**/*.md', { cwd, absolute: true, caseSensitiveMatch: false, ignore: notProse });
+  return found.sort().filter(isEnglishProse);
 }
 
 function isEnglishProse(path: string): boolean {

@@ -4,11 +4,11 @@ import { appendFileSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync,
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { linesOf, sentences, taper, writeTiny } from './cli.fixture.ts';
+import { commandsIn, linesOf, sentences, writeTiny } from './cli.fixture.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'taper-depth-'));
 const at = (path: string) => join(folder, path);
-const run = (...words: string[]) => taper(words, { cwd: folder });
+const { run, refused } = commandsIn(folder);
 const bertBase = ['model.layers=12', 'model.hiddenSize=768', 'train.steps=200000'];
 
 async function jsonOf(...words: string[]) {
@@ -16,13 +16,6 @@ async function jsonOf(...words: string[]) {
   assert.equal(code, 0, stderr);
   assert.equal(stdout.split('\n').length, 2, 'one line');
   return JSON.parse(stdout);
-}
-
-async function refused(words: string[], reason: RegExp) {
-  const { code, stdout, stderr } = await run(...words);
-  assert.deepEqual([code, stdout], [2, ''], stderr);
-  assert.match(stderr.trim(), reason);
-  assert.equal(stderr.trim().split('\n').length, 1, stderr);
 }
 
 after(() => rmSync(folder, { recursive: true, force: true }));

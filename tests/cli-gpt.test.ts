@@ -4,11 +4,11 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { type Line, linesOf, taper, writeTiny } from './cli.fixture.ts';
+import { commandsIn, type Line, linesOf, writeTiny } from './cli.fixture.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'taper-gpt-'));
 const at = (path: string) => join(folder, path);
-const run = (...words: string[]) => taper(words, { cwd: folder });
+const { run, refused } = commandsIn(folder);
 
 const config = `
 model: { kind: gpt2, layers: 3, hiddenSize: 32, heads: 2, vocabSize: 320, maxPositions: 32, dropout: 0.1 }
@@ -16,13 +16,6 @@ depth: { method: pld }
 data: { train: [train.txt], valid: [valid.txt], sequenceLength: 32 }
 train: { steps: 120, batchSize: 16, microBatchSize: 8, peakLearningRate: 1e-2, evalSamples: 16, evalEvery: 60, saveEvery: 60, precision: fp32, threads: 1 }
 `;
-
-async function refused(words: string[], reason: RegExp) {
-  const { code, stdout, stderr } = await run(...words);
-  assert.deepEqual([code, stdout], [2, ''], stderr);
-  assert.match(stderr.trim(), reason);
-  assert.equal(stderr.trim().split('\n').length, 1, stderr);
-}
 
 after(() => rmSync(folder, { recursive: true, force: true }));
 

@@ -11,24 +11,14 @@ import { encodeExamples, sortedBatches } from '../src/tasks/batches.ts';
 import { pearson, spearman } from '../src/tasks/metrics.ts';
 import { noGrad, scope } from '../src/tensor/index.ts';
 import { modelInputs } from '../src/train/index.ts';
-import { sentences, taper, writeTiny } from './cli.fixture.ts';
+import { commandsIn, sentences, writeTiny } from './cli.fixture.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'taper-tasks-'));
 const at = (path: string) => join(folder, path);
-const run = (...words: string[]) => taper(words, { cwd: folder });
-
-async function done(...words: string[]) {
-  const { code, stdout, stderr } = await run(...words);
-  assert.equal(code, 0, stderr);
-  return stdout;
-}
-
-async function refused(words: string[], reason: RegExp) {
-  const { code, stdout, stderr } = await run(...words);
-  assert.deepEqual([code, stdout], [2, ''], stderr);
-  assert.match(stderr.trim(), reason);
-  assert.equal(stderr.trim().split('\n').length, 1, stderr);
-}
+const commands = commandsIn(folder);
+const { refused } = commands;
+/** What a command printed. */
+const done = async (...words: string[]) => (await commands.done(...words)).stdout;
 
 /** Sentences of people and of animals. */
 function examples(count: number, seed: number): { text: string; kind: string }[] {

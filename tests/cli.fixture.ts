@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -47,6 +48,25 @@ export function start(cliArguments: readonly string[], { cwd, program = main }: 
 /** Runs `taper` to its end. */
 export function taper(cliArguments: readonly string[], options: TaperOptions): Promise<Ended> {
   return start(cliArguments, options).ended;
+}
+
+/** `taper` in a folder: as it ends, with success and what it printed, or refused in one line with exit code 2. */
+export function commandsIn(cwd: string) {
+  const run = (...words: string[]) => taper(words, { cwd });
+  return {
+    run,
+    async done(...words: string[]) {
+      const { code, stdout, stderr } = await run(...words);
+      assert.equal(code, 0, stderr);
+      return { stdout, stderr };
+    },
+    async refused(words: string[], reason: RegExp) {
+      const { code, stdout, stderr } = await run(...words);
+      assert.deepEqual([code, stdout], [2, ''], stderr);
+      assert.match(stderr.trim(), reason);
+      assert.equal(stderr.trim().split('\n').length, 1, stderr);
+    },
+  };
 }
 
 const subjects = ['cat', 'dog', 'bird', 'child', 'farmer', 'queen', 'sailor', 'river'];

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { Bert } from '../src/model/index.ts';
 import { noGrad, scope, Tensor } from '../src/tensor/index.ts';
 import { modelInputs, openTrained } from '../src/train/index.ts';
-import { linesOf, taper, writeTiny } from './cli.fixture.ts';
+import { commandsIn, linesOf, writeTiny } from './cli.fixture.ts';
 
 interface Expected {
   ids: number[][];
@@ -23,20 +23,7 @@ interface Expected {
 const fixtures = fileURLToPath(new URL('../../tests/fixtures/hugging-face', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'taper-hf-'));
 const at = (path: string) => join(folder, path);
-const run = (...words: string[]) => taper(words, { cwd: folder });
-
-async function done(...words: string[]) {
-  const { code, stdout, stderr } = await run(...words);
-  assert.equal(code, 0, stderr);
-  return { stdout, stderr };
-}
-
-async function refused(words: string[], reason: RegExp) {
-  const { code, stdout, stderr } = await run(...words);
-  assert.deepEqual([code, stdout], [2, ''], stderr);
-  assert.match(stderr.trim(), reason);
-  assert.equal(stderr.trim().split('\n').length, 1, stderr);
-}
+const { run, done, refused } = commandsIn(folder);
 
 /** A copy of a fixture, changed. */
 function changed(kind: string, name: string, change: (at: (file: string) => string) => void): string {

@@ -12,21 +12,18 @@ import { openOutgoing, runnable } from '../src/interop/index.ts';
 import type { Bert } from '../src/model/index.ts';
 import { noGrad, scope, Tensor } from '../src/tensor/index.ts';
 import { modelInputs } from '../src/train/index.ts';
-import { sentences, taper, writeTiny } from './cli.fixture.ts';
+import { commandsIn, sentences, writeTiny } from './cli.fixture.ts';
 
 const fixtures = fileURLToPath(new URL('../../tests/fixtures/hugging-face', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'taper-onnx-'));
 const at = (path: string) => join(folder, path);
-const run = (...words: string[]) => taper(words, { cwd: folder });
+const commands = commandsIn(folder);
+const { run } = commands;
+/** What a command printed. */
+const done = async (...words: string[]) => (await commands.done(...words)).stdout;
 
 env.allowRemoteModels = false;
 env.localModelPath = `${folder}/`;
-
-async function done(...words: string[]) {
-  const { code, stdout, stderr } = await run(...words);
-  assert.equal(code, 0, stderr);
-  return stdout;
-}
 
 /** Sequences of random tokens with padding behind the second. */
 function batchOf(T: number, vocabSize: number): TokenBatch {

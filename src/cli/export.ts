@@ -2,6 +2,7 @@ import { Command, Option } from 'commander';
 import { ConfigError } from '../config/index.ts';
 import type { OutgoingModel } from '../interop/index.ts';
 import { countOf, dataOption, jsonOption } from './config.ts';
+import { checkNewFolder } from './files.ts';
 import { openHeldOut } from './held-out.ts';
 
 interface ExportOptions {
@@ -50,6 +51,7 @@ export function exportCommand(): Command {
 }
 
 async function run(path: string, options: ExportOptions): Promise<void> {
+  checkNewFolder(options.out);
   const { exportHuggingFace, exportOnnx, openOutgoing } = await import('../interop/index.ts');
   const warn = (message: string) => process.stderr.write(`warning: ${message}\n`);
   let model = openOutgoing(path, warn);

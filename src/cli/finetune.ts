@@ -113,7 +113,7 @@ async function run(path: string, options: FinetuneCommandOptions): Promise<void>
   if (options.threads > 0) setNumThreads(options.threads);
   const results: SeedResult[] = [];
   let best: FineTuned | undefined;
-  const { seeds = [1] } = options;
+  const seeds = [...new Set(options.seeds ?? [1])];
   for (const seed of seeds) {
     const { learningRate } = options;
     const settings = settingsOf(options, { learningRate, seed, trainedIn: checkpoint.config.train.precision });

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { DataError } from '../config/index.ts';
 import type { GlueName, Scores } from '../tasks/index.ts';
+import { mean } from '../tasks/metrics.ts';
 import { countOf, jsonOption, listOf, numberOf } from './config.ts';
 import { prepareFolder } from './files.ts';
 import { type FineTuneOptions, fineTuneOptions, settingsOf } from './finetune.ts';
@@ -131,8 +132,6 @@ function readResults(file: string): Result[] {
     }
   });
 }
-
-const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
 
 /** The learning rate with the best mean over the seeds on the first development set. */
 function summaryOf(task: GlueName, results: readonly Result[]): TaskSummary {

@@ -5,6 +5,7 @@ import type { TestContext } from 'node:test';
 import type { Corpus } from './corpus.ts';
 import { prepareCorpus } from './shards.ts';
 import { TextTokenizer } from './tokenizer.ts';
+import { addedToken } from './tokenizer-json.ts';
 
 /** A folder for one test, removed at its end. */
 export function temporaryFolder(t: TestContext): string {
@@ -34,15 +35,7 @@ export function wordTokenizer(numWords: number): TextTokenizer {
       pad_type_id: 0,
       pad_token: '[PAD]',
     },
-    added_tokens: special.map((content, id) => ({
-      id,
-      content,
-      single_word: false,
-      lstrip: false,
-      rstrip: false,
-      normalized: false,
-      special: true,
-    })),
+    added_tokens: special.map(addedToken),
     normalizer: {
       type: 'BertNormalizer',
       clean_text: true,

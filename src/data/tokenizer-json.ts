@@ -6,7 +6,8 @@ export const endOfText = '<|endoftext|>';
 /** WordPiece: a longer word is [UNK]. */
 export const maxWordCharacters = 100;
 
-const addedToken = (content: string, id: number) => ({
+/** A special token, as `added_tokens` lists it. */
+export const addedToken = (content: string, id: number) => ({
   id,
   content,
   single_word: false,

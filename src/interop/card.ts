@@ -14,7 +14,8 @@ export function modelCard(model: OutgoingModel, options: CardOptions): string {
   const { checkpoint } = model;
   const removed = removedText(model);
   // A model that was imported or fine-tuned brings its own.
-  if (checkpoint.card !== undefined) return checkpoint.card + (removed === undefined ? '' : `\n${removed}\n`);
+  if (checkpoint.card !== undefined)
+    return retagged(checkpoint.card, options) + (removed === undefined ? '' : `\n${removed}\n`);
   const isTrained = checkpoint.progress.samples > 0;
   const parts = [
     sizesText(model),
@@ -24,6 +25,12 @@ export function modelCard(model: OutgoingModel, options: CardOptions): string {
   ];
   const head = [`library_name: ${options.library}`, `pipeline_tag: ${pipelineOf(model, options)}`, 'tags:', '- taper'];
   return `---\n${head.join('\n')}\n---\n\n# ${nameOf(checkpoint)}\n\n${parts.join('\n')}\n`;
+}
+
+/** A card that was there, with what this form of the model changes of its head. */
+function retagged(card: string, { encoderOnly, library }: CardOptions): string {
+  const named = library === 'transformers' ? card : card.replace(/^library_name: .*$/m, `library_name: ${library}`);
+  return encoderOnly ? named.replace(/^pipeline_tag: .*$/m, 'pipeline_tag: feature-extraction') : named;
 }
 
 function pipelineOf({ checkpoint, config }: OutgoingModel, { encoderOnly }: CardOptions): string {

@@ -25,7 +25,7 @@ import { readWeights, writeWeights } from './weights.ts';
 const formatVersion = 1;
 const neededFiles = ['model.safetensors', 'config.json', 'tokenizer.json'] as const;
 const optimizerFile = 'optimizer.safetensors';
-/** What an imported model says of itself; kept for when it is exported again. */
+/** What an imported or fine-tuned model says of itself; kept for when it is exported. */
 const cardFile = 'README.md';
 
 /** Where a run stands, beside its tensors. */
@@ -67,7 +67,7 @@ export interface Checkpoint {
   tokenizerJson: string;
   /** SHA-256 of `model.safetensors`. */
   weightsHash: string;
-  /** The model card of an imported model. */
+  /** The model card of an imported or fine-tuned model. */
   card?: string;
 }
 

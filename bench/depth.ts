@@ -94,11 +94,10 @@ async function trainOne({ id, sets, seed }: Training, texts: { train: string[]; 
 function keep(training: Training): void {
   const record = readRun(join(runs, training.id), console.warn);
   const { model, depth, data, train } = record.config;
-  const { cache } = loadConfig({}).config.data;
   const stored: StoredRecord = {
     ...record,
     name: training.label,
-    config: { model, depth, data: { ...data, train: [], valid: [], cache }, train },
+    config: { model, depth, data: { ...data, train: [], valid: [], cache: '.' }, train },
     date: new Date().toISOString().slice(0, 10),
     processor: cpus()[0]?.model.trim() ?? 'unknown',
   };

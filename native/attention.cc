@@ -19,9 +19,9 @@ struct Shape {
     return {static_cast<char*>(x.data_ptr()) + first * static_cast<int64_t>(x.element_size()), x.scalar_type(), T, d, width, 1};
   }
   // What the kernels are told of one head.
-  kernels::Attention how(int64_t n, int64_t h, const Tensor& bias, bool causal, const kernels::Dropout& dropout) const {
+  kernels::Attention how(int64_t n, int64_t h, const Tensor& bias, bool causal, const kernels::Dropout& dropout, int64_t firstRow) const {
     return {T, T, static_cast<float>(1 / std::sqrt(static_cast<double>(d))), bias.defined() ? dataOf<float>(bias) + n * T : nullptr,
-            causal, (n * H + h) * T * T, dropout};
+            causal, ((firstRow + n) * H + h) * T * T, dropout};
   }
 };
 
@@ -29,7 +29,7 @@ Matrix square(const Tensor& room, int64_t T) { return {room.data_ptr(), room.sca
 
 struct Attention : torch::autograd::Function<Attention> {
   static Tensor forward(AutogradContext* context, const Tensor& qkv, const Optional<Tensor>& givenBias, bool causal, int64_t heads, double p,
-                        double seed) {
+                        double seed, int64_t firstRow) {
     const Tensor bias = givenBias ? givenBias->contiguous() : Tensor();
     const auto s = Shape::of(qkv, heads);
     const auto dropout = dropoutOf(p, seed);
@@ -43,7 +43,7 @@ struct Attention : torch::autograd::Function<Attention> {
         multiply(s.head(qkv, n, h, 0), s.head(qkv, n, h, 1).transposed(), square(scores, s.T));
         withElement(qkv, [&](auto* element) {
           kernels::attention(dataOf<float>(scores), dataOf<std::remove_pointer_t<decltype(element)>>(weights),
-                             dataOf<float>(logSums) + i * s.T, s.how(n, h, bias, causal, dropout));
+                             dataOf<float>(logSums) + i * s.T, s.how(n, h, bias, causal, dropout, firstRow));
         });
         multiply(square(weights, s.T), s.head(qkv, n, h, 2), s.head(y, n, h));
       }
@@ -53,6 +53,7 @@ struct Attention : torch::autograd::Function<Attention> {
     context->saved_data["heads"] = heads;
     context->saved_data["p"] = p;
     context->saved_data["seed"] = seed;
+    context->saved_data["firstRow"] = firstRow;
     return y;
   }
 
@@ -62,6 +63,7 @@ struct Attention : torch::autograd::Function<Attention> {
     const auto s = Shape::of(qkv, context->saved_data["heads"].toInt());
     const auto dropout = dropoutOf(context->saved_data["p"].toDouble(), context->saved_data["seed"].toDouble());
     const bool causal = context->saved_data["causal"].toBool();
+    const int64_t firstRow = context->saved_data["firstRow"].toInt();
     const auto floats = qkv.options().dtype(at::kFloat);
     const Tensor dqkv = at::empty_like(qkv);
     at::parallel_for(0, s.N * s.H, 1, [&](int64_t begin, int64_t end) {
@@ -75,35 +77,35 @@ struct Attention : torch::autograd::Function<Attention> {
         withElement(qkv, [&](auto* element) {
           using Element = std::remove_pointer_t<decltype(element)>;
           kernels::attentionBackward(dataOf<float>(scores), dataOf<float>(dWeights), dataOf<float>(logSums) + i * s.T,
-                                     dataOf<Element>(weights), dataOf<Element>(dScores), s.how(n, h, bias, causal, dropout));
+                                     dataOf<Element>(weights), dataOf<Element>(dScores), s.how(n, h, bias, causal, dropout, firstRow));
         });
         multiply(square(dScores, s.T), k, s.head(dqkv, n, h, 0));
         multiply(square(dScores, s.T).transposed(), q, s.head(dqkv, n, h, 1));
         multiply(square(weights, s.T).transposed(), dHead, s.head(dqkv, n, h, 2));
       }
     });
-    return {dqkv, Tensor(), Tensor(), Tensor(), Tensor(), Tensor()};
+    return {dqkv, Tensor(), Tensor(), Tensor(), Tensor(), Tensor(), Tensor()};
   }
 };
 
-Tensor plainAttention(const Tensor& qkv, const Optional<Tensor>& bias, bool causal, int64_t heads, double p, double seed) {
+Tensor plainAttention(const Tensor& qkv, const Optional<Tensor>& bias, bool causal, int64_t heads, double p, double seed, int64_t firstRow) {
   const auto s = Shape::of(qkv, heads);
   const auto parts = qkv.view({s.N, s.T, 3, s.H, s.d}).permute({2, 0, 3, 1, 4});
   Tensor scores = at::matmul(parts[0], parts[1].transpose(2, 3)) * (1 / std::sqrt(static_cast<double>(s.d)));
   if (causal) scores = scores.masked_fill(at::ones({s.T, s.T}, scores.options().dtype(at::kBool)).triu(1), -INFINITY);
   const Tensor weights = at::softmax(bias ? scores + bias->to(scores.scalar_type()) : scores, -1);
-  return at::matmul(dropout(weights, p, seed), parts[2]).transpose(1, 2).reshape({s.N, s.T, s.D()});
+  return at::matmul(dropout(weights, p, seed, firstRow), parts[2]).transpose(1, 2).reshape({s.N, s.T, s.D()});
 }
 
 // qkv [N, T, 3·D], the queries, keys and values of all heads side by side; bias [N, 1, 1, T] is added to the scores;
 // in causal attention a position sees itself and those before it.
-Tensor attention(const Tensor& qkv, Optional<Tensor> bias, bool causal, int64_t heads, double p, double seed) {
+Tensor attention(const Tensor& qkv, Optional<Tensor> bias, bool causal, int64_t heads, double p, double seed, int64_t firstRow) {
   TORCH_CHECK(qkv.dim() == 3 && heads > 0 && qkv.size(2) % (3 * heads) == 0, "the input must be [N, T, 3·D] with D a multiple of ", heads,
               " heads");
   TORCH_CHECK(!bias || bias->sizes() == at::IntArrayRef({qkv.size(0), 1, 1, qkv.size(1)}), "the bias must be [N, 1, 1, T]");
   if (hasKernels(qkv) && qkv.numel() > 0 && (!bias || bias->scalar_type() == at::kFloat))
-    return Attention::apply(qkv.contiguous(), bias, causal, heads, p, seed);
-  return plainAttention(qkv.contiguous(), bias, causal, heads, p, seed);
+    return Attention::apply(qkv.contiguous(), bias, causal, heads, p, seed, firstRow);
+  return plainAttention(qkv.contiguous(), bias, causal, heads, p, seed, firstRow);
 }
 
 }  // namespace

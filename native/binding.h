@@ -115,6 +115,7 @@ std::string shapesOf(const T&) {
   return "";
 }
 std::string firstLine(const char* message);
+Napi::Value nativeError(Napi::Env env, const std::string& message);
 [[noreturn]] void throwNativeError(Napi::Env env, const std::string& message);
 [[noreturn]] void throwUseAfterFree(Napi::Env env, const std::string& message);
 
@@ -175,6 +176,7 @@ void defineAttention(Napi::Object exports);
 void defineDropout(Napi::Object exports);
 void defineFused(Napi::Object exports);
 void defineGelu(Napi::Object exports);
+void defineGroup(Napi::Object exports);
 void defineLayerNorm(Napi::Object exports);
 void defineLinear(Napi::Object exports);
 void defineLoss(Napi::Object exports);

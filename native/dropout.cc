@@ -11,7 +11,8 @@ namespace {
 
 Tensor applyDropout(const Tensor& input, const Dropout& how) {
   if (!input.is_cpu()) {
-    const auto generator = at::detail::createCPUGenerator(generatorSeed(how.seed));
+    const auto seed = how.seed + static_cast<uint64_t>(how.first) * 0x9E3779B97F4A7C15u;
+    const auto generator = at::detail::createCPUGenerator(generatorSeed(seed));
     const auto words = at::empty(input.sizes(), at::kInt).random_(0, 65536, generator);
     return input * (words.to(input.device()) >= static_cast<int64_t>(how.threshold)) * static_cast<double>(how.scale);
   }
@@ -39,10 +40,11 @@ void keep(AutogradContext* context, const Dropout& how) {
   context->saved_data["threshold"] = static_cast<int64_t>(how.threshold);
   context->saved_data["scale"] = static_cast<double>(how.scale);
   context->saved_data["seed"] = static_cast<int64_t>(how.seed);
+  context->saved_data["first"] = how.first;
 }
 Dropout kept(AutogradContext* context) {
   return {static_cast<uint32_t>(context->saved_data["threshold"].toInt()), static_cast<float>(context->saved_data["scale"].toDouble()),
-          static_cast<uint64_t>(context->saved_data["seed"].toInt())};
+          static_cast<uint64_t>(context->saved_data["seed"].toInt()), context->saved_data["first"].toInt()};
 }
 
 struct DropoutFunction : torch::autograd::Function<DropoutFunction> {
@@ -86,23 +88,26 @@ struct AddDropout : torch::autograd::Function<AddDropout> {
   }
 };
 
-Tensor addDropout(const Tensor& x, const Tensor& branch, double scale, double p, double seed) {
+// The elements of the rows before x, in a tensor of which x is a part.
+int64_t elementsBefore(const Tensor& x, int64_t firstRow) { return x.dim() > 0 && x.size(0) > 0 ? firstRow * (x.numel() / x.size(0)) : 0; }
+
+Tensor addDropout(const Tensor& x, const Tensor& branch, double scale, double p, double seed, int64_t firstRow) {
   if (!hasKernels(x) || !hasKernels(branch) || x.scalar_type() != at::kFloat || x.sizes() != branch.sizes())
-    return at::add(x, dropout(branch, p, seed), scale);
-  return AddDropout::apply(x.contiguous(), branch.contiguous(), dropoutOf(p, seed, scale));
+    return at::add(x, dropout(branch, p, seed, firstRow), scale);
+  return AddDropout::apply(x.contiguous(), branch.contiguous(), dropoutOf(p, seed, scale, elementsBefore(x, firstRow)));
 }
 
 }  // namespace
 
-Dropout dropoutOf(double p, double seed, double scale) {
+Dropout dropoutOf(double p, double seed, double scale, int64_t first) {
   const auto threshold = static_cast<int64_t>(std::llround(p * 65536));
   TORCH_CHECK(threshold >= 0 && threshold < 65536, "p is ", p, ", it must be in [0, 1)");
   return {static_cast<uint32_t>(threshold), static_cast<float>(scale * 65536.0 / (65536.0 - static_cast<double>(threshold))),
-          static_cast<uint64_t>(seed)};
+          static_cast<uint64_t>(seed), first};
 }
 
-Tensor dropout(const Tensor& x, double p, double seed) {
-  const Dropout how = dropoutOf(p, seed);
+Tensor dropout(const Tensor& x, double p, double seed, int64_t firstRow) {
+  const Dropout how = dropoutOf(p, seed, 1, elementsBefore(x, firstRow));
   return how.threshold == 0 ? x : DropoutFunction::apply(x, how);
 }
 

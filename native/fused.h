@@ -31,11 +31,12 @@ void withElement(const Tensor& x, Body body) {
   else body(static_cast<uint16_t*>(nullptr));
 }
 
-// How dropout with probability p and a seed is done; p is rounded to a multiple of 1/65,536. `scale` is multiplied in.
-kernels::Dropout dropoutOf(double p, double seed, double scale = 1);
+// How dropout with probability p and a seed is done; p is rounded to a multiple of 1/65,536. `scale` is multiplied in. The
+// mask is that of a larger tensor with `first` elements before these.
+kernels::Dropout dropoutOf(double p, double seed, double scale = 1, int64_t first = 0);
 
 // dropout(x) under autograd, on any device, of float32, bfloat16 and float64.
-Tensor dropout(const Tensor& x, double p, double seed);
+Tensor dropout(const Tensor& x, double p, double seed, int64_t firstRow);
 
 // A weight W [N, K] as matrix products want it: cast, several one under the other, and as both of the factors it can be.
 struct Operand : torch::CustomClassHolder {

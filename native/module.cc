@@ -26,9 +26,11 @@ void useErrorClasses(const Napi::CallbackInfo& info) {
   handles.useAfterFreeError = Napi::Persistent(info[1].As<Napi::Function>());
 }
 
+Napi::Value errorOf(const Napi::FunctionReference& errorClass, const std::string& message) {
+  return errorClass.New({Napi::String::New(errorClass.Env(), message)});
+}
 [[noreturn]] void throwAs(const Napi::FunctionReference& errorClass, const std::string& message) {
-  Napi::Env env = errorClass.Env();
-  throw Napi::Error(env, errorClass.New({Napi::String::New(env, message)}));
+  throw Napi::Error(errorClass.Env(), errorOf(errorClass, message));
 }
 
 void setNumThreads(int64_t threads) {
@@ -66,6 +68,7 @@ std::string firstLine(const char* message) {
   return text.substr(0, text.find('\n'));
 }
 
+Napi::Value nativeError(Napi::Env env, const std::string& message) { return errorOf(Handles::of(env).nativeError, message); }
 void throwNativeError(Napi::Env env, const std::string& message) { throwAs(Handles::of(env).nativeError, message); }
 void throwUseAfterFree(Napi::Env env, const std::string& message) {
   throwAs(Handles::of(env).useAfterFreeError, message);
@@ -88,6 +91,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   defineAttention(exports);
   defineLayerNorm(exports);
   defineGelu(exports);
+  defineGroup(exports);
   defineDropout(exports);
   defineLoss(exports);
   defineRows(exports);

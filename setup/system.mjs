@@ -11,10 +11,10 @@ const tools = [
 ];
 
 // Debian's libtorch-dev does not depend on libdnnl-dev, but its TorchConfig.cmake links it. OpenBLAS's default build
-// runs its own threads against libtorch's OpenMP threads and is slow, so the OpenMP build is wanted, though nothing
-// breaks without it.
-const debianLibtorch = ['libtorch-dev', 'libdnnl-dev', 'libopenblas0-openmp'];
-const onlyForSpeed = 'libopenblas0-openmp';
+// runs its own threads against libtorch's OpenMP threads and is slow, so the OpenMP build is wanted; Gloo's headers are
+// wanted for several ranks. Nothing else breaks without these two.
+const debianLibtorch = ['libtorch-dev', 'libdnnl-dev', 'libopenblas0-openmp', 'libgloo-dev'];
+const wanted = { 'libopenblas0-openmp': 'float32 will be slow', 'libgloo-dev': 'taper launch will not work' };
 
 /**
  * What is missing on this machine, given the libtorch that was found (or undefined).
@@ -43,8 +43,9 @@ function missingDebianPackages(libtorch, environment) {
 /** Installs Debian packages with apt-get, or throws what to do by hand (exit code 2) where that is not possible. */
 export function installMissing({ needs, packages }, looked, root) {
   const { prefix, obstacle } = installer();
-  if (obstacle && needs.every((name) => name === onlyForSpeed)) {
-    say(`${onlyForSpeed} is missing and was not installed (${obstacle}); float32 will be slow, see docs/setup.md`);
+  if (obstacle && needs.every((name) => name in wanted)) {
+    const losses = needs.map((name) => `${name} (${wanted[name]})`).join(', ');
+    say(`missing and not installed, because ${obstacle}: ${losses}; see docs/setup.md`);
     return;
   }
   if (obstacle) throw new SetupFailure(instructions(needs, packages, looked, obstacle), 2);

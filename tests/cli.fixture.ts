@@ -26,12 +26,18 @@ export interface Started {
 export interface TaperOptions {
   cwd: string;
   program?: string;
+  /** Beside those of the tests. */
+  env?: Record<string, string>;
 }
 
 /** Starts `taper` with these arguments in a folder. */
-export function start(cliArguments: readonly string[], { cwd, program = main }: TaperOptions): Started {
-  const { NODE_OPTIONS: _, NODE_TEST_CONTEXT: __, ...env } = process.env;
-  const child = spawn(process.execPath, [program, ...cliArguments], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
+export function start(cliArguments: readonly string[], { cwd, program = main, env }: TaperOptions): Started {
+  const { NODE_OPTIONS: _, NODE_TEST_CONTEXT: __, ...ours } = process.env;
+  const child = spawn(process.execPath, [program, ...cliArguments], {
+    cwd,
+    env: { ...ours, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const said = { stdout: '', stderr: '' };
   child.stdout.on('data', (bytes) => {
     said.stdout += bytes;

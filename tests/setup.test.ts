@@ -115,6 +115,7 @@ test('a machine with nothing on it is given every package, and one with a libtor
     'libtorch-dev',
     'libdnnl-dev',
     'libopenblas0-openmp',
+    'libgloo-dev',
     'g++',
     'cmake',
     'make',

@@ -11,6 +11,7 @@ struct Dropout {
   uint32_t threshold;  // threshold / 65,536 is the dropped fraction; 0 keeps everything and draws nothing
   float scale;
   uint64_t seed;
+  int64_t first;  // the place of a tensor's first element in the stream
 };
 
 // y[i] = dropout(x[i]) for the elements [start, start + count) of a tensor; x and y point to the first of them.

@@ -19,7 +19,7 @@ export function lesions(model: Transformer, batches: readonly MicroBatch[], devi
   const blocks = Array.from({ length: layers }, (_, l) => l);
   const branchScales = blocks.map(() => 1);
   const lossWith = (isOn: (l: number) => boolean) =>
-    evaluate(model, batches, device, { gates: blocks.map(isOn), branchScales }).loss;
+    evaluate(model, batches, device, { pass: { gates: blocks.map(isOn), branchScales } }).loss;
   return {
     loss: lossWith(() => true),
     withoutBlock: blocks.map((removed) => lossWith((l) => l !== removed)),

@@ -13,6 +13,7 @@ import { finetuneCommand } from './finetune.ts';
 import { generateCommand } from './generate.ts';
 import { glueCommand } from './glue.ts';
 import { importCommand } from './import.ts';
+import { launchCommand } from './launch.ts';
 import { planCommand } from './plan.ts';
 import { pretrainCommand } from './pretrain.ts';
 import { tokenizerCommand } from './tokenizer.ts';
@@ -27,6 +28,7 @@ const program = new Command('taper')
 
 const commands = [
   pretrainCommand(),
+  launchCommand(),
   planCommand(),
   compareCommand(),
   analyzeCommand(),

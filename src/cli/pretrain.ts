@@ -3,6 +3,7 @@ import { basename, extname, join } from 'node:path';
 import { Command } from 'commander';
 import { type Config, ConfigError, type LoadedConfig, type PartialConfig } from '../config/index.ts';
 import { parameterCount } from '../depth/index.ts';
+import { rankEnvironment } from '../distributed/environment.ts';
 import type { PretrainResult, Summary } from '../train/index.ts';
 import { shapeOf } from '../train/shape.ts';
 import {
@@ -62,7 +63,8 @@ async function run(file: string | undefined, options: PretrainCommandOptions, co
   if (from) process.stderr.write(`the model is that of ${from.path}, whatever the configuration says\n`);
   const loaded = configOf(isOwn ? ownConfig : file, { ...others, ...(from && { from }) }, command);
   const { result, summary } = await train(loaded, out, options.resume ?? false);
-  process.stdout.write(options.json ? `${JSON.stringify(jsonOf(result, summary))}\n` : summaryText(result, summary));
+  if (summary)
+    process.stdout.write(options.json ? `${JSON.stringify(jsonOf(result, summary))}\n` : summaryText(result, summary));
   if (result.stoppedBy) {
     const { signalExitCodes } = await import('../train/index.ts');
     process.exitCode = signalExitCodes[result.stoppedBy];
@@ -92,9 +94,13 @@ function describe(config: Config): string {
   return `${size}, ${rounded(parameterCount(shapeOf(config)) / 1e6)} million parameters, ${depth.method}, ${work}`;
 }
 
-/** Trains with progress on standard error, and sums up the whole run, earlier parts included. */
+/**
+ * Trains with progress on standard error, and sums up the whole run, earlier parts included. Of several ranks the first does that
+ * for all.
+ */
 export async function train({ config, derived, warnings }: LoadedConfig, out: string, resume = false) {
   const { pretrain, readMetrics, summarise } = await import('../train/index.ts');
+  if ((rankEnvironment()?.rank ?? 0) > 0) return { result: await pretrain(config, { out, resume }) };
   using report = terminalReporter(config);
   report.note(`${out}: ${describe(config)}`);
   for (const { key, value, reason } of derived) report.note(`${key} = ${value} (${reason})`);

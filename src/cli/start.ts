@@ -36,7 +36,7 @@ async function start(paths: readonly string[]): Promise<void> {
   );
 
   const { result, summary } = await train(loaded, out);
-  process.stdout.write(`\n${summaryText(result, summary)}\n`);
+  process.stdout.write(`\n${summaryText(result, summary!)}\n`);
   const { fillMasks, openTrained, signalExitCodes } = await import('../train/index.ts');
   const sentence = own.length > 0 ? await sentenceOf(files, data.textField) : markdownSentence;
   if (sentence !== undefined) {

@@ -174,7 +174,7 @@ const train = z
     batchSize: key(count().default(32), 'Sequences in an optimizer step.'),
     microBatchSize: key(count().optional(), {
       description:
-        'Sequences in one forward and backward pass; it divides `batchSize`. Fewer need less memory, and gates are drawn once for each pass.',
+        'Sequences in one forward and backward pass, on all ranks together; it divides `batchSize`. Fewer need less memory, and gates are drawn once for each pass.',
       derived: '`batchSize`',
     }),
     optimizer: key(z.enum(['adamw', 'lamb']).default('adamw'), 'The optimizer; `lamb` is for very large batches.'),
@@ -224,6 +224,14 @@ const train = z
       derived: 'a tenth of `steps`',
     }),
     keepCheckpoints: key(count().default(3), 'How many of the newest checkpoints are kept.'),
+    shardOptimizer: key(
+      z.boolean().default(false),
+      'Whether each of several ranks keeps the optimizer state of some blocks only (ZeRO-1), which takes less memory.',
+    ),
+    peerTimeout: key(z.number().gt(0).default(300), {
+      description:
+        'Seconds that a rank waits for another one which shows no sign of life; longer than a checkpoint takes to write.',
+    }),
     device: key(z.string().min(1).default('cpu'), 'Where the tensors live.'),
     threads: key(z.int().min(0).default(0), 'Threads for tensor work; 0 takes every processor this process may use.'),
   })

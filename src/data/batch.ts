@@ -24,6 +24,8 @@ export interface MicroBatch extends TokenBatch {
   labels: Int32Array;
   /** [N] 0 where the second segment follows the first, 1 where it does not; only where the samples are pairs. */
   nextSentenceLabels?: Int32Array;
+  /** Where ranks share a micro-batch: how many of its sequences come before these, of how many in all. */
+  part?: { first: number; of: number };
 }
 
 /**

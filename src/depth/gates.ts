@@ -44,6 +44,13 @@ function randomSubset(count: number, of: number, key: readonly [number, number])
   return shuffled.slice(0, count).sort((a, b) => a - b);
 }
 
+/** A gate for the sequences `first` … `first + count − 1` of its micro-batch, which are numbered from 0 again. */
+export function partOfGate(gate: Gate, first: number, count: number): Gate {
+  if (typeof gate === 'boolean') return gate;
+  const rows = gate.map((row) => row - first).filter((row) => row >= 0 && row < count);
+  return rows.length === count || (rows.length > 0 && rows);
+}
+
 /** The part of a micro-batch of N sequences that a gate lets through, 0 to 1. */
 export function openShare(gate: Gate, sequences: number): number {
   return typeof gate === 'boolean' ? Number(gate) : gate.length / sequences;

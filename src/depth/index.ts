@@ -7,7 +7,7 @@ export {
   type StepShape,
   stepFlops,
 } from './cost.ts';
-export { drawGates, type Gate, type Granularity, openShare } from './gates.ts';
+export { drawGates, type Gate, type Granularity, openShare, partOfGate } from './gates.ts';
 export { type DepthMethod, type DepthState, expectedDepth } from './method.ts';
 export { constant, dense, fade, layerdrop, pld, shallow, staged, timeOnly } from './methods.ts';
 export { drawSeed, philox4x32, Stream, seedKey } from './philox.ts';

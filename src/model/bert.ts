@@ -30,8 +30,8 @@ export class Bert extends Transformer {
 
   /** The classifier on the pooled first token: logits [N, labels]. */
   classLogits(hidden_NTD: Tensor, pass?: Pass): Tensor {
-    const { p, seed } = dropoutAt(this.config.dropout, pass, this.config.layers, DropoutPlace.pooled);
-    return linear(this.pool(hidden_NTD).dropout(p, seed), this, 'classifier');
+    const { p, seed, firstRow } = dropoutAt(this.config.dropout, pass, this.config.layers, DropoutPlace.pooled);
+    return linear(this.pool(hidden_NTD).dropout(p, seed, firstRow), this, 'classifier');
   }
 
   /** `tanh(W·x + b)` of the first token: [N, D]. */

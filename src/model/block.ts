@@ -1,5 +1,5 @@
 import type { Gate } from '../depth/index.ts';
-import { type Dtype, Tensor } from '../tensor/index.ts';
+import { type DropoutOptions, type Dtype, Tensor } from '../tensor/index.ts';
 import { type BlockNames, blockNames, type ModelConfig, type Weights } from './parameters.ts';
 
 // Legend: N sequences, T positions, D model width, H heads, d = D/H, F feed-forward width.
@@ -12,6 +12,11 @@ export interface Pass {
   branchScales: readonly number[];
   /** The dropout seed of one place in one block; nothing is dropped out without it. */
   dropoutSeed?(block: number, place: DropoutPlace): number;
+  /**
+   * Where this pass works on a part of a micro-batch: how many sequences come before it among those that a block (or what
+   * stands outside of them) runs on. 0 without it.
+   */
+  firstRow?(block: number): number;
 }
 
 /**
@@ -51,7 +56,8 @@ export function activation(x: Tensor, { config }: Model): Tensor {
 
 /** How dropout at one place is done: not at all outside training. */
 export function dropoutAt(rate: number, pass: Pass | undefined, block: number, place: DropoutPlace) {
-  return pass?.dropoutSeed && rate > 0 ? { p: rate, seed: pass.dropoutSeed(block, place) } : { p: 0, seed: 0 };
+  if (!pass?.dropoutSeed || rate === 0) return { p: 0, seed: 0, firstRow: 0 };
+  return { p: rate, seed: pass.dropoutSeed(block, place), firstRow: pass.firstRow?.(block) ?? 0 };
 }
 
 /**
@@ -101,7 +107,7 @@ function attention(
   x: Tensor,
   { queryKeyValue, attentionOutput }: BlockNames,
   model: Model,
-  how: { bias: Tensor | undefined; p: number; seed: number },
+  how: { bias: Tensor | undefined } & DropoutOptions,
 ): Tensor {
   const { heads, kind } = model.config;
   const context_NTD = linear(x, model, ...queryKeyValue).attention(heads, { causal: kind === 'gpt2', ...how });

@@ -13,7 +13,9 @@ export {
   makeIdentity,
   outerNames,
   type ParameterSpec,
+  type Parts,
   parameterSpecs,
+  partsOf,
   type Weights,
 } from './parameters.ts';
 export { type ModelInputs, Transformer } from './transformer.ts';

@@ -89,6 +89,20 @@ export function blockNames({ kind, norm }: ModelConfig, l: number): BlockNames {
   };
 }
 
+/** A model's parameters: those of each block, and those outside, which are embeddings and heads. */
+export interface Parts {
+  blocks: readonly (readonly ParameterSpec[])[];
+  outer: readonly ParameterSpec[];
+}
+
+export function partsOf(config: ModelConfig, specs: readonly ParameterSpec[]): Parts {
+  const prefixes = Array.from({ length: config.layers }, (_, l) => `${blockNames(config, l).prefix}.`);
+  return {
+    blocks: prefixes.map((prefix) => specs.filter(({ name }) => name.startsWith(prefix))),
+    outer: specs.filter(({ name }) => !prefixes.some((prefix) => name.startsWith(prefix))),
+  };
+}
+
 function linear(name: string, outputs: number, inputs: number, std = initialStd): ParameterSpec[] {
   return [
     { name: `${name}.weight`, shape: [outputs, inputs], start: 'normal', std },

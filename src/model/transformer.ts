@@ -38,8 +38,8 @@ export abstract class Transformer implements Model {
   /** What goes into the first block and what comes out of each: L + 1 tensors [N, T, D] float32. */
   residualStream(inputs: ModelInputs, pass?: Pass): Tensor[] {
     const { dropout, layers } = this.config;
-    const { p, seed } = dropoutAt(dropout, pass, layers, DropoutPlace.embeddings);
-    const stream = [this.embed(inputs).dropout(p, seed)];
+    const { p, seed, firstRow } = dropoutAt(dropout, pass, layers, DropoutPlace.embeddings);
+    const stream = [this.embed(inputs).dropout(p, seed, firstRow)];
     for (let l = 0; l < layers; l++) {
       stream.push(switchableBlock(stream[l]!, l, this, inputs.attentionBias, pass));
     }

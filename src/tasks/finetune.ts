@@ -200,11 +200,9 @@ function fineTuneStep(
     betas: [...optimizerSettings.betas] as [number, number],
     weightDecay: settings.weightDecay,
   };
-  const { applied } = updateParameters(optimizing, { specs, masters, optimizer }, new Map(gradients), {
-    loss,
-    learningRate,
-  });
-  if (!applied) throw diverged(task, step + 1);
+  const found = new Map(gradients);
+  const numbers = { loss, learningRate, gradientNorm: globalNorm(found.values()) };
+  if (!updateParameters(optimizing, { specs, masters, optimizer }, found, numbers)) throw diverged(task, step + 1);
   return loss;
 }
 

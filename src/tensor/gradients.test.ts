@@ -232,6 +232,7 @@ test('every operation of Tensor is checked here, or makes nothing that has a gra
     'constructor',
     'shape',
     'dtype',
+    'bytes',
     'device',
     'toArray',
     'copyBytes',

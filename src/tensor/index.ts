@@ -1,4 +1,13 @@
+export { allReduce, broadcast, groupOfProcess, type Pending, reduce } from './collectives.ts';
 export { NativeError, runtime, setNumThreads, type TypedArray, UseAfterFreeError } from './native.ts';
 export { readSafetensors, writeSafetensors } from './safetensors.ts';
-export { liveTensors, noGrad, scope } from './scope.ts';
-export { type AdamWNumbers, adamw, type Device, type Dtype, type Placement, Tensor } from './tensor.ts';
+export { keep, liveTensors, noGrad, scope } from './scope.ts';
+export {
+  type AdamWNumbers,
+  adamw,
+  type Device,
+  type DropoutOptions,
+  type Dtype,
+  type Placement,
+  Tensor,
+} from './tensor.ts';

@@ -79,14 +79,38 @@ export interface Native {
   topk(x: Handle, k: number, dim: number): Handle[];
 
   linear(x: Handle, weights: readonly Handle[], biases: readonly Handle[]): Handle;
-  attention(qkv: Handle, bias: Handle | undefined, causal: boolean, heads: number, p: number, seed: number): Handle;
+  attention(
+    qkv: Handle,
+    bias: Handle | undefined,
+    causal: boolean,
+    heads: number,
+    p: number,
+    seed: number,
+    firstRow: number,
+  ): Handle;
   layerNorm(x: Handle, weight: Handle, bias: Handle, eps: number, dtype: string): Handle;
   gelu(x: Handle, approximate: string): Handle;
-  dropout(x: Handle, p: number, seed: number): Handle;
-  addDropout(x: Handle, branch: Handle, scale: number, p: number, seed: number): Handle;
+  dropout(x: Handle, p: number, seed: number, firstRow: number): Handle;
+  addDropout(x: Handle, branch: Handle, scale: number, p: number, seed: number, firstRow: number): Handle;
   takeRows(x: Handle, index: Handle): Handle[];
   putRows(rest: Handle, index: Handle, rows: Handle): Handle;
   linearCrossEntropy(x: Handle, weight: Handle, bias: Handle | undefined, target: Handle): Handle[];
+
+  /** Whether the addon was built with c10d; without it the functions below are not there. */
+  hasGroups(): boolean;
+  openStore(host: string, port: number, isServer: boolean, timeoutMs: number): Promise<void>;
+  storeSet(key: string, text: string): Promise<void>;
+  /** What was set, or undefined when nothing was. */
+  storeGet(key: string): Promise<string | undefined>;
+  joinGroup(rank: number, size: number, address: string, prefix: string, timeoutMs: number): Promise<void>;
+  /** These three begin; the tensor changes in place until `waitForRanks` of the number that they give returns. */
+  allReduce(x: Handle): number;
+  reduce(x: Handle, root: number): number;
+  broadcast(x: Handle, root: number): number;
+  waitForRanks(pending: number): void;
+  /** Closes the connections to all other ranks, which then fail instead of waiting. */
+  hangUp(): void;
+
   adamw_(
     parameter: Handle,
     gradient: Handle,

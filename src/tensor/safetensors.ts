@@ -2,7 +2,7 @@ import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import { CheckpointError } from '../config/errors.ts';
 import type { TypedArray } from './native.ts';
 import { scope } from './scope.ts';
-import { type Device, type Dtype, Tensor } from './tensor.ts';
+import { bytesPerElement, type Device, type Dtype, Tensor } from './tensor.ts';
 
 /** safetensors' names of the dtypes. */
 const dtypeNames: Record<Dtype, string> = {
@@ -40,9 +40,8 @@ export function writeSafetensors(path: string, tensors: ReadonlyMap<string, Tens
   let offset = 0;
   for (const [name, tensor] of tensors) {
     const { shape, dtype } = tensor;
-    const bytes = shape.reduce((product, size) => product * size, bytesPerElement(dtype));
-    header[name] = { dtype: dtypeNames[dtype], shape, data_offsets: [offset, offset + bytes] };
-    offset += bytes;
+    header[name] = { dtype: dtypeNames[dtype], shape, data_offsets: [offset, offset + tensor.bytes] };
+    offset += tensor.bytes;
   }
   const json = JSON.stringify(header);
   const text = Buffer.from(json.padEnd(json.length + ((8 - (Buffer.byteLength(json) % 8)) % 8)));
@@ -132,11 +131,6 @@ function dtypeOf(path: string, name: string, entry: Entry): Dtype {
   return dtype;
 }
 
-function bytesPerElement(dtype: Dtype): number {
-  const sizes: Partial<Record<Dtype, number>> = { float64: 8, int64: 8, float32: 4, int32: 4, uint8: 1, bool: 1 };
-  return sizes[dtype] ?? 2;
-}
-
 function asTyped({ buffer, byteOffset, byteLength }: Buffer, dtype: Dtype): TypedArray {
   switch (dtype) {
     case 'float32':
@@ -157,7 +151,7 @@ function asTyped({ buffer, byteOffset, byteLength }: Buffer, dtype: Dtype): Type
 
 /** Piece by piece through one buffer, so that saving takes no memory to speak of. */
 function writeTensor(file: number, tensor: Tensor, piece: Uint8Array): void {
-  const bytes = tensor.shape.reduce((product, size) => product * size, bytesPerElement(tensor.dtype));
+  const { bytes } = tensor;
   for (let start = 0; start < bytes; start += piece.length) {
     const part = piece.subarray(0, Math.min(piece.length, bytes - start));
     tensor.copyBytes(start, part);

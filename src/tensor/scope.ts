@@ -45,6 +45,12 @@ function* tensorsIn(value: unknown): Generator<Owned> {
   else for (const inner of value instanceof Map ? value.values() : Object.values(value)) yield* tensorsIn(inner);
 }
 
+/** Takes a tensor out of all open scopes: it belongs to the caller, who frees it. */
+export function keep<T extends Owned>(tensor: T): T {
+  for (const made of scopes) made.delete(tensor);
+  return tensor;
+}
+
 /** The number of tensors that exist and were not freed; flat over training steps, or something leaks. */
 export function liveTensors(): number {
   return native.liveTensors();

@@ -8,9 +8,21 @@ export type Dtype = 'float32' | 'bfloat16' | 'float16' | 'float64' | 'int32' | '
 /** Where a tensor lives: `cpu`, `cuda`, `cuda:1`, `mps`. */
 export type Device = string;
 
+export function bytesPerElement(dtype: Dtype): number {
+  const sizes: Partial<Record<Dtype, number>> = { float64: 8, int64: 8, float32: 4, int32: 4, uint8: 1, bool: 1 };
+  return sizes[dtype] ?? 2;
+}
+
 export interface Placement {
   dtype?: Dtype;
   device?: Device;
+}
+
+/** Dropout within another operation, as in `Tensor.dropout`. */
+export interface DropoutOptions {
+  p?: number;
+  seed?: number;
+  firstRow?: number;
 }
 
 /** What the elements of a typed array can be; first what they are when nothing is said. */
@@ -86,6 +98,11 @@ export class Tensor implements Disposable {
   }
   get device(): Device {
     return native.device(this.handle);
+  }
+
+  /** What its elements take. */
+  get bytes(): number {
+    return this.shape.reduce((product, size) => product * size, bytesPerElement(this.dtype));
   }
 
   /** The elements in row-major order, copied out; bfloat16 and float16 as their raw bits in a Uint16Array. */
@@ -203,9 +220,10 @@ export class Tensor implements Disposable {
       causal = false,
       p = 0,
       seed = 0,
-    }: { bias?: Tensor | undefined; causal?: boolean; p?: number; seed?: number } = {},
+      firstRow = 0,
+    }: { bias?: Tensor | undefined; causal?: boolean } & DropoutOptions = {},
   ): Tensor {
-    return new Tensor(native.attention(this.handle, bias?.handle, causal, heads, p, seed));
+    return new Tensor(native.attention(this.handle, bias?.handle, causal, heads, p, seed, firstRow));
   }
   /**
    * Layer normalisation over the last dimension: `(x − mean) / √(variance + eps) · weight + bias`; float32 within, the
@@ -225,17 +243,18 @@ export class Tensor implements Disposable {
   /**
    * Zeroes each element with probability `p` and divides the others by what is kept on average. The mask is a pure
    * function of `seed` (an integer from 0 to 2^53 − 1) and is drawn again, not stored, for the gradient; `p` is rounded
-   * to a multiple of 1/65,536.
+   * to a multiple of 1/65,536. Of a part of a larger tensor, `firstRow` rows of which come before it, it is that part of the
+   * larger tensor's mask (on the CPU; elsewhere a mask of its own).
    */
-  dropout(p: number, seed: number): Tensor {
-    return new Tensor(native.dropout(this.handle, p, seed));
+  dropout(p: number, seed: number, firstRow = 0): Tensor {
+    return new Tensor(native.dropout(this.handle, p, seed, firstRow));
   }
   /** `this + scale · dropout(branch)`, in the precision of this: a branch joins the residual stream. */
   addDropout(
     branch: Tensor,
-    { scale = 1, p = 0, seed = 0 }: { scale?: number; p?: number; seed?: number } = {},
+    { scale = 1, p = 0, seed = 0, firstRow = 0 }: { scale?: number } & DropoutOptions = {},
   ): Tensor {
-    return new Tensor(native.addDropout(this.handle, branch.handle, scale, p, seed));
+    return new Tensor(native.addDropout(this.handle, branch.handle, scale, p, seed, firstRow));
   }
   /**
    * `Σ −log softmax(this·weightᵀ + bias)[target]` in nats over the rows of this [M, D], with weight [V, D], bias [V] (or none) and

@@ -47,7 +47,7 @@ function trained(steps = 3): TrainingState {
 function restored(path: string): TrainingState {
   const checkpoint = openCheckpoint(path, silent);
   const masters = loadWeights(checkpoint, config.model, 'cpu');
-  return trainingState(config, masters, loadOptimizer(checkpoint, 'cpu'));
+  return trainingState(config, masters, { optimizer: loadOptimizer(checkpoint, 'cpu') });
 }
 
 function assertRefused(path: string, reason: RegExp): void {

@@ -129,7 +129,7 @@ export function writeCheckpoint(path: string, content: CheckpointContent): void 
 export function saveCheckpoint(run: string, content: CheckpointContent): string {
   const { config, progress } = content;
   const folder = join(run, 'checkpoints');
-  const target = join(folder, `step-${progress.step}`);
+  const target = checkpointPath(run, progress.step);
   writeCheckpoint(target, content);
   replaceFile(join(folder, 'latest'), `${basename(target)}\n`);
   const found = checkpointsOf(run);
@@ -158,6 +158,11 @@ export function openCheckpoint(path: string, warn: (message: string) => void): C
     }
   }
   throw new CheckpointError(`${path}: this run has no checkpoint yet; wait for its first one`);
+}
+
+/** The folder of the checkpoint that a run writes after so many steps. */
+export function checkpointPath(run: string, step: number): string {
+  return join(run, 'checkpoints', `step-${step}`);
 }
 
 /** The checkpoint folders of a run, newest first. */

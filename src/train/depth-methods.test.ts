@@ -70,11 +70,9 @@ for (const [name, depth] of Object.entries(methods)) {
       const { masters: weights, optimizer } = half;
       const saved = saveCheckpoint(folder, { config, progress, weights, optimizer, tokenizerJson: '{}' });
       const checkpoint = openCheckpoint(saved, assert.fail);
-      const resumed = trainingState(
-        config,
-        loadWeights(checkpoint, config.model, 'cpu'),
-        loadOptimizer(checkpoint, 'cpu'),
-      );
+      const resumed = trainingState(config, loadWeights(checkpoint, config.model, 'cpu'), {
+        optimizer: loadOptimizer(checkpoint, 'cpu'),
+      });
       assert.deepEqual(train(resumed, 4, 8), expected);
       assert.deepEqual(snapshot(resumed), snapshot(whole));
     });

@@ -1,5 +1,6 @@
 import { DataError } from '../config/index.ts';
 import type { MicroBatch } from '../data/index.ts';
+import { alone, type ProcessGroup } from '../distributed/index.ts';
 import type { Pass, Transformer } from '../model/index.ts';
 import { type Device, noGrad, scope } from '../tensor/index.ts';
 import { pretrainingLosses } from './objective.ts';
@@ -19,29 +20,31 @@ export interface Evaluation {
 }
 
 /**
- * Losses on held-out batches; means over all predicted tokens and sequences. Every block is on, nothing scaled and nothing
+ * Losses on held-out batches, of which each rank of a group has its own; means over all predicted tokens and sequences. Every block is on, nothing scaled and nothing
  * dropped out, unless a `pass` says otherwise.
  *
  * @throws DataError when nothing in the batches is to be predicted.
  */
-export function evaluate(model: Transformer, batches: Iterable<MicroBatch>, device: Device, pass?: Pass): Evaluation {
-  let tokenSum = 0;
-  let nspSum = 0;
-  let right = 0;
-  let tokens = 0;
-  let sequences = 0;
+export function evaluate(
+  model: Transformer,
+  batches: Iterable<MicroBatch>,
+  device: Device,
+  { pass, group = alone }: { pass?: Pass; group?: ProcessGroup } = {},
+): Evaluation {
+  const own = { tokenSum: 0, nspSum: 0, right: 0, tokens: 0, sequences: 0 };
   for (const batch of batches) {
     scope(() =>
       noGrad(() => {
         const losses = pretrainingLosses(model, batch, device, pass);
-        tokenSum += losses.tokenSum.item();
-        nspSum += losses.nspSum?.item() ?? 0;
-        right += losses.tokenHits.item();
-        tokens += batch.predictedPositions.length;
-        sequences += batch.numSequences;
+        own.tokenSum += losses.tokenSum.item();
+        own.nspSum += losses.nspSum?.item() ?? 0;
+        own.right += losses.tokenHits.item();
+        own.tokens += batch.predictedPositions.length;
+        own.sequences += batch.numSequences;
       }),
     );
   }
+  const [tokenSum = 0, nspSum = 0, right = 0, tokens = 0, sequences = 0] = group.sum(Object.values(own));
   if (tokens === 0) {
     throw new DataError('the text to evaluate on has no piece that can be predicted; give other text');
   }

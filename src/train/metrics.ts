@@ -42,6 +42,12 @@ export interface StepMetrics {
   denseFlops: number;
   /** The most resident memory that the process has had. */
   peakMemoryBytes: number;
+  /** The ranks that trained together; this and the next two are absent where there was one. */
+  ranks?: number;
+  /** What a rank sent in this step, counted from the shapes; rank 0's, as are the times. */
+  bytesSent?: number;
+  /** How long it waited for others. */
+  waitSeconds?: number;
   /** Present and false when loss or gradient was not finite and the step changed nothing. */
   applied?: false;
 }

@@ -1,6 +1,6 @@
 import type { Config } from '../config/index.ts';
 import type { ParameterSpec, Weights } from '../model/index.ts';
-import { adamw, scope, Tensor } from '../tensor/index.ts';
+import { adamw, type Device, scope, Tensor } from '../tensor/index.ts';
 
 /** What an optimizer remembers of one parameter. */
 export interface ParameterState {
@@ -17,15 +17,15 @@ export type OptimizerState = Map<string, ParameterState>;
 
 type Settings = Pick<Config['train'], 'optimizer' | 'biasCorrection' | 'betas' | 'epsilon' | 'weightDecay'>;
 
+/** Moments of zero. */
+export function zeroState({ shape }: Pick<ParameterSpec, 'shape'>, updates: number, device: Device): ParameterState {
+  const zeros = () => Tensor.zeros(shape, { device });
+  return { moment: zeros(), variance: zeros(), updates };
+}
+
 /** Fresh state: zero moments like the parameters. */
 export function initialState(parameters: ReadonlyMap<string, Tensor>): OptimizerState {
-  return new Map(
-    Array.from(parameters, ([name, parameter]) => {
-      const { shape, device } = parameter;
-      const zeros = () => Tensor.zeros(shape, { device });
-      return [name, { moment: zeros(), variance: zeros(), updates: 0 }];
-    }),
-  );
+  return new Map(Array.from(parameters, ([name, parameter]) => [name, zeroState(parameter, 0, parameter.device)]));
 }
 
 /**
@@ -84,16 +84,15 @@ export function updateParameter(
 }
 
 /**
- * Updates every parameter that has a gradient, clipped by the global norm of all of them. Nothing is changed where that norm or
- * the loss is not finite. The gradients are freed.
+ * Updates every parameter that has a gradient, clipped by `gradientNorm`, the global norm of all of them. Says whether it did:
+ * nothing is changed where that norm or the loss is not finite. The gradients are freed.
  */
 export function updateParameters(
   settings: Settings & Pick<Config['train'], 'clipNorm'>,
   { specs, masters, optimizer }: { specs: readonly ParameterSpec[]; masters: Weights; optimizer: OptimizerState },
   gradients: ReadonlyMap<string, Tensor>,
-  { loss, learningRate }: { loss: number; learningRate: number },
-): { gradientNorm: number; applied: boolean } {
-  const gradientNorm = globalNorm(gradients.values());
+  { loss, learningRate, gradientNorm }: { loss: number; learningRate: number; gradientNorm: number },
+): boolean {
   const applied = Number.isFinite(loss) && Number.isFinite(gradientNorm);
   if (applied) {
     const { clipNorm } = settings;
@@ -106,7 +105,7 @@ export function updateParameters(
     }
   }
   for (const gradient of gradients.values()) gradient.free();
-  return { gradientNorm, applied };
+  return applied;
 }
 
 /** The Euclidean norm of all gradients together: `√(Σ ‖g‖²)`. */

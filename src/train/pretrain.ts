@@ -1,40 +1,21 @@
-import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { type Config, ConfigError, DataError } from '../config/index.ts';
-import { heldOutBatches, type MicroBatch, makeFolder, makeMicroBatch, TextTokenizer } from '../data/index.ts';
+import { type Config, numProcessors } from '../config/index.ts';
+import { heldOutBatches, type MicroBatch, makeMicroBatch } from '../data/index.ts';
 import { expectedDepth, stepFlops } from '../depth/index.ts';
-import { initialiseParameters, makeIdentity, parameterSpecs } from '../model/index.ts';
+import { joinRanks, type ProcessGroup, partOf, type RankEnvironment, rankEnvironment } from '../distributed/index.ts';
 import { setNumThreads } from '../tensor/index.ts';
-import {
-  type Checkpoint,
-  checkpointsOf,
-  loadOptimizer,
-  loadWeights,
-  openCheckpoint,
-  type Progress,
-  saveCheckpoint,
-} from './checkpoint.ts';
+import { checkpointPath, saveCheckpoint } from './checkpoint.ts';
 import { checkDevice } from './device.ts';
 import { evaluate } from './evaluate.ts';
-import { replaceFile, writing } from './files.ts';
-import { lockRun } from './lock.ts';
-import {
-  appendMetrics,
-  type EvalMetrics,
-  evaluationNumbers,
-  type Metrics,
-  type StepMetrics,
-  truncateMetrics,
-} from './metrics.ts';
+import { writing } from './files.ts';
+import { appendMetrics, type EvalMetrics, evaluationNumbers, type Metrics, type StepMetrics } from './metrics.ts';
 import type { Reporter } from './reporter.ts';
-import { checkResumable } from './resume.ts';
+import { openRun, type Run, type RunOptions } from './run.ts';
 import { shapeOf } from './shape.ts';
+import { withWholeOptimizer } from './shards.ts';
 import { type StopSignal, type signalExitCodes, watchSignals } from './signals.ts';
-import { trainingState } from './state.ts';
-import { type StepResult, type TrainingState, trainStep } from './step.ts';
-import { openTexts, openTokenizer, type Texts } from './texts.ts';
-import { checkSameModel, weightsFrom } from './trained.ts';
+import { type StepResult, trainStep } from './step.ts';
 
 /** So many steps in a row without a finite loss and gradient end a run. */
 const maxNonFiniteSteps = 5;
@@ -66,26 +47,14 @@ export interface PretrainResult {
   stoppedBy: StopSignal['received'];
 }
 
-export interface PretrainOptions {
-  /** The folder of the run. */
-  out: string;
-  /** Go on from the newest checkpoint in `out`. */
-  resume?: boolean;
+export interface PretrainOptions extends RunOptions {
+  /** Hears of it on rank 0. */
   report?: Reporter;
 }
 
-/** A run while it trains. */
-interface Run extends Disposable {
-  readonly config: Config;
-  readonly out: string;
-  readonly texts: Texts;
-  readonly state: TrainingState;
-  readonly report: Reporter;
-  progress: Progress;
-  saved: string;
-}
-
 const silent: Reporter = { note: () => {}, warn: (message) => process.emitWarning(message) };
+/** What all ranks would say rank 0 says. */
+const quiet: Reporter = { note: () => {}, warn: () => {} };
 
 /**
  * Pre-trains the model of a configuration and writes a run folder: `config.json`, `metrics.jsonl`, `checkpoints/`.
@@ -96,14 +65,25 @@ const silent: Reporter = { note: () => {}, warn: (message) => process.emitWarnin
  *   InterruptedError for a signal while the texts are prepared.
  */
 export async function pretrain(config: Config, options: PretrainOptions): Promise<PretrainResult> {
-  const report = options.report ?? silent;
   using stop = watchSignals();
-  if (config.train.threads > 0) setNumThreads(config.train.threads);
+  const environment = rankEnvironment();
+  useThreads(config.train.threads, environment);
   checkDevice(config.train.device);
-  using run = await openRun(config, options.out, options.resume ?? false, stoppable(report, stop));
-  await train(run, stop);
-  const stoppedBy = run.progress.step < run.config.train.steps ? stop.received : undefined;
-  return { run: run.out, checkpoint: run.saved, step: run.progress.step, stoppedBy };
+  using group = await joinRanks(environment, { timeoutSeconds: config.train.peerTimeout });
+  const report = group.rank === 0 ? (options.report ?? silent) : quiet;
+  try {
+    using run = await openRun(config, options, stoppable(report, stop), group);
+    const stoppedBy = await train(run, stop);
+    return { run: run.out, checkpoint: run.saved, step: run.progress.step, stoppedBy };
+  } catch (error) {
+    throw await group.settle(error);
+  }
+}
+
+/** The ranks of one machine share its processors. */
+function useThreads(threads: number, environment: RankEnvironment | undefined): void {
+  if (threads > 0) setNumThreads(threads);
+  else if (environment) setNumThreads(Math.max(1, Math.floor(numProcessors() / environment.localSize)));
 }
 
 /** A reporter that ends the preparation of texts when a signal came: nothing has to be saved yet. */
@@ -117,11 +97,14 @@ function stoppable(report: Reporter, stop: StopSignal): Reporter {
   };
 }
 
-/** The loop: step, log, evaluate, save, until the last step or a signal. */
-async function train(run: Run, stop: StopSignal): Promise<void> {
+/** The loop: step, log, evaluate, save, until the last step or a signal, which is given. */
+async function train(run: Run, stop: StopSignal): Promise<StopSignal['received']> {
   const { evalEvery, saveEvery, steps } = run.config.train;
+  let stopped: StopSignal['received'];
   if (run.progress.step === 0) logEvaluation(run);
-  while (run.progress.step < steps && stop.received === undefined) {
+  while (run.progress.step < steps) {
+    stopped = anySignal(run.group, stop);
+    if (stopped) break;
     logStep(run);
     const { step } = run.progress;
     const isDue = (every: number) => step === steps || (every > 0 && step % every === 0);
@@ -130,128 +113,55 @@ async function train(run: Run, stop: StopSignal): Promise<void> {
     if (isDue(saveEvery)) save(run);
     await setImmediate(); // signals and listeners get their turn
   }
-  if (run.saved === '' || !run.saved.endsWith(`step-${run.progress.step}`)) save(run);
+  if (!run.saved.endsWith(`step-${run.progress.step}`)) save(run);
+  return stopped;
 }
 
-/** Texts and tensors are opened and checked before a new run's folder is made. */
-async function openRun(given: Config, out: string, resume: boolean, report: Reporter): Promise<Run> {
-  const held: Disposable[] = [];
-  const release = () => {
-    for (const resource of held.splice(0).reverse()) resource[Symbol.dispose]();
-  };
-  try {
-    return { ...(await open(given, out, resume, report, held)), [Symbol.dispose]: release };
-  } catch (error) {
-    release();
-    throw error;
-  }
-}
-
-/** Puts into `held` what has to be given back at the end: the run's lock and its open texts. */
-async function open(given: Config, out: string, resume: boolean, report: Reporter, held: Disposable[]) {
-  const configPath = join(out, 'config.json');
-  const exists = existsSync(configPath);
-  refuseOld(configPath, resume);
-  if (exists) held.push(lockRun(out));
-  // A run that was killed before it had one starts anew.
-  const checkpoint = exists && checkpointsOf(out).length > 0 ? openCheckpoint(out, report.warn) : undefined;
-  const initial =
-    checkpoint || given.train.from === undefined ? undefined : openCheckpoint(given.train.from, report.warn);
-  const known = checkpoint ?? initial;
-  const tokenizer = known ? TextTokenizer.fromJson(known.tokenizerJson) : await openTokenizer(given, report);
-  const vocabSize = known?.config.model.vocabSize ?? tokenizer.vocabSize;
-  const config: Config = { ...given, model: { ...given.model, vocabSize } };
-  if (checkpoint) checkResumable(checkpoint, config, report);
-  if (initial) checkSameModel(initial, config.model);
-  if (initial && config.data.tokenizer !== undefined) {
-    throw new ConfigError('data.tokenizer: a run that begins with a checkpoint has its tokenizer; leave it out');
-  }
-  const texts = await openTexts(config, tokenizer, report);
-  held.push({ [Symbol.dispose]: () => texts.close() });
-  if (checkpoint && checkpoint.progress.textHash !== texts.hash) {
-    throw new DataError(
-      `${out}: the texts are not those that the run was started with; bring them back, or start a new run with another --out`,
-    );
-  }
-  const state = openState(config, checkpoint, initial, report);
-  const fresh = { step: 0, samples: 0, tokens: 0, nonFiniteSteps: 0, textHash: texts.hash };
-  const progress = checkpoint?.progress ?? fresh;
-  if (!exists) {
-    writing(out, () => makeFolder(out));
-    held.push(writing(out, () => lockRun(out)));
-    refuseOld(configPath, resume); // another process may have made it meanwhile
-  }
-  replaceFile(configPath, `${JSON.stringify(config, null, 2)}\n`);
-  truncateMetrics(join(out, 'metrics.jsonl'), checkpoint ? progress.step : -1);
-  if (checkpoint) report.note(`going on from ${checkpoint.path}`);
-  return { config, out, texts, state, report, progress, saved: checkpoint?.path ?? '' };
-}
-
-function refuseOld(configPath: string, resume: boolean): void {
-  if (resume || !existsSync(configPath)) return;
-  const out = dirname(configPath);
-  throw new ConfigError(`--out ${out}: holds a run already; give --resume to go on with it, or another folder`);
-}
-
-/** The tensors of a run: those of its checkpoint; or the weights of another, or new ones from the seed. */
-function openState(
-  config: Config,
-  checkpoint: Checkpoint | undefined,
-  initial: Checkpoint | undefined,
-  report: Reporter,
-): TrainingState {
-  const { model, train } = config;
-  if (checkpoint === undefined) {
-    const specs = parameterSpecs(model);
-    const begin = initial ? weightsFrom(initial, specs, train) : undefined;
-    if (initial)
-      report.note(
-        `beginning with ${initial.path}${begin!.fresh.length > 0 ? `; new: ${begin!.fresh.join(', ')}` : ''}`,
-      );
-    const weights = begin?.weights ?? initialiseParameters(specs, train.seed, train.device);
-    const state = trainingState(config, weights);
-    for (const [l, keepRate] of state.depth(0).keepRates.entries())
-      if (keepRate === 0) makeIdentity(model, state.masters, l);
-    return state;
-  }
-  return trainingState(config, loadWeights(checkpoint, model, train.device), loadOptimizer(checkpoint, train.device));
+/** A signal to any rank stops all of them after the same step. */
+function anySignal(group: ProcessGroup, { received }: StopSignal): StopSignal['received'] {
+  const signals = ['SIGINT', 'SIGTERM'] as const;
+  const counts = group.sum(signals.map((signal) => Number(signal === received)));
+  return signals.find((_, i) => counts[i]! > 0);
 }
 
 function logStep(run: Run): void {
   const started = performance.now();
-  const { config, state, progress } = run;
+  const { config, state, progress, group } = run;
+  group.traffic(); // of what came before the step
   const batches = microBatchesOf(run);
   const dataSeconds = (performance.now() - started) / 1000;
   const result = trainStep(state, progress.step, batches);
-  const tokens = batches.reduce((sum, batch) => sum + batch.lengths.reduce((a, b) => a + b, 0), 0);
   run.progress = {
     step: progress.step + 1,
     samples: progress.samples + config.train.batchSize,
-    tokens: progress.tokens + tokens,
+    tokens: progress.tokens + result.tokens,
     nonFiniteSteps: result.applied ? 0 : progress.nonFiniteSteps + 1,
     textHash: progress.textHash,
   };
   const stepSeconds = (performance.now() - started) / 1000;
-  const metrics = stepMetrics(run, result, { stepSeconds, dataSeconds, tokensPerSecond: tokens / stepSeconds });
+  const metrics = stepMetrics(run, result, { stepSeconds, dataSeconds, tokensPerSecond: result.tokens / stepSeconds });
   log(run, metrics);
   if (!result.applied) run.report.warn(`step ${metrics.step}: loss or gradient is not finite; nothing was changed`);
   run.report.step?.(metrics);
 }
 
-function microBatchesOf({ config, texts, progress }: Run): MicroBatch[] {
+/** This rank's part of each micro-batch of the step. */
+function microBatchesOf({ config, texts, progress, group }: Run): MicroBatch[] {
   const { batchSize, microBatchSize, seed } = config.train;
+  const { first, count } = partOf(microBatchSize, group);
   return Array.from({ length: batchSize / microBatchSize }, (_, i) => {
-    const start = progress.samples + i * microBatchSize;
-    return makeMicroBatch(texts.train, { seed, start, size: microBatchSize, mask: texts.mask });
+    const start = progress.samples + i * microBatchSize + first;
+    const batch = makeMicroBatch(texts.train, { seed, start, size: count, mask: texts.mask });
+    return group.size === 1 ? batch : { ...batch, part: { first, of: microBatchSize } };
   });
 }
 
 function stepMetrics(
-  { config, progress }: Run,
+  { config, progress, group }: Run,
   result: StepResult,
   speed: Pick<StepMetrics, 'stepSeconds' | 'dataSeconds' | 'tokensPerSecond'>,
 ): StepMetrics {
-  const { applied, predictedTokens, loss, tokenLoss, nspLoss, updatedBlocks, ...logged } = result;
+  const { applied, predictedTokens, tokens: _, loss, tokenLoss, nspLoss, updatedBlocks, ...logged } = result;
   const shape = shapeOf(config, predictedTokens);
   const { step, samples, tokens } = progress;
   return {
@@ -268,14 +178,17 @@ function stepMetrics(
     flops: stepFlops(shape, result.depth, updatedBlocks),
     denseFlops: stepFlops(shape, config.model.layers),
     peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
+    ...(group.size > 1 && { ranks: group.size, ...group.traffic() }),
     ...(!applied && { applied }),
   };
 }
 
 function logEvaluation(run: Run): void {
-  const { config, state, texts } = run;
-  const options = { limit: config.train.evalSamples, size: config.train.microBatchSize, mask: texts.mask };
-  const evaluation = evaluate(state.model, heldOutBatches(texts.valid, options), config.train.device);
+  const { config, state, texts, group } = run;
+  const size = Math.ceil(config.train.microBatchSize / group.size);
+  const batches = [...heldOutBatches(texts.valid, { limit: config.train.evalSamples, size, mask: texts.mask })];
+  const own = batches.filter((_, i) => i % group.size === group.rank);
+  const evaluation = evaluate(state.model, own, config.train.device, { group });
   const numbers = evaluationNumbers(config.data.objective, evaluation);
   const metrics: EvalMetrics = { type: 'eval', step: run.progress.step, split: 'valid', ...numbers };
   log(run, metrics);
@@ -283,14 +196,19 @@ function logEvaluation(run: Run): void {
 }
 
 function log(run: Run, metrics: Metrics): void {
+  if (run.group.rank !== 0) return;
   const path = join(run.out, 'metrics.jsonl');
   writing(path, () => appendMetrics(path, metrics));
 }
 
+/** Rank 0 writes; with a divided optimizer the others give their parts of it. */
 function save(run: Run): void {
   const { config, out, progress, state, texts } = run;
-  const { masters: weights, optimizer } = state;
-  run.saved = saveCheckpoint(out, { config, progress, weights, optimizer, tokenizerJson: texts.tokenizer.json });
+  const { masters: weights } = state;
+  withWholeOptimizer(state, (optimizer) => {
+    saveCheckpoint(out, { config, progress, weights, optimizer, tokenizerJson: texts.tokenizer.json });
+  });
+  run.saved = checkpointPath(out, progress.step);
 }
 
 function diverged(run: Run): NonFiniteError {

@@ -13,6 +13,8 @@ const free = new Set([
   'train.evalSamples',
   'train.saveEvery',
   'train.keepCheckpoints',
+  'train.shardOptimizer',
+  'train.peerTimeout',
   'train.threads',
   'train.device',
 ]);
@@ -42,6 +44,11 @@ export function checkResumable({ config: before, progress }: Checkpoint, after: 
       );
     }
   }
+}
+
+/** The first setting that differs and that the numbers depend on. */
+export function firstDifference(before: Config, after: Config): { key: string; was: string; is: string } | undefined {
+  return differences(before, after).find(({ key }) => !free.has(key));
 }
 
 function differences(before: Config, after: Config): { key: string; was: string; is: string }[] {

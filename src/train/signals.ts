@@ -8,20 +8,24 @@ export interface StopSignal extends Disposable {
 /** What a shell expects of a program that a signal ended. */
 export const signalExitCodes = { SIGINT: 130, SIGTERM: 143 } as const;
 
-/** Listens to SIGINT and SIGTERM until disposed: the first one asks to stop after the step, a second SIGINT exits at once. */
+/**
+ * Listens to SIGINT and SIGTERM until disposed: the first one asks to stop after the step, a second SIGINT exits at once.
+ * When a launcher that started this process is gone, that counts as SIGTERM.
+ */
 export function watchSignals(): StopSignal {
   let received: StopSignal['received'];
   const listen = (signal: 'SIGINT' | 'SIGTERM') => {
     if (received !== undefined && signal === 'SIGINT') process.exit(signalExitCodes.SIGINT);
     received ??= signal;
   };
-  process.on('SIGINT', listen).on('SIGTERM', listen);
+  const launcherGone = () => listen('SIGTERM');
+  process.on('SIGINT', listen).on('SIGTERM', listen).on('disconnect', launcherGone);
   return {
     get received() {
       return received;
     },
     [Symbol.dispose]: () => {
-      process.off('SIGINT', listen).off('SIGTERM', listen);
+      process.off('SIGINT', listen).off('SIGTERM', listen).off('disconnect', launcherGone);
     },
   };
 }

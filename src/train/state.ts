@@ -1,23 +1,38 @@
 import type { Config } from '../config/index.ts';
 import { depthMethod } from '../depth/index.ts';
-import { modelOf, parameterSpecs, type Weights } from '../model/index.ts';
+import { alone, type ProcessGroup } from '../distributed/index.ts';
+import { modelOf, parameterSpecs, partsOf, type Weights } from '../model/index.ts';
 import { learningRate } from './learning-rate.ts';
 import { initialState, type OptimizerState } from './optimizer.ts';
 import { dtypeOf } from './precision.ts';
+import { ownersOf } from './shards.ts';
 import type { TrainingState } from './step.ts';
 
-/** What optimizer steps with a configuration start from: float32 weights, and fresh moments unless some are given. */
-export function trainingState(config: Config, masters: Weights, optimizer?: OptimizerState): TrainingState {
+/**
+ * What optimizer steps with a configuration start from: float32 weights, and fresh moments unless some are given; with the other
+ * ranks of a group, all of which have the same weights.
+ */
+export function trainingState(
+  config: Config,
+  masters: Weights,
+  { optimizer, group = alone }: { optimizer?: OptimizerState | undefined; group?: ProcessGroup } = {},
+): TrainingState {
   const { model, train } = config;
   const specs = parameterSpecs(model);
+  const parts = partsOf(model, specs);
+  const owners = train.shardOptimizer ? ownersOf(parts, group) : undefined;
+  const own = new Map([...masters].filter(([name]) => (owners?.get(name) ?? group.rank) === group.rank));
   for (const weight of masters.values()) weight.requiresGrad();
   return {
     config,
     specs,
+    parts,
     masters,
     model: modelOf(model, masters, dtypeOf[train.precision]),
-    optimizer: optimizer ?? initialState(masters),
+    optimizer: optimizer ?? initialState(own),
     depth: depthMethod(config.depth, model.layers, train.steps),
     learningRate: learningRate(train),
+    group,
+    owners,
   };
 }

@@ -1,16 +1,28 @@
 import type { Config } from '../config/index.ts';
 import type { MicroBatch } from '../data/index.ts';
-import { type DepthMethod, drawGates, drawSeed, openShare, Stream } from '../depth/index.ts';
-import { type ParameterSpec, type Pass, placesPerBlock, type Transformer, type Weights } from '../model/index.ts';
+import { type DepthMethod, drawGates, drawSeed, type Gate, openShare, partOfGate, Stream } from '../depth/index.ts';
+import type { ProcessGroup } from '../distributed/index.ts';
+import {
+  type ParameterSpec,
+  type Parts,
+  type Pass,
+  placesPerBlock,
+  type Transformer,
+  type Weights,
+} from '../model/index.ts';
 import { scope, type Tensor } from '../tensor/index.ts';
+import { GradientSums } from './gradients.ts';
 import type { LearningRate } from './learning-rate.ts';
-import { pretrainingLosses } from './objective.ts';
-import { type OptimizerState, updateParameters } from './optimizer.ts';
+import { headLosses, modelInputs } from './objective.ts';
+import { globalNorm, type OptimizerState, updateParameters } from './optimizer.ts';
+import { type Owners, shareUpdates } from './shards.ts';
 
 /** Everything that an optimizer step reads and changes. */
 export interface TrainingState {
   readonly config: Config;
   readonly specs: readonly ParameterSpec[];
+  /** The same by where they are in the model. */
+  readonly parts: Parts;
   /** float32 */
   readonly masters: Weights;
   /** The model over them. */
@@ -18,6 +30,10 @@ export interface TrainingState {
   readonly optimizer: OptimizerState;
   readonly depth: DepthMethod;
   readonly learningRate: LearningRate;
+  /** The ranks that train it together. */
+  readonly group: ProcessGroup;
+  /** Which rank has the optimizer state of which parameters; undefined where every rank has all of it. */
+  readonly owners: Owners | undefined;
 }
 
 /** What one optimizer step did. */
@@ -38,82 +54,139 @@ export interface StepResult {
   /** The number of blocks that ran in at least one micro-batch. */
   updatedBlocks: number;
   predictedTokens: number;
+  /** Tokens without padding. */
+  tokens: number;
   /** False when the loss or the gradient was not finite: then nothing was changed. */
   applied: boolean;
 }
 
 /**
- * One optimizer step (counted from 0) over its micro-batches. The loss is summed over the predicted tokens of all
- * micro-batches and divided by their number, next-sentence loss likewise by sequences, so the result does not depend on
- * how the batch is cut. A block that no micro-batch ran has no gradient: clipping does not see it, and its weights,
- * moments and decay stay as they are.
+ * One optimizer step (counted from 0) over its micro-batches, of each of which every rank has its part. The loss is summed
+ * over the predicted tokens of all micro-batches and ranks and divided by their number, next-sentence loss likewise by
+ * sequences, so the result does not depend on how the batch is cut. A block that no micro-batch ran has no gradient:
+ * clipping does not see it, its weights, moments and decay stay as they are, and nothing is sent for it.
  */
 export function trainStep(state: TrainingState, step: number, microBatches: readonly MicroBatch[]): StepResult {
-  const { config, depth } = state;
+  const { config, depth, group } = state;
   const { theta, keepRates, branchScales } = depth(step);
   const { seed } = config.train;
-  const passes = microBatches.map(({ numSequences: sequences }, microBatch): Pass => {
-    const gates = drawGates({ seed, step, microBatch, keepRates, granularity: config.depth.granularity, sequences });
-    return { gates, branchScales, dropoutSeed: dropoutSeeds(seed, step, microBatch) };
+  const { granularity } = config.depth;
+  const [predictedTokens, sequences, tokens] = group.sum([
+    total(microBatches, ({ predictedPositions }) => predictedPositions.length),
+    total(microBatches, ({ numSequences }) => numSequences),
+    total(microBatches, ({ lengths }) => lengths.reduce((a, b) => a + b, 0)),
+  ]) as [number, number, number];
+  const wholes = microBatches.map((batch, microBatch) => {
+    const sequences = batch.part?.of ?? batch.numSequences;
+    return { sequences, gates: drawGates({ seed, step, microBatch, keepRates, granularity, sequences }) };
   });
-  const { gradients, tokenLoss, nspLoss } = accumulate(state, microBatches, passes);
+  const passes = microBatches.map((batch, microBatch): Pass => {
+    const { gates } = wholes[microBatch]!;
+    const dropoutSeed = dropoutSeeds(seed, step, microBatch);
+    return { ...passOfPart(gates, batch), branchScales, dropoutSeed };
+  });
+  const lastRuns = keepRates.map((_, l) => wholes.findLastIndex(({ gates }) => gates[l] !== false));
 
-  const loss = tokenLoss + (nspLoss ?? 0);
+  using gradients = new GradientSums(group, config.train.device);
+  const losses = accumulate(state, microBatches, passes, { gradients, lastRuns, predictedTokens, sequences });
+  const [tokenLoss, nspLoss] = group.sum([losses.token, losses.nsp ?? 0]) as [number, number];
+  const loss = tokenLoss + nspLoss;
   const learningRate = state.learningRate(step);
-  const { gradientNorm, applied } = updateParameters(config.train, state, gradients, { loss, learningRate });
+  const mine = gradients.finish();
+  const ownNorm = globalNorm(mine.values());
+  const gradientNorm = state.owners ? Math.sqrt(group.sum([ownNorm ** 2])[0]!) : ownNorm;
+  const applied = updateParameters(config.train, state, mine, { loss, learningRate, gradientNorm });
+  const { blocks, outer } = state.parts;
+  if (applied) shareUpdates(state, [...blocks.filter((_, l) => lastRuns[l]! >= 0), outer]);
 
-  const blocksRun = passes.map(({ gates }, i) =>
-    gates.reduce((sum, gate) => sum + openShare(gate, microBatches[i]!.numSequences), 0),
-  );
   return {
     loss,
     tokenLoss,
-    nspLoss,
+    nspLoss: losses.nsp === undefined ? undefined : nspLoss,
     learningRate,
     gradientNorm,
     theta,
     keepRates,
-    depth: blocksRun.reduce((a, b) => a + b, 0) / blocksRun.length,
-    updatedBlocks: keepRates.filter((_, l) => passes.some((pass) => pass.gates[l] !== false)).length,
-    predictedTokens: countPredicted(microBatches),
+    depth: total(wholes, (whole) => total(whole.gates, (gate) => openShare(gate, whole.sequences))) / wholes.length,
+    updatedBlocks: lastRuns.filter((last) => last >= 0).length,
+    predictedTokens,
+    tokens,
     applied,
   };
 }
 
-/** Forward and backward over the micro-batches: the mean losses, and the float32 gradient of each master weight that has one. */
-function accumulate(state: TrainingState, microBatches: readonly MicroBatch[], passes: readonly Pass[]) {
-  const { model, config, masters } = state;
-  const predictedTokens = countPredicted(microBatches);
-  const sequences = microBatches.reduce((sum, batch) => sum + batch.numSequences, 0);
-  const names = [...masters.keys()];
-  const leaves = [...masters.values()];
-  const gradients = new Map<string, Tensor>();
-  let tokenLoss = 0;
-  let nspLoss: number | undefined;
-  microBatches.forEach((batch, i) => {
-    const added = scope(() => {
-      const { tokenSum, nspSum } = pretrainingLosses(model, batch, config.train.device, passes[i]);
-      const token = tokenSum.mul(1 / Math.max(1, predictedTokens));
-      const nsp = nspSum?.mul(1 / sequences);
-      tokenLoss += token.item();
-      if (nsp) nspLoss = (nspLoss ?? 0) + nsp.item();
-      const fresh = new Map<string, Tensor>();
-      (nsp ? token.add(nsp) : token).grad(leaves).forEach((gradient, leaf) => {
-        if (gradient === undefined) return;
-        const name = names[leaf]!;
-        const sum = gradients.get(name);
-        if (sum) sum.add_(gradient);
-        else fresh.set(name, gradient);
-      });
-      return fresh;
-    });
-    for (const [name, gradient] of added) gradients.set(name, gradient);
-  });
-  return { gradients, tokenLoss, nspLoss };
+/** The gates of a whole micro-batch as the part of it sees them that this rank has. */
+function passOfPart(gates: readonly Gate[], { numSequences, part }: MicroBatch): Pick<Pass, 'gates' | 'firstRow'> {
+  if (part === undefined) return { gates };
+  const { first } = part;
+  const rowsBefore = (gate: Gate | undefined) =>
+    Array.isArray(gate) ? gate.filter((row) => row < first).length : first;
+  return {
+    gates: gates.map((gate) => partOfGate(gate, first, numSequences)),
+    firstRow: (block) => rowsBefore(gates[block]),
+  };
 }
 
-function countPredicted(microBatches: readonly MicroBatch[]): number {
-  return microBatches.reduce((sum, batch) => sum + batch.predictedPositions.length, 0);
+/** What a step's micro-batches add up to. */
+interface Sums {
+  gradients: GradientSums;
+  /** For each block the last micro-batch in which a rank runs it, or −1. */
+  lastRuns: readonly number[];
+  /** Of the whole step, on all ranks. */
+  predictedTokens: number;
+  sequences: number;
+}
+
+/**
+ * Forward and backward over the micro-batches: this rank's share of the mean losses, and its gradients. These go to the other
+ * ranks block by block, while the backward pass is at the blocks below.
+ */
+function accumulate(
+  { model, config, parts, masters, owners }: TrainingState,
+  microBatches: readonly MicroBatch[],
+  passes: readonly Pass[],
+  { gradients, lastRuns, predictedTokens, sequences }: Sums,
+): { token: number; nsp: number | undefined } {
+  const leaves = (specs: readonly ParameterSpec[]) => specs.map(({ name }) => masters.get(name)!);
+  const ownerOf = ([spec]: readonly ParameterSpec[]) => owners?.get(spec!.name);
+  let token = 0;
+  let nsp: number | undefined;
+  microBatches.forEach((batch, i) => {
+    scope(() => {
+      const stream = model.residualStream(modelInputs(batch, config.train.device), passes[i]);
+      // The heads stand on a leaf, or the gradient of the embeddings that they share would go all the way down at once.
+      const top = stream.at(-1)!.detach().requiresGrad();
+      const { tokenSum, nspSum } = headLosses(model, model.finalNorm(top), batch);
+      const tokenLoss = tokenSum.mul(1 / Math.max(1, predictedTokens));
+      const nspLoss = nspSum?.mul(1 / sequences);
+      token += tokenLoss.item();
+      if (nspLoss) nsp = (nsp ?? 0) + nspLoss.item();
+
+      /** The gradient of what goes into a part of the model; those of its parameters are added up. */
+      const backward = (specs: readonly ParameterSpec[], input: Tensor[], y: Tensor, gradient?: Tensor) => {
+        const found = y.grad([...input, ...leaves(specs)], gradient);
+        gradients.add(specs, found.slice(input.length));
+        return found[0]!;
+      };
+      let above = backward(parts.outer, [top], nspLoss ? tokenLoss.add(nspLoss) : tokenLoss);
+      for (let l = parts.blocks.length - 1; l >= 0; l--) {
+        const [input, output] = [stream[l]!, stream[l + 1]!];
+        if (input !== output) above = backward(parts.blocks[l]!, [input], output, above);
+        if (lastRuns[l] === i) gradients.send(parts.blocks[l]!, ownerOf(parts.blocks[l]!));
+      }
+      backward(parts.outer, [], stream[0]!, above);
+      if (i === microBatches.length - 1)
+        gradients.send(
+          parts.outer.filter((spec) => gradients.has(spec)),
+          ownerOf(parts.outer),
+        );
+    });
+  });
+  return { token, nsp };
+}
+
+function total<T>(items: readonly T[], of: (item: T) => number): number {
+  return items.reduce((sum, item) => sum + of(item), 0);
 }
 
 /** A dropout seed for each place in the model: a pure function of (seed, step, micro-batch, block, place). */

@@ -1,0 +1,49 @@
+import { fileURLToPath } from 'node:url';
+import { Command, InvalidArgumentError } from 'commander';
+import { ConfigError } from '../config/index.ts';
+import { launch } from '../distributed/launch.ts';
+
+const mainPath = fileURLToPath(new URL('main.js', import.meta.url));
+
+/** `taper launch`: several ranks of one training on this machine. */
+export function launchCommand(): Command {
+  return new Command('launch')
+    .description('train with several processes on this machine, each on its part of every batch')
+    .requiredOption('--processes <n>', 'how many', wholeNumber)
+    .option(
+      '--max-restarts <n>',
+      'start all again, from the newest checkpoint, when one fails; so often',
+      wholeNumber,
+      0,
+    )
+    .argument('<command...>', '`-- pretrain` and what belongs to it')
+    .addHelpText(
+      'after',
+      `
+On several machines any launcher will do that sets torchrun's variables: docs/distributed.md.
+
+Examples:
+  taper launch --processes 2 -- pretrain configs/bert-mini.yaml --data my/texts
+  taper launch --processes 4 --max-restarts 3 -- pretrain configs/bert-mini.yaml --data my/texts --out runs/long`,
+    )
+    .action(run);
+}
+
+async function run(command: string[], { processes, maxRestarts }: { processes: number; maxRestarts: number }) {
+  if (command[0] !== 'pretrain') {
+    throw new ConfigError(`launch: ${command[0]} is not done by several processes; write -- pretrain …`);
+  }
+  if (processes < 1) throw new ConfigError('--processes: 0 is too few; give at least 1');
+  process.exitCode = await launch({
+    processes,
+    maxRestarts,
+    command: [process.execPath, ...process.execArgv, mainPath, ...command],
+    resume: '--resume',
+    say: (message) => process.stderr.write(`${message}\n`),
+  });
+}
+
+function wholeNumber(text: string): number {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('give a whole number');
+  return Number(text);
+}

@@ -1,0 +1,304 @@
+import { connect } from 'node:net';
+import { hostname, networkInterfaces } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ConfigError, SetupError } from '../config/index.ts';
+import {
+  allReduce,
+  broadcast,
+  groupOfProcess,
+  NativeError,
+  type Pending,
+  reduce,
+  scope,
+  Tensor,
+} from '../tensor/index.ts';
+import type { RankEnvironment } from './environment.ts';
+import { PeerError } from './errors.ts';
+import { Store, within } from './store.ts';
+
+/**
+ * Ranks that train one model together, each on its part of every micro-batch; a process alone is a group of one, in which
+ * nothing is sent. Every rank calls the same collectives in the same order. A collective that another rank does not take part
+ * in any more throws a PeerError.
+ */
+export interface ProcessGroup extends Disposable {
+  /** 0 … size − 1 */
+  readonly rank: number;
+  readonly size: number;
+  /** 0 for the first rank on its machine. */
+  readonly localRank: number;
+  /** Adds up a contiguous tensor over all ranks, in place. */
+  allReduce(x: Tensor): Pending;
+  /** The same on rank `root` only; on the others the tensor is spoilt. */
+  reduce(x: Tensor, root: number): Pending;
+  /** Makes a contiguous tensor on all ranks what it is on rank `root`. */
+  broadcast(x: Tensor, root: number): Pending;
+  /** Sums of numbers over all ranks, in float64. */
+  sum(numbers: readonly number[]): number[];
+  /** What rank 0 gives under a name, which is used once, on all ranks; JSON. */
+  share<T>(name: string, value: T | undefined): Promise<T>;
+  /** What each rank gives under a name, which is used once, on all ranks and in their order; JSON. */
+  gather<T>(name: string, value: T): Promise<T[]>;
+  /** What was sent (counted from the shapes) and how long collectives were waited for since the last call. */
+  traffic(): Traffic;
+  /**
+   * Ends the group because of an error of this rank, which the others are told, or because another rank is gone, whose
+   * number is then found out. Gives the error to throw.
+   */
+  settle(error: unknown): Promise<unknown>;
+}
+
+export interface Traffic {
+  bytesSent: number;
+  waitSeconds: number;
+}
+
+/** The part of `count` things in a row that a rank has: as many as the others, or one more or less. */
+export function partOf(
+  count: number,
+  { rank, size }: Pick<ProcessGroup, 'rank' | 'size'>,
+): { first: number; count: number } {
+  const first = Math.floor((rank * count) / size);
+  return { first, count: Math.floor(((rank + 1) * count) / size) - first };
+}
+
+const done: Pending = { wait: () => {} };
+
+/** A process that trains alone. */
+export const alone: ProcessGroup = {
+  rank: 0,
+  size: 1,
+  localRank: 0,
+  allReduce: () => done,
+  reduce: () => done,
+  broadcast: () => done,
+  sum: (numbers) => [...numbers],
+  share: async (_name, value) => value!,
+  gather: async (_name, value) => [value],
+  traffic: () => ({ bytesSent: 0, waitSeconds: 0 }),
+  settle: async (error) => error,
+  [Symbol.dispose]: () => {},
+};
+
+/**
+ * Meets the other ranks of `environment` and connects with them; without one the process is alone. A rank that shows no sign of
+ * life for `timeoutSeconds` is given up.
+ *
+ * @throws PeerError when not all ranks come, ConfigError for a port that is taken, SetupError where c10d is not there.
+ */
+export async function joinRanks(
+  environment: RankEnvironment | undefined,
+  { timeoutSeconds }: { timeoutSeconds: number },
+): Promise<ProcessGroup> {
+  if (environment === undefined) return alone;
+  if (!groupOfProcess.isThere()) {
+    throw new SetupError(
+      'several ranks need c10d with Gloo, which the addon was built without; install libgloo-dev beside libtorch-dev, then `npm run build`',
+    );
+  }
+  const { rank, size, masterAddress, masterPort, restarts } = environment;
+  const store = await openStore(environment, timeoutSeconds);
+  const group = new Ranks(environment, store);
+  try {
+    const address = await ownAddress(masterAddress, masterPort);
+    await group.gather('hello', hostname());
+    const timeoutMs = 1000 * timeoutSeconds;
+    const joined = groupOfProcess.join({ rank, size, address, name: `taper/${restarts}/gloo`, timeoutMs });
+    await within(timeoutSeconds + 5, joined);
+  } catch (error) {
+    throw await group.settle(error instanceof NativeError ? lost(error) : error);
+  }
+  return group;
+}
+
+async function openStore(environment: RankEnvironment, timeoutSeconds: number): Promise<Store> {
+  const { rank, masterAddress: host, masterPort: port, launcherServes, restarts } = environment;
+  const serves = rank === 0 && !launcherServes;
+  try {
+    return await Store.open({ host, port, serves }, { rank, prefix: `taper/${restarts}`, timeoutSeconds });
+  } catch (cause) {
+    if (!(cause instanceof NativeError)) throw cause;
+    if (serves && /EADDRINUSE|in use/.test(cause.message)) {
+      throw new ConfigError(`MASTER_PORT: ${port} is in use by another program on this machine; choose another`, {
+        cause,
+      });
+    }
+    throw new PeerError(`rank 0 was not found at ${host}:${port} within ${timeoutSeconds} s (${cause.message})`, {
+      cause,
+    });
+  }
+}
+
+/** The address by which the others reach this machine: that of the way to rank 0, or of the interface that Gloo is told. */
+async function ownAddress(host: string, port: number): Promise<string> {
+  const name = process.env.GLOO_SOCKET_IFNAME;
+  if (name !== undefined) {
+    const address = networkInterfaces()[name]?.[0]?.address;
+    if (address === undefined) throw new ConfigError(`GLOO_SOCKET_IFNAME: this machine has no interface ${name}`);
+    return address;
+  }
+  const socket = connect(port, host);
+  try {
+    await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject));
+    return socket.localAddress!.replace(/^::ffff:/, '');
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** How to mend it. */
+const again = 'start all ranks again with --resume';
+/** How long a rank waits for the others' word when one is gone, beside what they may need to get there. */
+const graceSeconds = 5;
+
+class Ranks implements ProcessGroup {
+  readonly rank: number;
+  readonly size: number;
+  readonly localRank: number;
+  readonly #store: Store;
+  readonly #traffic: Traffic = { bytesSent: 0, waitSeconds: 0 };
+  /** When this rank last took part in a collective, and the longest that it was busy with something else. */
+  #last = performance.now();
+  #longestSeconds = 0;
+
+  constructor({ rank, size, localRank }: RankEnvironment, store: Store) {
+    this.rank = rank;
+    this.size = size;
+    this.localRank = localRank;
+    this.#store = store;
+  }
+
+  allReduce(x: Tensor): Pending {
+    return this.#begin(x, (2 * (this.size - 1)) / this.size, () => allReduce(x));
+  }
+
+  reduce(x: Tensor, root: number): Pending {
+    return this.#begin(x, (this.size - 1) / this.size, () => reduce(x, root));
+  }
+
+  broadcast(x: Tensor, root: number): Pending {
+    return this.#begin(x, (this.size - 1) / this.size, () => broadcast(x, root));
+  }
+
+  sum(numbers: readonly number[]): number[] {
+    return scope(() => {
+      const total = Tensor.from(Float64Array.from(numbers), [numbers.length]);
+      this.allReduce(total).wait();
+      return Array.from(total.toArray() as Float64Array);
+    });
+  }
+
+  async share<T>(name: string, value: T | undefined): Promise<T> {
+    if (this.rank !== 0) return JSON.parse(await this.#store.wait(name, 0)) as T;
+    await this.#store.set(name, JSON.stringify(value));
+    return value!;
+  }
+
+  /** By way of rank 0, so that no rank asks for what each other has said. */
+  async gather<T>(name: string, value: T): Promise<T[]> {
+    if (this.rank !== 0) {
+      await this.#store.set(`${name}/${this.rank}`, JSON.stringify(value));
+      return this.share<T[]>(name, undefined);
+    }
+    const all = [value];
+    for (let rank = 1; rank < this.size; rank++)
+      all.push(JSON.parse(await this.#store.wait(`${name}/${rank}`, rank)) as T);
+    return this.share(name, all);
+  }
+
+  traffic(): Traffic {
+    const now = { ...this.#traffic };
+    Object.assign(this.#traffic, { bytesSent: 0, waitSeconds: 0 });
+    return now;
+  }
+
+  async settle(error: unknown): Promise<unknown> {
+    groupOfProcess.hangUp();
+    try {
+      if (!(error instanceof PeerError)) {
+        await this.#store.set('fault', `rank ${this.rank} on ${hostname()} failed: ${(error as Error).message}`);
+        await this.#store.set(`left/${this.rank}`, '');
+        if (this.rank === 0) await this.#untilAllLeft(graceSeconds);
+        return error;
+      }
+      return error.cause instanceof NativeError ? await this.#whoIsGone(error) : error;
+    } catch {
+      // The store is gone with rank 0.
+      return error instanceof PeerError
+        ? new PeerError(`rank 0 is gone or frozen (${error.message}); ${again}`, { cause: error })
+        : error;
+    } finally {
+      this[Symbol.dispose]();
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#store[Symbol.dispose]();
+  }
+
+  #begin(x: Tensor, copies: number, collective: () => Pending): Pending {
+    this.#longestSeconds = Math.max(this.#longestSeconds, (performance.now() - this.#last) / 1000);
+    this.#traffic.bytesSent += copies * x.bytes;
+    const pending = lostIfFailing(collective);
+    return {
+      wait: () => {
+        const started = performance.now();
+        lostIfFailing(() => pending.wait());
+        this.#last = performance.now();
+        this.#traffic.waitSeconds += (this.#last - started) / 1000;
+      },
+    };
+  }
+
+  /** All ranks that are left say so; who does not, is gone. Rank 0 counts, and the others hear of it. */
+  async #whoIsGone(error: PeerError): Promise<PeerError> {
+    const seconds = graceSeconds + 2 * this.#longestSeconds;
+    await this.#store.set(`left/${this.rank}`, '');
+    if (this.rank !== 0) {
+      const end = performance.now() + 1000 * (seconds + graceSeconds);
+      while (performance.now() < end) {
+        const fault = (await this.#store.get('fault', seconds)) ?? (await this.#store.get('gone', seconds));
+        if (fault !== undefined) return new PeerError(fault, { cause: error });
+        await sleep(50);
+      }
+      return new PeerError(`rank 0 is gone or frozen (${error.message}); ${again}`, { cause: error });
+    }
+    const missing = await this.#untilAllLeft(seconds);
+    const fault = await this.#store.get('fault');
+    if (fault !== undefined) return new PeerError(fault, { cause: error });
+    const who =
+      missing.length > 0
+        ? `${missing.length > 1 ? 'ranks' : 'rank'} ${missing.join(', ')}`
+        : 'the connection of a rank';
+    const message = `${who} ${missing.length > 1 ? 'are' : 'is'} gone or frozen (${error.message}); ${again}`;
+    await this.#store.set('gone', message);
+    await sleep(1000); // time for the others to read it
+    return new PeerError(message, { cause: error });
+  }
+
+  /** Waits for the word of all other ranks, but not for ever; gives those that have not said it. */
+  async #untilAllLeft(seconds: number): Promise<number[]> {
+    let missing = Array.from({ length: this.size }, (_, rank) => rank).filter((rank) => rank !== this.rank);
+    const end = performance.now() + 1000 * seconds;
+    for (;;) {
+      const words = await Promise.all(missing.map((rank) => this.#store.get(`left/${rank}`)));
+      missing = missing.filter((_, i) => words[i] === undefined);
+      if (missing.length === 0 || performance.now() > end) return missing;
+      await sleep(50);
+    }
+  }
+}
+
+/** What libtorch says when a collective fails is about sockets; what it means is that another rank is lost. */
+function lostIfFailing<T>(body: () => T): T {
+  try {
+    return body();
+  } catch (cause) {
+    throw cause instanceof NativeError ? lost(cause) : cause;
+  }
+}
+
+/** With what the network said, and without where in the libraries' sources. */
+function lost(cause: NativeError): PeerError {
+  return new PeerError(cause.message.replace(/^\w+(\(.*?\))?: (\[\S+\] )?/, ''), { cause });
+}

@@ -1,0 +1,134 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createServer } from 'node:net';
+
+export interface LaunchOptions {
+  /** The number of ranks. */
+  processes: number;
+  /** How often all ranks are started again when one fails. */
+  maxRestarts: number;
+  /** What each rank runs: a program and its arguments. */
+  command: readonly [string, ...string[]];
+  /** What is added to the command when it is started again. */
+  resume: string;
+  say(message: string): void;
+}
+
+/** How a rank ended. */
+interface End {
+  rank: number;
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  /** What it wrote to standard error; rank 0 writes to the launcher's. */
+  said: string;
+}
+
+/** After the first failure the others have so long to find out and end by themselves. */
+const settleMs = 10_000;
+/** A mistake of the user, and what a signal to the launcher ends with: starting again would not help. */
+const finalCodes = [2, 130, 143];
+
+/**
+ * Runs a program as several ranks on this machine, under torchrun's variables, and gives the exit code. When one fails, the
+ * others are ended, and all start again, up to `maxRestarts` times. SIGINT and SIGTERM are passed on. No rank outlives this process:
+ * its going closes a channel that each rank listens to.
+ */
+export async function launch(options: LaunchOptions): Promise<number> {
+  const ranks = new Set<ChildProcess>();
+  let signalled = false;
+  const passOn = (signal: NodeJS.Signals) => {
+    signalled = true;
+    for (const rank of ranks) rank.kill(signal);
+  };
+  process.on('SIGINT', passOn).on('SIGTERM', passOn);
+  try {
+    for (let restarts = 0; ; restarts++) {
+      const failed = await runRanks(options, restarts, ranks);
+      if (failed === undefined) return 0;
+      const code = failed.code ?? 1;
+      if (signalled || finalCodes.includes(code) || restarts >= options.maxRestarts) return code;
+      options.say(`${describe(failed)}; starting all ranks again (${restarts + 1} of ${options.maxRestarts})`);
+    }
+  } finally {
+    process.off('SIGINT', passOn).off('SIGTERM', passOn);
+  }
+}
+
+/** Starts all ranks and waits for their ends; gives the failure that tells most, if there is one. */
+async function runRanks(
+  { processes, command, resume, say }: LaunchOptions,
+  restarts: number,
+  ranks: Set<ChildProcess>,
+): Promise<End | undefined> {
+  const [program, ...given] = command;
+  const args = restarts > 0 && !given.includes(resume) ? [...given, resume] : given;
+  const port = await freePort();
+  let killing: NodeJS.Timeout | undefined;
+  const ends = await Promise.all(
+    Array.from({ length: processes }, async (_, rank) => {
+      const env = {
+        ...process.env,
+        RANK: String(rank),
+        LOCAL_RANK: String(rank),
+        WORLD_SIZE: String(processes),
+        LOCAL_WORLD_SIZE: String(processes),
+        MASTER_ADDR: '127.0.0.1',
+        MASTER_PORT: String(port),
+        TORCHELASTIC_RESTART_COUNT: String(restarts),
+      };
+      // A group of its own: the terminal's CTRL-C reaches the ranks through the launcher only, once.
+      const stdio =
+        rank === 0
+          ? (['ignore', 'inherit', 'inherit', 'ipc'] as const)
+          : (['ignore', 'ignore', 'pipe', 'ipc'] as const);
+      const child = spawn(program, args, { env, stdio: [...stdio], detached: true });
+      ranks.add(child);
+      const end = await endOf(child, rank);
+      ranks.delete(child);
+      if (end.code !== 0) {
+        killing ??= setTimeout(() => {
+          for (const other of ranks) other.kill('SIGKILL');
+        }, settleMs);
+      }
+      return end;
+    }),
+  );
+  clearTimeout(killing);
+  const [first] = ends;
+  const failed = ends.filter(({ code }) => code !== 0);
+  const told = new Set(
+    failed.filter(({ code, said }) => said !== '' && code !== first!.code).map(({ said }) => said.trim()),
+  );
+  for (const text of told) say(text);
+  // Those that only say that another one is gone come last.
+  return failed.sort((a, b) => weight(b) - weight(a))[0];
+}
+
+function weight({ code, signal }: End): number {
+  if (code !== null && finalCodes.includes(code)) return 3;
+  return signal !== null ? 2 : code === 75 ? 0 : 1;
+}
+
+function describe({ rank, code, signal }: End): string {
+  return signal === null ? `rank ${rank} ended with exit code ${code}` : `rank ${rank} was ended by ${signal}`;
+}
+
+function endOf(child: ChildProcess, rank: number): Promise<End> {
+  let said = '';
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    said = `${said}${text}`.slice(-4000);
+  });
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code, signal) => resolve({ rank, code, signal, said }));
+  });
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === 'object' ? address!.port : 0));
+    });
+  });
+}

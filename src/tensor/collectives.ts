@@ -1,0 +1,47 @@
+import { native } from './native.ts';
+import type { Tensor } from './tensor.ts';
+
+/** A collective operation under way. */
+export interface Pending {
+  /** Blocks until it is done. Throws a NativeError when another rank is gone, or does not answer in time. */
+  wait(): void;
+}
+
+function pending(number: number): Pending {
+  return { wait: () => native.waitForRanks(number) };
+}
+
+/** Adds up a contiguous tensor over all ranks of the group, in place. */
+export function allReduce(x: Tensor): Pending {
+  return pending(native.allReduce(x.handle));
+}
+
+/** The same at rank `root` only; elsewhere the tensor is spoilt. */
+export function reduce(x: Tensor, root: number): Pending {
+  return pending(native.reduce(x.handle, root));
+}
+
+/** Makes a contiguous tensor on all ranks what it is on rank `root`. */
+export function broadcast(x: Tensor, root: number): Pending {
+  return pending(native.broadcast(x.handle, root));
+}
+
+/**
+ * The process group of libtorch's c10d that the collectives above work in, one a process, and its store of texts. The
+ * promises do not keep the process alive, and are rejected with a NativeError.
+ */
+export const groupOfProcess = {
+  /** Whether the addon was built with c10d; nothing else here may be called without it. */
+  isThere: () => native.hasGroups(),
+  /** Connects with the store; one rank serves it. */
+  openStore: (at: { host: string; port: number; serves: boolean; timeoutMs: number }) =>
+    native.openStore(at.host, at.port, at.serves, at.timeoutMs),
+  set: (key: string, text: string) => native.storeSet(key, text),
+  /** What was set, or undefined. */
+  get: (key: string) => native.storeGet(key),
+  /** Connects with all other ranks; `address` is where they reach this one, `name` is the same on all. */
+  join: (as: { rank: number; size: number; address: string; name: string; timeoutMs: number }) =>
+    native.joinGroup(as.rank, as.size, as.address, as.name, as.timeoutMs),
+  /** Closes the connections: the others fail now instead of after the timeout. */
+  hangUp: () => native.hangUp(),
+};

@@ -1,0 +1,233 @@
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { type Config, ConfigError, DataError } from '../config/index.ts';
+import { makeFolder, TextTokenizer } from '../data/index.ts';
+import { alone, type ProcessGroup } from '../distributed/index.ts';
+import { initialiseParameters, makeIdentity, parameterSpecs, partsOf, type Weights } from '../model/index.ts';
+import { Tensor } from '../tensor/index.ts';
+import {
+  type Checkpoint,
+  checkpointsOf,
+  loadOptimizer,
+  loadWeights,
+  openCheckpoint,
+  type Progress,
+} from './checkpoint.ts';
+import { replaceFile, writing } from './files.ts';
+import { lockRun } from './lock.ts';
+import { truncateMetrics } from './metrics.ts';
+import type { OptimizerState } from './optimizer.ts';
+import type { Reporter } from './reporter.ts';
+import { checkResumable, firstDifference } from './resume.ts';
+import { ownersOf, spread } from './shards.ts';
+import { trainingState } from './state.ts';
+import type { TrainingState } from './step.ts';
+import { openTexts, openTokenizer, type Texts } from './texts.ts';
+import { checkSameModel, weightsFrom } from './trained.ts';
+
+/** A run while it trains. */
+export interface Run extends Disposable {
+  readonly config: Config;
+  readonly out: string;
+  readonly texts: Texts;
+  readonly state: TrainingState;
+  readonly group: ProcessGroup;
+  readonly report: Reporter;
+  progress: Progress;
+  /** Its newest checkpoint; empty before there is one. */
+  saved: string;
+}
+
+export interface RunOptions {
+  /** The folder of the run; rank 0 alone reads and writes it. */
+  out: string;
+  /** Go on from the newest checkpoint in `out`. */
+  resume?: boolean;
+}
+
+/** What rank 0 finds and the others need to know. */
+interface Start {
+  tokenizerJson: string;
+  config: Config;
+  /** Of the checkpoint that the run goes on from. */
+  progress?: Progress;
+  updates?: Record<string, number>;
+  saved: string;
+}
+
+/** Rank 0's: the checkpoint that the run goes on from, or the one whose weights it begins with. */
+interface Sources {
+  checkpoint: Checkpoint | undefined;
+  initial: Checkpoint | undefined;
+  exists: boolean;
+}
+
+/** Texts and tensors are opened and checked, on every rank, before a new run's folder is made. */
+export async function openRun(
+  given: Config,
+  options: RunOptions,
+  report: Reporter,
+  group: ProcessGroup = alone,
+): Promise<Run> {
+  const held: Disposable[] = [];
+  const release = () => {
+    for (const resource of held.splice(0).reverse()) resource[Symbol.dispose]();
+  };
+  try {
+    return { ...(await open(given, options, report, group, held)), [Symbol.dispose]: release };
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+/** Puts into `held` what has to be given back at the end: the run's lock and its open texts. */
+async function open(
+  given: Config,
+  { out, resume = false }: RunOptions,
+  report: Reporter,
+  group: ProcessGroup,
+  held: Disposable[],
+): Promise<Omit<Run, keyof Disposable>> {
+  const isFirst = group.rank === 0;
+  const sources = isFirst ? openSources(given, out, resume, report, held) : undefined;
+  const start = await group.share('start', sources && (await startOf(given, sources, report)));
+  const tokenizer = TextTokenizer.fromJson(start.tokenizerJson);
+  const config: Config = { ...given, model: { ...given.model, vocabSize: start.config.model.vocabSize } };
+  checkSameConfig(start.config, config, group);
+  checkShares(config, group);
+  if (sources?.checkpoint) checkResumable(sources.checkpoint, config, report);
+  const texts = await machineByMachine(group, () => openTexts(config, tokenizer, report));
+  held.push({ [Symbol.dispose]: () => texts.close() });
+  checkSameTexts(await group.gather('texts', texts.hash), group);
+  if (start.progress && start.progress.textHash !== texts.hash) {
+    throw new DataError(
+      `${out}: the texts are not those that the run was started with; bring them back, or start a new run with another --out`,
+    );
+  }
+  const state = openState(config, group, start, sources, report);
+  const fresh = { step: 0, samples: 0, tokens: 0, nonFiniteSteps: 0, textHash: texts.hash };
+  const progress = start.progress ?? fresh;
+  if (sources) openFolder(config, out, resume, { ...sources, step: start.progress ? progress.step : -1 }, held);
+  if (sources?.checkpoint) report.note(`going on from ${sources.checkpoint.path}`);
+  return { config, out, texts, state, group, report, progress, saved: start.saved };
+}
+
+/** Looks into the folder of the run, and takes it if it is there. */
+function openSources(given: Config, out: string, resume: boolean, report: Reporter, held: Disposable[]): Sources {
+  const configPath = join(out, 'config.json');
+  const exists = existsSync(configPath);
+  refuseOld(configPath, resume);
+  if (exists) held.push(lockRun(out));
+  // A run that was killed before it had one starts anew.
+  const checkpoint = exists && checkpointsOf(out).length > 0 ? openCheckpoint(out, report.warn) : undefined;
+  const initial =
+    checkpoint || given.train.from === undefined ? undefined : openCheckpoint(given.train.from, report.warn);
+  return { checkpoint, initial, exists };
+}
+
+/** The tokenizer of the checkpoint, or the configuration's own; and what follows from it. */
+async function startOf(given: Config, { checkpoint, initial }: Sources, report: Reporter): Promise<Start> {
+  const known = checkpoint ?? initial;
+  const tokenizer = known ? TextTokenizer.fromJson(known.tokenizerJson) : await openTokenizer(given, report);
+  const vocabSize = known?.config.model.vocabSize ?? tokenizer.vocabSize;
+  const config: Config = { ...given, model: { ...given.model, vocabSize } };
+  if (initial) checkSameModel(initial, config.model);
+  if (initial && config.data.tokenizer !== undefined) {
+    throw new ConfigError('data.tokenizer: a run that begins with a checkpoint has its tokenizer; leave it out');
+  }
+  const start = { tokenizerJson: tokenizer.json, config, saved: checkpoint?.path ?? '' };
+  return checkpoint ? { ...start, progress: checkpoint.progress, updates: checkpoint.updates } : start;
+}
+
+function checkSameConfig(first: Config, own: Config, { rank }: ProcessGroup): void {
+  const difference = firstDifference(first, own);
+  if (difference === undefined) return;
+  const { key, was, is } = difference;
+  throw new ConfigError(`${key}: ${is} on rank ${rank} and ${was} on rank 0; give every rank the same configuration`);
+}
+
+function checkShares({ train }: Config, { size }: ProcessGroup): void {
+  if (train.microBatchSize >= size) return;
+  throw new ConfigError(
+    `train.microBatchSize: ${train.microBatchSize} sequences cannot be divided over ${size} ranks; it is their number on all ranks together, give more`,
+  );
+}
+
+function checkSameTexts(hashes: readonly string[], { rank }: ProcessGroup): void {
+  const others = [...hashes.keys()].filter((other) => hashes[other] !== hashes[0]);
+  if (others.length === 0) return;
+  throw new DataError(
+    `data.train: rank ${others.join(', ')} has other texts than rank 0 (this is rank ${rank}); give every rank the same files`,
+  );
+}
+
+/** The first rank of each machine prepares what the others there find ready. */
+async function machineByMachine<T>(group: ProcessGroup, prepare: () => Promise<T>): Promise<T> {
+  const own = group.localRank === 0 ? await prepare() : undefined;
+  await group.gather('prepared', null);
+  return own ?? (await prepare());
+}
+
+function openFolder(
+  config: Config,
+  out: string,
+  resume: boolean,
+  { exists, step }: Sources & { step: number },
+  held: Disposable[],
+): void {
+  const configPath = join(out, 'config.json');
+  if (!exists) {
+    writing(out, () => makeFolder(out));
+    held.push(writing(out, () => lockRun(out)));
+    refuseOld(configPath, resume); // another process may have made it meanwhile
+  }
+  replaceFile(configPath, `${JSON.stringify(config, null, 2)}\n`);
+  truncateMetrics(join(out, 'metrics.jsonl'), step);
+}
+
+function refuseOld(configPath: string, resume: boolean): void {
+  if (resume || !existsSync(configPath)) return;
+  const out = dirname(configPath);
+  throw new ConfigError(`--out ${out}: holds a run already; give --resume to go on with it, or another folder`);
+}
+
+/** The tensors of a run: those of its checkpoint; or the weights of another, or new ones from the seed. */
+function openState(
+  config: Config,
+  group: ProcessGroup,
+  { updates }: Start,
+  sources: Sources | undefined,
+  report: Reporter,
+): TrainingState {
+  const { model, train } = config;
+  const { masters, optimizer } = readState(config, sources, report);
+  const parts = partsOf(model, parameterSpecs(model));
+  const owners = train.shardOptimizer ? ownersOf(parts, group) : undefined;
+  const own = spread({ parts, masters, owners, group, device: train.device }, { optimizer, updates });
+  const state = trainingState(config, masters, { optimizer: own, group });
+  if (own) return state;
+  for (const [l, keepRate] of state.depth(0).keepRates.entries()) if (keepRate === 0) makeIdentity(model, masters, l);
+  return state;
+}
+
+/** What rank 0 has of weights and moments; on the others room for it. */
+function readState(
+  { model, train }: Config,
+  sources: Sources | undefined,
+  report: Reporter,
+): { masters: Weights; optimizer?: OptimizerState } {
+  const { device, seed } = train;
+  const specs = parameterSpecs(model);
+  if (sources === undefined)
+    return { masters: new Map(specs.map(({ name, shape }) => [name, Tensor.zeros(shape, { device })])) };
+  const { checkpoint, initial } = sources;
+  if (checkpoint)
+    return { masters: loadWeights(checkpoint, model, device), optimizer: loadOptimizer(checkpoint, device) };
+  const begin = initial && weightsFrom(initial, specs, train);
+  if (begin) {
+    const fresh = begin.fresh.length > 0 ? `; new: ${begin.fresh.join(', ')}` : '';
+    report.note(`beginning with ${initial.path}${fresh}`);
+  }
+  return { masters: begin?.weights ?? initialiseParameters(specs, seed, device) };
+}

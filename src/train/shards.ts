@@ -1,0 +1,110 @@
+import { broadcastTogether, type ProcessGroup } from '../distributed/index.ts';
+import type { ParameterSpec, Parts } from '../model/index.ts';
+import type { Device } from '../tensor/index.ts';
+import { type OptimizerState, type ParameterState, zeroState } from './optimizer.ts';
+import type { TrainingState } from './step.ts';
+
+// ZeRO-1 (Rajbhandari et al. 2020, arXiv 1910.02054): the optimizer state is divided over the ranks. A rank that owns a part
+// of the model gets the sum of its gradients, updates it, and sends it to the others.
+
+/** The rank that owns each parameter, by name. */
+export type Owners = ReadonlyMap<string, number>;
+
+/** Gives each part of a model, the largest first, to the rank that has the least. */
+export function ownersOf({ blocks, outer }: Parts, { size }: Pick<ProcessGroup, 'size'>): Owners {
+  const parts = [...blocks, outer].map((specs) => ({
+    specs,
+    size: specs.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
+  }));
+  const held = new Array<number>(size).fill(0);
+  return new Map(
+    parts
+      .sort((a, b) => b.size - a.size)
+      .flatMap((part) => {
+        const owner = held.indexOf(Math.min(...held));
+        held[owner]! += part.size;
+        return part.specs.map(({ name }) => [name, owner] as const);
+      }),
+  );
+}
+
+/** After an update: what each rank has updated of some parts goes to the others. */
+export function shareUpdates(
+  { masters, owners, group }: Pick<TrainingState, 'masters' | 'owners' | 'group'>,
+  parts: readonly (readonly ParameterSpec[])[],
+): void {
+  if (owners === undefined) return;
+  const sent = parts.map((specs) => {
+    const tensors = specs.map(({ name }) => masters.get(name)!);
+    return broadcastTogether(group, tensors, owners.get(specs[0]!.name)!);
+  });
+  for (const pending of sent) pending.wait();
+}
+
+/**
+ * The whole optimizer state, for a checkpoint: every rank takes part, and `use` is called with it on rank 0. For so long rank 0
+ * holds what the others have as well.
+ */
+export function withWholeOptimizer(
+  { parts, optimizer, owners, group, config }: TrainingState,
+  use: (whole: OptimizerState) => void,
+): void {
+  if (owners === undefined) {
+    if (group.rank === 0) use(optimizer);
+    return;
+  }
+  const specs = [...parts.blocks.flat(), ...parts.outer];
+  const updates = group.sum(specs.map(({ name }) => optimizer.get(name)?.updates ?? 0));
+  const whole = new Map(
+    specs.map((spec, i) => [spec.name, optimizer.get(spec.name) ?? zeroState(spec, updates[i]!, config.train.device)]),
+  );
+  for (const part of [...parts.blocks, parts.outer]) {
+    const states = part.map(({ name }) => whole.get(name)!);
+    const tensors = states.flatMap(({ moment, variance }) => [moment, variance]);
+    broadcastTogether(group, tensors, owners.get(part[0]!.name)!).wait();
+    if (group.rank !== 0) for (const { name } of part) if (!optimizer.has(name)) free(whole.get(name)!);
+  }
+  if (group.rank !== 0) return;
+  use(whole);
+  for (const [name, state] of whole) if (!optimizer.has(name)) free(state);
+}
+
+/**
+ * What rank 0 has read of a checkpoint, on the ranks that need it: fills the weights of all others, and gives each rank the
+ * optimizer state that it owns. `updates` says how often each parameter was updated; without it there is no such state yet.
+ */
+export function spread(
+  {
+    parts,
+    masters,
+    owners,
+    group,
+    device,
+  }: Pick<TrainingState, 'parts' | 'masters' | 'owners' | 'group'> & { device: Device },
+  {
+    optimizer,
+    updates,
+  }: { optimizer: OptimizerState | undefined; updates: Readonly<Record<string, number>> | undefined },
+): OptimizerState | undefined {
+  const own: OptimizerState = new Map();
+  for (const part of [...parts.blocks, parts.outer]) {
+    const weights = part.map(({ name }) => masters.get(name)!);
+    broadcastTogether(group, weights, 0).wait();
+    if (updates === undefined) continue;
+    const states = part.map((spec) => optimizer?.get(spec.name) ?? zeroState(spec, updates[spec.name]!, device));
+    const moments = states.flatMap(({ moment, variance }) => [moment, variance]);
+    broadcastTogether(group, moments, 0).wait();
+    for (const [i, { name }] of part.entries()) {
+      if ((owners?.get(name) ?? group.rank) === group.rank) own.set(name, states[i]!);
+      else free(states[i]!);
+    }
+  }
+  // In the order of the parameters, which is that of checkpoints.
+  const names = [...masters.keys()].filter((name) => own.has(name));
+  return updates && new Map(names.map((name) => [name, own.get(name)!]));
+}
+
+function free({ moment, variance }: ParameterState): void {
+  moment.free();
+  variance.free();
+}

@@ -26,14 +26,19 @@ export interface Started {
 export interface TaperOptions {
   cwd: string;
   program?: string;
+  /** Instead of Node and the program: what they are started by, and they. */
+  command?: readonly string[];
   /** Beside those of the tests. */
   env?: Record<string, string>;
 }
 
 /** Starts `taper` with these arguments in a folder. */
-export function start(cliArguments: readonly string[], { cwd, program = main, env }: TaperOptions): Started {
+export function start(
+  cliArguments: readonly string[],
+  { cwd, program = main, command = [process.execPath, program], env }: TaperOptions,
+): Started {
   const { NODE_OPTIONS: _, NODE_TEST_CONTEXT: __, ...ours } = process.env;
-  const child = spawn(process.execPath, [program, ...cliArguments], {
+  const child = spawn(command[0]!, [...command.slice(1), ...cliArguments], {
     cwd,
     env: { ...ours, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,0 +1,212 @@
+// node fuzz.js KIND SEED COUNT: reads COUNT broken files of one kind. What each reader may do with one is to read it or to
+// refuse it with an error of its own kind; everything else ends this process with the number of the case. Says each number
+// before it, so that whoever started this knows it when nothing else is said.
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import { parquetWriteBuffer } from 'hyparquet-writer';
+import { fromDeepSpeed, loadConfig, readConfigFile, UserError } from '../../src/config/index.ts';
+import { wordTokenizer } from '../../src/data/fixtures.ts';
+import { listSources, openCorpus, prepareCorpus, readTexts } from '../../src/data/index.ts';
+import { importHuggingFace } from '../../src/interop/index.ts';
+import { openGlueTask } from '../../src/tasks/index.ts';
+import { readSafetensors, scope, Tensor, writeSafetensors } from '../../src/tensor/index.ts';
+import { loadOptimizer, loadWeights, openCheckpoint, writeCheckpoint } from '../../src/train/checkpoint.ts';
+import { tinyConfig, tinyState } from '../../src/train/tiny.fixture.ts';
+import { sentences } from '../cli.fixture.ts';
+
+/** A file that is well-formed, and how it is read. */
+interface Kind {
+  files: string[];
+  read(): Promise<unknown> | unknown;
+}
+
+const slowSeconds = 10;
+const ignore = () => {};
+const fixtures = fileURLToPath(new URL('../../../tests/fixtures/hugging-face/', import.meta.url));
+const root = fileURLToPath(new URL('../../../', import.meta.url));
+
+const texts =
+  (name: string, bytes: string | Uint8Array) =>
+  async (folder: string): Promise<Kind> => {
+    const path = join(folder, name);
+    writeFileSync(path, bytes);
+    const read = async () => {
+      for await (const _ of readTexts(await listSources([path]), { textField: 'text' }));
+    };
+    return { files: [path], read };
+  };
+
+const jsonLines = Array.from({ length: 20 }, (_, i) => JSON.stringify({ text: sentences(3, i), id: i })).join('\n');
+const parquet = () =>
+  new Uint8Array(
+    parquetWriteBuffer({ columnData: [{ name: 'text', data: Array.from({ length: 50 }, (_, i) => sentences(2, i)) }] }),
+  );
+
+const kinds: Record<string, (folder: string) => Promise<Kind> | Kind> = {
+  config(folder) {
+    const path = join(folder, 'c.yaml');
+    writeFileSync(path, readFileSync(join(root, 'configs/bert-mini.yaml')));
+    return { files: [path], read: () => loadConfig({ file: path }) };
+  },
+  deepspeed(folder) {
+    const path = join(folder, 'ds.json');
+    const json = {
+      train_batch_size: 32,
+      optimizer: { type: 'Adam', params: { lr: 1e-3 } },
+      gradient_clipping: 1,
+      bf16: { enabled: true },
+    };
+    writeFileSync(
+      path,
+      JSON.stringify({ ...json, progressive_layer_drop: { enabled: true, theta: 0.5, gamma: 0.001 } }),
+    );
+    return { files: [path], read: () => fromDeepSpeed(readConfigFile(path)) };
+  },
+  jsonl: texts('t.jsonl', jsonLines),
+  gzip: texts('t.jsonl.gz', gzipSync(jsonLines)),
+  text: texts('t.txt', sentences(50, 1)),
+  parquet: texts('t.parquet', parquet()),
+  safetensors(folder) {
+    const path = join(folder, 'm.safetensors');
+    scope(() =>
+      writeSafetensors(
+        path,
+        new Map([
+          ['a', Tensor.zeros([8, 4])],
+          ['b', Tensor.zeros([3], { dtype: 'int64' })],
+        ]),
+      ),
+    );
+    return { files: [path], read: () => scope(() => void readSafetensors(path)) };
+  },
+  checkpoint(folder) {
+    const config = tinyConfig();
+    const state = tinyState(config);
+    const path = join(folder, 'checkpoint');
+    const progress = { step: 1, samples: 4, tokens: 9, nonFiniteSteps: 0, textHash: 'x' };
+    const tokenizerJson = wordTokenizer(40).json;
+    writeCheckpoint(path, { config, progress, weights: state.masters, optimizer: state.optimizer, tokenizerJson });
+    const files = ['trainer.json', 'config.json', 'model.safetensors', 'optimizer.safetensors', 'tokenizer.json'];
+    const read = () =>
+      scope(() => {
+        const checkpoint = openCheckpoint(path, ignore);
+        loadWeights(checkpoint, checkpoint.config.model, 'cpu');
+        loadOptimizer(checkpoint, 'cpu');
+      });
+    return { files: files.map((name) => join(path, name)), read };
+  },
+  async corpus(folder) {
+    const source = join(folder, 'source.txt');
+    writeFileSync(source, sentences(200, 1));
+    const options = {
+      paths: [source],
+      tokenizer: wordTokenizer(40),
+      cacheDir: join(folder, 'cache'),
+      textField: 'text',
+    };
+    const corpus = await prepareCorpus(options);
+    corpus.close();
+    const place = join(folder, 'cache', readdirSync(join(folder, 'cache'))[0]!);
+    const files = ['index.json', corpus.index.lengths.name, corpus.index.shards[0]!.name].map((name) =>
+      join(place, name),
+    );
+    return { files, read: () => openCorpus(place).close() };
+  },
+  async glue(folder) {
+    const rows = (count: number, seed: number) =>
+      `sentence\tlabel\n${Array.from({ length: count }, (_, i) => `${sentences(1, seed + i)}\t${i % 2}`).join('\n')}\n`;
+    const files = ['train.tsv', 'dev.tsv'].map((name) => join(folder, name));
+    for (const [i, path] of files.entries()) writeFileSync(path, rows(20, i));
+    return { files, read: () => openGlueTask('sst2', folder, ignore) };
+  },
+  async glueParquet(folder) {
+    const columnData = [
+      { name: 'sentence', data: Array.from({ length: 20 }, (_, i) => sentences(1, i)) },
+      { name: 'label', data: Array.from({ length: 20 }, (_, i) => i % 2) },
+      { name: 'idx', data: Array.from({ length: 20 }, (_, i) => i) },
+    ];
+    const files = ['train', 'validation'].map((name) => join(folder, `${name}-00000-of-00001.parquet`));
+    for (const path of files) writeFileSync(path, new Uint8Array(parquetWriteBuffer({ columnData })));
+    return { files, read: () => openGlueTask('sst2', folder, ignore) };
+  },
+  huggingFace(folder) {
+    const names = readdirSync(join(fixtures, 'bert'));
+    const files = names.map((name) => join(folder, name));
+    for (const name of names) writeFileSync(join(folder, name), readFileSync(join(fixtures, 'bert', name)));
+    let number = 0;
+    return { files, read: () => importHuggingFace(folder, join(folder, `out-${number++}`), ignore) };
+  },
+};
+
+/** A sequence of whole numbers below a bound that is the same for a seed. */
+function drawing(seed: number): (below: number) => number {
+  let state = seed >>> 0 || 1;
+  return (below) => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) % below;
+  };
+}
+
+const extremes = ['-1', '0', '1e308', 'NaN', '99999999999999999999', 'null', '""', '[]', '{}', 'true'];
+
+/** Some bytes with one to four things done to them. */
+function broken(original: Uint8Array, draw: (below: number) => number): Uint8Array {
+  let bytes: Buffer = Buffer.from(original);
+  for (let i = draw(4); i >= 0; i--) {
+    const at = draw(bytes.length + 1);
+    const length = 1 + draw(Math.min(64, bytes.length + 1));
+    const [head, piece, tail] = [bytes.subarray(0, at), bytes.subarray(at, at + length), bytes.subarray(at + length)];
+    const changes: (() => Buffer)[] = [
+      () => Buffer.concat([head, piece.map((byte) => byte ^ (1 << draw(8))), tail]),
+      () => Buffer.concat([head, piece.map(() => (draw(2) === 0 ? 0 : 255)), tail]),
+      () => Buffer.concat([head, tail]),
+      () => Buffer.concat([head, piece, piece, tail]),
+      () => Buffer.concat([head, Buffer.from(Array.from({ length }, () => draw(256))), piece, tail]),
+      () => head,
+      () => {
+        // A number, or another value, becomes an extreme one.
+        const text = bytes.toString('latin1');
+        const numbers = [...text.matchAll(/-?\d+(\.\d+)?/g)];
+        if (numbers.length === 0) return bytes;
+        const { index, 0: found } = numbers[draw(numbers.length)]!;
+        const value = extremes[draw(extremes.length)]!;
+        return Buffer.from(text.slice(0, index) + value + text.slice(index + found.length), 'latin1');
+      },
+    ];
+    bytes = changes[draw(changes.length)]!();
+  }
+  return bytes;
+}
+
+const [name = '', seed = '1', count = '1', first = '0'] = process.argv.slice(2);
+const folder = mkdtempSync(join(tmpdir(), 'taper-fuzz-'));
+let refused = 0;
+try {
+  const { files, read } = await kinds[name]!(folder);
+  await read(); // as it stands, it is whole
+  const originals = files.map((path) => readFileSync(path));
+  for (let i = Number(first); i < Number(first) + Number(count); i++) {
+    writeSync(2, `${i}\n`);
+    const draw = drawing((Number(seed) * 1_000_003 + i) ^ 0x9e3779b9);
+    for (let warm = 0; warm < 8; warm++) draw(2);
+    const which = draw(files.length);
+    writeFileSync(files[which]!, broken(originals[which]!, draw));
+    const started = performance.now();
+    try {
+      await read();
+    } catch (error) {
+      if (!(error instanceof UserError) || error.message.includes('\n')) throw error;
+      refused += 1;
+    }
+    if (performance.now() - started > 1000 * slowSeconds) throw new Error(`took longer than ${slowSeconds} s`);
+    writeFileSync(files[which]!, originals[which]!);
+  }
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+process.stdout.write(JSON.stringify({ refused, peakBytes: process.resourceUsage().maxRSS * 1024 }));

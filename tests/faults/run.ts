@@ -1,0 +1,78 @@
+// npm run test:faults [-- words…]
+//   causes every fault (whose name has one of the words) as often as it says; all of them write docs/results/faults.md
+import { spread, table, writeResults } from '../../bench/report.ts';
+import { faults, type Outcome } from './faults.ts';
+import { fuzz, kinds } from './fuzzing.ts';
+import { peerTimeout, saveEvery, steps, World } from './world.ts';
+
+const numBroken = 5000;
+const words = process.argv.slice(2);
+const chosen = faults.filter(({ name }) => words.length === 0 || words.some((word) => name.includes(word)));
+const rows: string[][] = [];
+let numFailed = 0;
+
+for (const { name, times, obstacle, cause } of chosen) {
+  const why = obstacle?.();
+  if (why !== undefined) {
+    rows.push([name, '0', `not tried: ${why}`, '', '']);
+    console.log(`skipped ${name}: ${why}`);
+    continue;
+  }
+  using world = new World();
+  const outcomes: Outcome[] = [];
+  for (let i = 0; i < times; i++) {
+    try {
+      outcomes.push(await cause(world));
+    } catch (error) {
+      numFailed += 1;
+      console.error(`FAILED  ${name}\n`, error);
+    }
+  }
+  const seconds = outcomes.flatMap((outcome) => outcome.seconds ?? []);
+  const repeated = outcomes.flatMap((outcome) => outcome.repeated ?? []);
+  const failed = times - outcomes.length;
+  rows.push([
+    name,
+    String(times),
+    [...new Set(outcomes.map(({ outcome }) => outcome)), ...(failed > 0 ? [`FAILED ${failed} times`] : [])].join('; '),
+    seconds.length > 0 ? spread(seconds, 1) : '',
+    repeated.length > 0 ? String(Math.max(...repeated)) : '',
+  ]);
+  console.log(`${rows.at(-1)!.join('  ')}`);
+}
+const broken: string[][] = [];
+for (const kind of kinds.filter((kind) => words.length === 0 || words.includes(kind))) {
+  try {
+    const { refused, peakBytes } = await fuzz(kind, 1, numBroken);
+    broken.push([kind, String(numBroken), String(refused), '0', (peakBytes / 1e6).toFixed(0)]);
+  } catch (error) {
+    numFailed += 1;
+    broken.push([kind, String(numBroken), '', (error as Error).message.split('\n')[0]!, '']);
+    console.error(error);
+  }
+  console.log(broken.at(-1)!.join('  '));
+}
+console.log(`${chosen.length} faults, ${numFailed} tries failed`);
+if (words.length === 0) writeResults('faults', 'Faults, and what comes of them', 'npm run test:faults', document());
+process.exitCode = numFailed > 0 ? 1 : 0;
+
+function document(): string {
+  return `Each fault is caused at a random moment of a small run (${steps} steps, a checkpoint each ${saveEvery}; ranks wait ${peerTimeout} s for one that is silent), by
+processes of its own. After each, no process is left, the newest checkpoint is whole (or, where that was corrupted, the one before it), and the run
+is resumed with one process: its samples are those of a run that nothing disturbed and its losses are the same to 1e-5. So nothing is
+lost; the steps after the checkpoint are done again.
+
+Seconds are from the fault to the end of the last rank, median and range; a frozen rank is ended by the launcher ten seconds after the others.
+
+${table([['fault', 'times', 'outcome', 'seconds', 'steps done again, at most'], ...rows])}
+
+## Broken files
+
+Files of each kind with one to four random changes (bits, bytes, pieces gone, doubled or added, cut off, numbers made extreme), read in a process of their own. Each is
+read as what it then says, or refused in one line that names it. A crash, a hang of ten seconds, an error of another kind or more than 1 GB of memory
+would be a failure. MB is the most memory that the process took, of which 240 are Node's and libtorch's.
+
+${table([['files', 'read', 'refused', 'failures', 'MB'], ...broken])}
+
+One of them alone: \`npm run test:faults -- SIGKILL\` tries those with the word in their name; \`npm run test:faults -- parquet\` a kind of files. \`npm test\` tries the quick ones once.`;
+}

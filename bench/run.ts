@@ -3,12 +3,14 @@ import { gates } from './gates.ts';
 import { memory } from './memory.ts';
 import { onnx } from './onnx.ts';
 import { plan } from './plan.ts';
+import { scaling, scalingNetwork, scalingWork } from './scaling.ts';
 import { speed } from './speed.ts';
 
 // npm run bench            speed beside PyTorch, of single operations, and how it scales
 // npm run bench -- gates     gates for micro-batches beside gates for single sequences
 // npm run bench -- plan FILES…     what `taper plan --measure` says beside what runs take
 // npm run bench -- onnx CHECKPOINT FILES…     size and agreement of an exported model
+// npm run bench -- scaling FILES…  steps of two ranks over several links (as root)
 // npm run bench -- data FILES… | memory FILES…
 
 const benchmarks: Record<string, (args: string[]) => void | Promise<void>> = {
@@ -18,6 +20,9 @@ const benchmarks: Record<string, (args: string[]) => void | Promise<void>> = {
   onnx: (args) => onnx(args),
   data: (args) => data(args),
   memory: (args) => memory(args),
+  scaling: (args) => scaling(args),
+  'scaling-work': () => scalingWork(),
+  'scaling-network': () => scalingNetwork(),
 };
 
 const [name = 'speed', ...args] = process.argv.slice(2);

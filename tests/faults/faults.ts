@@ -4,7 +4,9 @@ import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { linesOf, sentences, start, taper, untilSteps } from '../cli.fixture.ts';
-import { endOf, limitMemory, obstacleToLimits, obstacleToRoot, peerTimeout, sh, type World } from './world.ts';
+import { obstacleToHosts, onTwoHosts } from './hosts.ts';
+import { limitMemory, obstacleToLimits, obstacleToRoot, sh } from './root.ts';
+import { endOf, peerTimeout, type World } from './world.ts';
 
 /** What came of one fault. */
 export interface Outcome {
@@ -44,42 +46,6 @@ function signalTo(signal: NodeJS.Signals, rank: number, processes: number) {
     return { outcome: `the others name rank ${rank} and stop`, seconds, repeated: await world.checkResumes(out) };
   };
 }
-
-/** The ranks of two machines: network namespaces with a cable between them. */
-async function onTwoHosts<T>(
-  body: (hosts: { env: Record<string, string>; prefix: (host: number) => string[] }) => Promise<T>,
-): Promise<T> {
-  const name = `taper${process.pid}`;
-  const [a, b] = [`${name}a`, `${name}b`];
-  sh(`ip netns add ${a}; ip netns add ${b}
-    ip link add va${process.pid} netns ${a} type veth peer name vb${process.pid} netns ${b}
-    ip -n ${a} addr add 10.211.7.1/24 dev va${process.pid}; ip -n ${b} addr add 10.211.7.2/24 dev vb${process.pid}
-    for n in ${a} ${b}; do ip -n $n link set lo up; done
-    ip -n ${a} link set va${process.pid} up; ip -n ${b} link set vb${process.pid} up`);
-  try {
-    const env = { MASTER_ADDR: '10.211.7.1', MASTER_PORT: '29555', LOCAL_RANK: '0', LOCAL_WORLD_SIZE: '1' };
-    return await body({ env, prefix: (host) => ['ip', 'netns', 'exec', host === 0 ? a : b] });
-  } finally {
-    sh(`ip netns del ${a}; ip netns del ${b}`);
-  }
-}
-
-const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
-
-/** Both ranks, each in its own namespace. */
-function startOnHosts(
-  world: World,
-  words: readonly string[],
-  { env, prefix }: { env: Record<string, string>; prefix: (host: number) => string[] },
-) {
-  return [0, 1].map((rank) => {
-    const own = { RANK: `${rank}`, WORLD_SIZE: '2', ...env };
-    const [program, ...before] = [...prefix(rank), process.execPath, main];
-    return start(words, { cwd: world.folder, env: own, command: [program!, ...before] });
-  });
-}
-
-const needsNetworks = () => obstacleToRoot('ip', 'tc');
 
 export const faults: Fault[] = [
   {
@@ -258,14 +224,14 @@ export const faults: Fault[] = [
   {
     name: 'the link between two hosts cut',
     times: 3,
-    obstacle: needsNetworks,
+    obstacle: obstacleToHosts,
     cause: (world) =>
       onTwoHosts(async (hosts) => {
         const out = world.newRun();
-        const ranks = startOnHosts(world, world.pretrain(out), hosts);
+        const ranks = hosts.start(world.pretrain(out), { cwd: world.folder });
         await untilSteps(world.at(out), someStep(), ranks[0]!.child);
         const cut = performance.now();
-        sh(`${hosts.prefix(1).join(' ')} ip link set vb${process.pid} down`);
+        hosts.cut();
         const ends = await Promise.all(ranks.map(({ ended }) => ended));
         const seconds = (performance.now() - cut) / 1000;
         for (const { code, stderr } of ends) {
@@ -278,17 +244,13 @@ export const faults: Fault[] = [
   {
     name: 'the link between two hosts slow (4 Mbit/s)',
     times: 2,
-    obstacle: needsNetworks,
+    obstacle: obstacleToHosts,
     cause: (world) =>
       onTwoHosts(async (hosts) => {
         const out = world.newRun();
-        for (const host of [0, 1]) {
-          const device = host === 0 ? `va${process.pid}` : `vb${process.pid}`;
-          sh(
-            `${hosts.prefix(host).join(' ')} tc qdisc add dev ${device} root tbf rate 4mbit burst 32kbit latency 400ms`,
-          );
-        }
-        const ends = await Promise.all(startOnHosts(world, world.pretrain(out), hosts).map(({ ended }) => ended));
+        hosts.limit(4);
+        const ranks = hosts.start(world.pretrain(out), { cwd: world.folder });
+        const ends = await Promise.all(ranks.map(({ ended }) => ended));
         for (const { code, stderr } of ends) assert.equal(code, 0, stderr);
         const steps = linesOf(world.at(out)).filter(({ type }) => type === 'step');
         const share = (key: string) => steps.reduce((sum, line) => sum + Number(line[key]), 0);

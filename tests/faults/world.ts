@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -114,37 +113,4 @@ export async function endOf({ ended, ranks }: Launched): Promise<Ended & { secon
   const left = ranks.filter((pid) => existsSync(`/proc/${pid}`));
   assert.deepEqual(left, [], 'ranks that are left behind');
   return { ...end, seconds: (performance.now() - started) / 1000 };
-}
-
-/** Whether this process may mount file systems and make network namespaces; what stands in the way otherwise. */
-export function obstacleToRoot(...programs: string[]): string | undefined {
-  if (process.getuid?.() !== 0) return 'it needs root';
-  for (const program of programs) {
-    try {
-      execFileSync('sh', ['-c', `command -v ${program}`], { stdio: 'ignore' });
-    } catch {
-      return `it needs ${program}`;
-    }
-  }
-  return undefined;
-}
-
-export function sh(command: string): string {
-  return execFileSync('sh', ['-ec', command], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
-}
-
-const memoryGroups = '/sys/fs/cgroup/memory';
-
-/** Whether this process may limit the memory of another one. */
-export function obstacleToLimits(): string | undefined {
-  if (process.getuid?.() !== 0) return 'it needs root';
-  return existsSync(memoryGroups) || existsSync('/sys/fs/cgroup/cgroup.controllers') ? undefined : 'it needs cgroups';
-}
-
-/** A process that takes more than that is ended by the system. */
-export function limitMemory(pid: number, megabytes: number): void {
-  const isOld = existsSync(memoryGroups);
-  const group = join(isOld ? memoryGroups : '/sys/fs/cgroup', `taper-${process.pid}`);
-  const limit = isOld ? 'memory.limit_in_bytes' : 'memory.max';
-  sh(`mkdir -p ${group}; echo ${megabytes * 1_000_000} > ${group}/${limit}; echo ${pid} > ${group}/cgroup.procs`);
 }

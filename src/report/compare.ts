@@ -128,7 +128,7 @@ function costToReach(points: readonly EvaluationPoint[], loss: number): Record<C
 }
 
 /** What is not part of a setting: the seed, and what changes neither a number of a run nor its time. */
-const apart = new Set(['seed', 'saveEvery', 'keepCheckpoints', 'evalEvery']);
+const apart = new Set(['seed', 'saveEvery', 'keepCheckpoints', 'evalEvery', 'peerTimeout']);
 /** So many steps tell two depth methods apart. */
 const numProbes = 50;
 
@@ -137,9 +137,14 @@ function settingOf({ config: { model, depth, data, train } }: RunRecord): string
   const { sequenceLength, objective, maskRate, wholeWord } = data;
   const method = depthMethod(depth, model.layers, train.steps);
   const states = Array.from({ length: numProbes }, (_, i) => method(Math.floor((i * train.steps) / numProbes)));
-  const kept = Object.entries(train).filter(([key]) => !apart.has(key));
+  const kept = inOrder(train).filter(([key]) => !apart.has(key));
   const learnt = { sequenceLength, objective, maskRate, wholeWord };
-  return JSON.stringify([sizes, depth.granularity, states, learnt, kept]);
+  return JSON.stringify([inOrder(sizes), depth.granularity, states, learnt, kept]);
+}
+
+/** Whatever order a config file has its keys in. */
+function inOrder(section: object): [string, unknown][] {
+  return Object.entries(section).sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
 function checkComparable(a: RunRecord, b: RunRecord): void {

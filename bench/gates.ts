@@ -33,6 +33,11 @@ export function gates(): void {
         1,
         ' %',
       ),
+      spread(
+        results.map(({ step_s }) => 100 * robustVariation(step_s)),
+        1,
+        ' %',
+      ),
       `${(100 * variation(flops[0]!)).toFixed(1)} %`,
       k === 0
         ? ''

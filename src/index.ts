@@ -14,7 +14,7 @@
  *     const { checkpoint } = await pretrain(config, { out: 'runs/mine' });
  *
  * Its parts are here as well: `depth` (methods, gates, cost; no tensor needed), `data` (text to masked batches),
- * `analysis` (what blocks do in a trained model), `report` (runs side by side, charts), `interop` (Hugging Face in and out),
+ * `analysis` (what blocks do in a trained model), `report` (runs side by side, charts), `interop` (Hugging Face in and out), `distributed` (ranks),
  * the model with its switchable blocks, the training step, and tensors over libtorch. A mistake that the user can mend
  * is a `UserError` of one line.
  *
@@ -25,6 +25,7 @@ export * as analysis from './analysis/index.ts';
 export * from './config/index.ts';
 export * as data from './data/index.ts';
 export * as depth from './depth/index.ts';
+export * as distributed from './distributed/index.ts';
 export * as interop from './interop/index.ts';
 export * from './model/index.ts';
 export * as report from './report/index.ts';

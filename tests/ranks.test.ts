@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { type Line, linesOf, type Started, sentences, start, taper, untilSteps, writeTiny } from './cli.fixture.ts';
+import { type Line, linesOf, start, taper, untilSteps, writeTiny } from './cli.fixture.ts';
+import { childrenOf } from './faults/world.ts';
 
-// Several processes on this machine against one.
+// Several processes on this machine against one. What becomes of them when something goes wrong is in faults.test.ts.
 
 const folder = mkdtempSync(join(tmpdir(), 'taper-ranks-'));
 before(() => writeTiny(folder));
@@ -65,7 +65,17 @@ for (const [name, { processes, sets }] of Object.entries(cases)) {
     await done(...words(outs[0], sets));
     await done(...ranks(processes, ...words(outs[1], sets)));
     assertSameTraining(linesOf(join(folder, outs[1])), linesOf(join(folder, outs[0])));
+    const [first, second] = outs.map((out) =>
+      headerOf(join(folder, out, `checkpoints/step-${steps}/optimizer.safetensors`)),
+    );
+    assert.equal(second, first);
   });
+}
+
+/** What a safetensors file says that it holds, and where. */
+function headerOf(path: string): string {
+  const bytes = readFileSync(path);
+  return bytes.subarray(8, 8 + Number(bytes.readBigUInt64LE())).toString();
 }
 
 test('a checkpoint of two ranks goes on with three, and then with one, as if it had always been one', async () => {
@@ -107,60 +117,6 @@ test('a block that nobody ran is not sent', async () => {
   assert.deepEqual([...depths].sort(), [0, 1, 2]);
 });
 
-/** Ranks started one by one, as another launcher would. */
-async function startRanks(commands: readonly string[][], env: Record<string, string> = {}): Promise<Started[]> {
-  const port = await freePort();
-  return commands.map((command, rank) => {
-    const own = {
-      RANK: `${rank}`,
-      WORLD_SIZE: `${commands.length}`,
-      LOCAL_RANK: `${rank}`,
-      LOCAL_WORLD_SIZE: `${commands.length}`,
-    };
-    return start(command, { cwd: folder, env: { ...own, MASTER_ADDR: '127.0.0.1', MASTER_PORT: `${port}`, ...env } });
-  });
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
-}
-
-test('ranks with different settings or texts are refused at the start, and both say what differs and where', async () => {
-  writeFileSync(join(folder, 'other.txt'), sentences(400, 3));
-  for (const [set, mistake] of [
-    ['train.seed=7', /train\.seed: 7 on rank 1 and 1 on rank 0/],
-    ['data.train=other.txt', /data\.train: rank 1 has other texts than rank 0/],
-  ] as const) {
-    const out = `differing-${set.length}`;
-    const sets = set.startsWith('data') ? [`data.train=[other.txt]`] : [set];
-    const started = await startRanks([words(out, []), words(out, sets)]);
-    const [first, second] = await Promise.all(started.map(({ ended }) => ended));
-    assert.equal(second!.code, 2, second!.stderr);
-    assert.match(second!.stderr, mistake);
-    assert.ok([2, 75].includes(first!.code!), first!.stderr);
-    assert.match(first!.stderr, mistake);
-  }
-});
-
-test('a port that another program has is named, and no rank waits for ever', async () => {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  try {
-    const MASTER_PORT = `${(server.address() as { port: number }).port}`;
-    const [first] = await startRanks([words('port', [])], { WORLD_SIZE: '2', LOCAL_WORLD_SIZE: '2', MASTER_PORT });
-    const { code, stderr } = await first!.ended;
-    assert.equal(code, 2, stderr);
-    assert.match(stderr, new RegExp(`MASTER_PORT: ${MASTER_PORT} is in use by another program`));
-  } finally {
-    server.close();
-  }
-});
-
 test('launch refuses what is not done by several processes, and a micro-batch with fewer sequences than ranks', async () => {
   for (const [command, mistake] of [
     [['launch', '--processes', '2', '--', 'eval', 'x'], /launch: eval is not done by several processes/],
@@ -176,17 +132,12 @@ test('launch refuses what is not done by several processes, and a micro-batch wi
   }
 });
 
-/** The ranks of a launcher: its children. */
-function childrenOf(pid: number): number[] {
-  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').map(Number);
-}
-
 test('a rank that is killed is named, all start again from the last checkpoint, and the losses are those of one process', async () => {
   await done(...words('whole', withDropout));
   const command = ['launch', '--processes', '2', '--max-restarts', '1', '--', ...words('killed', withDropout)];
   const { child, ended } = start(command, { cwd: folder });
   await untilSteps(join(folder, 'killed'), 15, child);
-  process.kill(childrenOf(child.pid!)[1]!, 'SIGKILL');
+  process.kill((await childrenOf(child.pid!, 2))[1]!, 'SIGKILL');
   const { code, stderr } = await ended;
   assert.equal(code, 0, stderr);
   assert.match(stderr, /rank 1 is gone or frozen/);

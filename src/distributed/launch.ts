@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createServer } from 'node:net';
+import { constants } from 'node:os';
 
 export interface LaunchOptions {
   /** The number of ranks. */
@@ -44,7 +45,7 @@ export async function launch(options: LaunchOptions): Promise<number> {
     for (let restarts = 0; ; restarts++) {
       const failed = await runRanks(options, restarts, ranks);
       if (failed === undefined) return 0;
-      const code = failed.code ?? 1;
+      const code = failed.code ?? 128 + constants.signals[failed.signal!]; // as shells have it
       if (signalled || finalCodes.includes(code) || restarts >= options.maxRestarts) return code;
       options.say(`${describe(failed)}; starting all ranks again (${restarts + 1} of ${options.maxRestarts})`);
     }
@@ -123,7 +124,8 @@ function endOf(child: ChildProcess, rank: number): Promise<End> {
   });
 }
 
-function freePort(): Promise<number> {
+/** A port that nothing listens to just now. */
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer().once('error', reject);
     server.listen(0, '127.0.0.1', () => {

@@ -20,8 +20,8 @@ export interface Evaluation {
 }
 
 /**
- * Losses on held-out batches, of which each rank of a group has its own; means over all predicted tokens and sequences. Every block is on, nothing scaled and nothing
- * dropped out, unless a `pass` says otherwise.
+ * Losses on held-out batches, of which each rank of a group has its own; means over all predicted tokens and sequences.
+ * Every block is on, nothing scaled and nothing dropped out, unless a `pass` says otherwise.
  *
  * @throws DataError when nothing in the batches is to be predicted.
  */

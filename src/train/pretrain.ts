@@ -62,7 +62,7 @@ const quiet: Reporter = { note: () => {}, warn: () => {} };
  * finish the step, save and return.
  *
  * @throws ConfigError, DataError, CheckpointError, OutputError for what the user can mend; NonFiniteError when training diverged;
- *   InterruptedError for a signal while the texts are prepared.
+ *   InterruptedError for a signal while the texts are prepared; PeerError when another rank is lost.
  */
 export async function pretrain(config: Config, options: PretrainOptions): Promise<PretrainResult> {
   using stop = watchSignals();

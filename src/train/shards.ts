@@ -46,27 +46,32 @@ export function shareUpdates(
  * holds what the others have as well.
  */
 export function withWholeOptimizer(
-  { parts, optimizer, owners, group, config }: TrainingState,
+  { specs, parts, optimizer, owners, group, config }: TrainingState,
   use: (whole: OptimizerState) => void,
 ): void {
   if (owners === undefined) {
     if (group.rank === 0) use(optimizer);
     return;
   }
-  const specs = [...parts.blocks.flat(), ...parts.outer];
-  const updates = group.sum(specs.map(({ name }) => optimizer.get(name)?.updates ?? 0));
-  const whole = new Map(
-    specs.map((spec, i) => [spec.name, optimizer.get(spec.name) ?? zeroState(spec, updates[i]!, config.train.device)]),
-  );
+  const counts = group.sum(specs.map(({ name }) => optimizer.get(name)?.updates ?? 0));
+  const updates = new Map(specs.map(({ name }, i) => [name, counts[i]!]));
+  const received: OptimizerState = new Map();
   for (const part of [...parts.blocks, parts.outer]) {
-    const states = part.map(({ name }) => whole.get(name)!);
+    const states = part.map(
+      (spec) => optimizer.get(spec.name) ?? zeroState(spec, updates.get(spec.name)!, config.train.device),
+    );
     const tensors = states.flatMap(({ moment, variance }) => [moment, variance]);
     broadcastTogether(group, tensors, owners.get(part[0]!.name)!).wait();
-    if (group.rank !== 0) for (const { name } of part) if (!optimizer.has(name)) free(whole.get(name)!);
+    for (const [i, { name }] of part.entries()) {
+      if (optimizer.has(name)) continue;
+      if (group.rank === 0) received.set(name, states[i]!);
+      else free(states[i]!);
+    }
   }
   if (group.rank !== 0) return;
-  use(whole);
-  for (const [name, state] of whole) if (!optimizer.has(name)) free(state);
+  // In the order of the parameters, as where nothing is divided.
+  use(new Map(specs.map(({ name }) => [name, (optimizer.get(name) ?? received.get(name))!])));
+  for (const state of received.values()) free(state);
 }
 
 /**

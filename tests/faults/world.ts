@@ -97,7 +97,8 @@ export interface Launched extends Started {
   ranks: number[];
 }
 
-async function childrenOf(pid: number, count: number): Promise<number[]> {
+/** The processes that a process has started, once there are so many. */
+export async function childrenOf(pid: number, count: number): Promise<number[]> {
   for (;;) {
     const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
     const children = text === '' ? [] : text.split(' ').map(Number);

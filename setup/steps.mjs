@@ -1,5 +1,5 @@
 // The three things that are made here: node_modules, the native addon, and the compiled TypeScript.
-import { existsSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, rmSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { onPath, runLogged, SetupFailure, say } from './shell.mjs';
@@ -88,5 +88,8 @@ export function compileTypeScript(root) {
   const log = join(root, 'build/typescript.log');
   rmSync(log, { force: true });
   runLogged(join(root, 'node_modules/.bin/tsc'), ['-p', root, '--pretty', 'false'], { log });
+  // npx makes the program executable once, when it first sees this folder, and not again when dist/ is new.
+  const program = join(root, 'dist/src/cli/main.js');
+  if (existsSync(program)) chmodSync(program, 0o755);
   writeJson(stateFile, { ...state, sources });
 }

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import {
+  accessSync,
   chmodSync,
+  constants,
   cpSync,
   existsSync,
   mkdirSync,
@@ -164,6 +166,7 @@ set_target_properties(taper PROPERTIES PREFIX "" SUFFIX ".node")
   );
   write(join(project, 'native/addon.cc'), 'int answer() { return 42; }\n');
   write(join(project, 'src/index.ts'), 'export const answer: number = 42;\n');
+  write(join(project, 'src/cli/main.ts'), 'export {};\n');
   return project;
 }
 
@@ -177,6 +180,7 @@ test('the set-up makes a project ready, then does only what a change asks for, a
   assert.deepEqual(setUp().status, 0);
   assert.ok(existsSync(join(project, 'build/native/taper.node')));
   assert.ok(existsSync(join(project, 'dist/src/index.js')));
+  accessSync(join(project, 'dist/src/cli/main.js'), constants.X_OK); // npx runs it
   const { libtorch } = JSON.parse(readFileSync(join(project, 'build/setup.json'), 'utf8')) as { libtorch: Libtorch };
   assert.deepEqual([libtorch.prefix, libtorch.version], [LIBTORCH, '2.3.1']);
 

@@ -18,13 +18,16 @@ export interface Network {
   bandwidth: number;
   /** Seconds from one rank to the next. */
   latency: number;
+  /** Whether a sum may go over two binary trees instead of a ring, as NCCL's do (Gloo's do not). */
+  trees?: boolean;
 }
 
 /**
  * The time of a step of N ranks, each with 1/N of the batch, in which `depth` blocks run: the forward pass; then the backward
  * pass from the top, and beside it a queue of sums that go over the network one after another, each begun when its block's
  * gradient is there; then the update. A sum of n bytes takes `2(N−1)/N·n/bandwidth + 2(N−1)·latency` (a ring: each rank sends N−1
- * pieces twice).
+ * pieces twice), or with trees `2·n/bandwidth + 2·log₂(N)·latency` (each half of the numbers goes up and down one of them), if
+ * that is less.
  */
 export function stepTime(
   { block, outside, update, blockBytes, outsideBytes }: StepWork,
@@ -32,8 +35,12 @@ export function stepTime(
   ranks: number,
   network: Network,
 ) {
-  const sum = (bytes: number) =>
-    ranks === 1 ? 0 : ((2 * (ranks - 1)) / ranks) * (bytes / network.bandwidth) + 2 * (ranks - 1) * network.latency;
+  const sum = (bytes: number) => {
+    if (ranks === 1) return 0;
+    const ring = ((2 * (ranks - 1)) / ranks) * (bytes / network.bandwidth) + 2 * (ranks - 1) * network.latency;
+    if (!network.trees) return ring;
+    return Math.min(ring, 2 * (bytes / network.bandwidth) + 2 * Math.ceil(Math.log2(ranks)) * network.latency);
+  };
   let now = (depth * block + outside) / ranks / 3; // forward
   now += ((2 / 3) * outside) / 2 / ranks; // the heads, backward; the embeddings come last
   let networkFree = now;

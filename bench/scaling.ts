@@ -155,9 +155,9 @@ function compared(run: string, work: StepWork, network: Network, ranks: number):
 /** What is assumed of GPUs and of what connects them. */
 const gpu = { flops: 0.4 * 312e12, memory: 1.5e12 };
 const clusters: { gpus: number; network: Network }[] = [
-  { gpus: 8, network: { bandwidth: 200e9, latency: 5e-6 } },
-  { gpus: 64, network: { bandwidth: 25e9, latency: 1e-5 } },
-  { gpus: 1024, network: { bandwidth: 25e9, latency: 1e-5 } },
+  { gpus: 8, network: { bandwidth: 200e9, latency: 5e-6, trees: true } },
+  { gpus: 64, network: { bandwidth: 25e9, latency: 1e-5, trees: true } },
+  { gpus: 1024, network: { bandwidth: 25e9, latency: 1e-5, trees: true } },
 ];
 /** AdamW reads weight, gradient and both moments, and writes all but the gradient. */
 const updateBytes = 28;
@@ -217,7 +217,8 @@ ${table([['limit', 'link, as measured', 'blocks', 'step, ms', 'by the model, ms'
 
 Steps of 4,096 sequences of 128 tokens on GPUs that do ${(gpu.flops / 1e12).toFixed(0)} TFLOP/s (40 % of 312) and read ${gpu.memory / 1e12} TB/s; ${clusters
     .map(({ gpus, network }) => `${gpus} with ${network.bandwidth / 1e9} GB/s and ${1e6 * network.latency} µs`)
-    .join(', ')}. Gradients are float32. Nobody has run this.
+    .join(', ')}. A sum goes over
+a ring or two trees, whichever is faster. Gradients are float32. Nobody has run this.
 
 ${table([
   ['model', 'GPUs', 'dense, ms', 'of linear speed-up', 'waiting', 'PLD at θ = 0.5, ms', 'saved', 'waiting'],

@@ -3,7 +3,7 @@
 import { fileURLToPath } from 'node:url';
 import { findLibtorch } from './libtorch.mjs';
 import { SetupFailure } from './shell.mjs';
-import { buildAddon, compileTypeScript, installNodeModules } from './steps.mjs';
+import { buildAddon, buildPage, compileTypeScript, installNodeModules } from './steps.mjs';
 import { findMissing, installMissing, instructions } from './system.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -15,6 +15,7 @@ try {
   installNodeModules(root);
   buildAddon(root, libtorch);
   compileTypeScript(root);
+  buildPage(root);
 } catch (error) {
   if (!(error instanceof SetupFailure)) throw error;
   process.stderr.write(`${error.message}\n`);

@@ -1,4 +1,4 @@
-// The three things that are made here: node_modules, the native addon, and the compiled TypeScript.
+// The things that are made here: node_modules, the native addon, the compiled TypeScript, and the page of the dashboard.
 import { chmodSync, existsSync, rmSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
@@ -92,4 +92,19 @@ export function compileTypeScript(root) {
   const program = join(root, 'dist/src/cli/main.js');
   if (existsSync(program)) chmodSync(program, 0o755);
   writeJson(stateFile, { ...state, sources });
+}
+
+/** Makes the dashboard's page, a few static files in dist/dashboard, unless it was made from the same sources. */
+export function buildPage(root) {
+  const stateFile = join(root, 'build/setup.json');
+  const state = readJson(stateFile);
+  const page = fingerprint(root, ['src/dashboard', 'src/report', 'package-lock.json']);
+  if (state.page === page && existsSync(join(root, 'dist/dashboard/index.html'))) return;
+
+  const log = join(root, 'build/page.log');
+  rmSync(log, { force: true });
+  runLogged(join(root, 'node_modules/.bin/vite'), ['build', '-c', join(root, 'src/dashboard/page/vite.config.ts')], {
+    log,
+  });
+  writeJson(stateFile, { ...state, page });
 }

@@ -19,6 +19,7 @@ const words = process.argv.slice(2);
 if (words.length === 0) {
   check('format and lint', 'node_modules/.bin/biome', ['check', '--error-on-warnings']);
   check('types', 'node_modules/.bin/tsc', ['-p', '.', '--noEmit', '--incremental', 'false']);
+  check("the page's types", 'node_modules/.bin/tsc', ['-p', 'src/dashboard/page']);
 }
 const unitFiles = testFiles('src', words);
 const programFiles = testFiles('tests', words);

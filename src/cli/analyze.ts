@@ -1,8 +1,8 @@
 import { Command } from 'commander';
 import type { GradientFlow, Lesions, Similarity } from '../analysis/index.ts';
+import { table } from '../report/format.ts';
 import { countOf, dataOption, deviceOption, jsonOption } from './config.ts';
 import { prepareFolder, writeFiles } from './files.ts';
-import { table } from './format.ts';
 import { openHeldOut } from './held-out.ts';
 
 interface AnalyzeOptions {

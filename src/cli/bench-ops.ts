@@ -1,7 +1,7 @@
+import { percent } from '../report/format.ts';
 import { adamw, type Dtype, scope, setNumThreads, Tensor } from '../tensor/index.ts';
 import type { BenchOptions } from './bench.ts';
 import { benchStep, median, predictedTokens } from './bench-step.ts';
-import { percent } from './format.ts';
 
 /** What one operation of a step takes on this machine. */
 export interface OpTime {

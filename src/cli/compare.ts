@@ -1,10 +1,10 @@
 import { resolve } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { DataError } from '../config/index.ts';
+import { duration, flopsText, rounded, table } from '../report/format.ts';
 import type { ComparedRun, Comparison, Cost, EvaluationPoint, RunRecord, Spread } from '../report/index.ts';
 import { jsonOption } from './config.ts';
 import { writeFiles } from './files.ts';
-import { duration, flopsText, rounded, table } from './format.ts';
 
 interface CompareOptions {
   loss?: number;

@@ -10,9 +10,9 @@ import {
   type TextTokenizer,
   wholeCorpus,
 } from '../data/index.ts';
+import { percent, rounded } from '../report/format.ts';
 import { openTokenizer } from '../train/texts.ts';
 import { type ConfigOptions, configArgument, dataOption, setOption } from './config.ts';
-import { percent, rounded } from './format.ts';
 
 const numShownSamples = 3;
 /** Sequences that the padding is counted in, at most. */

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
+import { percent, rounded } from '../report/format.ts';
 import { countOf, dataOption, deviceOption, jsonOption } from './config.ts';
-import { percent, rounded } from './format.ts';
 import { openHeldOut } from './held-out.ts';
 
 interface EvalOptions {

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
+import { percent } from '../report/format.ts';
 import type { FilledText } from '../train/index.ts';
 import { countOf, deviceOption, jsonOption } from './config.ts';
-import { percent } from './format.ts';
 
 interface FillOptions {
   top: number;

@@ -1,10 +1,10 @@
 import { Command, Option } from 'commander';
 import { ConfigError } from '../config/index.ts';
+import { percent, table } from '../report/format.ts';
 import type { FineTuned, FineTuneSettings, OwnColumns, Task } from '../tasks/index.ts';
 import { fineTuneDefaults as defaults } from '../tasks/settings.ts';
 import { countOf, jsonOption, listOf, numberOf } from './config.ts';
 import { checkNewFolder, writeFiles } from './files.ts';
-import { percent, table } from './format.ts';
 import { fineTuneBar } from './progress.ts';
 
 /** The options of a fine-tuning that `finetune` and `glue` share. */

@@ -3,12 +3,12 @@ import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { DataError } from '../config/index.ts';
+import { table } from '../report/format.ts';
 import type { GlueName, Scores } from '../tasks/index.ts';
 import { mean } from '../tasks/metrics.ts';
 import { countOf, jsonOption, listOf, numberOf } from './config.ts';
 import { prepareFolder } from './files.ts';
 import { type FineTuneOptions, fineTuneOptions, settingsOf } from './finetune.ts';
-import { table } from './format.ts';
 import { fineTuneBar } from './progress.ts';
 
 interface GlueOptions extends FineTuneOptions {

@@ -1,9 +1,10 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { packageVersion } from '../config/index.ts';
 import { analyzeCommand } from './analyze.ts';
 import { benchCommand } from './bench.ts';
 import { compareCommand } from './compare.ts';
+import { dashboardCommand } from './dashboard.ts';
 import { dataCommand } from './data.ts';
 import { oneLine, reportError } from './errors.ts';
 import { evalCommand } from './eval.ts';
@@ -18,12 +19,9 @@ import { planCommand } from './plan.ts';
 import { pretrainCommand } from './pretrain.ts';
 import { tokenizerCommand } from './tokenizer.ts';
 
-const packageFile = new URL('../../../package.json', import.meta.url);
-const { version } = JSON.parse(readFileSync(packageFile, 'utf8')) as { version: string };
-
 const program = new Command('taper')
   .description('Pre-train Transformer language models faster by progressive layer dropping.')
-  .version(version)
+  .version(packageVersion())
   .addHelpText('after', '\nExample:\n  taper pretrain configs/bert-mini.yaml --data my/texts');
 
 const commands = [
@@ -41,6 +39,7 @@ const commands = [
   exportCommand(),
   tokenizerCommand(),
   dataCommand(),
+  dashboardCommand(),
   benchCommand(),
 ];
 for (const command of commands) program.addCommand(command);

@@ -11,11 +11,11 @@ import {
   plannedCost,
   resolveGamma,
 } from '../depth/index.ts';
+import { duration, flopsText, percent, rounded, table } from '../report/format.ts';
 import type { StepTimes } from '../train/index.ts';
 import { shapeOf } from '../train/shape.ts';
 import { type ConfigOptions, configArgument, configOf, deepSpeedOption, jsonOption, setOption } from './config.ts';
 import { writeFiles } from './files.ts';
-import { duration, flopsText, percent, rounded, table } from './format.ts';
 
 /** Where in a run its schedule is shown, as fractions: it changes most at the start. */
 const shownAt = [0, 0.01, 0.02, 0.05, 0.1, 0.5, 1];

@@ -1,27 +1,32 @@
+import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { type Config, ConfigError, type LoadedConfig, type PartialConfig } from '../config/index.ts';
 import { parameterCount } from '../depth/index.ts';
 import { rankEnvironment } from '../distributed/environment.ts';
+import { duration, flopsText, percent, rounded } from '../report/format.ts';
 import type { PretrainResult, Summary } from '../train/index.ts';
 import { shapeOf } from '../train/shape.ts';
 import {
   type ConfigOptions,
   configArgument,
   configOf,
+  countOf,
   dataOption,
   deepSpeedOption,
   jsonOption,
   setOption,
 } from './config.ts';
-import { duration, flopsText, percent, rounded } from './format.ts';
 import { terminalReporter } from './progress.ts';
 
 interface PretrainCommandOptions extends Omit<ConfigOptions, 'from'> {
   from?: string;
   out?: string;
   resume?: boolean;
+  dashboard?: true | number;
+  quiet?: boolean;
   json?: boolean;
 }
 
@@ -36,6 +41,8 @@ export function pretrainCommand(): Command {
     .addOption(deepSpeedOption())
     .option('--from <checkpoint>', 'begin with the model and tokenizer of a checkpoint, or of a run')
     .option('--resume', "go on from the run's newest checkpoint; without CONFIG as the run was configured")
+    .option('--dashboard [port]', 'show the run on a page while it trains', countOf('--dashboard', 0))
+    .option('--quiet', 'say warnings alone while it trains')
     .addOption(jsonOption())
     .addHelpText(
       'after',
@@ -58,11 +65,11 @@ async function run(file: string | undefined, options: PretrainCommandOptions, co
   if (isOwn && !existsSync(ownConfig)) {
     throw new ConfigError(`--resume: ${out} holds no run (no config.json); give the folder of a run with --out`);
   }
-  const { from: path, ...others } = options;
+  const { from: path, quiet = false, dashboard, ...others } = options;
   const from = path === undefined ? undefined : { path, model: await modelOfCheckpoint(path) };
   if (from) process.stderr.write(`the model is that of ${from.path}, whatever the configuration says\n`);
   const loaded = configOf(isOwn ? ownConfig : file, { ...others, ...(from && { from }) }, command);
-  const { result, summary } = await train(loaded, out, options.resume ?? false);
+  const { result, summary } = await train(loaded, { out, resume: options.resume ?? false, quiet, dashboard });
   if (summary)
     process.stdout.write(options.json ? `${JSON.stringify(jsonOf(result, summary))}\n` : summaryText(result, summary));
   if (result.stoppedBy) {
@@ -94,18 +101,37 @@ function describe(config: Config): string {
   return `${size}, ${rounded(parameterCount(shapeOf(config)) / 1e6)} million parameters, ${depth.method}, ${work}`;
 }
 
+interface TrainOptions {
+  out: string;
+  resume?: boolean;
+  quiet?: boolean;
+  /** The port of a page that shows the run, or true for any. */
+  dashboard?: true | number | undefined;
+}
+
+/** The dashboard of a run, in a process of its own: it answers while a step takes its time, and ends when this process does. */
+function dashboardOf(out: string, port: true | number): Disposable {
+  const main = fileURLToPath(new URL('main.js', import.meta.url));
+  const words = ['dashboard', out, '--until-input-ends', ...(port === true ? [] : ['--port', String(port)])];
+  const child = spawn(process.execPath, [main, ...words], { stdio: ['pipe', 'ignore', 'inherit'] });
+  child.stdin.on('error', () => {}); // it has ended already, and said why
+  return { [Symbol.dispose]: () => child.stdin.end() };
+}
+
 /**
  * Trains with progress on standard error, and sums up the whole run, earlier parts included. Of several ranks the first does that
  * for all.
  */
-export async function train({ config, derived, warnings }: LoadedConfig, out: string, resume = false) {
+export async function train(
+  { config, derived, warnings }: LoadedConfig,
+  { out, resume = false, quiet = false, dashboard }: TrainOptions,
+) {
   const { pretrain, readMetrics, summarise } = await import('../train/index.ts');
   if ((rankEnvironment()?.rank ?? 0) > 0) return { result: await pretrain(config, { out, resume }) };
-  using report = terminalReporter(config);
+  using report = terminalReporter(config, { quiet });
+  using _page = dashboard === undefined ? undefined : dashboardOf(out, dashboard);
   report.note(`${out}: ${describe(config)}`);
-  for (const { key, value, reason } of derived) report.note(`${key} = ${value} (${reason})`);
-  for (const warning of warnings) report.warn(warning);
-  const result = await pretrain(config, { out, resume, report });
+  const result = await pretrain(config, { out, resume, report, derived, warnings });
   return { result, summary: summarise(readMetrics(join(out, 'metrics.jsonl'))) };
 }
 

@@ -1,9 +1,9 @@
 import cliProgress from 'cli-progress';
 import type { Config } from '../config/index.ts';
 import type { PrepareProgress } from '../data/index.ts';
+import { duration, percent, rounded } from '../report/format.ts';
 import type { FineTuneReporter } from '../tasks/index.ts';
 import type { EvalMetrics, Reporter, StepMetrics } from '../train/index.ts';
-import { duration, percent, rounded } from './format.ts';
 
 const barFormat = '{bar} {value}/{total} {status}';
 const barSize = 10;
@@ -16,14 +16,19 @@ const heldMs = 1000;
 /** The weight of the newest step in the tokens a second that are shown: a step's depth makes it fast or slow. */
 const newestWeight = 0.1;
 
+/** The columns of the evaluations; the training loss is the mean since the evaluation before, FLOPs saved are of the steps so far. */
+const evaluationHead = ['step', 'held-out loss', 'perplexity', 'right', 'training loss', 'FLOPs saved'];
+const tableLine = (cells: readonly string[]) =>
+  cells.map((cell, i) => cell.padStart(Math.max(8, evaluationHead[i]!.length))).join('  ');
+
 /** A reporter that writes to standard error; disposing it takes the progress bar away. */
 export type TerminalReporter = Reporter & Disposable;
 
 /**
- * Shows how a run goes on standard error: a bar where that is a terminal, plain lines where it is not; evaluations,
- * notes and warnings are lines of their own.
+ * Shows how a run goes on standard error: a bar where that is a terminal, plain lines where it is not; notes and warnings are lines of
+ * their own, and evaluations lines of a table. A `quiet` one says warnings alone.
  */
-export function terminalReporter({ model, train }: Config): TerminalReporter {
+export function terminalReporter({ model, train }: Config, { quiet = false } = {}): TerminalReporter {
   const { stderr } = process;
   const bar = stderr.isTTY ? newBar() : undefined;
   const showsLine = plainLines(train.steps);
@@ -31,6 +36,8 @@ export function terminalReporter({ model, train }: Config): TerminalReporter {
   let tokensPerSecond = 0;
   let prepareShown = now();
   let latest = { step: 0, status: '' };
+  let evaluations = 0;
+  const spent = { loss: 0, steps: 0, flops: 0, denseFlops: 0 };
 
   let held: string[] | undefined = [];
   const release = () => {
@@ -51,9 +58,15 @@ export function terminalReporter({ model, train }: Config): TerminalReporter {
     if (wasActive) bar?.start(train.steps, latest.step, { status: latest.status });
   };
 
+  const warn = (message: string) => say(`warning: ${message}`);
+  const end = () => {
+    clearTimeout(timer);
+    bar?.stop();
+  };
+  if (quiet) return { note: () => {}, warn, step: release, [Symbol.dispose]: end };
   return {
     note: say,
-    warn: (message) => say(`warning: ${message}`),
+    warn,
     prepare: ({ sourceBytes, sourceBytesDone }: PrepareProgress) => {
       if (now() - prepareShown < prepareSeconds) return;
       prepareShown = now();
@@ -62,6 +75,10 @@ export function terminalReporter({ model, train }: Config): TerminalReporter {
     step: (metrics: StepMetrics) => {
       const { step, loss, theta, depth, stepSeconds } = metrics;
       release();
+      spent.loss += loss;
+      spent.steps += 1;
+      spent.flops += metrics.flops;
+      spent.denseFlops += metrics.denseFlops;
       started ??= { seconds: now() - stepSeconds, step: step - 1 };
       const weight = tokensPerSecond === 0 ? 1 : newestWeight;
       tokensPerSecond += weight * (metrics.tokensPerSecond - tokensPerSecond);
@@ -76,17 +93,21 @@ export function terminalReporter({ model, train }: Config): TerminalReporter {
     },
     evaluation: ({ step, loss, perplexity, mlmAccuracy, clmAccuracy }: EvalMetrics) => {
       release();
-      const numbers = `held-out loss ${loss.toFixed(3)}, perplexity ${rounded(perplexity)}`;
-      const right =
-        clmAccuracy === undefined
-          ? `${percent(mlmAccuracy!)} of the masked pieces`
-          : `${percent(clmAccuracy)} of the pieces`;
-      say(`step ${step}: ${numbers}, ${right} right`);
+      if (evaluations === 0) say(tableLine(evaluationHead));
+      evaluations += 1;
+      say(
+        tableLine([
+          String(step),
+          loss.toFixed(3),
+          rounded(perplexity),
+          percent(mlmAccuracy ?? clmAccuracy ?? 0),
+          spent.steps > 0 ? (spent.loss / spent.steps).toFixed(3) : '–',
+          spent.steps > 0 ? percent(1 - spent.flops / spent.denseFlops) : '–',
+        ]),
+      );
+      Object.assign(spent, { loss: 0, steps: 0 });
     },
-    [Symbol.dispose]: () => {
-      clearTimeout(timer);
-      bar?.stop();
-    },
+    [Symbol.dispose]: end,
   };
 }
 

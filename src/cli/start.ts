@@ -35,7 +35,7 @@ async function start(paths: readonly string[]): Promise<void> {
       `That takes about two minutes and goes to ${out}. CTRL-C stops it and keeps the model.\n`,
   );
 
-  const { result, summary } = await train(loaded, out);
+  const { result, summary } = await train(loaded, { out });
   process.stdout.write(`\n${summaryText(result, summary!)}\n`);
   const { fillMasks, openTrained, signalExitCodes } = await import('../train/index.ts');
   const sentence = own.length > 0 ? await sentenceOf(files, data.textField) : markdownSentence;
@@ -44,6 +44,7 @@ async function start(paths: readonly string[]): Promise<void> {
     process.stdout.write(`${sentence}\n${filledText(await fillMasks(model, sentence, 5))}\n`);
   }
   process.stdout.write(`What next:
+  npx taper dashboard runs
   npx taper fill ${out} "${sentence ?? 'The [MASK] sat.'}"
   npx taper plan ${configFile}
   npx taper pretrain configs/bert-mini.yaml --data my/texts

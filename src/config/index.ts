@@ -5,3 +5,4 @@ export { type Derived, type LoadedConfig, loadConfig, readConfigFile } from './l
 export { numProcessors } from './processor.ts';
 export { type Config, configSchema, type PartialConfig, presets } from './schema.ts';
 export { type Section, type Setting, sections, settings } from './settings.ts';
+export { packageVersion } from './version.ts';

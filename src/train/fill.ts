@@ -62,7 +62,13 @@ export async function fillMasks(trained: TrainedModel, text: string, top: number
   return { masks, text: insert(parts, masks), tokens: ids.length };
 }
 
-function predict({ model, tokenizer, device }: TrainedModel, ids: Int32Array, positions: Int32Array, top: number) {
+/** The `top` likeliest tokens, with their probabilities, that the hidden states of a sequence at some positions stand for. */
+export function predict(
+  { model, tokenizer, device }: Pick<TrainedModel, 'model' | 'tokenizer' | 'device'>,
+  ids: Int32Array,
+  positions: Int32Array,
+  top: number,
+): { id: number; probability: number }[][] {
   const batch = {
     numSequences: 1,
     sequenceLength: ids.length,

@@ -1,5 +1,6 @@
 export { type Checkpoint, loadWeights, openCheckpoint, type Progress, writeCheckpoint } from './checkpoint.ts';
 export { type Evaluation, evaluate } from './evaluate.ts';
+export type { FilledExample } from './examples.ts';
 export { writing } from './files.ts';
 export { type FilledText, fillMasks, type Prediction } from './fill.ts';
 export { type GenerateOptions, generate } from './generate.ts';
@@ -11,6 +12,7 @@ export { globalNorm, initialState, type OptimizerState, updateParameters } from 
 export { dtypeOf } from './precision.ts';
 export { InterruptedError, NonFiniteError, type PretrainOptions, type PretrainResult, pretrain } from './pretrain.ts';
 export type { Reporter } from './reporter.ts';
+export type { Environment, LogLine } from './run-log.ts';
 export { shapeOf } from './shape.ts';
 export { signalExitCodes } from './signals.ts';
 export { trainingState } from './state.ts';

@@ -2,6 +2,7 @@ import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { DataError } from '../config/index.ts';
 import type { Objective } from '../data/index.ts';
 import type { Evaluation } from './evaluate.ts';
+import type { FilledExample } from './examples.ts';
 import { replaceFile } from './files.ts';
 
 /** One optimizer step, as a line of `metrics.jsonl`. What is logged is what the model used. */
@@ -71,6 +72,8 @@ export interface EvalMetrics {
   perplexity: number;
   /** Tokens that were predicted. */
   tokens: number;
+  /** Held-out texts whose gaps the model filled. */
+  examples?: readonly FilledExample[];
 }
 
 export type Metrics = StepMetrics | EvalMetrics;
@@ -79,7 +82,7 @@ export type Metrics = StepMetrics | EvalMetrics;
 export function evaluationNumbers(
   objective: Objective,
   evaluation: Evaluation,
-): Omit<EvalMetrics, 'type' | 'step' | 'split'> {
+): Omit<EvalMetrics, 'type' | 'step' | 'split' | 'examples'> {
   const { tokenLoss, tokenAccuracy, loss, perplexity, tokens } = evaluation;
   const named =
     objective === 'clm'

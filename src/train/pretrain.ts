@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { type Config, numProcessors } from '../config/index.ts';
+import { type Config, type LoadedConfig, numProcessors } from '../config/index.ts';
 import { heldOutBatches, type MicroBatch, makeMicroBatch } from '../data/index.ts';
 import { expectedDepth, stepFlops } from '../depth/index.ts';
 import { joinRanks, type ProcessGroup, partOf, type RankEnvironment, rankEnvironment } from '../distributed/index.ts';
@@ -8,10 +8,12 @@ import { setNumThreads } from '../tensor/index.ts';
 import { checkpointPath, saveCheckpoint } from './checkpoint.ts';
 import { checkDevice } from './device.ts';
 import { evaluate } from './evaluate.ts';
+import { fillExamples } from './examples.ts';
 import { writing } from './files.ts';
 import { appendMetrics, type EvalMetrics, evaluationNumbers, type Metrics, type StepMetrics } from './metrics.ts';
 import type { Reporter } from './reporter.ts';
 import { openRun, type Run, type RunOptions } from './run.ts';
+import { RunLog, startEntry } from './run-log.ts';
 import { shapeOf } from './shape.ts';
 import { withWholeOptimizer } from './shards.ts';
 import { type StopSignal, type signalExitCodes, watchSignals } from './signals.ts';
@@ -47,7 +49,7 @@ export interface PretrainResult {
   stoppedBy: StopSignal['received'];
 }
 
-export interface PretrainOptions extends RunOptions {
+export interface PretrainOptions extends RunOptions, Partial<Pick<LoadedConfig, 'derived' | 'warnings'>> {
   /** Hears of it on rank 0. */
   report?: Reporter;
 }
@@ -70,13 +72,20 @@ export async function pretrain(config: Config, options: PretrainOptions): Promis
   useThreads(config.train.threads, environment);
   checkDevice(config.train.device);
   using group = await joinRanks(environment, { timeoutSeconds: config.train.peerTimeout });
-  const report = group.rank === 0 ? (options.report ?? silent) : quiet;
+  const runLog = new RunLog();
+  const report = group.rank === 0 ? runLog.hearing(options.report ?? silent) : quiet;
   try {
+    for (const { key, value, reason } of options.derived ?? []) report.note(`${key} = ${value} (${reason})`);
+    for (const warning of options.warnings ?? []) report.warn(warning);
     using run = await openRun(config, options, stoppable(report, stop), group);
+    if (group.rank === 0) runLog.open(run, startEntry(run));
     const stoppedBy = await train(run, stop);
+    runLog.end(stoppedBy ? `stopped by ${stoppedBy}` : 'done');
     return { run: run.out, checkpoint: run.saved, step: run.progress.step, stoppedBy };
   } catch (error) {
-    throw await group.settle(error);
+    const settled = await group.settle(error);
+    runLog.end(settled instanceof Error ? settled.message : String(settled));
+    throw settled;
   }
 }
 
@@ -190,7 +199,11 @@ function logEvaluation(run: Run): void {
   const own = batches.filter((_, i) => i % group.size === group.rank);
   const evaluation = evaluate(state.model, own, config.train.device, { group });
   const numbers = evaluationNumbers(config.data.objective, evaluation);
-  const metrics: EvalMetrics = { type: 'eval', step: run.progress.step, split: 'valid', ...numbers };
+  const examples = fillExamples(
+    { model: state.model, tokenizer: texts.tokenizer, device: config.train.device },
+    texts.valid,
+  );
+  const metrics: EvalMetrics = { type: 'eval', step: run.progress.step, split: 'valid', ...numbers, examples };
   log(run, metrics);
   run.report.evaluation?.(metrics);
 }

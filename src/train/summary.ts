@@ -1,4 +1,4 @@
-import type { EvalMetrics, Metrics, StepMetrics } from './metrics.ts';
+import type { EvalMetrics, Metrics } from './metrics.ts';
 
 /** Steps at the start that the clock is not read of: memory is laid out and kernels are chosen in them. */
 const numUntimedSteps = 3;
@@ -27,45 +27,74 @@ export interface Summary {
 }
 
 /** Sums up the metrics of a run. Without any step the fractions saved are 0. */
-export function summarise(metrics: readonly Metrics[]): Summary {
-  const evaluations = metrics.filter((line) => line.type === 'eval');
-  const steps = metrics.filter((line) => line.type === 'step');
-  const flops = sum(steps.map((step) => step.flops));
-  const denseFlops = sum(steps.map((step) => step.denseFlops));
-  const blocks = sum(steps.map((step) => step.keepRates.length));
-  return {
-    steps: steps.length,
-    firstEvaluation: evaluations[0],
-    lastEvaluation: evaluations.at(-1),
-    stepSeconds: sum(steps.map((step) => step.stepSeconds)),
-    flops,
-    denseFlops,
-    blockFlopsSaved: blocks > 0 ? 1 - sum(steps.map((step) => step.depth)) / blocks : 0,
-    stepFlopsSaved: denseFlops > 0 ? 1 - flops / denseFlops : 0,
-    timeSaved: timeSaved(steps.slice(numUntimedSteps)),
-  };
+export function summarise(metrics: Iterable<Metrics>): Summary {
+  const sums = new RunSums();
+  for (const line of metrics) sums.add(line);
+  return sums.summary();
 }
 
-/**
- * Ordinary least squares of time on depth, `seconds = a + b·depth`, says what the same n steps would have taken with
- * all L blocks: `n·(a + b·L)`. The fraction saved is `1 − Σ seconds / (n·(a + b·L))`.
- */
-function timeSaved(steps: readonly StepMetrics[]): number | undefined {
-  if (steps.length < minTimedSteps) return undefined;
-  const meanDepth = mean(steps.map((step) => step.depth));
-  const meanSeconds = mean(steps.map((step) => step.stepSeconds));
-  const variance = mean(steps.map((step) => (step.depth - meanDepth) ** 2));
-  if (variance === 0) return undefined;
-  const covariance = mean(steps.map((step) => (step.depth - meanDepth) * (step.stepSeconds - meanSeconds)));
-  const layers = steps[0]!.keepRates.length;
-  const denseSeconds = meanSeconds + (covariance / variance) * (layers - meanDepth);
-  return 1 - meanSeconds / denseSeconds;
-}
+/** What a run's summary is made of, while its metrics come line by line. */
+export class RunSums {
+  #first: EvalMetrics | undefined;
+  #last: EvalMetrics | undefined;
+  #steps = 0;
+  #stepSeconds = 0;
+  #flops = 0;
+  #denseFlops = 0;
+  #blocks = 0;
+  #blocksRun = 0;
+  #layers = 0;
+  // Of the timed steps: means, and sums of products of what differs from them (Welford 1962), which stay exact where nothing does.
+  #timed = 0;
+  #depth = 0;
+  #seconds = 0;
+  #depthSquares = 0;
+  #depthBySeconds = 0;
 
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0);
-}
+  add(line: Metrics): void {
+    if (line.type === 'eval') {
+      this.#first ??= line;
+      this.#last = line;
+      return;
+    }
+    const { depth, stepSeconds, keepRates } = line;
+    this.#steps += 1;
+    this.#stepSeconds += stepSeconds;
+    this.#flops += line.flops;
+    this.#denseFlops += line.denseFlops;
+    this.#blocks += keepRates.length;
+    this.#blocksRun += depth;
+    this.#layers = keepRates.length;
+    if (this.#steps <= numUntimedSteps) return;
+    this.#timed += 1;
+    const offDepth = depth - this.#depth;
+    this.#depth += offDepth / this.#timed;
+    this.#seconds += (stepSeconds - this.#seconds) / this.#timed;
+    this.#depthSquares += offDepth * (depth - this.#depth);
+    this.#depthBySeconds += offDepth * (stepSeconds - this.#seconds);
+  }
 
-function mean(values: readonly number[]): number {
-  return sum(values) / values.length;
+  summary(): Summary {
+    return {
+      steps: this.#steps,
+      firstEvaluation: this.#first,
+      lastEvaluation: this.#last,
+      stepSeconds: this.#stepSeconds,
+      flops: this.#flops,
+      denseFlops: this.#denseFlops,
+      blockFlopsSaved: this.#blocks > 0 ? 1 - this.#blocksRun / this.#blocks : 0,
+      stepFlopsSaved: this.#denseFlops > 0 ? 1 - this.#flops / this.#denseFlops : 0,
+      timeSaved: this.#timeSaved(),
+    };
+  }
+
+  /**
+   * Ordinary least squares of time on depth, `seconds = a + b·depth`, says what the same n steps would have taken with
+   * all L blocks: `n·(a + b·L)`. The fraction saved is `1 − Σ seconds / (n·(a + b·L))`.
+   */
+  #timeSaved(): number | undefined {
+    if (this.#timed < minTimedSteps || this.#depthSquares === 0) return undefined;
+    const slope = this.#depthBySeconds / this.#depthSquares;
+    return 1 - this.#seconds / (this.#seconds + slope * (this.#layers - this.#depth));
+  }
 }

@@ -1,0 +1,131 @@
+import { useEffect, useRef } from 'preact/hooks';
+import uPlot from 'uplot';
+import 'uplot/dist/uPlot.min.css';
+import { useTheme } from './theme.ts';
+
+/** A line through points with rising x. */
+export interface Line {
+  name: string;
+  colour: string;
+  x: readonly number[];
+  y: readonly (number | null)[];
+  /** Behind the others: what they smooth. */
+  isFaint?: boolean;
+  isDashed?: boolean;
+  /** Points alone tell more than the line between them. */
+  hasPoints?: boolean;
+}
+
+export interface ChartProps {
+  title: string;
+  /** What the vertical axis counts, and how a value of it is written. */
+  yLabel: string;
+  format: (value: number) => string;
+  xLabel: string;
+  formatX: (value: number) => string;
+  lines: readonly Line[];
+  isLog?: boolean;
+  fromZero?: boolean;
+}
+
+const height = 260;
+const font = '12px system-ui, sans-serif';
+
+/** A line chart: drag to look closer, double-click to see all again; the legend has the values under the pointer. */
+export function Chart(props: ChartProps) {
+  const { title, yLabel, lines, isLog } = props;
+  const box = useRef<HTMLDivElement>(null);
+  const plot = useRef<uPlot | undefined>(undefined);
+  const theme = useTheme();
+  const shown = lines.filter(({ y }) => y.some((value) => value !== null && (!isLog || value > 0)));
+  const data = dataOf(shown);
+  // A chart is made anew where more than its numbers changed.
+  const look = JSON.stringify([theme, isLog, props.xLabel, shown.map(({ x: _, y: __, ...line }) => line)]);
+
+  useEffect(() => {
+    if (!box.current || shown.length === 0) return;
+    const made = new uPlot(optionsOf(props, shown, box.current.clientWidth, theme), data, box.current);
+    plot.current = made;
+    const resized = new ResizeObserver(([entry]) => made.setSize({ width: entry!.contentRect.width, height }));
+    resized.observe(box.current);
+    return () => {
+      resized.disconnect();
+      made.destroy();
+      plot.current = undefined;
+    };
+  }, [look]);
+  useEffect(() => {
+    plot.current?.setData(data);
+  }, [lines]);
+
+  const latest = shown
+    .filter(({ isFaint }) => !isFaint)
+    .map(({ name, y }) => {
+      const last = y.findLast((value) => value !== null);
+      return `${name} ${last === undefined || last === null ? '' : props.format(last)}`;
+    });
+  return (
+    <figure class="chart" data-chart={title} data-points={data[0].length}>
+      <figcaption>
+        {title} <span class="unit">{yLabel}</span>
+      </figcaption>
+      <div ref={box} role="img" aria-label={`${title}, ${yLabel}; last: ${latest.join('; ')}`} />
+      {shown.length === 0 && <p class="empty">nothing to show yet</p>}
+    </figure>
+  );
+}
+
+/** One list of x for all lines, as the library wants it. */
+function dataOf(lines: readonly Line[]): uPlot.AlignedData {
+  if (lines.length === 0) return [[]];
+  return uPlot.join(lines.map(({ x, y }) => [[...x], [...y]] as uPlot.AlignedData));
+}
+
+function optionsOf(
+  { format, formatX, xLabel, isLog, fromZero }: ChartProps,
+  lines: readonly Line[],
+  width: number,
+  { ink, grid }: { ink: string; grid: string },
+): uPlot.Options {
+  const axis = {
+    stroke: ink,
+    font,
+    labelFont: font,
+    grid: { stroke: grid, width: 1 },
+    ticks: { stroke: grid, width: 1 },
+  };
+  return {
+    width,
+    height,
+    scales: {
+      x: { time: false },
+      y: isLog
+        ? { distr: 3 }
+        : { range: (_plot, least, most) => (fromZero ? [Math.min(0, least), most * 1.05 || 1] : padded(least, most)) },
+    },
+    axes: [
+      { ...axis, label: xLabel, labelSize: 20, values: (_plot, values) => values.map(formatX) },
+      { ...axis, size: 64, values: (_plot, values) => values.map((value) => (value === null ? '' : format(value))) },
+    ],
+    series: [
+      { label: xLabel, value: (_plot, value) => (value === null ? '' : formatX(value)) },
+      ...lines.map(({ name, colour, isFaint, isDashed, hasPoints }) => ({
+        label: name,
+        stroke: colour,
+        width: isFaint ? 1 : 2,
+        alpha: isFaint ? 0.3 : 1,
+        spanGaps: true,
+        ...(isDashed && { dash: [6, 4] }),
+        points: { show: hasPoints ?? false, size: 6 },
+        value: (_plot: uPlot, value: number | null) => (value === null || value === undefined ? '' : format(value)),
+      })),
+    ],
+    cursor: { drag: { x: true, y: false } },
+  };
+}
+
+/** Some room above and below, also around a single value. */
+function padded(least: number, most: number): [number, number] {
+  const room = 0.05 * (most - least) || 0.05 * Math.abs(most) || 1;
+  return [least - room, most + room];
+}

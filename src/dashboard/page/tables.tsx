@@ -1,0 +1,260 @@
+import { useEffect, useState } from 'preact/hooks';
+import type { Comparison, Cost, Spread } from '../../report/compare.ts';
+import { duration, flopsText, percent, rounded } from '../../report/format.ts';
+import type { RunView } from '../api.ts';
+import { compact } from './figures.tsx';
+import { runColours } from './theme.ts';
+
+const orDash = <T,>(value: T | null | undefined, text: (value: T) => string) =>
+  value === null || value === undefined ? '–' : text(value);
+
+function Table({
+  head,
+  rows,
+  caption,
+}: {
+  head: readonly string[];
+  rows: readonly (readonly unknown[])[];
+  caption?: string;
+}) {
+  return (
+    <div class="table">
+      <table>
+        {caption && <caption>{caption}</caption>}
+        <thead>
+          <tr>
+            {head.map((name) => (
+              <th key={name} scope="col">
+                {name}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row, i) => (
+            <tr key={i}>
+              {row.map((cell, j) => (j === 0 ? <th scope="row">{cell as string}</th> : <td>{cell as string}</td>))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+/** What matters of each run, in figures. */
+export function Facts({ runs }: { runs: readonly RunView[] }) {
+  return (
+    <div class="facts">
+      {runs.map((run, i) => (
+        <section key={run.name} class="run-facts" style={{ borderColor: runColours[i] }} aria-label={run.name}>
+          <h2>
+            {run.name} <span class={`state ${run.state}`}>{run.state}</span>
+          </h2>
+          <progress max={run.steps || 1} value={run.step} aria-label="steps done" />
+          {run.brokenLines > 0 && (
+            <p class="warning">
+              {run.brokenLines} line{run.brokenLines === 1 ? '' : 's'} of this run's files cannot be read; the others
+              are shown
+            </p>
+          )}
+          <dl>
+            {factsOf(run).map(([name, value]) => (
+              <div key={name}>
+                <dt>{name}</dt>
+                <dd>{value}</dd>
+              </div>
+            ))}
+          </dl>
+        </section>
+      ))}
+    </div>
+  );
+}
+
+function factsOf(run: RunView): [string, string][] {
+  const { columns, evaluations, saved, savedAtEnd } = run;
+  const last = <T,>(values: readonly T[]) => values.at(-1);
+  const atEnd = (fraction: number) => ` (${percent(fraction)} at the end)`;
+  const flops = last(columns.flopsPerSecond);
+  return [
+    ['step', `${run.step.toLocaleString('en')} of ${run.steps.toLocaleString('en')}`],
+    ...(run.secondsLeft === null ? [] : [['time left', duration(run.secondsLeft)] as [string, string]]),
+    ['training loss', orDash(run.loss, (loss) => loss.toFixed(3))],
+    ['held-out loss', orDash(run.heldOutLoss, (loss) => loss.toFixed(3))],
+    ['perplexity', orDash(last(evaluations)?.perplexity, rounded)],
+    ['right pieces', orDash(last(evaluations)?.accuracy, percent)],
+    ['θ', orDash(last(columns.theta), (theta) => theta.toFixed(3))],
+    ['blocks expected', orDash(last(columns.expectedDepth), (depth) => `${rounded(depth)} of ${run.layers}`)],
+    ['block FLOPs saved', percent(saved.blockFlops) + atEnd(savedAtEnd.blockFlops)],
+    ['step FLOPs saved', percent(saved.stepFlops) + atEnd(savedAtEnd.stepFlops)],
+    ['time saved', orDash(saved.time, percent)],
+    ['speed', orDash(last(columns.tokensPerSecond), (speed) => `${compact(speed)} tokens/s`)],
+    ['MFU', run.peakFlops === null ? '–' : orDash(flops, (value) => percent(value / run.peakFlops!))],
+    ['waiting for data', orDash(last(columns.dataShare), percent)],
+    ['memory', orDash(last(columns.peakMemoryBytes), (bytes) => `${compact(bytes / 1e6)} MB`)],
+    ['time so far', orDash(last(columns.seconds), duration)],
+    ['work so far', orDash(last(columns.flops), flopsText)],
+  ];
+}
+
+/** What `taper compare` says of the runs. */
+export function Compared({ names }: { names: readonly string[] }) {
+  const [answer, setAnswer] = useState<Comparison | { error: string } | undefined>();
+  const query = new URLSearchParams(names.map((name) => ['run', name])).toString();
+  useEffect(() => {
+    const asked = new AbortController();
+    setAnswer(undefined);
+    fetch(`api/compare?${query}`, { signal: asked.signal })
+      .then(async (response) => setAnswer(response.ok ? await response.json() : { error: await response.text() }))
+      .catch((error: Error) => {
+        if (error.name !== 'AbortError') setAnswer({ error: error.message });
+      });
+    return () => asked.abort();
+  }, [query]);
+  if (answer === undefined) return <p class="empty">comparing…</p>;
+  if ('error' in answer) return <p class="warning">{answer.error}</p>;
+  const { equal, loss, runs, settings } = answer;
+  const amounts: Record<Cost, (value: number) => string> = { samples: compact, flops: flopsText, seconds: duration };
+  const spent = (cost: Record<Cost, number> | null) =>
+    (['samples', 'flops', 'seconds'] as const).map((key) => (cost ? amounts[key](cost[key]) : 'never'));
+  const nats = (value: number) => value.toFixed(4);
+  // Runs are told of by their folders; the page knows them by their names, in the same order.
+  const name = (i: number) => names[i]!;
+  const nameOf = (folder: string) => names.find((one) => folder.endsWith(one)) ?? folder;
+  return (
+    <section class="compared" aria-label="comparison">
+      <Table
+        caption="What each run came to"
+        head={['run', 'steps', 'samples', 'FLOPs', 'time', 'held-out loss']}
+        rows={runs.map(({ last }, i) => [name(i), String(last.step), ...spent(last), nats(last.loss)])}
+      />
+      <Table
+        caption="Loss where all had spent the same"
+        head={[
+          'run',
+          `at ${compact(equal.samples)} samples`,
+          `at ${flopsText(equal.flops)}`,
+          `at ${duration(equal.seconds)}`,
+        ]}
+        rows={runs.map(({ lossAtEqual }, i) => [
+          name(i),
+          nats(lossAtEqual.samples),
+          nats(lossAtEqual.flops),
+          nats(lossAtEqual.seconds),
+        ])}
+      />
+      <Table
+        caption={`Spent until the loss was ${nats(loss)}`}
+        head={['run', 'samples', 'FLOPs', 'time']}
+        rows={runs.map(({ toLoss }, i) => [name(i), ...spent(toLoss)])}
+      />
+      <Table
+        caption={`How many times less than ${settings[0]!.runs.map(nameOf).join(', ')} that is`}
+        head={['setting', 'runs', 'samples', 'FLOPs', 'time']}
+        rows={settings.map(({ runs: ofSetting, speedup }) => [
+          nameOf(ofSetting[0]!),
+          String(ofSetting.length),
+          ...(speedup ? [speedup.samples, speedup.flops, speedup.seconds].map(ratio) : ['never', 'never', 'never']),
+        ])}
+      />
+      <p class="note">Between evaluations losses are interpolated linearly; nothing is smoothed.</p>
+    </section>
+  );
+}
+
+const ratio = ({ mean, least, most }: Spread) =>
+  least === most ? mean.toFixed(2) : `${mean.toFixed(2)} (${least.toFixed(2)}–${most.toFixed(2)})`;
+
+/** The held-out texts whose gaps the model filled at its evaluations, the newest first. */
+export function Examples({ run }: { run: RunView }) {
+  const shown = run.evaluations.filter(({ examples }) => examples.length > 0).reverse();
+  if (shown.length === 0) return null;
+  return (
+    <details open>
+      <summary>Held-out texts, filled by {run.name}</summary>
+      {shown.slice(0, 1).map(examplesOf)}
+      {shown.length > 1 && (
+        <details>
+          <summary>at the evaluations before</summary>
+          {shown.slice(1).map(examplesOf)}
+        </details>
+      )}
+    </details>
+  );
+}
+
+const examplesOf = ({ step, examples }: RunView['evaluations'][0]) => (
+  <div key={step} class="examples">
+    <h3>step {step.toLocaleString('en')}</h3>
+    {examples.map(({ parts, gaps }, i) => (
+      <p key={i}>
+        {parts.map((part, at) => (
+          <span key={at}>
+            {part}{' '}
+            {gaps[at] && (
+              <mark
+                class={gaps[at].guess === gaps[at].right ? 'right' : 'wrong'}
+                title={`${percent(gaps[at].probability)} sure`}
+              >
+                {gaps[at].guess}
+                {gaps[at].guess !== gaps[at].right && <s>{gaps[at].right}</s>}
+              </mark>
+            )}{' '}
+          </span>
+        ))}
+      </p>
+    ))}
+  </div>
+);
+
+/** The resolved configurations beside each other. */
+export function Configs({ runs }: { runs: readonly RunView[] }) {
+  const [isWhole, setWhole] = useState(runs.length === 1);
+  const maps = runs.map(({ config }) => new Map(config));
+  const keys = [...new Set(maps.flatMap((map) => [...map.keys()]))];
+  const values = (key: string) => maps.map((map) => map.get(key) ?? '–');
+  const shown = keys.filter((key) => isWhole || new Set(values(key)).size > 1);
+  return (
+    <details open={runs.length > 1}>
+      <summary>Configuration{runs.length > 1 && ': what differs'}</summary>
+      {runs.length > 1 && (
+        <label>
+          <input type="checkbox" checked={isWhole} onChange={({ currentTarget }) => setWhole(currentTarget.checked)} />{' '}
+          show what is the same as well
+        </label>
+      )}
+      {shown.length === 0 ? (
+        <p class="empty">nothing differs</p>
+      ) : (
+        <Table head={['setting', ...runs.map(({ name }) => name)]} rows={shown.map((key) => [key, ...values(key)])} />
+      )}
+    </details>
+  );
+}
+
+/** What a run said, the newest first. */
+export function Log({ run }: { run: RunView }) {
+  if (run.log.length === 0) return null;
+  return (
+    <details>
+      <summary>
+        Log of {run.name} ({run.log.filter(({ type }) => type === 'warning').length} warnings)
+      </summary>
+      <ol class="log">
+        {[...run.log].reverse().map((line, i) => (
+          <li key={i} class={line.type}>
+            <time>{line.time.slice(0, 19).replace('T', ' ')}</time> step {line.step}: {textOf(line)}
+          </li>
+        ))}
+      </ol>
+    </details>
+  );
+}
+
+function textOf(line: RunView['log'][0]): string {
+  if (line.type !== 'start') return `${line.type === 'note' ? '' : `${line.type}: `}${line.text}`;
+  const { taper, libtorch, processor, threads, ranks } = line.environment;
+  const command = line.command.join(' ').replace(/^\S*main\.js/, 'taper');
+  return `${command} — taper ${taper}, libtorch ${libtorch}, ${processor}, ${threads} threads, ${ranks} rank${ranks === 1 ? '' : 's'}`;
+}

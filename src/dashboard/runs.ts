@@ -1,0 +1,158 @@
+import { closeSync, existsSync, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import { type Config, loadConfig } from '../config/index.ts';
+import { isBeingTrained } from '../train/lock.ts';
+import type { EvalMetrics, StepMetrics } from '../train/metrics.ts';
+import type { RunItem, RunView } from './api.ts';
+import { WatchedRun } from './watched-run.ts';
+
+/** Folders below that of the runs that are looked into. */
+const deepest = 4;
+/** The end of a run's metrics that is read for the list, and the most of it where no evaluation is found in that. */
+const [tailBytes, mostTailBytes] = [1 << 16, 1 << 22];
+/** The last steps whose time says how long the others will take. */
+const numTimedSteps = 20;
+
+/** What is known of a run for the list, and of which state of its files. */
+interface Known {
+  configTime: number;
+  metricsTime: number;
+  config: Config | undefined;
+  end: { step?: StepMetrics; evaluation?: EvalMetrics; stepSeconds: number };
+}
+
+/** The runs below a folder, or the folder itself where it is one. */
+export class Runs {
+  readonly #folder: string;
+  readonly #known = new Map<string, Known>();
+  readonly #watched = new Map<string, WatchedRun>();
+
+  constructor(folder: string) {
+    this.#folder = resolve(folder);
+  }
+
+  /** In the order of names. */
+  list(): RunItem[] {
+    return [...this.#folders()]
+      .map(([name, folder]) => this.#item(name, folder))
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** The folder of a run of the list; no other name ever opens a file. */
+  folderOf(name: string): string | undefined {
+    return this.#folders().get(name);
+  }
+
+  /** A run whole, as it is now, and a text that changes whenever it does; undefined where there is none of this name. */
+  async view(name: string): Promise<{ version: string; view: () => RunView } | undefined> {
+    const folder = this.folderOf(name);
+    if (folder === undefined) return undefined;
+    let run = this.#watched.get(folder);
+    if (!run) {
+      run = new WatchedRun(folder);
+      this.#watched.set(folder, run);
+    }
+    const changes = await run.read();
+    const item = this.#item(name, folder);
+    return { version: JSON.stringify([changes, item]), view: () => run.view(item) };
+  }
+
+  #folders(): Map<string, string> {
+    const found = new Map<string, string>();
+    const isRun = (folder: string) =>
+      existsSync(join(folder, 'config.json')) &&
+      (existsSync(join(folder, 'metrics.jsonl')) || existsSync(join(folder, 'lock')));
+    const look = (folder: string, names: readonly string[]) => {
+      if (isRun(folder)) {
+        found.set(names.length > 0 ? names.join('/') : basename(folder), folder);
+        return;
+      }
+      if (names.length === deepest) return;
+      for (const entry of readdirSync(folder, { withFileTypes: true })) {
+        if (entry.isDirectory() && !entry.name.startsWith('.')) look(join(folder, entry.name), [...names, entry.name]);
+      }
+    };
+    if (existsSync(this.#folder)) look(this.#folder, []);
+    return found;
+  }
+
+  #item(name: string, folder: string): RunItem {
+    const { config, end } = this.#knownOf(folder);
+    const step = end.step?.step ?? 0;
+    const steps = config?.train.steps ?? 0;
+    const isTraining = isBeingTrained(folder);
+    return {
+      name,
+      state: !config ? 'broken' : isTraining ? 'training' : step >= steps ? 'done' : 'stopped',
+      method: config?.depth.method ?? '',
+      step,
+      steps,
+      loss: end.step?.loss ?? null,
+      heldOutLoss: end.evaluation?.loss ?? null,
+      secondsLeft: isTraining && end.step ? (steps - step) * end.stepSeconds : null,
+    };
+  }
+
+  #knownOf(folder: string): Known {
+    const metrics = join(folder, 'metrics.jsonl');
+    const configFile = join(folder, 'config.json');
+    const timeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+    const [configTime, metricsTime] = [timeOf(configFile), timeOf(metrics)];
+    const before = this.#known.get(folder);
+    if (before?.configTime === configTime && before.metricsTime === metricsTime) return before;
+    const known: Known = {
+      configTime,
+      metricsTime,
+      config: before?.configTime === configTime ? before.config : configOf(configFile),
+      end: metricsTime === 0 ? { stepSeconds: 0 } : endOf(metrics),
+    };
+    this.#known.set(folder, known);
+    return known;
+  }
+}
+
+function configOf(file: string): Config | undefined {
+  try {
+    return loadConfig({ file }).config;
+  } catch {
+    return undefined; // the list says that it is broken, whatever it is
+  }
+}
+
+/** The last step and the last evaluation of a metrics file, read from its end. */
+function endOf(path: string): Known['end'] {
+  const file = openSync(path, 'r');
+  try {
+    const { size } = fstatSync(file);
+    for (let bytes = tailBytes; ; bytes *= 8) {
+      const tail = Buffer.alloc(Math.min(bytes, size));
+      readSync(file, tail, 0, tail.length, size - tail.length);
+      const lines = tail.toString('utf8').split('\n').slice(0, -1).reverse();
+      const steps = firstOf<StepMetrics>(lines, 'step', numTimedSteps);
+      const [evaluation] = firstOf<EvalMetrics>(lines, 'eval', 1);
+      if (!evaluation && bytes < Math.min(size, mostTailBytes)) continue;
+      const seconds = steps.reduce((sum, { stepSeconds }) => sum + stepSeconds, 0);
+      const [step] = steps;
+      return {
+        ...(step && { step }),
+        ...(evaluation && { evaluation }),
+        stepSeconds: steps.length > 0 ? seconds / steps.length : 0,
+      };
+    }
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** The first whole lines of a type; what is broken is passed over. */
+function firstOf<T>(lines: readonly string[], type: string, count: number): T[] {
+  const found: T[] = [];
+  for (const line of lines) {
+    if (found.length === count) break;
+    if (!line.startsWith(`{"type":"${type}"`)) continue;
+    try {
+      found.push(JSON.parse(line) as T);
+    } catch {}
+  }
+  return found;
+}

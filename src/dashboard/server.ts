@@ -1,0 +1,157 @@
+import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { extname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type ServerType, serve } from '@hono/node-server';
+import { type Context, Hono } from 'hono';
+import { getCookie, setCookie } from 'hono/cookie';
+import { secureHeaders } from 'hono/secure-headers';
+import { streamSSE } from 'hono/streaming';
+import { ConfigError, SetupError } from '../config/index.ts';
+import type { ServerEvent } from './api.ts';
+import { compared } from './compare.ts';
+import { Runs } from './runs.ts';
+
+/** The built page; the set-up makes it. */
+const pageFolder = fileURLToPath(new URL('../../dashboard', import.meta.url));
+const contentTypes: Record<string, string> = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.svg': 'image/svg+xml',
+};
+/** How often runs are looked at while a page is open. */
+const lookMs = 1000;
+const loopback = ['127.0.0.1', 'localhost', '[::1]'];
+const cookieName = 'taper-token';
+
+export interface DashboardOptions {
+  /** The folder of the runs, or of one. */
+  folder: string;
+  /** The address to listen on; any but 127.0.0.1 asks for a token. */
+  host: string;
+  /** 0 takes one that is free. */
+  port: number;
+}
+
+export interface Dashboard {
+  /** Where the page is, with the token where one is asked for. */
+  url: string;
+  close(): Promise<void>;
+}
+
+/**
+ * Serves the dashboard of a folder of runs.
+ *
+ * @throws ConfigError for a port or an address that cannot be had, SetupError where the page was not built.
+ */
+export async function startDashboard({ folder, host, port }: DashboardOptions): Promise<Dashboard> {
+  const isLocal = host === '127.0.0.1';
+  const token = isLocal ? undefined : randomBytes(24).toString('base64url');
+  const app = dashboardApp(new Runs(folder), token);
+  const server = await listening(app, host, port);
+  const { port: taken } = server.address() as AddressInfo;
+  const query = token === undefined ? '' : `?token=${token}`;
+  return {
+    url: `http://${host}:${taken}/${query}`,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        if ('closeAllConnections' in server) server.closeAllConnections();
+      }),
+  };
+}
+
+function listening(app: Hono, hostname: string, port: number): Promise<ServerType> {
+  return new Promise((resolve, reject) => {
+    const server = serve({ fetch: app.fetch, hostname, port }, () => resolve(server));
+    server.on('error', (cause: NodeJS.ErrnoException) => {
+      const why = cause.code === 'EADDRINUSE' ? 'something else listens there' : cause.message;
+      reject(
+        new ConfigError(`--port ${port}: ${hostname}:${port} cannot be had: ${why}; give another --port`, { cause }),
+      );
+    });
+  });
+}
+
+function dashboardApp(runs: Runs, token: string | undefined): Hono {
+  const files = pageFiles();
+  const app = new Hono();
+  app.use(
+    secureHeaders({
+      contentSecurityPolicy: {
+        defaultSrc: ["'self'"],
+        styleSrc: ["'self'", "'unsafe-inline'"],
+        imgSrc: ["'self'", 'data:'],
+      },
+    }),
+  );
+  app.use(async (context, next) => (isAllowed(context, token) ? next() : context.text(refusal(token), 403)));
+  app.get('/api/runs', (context) => context.json(runs.list()));
+  app.get('/api/run', async (context) => {
+    const found = await runs.view(context.req.query('name') ?? '');
+    return found ? context.json(found.view()) : context.text('no such run', 404);
+  });
+  app.get('/api/compare', async (context) => {
+    const folders = (context.req.queries('run') ?? []).map((name) => runs.folderOf(name));
+    if (folders.some((folder) => folder === undefined)) return context.text('no such run', 404);
+    return context.json(await compared(folders as string[]));
+  });
+  app.get('/api/events', (context) =>
+    streamSSE(context, async (stream) => {
+      const send = (event: ServerEvent) => stream.writeSSE({ data: JSON.stringify(event) });
+      const sent = new Map<string, string>();
+      const isNew = (key: string, version: string) => sent.get(key) !== version && sent.set(key, version);
+      while (!stream.aborted) {
+        const list = runs.list();
+        if (isNew('', JSON.stringify(list))) await send({ runs: list });
+        for (const name of context.req.queries('run') ?? []) {
+          const found = await runs.view(name);
+          if (found && isNew(name, found.version)) await send({ run: found.view() });
+        }
+        await stream.sleep(lookMs);
+      }
+    }),
+  );
+  app.get('*', (context) => {
+    const file = files.get(context.req.path === '/' ? '/index.html' : context.req.path);
+    return file ? context.body(file.body, 200, { 'content-type': file.type }) : context.text('not found', 404);
+  });
+  return app;
+}
+
+/** The page's files, by their paths: they are few and small, and nothing else can be asked for. */
+function pageFiles(): Map<string, { body: Uint8Array<ArrayBuffer>; type: string }> {
+  try {
+    const names = readdirSync(pageFolder, { recursive: true, encoding: 'utf8' }).filter((name) => extname(name) !== '');
+    return new Map(
+      names.map((name) => {
+        const body = new Uint8Array(readFileSync(join(pageFolder, name)));
+        return [`/${name}`, { body, type: contentTypes[extname(name)] ?? 'application/octet-stream' }];
+      }),
+    );
+  } catch (cause) {
+    throw new SetupError('the page of the dashboard is not built; run `npm run build`', { cause });
+  }
+}
+
+/**
+ * Without a token only this machine's own names are answered to, so that no page from elsewhere can reach the dashboard by a name of
+ * its own that leads here; with one, whoever has it.
+ */
+function isAllowed(context: Context, token: string | undefined): boolean {
+  if (token === undefined) {
+    const origin = `http://${context.req.header('host') ?? ''}`;
+    return URL.canParse(origin) && loopback.includes(new URL(origin).hostname);
+  }
+  const given = context.req.query('token') ?? getCookie(context, cookieName) ?? '';
+  const isRight = given.length === token.length && timingSafeEqual(Buffer.from(given), Buffer.from(token));
+  if (isRight) setCookie(context, cookieName, token, { httpOnly: true, sameSite: 'Strict' });
+  return isRight;
+}
+
+const refusal = (token: string | undefined) =>
+  token === undefined
+    ? 'this dashboard answers to 127.0.0.1 and localhost alone'
+    : 'the token is missing or wrong: open the address that taper dashboard printed';

@@ -1,0 +1,155 @@
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Config, loadConfig } from '../config/index.ts';
+import { depthMethod, drawGates, plannedCost } from '../depth/index.ts';
+import { StepSeries } from '../report/series.ts';
+import { Tail } from '../report/tail.ts';
+import type { EvalMetrics, Metrics } from '../train/metrics.ts';
+import type { LogLine } from '../train/run-log.ts';
+import { shapeOf } from '../train/shape.ts';
+import { RunSums } from '../train/summary.ts';
+import type { EvaluationPoint, RunItem, RunView } from './api.ts';
+
+const numLogLines = 200;
+/** The evaluations whose filled texts are shown: the newest. */
+const numWithExamples = 20;
+
+/** A run that somebody looks at: what its files said so far, read on as they grow. */
+export class WatchedRun {
+  readonly #folder: string;
+  readonly #metrics: Tail;
+  readonly #log: Tail;
+  #series = new StepSeries();
+  #sums = new RunSums();
+  #spent = { samples: 0, tokens: 0, flops: 0, seconds: 0 };
+  #evaluations: EvaluationPoint[] = [];
+  #logLines: LogLine[] = [];
+  #brokenMetrics = 0;
+  #brokenLog = 0;
+  #planned: { file: number; config: Config; savedAtEnd: RunView['savedAtEnd'] } | undefined;
+  #changes = 0;
+  #reading: Promise<void> = Promise.resolve();
+
+  constructor(folder: string) {
+    this.#folder = folder;
+    this.#metrics = new Tail(join(folder, 'metrics.jsonl'));
+    this.#log = new Tail(join(folder, 'log.jsonl'));
+  }
+
+  /** Reads on, and says how many new lines there have been so far. Calls wait for each other. */
+  async read(): Promise<number> {
+    const reading = this.#reading.then(() => this.#read());
+    this.#reading = reading.catch(() => {});
+    await reading;
+    return this.#changes;
+  }
+
+  async #read(): Promise<void> {
+    await this.#metrics.read(
+      () => {
+        this.#series = new StepSeries();
+        this.#sums = new RunSums();
+        this.#spent = { samples: 0, tokens: 0, flops: 0, seconds: 0 };
+        this.#evaluations = [];
+        this.#brokenMetrics = 0;
+      },
+      (line) => {
+        this.#changes += 1;
+        if (!this.#addMetrics(line)) this.#brokenMetrics += 1;
+      },
+    );
+    await this.#log.read(
+      () => {
+        this.#logLines = [];
+        this.#brokenLog = 0;
+      },
+      (text) => {
+        this.#changes += 1;
+        const line = parsed<LogLine>(text);
+        if (typeof line?.type === 'string') this.#logLines.push(line);
+        else this.#brokenLog += 1;
+      },
+    );
+  }
+
+  #addMetrics(text: string): boolean {
+    const line = parsed<Metrics>(text);
+    if (line?.type === 'step' && Array.isArray(line.keepRates)) {
+      this.#series.add(line);
+      this.#sums.add(line);
+      const { samples, tokens } = line;
+      const { flops, seconds } = this.#spent;
+      this.#spent = { samples, tokens, flops: flops + line.flops, seconds: seconds + line.stepSeconds };
+      return true;
+    }
+    if (line?.type !== 'eval') return false;
+    this.#sums.add(line);
+    this.#evaluations.push({ step: line.step, ...this.#spent, ...shown(line) });
+    const old = this.#evaluations.at(-1 - numWithExamples);
+    if (old) old.examples = [];
+    return true;
+  }
+
+  view(item: RunItem): RunView {
+    const { config, savedAtEnd } = this.#plan();
+    const columns = this.#series.columns();
+    const { blockFlopsSaved, stepFlopsSaved, timeSaved } = this.#sums.summary();
+    const starts = this.#logLines.filter((line) => line.type === 'start');
+    return {
+      ...item,
+      layers: config.model.layers,
+      columns,
+      gates: gatesOf(config, columns),
+      evaluations: this.#evaluations,
+      saved: { blockFlops: blockFlopsSaved, stepFlops: stepFlopsSaved, time: timeSaved ?? null },
+      savedAtEnd,
+      peakFlops: starts.at(-1)?.environment.peakFlops ?? null,
+      config: Object.entries(config).flatMap(([section, settings]) =>
+        Object.entries(settings).map(([key, value]): [string, string] => [`${section}.${key}`, JSON.stringify(value)]),
+      ),
+      log: this.#logLines.slice(-numLogLines),
+      brokenLines: this.#brokenMetrics + this.#brokenLog,
+    };
+  }
+
+  /** The configuration, which a resumed run may write anew. */
+  #plan() {
+    const path = join(this.#folder, 'config.json');
+    const file = statSync(path).mtimeMs;
+    if (this.#planned?.file !== file) {
+      const { config } = loadConfig({ file: path });
+      const { depth, model, train } = config;
+      const { blockFlopsSaved, stepFlopsSaved } = plannedCost(
+        depthMethod(depth, model.layers, train.steps),
+        train.steps,
+        shapeOf(config),
+        { microBatches: train.batchSize / train.microBatchSize, granularity: depth.granularity },
+      );
+      this.#planned = { file, config, savedAtEnd: { blockFlops: blockFlopsSaved, stepFlops: stepFlopsSaved } };
+    }
+    return this.#planned;
+  }
+}
+
+function shown({ loss, perplexity, mlmAccuracy, clmAccuracy, examples = [] }: EvalMetrics) {
+  return { loss, perplexity, accuracy: mlmAccuracy ?? clmAccuracy ?? 0, examples };
+}
+
+/** The gates of the first micro-batch of the step of each point, drawn again: they are a function of seed, step and block. */
+function gatesOf({ depth, train }: Config, { step, keepRates }: { step: number[]; keepRates: (readonly number[])[] }) {
+  if (depth.granularity === 'sequence') return [];
+  const { seed, microBatchSize: sequences } = train;
+  return step.map((done, i) =>
+    drawGates({ seed, step: done - 1, microBatch: 0, keepRates: keepRates[i]!, granularity: 'batch', sequences }).map(
+      (gate) => gate === true,
+    ),
+  );
+}
+
+function parsed<T>(line: string): (Partial<T> & T) | null {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,155 @@
+import type { StepMetrics } from '../train/metrics.ts';
+
+/** A series keeps at least so many points, once there are as many steps, and fewer than twice as many. */
+const fewestPoints = 400;
+
+/** One or more steps in a row. What is summed is summed from the first step of the run on. */
+interface Point {
+  steps: number;
+  step: number;
+  samples: number;
+  tokens: number;
+  flops: number;
+  denseFlops: number;
+  seconds: number;
+  dataSeconds: number;
+  waitSeconds: number;
+  /** Over the steps whose loss is a number. */
+  finite: number;
+  lossSum: number;
+  lossLeast: number;
+  lossMost: number;
+  gradientNormSum: number;
+  depthSum: number;
+  expectedDepthSum: number;
+  learningRate: number;
+  theta: number;
+  keepRates: readonly number[];
+  peakMemoryBytes: number;
+}
+
+/** The columns of a series, a row a point; null is what is not a number. */
+export interface Columns {
+  /** The last step of each point: what is summed is summed up to it, and θ, learning rate and keep rates are its own. */
+  step: number[];
+  samples: number[];
+  tokens: number[];
+  flops: number[];
+  denseFlops: number[];
+  /** Time of the steps, without evaluations and checkpoints. */
+  seconds: number[];
+  /** Means over the steps of each point, and the least and the most of them. */
+  loss: (number | null)[];
+  lossLeast: (number | null)[];
+  lossMost: (number | null)[];
+  gradientNorm: (number | null)[];
+  depth: number[];
+  expectedDepth: number[];
+  learningRate: number[];
+  theta: number[];
+  /** [points][L] */
+  keepRates: (readonly number[])[];
+  peakMemoryBytes: number[];
+  tokensPerSecond: number[];
+  flopsPerSecond: number[];
+  /** Parts of the steps' time: waiting for the batch, and for other ranks. */
+  dataShare: number[];
+  waitShare: number[];
+}
+
+/**
+ * The steps of a run as a few hundred points, however many they are: when there are too many points, each becomes one with its
+ * neighbour. Steps are added as they come, and each is looked at once.
+ */
+export class StepSeries {
+  readonly #points: Point[] = [];
+  #stepsPerPoint = 1;
+  readonly #total = { flops: 0, denseFlops: 0, seconds: 0, dataSeconds: 0, waitSeconds: 0 };
+
+  add(line: StepMetrics): void {
+    const total = this.#total;
+    total.flops += line.flops;
+    total.denseFlops += line.denseFlops;
+    total.seconds += line.stepSeconds;
+    total.dataSeconds += line.dataSeconds;
+    total.waitSeconds += line.waitSeconds ?? 0;
+    const isNumber = Number.isFinite(line.loss) && Number.isFinite(line.gradientNorm);
+    const point: Point = {
+      ...total,
+      steps: 1,
+      step: line.step,
+      samples: line.samples,
+      tokens: line.tokens,
+      finite: Number(isNumber),
+      lossSum: isNumber ? line.loss : 0,
+      lossLeast: isNumber ? line.loss : Number.POSITIVE_INFINITY,
+      lossMost: isNumber ? line.loss : Number.NEGATIVE_INFINITY,
+      gradientNormSum: isNumber ? line.gradientNorm : 0,
+      depthSum: line.depth,
+      expectedDepthSum: line.expectedDepth,
+      learningRate: line.learningRate,
+      theta: line.theta,
+      keepRates: line.keepRates,
+      peakMemoryBytes: line.peakMemoryBytes,
+    };
+    const points = this.#points;
+    const last = points.at(-1);
+    if (last && last.steps < this.#stepsPerPoint) points[points.length - 1] = joined(last, point);
+    else points.push(point);
+    if (points.length === 2 * fewestPoints) this.#halve();
+  }
+
+  #halve(): void {
+    const pairs = this.#points.splice(0);
+    for (let i = 0; i < pairs.length; i += 2) this.#points.push(joined(pairs[i]!, pairs[i + 1]!));
+    this.#stepsPerPoint *= 2;
+  }
+
+  columns(): Columns {
+    const points = this.#points;
+    const each = <T>(of: (point: Point) => T) => points.map(of);
+    const mean = (sum: number, { finite }: Point) => (finite > 0 ? sum / finite : null);
+    const rate = (amount: 'tokens' | 'flops' | 'dataSeconds' | 'waitSeconds') =>
+      points.map((point, i) => {
+        const before = points[i - 1] ?? { tokens: 0, flops: 0, dataSeconds: 0, waitSeconds: 0, seconds: 0 };
+        return (point[amount] - before[amount]) / (point.seconds - before.seconds);
+      });
+    return {
+      step: each(({ step }) => step),
+      samples: each(({ samples }) => samples),
+      tokens: each(({ tokens }) => tokens),
+      flops: each(({ flops }) => flops),
+      denseFlops: each(({ denseFlops }) => denseFlops),
+      seconds: each(({ seconds }) => seconds),
+      loss: each((point) => mean(point.lossSum, point)),
+      lossLeast: each((point) => (point.finite > 0 ? point.lossLeast : null)),
+      lossMost: each((point) => (point.finite > 0 ? point.lossMost : null)),
+      gradientNorm: each((point) => mean(point.gradientNormSum, point)),
+      depth: each(({ depthSum, steps }) => depthSum / steps),
+      expectedDepth: each(({ expectedDepthSum, steps }) => expectedDepthSum / steps),
+      learningRate: each(({ learningRate }) => learningRate),
+      theta: each(({ theta }) => theta),
+      keepRates: each(({ keepRates }) => keepRates),
+      peakMemoryBytes: each(({ peakMemoryBytes }) => peakMemoryBytes),
+      tokensPerSecond: rate('tokens'),
+      flopsPerSecond: rate('flops'),
+      dataShare: rate('dataSeconds'),
+      waitShare: rate('waitSeconds'),
+    };
+  }
+}
+
+/** Two points as one: what is summed up to a point, and what is its last step's, is the second one's. */
+function joined(a: Point, b: Point): Point {
+  return {
+    ...b,
+    steps: a.steps + b.steps,
+    finite: a.finite + b.finite,
+    lossSum: a.lossSum + b.lossSum,
+    lossLeast: Math.min(a.lossLeast, b.lossLeast),
+    lossMost: Math.max(a.lossMost, b.lossMost),
+    gradientNormSum: a.gradientNormSum + b.gradientNormSum,
+    depthSum: a.depthSum + b.depthSum,
+    expectedDepthSum: a.expectedDepthSum + b.expectedDepthSum,
+  };
+}

@@ -1,0 +1,307 @@
+// The dashboard as people use it: the program, and a real browser.
+import assert from 'node:assert/strict';
+import type { ChildProcess } from 'node:child_process';
+import { appendFileSync, cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { type Browser, chromium, type Page } from 'playwright-core';
+import { commandsIn, linesOf, type Started, start, writeTiny } from './cli.fixture.ts';
+
+const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
+const skip = executablePath === undefined && 'chromium is not installed (Debian: apt-get install chromium)';
+const folder = mkdtempSync(join(tmpdir(), 'taper-dashboard-'));
+const at = (path: string) => join(folder, path);
+const { done, refused } = commandsIn(folder);
+const running: ChildProcess[] = [];
+
+after(() => {
+  for (const child of running) child.kill('SIGKILL');
+  rmSync(folder, { recursive: true, force: true });
+});
+
+before(async () => {
+  writeTiny(folder);
+  const train = (out: string, ...sets: string[]) =>
+    done(
+      'pretrain',
+      'tiny.yaml',
+      '--out',
+      `runs/${out}`,
+      '--quiet',
+      '--set',
+      'train.steps=30',
+      'train.evalEvery=10',
+      ...sets,
+    );
+  await train('pld', 'train.microBatchSize=8');
+  await train('dense', 'depth.method=dense');
+});
+
+/** Starts a dashboard and waits for its address. */
+async function dashboard(...words: string[]): Promise<Started & { url: string }> {
+  const started = start(['dashboard', ...words], { cwd: folder });
+  running.push(started.child);
+  const url = await addressOf(started.child);
+  return { ...started, url };
+}
+
+function addressOf(child: ChildProcess): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let said = '';
+    child.stderr!.on('data', (bytes) => {
+      said += bytes;
+      const url = /^dashboard: (\S+)$/m.exec(said)?.[1];
+      if (url) resolve(url);
+    });
+    child.on('close', () => reject(new Error(said)));
+  });
+}
+
+/** An answer to a request with headers that a browser would not send. */
+function answer(url: string, path: string, headers: Record<string, string> = {}) {
+  const { hostname, port } = new URL(url);
+  return new Promise<{ status: number; body: string; headers: Record<string, unknown> }>((resolve, reject) => {
+    const asked = request({ hostname, port, path, headers }, (response) => {
+      let body = '';
+      response.on('data', (bytes) => {
+        body += bytes;
+      });
+      response.on('end', () => resolve({ status: response.statusCode!, body, headers: response.headers }));
+    });
+    asked.on('error', reject).end();
+  });
+}
+
+describe('what the server tells', () => {
+  let url: string;
+  before(async () => {
+    ({ url } = await dashboard('runs', '--port', '0'));
+  });
+
+  test('the runs with their state', async () => {
+    const runs = JSON.parse((await answer(url, '/api/runs')).body) as Record<string, unknown>[];
+    assert.deepEqual(
+      runs.map(({ name, state, step, steps, method }) => [name, state, step, steps, method]),
+      [
+        ['dense', 'done', 30, 30, 'dense'],
+        ['pld', 'done', 30, 30, 'pld'],
+      ],
+    );
+    const logged = linesOf(at('runs/pld'));
+    assert.equal(runs[1]!.heldOutLoss, logged.findLast(({ type }) => type === 'eval')!.loss);
+    assert.equal(runs[1]!.loss, logged.findLast(({ type }) => type === 'step')!.loss);
+  });
+
+  test('of a run what its metrics say, and gates that add up to the depth that was logged', async () => {
+    const run = JSON.parse((await answer(url, '/api/run?name=pld')).body);
+    const steps = linesOf(at('runs/pld')).filter(({ type }) => type === 'step');
+    assert.deepEqual(
+      run.columns.keepRates,
+      steps.map(({ keepRates }) => keepRates),
+    );
+    // With one micro-batch a step, the blocks that its gates let run are the depth of the step.
+    assert.deepEqual(
+      run.gates.map((gates: boolean[]) => gates.filter(Boolean).length),
+      steps.map(({ depth }) => depth),
+    );
+    assert.ok(run.saved.blockFlops > 0.1 && run.savedAtEnd.blockFlops > 0.1);
+    const [, , threads] = ['model.layers', 'depth.method', 'train.threads'].map((key) => new Map(run.config).get(key));
+    assert.equal(threads, '1');
+    assert.deepEqual([run.log.at(-1).type, run.log.at(-1).text], ['end', 'done']);
+    assert.ok(run.peakFlops > 1e8);
+  });
+
+  test('nothing outside of the runs', async () => {
+    for (const path of [
+      '/../package.json',
+      '/..%2f..%2fpackage.json',
+      '/assets/../../src/index.js',
+      '/api/run?name=..%2f..%2fetc',
+      '/api/run?name=%2Fetc',
+      '/api/compare?run=pld&run=..%2Fdense',
+      '/config.json',
+    ]) {
+      const { status, body } = await answer(url, path);
+      assert.deepEqual([status, body.length < 20], [404, true], path);
+    }
+  });
+
+  test('nothing to a page that came here by another name', async () => {
+    const { port } = new URL(url);
+    for (const host of ['evil.example', `evil.example:${port}`, `127.0.0.1.evil.example:${port}`, 'a b']) {
+      assert.equal((await answer(url, '/api/runs', { host })).status, 403, host);
+    }
+    assert.equal((await answer(url, '/api/runs', { host: `localhost:${port}` })).status, 200);
+    const { headers } = await answer(url, '/');
+    assert.match(String(headers['content-security-policy']), /default-src 'self'/);
+    assert.equal(headers['access-control-allow-origin'], undefined);
+  });
+
+  test('nothing on another address without the token that was printed', async () => {
+    const { url: open } = await dashboard('runs', '--host', '127.0.0.2', '--port', '0');
+    const token = new URL(open).searchParams.get('token')!;
+    assert.ok(token.length >= 32);
+    assert.equal((await answer(open, '/api/runs')).status, 403);
+    assert.equal((await answer(open, '/api/runs?token=wrong')).status, 403);
+    const { status, headers } = await answer(open, `/?token=${token}`);
+    assert.equal(status, 200);
+    const [cookie] = headers['set-cookie'] as string[];
+    assert.match(cookie!, /HttpOnly/);
+    assert.equal((await answer(open, '/api/runs', { cookie: cookie!.split(';')[0]! })).status, 200);
+  });
+
+  test('mistakes in one line', async () => {
+    await refused(['dashboard', 'nowhere'], /nowhere: no such folder/);
+    const { port } = new URL(url);
+    await refused(['dashboard', 'runs', '--port', port], /--port \d+: .* something else listens there/);
+    await refused(['dashboard', 'runs', '--host', '203.0.113.1'], /203\.0\.113\.1:\d+ cannot be had/);
+  });
+});
+
+test('--dashboard serves the run that trains, and ends with it, however that ends', { timeout: 60_000 }, async () => {
+  const words = ['pretrain', 'tiny.yaml', '--out', 'runs-live/own', '--dashboard', '0', '--set', 'train.steps=100000'];
+  const { child, ended } = start(words, { cwd: folder });
+  running.push(child);
+  const url = await addressOf(child);
+  const runs = async () => JSON.parse((await answer(url, '/api/runs')).body) as Record<string, unknown>[];
+  let found: Record<string, unknown>[] = [];
+  while (!((found[0]?.step as number) > 0)) found = await runs();
+  assert.deepEqual([found[0]!.name, found[0]!.state], ['own', 'training']);
+  assert.ok((found[0]!.secondsLeft as number) > 1);
+  child.kill('SIGKILL');
+  await ended;
+  await assert.rejects(async () => {
+    for (;;) await runs();
+  }, /ECONNREFUSED|ECONNRESET|socket hang up/);
+});
+
+describe('the page', { skip, timeout: 240_000 }, () => {
+  let browser: Browser;
+  let url: string;
+  const problems: string[] = [];
+  before(async () => {
+    ({ url } = await dashboard('runs', '--port', '0'));
+    const args = ['--no-sandbox', '--disable-gpu', '--disable-background-networking'];
+    browser = await chromium.launch({ executablePath: executablePath!, args });
+  });
+  after(() => browser?.close());
+
+  async function open(hash: string, width = 1280): Promise<Page> {
+    const page = await browser.newPage({ viewport: { width, height: 900 } });
+    page.on('console', (message) => {
+      if (['error', 'warning'].includes(message.type())) problems.push(message.text());
+    });
+    page.on('pageerror', (error) => problems.push(error.message));
+    page.on('request', (asked) => {
+      if (new URL(asked.url()).host !== new URL(url).host) problems.push(`asked ${asked.url()}`);
+    });
+    await page.goto(`${url}${hash}`);
+    return page;
+  }
+
+  test('a curve grows while its run trains, without a reload', async () => {
+    const words = ['pretrain', 'tiny.yaml', '--out', 'runs/live', '--quiet', '--set', 'train.steps=100000'];
+    const { child, ended } = start(words, { cwd: folder });
+    running.push(child);
+    const page = await open('#run=live');
+    const points = async () => Number(await page.locator('[data-chart="Training loss"]').getAttribute('data-points'));
+    const few = await points();
+    await page.evaluate('window.isSamePage = true');
+    const pointsOfPage = `document.querySelector('[data-chart="Training loss"]')?.dataset.points`;
+    await page.waitForFunction(`Number(${pointsOfPage}) > ${few + 50}`);
+    assert.equal(await page.evaluate('window.isSamePage'), true);
+    assert.equal(await page.locator('.run-facts .state').textContent(), 'training');
+    child.kill('SIGTERM');
+    await ended;
+    await page.locator('.run-facts .state.stopped').waitFor();
+    await page.close();
+  });
+
+  test('the heat map has a row for each block, and its cells say what the metrics say', async () => {
+    const page = await open('#run=pld');
+    const map = page.locator('.heat-map');
+    await map.waitFor();
+    assert.equal(await map.getAttribute('data-rows'), '2');
+    const steps = linesOf(at('runs/pld')).filter(({ type }) => type === 'step');
+    await map.locator('canvas').focus();
+    await page.keyboard.press('Home');
+    const told = (step: number, block: number, rate: number) =>
+      map.getByText(`step ${step}, block ${block}: keep rate ${rate.toFixed(3)}, `).waitFor();
+    for (const [i, step] of steps.entries()) {
+      const [low, high] = step.keepRates as [number, number];
+      await told(i + 1, 1, low);
+      await page.keyboard.press('ArrowUp');
+      await told(i + 1, 2, high);
+      await page.keyboard.press('ArrowDown');
+      await page.keyboard.press('ArrowRight');
+    }
+    await page.close();
+  });
+
+  test('two runs are laid over each other and compared, and what differs between their settings is shown', async () => {
+    const page = await open('#run=pld');
+    await page.getByLabel('lay dense over the others').check();
+    await page.getByLabel('compare', { exact: true }).check();
+    const table = page.locator('.compared table').first();
+    await table.waitFor();
+    const said = JSON.parse((await done('compare', 'runs/pld', 'runs/dense', '--json')).stdout);
+    const rows = await page.locator('.compared table').first().locator('tbody tr').allTextContents();
+    assert.equal(rows.length, 2);
+    for (const [i, row] of rows.entries()) {
+      assert.ok(row.startsWith(['pld', 'dense'][i]!) && row.endsWith(said.runs[i].last.loss.toFixed(4)), row);
+    }
+    const settings = page.locator('details', { hasText: 'what differs' });
+    const differing = await settings.locator('tbody tr').allTextContents();
+    assert.deepEqual(differing.sort(), ['depth.method"pld""dense"', 'train.microBatchSize84']);
+    assert.equal(await page.locator('.heat-map').count(), 2);
+    await page.reload();
+    await page.locator('.compared table').first().waitFor(); // the address holds the whole view
+    await page.close();
+  });
+
+  test('a search finds runs, and keys alone choose one', async () => {
+    const page = await open('');
+    await page.locator('.run-facts').waitFor();
+    await page.getByLabel('search runs').fill('dense done');
+    assert.deepEqual(await page.locator('.runs .name').allTextContents(), ['dense']);
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Enter');
+    await page.locator('.run-facts h2', { hasText: 'dense' }).waitFor();
+    await page.getByLabel('search runs').fill('nothing like it');
+    await page.getByText('no run has these words').waitFor();
+    await page.close();
+  });
+
+  test('lines that are broken are counted, and the others shown', async () => {
+    cpSync(at('runs/pld'), at('runs/broken'), { recursive: true });
+    appendFileSync(at('runs/broken/metrics.jsonl'), '{"type":"step","ste\n[]\nnull\n{"type":"step","step":31}\n');
+    const page = await open('#run=broken');
+    await page.getByText("4 lines of this run's files cannot be read").waitFor();
+    assert.equal(await page.locator('[data-chart="Training loss"]').getAttribute('data-points'), '30');
+    appendFileSync(at('runs/broken/config.json'), 'x');
+    await page.locator('.runs .state.broken').waitFor();
+    await page.close();
+    rmSync(at('runs/broken'), { recursive: true });
+  });
+
+  test('it fits a phone, and shows filled texts, settings and the log', async () => {
+    const page = await open('#run=pld', 360);
+    await page.locator('.examples mark').first().waitFor();
+    const wider = await page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth');
+    assert.ok((wider as number) <= 0, `${wider} pixels too wide`);
+    const [first] = (linesOf(at('runs/pld')).findLast(({ type }) => type === 'eval')!.examples as {
+      parts: string[];
+    }[])!;
+    assert.ok((await page.locator('.examples').first().textContent())!.includes(first!.parts[1]!));
+    await page.getByText(/^Log of pld/).click();
+    assert.match((await page.locator('.log').textContent())!, /end: done.*taper pretrain tiny\.yaml --out runs\/pld/s);
+    await page.close();
+  });
+
+  test('nothing was complained of, and nobody else was asked', () => {
+    assert.deepEqual(problems, []);
+  });
+});

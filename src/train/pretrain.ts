@@ -12,6 +12,7 @@ import { writing } from './files.ts';
 import { appendMetrics, type EvalMetrics, evaluationNumbers, type Metrics, type StepMetrics } from './metrics.ts';
 import type { Reporter } from './reporter.ts';
 import { openRun, type Run, type RunOptions } from './run.ts';
+import { sampleText } from './sample.ts';
 import { shapeOf } from './shape.ts';
 import { withWholeOptimizer } from './shards.ts';
 import { type StopSignal, type signalExitCodes, watchSignals } from './signals.ts';
@@ -57,7 +58,7 @@ const silent: Reporter = { note: () => {}, warn: (message) => process.emitWarnin
 const quiet: Reporter = { note: () => {}, warn: () => {} };
 
 /**
- * Pre-trains the model of a configuration and writes a run folder: `config.json`, `metrics.jsonl`, `checkpoints/`.
+ * Pre-trains the model of a configuration and writes a run folder: `config.json`, `metrics.jsonl`, `events/`, `checkpoints/`.
  * A resumed run goes on bit for bit as if it had never stopped (one machine, one thread count). SIGINT and SIGTERM
  * finish the step, save and return.
  *
@@ -192,6 +193,11 @@ function logEvaluation(run: Run): void {
   const numbers = evaluationNumbers(config.data.objective, evaluation);
   const metrics: EvalMetrics = { type: 'eval', step: run.progress.step, split: 'valid', ...numbers };
   log(run, metrics);
+  run.events?.text(
+    'valid/sample',
+    metrics.step,
+    sampleText(state.model, own[0]!, texts.tokenizer, config.train.device),
+  );
   run.report.evaluation?.(metrics);
 }
 
@@ -199,6 +205,7 @@ function log(run: Run, metrics: Metrics): void {
   if (run.group.rank !== 0) return;
   const path = join(run.out, 'metrics.jsonl');
   writing(path, () => appendMetrics(path, metrics));
+  run.events?.metrics(metrics);
 }
 
 /** Rank 0 writes; with a divided optimizer the others give their parts of it. */

@@ -59,7 +59,7 @@ const silent: Reporter = { note: () => {}, warn: (message) => process.emitWarnin
 const quiet: Reporter = { note: () => {}, warn: () => {} };
 
 /**
- * Pre-trains the model of a configuration and writes a run folder: `config.json`, `metrics.jsonl`, `checkpoints/`.
+ * Pre-trains the model of a configuration and writes a run folder: `config.json`, `metrics.jsonl`, `events/`, `checkpoints/`.
  * A resumed run goes on bit for bit as if it had never stopped (one machine, one thread count). SIGINT and SIGTERM
  * finish the step, save and return.
  *
@@ -212,6 +212,7 @@ function log(run: Run, metrics: Metrics): void {
   if (run.group.rank !== 0) return;
   const path = join(run.out, 'metrics.jsonl');
   writing(path, () => appendMetrics(path, metrics));
+  run.events?.metrics(metrics);
 }
 
 /** Rank 0 writes; with a divided optimizer the others give their parts of it. */

@@ -22,6 +22,7 @@ import { checkResumable, firstDifference } from './resume.ts';
 import { ownersOf, spread } from './shards.ts';
 import { trainingState } from './state.ts';
 import type { TrainingState } from './step.ts';
+import { type EventWriter, openEvents } from './tensorboard.ts';
 import { openTexts, openTokenizer, type Texts } from './texts.ts';
 import { checkSameModel, weightsFrom } from './trained.ts';
 
@@ -33,6 +34,8 @@ export interface Run extends Disposable {
   readonly state: TrainingState;
   readonly group: ProcessGroup;
   readonly report: Reporter;
+  /** Rank 0's. */
+  readonly events: EventWriter | undefined;
   progress: Progress;
   /** Its newest checkpoint; empty before there is one. */
   saved: string;
@@ -81,7 +84,7 @@ export async function openRun(
   }
 }
 
-/** Puts into `held` what has to be given back at the end: the run's lock and its open texts. */
+/** Puts into `held` what has to be given back at the end: the run's lock, its open texts and events. */
 async function open(
   given: Config,
   { out, resume = false }: RunOptions,
@@ -108,9 +111,10 @@ async function open(
   const state = openState(config, group, start, sources, report);
   const fresh = { step: 0, samples: 0, tokens: 0, nonFiniteSteps: 0, textHash: texts.hash };
   const progress = start.progress ?? fresh;
-  if (sources) openFolder(config, out, resume, { ...sources, step: start.progress ? progress.step : -1 }, held);
+  const step = start.progress ? progress.step : -1;
+  const events = sources && openFolder(config, out, resume, { ...sources, step }, held);
   if (sources?.checkpoint) report.note(`going on from ${sources.checkpoint.path}`);
-  return { config, out, texts, state, group, report, progress, saved: start.saved };
+  return { config, out, texts, state, group, report, events, progress, saved: start.saved };
 }
 
 /** Looks into the folder of the run, and takes it if it is there. */
@@ -175,15 +179,20 @@ function openFolder(
   resume: boolean,
   { exists, step }: Sources & { step: number },
   held: Disposable[],
-): void {
+): EventWriter {
   const configPath = join(out, 'config.json');
   if (!exists) {
     writing(out, () => makeFolder(out));
     held.push(writing(out, () => lockRun(out)));
     refuseOld(configPath, resume); // another process may have made it meanwhile
   }
-  replaceFile(configPath, `${JSON.stringify(config, null, 2)}\n`);
+  const json = JSON.stringify(config, null, 2);
+  replaceFile(configPath, `${json}\n`);
   truncateMetrics(join(out, 'metrics.jsonl'), step);
+  const events = openEvents(join(out, 'events'), { step, steps: config.train.steps });
+  held.push(events);
+  events.text('config', Math.max(0, step), `\`\`\`json\n${json}\n\`\`\``);
+  return events;
 }
 
 function refuseOld(configPath: string, resume: boolean): void {

@@ -1,0 +1,205 @@
+import { appendFileSync, closeSync, openSync, readdirSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import crc32c from 'crc-32/crc32c.js';
+import { PbfWriter } from 'pbf';
+import { makeFolder } from '../data/index.ts';
+import type { FilledExample } from './examples.ts';
+import { writing } from './files.ts';
+import type { EvalMetrics, Metrics, StepMetrics } from './metrics.ts';
+
+// TensorBoard's files: TFRecords of Events. The numbers are those of the fields in event.proto, summary.proto,
+// histogram.proto and tensor.proto. Source: https://github.com/tensorflow/tensorboard/tree/master/tensorboard/compat/proto.
+
+/** So many steps of a run are written, about: TensorBoard draws a thousand of a curve, and a file stays below 10 MB. */
+const maxSteps = 10_000;
+/** Of the keep rates, of one width from 0 to 1. */
+const numBuckets = 20;
+
+const sessionStart = 1;
+const stringType = 7;
+/** Without it TensorBoard would have to know the plugin. */
+const tensorClass = 2;
+
+/** Writes what a run logs to a file for TensorBoard, an append for each. */
+export interface EventWriter extends Disposable {
+  /** Scalars and the histogram of a step, or the scalars of an evaluation; of a long run not each step. */
+  metrics(line: Metrics): void;
+  /** A text, as Markdown. */
+  text(tag: string, step: number, text: string): void;
+}
+
+/** One thing to be shown at a step. */
+type Value = { tag: string } & ({ scalar: number } | { histogram: readonly number[] } | { text: string });
+
+/**
+ * Begins a new file in a folder, which is made where it is missing, for a run of `steps` that goes on after `step`: what
+ * older files have of later steps is not shown. A run that begins anew gives −1.
+ *
+ * @throws OutputError when it cannot be written, now or later.
+ */
+export function openEvents(folder: string, { step: last, steps }: { step: number; steps: number }): EventWriter {
+  const { path, file } = writing(folder, () => newFile(folder));
+  const write = (step: number, writeWhat: (pbf: PbfWriter) => void) => {
+    const pbf = new PbfWriter();
+    pbf.writeDoubleField(1, Date.now() / 1000);
+    pbf.writeVarintField(2, step);
+    writeWhat(pbf);
+    writing(path, () => appendFileSync(file, record(pbf.finish())));
+  };
+  const writeValues = (step: number, values: readonly Value[]) =>
+    write(step, (pbf) => pbf.writeMessage(5, writeSummary, values));
+
+  write(0, (pbf) => pbf.writeStringField(3, 'brain.Event:2'));
+  // TensorBoard takes the first of these for the beginning of the run, and drops later steps only at those that follow.
+  write(last + 1, (pbf) => pbf.writeMessage(7, (_, session) => session.writeVarintField(1, sessionStart), undefined));
+
+  const every = Math.ceil(steps / maxSteps);
+  let flops = 0;
+  let denseFlops = 0;
+  return {
+    metrics: (line) => {
+      const { step } = line;
+      if (line.type === 'eval') {
+        writeValues(step, evaluationValues(line));
+        return;
+      }
+      flops += line.flops;
+      denseFlops += line.denseFlops;
+      if (step % every === 0 || step === steps) writeValues(step, stepValues(line, 1 - flops / denseFlops));
+    },
+    text: (tag, step, text) => writeValues(step, [{ tag, text }]),
+    [Symbol.dispose]: () => writing(path, () => closeSync(file)),
+  };
+}
+
+/** TensorBoard reads the files of a folder in the order of their names, so a new one comes behind all others, whatever the clock says. */
+function newFile(folder: string): { path: string; file: number } {
+  makeFolder(folder);
+  const others = readdirSync(folder).map((name) => Number(/^events\.out\.tfevents\.(\d+)\./.exec(name)?.[1] ?? 0));
+  const seconds = Math.max(Math.floor(Date.now() / 1000), ...others.map((second) => second + 1));
+  const path = join(folder, `events.out.tfevents.${seconds}.${hostname()}.${process.pid}`);
+  return { path, file: openSync(path, 'ax') };
+}
+
+function stepValues(line: StepMetrics, flopsSaved: number): Value[] {
+  const scalars = scalarValues({
+    'train/loss': line.loss,
+    'train/mlmLoss': line.mlmLoss,
+    'train/nspLoss': line.nspLoss,
+    'train/clmLoss': line.clmLoss,
+    'train/learningRate': line.learningRate,
+    'train/gradientNorm': line.gradientNorm,
+    'depth/theta': line.theta,
+    'depth/expected': line.expectedDepth,
+    'depth/run': line.depth,
+    'speed/tokensPerSecond': line.tokensPerSecond,
+    'speed/stepSeconds': line.stepSeconds,
+    'cost/flopsSaved': flopsSaved,
+    'memory/peakBytes': line.peakMemoryBytes,
+  });
+  return [...scalars, { tag: 'depth/keepRates', histogram: line.keepRates }];
+}
+
+function evaluationValues(line: EvalMetrics): Value[] {
+  const scalars = scalarValues({
+    'valid/loss': line.loss,
+    'valid/mlmLoss': line.mlmLoss,
+    'valid/mlmAccuracy': line.mlmAccuracy,
+    'valid/clmLoss': line.clmLoss,
+    'valid/clmAccuracy': line.clmAccuracy,
+    'valid/perplexity': line.perplexity,
+  });
+  const texts = (line.examples ?? []).map(exampleText);
+  return texts.length > 0 ? [...scalars, { tag: 'valid/examples', text: texts.join('\n\n') }] : scalars;
+}
+
+/** As Markdown: what the model put into a gap is bold where that is right; where not, it stands in italics behind what is. */
+function exampleText({ parts, gaps }: FilledExample): string {
+  return parts
+    .map((part, i) => {
+      const gap = gaps[i];
+      if (!gap) return plain(part);
+      const { right, guess } = gap;
+      return `${plain(part)} ${guess === right ? `**${plain(right)}**` : `${plain(right)} (*${plain(guess)}*)`}`;
+    })
+    .join(' ');
+}
+
+/** What Markdown would take for its own is written as a number. */
+function plain(text: string): string {
+  return text.replace(/[\\`*_{}[\]()#+\-!|<>&~]/g, (character) => `&#${character.charCodeAt(0)};`);
+}
+
+function scalarValues(numbers: Readonly<Record<string, number | undefined>>): Value[] {
+  return Object.entries(numbers).flatMap(([tag, scalar]) => (scalar === undefined ? [] : [{ tag, scalar }]));
+}
+
+function writeSummary(values: readonly Value[], pbf: PbfWriter): void {
+  for (const value of values) pbf.writeMessage(1, writeValue, value);
+}
+
+function writeValue(value: Value, pbf: PbfWriter): void {
+  pbf.writeStringField(1, value.tag);
+  if ('scalar' in value) {
+    pbf.writeFloatField(2, value.scalar);
+  } else if ('histogram' in value) {
+    pbf.writeMessage(5, writeHistogram, value.histogram);
+  } else {
+    pbf.writeMessage(8, writeText, value.text);
+    pbf.writeMessage(9, writeTextMetadata, undefined);
+  }
+}
+
+/** Only the buckets from the lowest rate to the highest: TensorBoard lets the first begin at `min` and the last end at `max`. */
+function writeHistogram(rates: readonly number[], pbf: PbfWriter): void {
+  const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0);
+  const bucketOf = (rate: number) => Math.min(Math.floor(rate * numBuckets), numBuckets - 1);
+  const [min, max] = [Math.min(...rates), Math.max(...rates)];
+  const first = bucketOf(min);
+  const buckets = Array.from({ length: bucketOf(max) - first + 1 }, (_, i) => first + i);
+  pbf.writeDoubleField(1, min);
+  pbf.writeDoubleField(2, max);
+  pbf.writeDoubleField(3, rates.length);
+  pbf.writeDoubleField(4, sum(rates));
+  pbf.writeDoubleField(5, sum(rates.map((rate) => rate * rate)));
+  pbf.writePackedDouble(
+    6,
+    buckets.map((bucket) => (bucket + 1) / numBuckets),
+  );
+  pbf.writePackedDouble(
+    7,
+    buckets.map((bucket) => rates.filter((rate) => bucketOf(rate) === bucket).length),
+  );
+}
+
+/** A tensor without dimensions. */
+function writeText(text: string, pbf: PbfWriter): void {
+  pbf.writeVarintField(1, stringType);
+  pbf.writeMessage(2, () => {}, undefined);
+  pbf.writeStringField(8, text);
+}
+
+function writeTextMetadata(_: undefined, pbf: PbfWriter): void {
+  pbf.writeMessage(1, (_, plugin) => plugin.writeStringField(1, 'text'), undefined);
+  pbf.writeVarintField(4, tensorClass);
+}
+
+/**
+ * A TFRecord: the length of the data, its checksum, the data, their checksum.
+ * Source: https://www.tensorflow.org/tutorials/load_data/tfrecord, "TFRecords format details".
+ */
+function record(data: Uint8Array): Uint8Array {
+  const bytes = Buffer.alloc(data.length + 16);
+  bytes.writeBigUInt64LE(BigInt(data.length));
+  bytes.writeUInt32LE(maskedChecksum(bytes.subarray(0, 8)), 8);
+  bytes.set(data, 12);
+  bytes.writeUInt32LE(maskedChecksum(data), data.length + 12);
+  return bytes;
+}
+
+/** CRC-32C, turned by 15 bits and moved on, since a checksum of data that has checksums in it would say little. */
+function maskedChecksum(bytes: Uint8Array): number {
+  const crc = crc32c.buf(bytes);
+  return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;
+}

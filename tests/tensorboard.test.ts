@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { eventFiles, readEvents, shownValues } from '../src/train/tensorboard.fixture.ts';
+import { commandsIn, linesOf, writeTiny } from './cli.fixture.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'taper-tensorboard-'));
+const { done } = commandsIn(folder);
+const at = (path: string) => join(folder, path);
+before(() => writeTiny(folder));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+/** What TensorBoard shows of a scalar is what the lines of one type say in metrics.jsonl, in single precision. */
+function assertShown(run: string, tag: string, type: 'step' | 'eval', key: string): void {
+  const lines = linesOf(at(run)).filter((line) => line.type === type);
+  assert.ok(lines.length > 1);
+  assert.deepEqual(
+    shownValues(at(`${run}/events`), tag).map(({ step, value }) => [step, value.simpleValue]),
+    lines.map((line) => [line.step, Math.fround(Number(line[key]))]),
+    tag,
+  );
+}
+
+test('TensorBoard shows of a run what its metrics say, and after a crash what they say then', async () => {
+  await done('pretrain', 'tiny.yaml', '--out', 'run');
+  const assertAllShown = () => {
+    assertShown('run', 'train/loss', 'step', 'loss');
+    assertShown('run', 'train/nspLoss', 'step', 'nspLoss');
+    assertShown('run', 'depth/theta', 'step', 'theta');
+    assertShown('run', 'valid/mlmAccuracy', 'eval', 'mlmAccuracy');
+  };
+  assertAllShown();
+  const rates = shownValues(at('run/events'), 'depth/keepRates').map(({ value }) => value.histo);
+  assert.deepEqual(
+    rates.map((histogram) => [histogram!.max, histogram!.min]),
+    linesOf(at('run')).flatMap(({ type, keepRates }) => (type === 'step' ? [keepRates] : [])),
+    'two blocks: the keep rate of the lower one is the higher',
+  );
+
+  rmSync(at('run/checkpoints/step-4'), { recursive: true }); // as if it had ended before it was written
+  await done('pretrain', 'tiny.yaml', '--out', 'run', '--resume');
+  const [, ...others] = eventFiles(at('run/events'));
+  assert.equal(others.length, 1);
+  const start = readEvents(others[0]!).find(({ sessionLog }) => sessionLog);
+  assert.deepEqual([start?.step, start?.sessionLog], [3, { status: 'START' }]);
+  assertAllShown();
+});
+
+test('docs/metrics.md has a row for each tag', () => {
+  const [file] = eventFiles(at('run/events'));
+  const written = readEvents(file!).flatMap(({ summary }) => summary?.value.map(({ tag }) => tag) ?? []);
+  const ofGpt = ['train/clmLoss', 'valid/clmLoss', 'valid/clmAccuracy'];
+  const page = readFileSync(fileURLToPath(new URL('../../docs/metrics.md', import.meta.url)), 'utf8');
+  const rows = page.slice(page.indexOf('## `events/`')).match(/^\| `.* \|/gm)!;
+  const named = rows.flatMap((row) => [...row.split(' | ')[0]!.matchAll(/`(\S+)`/g)].map(([, tag]) => tag));
+  assert.deepEqual(named.sort(), [...new Set([...written, ...ofGpt])].sort());
+});
+
+test('the texts of a run are its configuration and held-out texts at each evaluation', async () => {
+  await done('pretrain', 'tiny.yaml', '--out', 'texts');
+  const textsOf = (tag: string) =>
+    shownValues(at('texts/events'), tag).map(
+      ({ step, value }) => [step, Buffer.from(value.tensor!.stringVal[0]!).toString()] as const,
+    );
+  const config = readFileSync(at('texts/config.json'), 'utf8');
+  assert.deepEqual(textsOf('config'), [[0, `\`\`\`json\n${config}\`\`\``]]);
+  const samples = textsOf('valid/examples');
+  assert.deepEqual(
+    samples.map(([step]) => step),
+    [0, 2, 4],
+  );
+  for (const [, sample] of samples) assert.match(sample, /\*\S+\*/);
+});

@@ -63,6 +63,8 @@ is resumed with one process: its samples are those of a run that nothing disturb
 lost; the steps after the checkpoint are done again.
 
 Seconds are from the fault to the end of the last rank, median and range; a frozen rank is ended by the launcher ten seconds after the others.
+A rank that dies is noticed at once; rank 0 then waits some five seconds for the word of the others, to say which rank it is. A frozen one is
+noticed after the timeout.
 
 ${table([['fault', 'times', 'outcome', 'seconds', 'steps done again, at most'], ...rows])}
 

@@ -1,3 +1,4 @@
+import { dashboard } from './dashboard.ts';
 import { data } from './data.ts';
 import { gates } from './gates.ts';
 import { memory } from './memory.ts';
@@ -7,6 +8,7 @@ import { scaling, scalingNetwork, scalingWork } from './scaling.ts';
 import { speed } from './speed.ts';
 
 // npm run bench            speed beside PyTorch, of single operations, and how it scales
+// npm run bench -- dashboard  a hundred long runs, and what a training step feels of an open page
 // npm run bench -- gates     gates for micro-batches beside gates for single sequences
 // npm run bench -- plan FILES…     what `taper plan --measure` says beside what runs take
 // npm run bench -- onnx CHECKPOINT FILES…     size and agreement of an exported model
@@ -15,6 +17,7 @@ import { speed } from './speed.ts';
 
 const benchmarks: Record<string, (args: string[]) => void | Promise<void>> = {
   speed: () => speed(),
+  dashboard: () => dashboard(),
   gates: () => gates(),
   plan: (args) => plan(args),
   onnx: (args) => onnx(args),

@@ -131,7 +131,7 @@ describe('what the server tells', () => {
   test('nothing to a page that came here by another name', async () => {
     const { port } = new URL(url);
     for (const host of ['evil.example', `evil.example:${port}`, `127.0.0.1.evil.example:${port}`, 'a b']) {
-      assert.equal((await answer(url, '/api/runs', { host })).status, 403, host);
+      assert.ok([400, 403].includes((await answer(url, '/api/runs', { host })).status), host);
     }
     assert.equal((await answer(url, '/api/runs', { host: `localhost:${port}` })).status, 200);
     const { headers } = await answer(url, '/');
@@ -209,8 +209,7 @@ describe('the page', { skip, timeout: 240_000 }, () => {
     const points = async () => Number(await page.locator('[data-chart="Training loss"]').getAttribute('data-points'));
     const few = await points();
     await page.evaluate('window.isSamePage = true');
-    const pointsOfPage = `document.querySelector('[data-chart="Training loss"]')?.dataset.points`;
-    await page.waitForFunction(`Number(${pointsOfPage}) > ${few + 50}`);
+    while ((await points()) < few + 50) await page.waitForTimeout(50);
     assert.equal(await page.evaluate('window.isSamePage'), true);
     assert.equal(await page.locator('.run-facts .state').textContent(), 'training');
     child.kill('SIGTERM');

@@ -17,6 +17,7 @@ import { importCommand } from './import.ts';
 import { launchCommand } from './launch.ts';
 import { planCommand } from './plan.ts';
 import { pretrainCommand } from './pretrain.ts';
+import { reportCommand } from './report.ts';
 import { tokenizerCommand } from './tokenizer.ts';
 
 const program = new Command('taper')
@@ -29,6 +30,7 @@ const commands = [
   launchCommand(),
   planCommand(),
   compareCommand(),
+  reportCommand(),
   analyzeCommand(),
   evalCommand(),
   fillCommand(),

@@ -1,10 +1,10 @@
 import { closeSync, existsSync, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { type Config, loadConfig } from '../config/index.ts';
+import { RunReader } from '../report/run-view.ts';
 import { isBeingTrained } from '../train/lock.ts';
 import type { EvalMetrics, StepMetrics } from '../train/metrics.ts';
-import type { RunItem, RunView } from './api.ts';
-import { WatchedRun } from './watched-run.ts';
+import type { RunItem, ShownRun } from './api.ts';
 
 /** Folders below that of the runs that are looked into. */
 const deepest = 4;
@@ -25,7 +25,7 @@ interface Known {
 export class Runs {
   readonly #folder: string;
   readonly #known = new Map<string, Known>();
-  readonly #watched = new Map<string, WatchedRun>();
+  readonly #watched = new Map<string, RunReader>();
 
   constructor(folder: string) {
     this.#folder = resolve(folder);
@@ -44,17 +44,17 @@ export class Runs {
   }
 
   /** A run whole, as it is now, and a text that changes whenever it does; undefined where there is none of this name. */
-  async view(name: string): Promise<{ version: string; view: () => RunView } | undefined> {
+  async view(name: string): Promise<{ version: string; view: () => ShownRun } | undefined> {
     const folder = this.folderOf(name);
     if (folder === undefined) return undefined;
     let run = this.#watched.get(folder);
     if (!run) {
-      run = new WatchedRun(folder);
+      run = new RunReader(folder);
       this.#watched.set(folder, run);
     }
     const changes = await run.read();
     const item = this.#item(name, folder);
-    return { version: JSON.stringify([changes, item]), view: () => run.view(item) };
+    return { version: JSON.stringify([changes, item]), view: () => ({ ...item, ...run.view() }) };
   }
 
   #folders(): Map<string, string> {

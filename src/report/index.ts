@@ -9,4 +9,6 @@ export {
   type Spread,
 } from './compare.ts';
 export { lossCurves } from './curves.ts';
+export { type Report, type ReportedRun, reportHtml, reportOf } from './report.ts';
 export { type EvaluationPoint, type RunRecord, readRun } from './run-record.ts';
+export { RunReader, type RunView } from './run-view.ts';

@@ -153,3 +153,15 @@ function joined(a: Point, b: Point): Point {
     expectedDepthSum: a.expectedDepthSum + b.expectedDepthSum,
   };
 }
+
+/** An exponential mean: each value weighs 1 − `weight`, what came before `weight`. */
+export function smoothed(values: readonly (number | null)[], weight: number): (number | null)[] {
+  let sum = 0;
+  let total = 0;
+  return values.map((value) => {
+    if (value === null) return null;
+    sum = weight * sum + (1 - weight) * value;
+    total = weight * total + (1 - weight);
+    return sum / total;
+  });
+}

@@ -1,5 +1,6 @@
 import { duration, percent, rounded } from '../../report/format.ts';
-import type { RunView } from '../api.ts';
+import { smoothed } from '../../report/series.ts';
+import type { ShownRun } from '../api.ts';
 import { Chart, type ChartProps, type Line } from './chart.tsx';
 import { HeatMap } from './heat-map.tsx';
 import { runColours } from './theme.ts';
@@ -21,12 +22,12 @@ const formatX: Record<Axis, (value: number) => string> = {
 };
 
 /** Every figure of the runs, laid over each other. */
-export function Figures({ runs, view }: { runs: readonly RunView[]; view: View }) {
+export function Figures({ runs, view }: { runs: readonly ShownRun[]; view: View }) {
   const { x, isLog, smoothing } = view;
   const isOne = runs.length === 1;
   const common = { xLabel: axes[x], formatX: formatX[x] };
   const lines = (
-    of: (run: RunView) => (Omit<Line, 'colour' | 'x' | 'name'> & { name?: string; x?: readonly number[] })[],
+    of: (run: ShownRun) => (Omit<Line, 'colour' | 'x' | 'name'> & { name?: string; x?: readonly number[] })[],
   ): Line[] =>
     runs.flatMap((run, i) =>
       of(run).map((line) => ({
@@ -152,16 +153,4 @@ export function Figures({ runs, view }: { runs: readonly RunView[]; view: View }
       )}
     </div>
   );
-}
-
-/** An exponential mean: each value weighs 1 − `weight`, what came before `weight`. */
-export function smoothed(values: readonly (number | null)[], weight: number): (number | null)[] {
-  let sum = 0;
-  let total = 0;
-  return values.map((value) => {
-    if (value === null) return null;
-    sum = weight * sum + (1 - weight) * value;
-    total = weight * total + (1 - weight);
-    return sum / total;
-  });
 }

@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
-import type { RunView } from '../api.ts';
+import type { ShownRun } from '../api.ts';
 import { useTheme } from './theme.ts';
 
 const rowHeight = 18;
@@ -12,7 +12,7 @@ const rateColour = (rate: number) => `rgb(15 124 192 / ${(100 * rate).toFixed(0)
  * Keep rates, blocks over steps, the deepest block on top; below each rate the gate of the step's first micro-batch, orange where the
  * block was skipped. The pointer or the arrow keys choose a cell, which is then told in words.
  */
-export function HeatMap({ run }: { run: RunView }) {
+export function HeatMap({ run }: { run: ShownRun }) {
   const { columns, layers, gates, name } = run;
   const { step, keepRates } = columns;
   const canvas = useRef<HTMLCanvasElement>(null);

@@ -1,11 +1,11 @@
 import { useEffect, useState } from 'preact/hooks';
-import type { RunItem, RunView, ServerEvent } from '../api.ts';
+import type { RunItem, ServerEvent, ShownRun } from '../api.ts';
 
 /** What the server has sent so far. */
 export interface Live {
   /** Undefined until the list is there. */
   items: readonly RunItem[] | undefined;
-  views: ReadonlyMap<string, RunView>;
+  views: ReadonlyMap<string, ShownRun>;
   isConnected: boolean;
 }
 

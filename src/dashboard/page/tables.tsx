@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { Comparison, Cost, Spread } from '../../report/compare.ts';
 import { duration, flopsText, percent, rounded } from '../../report/format.ts';
-import type { RunView } from '../api.ts';
+import type { ShownRun } from '../api.ts';
 import { compact } from './figures.tsx';
 import { runColours } from './theme.ts';
 
@@ -43,7 +43,7 @@ function Table({
 }
 
 /** What matters of each run, in figures. */
-export function Facts({ runs }: { runs: readonly RunView[] }) {
+export function Facts({ runs }: { runs: readonly ShownRun[] }) {
   return (
     <div class="facts">
       {runs.map((run, i) => (
@@ -72,7 +72,7 @@ export function Facts({ runs }: { runs: readonly RunView[] }) {
   );
 }
 
-function factsOf(run: RunView): [string, string][] {
+function factsOf(run: ShownRun): [string, string][] {
   const { columns, evaluations, saved, savedAtEnd } = run;
   const last = <T,>(values: readonly T[]) => values.at(-1);
   const atEnd = (fraction: number) => ` (${percent(fraction)} at the end)`;
@@ -167,7 +167,7 @@ const ratio = ({ mean, least, most }: Spread) =>
   least === most ? mean.toFixed(2) : `${mean.toFixed(2)} (${least.toFixed(2)}–${most.toFixed(2)})`;
 
 /** The held-out texts whose gaps the model filled at its evaluations, the newest first. */
-export function Examples({ run }: { run: RunView }) {
+export function Examples({ run }: { run: ShownRun }) {
   const shown = run.evaluations.filter(({ examples }) => examples.length > 0).reverse();
   if (shown.length === 0) return null;
   return (
@@ -184,7 +184,7 @@ export function Examples({ run }: { run: RunView }) {
   );
 }
 
-const examplesOf = ({ step, examples }: RunView['evaluations'][0]) => (
+const examplesOf = ({ step, examples }: ShownRun['evaluations'][0]) => (
   <div key={step} class="examples">
     <h3>step {step.toLocaleString('en')}</h3>
     {examples.map(({ parts, gaps }, i) => (
@@ -209,7 +209,7 @@ const examplesOf = ({ step, examples }: RunView['evaluations'][0]) => (
 );
 
 /** The resolved configurations beside each other. */
-export function Configs({ runs }: { runs: readonly RunView[] }) {
+export function Configs({ runs }: { runs: readonly ShownRun[] }) {
   const [isWhole, setWhole] = useState(runs.length === 1);
   const maps = runs.map(({ config }) => new Map(config));
   const keys = [...new Set(maps.flatMap((map) => [...map.keys()]))];
@@ -234,7 +234,7 @@ export function Configs({ runs }: { runs: readonly RunView[] }) {
 }
 
 /** What a run said, the newest first. */
-export function Log({ run }: { run: RunView }) {
+export function Log({ run }: { run: ShownRun }) {
   if (run.log.length === 0) return null;
   return (
     <details>
@@ -252,7 +252,7 @@ export function Log({ run }: { run: RunView }) {
   );
 }
 
-function textOf(line: RunView['log'][0]): string {
+function textOf(line: ShownRun['log'][0]): string {
   if (line.type !== 'start') return `${line.type === 'note' ? '' : `${line.type}: `}${line.text}`;
   const { taper, libtorch, processor, threads, ranks } = line.environment;
   const command = line.command.join(' ').replace(/^\S*main\.js/, 'taper');

@@ -2,27 +2,62 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Config, loadConfig } from '../config/index.ts';
 import { depthMethod, drawGates, plannedCost } from '../depth/index.ts';
-import { StepSeries } from '../report/series.ts';
-import { Tail } from '../report/tail.ts';
+import type { FilledExample } from '../train/examples.ts';
 import type { EvalMetrics, Metrics } from '../train/metrics.ts';
 import type { LogLine } from '../train/run-log.ts';
 import { shapeOf } from '../train/shape.ts';
 import { RunSums } from '../train/summary.ts';
-import type { EvaluationPoint, RunItem, RunView } from './api.ts';
+import { type Columns, StepSeries } from './series.ts';
+import { Tail } from './tail.ts';
 
-const numLogLines = 200;
+/** A run, as far as it can be shown. In JSON a number that is not finite is null. */
+export interface RunView {
+  layers: number;
+  columns: Columns;
+  /** [points] At the step of each point, which blocks its first micro-batch ran; empty where each sequence has gates of its own. */
+  gates: boolean[][];
+  evaluations: ShownEvaluation[];
+  /** Fractions of what every block on would have taken. `time` is null while too little is known. */
+  saved: { blockFlops: number; stepFlops: number; time: number | null };
+  /** What the schedule saves by the run's end, in the mean over its gates. */
+  savedAtEnd: { blockFlops: number; stepFlops: number };
+  /** FLOPs a second of a large matrix product where the run trained; null for runs that did not log it. */
+  peakFlops: number | null;
+  /** The resolved configuration: `section.key`, value as JSON. */
+  config: [key: string, value: string][];
+  /** The newest last. */
+  log: LogLine[];
+  /** Lines of its files that could not be read. */
+  brokenLines: number;
+}
+
+/** An evaluation, and what had been spent when it was made. */
+export interface ShownEvaluation {
+  step: number;
+  samples: number;
+  tokens: number;
+  flops: number;
+  seconds: number;
+  loss: number | null;
+  perplexity: number | null;
+  /** The fraction of the predicted tokens that were right. */
+  accuracy: number;
+  examples: readonly FilledExample[];
+}
+
+const numLogLines = 1000;
 /** The evaluations whose filled texts are shown: the newest. */
 const numWithExamples = 20;
 
-/** A run that somebody looks at: what its files said so far, read on as they grow. */
-export class WatchedRun {
+/** What the files of a run say so far; they are read on as they grow, and little of them is kept. */
+export class RunReader {
   readonly #folder: string;
   readonly #metrics: Tail;
   readonly #log: Tail;
   #series = new StepSeries();
   #sums = new RunSums();
   #spent = { samples: 0, tokens: 0, flops: 0, seconds: 0 };
-  #evaluations: EvaluationPoint[] = [];
+  #evaluations: ShownEvaluation[] = [];
   #logLines: LogLine[] = [];
   #brokenMetrics = 0;
   #brokenLog = 0;
@@ -90,13 +125,13 @@ export class WatchedRun {
     return true;
   }
 
-  view(item: RunItem): RunView {
+  /** Throws a ConfigError where the configuration cannot be read. */
+  view(): RunView {
     const { config, savedAtEnd } = this.#plan();
     const columns = this.#series.columns();
     const { blockFlopsSaved, stepFlopsSaved, timeSaved } = this.#sums.summary();
     const starts = this.#logLines.filter((line) => line.type === 'start');
     return {
-      ...item,
       layers: config.model.layers,
       columns,
       gates: gatesOf(config, columns),

@@ -1,0 +1,271 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { marked } from 'marked';
+import type { LogLine } from '../train/run-log.ts';
+import { heatMap, lineChart, type Series } from './chart.ts';
+import type { Comparison, Cost, Spread } from './compare.ts';
+import { duration, flopsText, percent, rounded } from './format.ts';
+import type { RunView } from './run-view.ts';
+import { type Columns, smoothed } from './series.ts';
+
+/** A run to be reported of. */
+export interface ReportedRun extends RunView {
+  name: string;
+}
+
+/** A report as Markdown, and its figures, SVG documents by the file names that it has for them. */
+export interface Report {
+  markdown: string;
+  figures: Record<string, string>;
+}
+
+const cards = fileURLToPath(new URL('../../../docs/methods', import.meta.url));
+/** Columns of a heat map, at most: more is not seen on paper. */
+const numColumns = 100;
+/** The weight of what came before in a smoothed line. */
+const smoothing = 0.9;
+
+/**
+ * All that there is to say of runs: what they reached and what it took, figures, what the cards of their methods say, settings, and how
+ * and where they were trained. `comparison` is what `compareRuns` says, or why it cannot.
+ */
+export function reportOf(runs: readonly ReportedRun[], comparison: Comparison | string | undefined): Report {
+  const figures: Report['figures'] = {};
+  const figure = (file: string, svg: string) => {
+    figures[file] = svg;
+    return `![${file.replace('.svg', '').replaceAll('-', ' ')}](${file})`;
+  };
+  const parts = [
+    `# ${runs.map(({ name }) => text(name)).join(', ')}`,
+    `Written by taper on ${new Date().toISOString().slice(0, 10)}. Losses are in nats; held-out text is never trained on, and every block is on there.`,
+    '## What came out',
+    resultsTable(runs),
+    ...(typeof comparison === 'string'
+      ? [`Not compared: ${text(comparison)}`]
+      : comparison
+        ? comparisonParts(comparison)
+        : []),
+    '## Figures',
+    ...figuresOf(runs).map(([file, svg]) => figure(file, svg)),
+    ...cardsOf(runs),
+    ...settingsParts(runs),
+    '## How and where',
+    ...runs.flatMap(environmentParts),
+  ];
+  return { markdown: `${parts.join('\n\n')}\n`, figures };
+}
+
+/** A report as one HTML document that needs nothing else: the figures stand in it. */
+export function reportHtml({ markdown, figures }: Report): string {
+  const body = (marked.parse(markdown, { async: false }) as string).replace(
+    /<p><img src="([^"]+)" alt="([^"]*)"><\/p>/g,
+    (_, file: string, alt: string) =>
+      `<figure role="img" aria-label="${alt}">${figures[decodeURIComponent(file)]}</figure>`,
+  );
+  const [, title = ''] = /<h1>(.*?)<\/h1>/.exec(body) ?? [];
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${title}</title>
+<style>${style}</style>
+</head>
+<body>
+${body}</body>
+</html>
+`;
+}
+
+const style = `
+body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; font: 15px/1.5 system-ui, sans-serif; color: #1b1d21; background: #fff }
+h1 { font-size: 1.5rem } h2 { margin-top: 2rem; font-size: 1.2rem } h1, h2, h3, code { overflow-wrap: anywhere }
+table { display: block; overflow-x: auto; border-collapse: collapse; font-variant-numeric: tabular-nums }
+th, td { padding: .2rem .8rem .2rem 0; border-bottom: 1px solid #dcdfe4; text-align: left; vertical-align: top }
+figure { margin: 1.5rem 0 } figure svg { max-width: 100%; height: auto }
+pre { overflow-x: auto; padding: .6rem; background: #f5f6f8 }
+@media print { figure, table { break-inside: avoid } }
+`;
+
+/** Text of others, as Markdown that means it letter by letter. */
+function text(words: string): string {
+  return words.replace(/[\\`*_{}[\]<>#|&~]/g, (character) => `&#${character.charCodeAt(0)};`);
+}
+
+function table(rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
+  return [line(rows[0]!), line(rows[0]!.map(() => '---')), ...rows.slice(1).map(line)].join('\n');
+}
+
+const orDash = <T>(value: T | null | undefined, write: (value: T) => string) =>
+  value === null || value === undefined ? '–' : write(value);
+
+function resultsTable(runs: readonly ReportedRun[]): string {
+  const rows: [string, (run: ReportedRun) => string][] = [
+    ['method', ({ config }) => text(JSON.parse(new Map(config).get('depth.method')!) as string)],
+    ['steps', ({ columns }) => (columns.step.at(-1) ?? 0).toLocaleString('en')],
+    ['samples', ({ columns }) => (columns.samples.at(-1) ?? 0).toLocaleString('en')],
+    ['tokens', ({ columns }) => (columns.tokens.at(-1) ?? 0).toLocaleString('en')],
+    ['held-out loss', ({ evaluations }) => orDash(evaluations.at(-1)?.loss, (loss) => loss.toFixed(4))],
+    ['perplexity', ({ evaluations }) => orDash(evaluations.at(-1)?.perplexity, rounded)],
+    ['right pieces', ({ evaluations }) => orDash(evaluations.at(-1)?.accuracy, percent)],
+    ['work', ({ columns }) => orDash(columns.flops.at(-1), flopsText)],
+    ['time of the steps', ({ columns }) => orDash(columns.seconds.at(-1), duration)],
+    ['block FLOPs saved', ({ saved }) => percent(saved.blockFlops)],
+    ['step FLOPs saved', ({ saved }) => percent(saved.stepFlops)],
+    ['time saved', ({ saved }) => orDash(saved.time, percent)],
+    ['utilisation (MFU)', ({ columns, peakFlops }) => orDash(mfu(columns, peakFlops), percent)],
+    ['most memory', ({ columns }) => orDash(columns.peakMemoryBytes.at(-1), (bytes) => `${rounded(bytes / 1e6)} MB`)],
+  ];
+  return table([['', ...runs.map(({ name }) => text(name))], ...rows.map(([name, of]) => [name, ...runs.map(of)])]);
+}
+
+function mfu({ flops, seconds }: Columns, peakFlops: number | null): number | undefined {
+  return peakFlops === null || seconds.length === 0 ? undefined : flops.at(-1)! / seconds.at(-1)! / peakFlops;
+}
+
+function comparisonParts({ equal, loss, runs, settings }: Comparison): string[] {
+  const nats = (value: number) => value.toFixed(4);
+  const spent = (cost: Record<Cost, number> | null) =>
+    cost ? [rounded(cost.samples), flopsText(cost.flops), duration(cost.seconds)] : ['never', 'never', 'never'];
+  const [samples, flops, seconds] = spent(equal);
+  const ratio = ({ mean, least, most }: Spread) =>
+    least === most ? mean.toFixed(2) : `${mean.toFixed(2)} (${least.toFixed(2)}–${most.toFixed(2)})`;
+  return [
+    '### Loss where all had spent the same',
+    table([
+      ['run', `at ${samples} samples`, `at ${flops}`, `at ${seconds}`],
+      ...runs.map(({ name, lossAtEqual: at }) => [text(name), nats(at.samples), nats(at.flops), nats(at.seconds)]),
+    ]),
+    `### Spent until the loss was ${nats(loss)}`,
+    table([['run', 'samples', 'FLOPs', 'time'], ...runs.map(({ name, toLoss }) => [text(name), ...spent(toLoss)])]),
+    `### How many times less than ${settings[0]!.runs.map(text).join(', ')} that is`,
+    table([
+      ['setting', 'runs', 'samples', 'FLOPs', 'time'],
+      ...settings.map(({ runs: names, speedup }) => [
+        text(names[0]!),
+        String(names.length),
+        ...(speedup ? [speedup.samples, speedup.flops, speedup.seconds].map(ratio) : ['never', 'never', 'never']),
+      ]),
+    ]),
+    'Between evaluations losses are interpolated linearly.',
+  ];
+}
+
+function figuresOf(runs: readonly ReportedRun[]): [file: string, svg: string][] {
+  const chart = (
+    file: string,
+    title: string,
+    yLabel: string,
+    y: (run: ReportedRun) => readonly (number | null)[],
+    { fromZero = false } = {},
+  ): [string, string] => {
+    const series = runs.map((run): Series => {
+      const values = y(run);
+      return {
+        name: run.name,
+        points: run.columns.step.flatMap((x, i) => (values[i] === null ? [] : [[x, values[i]!] as const])),
+      };
+    });
+    return [file, lineChart({ title, xLabel: 'step', yLabel, series, fromZero })];
+  };
+  const heldOut = lineChart({
+    title: 'Held-out loss',
+    xLabel: 'step',
+    yLabel: 'nats',
+    series: runs.map(({ name, evaluations }) => ({
+      name,
+      points: evaluations.flatMap(({ step, loss }) => (loss === null ? [] : [[step, loss] as const])),
+    })),
+  });
+  return [
+    ['held-out-loss.svg', heldOut],
+    chart('training-loss.svg', `Training loss, smoothed (${smoothing})`, 'nats', ({ columns }) =>
+      smoothed(columns.loss, smoothing),
+    ),
+    ...runs.flatMap((run, i): [string, string][] =>
+      run.columns.step.length > 0 ? [[`keep-rates-${i + 1}.svg`, keepRates(run)]] : [],
+    ),
+    chart('depth.svg', 'Depth expected', 'blocks', ({ columns }) => columns.expectedDepth, { fromZero: true }),
+    chart(
+      'flops-saved.svg',
+      'FLOPs saved so far',
+      '% of every block on',
+      ({ columns }) => columns.flops.map((flops, i) => 100 * (1 - flops / columns.denseFlops[i]!)),
+      { fromZero: true },
+    ),
+    chart('speed.svg', 'Speed', 'tokens/s', ({ columns }) => columns.tokensPerSecond, { fromZero: true }),
+    chart('learning-rate.svg', 'Learning rate', '', ({ columns }) => columns.learningRate, { fromZero: true }),
+    chart('gradient-norm.svg', 'Gradient norm before clipping', '', ({ columns }) => columns.gradientNorm),
+  ];
+}
+
+function keepRates({ name, layers, columns }: ReportedRun): string {
+  const every = Math.ceil(columns.step.length / numColumns);
+  const shown = [...columns.step.keys()].filter((i) => i % every === 0);
+  return heatMap({
+    title: `Keep rate of each block: ${name}`,
+    xLabel: 'step',
+    yLabel: 'block',
+    xNames: shown.map((i) => String(columns.step[i])),
+    xNamesEvery: Math.ceil(shown.length / 5),
+    yNames: Array.from({ length: layers }, (_, l) => String(l + 1)),
+    valueLabel: 'keep rate',
+    values: Array.from({ length: layers }, (_, l) => shown.map((i) => columns.keepRates[i]![l]!)),
+    range: [0, 1],
+  });
+}
+
+/** What was measured of each method before, out of its card. */
+function cardsOf(runs: readonly ReportedRun[]): string[] {
+  const methods = [...new Set(runs.map(({ config }) => JSON.parse(new Map(config).get('depth.method')!) as string))];
+  return methods.flatMap((method) => {
+    const card = readFileSync(`${cards}/${method}.md`, 'utf8');
+    const part = (name: string) => new RegExp(`\\*\\*${name}\\*\\*[^]*?(?=\\n\\n|$)`).exec(card)?.[0];
+    // Its links lead from the card to others of taper's documents.
+    const plain = (words: string) => words.replace(/\[([^\]]+)\]\([^)]+\)/g, '$1');
+    const parts = ['What it does\\.', 'What we measured\\.', 'What it costs\\.', 'Source\\.'].flatMap(
+      (name) => part(name) ?? [],
+    );
+    return [`## The method \`${method}\``, ...parts.map(plain)];
+  });
+}
+
+function settingsParts(runs: readonly ReportedRun[]): string[] {
+  const maps = runs.map(({ config }) => new Map(config));
+  const keys = [...new Set(maps.flatMap((map) => [...map.keys()]))];
+  const row = (key: string) => [key, ...maps.map((map) => text(map.get(key) ?? '–'))];
+  const head = ['setting', ...runs.map(({ name }) => text(name))];
+  const differing = keys.filter((key) => new Set(maps.map((map) => map.get(key))).size > 1);
+  return [
+    ...(runs.length > 1
+      ? ['## Settings that differ', differing.length > 0 ? table([head, ...differing.map(row)]) : 'None.']
+      : []),
+    '## All settings',
+    table([head, ...keys.map(row)]),
+  ];
+}
+
+function environmentParts({ name, log, brokenLines }: ReportedRun): string[] {
+  const starts = log.filter((line) => line.type === 'start');
+  const said = (type: LogLine['type']) => log.flatMap((line) => (line.type === type && 'text' in line ? [line] : []));
+  const [ends, warnings] = [said('end'), said('warning')];
+  const broken =
+    brokenLines > 0 ? [`${brokenLines} lines of its files cannot be read; the numbers are without them.`] : [];
+  if (starts.length === 0) return [`### ${text(name)}`, 'It did not log how it was trained.', ...broken];
+  return [
+    `### ${text(name)}`,
+    ...starts.flatMap(({ time, step, command, environment: on }) => [
+      `From step ${step}, on ${text(time.slice(0, 19).replace('T', ' '))} UTC:`,
+      `    ${command
+        .join(' ')
+        .replace(/^\S*main\.js/, 'taper')
+        .replaceAll('\n', ' ')}`,
+      `taper ${on.taper}, Node ${on.node}, libtorch ${on.libtorch} with ${on.matmul}; ${text(on.processor)}, ${on.processors} processors, ${rounded(on.memoryBytes / 1e9)} GB; ` +
+        `${on.device}, ${on.threads} threads, ${on.ranks} rank${on.ranks === 1 ? '' : 's'}; a matrix product reached ${rounded(on.peakFlops / 1e9)} GFLOP/s.`,
+    ]),
+    ...(ends.length > 0 ? [`It ended at step ${ends.at(-1)!.step}: ${text(ends.at(-1)!.text)}.`] : []),
+    ...(warnings.length > 0 ? [`Warnings: ${[...new Set(warnings.map((line) => text(line.text)))].join('; ')}.`] : []),
+    ...broken,
+  ];
+}

@@ -1,0 +1,109 @@
+// What a run leaves in its folder beside metrics and checkpoints.
+import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import type { FilledExample, LogLine } from '../src/train/index.ts';
+import { commandsIn, linesOf, writeTiny } from './cli.fixture.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'taper-run-folder-'));
+const at = (path: string) => join(folder, path);
+const { done, run } = commandsIn(folder);
+after(() => rmSync(folder, { recursive: true, force: true }));
+before(() => writeTiny(folder));
+
+const logOf = (name: string) =>
+  readFileSync(at(`${name}/log.jsonl`), 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as LogLine);
+const examplesOf = (name: string) =>
+  linesOf(at(name)).flatMap(({ type, examples }) => (type === 'eval' ? [examples as FilledExample[]] : []));
+
+test('the log says what the run was started with, what it said, and how it ended, each time', async () => {
+  // 50 steps of γ = 1e-4 are far too few: a warning.
+  await done('pretrain', 'tiny.yaml', '--out', 'run', '--set', 'train.steps=4', 'depth.gamma=1e-4', '--quiet');
+  const first = logOf('run');
+  assert.match(first.map((line) => ('text' in line ? line.text : '')).join('\n'), /text: 1 documents/);
+  assert.ok(first.some((line) => line.type === 'warning' && /gamma/.test(line.text)));
+  const start = first.find((line) => line.type === 'start');
+  assert.ok(start);
+  assert.equal(
+    start.command.slice(1).join(' '),
+    'pretrain tiny.yaml --out run --set train.steps=4 depth.gamma=1e-4 --quiet',
+  );
+  const { ranks, threads, device, peakFlops } = start.environment;
+  assert.deepEqual([ranks, threads, device], [1, 1, 'cpu']);
+  assert.ok(peakFlops > 1e8 && peakFlops < 1e15);
+  const [end] = first.slice(-1);
+  assert.deepEqual([end!.type, end!.step, 'text' in end! && end.text], ['end', 4, 'done']);
+
+  await done('pretrain', '--out', 'run', '--resume', '--set', 'train.steps=6');
+  const both = logOf('run');
+  assert.deepEqual(both.slice(0, first.length), first);
+  assert.deepEqual(
+    both.flatMap(({ type, step }) => (type === 'start' || type === 'end' ? [[type, step]] : [])),
+    [
+      ['start', 0],
+      ['end', 4],
+      ['start', 4],
+      ['end', 6],
+    ],
+  );
+});
+
+test('an error that ends a run is in its log', async () => {
+  const words = ['pretrain', 'tiny.yaml', '--out', 'bad', '--set', 'train.peakLearningRate=1e30', 'train.clipNorm=0'];
+  const { code, stderr } = await run(...words, 'train.steps=50', 'train.precision=fp32');
+  assert.equal(code, 1, stderr);
+  const [end] = logOf('bad').slice(-1);
+  assert.ok(end?.type === 'end' && /not finite for 5 steps in a row/.test(end.text), JSON.stringify(end));
+});
+
+test('what fills the gaps of an evaluation is what taper fill says', async () => {
+  const sets = ['data.objective=mlm', 'train.precision=fp32', 'train.peakLearningRate=1e-2', 'train.steps=20'];
+  await done('pretrain', 'tiny.yaml', '--out', 'filled', '--set', ...sets);
+  const [before, after] = [examplesOf('filled')[0]!, examplesOf('filled').at(-1)!];
+  assert.equal(after.length, 3);
+  for (const [i, { parts, gaps }] of after.entries()) {
+    assert.ok(gaps.length >= 2 && parts.length === gaps.length + 1);
+    assert.deepEqual(parts, before[i]!.parts);
+    const { masks } = JSON.parse((await done('fill', 'filled', parts.join(' [MASK] '), '--json')).stdout) as {
+      masks: { piece: string; probability: number }[][];
+    };
+    assert.deepEqual(
+      gaps.map(({ guess }) => guess),
+      masks.map(([best]) => best!.piece),
+    );
+    for (const [gap, [best]] of masks.entries())
+      assert.ok(Math.abs(gaps[gap]!.probability - best!.probability) < 1e-5, `${gap}`);
+    const held = readFileSync(at('valid.txt'), 'utf8')
+      .toLowerCase()
+      .replace(/[\s.]+/g, ' ');
+    const whole = parts.map((part, at) => `${part} ${gaps[at]?.right ?? ''}`).join(' ');
+    const middle = whole
+      .replace(/[\s.]+/g, ' ')
+      .trim()
+      .split(' ')
+      .slice(1, -1)
+      .join(' ');
+    assert.ok(held.includes(middle), middle);
+  }
+  assert.ok(!existsSync(at('filled/lock')));
+});
+
+test('a GPT fills each gap after the words before it', async () => {
+  const sets = [
+    'model.kind=gpt2',
+    'data.objective=clm',
+    'model.vocabSize=300',
+    'train.steps=20',
+    'train.precision=fp32',
+  ];
+  await done('pretrain', 'tiny.yaml', '--out', 'gpt', '--set', ...sets);
+  const [example] = examplesOf('gpt').at(-1)!;
+  const { parts, gaps } = example!;
+  const { stdout } = await done('generate', 'gpt', parts[0]!, '--tokens', '1', '--temperature', '0');
+  assert.ok(stdout.trim().endsWith(gaps[0]!.guess), `${JSON.stringify(example)} ${stdout}`);
+});

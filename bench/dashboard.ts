@@ -12,18 +12,21 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { loadConfig } from '../src/config/index.ts';
 import { depthMethod, expectedDepth } from '../src/depth/index.ts';
 import { type Metrics, readMetrics } from '../src/train/index.ts';
 import { sentences } from '../tests/cli.fixture.ts';
+import { childrenOf } from '../tests/faults/world.ts';
 import { median, spread, table, writeResults } from './report.ts';
 
 const main = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
 const [numRuns, numSteps, evalEvery] = [100, 200_000, 1000];
 /** Runs that are opened, one after the other. */
 const numOpened = 8;
-const [rounds, trainedSteps] = [4, 150];
+/** Pairs of periods with a page open and closed, their steps, and the steps before the first. */
+const [rounds, periodSteps, firstStep] = [8, 25, 10];
 
 /** What docs/results/dashboard.md holds: how fast a hundred long runs are shown, and what a step feels of a page that is open. */
 export async function dashboard(): Promise<void> {
@@ -31,8 +34,8 @@ export async function dashboard(): Promise<void> {
   try {
     const bytes = generate(folder);
     const opened = await opening(folder);
-    const ratios = await slowdown(folder);
-    writeResults('dashboard', 'The dashboard', 'npm run bench -- dashboard', document(bytes, opened, ratios));
+    const felt = await slowdown(folder);
+    writeResults('dashboard', 'The dashboard', 'npm run bench -- dashboard', document(bytes, opened, felt));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -136,62 +139,87 @@ async function seconds(url: string): Promise<number> {
   return (performance.now() - started) / 1000;
 }
 
-/** Of each pair of runs, with a page open and without, the median of the ratios of the same steps: they draw the same gates. */
-async function slowdown(folder: string): Promise<number[]> {
-  const text = join(folder, 'text.txt');
-  writeFileSync(text, sentences(20_000, 1));
-  const times = async (name: string, isWatched: boolean) => {
-    const out = join(folder, name);
-    const sets = [`data.train=[${text}]`, `data.cache=${join(folder, 'cache')}`, `train.steps=${trainedSteps}`];
-    const more = [
-      'train.evalEvery=0',
-      'train.evalSamples=32',
-      'train.saveEvery=0',
-      'train.batchSize=32',
-      'train.microBatchSize=32',
-    ];
-    const words = ['pretrain', 'configs/bert-mini.yaml', '--out', out, '--quiet', '--set', ...sets, ...more];
-    if (isWatched) {
-      const { child, url } = await served([...words, '--dashboard', '0']);
-      await watch(`${url}api/events?run=${name}`, child);
-    } else {
-      await new Promise((resolve) =>
-        spawn(process.execPath, [main, ...words], { stdio: 'ignore' }).on('close', resolve),
-      );
-    }
-    return readMetrics(join(out, 'metrics.jsonl')).flatMap((line) => (line.type === 'step' ? [line.stepSeconds] : []));
-  };
-  await times('warm-up', false);
-  const ratios: number[] = [];
-  for (let round = 0; round < rounds; round++) {
-    const order = round % 2 === 0 ? [true, false] : [false, true]; // neither is always the first
-    const found = new Map<boolean, number[]>();
-    for (const isWatched of order) found.set(isWatched, await times(`run-${round}-${isWatched}`, isWatched));
-    const without = found.get(false)!;
-    ratios.push(
-      median(
-        found
-          .get(true)!
-          .map((time, i) => time / without[i]!)
-          .slice(5),
-      ),
-    );
-    console.log(`round ${round + 1}: ${ratios.at(-1)!.toFixed(4)}`);
-  }
-  return ratios;
+interface Felt {
+  /** Step times with the page open over those with it closed. */
+  ratios: number[];
+  /** Processor seconds of the server, of each second that the page was open. */
+  processorShare: number;
 }
 
-/** Reads the events of a page until the program ends. */
-async function watch(url: string, child: ChildProcess): Promise<void> {
-  const closed = new Promise((resolve) => child.on('close', resolve));
-  const response = await fetch(url);
-  const reading = (async () => {
-    let bytes = 0;
-    for await (const chunk of response.body!) bytes += (chunk as Uint8Array).length;
-    return bytes;
-  })().catch(() => 0);
-  await closed;
-  await reading;
+/** One run whose page is open and closed in turn: of each two periods, the steps' median time with it over that without. */
+async function slowdown(folder: string): Promise<Felt> {
+  const text = join(folder, 'text.txt');
+  writeFileSync(text, sentences(20_000, 1));
+  const out = join(folder, 'watched');
+  const steps = {
+    steps: 2 * rounds * periodSteps + firstStep,
+    batchSize: 32,
+    microBatchSize: 32,
+    evalEvery: 0,
+    saveEvery: 0,
+  };
+  const sets = [
+    `data.train=[${text}]`,
+    `data.cache=${join(folder, 'cache')}`,
+    'depth.method=dense', // steps as long as each other
+    'train.evalSamples=32',
+    ...Object.entries(steps).map(([key, value]) => `train.${key}=${value}`),
+  ];
+  const { child, url } = await served([
+    'pretrain',
+    'configs/bert-mini.yaml',
+    '--out',
+    out,
+    '--dashboard',
+    '0',
+    '--set',
+    ...sets,
+  ]);
+  const isRunning = () => child.exitCode === null;
+  const [server] = await childrenOf(child.pid!, 1);
+  const used = { processor: 0, open: 0, since: 0, before: 0 };
+  const stepsDone = () => readMetrics(join(out, 'metrics.jsonl')).filter(({ type }) => type === 'step').length;
+  let page: AbortController | undefined;
+  while (isRunning()) {
+    const isOpen = stepsDone() >= firstStep && periodOf(stepsDone()) % 2 === 0;
+    if (isOpen && !page) {
+      page = new AbortController();
+      [used.since, used.before] = [performance.now(), processorSeconds(server!)];
+      readAll(`${url}api/events?run=watched`, page.signal).catch(() => {}); // until it is closed
+    } else if (!isOpen && page) {
+      used.open += (performance.now() - used.since) / 1000;
+      used.processor += processorSeconds(server!) - used.before;
+      page.abort();
+      page = undefined;
+    }
+    await sleep(50);
+  }
+  page?.abort();
+  const seconds = readMetrics(join(out, 'metrics.jsonl')).flatMap((line) => (line.type === 'step' ? [line] : []));
+  const periods = Array.from({ length: 2 * rounds }, (_, period) =>
+    median(
+      seconds
+        .filter(({ step }) => step > firstStep && periodOf(step - 1) === period && periodOf(step - 2) === period)
+        .map(({ stepSeconds }) => stepSeconds),
+    ),
+  );
+  const ratios = Array.from({ length: rounds }, (_, round) => periods[2 * round]! / periods[2 * round + 1]!);
+  return { ratios, processorShare: used.processor / used.open };
+}
+
+/** User and system time of a process; the kernel counts hundredths of a second. */
+function processorSeconds(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /, '')
+    .split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+const periodOf = (stepsBefore: number) => Math.floor((stepsBefore - firstStep) / periodSteps);
+
+async function readAll(url: string, signal: AbortSignal): Promise<void> {
+  const response = await fetch(url, { signal });
+  for await (const _ of response.body!);
 }
 
 /** Starts a program that serves a dashboard, and waits for its address. */
@@ -217,7 +245,7 @@ function ended(child: ChildProcess): Promise<void> {
 function document(
   bytes: number,
   { listSeconds, runSeconds, againSeconds, peakMegabytes }: Opened,
-  ratios: readonly number[],
+  { ratios, processorShare }: Felt,
 ): string {
   return `## A hundred long runs
 
@@ -235,7 +263,8 @@ The server's most memory after that: ${peakMegabytes.toFixed(0)} MB.
 
 ## What a training step feels of it
 
-\`configs/bert-mini.yaml\` in steps of 32 sequences, ${trainedSteps} steps with \`--dashboard\` and a page open, and as many without, ${rounds} times in turn. The same
-steps draw the same gates; the median over the steps of their times' ratios: ${spread(ratios, 3)}.
+\`configs/bert-mini.yaml\`, every block on, steps of 32 sequences, with \`--dashboard\`: the page is open for ${periodSteps} steps, closed for ${periodSteps}, ${rounds} times
+in one run. The median step while it is open, over the one while it is closed, of each pair: ${spread(ratios, 3)}.
+While it is open the server takes ${(1000 * processorShare).toFixed(0)} ms of a processor's time a second; while it is closed none.
 `;
 }

@@ -22,7 +22,7 @@ const contentTypes: Record<string, string> = {
   '.svg': 'image/svg+xml',
 };
 /** How often runs are looked at while a page is open. */
-const lookMs = 1000;
+const lookMs = 2000;
 const loopback = ['127.0.0.1', 'localhost', '[::1]'];
 const cookieName = 'taper-token';
 

@@ -46,6 +46,8 @@ export interface ShownEvaluation {
 }
 
 const numLogLines = 1000;
+/** What a schedule saves is planned on so many steps of a longer run, evenly spread. */
+const numPlannedSteps = 10_000;
 /** The evaluations whose filled texts are shown: the newest. */
 const numWithExamples = 20;
 
@@ -154,9 +156,11 @@ export class RunReader {
     if (this.#planned?.file !== file) {
       const { config } = loadConfig({ file: path });
       const { depth, model, train } = config;
+      const method = depthMethod(depth, model.layers, train.steps);
+      const numSteps = Math.min(train.steps, numPlannedSteps);
       const { blockFlopsSaved, stepFlopsSaved } = plannedCost(
-        depthMethod(depth, model.layers, train.steps),
-        train.steps,
+        (i) => method(Math.floor(((i + 0.5) * train.steps) / numSteps)),
+        numSteps,
         shapeOf(config),
         { microBatches: train.batchSize / train.microBatchSize, granularity: depth.granularity },
       );

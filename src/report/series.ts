@@ -67,36 +67,37 @@ export class StepSeries {
   readonly #total = { flops: 0, denseFlops: 0, seconds: 0, dataSeconds: 0, waitSeconds: 0 };
 
   add(line: StepMetrics): void {
+    const points = this.#points;
+    let point = points.at(-1);
+    if (!point || point.steps === this.#stepsPerPoint) {
+      if (points.length === 2 * fewestPoints) this.#halve();
+      point = newPoint();
+      points.push(point);
+    }
     const total = this.#total;
     total.flops += line.flops;
     total.denseFlops += line.denseFlops;
     total.seconds += line.stepSeconds;
     total.dataSeconds += line.dataSeconds;
     total.waitSeconds += line.waitSeconds ?? 0;
-    const isNumber = Number.isFinite(line.loss) && Number.isFinite(line.gradientNorm);
-    const point: Point = {
-      ...total,
-      steps: 1,
-      step: line.step,
-      samples: line.samples,
-      tokens: line.tokens,
-      finite: Number(isNumber),
-      lossSum: isNumber ? line.loss : 0,
-      lossLeast: isNumber ? line.loss : Number.POSITIVE_INFINITY,
-      lossMost: isNumber ? line.loss : Number.NEGATIVE_INFINITY,
-      gradientNormSum: isNumber ? line.gradientNorm : 0,
-      depthSum: line.depth,
-      expectedDepthSum: line.expectedDepth,
-      learningRate: line.learningRate,
-      theta: line.theta,
-      keepRates: line.keepRates,
-      peakMemoryBytes: line.peakMemoryBytes,
-    };
-    const points = this.#points;
-    const last = points.at(-1);
-    if (last && last.steps < this.#stepsPerPoint) points[points.length - 1] = joined(last, point);
-    else points.push(point);
-    if (points.length === 2 * fewestPoints) this.#halve();
+    Object.assign(point, total);
+    point.steps += 1;
+    point.step = line.step;
+    point.samples = line.samples;
+    point.tokens = line.tokens;
+    if (Number.isFinite(line.loss) && Number.isFinite(line.gradientNorm)) {
+      point.finite += 1;
+      point.lossSum += line.loss;
+      point.lossLeast = Math.min(point.lossLeast, line.loss);
+      point.lossMost = Math.max(point.lossMost, line.loss);
+      point.gradientNormSum += line.gradientNorm;
+    }
+    point.depthSum += line.depth;
+    point.expectedDepthSum += line.expectedDepth;
+    point.learningRate = line.learningRate;
+    point.theta = line.theta;
+    point.keepRates = line.keepRates;
+    point.peakMemoryBytes = line.peakMemoryBytes;
   }
 
   #halve(): void {
@@ -137,6 +138,21 @@ export class StepSeries {
       waitShare: rate('waitSeconds'),
     };
   }
+}
+
+function newPoint(): Point {
+  const none = {
+    finite: 0,
+    lossSum: 0,
+    gradientNormSum: 0,
+    depthSum: 0,
+    expectedDepthSum: 0,
+    learningRate: 0,
+    theta: 0,
+  };
+  const spent = { step: 0, samples: 0, tokens: 0, flops: 0, denseFlops: 0, seconds: 0, dataSeconds: 0, waitSeconds: 0 };
+  const bounds = { lossLeast: Number.POSITIVE_INFINITY, lossMost: Number.NEGATIVE_INFINITY };
+  return { steps: 0, ...spent, ...none, ...bounds, keepRates: [], peakMemoryBytes: 0 };
 }
 
 /** Two points as one: what is summed up to a point, and what is its last step's, is the second one's. */

@@ -29,6 +29,11 @@ export function flopsText(flops: number): string {
   return `${rounded(flops / 1000 ** power)} ${prefix === '' ? '' : `${prefix}-`}FLOPs`;
 }
 
+/** Bytes as mega- or gigabytes. */
+export function bytesText(bytes: number): string {
+  return bytes < 1e9 ? `${rounded(bytes / 1e6)} MB` : `${rounded(bytes / 1e9)} GB`;
+}
+
 /** Rows as lines of text whose columns stand below each other, numbers to the right. */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));

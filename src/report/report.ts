@@ -4,7 +4,7 @@ import { marked } from 'marked';
 import type { LogLine } from '../train/run-log.ts';
 import { heatMap, lineChart, type Series } from './chart.ts';
 import type { Comparison, Cost, Spread } from './compare.ts';
-import { duration, flopsText, percent, rounded } from './format.ts';
+import { bytesText, duration, flopsText, percent, rounded } from './format.ts';
 import type { RunView } from './run-view.ts';
 import { type Columns, smoothed } from './series.ts';
 
@@ -115,7 +115,7 @@ function resultsTable(runs: readonly ReportedRun[]): string {
     ['step FLOPs saved', ({ saved }) => percent(saved.stepFlops)],
     ['time saved', ({ saved }) => orDash(saved.time, percent)],
     ['utilisation (MFU)', ({ columns, peakFlops }) => orDash(mfu(columns, peakFlops), percent)],
-    ['most memory', ({ columns }) => orDash(columns.peakMemoryBytes.at(-1), (bytes) => `${rounded(bytes / 1e6)} MB`)],
+    ['most memory', ({ columns }) => orDash(columns.peakMemoryBytes.at(-1), bytesText)],
   ];
   return table([['', ...runs.map(({ name }) => text(name))], ...rows.map(([name, of]) => [name, ...runs.map(of)])]);
 }

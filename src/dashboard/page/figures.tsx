@@ -1,4 +1,4 @@
-import { duration, percent, rounded } from '../../report/format.ts';
+import { bytesText, duration, percent, rounded } from '../../report/format.ts';
 import { smoothed } from '../../report/series.ts';
 import type { ShownRun } from '../api.ts';
 import { Chart, type ChartProps, type Line } from './chart.tsx';
@@ -10,7 +10,6 @@ import { type Axis, axes, type View } from './view.ts';
 export const compact = (value: number) =>
   Intl.NumberFormat('en', { notation: 'compact', maximumSignificantDigits: 3 }).format(value);
 const share = (value: number) => percent(value).replace(' ', ' ');
-const megabytes = (bytes: number) => `${compact(bytes / 1e6)} MB`;
 const scientific = (value: number) => (value === 0 ? '0' : value.toExponential(1));
 
 const formatX: Record<Axis, (value: number) => string> = {
@@ -133,7 +132,7 @@ export function Figures({ runs, view }: { runs: readonly ShownRun[]; view: View 
       {chart(
         'Memory',
         'most so far',
-        megabytes,
+        bytesText,
         lines(({ columns }) => [{ name: 'peak', y: columns.peakMemoryBytes }]),
         { fromZero: true },
       )}

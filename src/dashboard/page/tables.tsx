@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { Comparison, Cost, Spread } from '../../report/compare.ts';
-import { duration, flopsText, percent, rounded } from '../../report/format.ts';
+import { bytesText, duration, flopsText, percent, rounded } from '../../report/format.ts';
 import type { ShownRun } from '../api.ts';
 import { compact } from './figures.tsx';
 import { runColours } from './theme.ts';
@@ -42,33 +42,45 @@ function Table({
   );
 }
 
-/** What matters of each run, in figures. */
+/** What matters of a run, in figures; of several, beside each other. */
 export function Facts({ runs }: { runs: readonly ShownRun[] }) {
+  const [first] = runs;
+  const facts = runs.map((run) => new Map(factsOf(run)));
   return (
-    <div class="facts">
+    <section class="facts" aria-label="results">
       {runs.map((run, i) => (
-        <section key={run.name} class="run-facts" style={{ borderColor: runColours[i] }} aria-label={run.name}>
+        <div key={run.name} class="run-facts" style={{ borderColor: runColours[i] }}>
           <h2>
             {run.name} <span class={`state ${run.state}`}>{run.state}</span>
           </h2>
-          <progress max={run.steps || 1} value={run.step} aria-label="steps done" />
+          <progress max={run.steps || 1} value={run.step} aria-label={`steps done of ${run.name}`} />
           {run.brokenLines > 0 && (
             <p class="warning">
               {run.brokenLines} line{run.brokenLines === 1 ? '' : 's'} of this run's files cannot be read; the others
               are shown
             </p>
           )}
-          <dl>
-            {factsOf(run).map(([name, value]) => (
-              <div key={name}>
-                <dt>{name}</dt>
-                <dd>{value}</dd>
-              </div>
-            ))}
-          </dl>
-        </section>
+        </div>
       ))}
-    </div>
+      {first && runs.length === 1 ? (
+        <dl>
+          {factsOf(first).map(([name, value]) => (
+            <div key={name}>
+              <dt>{name}</dt>
+              <dd>{value}</dd>
+            </div>
+          ))}
+        </dl>
+      ) : (
+        <Table
+          head={['', ...runs.map(({ name }) => name)]}
+          rows={[...new Set(facts.flatMap((map) => [...map.keys()]))].map((name) => [
+            name,
+            ...facts.map((map) => map.get(name) ?? '–'),
+          ])}
+        />
+      )}
+    </section>
   );
 }
 
@@ -92,7 +104,7 @@ function factsOf(run: ShownRun): [string, string][] {
     ['speed', orDash(last(columns.tokensPerSecond), (speed) => `${compact(speed)} tokens/s`)],
     ['MFU', run.peakFlops === null ? '–' : orDash(flops, (value) => percent(value / run.peakFlops!))],
     ['waiting for data', orDash(last(columns.dataShare), percent)],
-    ['memory', orDash(last(columns.peakMemoryBytes), (bytes) => `${compact(bytes / 1e6)} MB`)],
+    ['memory', orDash(last(columns.peakMemoryBytes), bytesText)],
     ['time so far', orDash(last(columns.seconds), duration)],
     ['work so far', orDash(last(columns.flops), flopsText)],
   ];

@@ -145,7 +145,7 @@ test('where nothing may be installed, the set-up says what is missing, where it 
   assert.match(stderr, /apt-get install -y --no-install-recommends .*g\+\+ cmake make$/m);
 });
 
-/** A project with the real set-up, an addon of one line and one TypeScript file. */
+/** A project with the real set-up, an addon of one line, one TypeScript file and a page without anything on it. */
 function makeProject(): string {
   const project = join(folder, 'project');
   for (const name of ['setup', 'package.json', 'package-lock.json', 'tsconfig.json']) {
@@ -167,6 +167,9 @@ set_target_properties(taper PROPERTIES PREFIX "" SUFFIX ".node")
   write(join(project, 'native/addon.cc'), 'int answer() { return 42; }\n');
   write(join(project, 'src/index.ts'), 'export const answer: number = 42;\n');
   write(join(project, 'src/cli/main.ts'), 'export {};\n');
+  const page = 'src/dashboard/page';
+  write(join(project, page, 'index.html'), '<!doctype html><title>page</title>\n');
+  cpSync(join(root, page, 'vite.config.ts'), join(project, page, 'vite.config.ts'));
   return project;
 }
 
@@ -180,6 +183,7 @@ test('the set-up makes a project ready, then does only what a change asks for, a
   assert.deepEqual(setUp().status, 0);
   assert.ok(existsSync(join(project, 'build/native/taper.node')));
   assert.ok(existsSync(join(project, 'dist/src/index.js')));
+  assert.ok(existsSync(join(project, 'dist/dashboard/index.html')));
   accessSync(join(project, 'dist/src/cli/main.js'), constants.X_OK); // npx runs it
   const { libtorch } = JSON.parse(readFileSync(join(project, 'build/setup.json'), 'utf8')) as { libtorch: Libtorch };
   assert.deepEqual([libtorch.prefix, libtorch.version], [LIBTORCH, '2.3.1']);

@@ -1,7 +1,16 @@
 // The dashboard as people use it: the program, and a real browser.
 import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
-import { appendFileSync, cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import {
+  appendFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -137,6 +146,33 @@ describe('what the server tells', () => {
     const { headers } = await answer(url, '/');
     assert.match(String(headers['content-security-policy']), /default-src 'self'/);
     assert.equal(headers['access-control-allow-origin'], undefined);
+    const fromElsewhere = { host: `localhost:${port}`, 'sec-fetch-site': 'cross-site' };
+    assert.equal((await answer(url, '/api/compare?run=pld&run=dense', fromElsewhere)).status, 403);
+    assert.equal((await answer(url, '/api/compare?run=pld')).status, 400);
+  });
+
+  test('what is broken, and all else besides', async () => {
+    mkdirSync(at('odd/fine'), { recursive: true });
+    cpSync(at('runs/pld'), at('odd/fine'), { recursive: true });
+    for (const name of ['folder', 'lock', 'log', 'unread'])
+      cpSync(at('runs/pld'), at(`odd/${name}`), { recursive: true });
+    rmSync(at('odd/folder/metrics.jsonl'));
+    mkdirSync(at('odd/folder/metrics.jsonl'));
+    mkdirSync(at('odd/lock/lock'));
+    appendFileSync(at('odd/log/log.jsonl'), '{"type":"start","time":"now"}\n[1]\n');
+    writeFileSync(at('odd/unread/config.json'), '{ "model": ');
+    symlinkSync('..', at('odd/loop'));
+    const { url: odd } = await dashboard('odd', '--port', '0');
+    const runs = JSON.parse((await answer(odd, '/api/runs')).body) as { name: string; state: string }[];
+    assert.deepEqual(
+      runs.map(({ name, state }) => `${name} ${state}`),
+      ['fine done', 'lock broken', 'log done', 'unread broken'],
+    );
+    assert.equal(JSON.parse((await answer(odd, '/api/run?name=log')).body).brokenLines, 2);
+    const { status, body } = await answer(odd, '/api/run?name=unread');
+    assert.deepEqual([status, /config\.json/.test(body)], [500, true]);
+    rmSync(at('odd'), { recursive: true });
+    assert.equal((await answer(odd, '/api/runs')).body, '[]');
   });
 
   test('nothing on another address without the token that was printed', async () => {
@@ -144,7 +180,8 @@ describe('what the server tells', () => {
     const token = new URL(open).searchParams.get('token')!;
     assert.ok(token.length >= 32);
     assert.equal((await answer(open, '/api/runs')).status, 403);
-    assert.equal((await answer(open, '/api/runs?token=wrong')).status, 403);
+    for (const wrong of ['wrong', encodeURIComponent('ä'.repeat(32))])
+      assert.equal((await answer(open, `/api/runs?token=${wrong}`)).status, 403);
     const { status, headers } = await answer(open, `/?token=${token}`);
     assert.equal(status, 200);
     const [cookie] = headers['set-cookie'] as string[];
@@ -155,8 +192,10 @@ describe('what the server tells', () => {
   test('mistakes in one line', async () => {
     await refused(['dashboard', 'nowhere'], /nowhere: no such folder/);
     const { port } = new URL(url);
-    await refused(['dashboard', 'runs', '--port', port], /--port \d+: .* something else listens there/);
-    await refused(['dashboard', 'runs', '--host', '203.0.113.1'], /203\.0\.113\.1:\d+ cannot be had/);
+    await refused(['dashboard', 'runs', '--port', port], /--port \d+: .* something else listens at/);
+    await refused(['dashboard', 'runs', '--host', '203.0.113.1'], /--host 203\.0\.113\.1: cannot be listened at/);
+    await refused(['dashboard', 'runs', '--port', '99999'], /--port 99999: is no port/);
+    await refused(['dashboard', 'tiny.yaml'], /tiny\.yaml: no such folder/);
   });
 });
 
@@ -260,6 +299,26 @@ describe('the page', { skip, timeout: 240_000 }, () => {
     await page.close();
   });
 
+  test('a page that was opened before the first step fills itself', async () => {
+    mkdirSync(at('runs/young'));
+    cpSync(at('runs/pld/config.json'), at('runs/young/config.json'));
+    writeFileSync(at('runs/young/metrics.jsonl'), '');
+    const page = await open('#run=young');
+    await page.locator('.heat-map .empty').waitFor();
+    const [first, ...others] = linesOf(at('runs/pld')).filter(({ type }) => type === 'step');
+    appendFileSync(at('runs/young/metrics.jsonl'), `${JSON.stringify(first)}\n`);
+    await page.locator('.heat-map canvas').waitFor();
+    appendFileSync(at('runs/young/metrics.jsonl'), others.map((line) => `${JSON.stringify(line)}\n`).join(''));
+    await page.locator('[data-chart="Training loss"][data-points="30"]').waitFor();
+    const widths = await page.evaluate(
+      "[...document.querySelectorAll('.heat-map canvas, .heat-map-canvas')].map((e) => e.clientWidth)",
+    );
+    const [place, canvas] = widths as [number, number];
+    assert.ok(Math.abs(place - canvas) <= 1 && canvas !== 600, `${widths}`);
+    await page.close();
+    rmSync(at('runs/young'), { recursive: true });
+  });
+
   test('a search finds runs, and keys alone choose one', async () => {
     const page = await open('');
     await page.locator('.run-facts').waitFor();
@@ -280,8 +339,11 @@ describe('the page', { skip, timeout: 240_000 }, () => {
     const page = await open('#run=broken');
     await page.getByText("4 lines of this run's files cannot be read").waitFor();
     assert.equal(await page.locator('[data-chart="Training loss"]').getAttribute('data-points'), '30');
+    await page.getByLabel('lay pld over the others').check();
     appendFileSync(at('runs/broken/config.json'), 'x');
     await page.locator('.runs .state.broken').waitFor();
+    await page.getByText(/^broken: .*config\.json/).waitFor();
+    await page.locator('.run-facts h2', { hasText: 'pld' }).waitFor();
     await page.close();
     rmSync(at('runs/broken'), { recursive: true });
   });

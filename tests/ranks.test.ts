@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { freePort } from '../src/distributed/launch.ts';
 import { type Line, linesOf, start, taper, untilSteps, writeTiny } from './cli.fixture.ts';
 import { childrenOf } from './faults/world.ts';
 
@@ -143,4 +144,34 @@ test('a rank that is killed is named, all start again from the last checkpoint, 
   assert.match(stderr, /rank 1 is gone or frozen/);
   assert.match(stderr, /rank 1 was ended by SIGKILL; starting all ranks again \(1 of 1\)/);
   assertSameTraining(linesOf(join(folder, 'killed')), linesOf(join(folder, 'whole')));
+});
+
+test('a training that diverged is not started again', async () => {
+  const diverging = ['train.peakLearningRate=1e20', 'train.warmupRatio=0', 'train.clipNorm=0'];
+  const command = ['launch', '--processes', '2', '--max-restarts', '3', '--', ...words('diverged', diverging)];
+  const { code, stderr } = await taper(command, { cwd: folder });
+  assert.equal(code, 2, stderr);
+  assert.match(stderr, /not finite for 5 steps in a row.*lower train\.peakLearningRate/);
+  assert.doesNotMatch(stderr, /starting all ranks again/);
+});
+
+test('when all ranks are killed, the launcher says so', async () => {
+  const { child, ended } = start(ranks(2, ...words('all', ['train.steps=100000'])), { cwd: folder });
+  await untilSteps(join(folder, 'all'), 2, child);
+  for (const rank of await childrenOf(child.pid!, 2)) process.kill(rank, 'SIGKILL');
+  const { code, stderr } = await ended;
+  assert.equal(code, 137);
+  assert.match(stderr, /^rank [01] was ended by SIGKILL$/m);
+});
+
+test('ranks that were told different numbers of ranks say so', async () => {
+  const port = String(await freePort());
+  const both = [2, 3].map((size, rank) => {
+    const env = { RANK: `${rank}`, WORLD_SIZE: `${size}`, MASTER_ADDR: '127.0.0.1', MASTER_PORT: port };
+    return start(words('sizes', []), { cwd: folder, env }).ended;
+  });
+  for (const { code, stderr } of await Promise.all(both)) {
+    assert.match(stderr, /WORLD_SIZE: 3 on rank 1 and 2 on rank 0/);
+    assert.ok(code === 2 || code === 75, `${code}`);
+  }
 });

@@ -56,7 +56,7 @@ test('the log says what the run was started with, what it said, and how it ended
 test('an error that ends a run is in its log', async () => {
   const words = ['pretrain', 'tiny.yaml', '--out', 'bad', '--set', 'train.peakLearningRate=1e30', 'train.clipNorm=0'];
   const { code, stderr } = await run(...words, 'train.steps=50', 'train.precision=fp32');
-  assert.equal(code, 1, stderr);
+  assert.equal(code, 2, stderr);
   const [end] = logOf('bad').slice(-1);
   assert.ok(end?.type === 'end' && /not finite for 5 steps in a row/.test(end.text), JSON.stringify(end));
 });

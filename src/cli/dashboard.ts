@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { ConfigError, DataError } from '../config/index.ts';
 import { countOf } from './config.ts';
@@ -9,6 +9,8 @@ interface DashboardCommandOptions {
   untilInputEnds?: boolean;
 }
 
+/** An open page hears of the end of a run that long. */
+const lastLookMs = 3000;
 const defaultPort = 7007;
 
 /** `taper dashboard`: a page that shows runs, live while they train. */
@@ -32,8 +34,10 @@ async function run(
   { host, port, untilInputEnds = false }: DashboardCommandOptions,
   command: Command,
 ): Promise<void> {
-  if (!existsSync(folder) && !untilInputEnds)
+  const isFolder = statSync(folder, { throwIfNoEntry: false })?.isDirectory();
+  if (!isFolder && !untilInputEnds) {
     throw new DataError(`${folder}: no such folder; give the folder that holds your runs`);
+  }
   const { startDashboard } = await import('../dashboard/index.ts');
   const mayBeOther = command.getOptionValueSource('port') === 'default';
   const { url } = await startDashboard({ folder, host, port }).catch((error: unknown) => {
@@ -43,5 +47,5 @@ async function run(
   process.stderr.write(`dashboard: ${url}\n`);
   if (!untilInputEnds) return;
   process.on('SIGINT', () => {}); // meant for the training, which ends this when it is done
-  process.stdin.resume().on('end', () => process.exit());
+  process.stdin.resume().on('end', () => setTimeout(() => process.exit(), lastLookMs));
 }

@@ -7,12 +7,11 @@ import { peerExitCode } from '../distributed/errors.ts';
 const pathErrors = new Set(
   'EACCES EDQUOT EEXIST EISDIR ELOOP ENAMETOOLONG ENOENT ENOSPC ENOTDIR ENOTEMPTY EPERM EROFS'.split(' '),
 );
-/** Faults that say enough in one line. Known by name, since importing the class would load libtorch. */
-const plainFaults = new Set(['NonFiniteError', 'PeerError']);
 
 /**
  * Tells the user of an error, on standard error, and returns the exit code: 2 and one line for a mistake of the user,
- * 130 or 143 for a signal, 75 where another rank is gone, 1 for a run that failed, 1 and the stack for anything else. With `TAPER_DEBUG=1` every error shows its stack.
+ * 130 or 143 for a signal, 75 where another rank is gone, 1 and the stack for anything else. With `TAPER_DEBUG=1` every error shows
+ * its stack.
  */
 export function reportError(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // it has been told already
@@ -21,10 +20,12 @@ export function reportError(error: unknown): number {
     return 128 + constants.signals[error.signal as NodeJS.Signals]; // as shells have it
   }
   const isMistake = error instanceof UserError || isPathError(error);
-  const isPlain = isMistake || (error instanceof Error && plainFaults.has(error.name));
+  // Known by name, since importing the class would load libtorch.
+  const isPeer = error instanceof Error && error.name === 'PeerError';
+  const isPlain = isMistake || isPeer;
   if (isPlain) process.stderr.write(`taper: ${oneLine((error as Error).message)}\n`);
   if (!isPlain || process.env.TAPER_DEBUG === '1') console.error(error);
-  return isMistake ? 2 : isPlain && (error as Error).name === 'PeerError' ? peerExitCode : 1;
+  return isMistake ? 2 : isPeer ? peerExitCode : 1;
 }
 
 function isPathError(error: unknown): boolean {

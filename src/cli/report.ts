@@ -28,15 +28,15 @@ async function run(paths: string[], { out }: { out: string }): Promise<void> {
   const { reportHtml, reportOf } = await import('../report/index.ts');
   const runs: ReportedRun[] = [];
   for (const path of paths) runs.push(await readRunView(path));
-  const report = reportOf(runs, await comparisonOf(paths));
-  const name = basename(out);
+  const comparison = await comparisonOf(paths);
   if (kind === '.html') {
-    writeFiles(dirname(out), { [name]: reportHtml(report) });
+    writeFiles(dirname(out), { [basename(out)]: reportHtml(reportOf(runs, { comparison })) });
     return;
   }
-  const figures = `${basename(out, kind)}-figures`;
-  writeFiles(dirname(out), { [name]: report.markdown.replaceAll('](', `](${figures}/`) });
-  writeFiles(join(dirname(out), figures), report.figures);
+  const folder = `${basename(out, kind)}-figures`;
+  const { markdown, figures } = reportOf(runs, { comparison, folder });
+  writeFiles(dirname(out), { [basename(out)]: markdown });
+  writeFiles(join(dirname(out), folder), figures);
 }
 
 async function readRunView(path: string): Promise<ReportedRun> {

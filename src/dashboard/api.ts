@@ -2,7 +2,7 @@ import type { RunView } from '../report/run-view.ts';
 
 // What the server tells the page, as JSON. A number that is not finite is null.
 
-/** `broken`: its configuration cannot be read. */
+/** `broken`: its files cannot be read. */
 export type RunState = 'training' | 'done' | 'stopped' | 'broken';
 
 /** A run in the list. */
@@ -25,5 +25,5 @@ export interface RunItem {
 /** A run that is looked at. */
 export type ShownRun = RunItem & RunView;
 
-/** What is sent as events: the list when it changed, and a watched run when it did. */
-export type ServerEvent = { runs: RunItem[] } | { run: ShownRun };
+/** What is sent as events: the list when it changed, and a watched run when it did, or why it cannot be shown. */
+export type ServerEvent = { runs: RunItem[] } | { run: ShownRun } | { failed: { name: string; error: string } };

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
+import { closeSync, type Dirent, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { type Config, loadConfig } from '../config/index.ts';
 import { RunReader } from '../report/run-view.ts';
@@ -33,9 +33,11 @@ export class Runs {
 
   /** In the order of names. */
   list(): RunItem[] {
-    return [...this.#folders()]
-      .map(([name, folder]) => this.#item(name, folder))
-      .sort((a, b) => (a.name < b.name ? -1 : 1));
+    const folders = this.#folders();
+    const there = new Set(folders.values());
+    for (const kept of [this.#known, this.#watched])
+      for (const folder of kept.keys()) if (!there.has(folder)) kept.delete(folder);
+    return [...folders].map(([name, folder]) => this.#item(name, folder)).sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   /** The folder of a run of the list; no other name ever opens a file. */
@@ -60,23 +62,31 @@ export class Runs {
   #folders(): Map<string, string> {
     const found = new Map<string, string>();
     const isRun = (folder: string) =>
-      existsSync(join(folder, 'config.json')) &&
-      (existsSync(join(folder, 'metrics.jsonl')) || existsSync(join(folder, 'lock')));
+      isFile(join(folder, 'config.json')) && (isFile(join(folder, 'metrics.jsonl')) || isFile(join(folder, 'lock')));
     const look = (folder: string, names: readonly string[]) => {
       if (isRun(folder)) {
         found.set(names.length > 0 ? names.join('/') : basename(folder), folder);
         return;
       }
       if (names.length === deepest) return;
-      for (const entry of readdirSync(folder, { withFileTypes: true })) {
+      for (const entry of entriesOf(folder)) {
         if (entry.isDirectory() && !entry.name.startsWith('.')) look(join(folder, entry.name), [...names, entry.name]);
       }
     };
-    if (existsSync(this.#folder)) look(this.#folder, []);
+    look(this.#folder, []);
     return found;
   }
 
   #item(name: string, folder: string): RunItem {
+    try {
+      return this.#readItem(name, folder);
+    } catch {
+      const nothing = { step: 0, steps: 0, loss: null, heldOutLoss: null, secondsLeft: null };
+      return { name, state: 'broken', method: '', ...nothing };
+    }
+  }
+
+  #readItem(name: string, folder: string): RunItem {
     const { config, end } = this.#knownOf(folder);
     const step = end.step?.step ?? 0;
     const steps = config?.train.steps ?? 0;
@@ -108,6 +118,23 @@ export class Runs {
     };
     this.#known.set(folder, known);
     return known;
+  }
+}
+
+function isFile(path: string): boolean {
+  try {
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
+
+/** What is in a folder; nothing in one that may not be read, or that is gone. */
+function entriesOf(folder: string): Dirent[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true });
+  } catch {
+    return [];
   }
 }
 

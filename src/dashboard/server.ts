@@ -10,7 +10,7 @@ import { secureHeaders } from 'hono/secure-headers';
 import { streamSSE } from 'hono/streaming';
 import { ConfigError, SetupError } from '../config/index.ts';
 import type { ServerEvent } from './api.ts';
-import { compared } from './compare.ts';
+import { Comparer } from './compare.ts';
 import { Runs } from './runs.ts';
 
 /** The built page; the set-up makes it. */
@@ -24,7 +24,6 @@ const contentTypes: Record<string, string> = {
 /** How often runs are looked at while a page is open. */
 const lookMs = 2000;
 const loopback = ['127.0.0.1', 'localhost', '[::1]'];
-const cookieName = 'taper-token';
 
 export interface DashboardOptions {
   /** The folder of the runs, or of one. */
@@ -47,6 +46,7 @@ export interface Dashboard {
  * @throws ConfigError for a port or an address that cannot be had, SetupError where the page was not built.
  */
 export async function startDashboard({ folder, host, port }: DashboardOptions): Promise<Dashboard> {
+  if (port > 65_535) throw new ConfigError(`--port ${port}: is no port; give one from 0 to 65535`);
   const isLocal = host === '127.0.0.1';
   const token = isLocal ? undefined : randomBytes(24).toString('base64url');
   const app = dashboardApp(new Runs(folder), token);
@@ -54,7 +54,7 @@ export async function startDashboard({ folder, host, port }: DashboardOptions): 
   const { port: taken } = server.address() as AddressInfo;
   const query = token === undefined ? '' : `?token=${token}`;
   return {
-    url: `http://${host}:${taken}/${query}`,
+    url: `http://${host.includes(':') ? `[${host}]` : host}:${taken}/${query}`,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
@@ -67,16 +67,18 @@ function listening(app: Hono, hostname: string, port: number): Promise<ServerTyp
   return new Promise((resolve, reject) => {
     const server = serve({ fetch: app.fetch, hostname, port }, () => resolve(server));
     server.on('error', (cause: NodeJS.ErrnoException) => {
-      const why = cause.code === 'EADDRINUSE' ? 'something else listens there' : cause.message;
-      reject(
-        new ConfigError(`--port ${port}: ${hostname}:${port} cannot be had: ${why}; give another --port`, { cause }),
-      );
+      const isTaken = cause.code === 'EADDRINUSE';
+      const message = isTaken
+        ? `--port ${port}: something else listens at ${hostname}:${port}; give another port`
+        : `--host ${hostname}: cannot be listened at (${cause.message}); give an address of this machine`;
+      reject(new ConfigError(message, { cause }));
     });
   });
 }
 
 function dashboardApp(runs: Runs, token: string | undefined): Hono {
   const files = pageFiles();
+  const comparer = new Comparer();
   const app = new Hono();
   app.use(
     secureHeaders({
@@ -88,6 +90,7 @@ function dashboardApp(runs: Runs, token: string | undefined): Hono {
     }),
   );
   app.use(async (context, next) => (isAllowed(context, token) ? next() : context.text(refusal(token), 403)));
+  app.onError((error, context) => context.text(error.message, 500));
   app.get('/api/runs', (context) => context.json(runs.list()));
   app.get('/api/run', async (context) => {
     const found = await runs.view(context.req.query('name') ?? '');
@@ -96,7 +99,8 @@ function dashboardApp(runs: Runs, token: string | undefined): Hono {
   app.get('/api/compare', async (context) => {
     const folders = (context.req.queries('run') ?? []).map((name) => runs.folderOf(name));
     if (folders.some((folder) => folder === undefined)) return context.text('no such run', 404);
-    return context.json(await compared(folders as string[]));
+    if (folders.length < 2) return context.text('one run has nothing to be compared with', 400);
+    return context.json(await comparer.compare(folders as string[], context.req.raw.signal));
   });
   app.get('/api/events', (context) =>
     streamSSE(context, async (stream) => {
@@ -107,8 +111,13 @@ function dashboardApp(runs: Runs, token: string | undefined): Hono {
         const list = runs.list();
         if (isNew('', JSON.stringify(list))) await send({ runs: list });
         for (const name of context.req.queries('run') ?? []) {
-          const found = await runs.view(name);
-          if (found && isNew(name, found.version)) await send({ run: found.view() });
+          try {
+            const found = await runs.view(name);
+            if (found && isNew(name, found.version)) await send({ run: found.view() });
+          } catch (error) {
+            const { message } = error as Error;
+            if (isNew(name, message)) await send({ failed: { name, error: message } });
+          }
         }
         await stream.sleep(lookMs);
       }
@@ -138,15 +147,18 @@ function pageFiles(): Map<string, { body: Uint8Array<ArrayBuffer>; type: string 
 
 /**
  * Without a token only this machine's own names are answered to, so that no page from elsewhere can reach the dashboard by a name of
- * its own that leads here; with one, whoever has it.
+ * its own that leads here; with one, whoever has it. What another site's page asks for is never answered.
  */
 function isAllowed(context: Context, token: string | undefined): boolean {
-  if (token === undefined) {
-    const origin = `http://${context.req.header('host') ?? ''}`;
-    return URL.canParse(origin) && loopback.includes(new URL(origin).hostname);
-  }
-  const given = context.req.query('token') ?? getCookie(context, cookieName) ?? '';
-  const isRight = given.length === token.length && timingSafeEqual(Buffer.from(given), Buffer.from(token));
+  if (context.req.header('sec-fetch-site') === 'cross-site' && context.req.path !== '/') return false;
+  const origin = `http://${context.req.header('host') ?? ''}`;
+  if (!URL.canParse(origin)) return false;
+  const { hostname, port } = new URL(origin);
+  if (token === undefined) return loopback.includes(hostname);
+  const cookieName = `taper-token-${port}`; // cookies are shared by the ports of a host
+  const given = Buffer.from(context.req.query('token') ?? getCookie(context, cookieName) ?? '');
+  const wanted = Buffer.from(token);
+  const isRight = given.length === wanted.length && timingSafeEqual(given, wanted);
   if (isRight) setCookie(context, cookieName, token, { httpOnly: true, sameSite: 'Strict' });
   return isRight;
 }

@@ -101,7 +101,11 @@ export async function joinRanks(
   const group = new Ranks(environment, store);
   try {
     const address = await ownAddress(masterAddress, masterPort);
-    await group.gather('hello', hostname());
+    const first = await group.share('size', size);
+    if (first !== size) {
+      throw new ConfigError(`WORLD_SIZE: ${size} on rank ${rank} and ${first} on rank 0; give every rank the same`);
+    }
+    await group.gather('hello', null);
     const timeoutMs = 1000 * timeoutSeconds;
     const joined = groupOfProcess.join({ rank, size, address, name: `taper/${restarts}/gloo`, timeoutMs });
     await within(timeoutSeconds + 5, joined);

@@ -46,7 +46,11 @@ export async function launch(options: LaunchOptions): Promise<number> {
       const failed = await runRanks(options, restarts, ranks);
       if (failed === undefined) return 0;
       const code = failed.code ?? 128 + constants.signals[failed.signal!]; // as shells have it
-      if (signalled || finalCodes.includes(code) || restarts >= options.maxRestarts) return code;
+      if (signalled || finalCodes.includes(code)) return code;
+      if (restarts >= options.maxRestarts) {
+        if (failed.signal !== null) options.say(describe(failed)); // it could not say so itself
+        return code;
+      }
       options.say(`${describe(failed)}; starting all ranks again (${restarts + 1} of ${options.maxRestarts})`);
     }
   } finally {

@@ -34,6 +34,16 @@ export function bytesText(bytes: number): string {
   return bytes < 1e9 ? `${rounded(bytes / 1e6)} MB` : `${rounded(bytes / 1e9)} GB`;
 }
 
+/** A command as one may type it into a shell. */
+export function commandText(words: readonly string[]): string {
+  return words.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)).join(' ');
+}
+
+/** How a run was started: taper's program by its name. */
+export function startedText([program = '', ...words]: readonly string[]): string {
+  return commandText([program.replace(/^.*\/(?:cli\/main\.js|bin\/taper)$/, 'taper'), ...words]);
+}
+
 /** Rows as lines of text whose columns stand below each other, numbers to the right. */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));

@@ -4,7 +4,7 @@ import { marked } from 'marked';
 import type { LogLine } from '../train/run-log.ts';
 import { heatMap, lineChart, type Series } from './chart.ts';
 import type { Comparison, Cost, Spread } from './compare.ts';
-import { bytesText, duration, flopsText, percent, rounded } from './format.ts';
+import { bytesText, duration, flopsText, percent, rounded, startedText } from './format.ts';
 import type { RunView } from './run-view.ts';
 import { type Columns, smoothed } from './series.ts';
 
@@ -27,13 +27,20 @@ const smoothing = 0.9;
 
 /**
  * All that there is to say of runs: what they reached and what it took, figures, what the cards of their methods say, settings, and how
- * and where they were trained. `comparison` is what `compareRuns` says, or why it cannot.
+ * and where they were trained. `comparison` is what `compareRuns` says, or why it cannot; `folder` is where the figures will be.
  */
-export function reportOf(runs: readonly ReportedRun[], comparison: Comparison | string | undefined): Report {
+export function reportOf(
+  runs: readonly ReportedRun[],
+  { comparison, folder }: { comparison?: Comparison | string | undefined; folder?: string } = {},
+): Report {
   const figures: Report['figures'] = {};
   const figure = (file: string, svg: string) => {
     figures[file] = svg;
-    return `![${file.replace('.svg', '').replaceAll('-', ' ')}](${file})`;
+    const place =
+      folder === undefined
+        ? file
+        : `${encodeURIComponent(folder).replace(/[()]/g, (sign) => `%${sign.charCodeAt(0).toString(16)}`)}/${file}`;
+    return `![${file.replace('.svg', '').replaceAll('-', ' ')}](${place})`;
   };
   const parts = [
     `# ${runs.map(({ name }) => text(name)).join(', ')}`,
@@ -59,8 +66,7 @@ export function reportOf(runs: readonly ReportedRun[], comparison: Comparison | 
 export function reportHtml({ markdown, figures }: Report): string {
   const body = (marked.parse(markdown, { async: false }) as string).replace(
     /<p><img src="([^"]+)" alt="([^"]*)"><\/p>/g,
-    (_, file: string, alt: string) =>
-      `<figure role="img" aria-label="${alt}">${figures[decodeURIComponent(file)]}</figure>`,
+    (_, file: string, alt: string) => `<figure role="img" aria-label="${alt}">${figures[file]}</figure>`,
   );
   const [, title = ''] = /<h1>(.*?)<\/h1>/.exec(body) ?? [];
   return `<!doctype html>
@@ -257,10 +263,7 @@ function environmentParts({ name, log, brokenLines }: ReportedRun): string[] {
     `### ${text(name)}`,
     ...starts.flatMap(({ time, step, command, environment: on }) => [
       `From step ${step}, on ${text(time.slice(0, 19).replace('T', ' '))} UTC:`,
-      `    ${command
-        .join(' ')
-        .replace(/^\S*main\.js/, 'taper')
-        .replaceAll('\n', ' ')}`,
+      `    ${startedText(command).replaceAll('\n', ' ')}`,
       `taper ${on.taper}, Node ${on.node}, libtorch ${on.libtorch} with ${on.matmul}; ${text(on.processor)}, ${on.processors} processors, ${rounded(on.memoryBytes / 1e9)} GB; ` +
         `${on.device}, ${on.threads} threads, ${on.ranks} rank${on.ranks === 1 ? '' : 's'}; a matrix product reached ${rounded(on.peakFlops / 1e9)} GFLOP/s.`,
     ]),

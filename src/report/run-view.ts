@@ -103,7 +103,9 @@ export class RunReader {
       (text) => {
         this.#changes += 1;
         const line = parsed<LogLine>(text);
-        if (typeof line?.type === 'string') this.#logLines.push(line);
+        const isWhole =
+          line?.type === 'start' ? line.environment && Array.isArray(line.command) : line?.text !== undefined;
+        if (line && isWhole && typeof line.time === 'string') this.#logLines.push(line);
         else this.#brokenLog += 1;
       },
     );
@@ -111,7 +113,7 @@ export class RunReader {
 
   #addMetrics(text: string): boolean {
     const line = parsed<Metrics>(text);
-    if (line?.type === 'step' && Array.isArray(line.keepRates)) {
+    if (line?.type === 'step' && Number.isFinite(line.step) && Array.isArray(line.keepRates)) {
       this.#series.add(line);
       this.#sums.add(line);
       const { samples, tokens } = line;
@@ -119,7 +121,7 @@ export class RunReader {
       this.#spent = { samples, tokens, flops: flops + line.flops, seconds: seconds + line.stepSeconds };
       return true;
     }
-    if (line?.type !== 'eval') return false;
+    if (line?.type !== 'eval' || !Number.isFinite(line.step)) return false;
     this.#sums.add(line);
     this.#evaluations.push({ step: line.step, ...this.#spent, ...shown(line) });
     const old = this.#evaluations.at(-1 - numWithExamples);
@@ -171,7 +173,8 @@ export class RunReader {
 }
 
 function shown({ loss, perplexity, mlmAccuracy, clmAccuracy, examples = [] }: EvalMetrics) {
-  return { loss, perplexity, accuracy: mlmAccuracy ?? clmAccuracy ?? 0, examples };
+  const whole = Array.isArray(examples) ? examples : [];
+  return { loss, perplexity, accuracy: mlmAccuracy ?? clmAccuracy ?? 0, examples: whole };
 }
 
 /** The gates of the first micro-batch of the step of each point, drawn again: they are a function of seed, step and block. */

@@ -19,7 +19,7 @@ export class Tail {
   /** What is new since the last call: `onStart` is called where it is read from its beginning, `onLine` with each line. */
   async read(onStart: () => void, onLine: (line: string) => void): Promise<void> {
     const found = await stat(this.#path).catch(() => undefined);
-    if (!found) return;
+    if (!found?.isFile()) return;
     if (found.ino !== this.#file || found.size < this.#offset) {
       this.#file = found.ino;
       this.#offset = 0;

@@ -132,10 +132,13 @@ const addonPath = fileURLToPath(new URL('../../../build/native/taper.node', impo
 /**
  * What libtorch's libraries read from the environment when they are loaded, unless the user has set it. OpenBLAS 0.3.21
  * takes recent AVX-512 processors for old ones, and is then up to four times slower in float32. OpenMP's threads wait by
- * spinning for milliseconds, which starves every other program (and a second run) on the same processors.
+ * spinning for milliseconds, which starves every other program (and a second run) on the same processors. c10d's sockets log each
+ * try to connect; what comes of it is told in an error.
  */
 function prepareEnvironment(): void {
   process.env.GOMP_SPINCOUNT ??= '10000';
+  process.env.GLOG_minloglevel ??= '3';
+  process.env.TORCH_CPP_LOG_LEVEL ??= 'ERROR';
   const cpuInfo = '/proc/cpuinfo';
   if (existsSync(cpuInfo) && /\bavx512bw\b/.test(readFileSync(cpuInfo, 'utf8')))
     process.env.OPENBLAS_CORETYPE ??= 'SKYLAKEX';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { type Config, type LoadedConfig, numProcessors } from '../config/index.ts';
+import { type Config, type LoadedConfig, numProcessors, UserError } from '../config/index.ts';
 import { heldOutBatches, type MicroBatch, makeMicroBatch } from '../data/index.ts';
 import { expectedDepth, stepFlops } from '../depth/index.ts';
 import { joinRanks, type ProcessGroup, partOf, type RankEnvironment, rankEnvironment } from '../distributed/index.ts';
@@ -23,9 +23,7 @@ import { type StepResult, trainStep } from './step.ts';
 const maxNonFiniteSteps = 5;
 
 /** The loss or the gradient was not finite for several steps in a row; the run was saved and stopped. */
-export class NonFiniteError extends Error {
-  override readonly name = 'NonFiniteError';
-}
+export class NonFiniteError extends UserError {}
 
 /** A signal came before there was anything to save. */
 export class InterruptedError extends Error {
@@ -150,8 +148,8 @@ function logStep(run: Run): void {
   const stepSeconds = (performance.now() - started) / 1000;
   const metrics = stepMetrics(run, result, { stepSeconds, dataSeconds, tokensPerSecond: result.tokens / stepSeconds });
   log(run, metrics);
-  if (!result.applied) run.report.warn(`step ${metrics.step}: loss or gradient is not finite; nothing was changed`);
   run.report.step?.(metrics);
+  if (!result.applied) run.report.warn(`step ${metrics.step}: loss or gradient is not finite; nothing was changed`);
 }
 
 /** This rank's part of each micro-batch of the step. */

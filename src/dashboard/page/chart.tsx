@@ -40,7 +40,7 @@ export function Chart(props: ChartProps) {
   const shown = lines.filter(({ y }) => y.some((value) => value !== null && (!isLog || value > 0)));
   const data = dataOf(shown);
   // A chart is made anew where more than its numbers changed.
-  const look = JSON.stringify([theme, isLog, props.xLabel, shown.map(({ x: _, y: __, ...line }) => line)]);
+  const look = JSON.stringify([theme, isLog, props.xLabel, shown.map(({ x: _, y, ...line }) => [line, isSingle(y)])]);
 
   useEffect(() => {
     if (!box.current || shown.length === 0) return;
@@ -74,6 +74,9 @@ export function Chart(props: ChartProps) {
     </figure>
   );
 }
+
+/** A single point is no line. */
+const isSingle = (y: Line['y']) => y.filter((value) => value !== null).length === 1;
 
 /** One list of x for all lines, as the library wants it. */
 function dataOf(lines: readonly Line[]): uPlot.AlignedData {
@@ -109,14 +112,14 @@ function optionsOf(
     ],
     series: [
       { label: xLabel, value: (_plot, value) => (value === null ? '' : formatX(value)) },
-      ...lines.map(({ name, colour, isFaint, isDashed, hasPoints }) => ({
+      ...lines.map(({ name, colour, y, isFaint, isDashed, hasPoints }) => ({
         label: name,
         stroke: colour,
         width: isFaint ? 1 : 2,
         alpha: isFaint ? 0.3 : 1,
         spanGaps: true,
         ...(isDashed && { dash: [6, 4] }),
-        points: { show: hasPoints ?? false, size: 6 },
+        points: { show: hasPoints ?? isSingle(y), size: 6 },
         value: (_plot: uPlot, value: number | null) => (value === null || value === undefined ? '' : format(value)),
       })),
     ],

@@ -21,15 +21,20 @@ export function HeatMap({ run }: { run: ShownRun }) {
   const { grid } = useTheme();
   const height = layers * rowHeight;
 
+  const isEmpty = step.length === 0;
+
   useEffect(() => {
+    const place = canvas.current?.parentElement;
+    if (!place) return;
     const resized = new ResizeObserver(([entry]) => setWidth(Math.floor(entry!.contentRect.width)));
-    resized.observe(canvas.current!.parentElement!);
+    resized.observe(place);
     return () => resized.disconnect();
-  }, []);
+  }, [isEmpty]);
 
   useEffect(() => {
     const { devicePixelRatio: ratio } = window;
-    const element = canvas.current!;
+    const element = canvas.current;
+    if (!element) return;
     element.width = width * ratio;
     element.height = height * ratio;
     const draw = element.getContext('2d')!;
@@ -85,7 +90,7 @@ export function HeatMap({ run }: { run: ShownRun }) {
       <figcaption>
         Keep rate of each block <span class="unit">{name}</span>
       </figcaption>
-      {step.length === 0 ? (
+      {isEmpty ? (
         <p class="empty">nothing to show yet</p>
       ) : (
         <div class="heat-map-body">

@@ -6,25 +6,56 @@ export interface Live {
   /** Undefined until the list is there. */
   items: readonly RunItem[] | undefined;
   views: ReadonlyMap<string, ShownRun>;
-  isConnected: boolean;
+  /** Runs that cannot be shown, and why. */
+  failures: ReadonlyMap<string, string>;
+  /** Why nothing comes. */
+  trouble: string | undefined;
 }
 
 /** The list of runs and those that are watched, kept up to date by the server's events. */
 export function useLive(names: readonly string[]): Live {
-  const [live, setLive] = useState<Live>({ items: undefined, views: new Map(), isConnected: true });
+  const [live, setLive] = useState<Live>({
+    items: undefined,
+    views: new Map(),
+    failures: new Map(),
+    trouble: undefined,
+  });
   const query = new URLSearchParams(names.map((name) => ['run', name])).toString();
   useEffect(() => {
     const source = new EventSource(`api/events?${query}`);
-    source.onopen = () => setLive((before) => ({ ...before, isConnected: true }));
-    source.onerror = () => setLive((before) => ({ ...before, isConnected: false }));
+    source.onopen = () => setLive((before) => ({ ...before, trouble: undefined }));
+    source.onerror = async () => {
+      const trouble = await whyNot();
+      if (source.readyState !== source.OPEN) setLive((before) => ({ ...before, trouble }));
+    };
     source.onmessage = ({ data }) => {
       const event = JSON.parse(data) as ServerEvent;
-      setLive((before) => {
-        if ('runs' in event) return { ...before, items: event.runs };
-        return { ...before, views: new Map(before.views).set(event.run.name, event.run) };
-      });
+      setLive((before) => heard(before, event));
     };
     return () => source.close();
   }, [query]);
   return live;
+}
+
+function heard(before: Live, event: ServerEvent): Live {
+  if ('runs' in event) return { ...before, items: event.runs };
+  const [views, failures] = [new Map(before.views), new Map(before.failures)];
+  if ('run' in event) {
+    views.set(event.run.name, event.run);
+    failures.delete(event.run.name);
+  } else {
+    views.delete(event.failed.name);
+    failures.set(event.failed.name, event.failed.error);
+  }
+  return { ...before, views, failures };
+}
+
+/** Events do not say why they fail. */
+async function whyNot(): Promise<string> {
+  try {
+    const response = await fetch('api/runs');
+    return response.ok ? 'the connection was lost; trying again' : await response.text();
+  } catch {
+    return 'the server does not answer: it has ended, or the connection is lost; trying again';
+  }
 }

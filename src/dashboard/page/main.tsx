@@ -9,7 +9,7 @@ import { type Axis, axes, useView, type View } from './view.ts';
 
 function App() {
   const [view, change] = useView();
-  const { items, views, isConnected } = useLive(view.runs);
+  const { items, views, failures, trouble } = useLive(view.runs);
   const runs = view.runs.flatMap((name) => views.get(name) ?? []);
   const missing = items ? view.runs.filter((name) => items.every((item) => item.name !== name)) : [];
   const first = items && (items.find(({ state }) => state === 'training') ?? items[0])?.name;
@@ -23,7 +23,7 @@ function App() {
     <>
       <header>
         <h1>taper</h1>
-        {!isConnected && <p class="warning">the server does not answer; trying again</p>}
+        {trouble && <p class="warning">{trouble}</p>}
       </header>
       <div class="layout">
         {items && (
@@ -42,6 +42,14 @@ function App() {
               {name}: no such run here
             </p>
           ))}
+          {view.runs.map(
+            (name) =>
+              failures.has(name) && (
+                <p key={name} class="warning">
+                  {name}: {failures.get(name)}
+                </p>
+              ),
+          )}
           {runs.length > 0 && (
             <>
               <Facts runs={runs} />

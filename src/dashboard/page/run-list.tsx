@@ -52,13 +52,13 @@ export function RunList(props: {
           );
         })}
       </ul>
-      {shown.length === 0 && <p class="empty">no run has these words</p>}
+      {shown.length === 0 && items.length > 0 && <p class="empty">no run has these words</p>}
     </nav>
   );
 }
 
 function numbersOf({ method, state, step, steps, loss, heldOutLoss, secondsLeft }: RunItem): string {
-  if (state === 'broken') return 'its config.json cannot be read';
+  if (state === 'broken') return 'its files cannot be read';
   const losses =
     heldOutLoss !== null ? `held-out ${heldOutLoss.toFixed(3)}` : loss !== null ? `loss ${loss.toFixed(3)}` : '';
   const left = secondsLeft === null ? '' : `${duration(secondsLeft)} left`;

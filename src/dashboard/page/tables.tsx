@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { Comparison, Cost, Spread } from '../../report/compare.ts';
-import { bytesText, duration, flopsText, percent, rounded } from '../../report/format.ts';
+import { bytesText, duration, flopsText, percent, rounded, startedText } from '../../report/format.ts';
 import type { ShownRun } from '../api.ts';
 import { compact } from './figures.tsx';
 import { runColours } from './theme.ts';
@@ -54,6 +54,7 @@ export function Facts({ runs }: { runs: readonly ShownRun[] }) {
             {run.name} <span class={`state ${run.state}`}>{run.state}</span>
           </h2>
           <progress max={run.steps || 1} value={run.step} aria-label={`steps done of ${run.name}`} />
+          {run.state === 'stopped' && <Ending run={run} />}
           {run.brokenLines > 0 && (
             <p class="warning">
               {run.brokenLines} line{run.brokenLines === 1 ? '' : 's'} of this run's files cannot be read; the others
@@ -82,6 +83,12 @@ export function Facts({ runs }: { runs: readonly ShownRun[] }) {
       )}
     </section>
   );
+}
+
+/** Why a run has not come to its end, where it could say so. */
+function Ending({ run: { log } }: { run: ShownRun }) {
+  const end = log.findLast((line) => line.type === 'end');
+  return end && 'text' in end ? <p class="warning">{end.text}</p> : null;
 }
 
 function factsOf(run: ShownRun): [string, string][] {
@@ -133,7 +140,7 @@ export function Compared({ names }: { names: readonly string[] }) {
   const nats = (value: number) => value.toFixed(4);
   // Runs are told of by their folders; the page knows them by their names, in the same order.
   const name = (i: number) => names[i]!;
-  const nameOf = (folder: string) => names.find((one) => folder.endsWith(one)) ?? folder;
+  const nameOf = (folder: string) => name(runs.findIndex((one) => one.name === folder));
   return (
     <section class="compared" aria-label="comparison">
       <Table
@@ -267,6 +274,6 @@ export function Log({ run }: { run: ShownRun }) {
 function textOf(line: ShownRun['log'][0]): string {
   if (line.type !== 'start') return `${line.type === 'note' ? '' : `${line.type}: `}${line.text}`;
   const { taper, libtorch, processor, threads, ranks } = line.environment;
-  const command = line.command.join(' ').replace(/^\S*main\.js/, 'taper');
+  const command = startedText(line.command);
   return `${command} — taper ${taper}, libtorch ${libtorch}, ${processor}, ${threads} threads, ${ranks} rank${ranks === 1 ? '' : 's'}`;
 }

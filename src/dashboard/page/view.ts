@@ -29,7 +29,7 @@ function read(): View {
   const smoothing = Number(words.get('smooth') ?? 0.8);
   return {
     runs: words.getAll('run').slice(0, mostRuns),
-    x: x in axes ? (x as Axis) : 'step',
+    x: Object.hasOwn(axes, x) ? (x as Axis) : 'step',
     isLog: words.get('log') === '1',
     smoothing: smoothing >= 0 && smoothing < 1 ? smoothing : 0.8,
     isComparing: words.get('compare') === '1',

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Config, loadConfig } from '../config/index.ts';
-import { depthMethod, drawGates, plannedCost } from '../depth/index.ts';
+import { depthMethod, drawGates, type PlannedCost, plannedCost } from '../depth/index.ts';
 import type { FilledExample } from '../train/examples.ts';
 import type { EvalMetrics, Metrics } from '../train/metrics.ts';
 import type { LogLine } from '../train/run-log.ts';
@@ -19,8 +19,8 @@ export interface RunView {
   evaluations: ShownEvaluation[];
   /** Fractions of what every block on would have taken. `time` is null while too little is known. */
   saved: { blockFlops: number; stepFlops: number; time: number | null };
-  /** What the schedule saves by the run's end, in the mean over its gates. */
-  savedAtEnd: { blockFlops: number; stepFlops: number };
+  /** What the schedule saves by the run's end, in the mean over its gates; the time by what was measured so far. */
+  savedAtEnd: { blockFlops: number; stepFlops: number; time: number | null };
   /** FLOPs a second of a large matrix product where the run trained; null for runs that did not log it. */
   peakFlops: number | null;
   /** The resolved configuration: `section.key`, value as JSON. */
@@ -63,7 +63,7 @@ export class RunReader {
   #logLines: LogLine[] = [];
   #brokenMetrics = 0;
   #brokenLog = 0;
-  #planned: { file: number; config: Config; savedAtEnd: RunView['savedAtEnd'] } | undefined;
+  #planned: { file: number; config: Config; planned: PlannedCost } | undefined;
   #changes = 0;
   #reading: Promise<void> = Promise.resolve();
 
@@ -131,7 +131,7 @@ export class RunReader {
 
   /** Throws a ConfigError where the configuration cannot be read. */
   view(): RunView {
-    const { config, savedAtEnd } = this.#plan();
+    const { config, planned } = this.#plan();
     const columns = this.#series.columns();
     const { blockFlopsSaved, stepFlopsSaved, timeSaved } = this.#sums.summary();
     const starts = this.#logLines.filter((line) => line.type === 'start');
@@ -141,7 +141,11 @@ export class RunReader {
       gates: gatesOf(config, columns),
       evaluations: this.#evaluations,
       saved: { blockFlops: blockFlopsSaved, stepFlops: stepFlopsSaved, time: timeSaved ?? null },
-      savedAtEnd,
+      savedAtEnd: {
+        blockFlops: planned.blockFlopsSaved,
+        stepFlops: planned.stepFlopsSaved,
+        time: this.#sums.timeSavedAt(planned.meanDepth) ?? null,
+      },
       peakFlops: starts.at(-1)?.environment.peakFlops ?? null,
       config: Object.entries(config).flatMap(([section, settings]) =>
         Object.entries(settings).map(([key, value]): [string, string] => [`${section}.${key}`, JSON.stringify(value)]),
@@ -160,13 +164,13 @@ export class RunReader {
       const { depth, model, train } = config;
       const method = depthMethod(depth, model.layers, train.steps);
       const numSteps = Math.min(train.steps, numPlannedSteps);
-      const { blockFlopsSaved, stepFlopsSaved } = plannedCost(
+      const planned = plannedCost(
         (i) => method(Math.floor(((i + 0.5) * train.steps) / numSteps)),
         numSteps,
         shapeOf(config),
         { microBatches: train.batchSize / train.microBatchSize, granularity: depth.granularity },
       );
-      this.#planned = { file, config, savedAtEnd: { blockFlops: blockFlopsSaved, stepFlops: stepFlopsSaved } };
+      this.#planned = { file, config, planned };
     }
     return this.#planned;
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { EvalMetrics, StepMetrics } from './metrics.ts';
-import { summarise } from './summary.ts';
+import { RunSums, summarise } from './summary.ts';
 
 const layers = 4;
 
@@ -62,6 +62,15 @@ test('time saved is what a line through time and depth says of all blocks, first
   const { timeSaved, stepSeconds } = summarise(depths.map((depth, i) => step(i + 1, depth, seconds(depth, i))));
   assert.ok(Math.abs(timeSaved! - expected) < 1e-12, `${timeSaved}, expected ${expected}`);
   assert.ok(Math.abs(stepSeconds - (27 + timed.length * 0.6 * (1 - expected))) < 1e-9);
+});
+
+test('what steps of another depth would save is said by the same line', () => {
+  const sums = new RunSums();
+  for (const [i, depth] of depths.entries()) sums.add(step(i + 1, depth, 0.2 + 0.1 * depth));
+  for (const depth of [1, 2, 3.5, 4]) {
+    const expected = 1 - (0.2 + 0.1 * depth) / 0.6;
+    assert.ok(Math.abs(sums.timeSavedAt(depth)! - expected) < 1e-12, `${depth}`);
+  }
 });
 
 test('noise that has nothing to do with depth does not move the time saved', () => {

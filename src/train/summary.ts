@@ -84,17 +84,19 @@ export class RunSums {
       denseFlops: this.#denseFlops,
       blockFlopsSaved: this.#blocks > 0 ? 1 - this.#blocksRun / this.#blocks : 0,
       stepFlopsSaved: this.#denseFlops > 0 ? 1 - this.#flops / this.#denseFlops : 0,
-      timeSaved: this.#timeSaved(),
+      timeSaved: this.timeSavedAt(this.#depth),
     };
   }
 
   /**
    * Ordinary least squares of time on depth, `seconds = a + b·depth`, says what the same n steps would have taken with
-   * all L blocks: `n·(a + b·L)`. The fraction saved is `1 − Σ seconds / (n·(a + b·L))`.
+   * all L blocks: `n·(a + b·L)`. Steps that run `depth` blocks in the mean save `1 − (a + b·depth) / (a + b·L)` of that; undefined when
+   * the depth never changed, or in a short run.
    */
-  #timeSaved(): number | undefined {
+  timeSavedAt(depth: number): number | undefined {
     if (this.#timed < minTimedSteps || this.#depthSquares === 0) return undefined;
     const slope = this.#depthBySeconds / this.#depthSquares;
-    return 1 - this.#seconds / (this.#seconds + slope * (this.#layers - this.#depth));
+    const secondsAt = (blocks: number) => this.#seconds + slope * (blocks - this.#depth);
+    return 1 - secondsAt(depth) / secondsAt(this.#layers);
   }
 }

@@ -107,7 +107,7 @@ function factsOf(run: ShownRun): [string, string][] {
     ['blocks expected', orDash(last(columns.expectedDepth), (depth) => `${rounded(depth)} of ${run.layers}`)],
     ['block FLOPs saved', percent(saved.blockFlops) + atEnd(savedAtEnd.blockFlops)],
     ['step FLOPs saved', percent(saved.stepFlops) + atEnd(savedAtEnd.stepFlops)],
-    ['time saved', orDash(saved.time, percent)],
+    ['time saved', orDash(saved.time, percent) + (savedAtEnd.time === null ? '' : atEnd(savedAtEnd.time))],
     ['speed', orDash(last(columns.tokensPerSecond), (speed) => `${compact(speed)} tokens/s`)],
     ['MFU', run.peakFlops === null ? '–' : orDash(flops, (value) => percent(value / run.peakFlops!))],
     ['waiting for data', orDash(last(columns.dataShare), percent)],

@@ -14,7 +14,7 @@
  *     const { checkpoint } = await pretrain(config, { out: 'runs/mine' });
  *
  * Its parts are here as well: `depth` (methods, gates, cost; no tensor needed), `data` (text to masked batches),
- * `analysis` (what blocks do in a trained model), `report` (runs side by side, charts), `interop` (Hugging Face in and out), `distributed` (ranks),
+ * `analysis` (what blocks do in a trained model), `report` (runs side by side, charts, reports), `dashboard` (the page of runs), `interop` (Hugging Face in and out), `distributed` (ranks),
  * the model with its switchable blocks, the training step, and tensors over libtorch. A mistake that the user can mend
  * is a `UserError` of one line.
  *
@@ -23,6 +23,7 @@
  */
 export * as analysis from './analysis/index.ts';
 export * from './config/index.ts';
+export * as dashboard from './dashboard/index.ts';
 export * as data from './data/index.ts';
 export * as depth from './depth/index.ts';
 export * as distributed from './distributed/index.ts';

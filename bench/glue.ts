@@ -1,5 +1,5 @@
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { initialise } from '../src/model/index.ts';
 import { scope } from '../src/tensor/index.ts';
@@ -85,13 +85,14 @@ export function glue(checkpointPath: string, data: string): void {
       text(fresh!),
     ]);
   }
-  const { model, data: texts, depth } = checkpoint.config;
+  const { model, data: texts, depth, train } = checkpoint.config;
+  const before = train.from === undefined ? '' : `, beginning with the weights of ${basename(train.from)}`;
   writeResults(
     'glue',
     'A pre-trained model and an untrained one',
     'npm run reproduce -- glue CHECKPOINT GLUE',
     `A ${model.norm === 'pre' ? 'PreLN' : 'PostLN'} BERT of ${model.layers} blocks of width ${model.hiddenSize}, pre-trained on ${(checkpoint.progress.tokens / 1e6).toFixed(1)} million tokens of books in
-sequences of ${texts.sequenceLength} (\`${depth.method}\`), and the same model with new weights. Both are fine-tuned in the same way with the seeds ${seeds.join(', ')}: learning rate
+sequences of ${texts.sequenceLength} (\`${depth.method}\`${before}), and the same model with new weights. Both are fine-tuned in the same way with the seeds ${seeds.join(', ')}: learning rate
 ${learningRate}, batches of 32, ${tasks.map(({ title, epochs }) => `${epochs} epoch${epochs === '1' ? '' : 's'} of ${title}`).join(', ')}; the score of the best epoch on the development set.
 
 ${table(rows)}`,

@@ -76,7 +76,7 @@ async function runFile(source) {
     return;
   }
   const tooLong = AbortSignal.timeout(fileTimeoutMs);
-  const file = { compiled, tooLong, passed: 0, failed: 0, skipped: 0, failures: [], output: '' };
+  const file = { compiled, tooLong, passed: 0, failed: 0, skipped: 0, failures: [], notices: [], output: '' };
   for await (const { type, data } of run({ files: [compiled], signal: tooLong })) {
     if (type === 'test:stdout' || type === 'test:stderr') file.output += data.message;
     if (type === 'test:pass' || type === 'test:fail') countTest(file, type, data);
@@ -85,6 +85,7 @@ async function runFile(source) {
     file.failed = 1;
     file.failures.push({ name: 'the whole file', report: 'no test ran' });
   }
+  for (const notice of file.notices) console.log(`skipped ${source}: ${notice}`);
   for (const { name, report } of file.failures) fail(`${source}: ${name}`, report);
   counts.passed += file.passed;
   counts.skipped += file.skipped;
@@ -99,8 +100,9 @@ async function runFile(source) {
 function countTest(file, type, data) {
   const { error } = data.details;
   const isFile = data.name === file.compiled;
-  // A suite, and a test that failed by its inner tests alone, are counted by those.
-  if (data.details.type === 'suite' || error?.failureType === 'subtestsFailed') return;
+  if (typeof data.skip === 'string' && data.skip !== '') file.notices.push(`${data.name}: ${data.skip}`);
+  // A suite, and a test that failed by its inner tests alone, are counted by those; a suite that is skipped has none.
+  if ((data.details.type === 'suite' && data.skip === undefined) || error?.failureType === 'subtestsFailed') return;
   if (type === 'test:pass') {
     if (data.skip !== undefined || data.todo !== undefined) file.skipped += 1;
     else if (!isFile) file.passed += 1;

@@ -40,12 +40,16 @@ addTests(
     "test('other', () => {});",
 );
 addTests('tests/crash', "import { test } from 'node:test'; test('ends', () => process.exit(3));");
+addTests(
+  'tests/absent',
+  "import { describe, test } from 'node:test'; describe('the page', { skip: 'there is no browser' }, () => { test('a', () => {}); test('b', () => {}); });",
+);
 addTests('tests/nothing', 'export const answer = 42;');
 addFile('dist/src/stale.test.js', "throw new Error('its source was deleted');");
 
 test('the runner counts each test once and ends with the totals', () => {
   const { status, lines } = runTests('src', 'tests');
-  assert.equal(lines.at(-1), '2 passed, 3 failed, 1 skipped');
+  assert.equal(lines.at(-1), '2 passed, 3 failed, 2 skipped');
   assert.equal(status, 1);
 });
 
@@ -55,6 +59,12 @@ test('the runner prints the error of a failing test, and how the process of a fi
   assert.equal(after('FAILED  src/mixed.test.ts: inner'), 'Error: the reason');
   assert.equal(after('FAILED  tests/crash.test.ts: the whole file'), 'ended with exit code 3');
   assert.equal(after('FAILED  tests/nothing.test.ts: the whole file'), 'no test ran');
+});
+
+test('the runner says why tests are skipped', () => {
+  const { status, lines } = runTests('absent');
+  assert.deepEqual(lines.at(0), 'skipped tests/absent.test.ts: the page: there is no browser');
+  assert.deepEqual([lines.at(-1), status], ['0 passed, 0 failed, 1 skipped', 0]);
 });
 
 test('words choose the test files, and words that choose none are a failure', () => {

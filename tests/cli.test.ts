@@ -66,7 +66,13 @@ suite('taper', { concurrency: 2 }, () => {
 
   test('pretrain leaves a run folder with its checkpoints, the newest named', () => {
     const at = (path: string) => join(folder, 'runs/tiny', path);
-    assert.deepEqual(readdirSync(at('')).sort(), ['checkpoints', 'config.json', 'events', 'log.jsonl', 'metrics.jsonl']);
+    assert.deepEqual(readdirSync(at('')).sort(), [
+      'checkpoints',
+      'config.json',
+      'events',
+      'log.jsonl',
+      'metrics.jsonl',
+    ]);
     assert.deepEqual(readdirSync(at('checkpoints')).sort(), ['latest', 'step-2', 'step-4']);
     assert.equal(readFileSync(at('checkpoints/latest'), 'utf8'), 'step-4\n');
   });

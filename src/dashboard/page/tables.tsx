@@ -216,8 +216,8 @@ const examplesOf = ({ step, examples }: ShownRun['evaluations'][0]) => (
                 class={gaps[at].guess === gaps[at].right ? 'right' : 'wrong'}
                 title={`${percent(gaps[at].probability)} sure`}
               >
-                {gaps[at].guess}
-                {gaps[at].guess !== gaps[at].right && <s>{gaps[at].right}</s>}
+                {gaps[at].guess !== gaps[at].right && <s>{gaps[at].guess}</s>}
+                {gaps[at].right}
               </mark>
             )}{' '}
           </span>

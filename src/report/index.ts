@@ -8,6 +8,7 @@ export {
   costs,
   type Spread,
 } from './compare.ts';
+export { comparisonNote, comparisonTables, type NamedTable } from './comparison-tables.ts';
 export { lossCurves } from './curves.ts';
 export { type Report, type ReportedRun, reportHtml, reportOf } from './report.ts';
 export { type EvaluationPoint, type RunRecord, readRun } from './run-record.ts';

@@ -3,7 +3,8 @@ import { fileURLToPath } from 'node:url';
 import { marked } from 'marked';
 import type { LogLine } from '../train/run-log.ts';
 import { heatMap, lineChart, type Series } from './chart.ts';
-import type { Comparison, Cost, Spread } from './compare.ts';
+import type { Comparison } from './compare.ts';
+import { comparisonNote, comparisonTables } from './comparison-tables.ts';
 import { bytesText, duration, flopsText, percent, rounded, startedText } from './format.ts';
 import type { RunView } from './run-view.ts';
 import { type Columns, smoothed } from './series.ts';
@@ -130,32 +131,10 @@ function mfu({ flops, seconds }: Columns, peakFlops: number | null): number | un
   return peakFlops === null || seconds.length === 0 ? undefined : flops.at(-1)! / seconds.at(-1)! / peakFlops;
 }
 
-function comparisonParts({ equal, loss, runs, settings }: Comparison): string[] {
-  const nats = (value: number) => value.toFixed(4);
-  const spent = (cost: Record<Cost, number> | null) =>
-    cost ? [rounded(cost.samples), flopsText(cost.flops), duration(cost.seconds)] : ['never', 'never', 'never'];
-  const [samples, flops, seconds] = spent(equal);
-  const ratio = ({ mean, least, most }: Spread) =>
-    least === most ? mean.toFixed(2) : `${mean.toFixed(2)} (${least.toFixed(2)}–${most.toFixed(2)})`;
-  return [
-    '### Loss where all had spent the same',
-    table([
-      ['run', `at ${samples} samples`, `at ${flops}`, `at ${seconds}`],
-      ...runs.map(({ name, lossAtEqual: at }) => [text(name), nats(at.samples), nats(at.flops), nats(at.seconds)]),
-    ]),
-    `### Spent until the loss was ${nats(loss)}`,
-    table([['run', 'samples', 'FLOPs', 'time'], ...runs.map(({ name, toLoss }) => [text(name), ...spent(toLoss)])]),
-    `### How many times less than ${settings[0]!.runs.map(text).join(', ')} that is`,
-    table([
-      ['setting', 'runs', 'samples', 'FLOPs', 'time'],
-      ...settings.map(({ runs: names, speedup }) => [
-        text(names[0]!),
-        String(names.length),
-        ...(speedup ? [speedup.samples, speedup.flops, speedup.seconds].map(ratio) : ['never', 'never', 'never']),
-      ]),
-    ]),
-    'Between evaluations losses are interpolated linearly.',
-  ];
+/** What each run came to stands in the table of results. */
+function comparisonParts(comparison: Comparison): string[] {
+  const [, ...tables] = comparisonTables(comparison, text);
+  return [...tables.flatMap(({ title, rows }) => [`### ${title}`, table(rows)]), comparisonNote];
 }
 
 function figuresOf(runs: readonly ReportedRun[]): [file: string, svg: string][] {

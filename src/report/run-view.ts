@@ -21,7 +21,7 @@ export interface RunView {
   saved: { blockFlops: number; stepFlops: number; time: number | null };
   /** What the schedule saves by the run's end, in the mean over its gates; the time by what was measured so far. */
   savedAtEnd: { blockFlops: number; stepFlops: number; time: number | null };
-  /** FLOPs a second of a large matrix product where the run trained; null for runs that did not log it. */
+  /** FLOPs a second of a large matrix product where the run trained, on all its ranks; null for runs that did not log it. */
   peakFlops: number | null;
   /** The resolved configuration: `section.key`, value as JSON. */
   config: [key: string, value: string][];
@@ -58,7 +58,6 @@ export class RunReader {
   readonly #log: Tail;
   #series = new StepSeries();
   #sums = new RunSums();
-  #spent = { samples: 0, tokens: 0, flops: 0, seconds: 0 };
   #evaluations: ShownEvaluation[] = [];
   #logLines: LogLine[] = [];
   #brokenMetrics = 0;
@@ -86,7 +85,6 @@ export class RunReader {
       () => {
         this.#series = new StepSeries();
         this.#sums = new RunSums();
-        this.#spent = { samples: 0, tokens: 0, flops: 0, seconds: 0 };
         this.#evaluations = [];
         this.#brokenMetrics = 0;
       },
@@ -116,14 +114,11 @@ export class RunReader {
     if (line?.type === 'step' && Number.isFinite(line.step) && Array.isArray(line.keepRates)) {
       this.#series.add(line);
       this.#sums.add(line);
-      const { samples, tokens } = line;
-      const { flops, seconds } = this.#spent;
-      this.#spent = { samples, tokens, flops: flops + line.flops, seconds: seconds + line.stepSeconds };
       return true;
     }
     if (line?.type !== 'eval' || !Number.isFinite(line.step)) return false;
     this.#sums.add(line);
-    this.#evaluations.push({ step: line.step, ...this.#spent, ...shown(line) });
+    this.#evaluations.push({ step: line.step, ...this.#series.spent(), ...shown(line) });
     const old = this.#evaluations.at(-1 - numWithExamples);
     if (old) old.examples = [];
     return true;
@@ -134,7 +129,8 @@ export class RunReader {
     const { config, planned } = this.#plan();
     const columns = this.#series.columns();
     const { blockFlopsSaved, stepFlopsSaved, timeSaved } = this.#sums.summary();
-    const starts = this.#logLines.filter((line) => line.type === 'start');
+    const start = this.#logLines.findLast((line) => line.type === 'start');
+    const on = start && 'environment' in start ? start.environment : undefined;
     return {
       layers: config.model.layers,
       columns,
@@ -146,7 +142,7 @@ export class RunReader {
         stepFlops: planned.stepFlopsSaved,
         time: this.#sums.timeSavedAt(planned.meanDepth) ?? null,
       },
-      peakFlops: starts.at(-1)?.environment.peakFlops ?? null,
+      peakFlops: on ? on.peakFlops * on.ranks : null,
       config: Object.entries(config).flatMap(([section, settings]) =>
         Object.entries(settings).map(([key, value]): [string, string] => [`${section}.${key}`, JSON.stringify(value)]),
       ),

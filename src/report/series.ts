@@ -106,6 +106,12 @@ export class StepSeries {
     this.#stepsPerPoint *= 2;
   }
 
+  /** Up to the last step. */
+  spent(): { samples: number; tokens: number; flops: number; seconds: number } {
+    const { samples, tokens, flops, seconds } = this.#points.at(-1) ?? newPoint();
+    return { samples, tokens, flops, seconds };
+  }
+
   columns(): Columns {
     const points = this.#points;
     const each = <T>(of: (point: Point) => T) => points.map(of);

@@ -196,6 +196,7 @@ function logEvaluation(run: Run): void {
   const batches = [...heldOutBatches(texts.valid, { limit: config.train.evalSamples, size, mask: texts.mask })];
   const own = batches.filter((_, i) => i % group.size === group.rank);
   const evaluation = evaluate(state.model, own, config.train.device, { group });
+  if (group.rank !== 0) return; // all know the numbers, rank 0 writes them
   const numbers = evaluationNumbers(config.data.objective, evaluation);
   const examples = fillExamples(
     { model: state.model, tokenizer: texts.tokenizer, device: config.train.device },

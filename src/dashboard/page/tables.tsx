@@ -1,5 +1,6 @@
 import { useEffect, useState } from 'preact/hooks';
-import type { Comparison, Cost, Spread } from '../../report/compare.ts';
+import type { Comparison } from '../../report/compare.ts';
+import { comparisonNote, comparisonTables } from '../../report/comparison-tables.ts';
 import { bytesText, duration, flopsText, percent, rounded, startedText } from '../../report/format.ts';
 import type { ShownRun } from '../api.ts';
 import { compact } from './figures.tsx';
@@ -133,57 +134,17 @@ export function Compared({ names }: { names: readonly string[] }) {
   }, [query]);
   if (answer === undefined) return <p class="empty">comparing…</p>;
   if ('error' in answer) return <p class="warning">{answer.error}</p>;
-  const { equal, loss, runs, settings } = answer;
-  const amounts: Record<Cost, (value: number) => string> = { samples: compact, flops: flopsText, seconds: duration };
-  const spent = (cost: Record<Cost, number> | null) =>
-    (['samples', 'flops', 'seconds'] as const).map((key) => (cost ? amounts[key](cost[key]) : 'never'));
-  const nats = (value: number) => value.toFixed(4);
-  // Runs are told of by their folders; the page knows them by their names, in the same order.
-  const name = (i: number) => names[i]!;
-  const nameOf = (folder: string) => name(runs.findIndex((one) => one.name === folder));
+  // The server tells of runs by their folders, in the order that they were asked for.
+  const nameOf = (folder: string) => names[answer.runs.findIndex(({ name }) => name === folder)] ?? folder;
   return (
     <section class="compared" aria-label="comparison">
-      <Table
-        caption="What each run came to"
-        head={['run', 'steps', 'samples', 'FLOPs', 'time', 'held-out loss']}
-        rows={runs.map(({ last }, i) => [name(i), String(last.step), ...spent(last), nats(last.loss)])}
-      />
-      <Table
-        caption="Loss where all had spent the same"
-        head={[
-          'run',
-          `at ${compact(equal.samples)} samples`,
-          `at ${flopsText(equal.flops)}`,
-          `at ${duration(equal.seconds)}`,
-        ]}
-        rows={runs.map(({ lossAtEqual }, i) => [
-          name(i),
-          nats(lossAtEqual.samples),
-          nats(lossAtEqual.flops),
-          nats(lossAtEqual.seconds),
-        ])}
-      />
-      <Table
-        caption={`Spent until the loss was ${nats(loss)}`}
-        head={['run', 'samples', 'FLOPs', 'time']}
-        rows={runs.map(({ toLoss }, i) => [name(i), ...spent(toLoss)])}
-      />
-      <Table
-        caption={`How many times less than ${settings[0]!.runs.map(nameOf).join(', ')} that is`}
-        head={['setting', 'runs', 'samples', 'FLOPs', 'time']}
-        rows={settings.map(({ runs: ofSetting, speedup }) => [
-          nameOf(ofSetting[0]!),
-          String(ofSetting.length),
-          ...(speedup ? [speedup.samples, speedup.flops, speedup.seconds].map(ratio) : ['never', 'never', 'never']),
-        ])}
-      />
-      <p class="note">Between evaluations losses are interpolated linearly; nothing is smoothed.</p>
+      {comparisonTables(answer, nameOf).map(({ title, rows: [head = [], ...rows] }) => (
+        <Table key={title} caption={title} head={head} rows={rows} />
+      ))}
+      <p class="note">{comparisonNote}</p>
     </section>
   );
 }
-
-const ratio = ({ mean, least, most }: Spread) =>
-  least === most ? mean.toFixed(2) : `${mean.toFixed(2)} (${least.toFixed(2)}–${most.toFixed(2)})`;
 
 /** The held-out texts whose gaps the model filled at its evaluations, the newest first. */
 export function Examples({ run }: { run: ShownRun }) {

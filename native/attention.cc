@@ -88,6 +88,28 @@ struct Attention : torch::autograd::Function<Attention> {
   }
 };
 
+#if TAPER_TORCH_AT_LEAST(2, 0)
+// libtorch's own for GPUs: flash attention in half precision where there is no bias. Its dropout draws from the device's
+// generator, which is told where to begin.
+Tensor gpuAttention(const Tensor& qkv, const Optional<Tensor>& bias, bool causal, int64_t heads, double p, double seed, int64_t firstRow) {
+  const auto s = Shape::of(qkv, heads);
+  const auto parts = qkv.view({s.N, s.T, 3, s.H, s.d}).unbind(2);
+  const auto head = [&](size_t part) { return parts[part].transpose(1, 2); };
+  if (p > 0) {
+    auto generator = at::globalContext().defaultGenerator(qkv.device());
+    const std::lock_guard<std::mutex> lock(generator.mutex());
+    generator.set_current_seed(static_cast<uint64_t>(seed) + static_cast<uint64_t>(firstRow) * 0x9E3779B97F4A7C15u);
+  }
+  auto mask = bias ? Optional<Tensor>(bias->to(qkv.scalar_type())) : Optional<Tensor>();
+  if (mask && causal) {  // it takes a mask, or is causal, and not both
+    const Tensor later = at::ones({s.T, s.T}, qkv.options().dtype(at::kBool)).triu(1);
+    mask = mask->masked_fill(later, -INFINITY);
+  }
+  const Tensor y = at::scaled_dot_product_attention(head(0), head(1), head(2), mask, p, causal && !mask);
+  return y.transpose(1, 2).reshape({s.N, s.T, s.D()});
+}
+#endif
+
 Tensor plainAttention(const Tensor& qkv, const Optional<Tensor>& bias, bool causal, int64_t heads, double p, double seed, int64_t firstRow) {
   const auto s = Shape::of(qkv, heads);
   const auto parts = qkv.view({s.N, s.T, 3, s.H, s.d}).permute({2, 0, 3, 1, 4});
@@ -103,7 +125,10 @@ Tensor attention(const Tensor& qkv, Optional<Tensor> bias, bool causal, int64_t 
   TORCH_CHECK(qkv.dim() == 3 && heads > 0 && qkv.size(2) % (3 * heads) == 0, "the input must be [N, T, 3·D] with D a multiple of ", heads,
               " heads");
   TORCH_CHECK(!bias || bias->sizes() == at::IntArrayRef({qkv.size(0), 1, 1, qkv.size(1)}), "the bias must be [N, 1, 1, T]");
-  if (hasKernels(qkv) && qkv.numel() > 0 && (!bias || bias->scalar_type() == at::kFloat))
+#if TAPER_TORCH_AT_LEAST(2, 0)
+  if (hasKernels(qkv) && isOnGpu(qkv) && qkv.numel() > 0) return gpuAttention(qkv.contiguous(), bias, causal, heads, p, seed, firstRow);
+#endif
+  if (hasKernels(qkv) && !isOnGpu(qkv) && qkv.numel() > 0 && (!bias || bias->scalar_type() == at::kFloat))
     return Attention::apply(qkv.contiguous(), bias, causal, heads, p, seed, firstRow);
   return plainAttention(qkv.contiguous(), bias, causal, heads, p, seed, firstRow);
 }

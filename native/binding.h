@@ -171,6 +171,7 @@ void define(Napi::Object exports, const char* name, Result (*function)(Args...))
 
 // Each file of operations adds its own.
 void defineTensors(Napi::Object exports);
+void defineDevice(Napi::Object exports);
 void defineOps(Napi::Object exports);
 void defineAttention(Napi::Object exports);
 void defineDropout(Napi::Object exports);

@@ -10,6 +10,14 @@ using kernels::Dropout;
 namespace {
 
 Tensor applyDropout(const Tensor& input, const Dropout& how) {
+  if (hasKernels(input) && isOnGpu(input)) {
+    const Tensor x = input.contiguous(), y = at::empty_like(x);
+    launchFor(x, [&](auto* element, gpu::Stream stream) {
+      using Element = std::remove_pointer_t<decltype(element)>;
+      gpu::dropout(dataOf<Element>(x), dataOf<Element>(y), x.numel(), how, stream);
+    });
+    return y;
+  }
   if (!input.is_cpu()) {
     const auto seed = how.seed + static_cast<uint64_t>(how.first) * 0x9E3779B97F4A7C15u;
     const auto generator = at::detail::createCPUGenerator(generatorSeed(seed));
@@ -63,7 +71,10 @@ struct AddDropout : torch::autograd::Function<AddDropout> {
     keep(context, how);
     context->saved_data["dtype"] = static_cast<int64_t>(branch.scalar_type());
     Tensor y = at::empty_like(x);
-    withElement(branch, [&](auto* element) {
+    if (isOnGpu(x)) launchFor(branch, [&](auto* element, gpu::Stream stream) {
+      gpu::addDropout(dataOf<float>(x), dataOf<std::remove_pointer_t<decltype(element)>>(branch), dataOf<float>(y), x.numel(), how, stream);
+    });
+    else withElement(branch, [&](auto* element) {
       using Element = std::remove_pointer_t<decltype(element)>;
       const auto *from = dataOf<float>(x);
       const auto* added = dataOf<Element>(branch);
@@ -78,7 +89,10 @@ struct AddDropout : torch::autograd::Function<AddDropout> {
     const Tensor dy = gradients[0].contiguous();
     const Dropout how = kept(context);
     Tensor dBranch = at::empty(dy.sizes(), dy.options().dtype(static_cast<at::ScalarType>(context->saved_data["dtype"].toInt())));
-    withElement(dBranch, [&](auto* element) {
+    if (isOnGpu(dy)) launchFor(dBranch, [&](auto* element, gpu::Stream stream) {
+      gpu::dropout(dataOf<float>(dy), dataOf<std::remove_pointer_t<decltype(element)>>(dBranch), dy.numel(), how, stream);
+    });
+    else withElement(dBranch, [&](auto* element) {
       auto* into = dataOf<std::remove_pointer_t<decltype(element)>>(dBranch);
       at::parallel_for(0, dy.numel(), kGrain, [&](int64_t begin, int64_t end) {
         kernels::dropout(dataOf<float>(dy) + begin, into + begin, begin, end - begin, how);

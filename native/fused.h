@@ -1,11 +1,13 @@
 // What the fused operations share. Each has a plain version, made of ATen's operations under ATen's autograd, for float64
-// and for other devices, and to be compared with; on the CPU, float32 and bfloat16 take the kernels.
+// and for other devices, and to be compared with; float32 and bfloat16 take the kernels, on the CPU or on a GPU, where float16
+// does so too.
 #pragma once
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "binding.h"
+#include "kernels/gpu.h"
 #include "kernels/kernels.h"
 #include "matmul.h"
 
@@ -16,8 +18,14 @@ using torch::autograd::variable_list;
 // Whether the kernels take a tensor.
 bool hasKernels(const Tensor& x);
 
+// Whether those are the GPU's, because x is there.
+bool isOnGpu(const Tensor& x);
+
 // Element-wise work is split over threads in pieces of this many elements or more.
 constexpr int64_t kGrain = 16384;
+
+// The stream of the device where x is, now.
+gpu::Stream streamOf(const Tensor& x);
 
 template <typename Element>
 Element* dataOf(const Tensor& x) {
@@ -29,6 +37,18 @@ template <typename Body>
 void withElement(const Tensor& x, Body body) {
   if (x.scalar_type() == at::kFloat) body(static_cast<float*>(nullptr));
   else body(static_cast<uint16_t*>(nullptr));
+}
+
+// On the GPU where x is: calls body with such a pointer of the GPU's kernels, and the stream to launch them on.
+template <typename Body>
+void launchFor(const Tensor& x, Body body) {
+  const c10::OptionalDeviceGuard guard(x.device());
+  const gpu::Stream stream = streamOf(x);
+  switch (x.scalar_type()) {
+    case at::kBFloat16: return body(static_cast<gpu::Bfloat16*>(nullptr), stream);
+    case at::kHalf: return body(static_cast<gpu::Half*>(nullptr), stream);
+    default: return body(static_cast<float*>(nullptr), stream);
+  }
 }
 
 // How dropout with probability p and a seed is done; p is rounded to a multiple of 1/65,536. `scale` is multiplied in. The

@@ -36,7 +36,7 @@ struct Gelu : torch::autograd::Function<Gelu> {
 
 Tensor gelu(const Tensor& x, const std::string& approximate) {
   TORCH_CHECK(approximate == "none" || approximate == "tanh", "approximate must be none or tanh, not ", approximate);
-  return hasKernels(x) ? Gelu::apply(x.contiguous(), approximate == "tanh") : at::gelu(x, approximate);
+  return hasKernels(x) && !isOnGpu(x) ? Gelu::apply(x.contiguous(), approximate == "tanh") : at::gelu(x, approximate);
 }
 
 }  // namespace

@@ -3,13 +3,20 @@
 
 namespace {
 
+// The pieces that a GPU goes through the rows in: several for each of its processors. Always as many, so that sums are the same.
+constexpr int64_t kGpuPieces = 512;
+
 struct LayerNorm : torch::autograd::Function<LayerNorm> {
   static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& weight, const Tensor& bias, double eps,
                         at::ScalarType type) {
     const int64_t width = x.size(-1), rows = x.numel() / width;
     Tensor y = at::empty(x.sizes(), x.options().dtype(type));
     const Tensor mean = at::empty({rows}, x.options()), rstd = at::empty({rows}, x.options());
-    withElement(y, [&](auto* element) {
+    if (isOnGpu(x)) launchFor(y, [&](auto* element, gpu::Stream stream) {
+      gpu::layerNorm(dataOf<float>(x), dataOf<float>(weight), dataOf<float>(bias), dataOf<std::remove_pointer_t<decltype(element)>>(y),
+                     dataOf<float>(mean), dataOf<float>(rstd), rows, width, static_cast<float>(eps), stream);
+    });
+    else withElement(y, [&](auto* element) {
       auto* into = dataOf<std::remove_pointer_t<decltype(element)>>(y);
       at::parallel_for(0, rows, std::max<int64_t>(1, kGrain / width), [&](int64_t begin, int64_t end) {
         kernels::layerNorm(dataOf<float>(x) + begin * width, dataOf<float>(weight), dataOf<float>(bias), into + begin * width,
@@ -25,9 +32,13 @@ struct LayerNorm : torch::autograd::Function<LayerNorm> {
     const int64_t width = x.size(-1), rows = x.numel() / width;
     const Tensor dx = at::empty_like(x);
     // Each piece of the rows sums the gradients of weight and bias by itself, so the result does not depend on who is first.
-    const int64_t pieces = std::min<int64_t>(rows, at::get_num_threads());
+    const int64_t pieces = std::min<int64_t>(rows, isOnGpu(x) ? kGpuPieces : at::get_num_threads());
     const Tensor sums = at::zeros({pieces, 2, width}, x.options());
-    withElement(dy, [&](auto* element) {
+    if (isOnGpu(x)) launchFor(dy, [&](auto* element, gpu::Stream stream) {
+      gpu::layerNormBackward(dataOf<std::remove_pointer_t<decltype(element)>>(dy), dataOf<float>(x), dataOf<float>(weight),
+                             dataOf<float>(mean), dataOf<float>(rstd), dataOf<float>(dx), dataOf<float>(sums), rows, width, pieces, stream);
+    });
+    else withElement(dy, [&](auto* element) {
       const auto* from = dataOf<std::remove_pointer_t<decltype(element)>>(dy);
       at::parallel_for(0, pieces, 1, [&](int64_t first, int64_t last) {
         for (int64_t piece = first; piece < last; piece++) {
@@ -46,7 +57,7 @@ struct LayerNorm : torch::autograd::Function<LayerNorm> {
 
 Tensor layerNorm(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps, at::ScalarType type) {
   if (hasKernels(x) && x.scalar_type() == at::kFloat && x.numel() > 0 && weight.scalar_type() == at::kFloat &&
-      (type == at::kFloat || type == at::kBFloat16)) {
+      (isOnGpu(x) ? x.size(-1) <= gpu::widestNorm : type == at::kFloat || type == at::kBFloat16)) {
     TORCH_CHECK(weight.dim() == 1 && weight.sizes() == bias.sizes() && weight.size(0) == x.size(-1),
                 "weight and bias must have as many elements as the last dimension of the input");
     return LayerNorm::apply(x.contiguous(), weight.contiguous(), bias.contiguous(), eps, type);

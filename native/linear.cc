@@ -89,7 +89,7 @@ struct Linear : torch::autograd::Function<Linear> {
 Tensor linear(const Tensor& x, std::vector<Tensor> weights, std::vector<Tensor> biases) {
   bool takesKernels = hasKernels(x) && x.numel() > 0 && x.dim() > 0;
   for (const auto* list : {&weights, &biases})
-    for (const Tensor& t : *list) takesKernels = takesKernels && t.scalar_type() == at::kFloat && t.is_cpu();
+    for (const Tensor& t : *list) takesKernels = takesKernels && t.scalar_type() == at::kFloat && t.device() == x.device();
   for (size_t i = 0; i < weights.size(); i++) {
     TORCH_CHECK(weights[i].dim() == 2 && x.dim() > 0 && weights[i].size(1) == x.size(-1),
                 "a weight's second size must be the last of the input");
@@ -115,6 +115,7 @@ c10::intrusive_ptr<Operand> operandOf(const std::vector<Tensor>& weights, at::Sc
 }
 
 Tensor sumOfRows(const Matrix& x) {
+  if (!x.device.is_cpu() || x.type == at::kHalf) return tensorOf(x).sum(0, /*keepdim=*/false, at::kFloat);
   Tensor y = at::empty({x.columns}, at::kFloat);
   at::parallel_for(0, (x.columns + 63) / 64, 1, [&](int64_t first, int64_t last) {
     const int64_t begin = first * 64, count = std::min(x.columns, last * 64) - begin;

@@ -4,8 +4,8 @@
 
 namespace {
 
-// Rows at once, at most: 1,024 × 30,522 float32 logits are 125 MB.
-constexpr int64_t kRows = 1024;
+// Rows at once, at most: 1,024 × 30,522 float32 logits are 125 MB. A GPU wants more work at a time.
+constexpr int64_t kRows = 1024, kGpuRows = 4096;
 
 // Losses and hits of all rows, and with `gradient` what they say of x, weight and bias.
 struct Result {
@@ -16,7 +16,8 @@ Result lossOf(const Tensor& x, const Tensor& masterWeight, const Optional<Tensor
   const auto operand = operandOf({masterWeight}, x.scalar_type());
   const int64_t M = x.size(0), V = masterWeight.size(0);
   const auto floats = x.options().dtype(at::kFloat);
-  const int64_t chunks = (M + kRows - 1) / kRows, most = chunks ? (M + chunks - 1) / chunks : 0;
+  const bool onGpu = isOnGpu(x);
+  const int64_t atOnce = onGpu ? kGpuRows : kRows, chunks = (M + atOnce - 1) / atOnce, most = chunks ? (M + chunks - 1) / chunks : 0;
   const Tensor logits = at::empty({most, V}, floats), losses = at::empty({M}, floats), hits = at::empty({M}, floats);
   const Tensor dLogits = !gradient ? Tensor() : x.scalar_type() == at::kFloat ? logits : at::empty({most, V}, x.options());
   Result result;
@@ -29,8 +30,14 @@ Result lossOf(const Tensor& x, const Tensor& masterWeight, const Optional<Tensor
     const int64_t rows = std::min(most, M - start);
     const Tensor part = x.narrow(0, start, rows);
     const Tensor z = logits.narrow(0, 0, rows);
-    multiply(matrixOf(part), operand->transposed, matrixOf(z), bias ? dataOf<float>(*bias) : nullptr);
-    at::parallel_for(0, rows, 1, [&](int64_t begin, int64_t end) {
+    const float* addend = bias ? dataOf<float>(*bias) : nullptr;
+    multiply(matrixOf(part), operand->transposed, matrixOf(z), onGpu ? nullptr : addend);
+    if (onGpu) launchFor(x, [&](auto* element, gpu::Stream stream) {
+      gpu::crossEntropy(dataOf<float>(z), addend, dataOf<int64_t>(target) + start,
+                        gradient ? dataOf<std::remove_pointer_t<decltype(element)>>(dLogits) : element, dataOf<float>(losses) + start,
+                        dataOf<float>(hits) + start, rows, V, stream);
+    });
+    else at::parallel_for(0, rows, 1, [&](int64_t begin, int64_t end) {
       for (int64_t row = begin; row < end; row++) {
         const float* line = dataOf<float>(z) + row * V;
         const int64_t label = dataOf<int64_t>(target)[start + row];
@@ -81,7 +88,8 @@ std::vector<Tensor> linearCrossEntropy(const Tensor& x, const Tensor& weight, Op
     const Tensor wide = x.scalar_type() == at::kDouble ? logits : logits.to(at::kFloat);
     return {at::cross_entropy_loss(wide, target, {}, at::Reduction::Sum), at::argmax(wide, -1).eq(target).sum().to(wide.scalar_type())};
   }
-  if (target.numel())
+  // Only on the CPU, where a look at the numbers does not wait for them.
+  if (target.is_cpu() && target.numel())
     TORCH_CHECK(target.min().item<int64_t>() >= 0 && target.max().item<int64_t>() < weight.size(0), "a target is not in [0, ", weight.size(0), ")");
   const bool gradient = at::GradMode::is_enabled() && (x.requires_grad() || weight.requires_grad() || (bias && bias->requires_grad()));
   const Tensor input = x.contiguous(), labels = target.contiguous();

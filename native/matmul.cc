@@ -2,10 +2,42 @@
 
 #include <ATen/ATen.h>
 
+#include "compat.h"
+
 Matrix matrixOf(const at::Tensor& tensor) {
   TORCH_INTERNAL_ASSERT(tensor.is_contiguous());
   const int64_t columns = tensor.dim() ? tensor.size(-1) : 1;
-  return {tensor.data_ptr(), tensor.scalar_type(), columns ? tensor.numel() / columns : 0, columns, columns, 1};
+  return {tensor.data_ptr(), tensor.scalar_type(), columns ? tensor.numel() / columns : 0, columns, columns, 1, tensor.device()};
+}
+
+at::Tensor tensorOf(const Matrix& m) {
+  return at::from_blob(m.data, {m.rows, m.columns}, {m.rowStride, m.columnStride}, at::TensorOptions().dtype(m.type).device(m.device));
+}
+
+// A product of two matrices of half precision in float32: on a GPU without rounding it on the way, where libtorch can.
+static at::Tensor wideProduct(const at::Tensor& x, const at::Tensor& y) {
+#if TAPER_TORCH_AT_LEAST(2, 8)
+  if (x.is_cuda()) return at::mm(x, y, at::kFloat);
+#endif
+  return at::mm(x, y).to(at::kFloat);
+}
+
+static void multiplyByAten(const Matrix& a, const Matrix& b, const Matrix& c, const float* bias, bool accumulate) {
+  const at::NoGradGuard guard;
+  at::Tensor into = tensorOf(c);
+  const at::Tensor x = tensorOf(a), y = tensorOf(b);
+  const at::Tensor row = bias ? tensorOf({const_cast<float*>(bias), at::kFloat, 1, c.columns, c.columns, 1, c.device}).select(0, 0) : at::Tensor();
+  if (a.type == c.type && accumulate) {
+    into.addmm_(x, y);
+    if (bias) into.add_(row);
+  } else if (a.type == c.type) {
+    if (bias) at::addmm_out(into, row.to(c.type), x, y);
+    else at::mm_out(into, x, y);
+  } else {
+    const at::Tensor product = bias ? wideProduct(x, y).add_(row) : wideProduct(x, y);
+    if (accumulate) into.add_(product);
+    else into.copy_(product);
+  }
 }
 
 #ifdef TAPER_ONEDNN
@@ -107,13 +139,14 @@ struct Layout {
 };
 
 void multiply(const Matrix& a, const Matrix& b, const Matrix& c, const float* bias, bool accumulate) {
+  if (!a.device.is_cpu()) return multiplyByAten(a, b, c, bias, accumulate);
   run(productOf(a, b, c, bias != nullptr, accumulate, false), a, b.data, c, bias);
 }
 
 void multiply(const Matrix& a, Factor& b, const Matrix& c, const float* bias) {
   // With fewer rows, laying the factor out takes longer than it saves; in float32 it saves a fiftieth at most.
   constexpr int64_t worthIt = 512;
-  if (a.rows < worthIt || a.type != at::kBFloat16) return multiply(a, b.plain, c, bias);
+  if (!a.device.is_cpu() || a.rows < worthIt || a.type != at::kBFloat16) return multiply(a, b.plain, c, bias);
   Product& product = productOf(a, b.plain, c, bias != nullptr, false, true);
   if (!b.layout || b.layout->description != product.b) {
     const auto bytes = at::empty({static_cast<int64_t>(product.b.get_size())}, at::kByte);
@@ -140,15 +173,7 @@ const char* matmulLibrary() {
 #else
 
 void multiply(const Matrix& a, const Matrix& b, const Matrix& c, const float* bias, bool accumulate) {
-  const at::NoGradGuard guard;
-  const auto tensor = [](const Matrix& m) {
-    return at::from_blob(m.data, {m.rows, m.columns}, {m.rowStride, m.columnStride}, at::TensorOptions().dtype(m.type));
-  };
-  at::Tensor into = tensor(c);
-  at::Tensor product = at::mm(tensor(a), tensor(b));
-  if (bias) product = product + at::from_blob(const_cast<float*>(bias), {c.columns}, at::TensorOptions().dtype(at::kFloat));
-  if (accumulate) into.add_(product);
-  else into.copy_(product);
+  multiplyByAten(a, b, c, bias, accumulate);
 }
 
 void multiply(const Matrix& a, Factor& b, const Matrix& c, const float* bias) { multiply(a, b.plain, c, bias); }

@@ -1,20 +1,24 @@
-// Matrix products over memory that somebody else owns, by oneDNN where it is linked and by ATen elsewhere.
+// Matrix products over memory that somebody else owns: on the CPU by oneDNN where it is linked, and by ATen elsewhere.
 #pragma once
 #include <ATen/core/Tensor.h>
 
 #include <memory>
 
-// Numbers in memory as a matrix: float32 or bfloat16; transposing and cutting only change how it is read.
+// Numbers in memory as a matrix: float32 or bfloat16, on a GPU float16 too; transposing and cutting only change how it is read.
 struct Matrix {
   void* data;
   at::ScalarType type;
   int64_t rows, columns, rowStride, columnStride;
+  at::Device device = at::kCPU;
 
-  Matrix transposed() const { return {data, type, columns, rows, columnStride, rowStride}; }
+  Matrix transposed() const { return {data, type, columns, rows, columnStride, rowStride, device}; }
 };
 
 // A dense two-dimensional tensor, or one of more dimensions as rows of its last one.
 Matrix matrixOf(const at::Tensor& tensor);
+
+// The same memory as a tensor.
+at::Tensor tensorOf(const Matrix& matrix);
 
 // c = a·b, plus a float32 row `bias` (or null) on each row; with `accumulate`, c += a·b. a and b are of one type, c of that
 // or float32. May be called by several threads at once, each of which then computes alone.

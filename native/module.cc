@@ -85,6 +85,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   define(exports, "torchVersion", torchVersion);
   define(exports, "matmulLibrary", matmulVersion);
   defineTensors(exports);
+  defineDevice(exports);
   defineOps(exports);
   defineFused(exports);
   defineLinear(exports);

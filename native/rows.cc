@@ -19,8 +19,23 @@ void copyRows(const Tensor& y, Source source) {
   });
 }
 
+// Whether the GPU's kernels can copy them.
+bool isPlainOnGpu(const Tensor& x, const Tensor& index) {
+  return isOnGpu(x) && x.is_contiguous() && x.numel() > 0 && index.numel() > 0 && index.device() == x.device();
+}
+int64_t bytesOfRow(const Tensor& x) { return static_cast<int64_t>(x.nbytes()) / x.size(0); }
+
 // x [N, ...] in the rows at index [n].
 Tensor rowsAt(const Tensor& x, const Tensor& index) {
+  if (isPlainOnGpu(x, index)) {
+    auto shape = x.sizes().vec();
+    shape[0] = index.size(0);
+    const Tensor rows = at::empty(shape, x.options());
+    launchFor(x, [&](auto*, gpu::Stream stream) {
+      gpu::takeRows(x.data_ptr(), dataOf<int64_t>(index), rows.data_ptr(), index.size(0), bytesOfRow(x), stream);
+    });
+    return rows;
+  }
   if (!isPlain(x) || index.numel() == 0) return x.index_select(0, index);
   auto shape = x.sizes().vec();
   shape[0] = index.size(0);
@@ -32,6 +47,13 @@ Tensor rowsAt(const Tensor& x, const Tensor& index) {
 
 // x with other rows at index.
 Tensor withRows(const Tensor& x, const Tensor& index, const Tensor& rows) {
+  if (isPlainOnGpu(x, index) && rows.is_contiguous() && rows.scalar_type() == x.scalar_type()) {
+    const Tensor y = x.clone();
+    launchFor(x, [&](auto*, gpu::Stream stream) {
+      gpu::putRows(rows.data_ptr(), dataOf<int64_t>(index), y.data_ptr(), index.size(0), bytesOfRow(x), stream);
+    });
+    return y;
+  }
   if (!isPlain(x) || !isPlain(rows)) return x.clone().index_copy_(0, index, rows);
   std::vector<int64_t> replacement(static_cast<size_t>(x.size(0)), -1);
   for (int64_t i = 0; i < index.size(0); i++) replacement[static_cast<size_t>(dataOf<int64_t>(index)[i])] = i;
@@ -66,7 +88,8 @@ struct PutRows : torch::autograd::Function<PutRows> {
 
 void checkIndex(const Tensor& x, const Tensor& index) {
   TORCH_CHECK(x.dim() > 0 && index.dim() == 1 && index.scalar_type() == at::kLong, "it wants int64 row numbers [n]");
-  if (index.numel())
+  // Only on the CPU, where a look at the numbers does not wait for them.
+  if (index.is_cpu() && index.numel())
     TORCH_CHECK(index.min().item<int64_t>() >= 0 && index.max().item<int64_t>() < x.size(0), "a row number is not in [0, ", x.size(0), ")");
 }
 

@@ -1,5 +1,6 @@
 import { percent } from '../report/format.ts';
-import { adamw, type Dtype, scope, setNumThreads, Tensor } from '../tensor/index.ts';
+import { adamw, type Dtype, scope, setNumThreads, synchronize, Tensor } from '../tensor/index.ts';
+import { dtypeOf } from '../train/index.ts';
 import type { BenchOptions } from './bench.ts';
 import { benchStep, median, predictedTokens } from './bench-step.ts';
 
@@ -49,7 +50,7 @@ export function benchOps(options: BenchOptions): OpTimes {
   if (options.threads > 0) setNumThreads(options.threads);
   const step = () => benchStep({ ...options, theta: 1 });
   const before = step();
-  const times = operationsOf(options).map((operation) => ({ operation, ...timed(operation) }));
+  const times = operationsOf(options).map((operation) => ({ operation, ...timed(operation, options.device) }));
   const update = {
     operation: { name: 'adamw', times: 1 },
     forward: timedUpdate(before.params_m * 1e6, options.device),
@@ -79,8 +80,8 @@ function operationsOf({
 }: BenchOptions) {
   const F = ffn || 4 * D;
   const [rows, M] = [N * T, predictedTokens({ batch: N, seq: T })];
-  const low: Dtype = dtype === 'bf16' ? 'bfloat16' : 'float32';
-  const size = low === 'bfloat16' ? 2 : 4;
+  const low: Dtype = dtypeOf[dtype];
+  const size = low === 'float32' ? 4 : 2;
   let seed = 0;
   const random = (shape: number[], as: Dtype = 'float32') =>
     Tensor.normal(shape, { std: 0.02, seed: seed++, device }).to(as);
@@ -156,7 +157,7 @@ function operationsOf({
   return operations;
 }
 
-function timed({ inputs, run, forward, backward }: Operation): { forward: Pass; backward: Pass } {
+function timed({ inputs, run, forward, backward }: Operation, device: string): { forward: Pass; backward: Pass } {
   return scope(() => {
     const leaves = inputs().map((input) => input.detach().requiresGrad());
     const gradient = scope(() => {
@@ -167,10 +168,13 @@ function timed({ inputs, run, forward, backward }: Operation): { forward: Pass; 
     });
     const seconds = Array.from({ length: rounds }, () =>
       scope(() => {
+        synchronize(device);
         const started = performance.now();
         const y = run(...leaves);
+        synchronize(device);
         const between = performance.now();
         y.grad(leaves, gradient);
+        synchronize(device);
         return [between - started, performance.now() - between] as const;
       }),
     );
@@ -189,16 +193,13 @@ function timedUpdate(parameters: number, device: string): Pass {
   return scope(() => {
     const count = Math.round(parameters);
     const [parameter, gradient, moment, variance] = [1, 2, 3, 4].map(() => Tensor.full([count], 1e-3, { device }));
-    const numbers = { learningRate: 1e-4, beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weightDecay: 0.01 };
+    const numbers = { learningRate: 1e-4, beta1: 0.9, beta2: 0.999, epsilon: 1e-6, gradientScale: 1 };
+    const own = { weightDecay: 0.01, correction1: 1, correction2: 1 };
     const ms = median(
       Array.from({ length: rounds }, () => {
         const started = performance.now();
-        adamw(parameter!, gradient!, moment!, variance!, {
-          ...numbers,
-          correction1: 1,
-          correction2: 1,
-          gradientScale: 1,
-        });
+        adamw([{ parameter: parameter!, gradient: gradient!, moment: moment!, variance: variance!, ...own }], numbers);
+        synchronize(device);
         return performance.now() - started;
       }),
     );

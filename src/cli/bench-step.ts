@@ -2,8 +2,16 @@ import { readFileSync } from 'node:fs';
 import { loadConfig } from '../config/index.ts';
 import { constant, stepFlops } from '../depth/index.ts';
 import { initialise } from '../model/index.ts';
-import { runtime, scope, setNumThreads, Tensor } from '../tensor/index.ts';
-import { dtypeOf, randomBatch, type TrainingState, trainingState, trainStep } from '../train/index.ts';
+import { gpus, isCuda, runtime, setNumThreads, synchronize } from '../tensor/index.ts';
+import {
+  dtypeOf,
+  peakFlops,
+  prepareDevice,
+  randomBatch,
+  type TrainingState,
+  trainingState,
+  trainStep,
+} from '../train/index.ts';
 import type { BenchOptions, BenchResult } from './bench.ts';
 
 const maskRate = 0.15;
@@ -11,6 +19,7 @@ const maskRate = 0.15;
 /** Times whole optimizer steps of BERT pre-training on random tokens, every step at the keep rates of one θ. */
 export function benchStep(options: BenchOptions): BenchResult {
   if (options.threads > 0) setNumThreads(options.threads);
+  prepareDevice(options, undefined);
   const { layers, batch, seq, vocab, theta } = options;
   const state = openState(options);
   const shape = {
@@ -24,24 +33,27 @@ export function benchStep(options: BenchOptions): BenchResult {
   const layersRun: number[] = [];
   for (let step = 0; step < options.warmup + options.steps; step++) {
     const microBatch = randomBatch(shape);
+    synchronize(options.device);
     const started = performance.now();
-    const result = trainStep(state, step, [microBatch]);
+    const result = trainStep(state, step, [microBatch], { lossScale: options.dtype === 'fp16' ? 2 ** 10 : 1 });
+    synchronize(options.device);
     if (step < options.warmup) continue;
     seconds.push((performance.now() - started) / 1000);
     layersRun.push(result.depth);
   }
   const { hiddenSize } = state.config.model;
   const meanLayers = layersRun.reduce((a, b) => a + b, 0) / layersRun.length;
-  const peakMemory = process.resourceUsage().maxRSS / 1024;
-  const peak = peakFlops(options);
+  const { device, dtype } = options;
+  const peakMemory = isCuda(device) ? gpus.peakBytes() / 2 ** 20 : process.resourceUsage().maxRSS / 1024;
+  const peak = peakFlops(dtypeOf[dtype], device, isCuda(device) ? 8192 : 2048);
   const mean = seconds.reduce((a, b) => a + b, 0) / seconds.length;
   const flops = stepFlops(shape, meanLayers);
   const parameters = state.specs.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
   return {
     peer: `taper ${version()}, libtorch ${runtime().torchVersion}`,
     params_m: round(parameters / 1e6, 2),
-    dtype: options.dtype,
-    device: options.device,
+    dtype,
+    device: isCuda(device) ? `${device} (${gpus.name()})` : device,
     layers,
     hidden: hiddenSize,
     batch,
@@ -61,23 +73,6 @@ export function benchStep(options: BenchOptions): BenchResult {
     step_s: seconds.map((s) => round(s, 5)),
     layers_run: layersRun,
   };
-}
-
-/** FLOP/s of the fastest of some products of two matrices that fill the caches. */
-function peakFlops({ dtype, device }: BenchOptions): number {
-  const size = 2048;
-  const seconds = scope(() => {
-    const [x, weight] = [1, 2].map((seed) => Tensor.normal([size, size], { std: 1, seed, device }));
-    const input = x!.to(dtypeOf[dtype]);
-    return Array.from({ length: 10 }, () =>
-      scope(() => {
-        const started = performance.now();
-        input.linear(weight!).select(0, 0).select(0, 0).item(); // a number that is read is there
-        return (performance.now() - started) / 1000;
-      }),
-    );
-  });
-  return (2 * size ** 3) / Math.min(...seconds);
 }
 
 function openState(options: BenchOptions): TrainingState {

@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { Granularity } from '../depth/index.ts';
+import { deviceOption } from './config.ts';
 
 /** The flags of `taper bench step`. */
 export interface BenchOptions {
@@ -11,7 +12,8 @@ export interface BenchOptions {
   seq: number;
   batch: number;
   dropout: number;
-  dtype: 'fp32' | 'bf16';
+  dtype: 'fp32' | 'bf16' | 'fp16';
+  tf32: boolean;
   device: string;
   theta: number;
   granularity: Granularity;
@@ -74,9 +76,12 @@ function rate(text: string): number {
 function sized(command: Command): Command {
   command
     .addOption(
-      new Option('--dtype <precision>', 'precision of the matrix products').choices(['fp32', 'bf16']).default('fp32'),
+      new Option('--dtype <precision>', 'precision of the matrix products')
+        .choices(['fp32', 'bf16', 'fp16'])
+        .default('fp32'),
     )
-    .option('--device <device>', 'where to compute', 'cpu')
+    .addOption(deviceOption())
+    .option('--tf32', 'let a GPU round the factors of fp32 products to TF32', false)
     .option('--json', 'print one JSON object', false);
   const numbers: [string, string, number][] = [
     ['layers', 'Transformer blocks', 12],

@@ -3,7 +3,7 @@ import { ConfigError } from '../config/index.ts';
 import { percent, table } from '../report/format.ts';
 import type { FineTuned, FineTuneSettings, OwnColumns, Task } from '../tasks/index.ts';
 import { fineTuneDefaults as defaults } from '../tasks/settings.ts';
-import { countOf, jsonOption, listOf, numberOf } from './config.ts';
+import { countOf, deviceOption, jsonOption, listOf, numberOf } from './config.ts';
 import { checkNewFolder, writeFiles } from './files.ts';
 import { fineTuneBar } from './progress.ts';
 
@@ -14,6 +14,7 @@ export interface FineTuneOptions {
   maxLength: number;
   dropout: number;
   precision?: 'fp32' | 'bf16';
+  device: string;
   threads: number;
 }
 
@@ -82,6 +83,7 @@ export const fineTuneOptions = () => [
     .argParser(rateOf('--dropout'))
     .default(defaults.dropout),
   new Option('--precision <kind>', 'of matrix products (default: as the model was trained)').choices(['fp32', 'bf16']),
+  deviceOption(),
   new Option('--threads <n>', 'for tensor work; 0 takes all').argParser(countOf('--threads', 0)).default(0),
 ];
 
@@ -95,11 +97,12 @@ function rateOf(option: string): (text: string) => number {
 
 /** The settings of a fine-tuning of a checkpoint that was trained in `precision`. */
 export function settingsOf(
-  { epochs, batchSize, maxLength, dropout, precision }: FineTuneOptions,
-  { learningRate, seed, trainedIn }: { learningRate: number; seed: number; trainedIn: 'fp32' | 'bf16' },
+  { epochs, batchSize, maxLength, dropout, precision, device }: FineTuneOptions,
+  { learningRate, seed, trainedIn }: { learningRate: number; seed: number; trainedIn: 'fp32' | 'bf16' | 'fp16' },
 ): FineTuneSettings {
-  const given = { epochs, batchSize, maxLength, dropout, learningRate, seed };
-  return { ...defaults, ...given, precision: precision ?? trainedIn };
+  const given = { epochs, batchSize, maxLength, dropout, learningRate, seed, device };
+  // float16 needs a loss scale, which is left to pre-training; bfloat16 has its range.
+  return { ...defaults, ...given, precision: precision ?? (trainedIn === 'fp16' ? 'bf16' : trainedIn) };
 }
 
 async function run(path: string, options: FinetuneCommandOptions): Promise<void> {

@@ -3,7 +3,7 @@ import { parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { ConfigError } from './errors.ts';
 import { invalidSection, invalidSetting, unknownKey } from './mistakes.ts';
-import { hasBfloat16Products } from './processor.ts';
+import { defaultDevice, hasBfloat16Products } from './processor.ts';
 import { type Config, configSchema, type ParsedConfig, type PartialConfig, presets } from './schema.ts';
 import { settings } from './settings.ts';
 
@@ -161,6 +161,7 @@ function complete(parsed: ParsedConfig): { config: Config; derived: Derived[] } 
   };
 
   const { model, data, train } = parsed;
+  const device = train.device ?? deviceFor(derived);
   const family = families[model.kind];
   const preset = model.preset === undefined ? undefined : presets[model.preset];
   const layers = model.layers ?? preset?.layers;
@@ -193,7 +194,8 @@ function complete(parsed: ParsedConfig): { config: Config; derived: Derived[] } 
     data: { ...data, objective: data.objective ?? family.objective },
     train: {
       ...train,
-      precision: train.precision ?? precisionFor(train.device, derived),
+      device,
+      precision: train.precision ?? precisionFor(device, derived),
       microBatchSize: orDerived('train.microBatchSize', train.microBatchSize, train.batchSize, 'batchSize'),
       evalEvery: orDerived('train.evalEvery', train.evalEvery, Math.ceil(train.steps / 20), 'steps / 20'),
       saveEvery: orDerived('train.saveEvery', train.saveEvery, Math.ceil(train.steps / 10), 'steps / 10'),
@@ -215,6 +217,12 @@ function completeDepth(depth: ParsedConfig['depth'], layers: number, derived: De
     return { ...depth, blocks };
   }
   return depth;
+}
+
+function deviceFor(derived: Derived[]): string {
+  const value = defaultDevice();
+  if (value !== 'cpu') derived.push({ key: 'train.device', value, reason: 'there is a GPU' });
+  return value;
 }
 
 /** bf16 where it is the faster one. */
@@ -278,6 +286,9 @@ function misfits({ model, depth, data, train }: Config): string[] {
       `train.microBatchSize: ${train.microBatchSize} does not divide train.batchSize ${train.batchSize}; ` +
         'a step is a whole number of micro-batches',
     );
+  }
+  if (train.precision === 'fp16' && train.device === 'cpu') {
+    mistakes.push('train.precision: fp16 is for GPUs; on the CPU take bf16 or fp32');
   }
   return mistakes;
 }

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
 
 /**
  * Whether this machine's processor multiplies bfloat16 numbers itself (AVX-512 BF16; what has AMX has that too). Without
@@ -7,6 +8,23 @@ import { availableParallelism } from 'node:os';
  */
 export function hasBfloat16Products(cpuInfo = '/proc/cpuinfo'): boolean {
   return existsSync(cpuInfo) && /^flags\s*:.*\bavx512_bf16\b/m.test(readFileSync(cpuInfo, 'utf8'));
+}
+
+/**
+ * Where training runs when nobody says so: `cuda` where an NVIDIA GPU is there, not hidden by CUDA_VISIBLE_DEVICES, and the addon
+ * was built for it, else `cpu`. libtorch, which would know, takes seconds to load.
+ */
+export function defaultDevice(
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+  files = {
+    driver: ['/dev/nvidiactl', '/dev/dxg'],
+    setup: fileURLToPath(new URL('../../../build/setup.json', import.meta.url)),
+  },
+): 'cuda' | 'cpu' {
+  if (/^\s*(-1.*)?$/.test(environment.CUDA_VISIBLE_DEVICES ?? '0')) return 'cpu';
+  if (!files.driver.some((path) => existsSync(path)) || !existsSync(files.setup)) return 'cpu';
+  const { addon } = JSON.parse(readFileSync(files.setup, 'utf8')) as { addon?: { libtorch?: { cuda?: string } } };
+  return addon?.libtorch?.cuda === undefined ? 'cpu' : 'cuda';
 }
 
 /** The processors that this process may use: those of its affinity, and of a container's share of time. */

@@ -201,8 +201,9 @@ const train = z
       z.enum(['linear', 'exponential', 'cosine', 'constant']).default('linear'),
       "The learning rate after the warm-up: `linear` and `cosine` fall to 0, `exponential` is times 0.99 each 1,000 steps (the paper's), `constant` stays.",
     ),
-    precision: key(z.enum(['fp32', 'bf16']).optional(), {
-      description: 'The numbers of the matrix products; `bf16` keeps float32 master weights.',
+    precision: key(z.enum(['fp32', 'bf16', 'fp16']).optional(), {
+      description:
+        'The numbers of the matrix products; master weights are float32 in each. `fp16` is for GPUs, with a loss scale that adapts itself.',
       derived: '`bf16` on a GPU or a processor that multiplies it (AVX-512 BF16, AMX), else `fp32`',
     }),
     seed: key(
@@ -232,7 +233,14 @@ const train = z
       description:
         'Seconds that a rank waits for another one which shows no sign of life; longer than a checkpoint takes to write.',
     }),
-    device: key(z.string().min(1).default('cpu'), 'Where the tensors live.'),
+    device: key(z.string().min(1).optional(), {
+      description: 'Where the tensors live: `cpu`, `cuda`, `cuda:1`, `mps`.',
+      derived: '`cuda` where there is an NVIDIA GPU and the addon was built for it, else `cpu`',
+    }),
+    tf32: key(
+      z.boolean().default(false),
+      'Whether a GPU may round the factors of float32 products to 10 bits (TF32), which is several times faster.',
+    ),
     threads: key(z.int().min(0).default(0), 'Threads for tensor work; 0 takes every processor this process may use.'),
   })
   .describe('The optimizer, the learning rate and the run.');
@@ -261,5 +269,5 @@ export interface Config {
   >;
   depth: ParsedConfig['depth'];
   data: Given<ParsedConfig['data'], 'objective'>;
-  train: Given<ParsedConfig['train'], 'microBatchSize' | 'precision' | 'evalEvery' | 'saveEvery'>;
+  train: Given<ParsedConfig['train'], 'microBatchSize' | 'precision' | 'device' | 'evalEvery' | 'saveEvery'>;
 }

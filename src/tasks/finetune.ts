@@ -5,6 +5,7 @@ import { Bert, type Classifier, type ParameterSpec, parameterSpecs, type Weights
 import { noGrad, scope, Tensor } from '../tensor/index.ts';
 import {
   type Checkpoint,
+  checkDevice,
   dropoutSeeds,
   dtypeOf,
   globalNorm,
@@ -72,7 +73,8 @@ interface State {
  * Fine-tunes a pre-trained BERT with a new classifier on a task: AdamW, a linear warm-up and decay, every block in every step;
  * after each epoch the first development set is scored, and the best epoch is kept.
  *
- * @throws CheckpointError for a model that is no BERT, DataError when its loss is not finite.
+ * @throws CheckpointError for a model that is no BERT, DataError when its loss is not finite, ConfigError for a device that is
+ *   not there.
  */
 export async function fineTune(
   checkpoint: Checkpoint,
@@ -81,6 +83,7 @@ export async function fineTune(
   report: FineTuneReporter = {},
 ): Promise<FineTuned> {
   checkTunable(checkpoint);
+  checkDevice(settings.device);
   const { model: pretrained } = checkpoint.config;
   const sizes = { ...pretrained, dropout: settings.dropout, attentionDropout: settings.dropout };
   const tokenizer = TextTokenizer.fromJson(checkpoint.tokenizerJson);
@@ -93,7 +96,7 @@ export async function fineTune(
   const [devs, tests] = [await Promise.all(task.devs.map(encode)), await Promise.all(task.tests.map(encode))];
 
   const specs = parameterSpecs(sizes, task.classifier);
-  const { weights: masters } = weightsFrom(checkpoint, specs, { seed: settings.seed, device: 'cpu' });
+  const { weights: masters } = weightsFrom(checkpoint, specs, settings);
   for (const weight of masters.values()) weight.requiresGrad();
   const model = new Bert(sizes, masters, dtypeOf[settings.precision]);
   const state: State = { task, settings, specs, masters, optimizer: initialState(masters), model };
@@ -176,6 +179,7 @@ function fineTuneStep(
   learningRate: number,
 ): number {
   const { numSequences: N } = batch;
+  const { device } = settings;
   const blocks = Array.from({ length: model.config.layers }, () => 1);
   const pass = {
     gates: blocks.map(() => true),
@@ -185,10 +189,10 @@ function fineTuneStep(
   const targets = batch.indices.map((i) => examples[i]!.target!);
   const names = [...masters.keys()];
   const { loss, gradients } = scope(() => {
-    const logits = model.classLogits(model.encode(modelInputs(batch, 'cpu'), pass), pass).to('float32');
+    const logits = model.classLogits(model.encode(modelInputs(batch, device), pass), pass).to('float32');
     const mean = task.classifier.isRegression
       ? squaredError(logits.reshape([N]), targets)
-      : logits.crossEntropy(Tensor.from(BigInt64Array.from(targets, BigInt), [N]), 'mean');
+      : logits.crossEntropy(Tensor.from(BigInt64Array.from(targets, BigInt), [N], { device }), 'mean');
     const found = mean.grad([...masters.values()]);
     return {
       loss: mean.item(),
@@ -207,7 +211,10 @@ function fineTuneStep(
 }
 
 function squaredError(values: Tensor, targets: readonly number[]): Tensor {
-  const difference = values.add(Tensor.from(Float32Array.from(targets), [targets.length]), -1);
+  const difference = values.add(
+    Tensor.from(Float32Array.from(targets), [targets.length], { device: values.device }),
+    -1,
+  );
   return difference
     .mul(difference)
     .sum()
@@ -224,7 +231,7 @@ function predict({ task, settings, model }: State, examples: readonly EncodedExa
   })) {
     scope(() =>
       noGrad(() => {
-        const logits = model.classLogits(model.encode(modelInputs(batch, 'cpu'))).to('float32');
+        const logits = model.classLogits(model.encode(modelInputs(batch, settings.device))).to('float32');
         const found = (task.classifier.isRegression ? logits.reshape([-1]) : logits.argmax(-1)).toFloats();
         for (const [row, i] of batch.indices.entries()) predictions[i] = found[row]!;
       }),

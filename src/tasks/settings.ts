@@ -11,6 +11,8 @@ export interface FineTuneSettings {
   weightDecay: number;
   seed: number;
   precision: 'fp32' | 'bf16';
+  /** Where the tensors live. */
+  device: string;
 }
 
 /** BERT's recipe (Devlin et al. 2019, appendix A.3), with the batch and the epochs of the PLD paper. */

@@ -2,12 +2,19 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { runtime, setNumThreads } from './native.ts';
 import { scope } from './scope.ts';
-import { type AdamWNumbers, adamw, Tensor } from './tensor.ts';
+import { type AdamWNumbers, type AdamWUpdate, adamw as adamwOf, Tensor } from './tensor.ts';
 
 const scoped = (name: string, body: () => void) => test(name, () => scope(body));
 const normal = (shape: number[], seed: number, std = 1) => Tensor.normal(shape, { std, seed });
 
-const plain: AdamWNumbers = {
+type Numbers = AdamWNumbers & Pick<AdamWUpdate, 'weightDecay' | 'correction1' | 'correction2'>;
+
+function adamw(parameter: Tensor, gradient: Tensor, moment: Tensor, variance: Tensor, h: Numbers): void {
+  const { weightDecay, correction1, correction2, ...common } = h;
+  adamwOf([{ parameter, gradient, moment, variance, weightDecay, correction1, correction2 }], common);
+}
+
+const plain: Numbers = {
   learningRate: 1e-3,
   beta1: 0.9,
   beta2: 0.999,
@@ -27,7 +34,7 @@ function relativeError(found: ArrayLike<number>, expected: readonly number[]): n
 }
 
 // The update of Loshchilov and Hutter 2019, algorithm 2, with a learning rate in front of the decay as torch has it.
-function reference(w: number[], m: number[], v: number[], gradient: ArrayLike<number>, h: AdamWNumbers): void {
+function reference(w: number[], m: number[], v: number[], gradient: ArrayLike<number>, h: Numbers): void {
   for (let i = 0; i < w.length; i++) {
     const g = gradient[i]! * h.gradientScale;
     m[i] = h.beta1 * m[i]! + (1 - h.beta1) * g;
@@ -37,7 +44,7 @@ function reference(w: number[], m: number[], v: number[], gradient: ArrayLike<nu
   }
 }
 
-function compare(settings: (t: number) => AdamWNumbers): void {
+function compare(settings: (t: number) => Numbers): void {
   const shape = [7, 37];
   const [parameter, moment, variance] = [normal(shape, 1), Tensor.zeros(shape), Tensor.zeros(shape)];
   const start = Array.from(parameter.toFloats());
@@ -136,4 +143,25 @@ scoped('a parameter that needs a gradient is updated in place, and tensors that 
   assert.throws(() =>
     adamw(zeros().transpose(0, 1), Tensor.zeros([5, 3]), Tensor.zeros([5, 3]), Tensor.zeros([5, 3]), plain),
   );
+});
+
+scoped('many parameters in one call are each updated as they are alone', () => {
+  // More than fit into one launch on a GPU, of sizes that fill none of its blocks.
+  const shapes = Array.from({ length: 70 }, (_, i) => [1 + ((i * 977) % 9000)]);
+  const make = () =>
+    shapes.map((shape, i): AdamWUpdate => {
+      const [parameter, gradient] = [normal(shape, i), normal(shape, 100 + i)];
+      const [moment, variance] = [normal(shape, 200 + i), normal(shape, 300 + i).mul(normal(shape, 300 + i))];
+      return { parameter, gradient, moment, variance, weightDecay: 0.01 * (i % 3), ...corrections(1 + i) };
+    });
+  const { weightDecay: _, correction1: __, correction2: ___, ...common } = plain;
+  const [together, alone] = [make(), make()];
+  adamwOf(together, common);
+  for (const update of alone) adamwOf([update], common);
+  for (const [i, { parameter, moment, variance }] of together.entries()) {
+    assert.deepEqual(parameter.toArray(), alone[i]!.parameter.toArray());
+    assert.deepEqual(moment.toArray(), alone[i]!.moment.toArray());
+    assert.deepEqual(variance.toArray(), alone[i]!.variance.toArray());
+  }
+  assert.notDeepEqual(together[69]!.parameter.toArray(), normal(shapes[69]!, 69).toArray());
 });

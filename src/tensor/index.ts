@@ -1,9 +1,19 @@
 export { allReduce, broadcast, groupOfProcess, type Pending, reduce } from './collectives.ts';
-export { NativeError, runtime, setNumThreads, type TypedArray, UseAfterFreeError } from './native.ts';
+export {
+  gpus,
+  isCuda,
+  NativeError,
+  runtime,
+  setNumThreads,
+  synchronize,
+  type TypedArray,
+  UseAfterFreeError,
+} from './native.ts';
 export { readSafetensors, writeSafetensors } from './safetensors.ts';
 export { keep, liveTensors, noGrad, scope } from './scope.ts';
 export {
   type AdamWNumbers,
+  type AdamWUpdate,
   adamw,
   type Device,
   type DropoutOptions,

@@ -31,6 +31,17 @@ export interface Native {
   matmulLibrary(): string;
   setKernels(on: boolean): void;
 
+  /** The GPUs of CUDA that libtorch sees; 0 where it was built without. The others of these may be called only with one. */
+  numGpus(): number;
+  /** Makes a GPU the one that the device `cuda` is, in this process. */
+  useGpu(index: number): void;
+  gpuName(): string;
+  /** The most that tensors have held at once on it. */
+  gpuPeakBytes(): number;
+  /** Waits until the GPU has done all that it was given. */
+  synchronize(): void;
+  setTf32(on: boolean): void;
+
   fromArray(data: TypedArray, shape: readonly number[], dtype: string, device: string): Handle;
   toArray(x: Handle): TypedArray;
   copyBytes(x: Handle, start: number, into: Uint8Array): void;
@@ -112,31 +123,36 @@ export interface Native {
   hangUp(): void;
 
   adamw_(
-    parameter: Handle,
-    gradient: Handle,
-    moment: Handle,
-    variance: Handle,
+    parameters: readonly Handle[],
+    gradients: readonly Handle[],
+    moments: readonly Handle[],
+    variances: readonly Handle[],
     learningRate: number,
     beta1: number,
     beta2: number,
     epsilon: number,
-    weightDecay: number,
-    biasCorrection1: number,
-    biasCorrection2: number,
+    weightDecay: readonly number[],
+    biasCorrection1: readonly number[],
+    biasCorrection2: readonly number[],
     gradientScale: number,
   ): void;
+  globalNorm(tensors: readonly Handle[]): Handle;
+  trustRatio(weightNorm: Handle, stepNorm: Handle): Handle;
 }
 
-const addonPath = fileURLToPath(new URL('../../../build/native/taper.node', import.meta.url));
+/** TAPER_ADDON names another build of the addon: one that tests are to run on. */
+const addonPath =
+  process.env.TAPER_ADDON ?? fileURLToPath(new URL('../../../build/native/taper.node', import.meta.url));
 
 /**
  * What libtorch's libraries read from the environment when they are loaded, unless the user has set it. OpenBLAS 0.3.21
  * takes recent AVX-512 processors for old ones, and is then up to four times slower in float32. OpenMP's threads wait by
  * spinning for milliseconds, which starves every other program (and a second run) on the same processors. c10d's sockets log each
- * try to connect; what comes of it is told in an error.
+ * try to connect; what comes of it is told in an error. cuBLAS gives the same numbers each time only with memory of its own.
  */
 function prepareEnvironment(): void {
   process.env.GOMP_SPINCOUNT ??= '10000';
+  process.env.CUBLAS_WORKSPACE_CONFIG ??= ':4096:8';
   process.env.GLOG_minloglevel ??= '3';
   process.env.TORCH_CPP_LOG_LEVEL ??= 'ERROR';
   const cpuInfo = '/proc/cpuinfo';
@@ -171,12 +187,35 @@ export function setNumThreads(threads: number): void {
 }
 
 /**
- * Whether operations use their fused kernels on the CPU, as they do by default, or are made of libtorch's plain
+ * Whether operations use their fused kernels, as they do by default, or are made of libtorch's plain
  * operations: to compare the two.
  */
 export function setKernels(on: boolean): void {
   native.setKernels(on);
 }
+
+/** Whether a device is a GPU of CUDA. */
+export function isCuda(device: string): boolean {
+  return /^cuda(:\d+)?$/.test(device);
+}
+
+/** Waits until a device has done all that it was given: for whoever looks at the clock. A processor is never behind. */
+export function synchronize(device: string): void {
+  if (isCuda(device)) native.synchronize();
+}
+
+/** The GPUs of this process: those of CUDA that libtorch sees. */
+export const gpus = {
+  count: () => native.numGpus(),
+  /** The model of the one that `cuda` is, as NVIDIA names it. */
+  name: () => native.gpuName(),
+  /** Makes the one with this number, from 0, the one that `cuda` is. */
+  use: (index: number) => native.useGpu(index),
+  /** The most bytes that tensors have held at once on it. */
+  peakBytes: () => native.gpuPeakBytes(),
+  /** Whether products of float32 matrices may round their factors to TF32's 10 bits. */
+  setTf32: (on: boolean) => native.setTf32(on),
+};
 
 /** The number of processor threads in use, libtorch's version, and the library that multiplies matrices. */
 export function runtime(): { numThreads: number; torchVersion: string; matmulLibrary: string } {

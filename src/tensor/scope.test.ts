@@ -127,11 +127,9 @@ test('use after free is an error that names the operation, wherever the freed te
       beta1: 0.9,
       beta2: 0.9,
       epsilon: 1,
-      weightDecay: 0,
-      correction1: 1,
-      correction2: 1,
       gradientScale: 1,
     };
+    const own = { weightDecay: 0, correction1: 1, correction2: 1 };
     const uses: Record<string, () => unknown> = {
       add: () => alive.add(freed),
       matmul: () => freed.matmul(alive),
@@ -141,7 +139,7 @@ test('use after free is an error that names the operation, wherever the freed te
       copy_: () => alive.copy_(freed),
       requiresGrad: () => freed.requiresGrad(),
       grad: () => alive.grad([alive, freed]),
-      adamw_: () => adamw(alive, alive, freed, alive, numbers),
+      adamw_: () => adamw([{ parameter: alive, gradient: alive, moment: freed, variance: alive, ...own }], numbers),
     };
     for (const [operation, use] of Object.entries(uses)) {
       assert.throws(use, (error: Error) => {

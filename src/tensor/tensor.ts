@@ -90,6 +90,11 @@ export class Tensor implements Disposable {
     return new Tensor(native.normal(shape, options.mean ?? 0, options.std, options.seed, options.device ?? 'cpu'));
   }
 
+  /** `√(Σ ‖x‖²)` over all elements of some tensors, a single float64 element. */
+  static globalNorm(tensors: readonly Tensor[]): Tensor {
+    return new Tensor(native.globalNorm(handlesOf(tensors)));
+  }
+
   get shape(): number[] {
     return native.shape(this.handle);
   }
@@ -197,6 +202,10 @@ export class Tensor implements Disposable {
   /** The Euclidean norm of all elements. */
   norm(): Tensor {
     return new Tensor(native.norm(this.handle));
+  }
+  /** LAMB's `‖w‖/‖r‖` for this ‖w‖: 1 where one of them is 0. */
+  trustRatio(stepNorm: Tensor): Tensor {
+    return new Tensor(native.trustRatio(this.handle, stepNorm.handle));
   }
   matmul(other: Tensor): Tensor {
     return new Tensor(native.matmul(this.handle, other.handle));
@@ -311,36 +320,43 @@ export class Tensor implements Disposable {
   }
 }
 
-/** The numbers of one AdamW update; corrections are `1 − βᵗ`, or 1 for none. */
+/** What the updates of an AdamW step have in common. */
 export interface AdamWNumbers {
   learningRate: number;
   beta1: number;
   beta2: number;
   epsilon: number;
-  weightDecay: number;
-  correction1: number;
-  correction2: number;
   gradientScale: number;
 }
 
+/** One parameter and what AdamW knows of it, all float32 and of one shape; corrections are `1 − βᵗ`, or 1 for none. */
+export interface AdamWUpdate {
+  parameter: Tensor;
+  gradient: Tensor;
+  moment: Tensor;
+  variance: Tensor;
+  weightDecay: number;
+  correction1: number;
+  correction2: number;
+}
+
 /**
- * One AdamW update in place, in a single pass over memory (Loshchilov and Hutter 2019, as `torch.optim.AdamW`):
- * `g ← scale·g`, `m ← β₁m + (1−β₁)g`, `v ← β₂v + (1−β₂)g²`, `w ← w(1 − ηλ) − η·(m/c₁)/(√(v/c₂) + ε)`.
- * All float32 and of one shape.
+ * One AdamW update of each parameter in place, in a single pass over memory (Loshchilov and Hutter 2019, as
+ * `torch.optim.AdamW`): `g ← scale·g`, `m ← β₁m + (1−β₁)g`, `v ← β₂v + (1−β₂)g²`, `w ← w(1 − ηλ) − η·(m/c₁)/(√(v/c₂) + ε)`.
  */
-export function adamw(parameter: Tensor, gradient: Tensor, moment: Tensor, variance: Tensor, h: AdamWNumbers): void {
+export function adamw(updates: readonly AdamWUpdate[], h: AdamWNumbers): void {
   native.adamw_(
-    parameter.handle,
-    gradient.handle,
-    moment.handle,
-    variance.handle,
+    updates.map(({ parameter }) => parameter.handle),
+    updates.map(({ gradient }) => gradient.handle),
+    updates.map(({ moment }) => moment.handle),
+    updates.map(({ variance }) => variance.handle),
     h.learningRate,
     h.beta1,
     h.beta2,
     h.epsilon,
-    h.weightDecay,
-    h.correction1,
-    h.correction2,
+    updates.map(({ weightDecay }) => weightDecay),
+    updates.map(({ correction1 }) => correction1),
+    updates.map(({ correction2 }) => correction2),
     h.gradientScale,
   );
 }

@@ -17,6 +17,7 @@ import { type Classifier, huggingFaceConfig, type ModelConfig, parameterSpecs, t
 import { type Device, readSafetensors, type Tensor, writeSafetensors } from '../tensor/index.ts';
 import { replaceFile, sync, writing } from './files.ts';
 import type { OptimizerState } from './optimizer.ts';
+import type { LossScale } from './precision.ts';
 import { readWeights, writeWeights } from './weights.ts';
 
 // A checkpoint is a folder: model.safetensors, config.json and tokenizer.json are Hugging Face's and open there as they
@@ -40,6 +41,8 @@ export interface Progress {
   nonFiniteSteps: number;
   /** SHA-256 of the tokenised texts that the run reads. */
   textHash: string;
+  /** In fp16. */
+  lossScale?: LossScale;
 }
 
 /** `trainer.json` */
@@ -199,11 +202,11 @@ function openFolder(path: string): Checkpoint {
     if (!existsSync(join(path, name))) throw new CheckpointError(`${path}: ${name} is missing; use another checkpoint`);
     if (sha256(join(path, name)) !== trainer.checksums[name]) throw changed(join(path, name));
   }
-  const { classifier, updates, step, samples, tokens, nonFiniteSteps, textHash } = trainer;
+  const { classifier, updates, step, samples, tokens, nonFiniteSteps, textHash, lossScale } = trainer;
   const { config } = loadConfig({ overrides: trainer.config }); // with the defaults of keys that have come since
   return {
     path,
-    progress: { step, samples, tokens, nonFiniteSteps, textHash },
+    progress: { step, samples, tokens, nonFiniteSteps, textHash, ...(lossScale && { lossScale }) },
     config,
     ...(classifier && { classifier }),
     updates,

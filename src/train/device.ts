@@ -1,5 +1,6 @@
-import { ConfigError } from '../config/index.ts';
-import { type Device, NativeError, Tensor } from '../tensor/index.ts';
+import { type Config, ConfigError } from '../config/index.ts';
+import type { RankEnvironment } from '../distributed/index.ts';
+import { type Device, gpus, isCuda, NativeError, Tensor } from '../tensor/index.ts';
 
 /** Throws a ConfigError for a device that this machine, or its libtorch, does not have. */
 export function checkDevice(device: Device): void {
@@ -7,7 +8,35 @@ export function checkDevice(device: Device): void {
     Tensor.full([1], 0, { device }).free();
   } catch (cause) {
     if (!(cause instanceof NativeError)) throw cause;
-    const message = `device: ${device} is not on this machine, or its libtorch was built without it; cpu always works`;
+    const seen = isCuda(device) && gpus.count() > 0 ? `${gpus.count()} GPUs are seen, from cuda:0 on; ` : '';
+    const message = `device: ${device} is not on this machine, or its libtorch was built without it; ${seen}cpu always works`;
     throw new ConfigError(message, { cause });
   }
+}
+
+/**
+ * Makes the device of a run ready: of the ranks on one machine each has a GPU of its own.
+ *
+ * @throws ConfigError for a device that is not there, and where there are more ranks than GPUs.
+ */
+export function prepareDevice(
+  { device, tf32 }: Pick<Config['train'], 'device' | 'tf32'>,
+  environment: RankEnvironment | undefined,
+): void {
+  checkDevice(device);
+  if (!isCuda(device)) return;
+  gpus.setTf32(tf32);
+  if (environment === undefined) return;
+  const { localRank } = environment;
+  if (device !== 'cuda') {
+    throw new ConfigError(
+      `train.device: ${device} on each of several ranks; give cuda: rank N of a machine takes cuda:N`,
+    );
+  }
+  if (localRank >= gpus.count()) {
+    throw new ConfigError(
+      `train.device: this machine has ${gpus.count()} GPUs and a rank ${localRank + 1} on it; start one for each GPU`,
+    );
+  }
+  gpus.use(localRank);
 }

@@ -1,4 +1,5 @@
 export { type Checkpoint, loadWeights, openCheckpoint, type Progress, writeCheckpoint } from './checkpoint.ts';
+export { checkDevice, prepareDevice } from './device.ts';
 export { type Evaluation, evaluate } from './evaluate.ts';
 export type { FilledExample } from './examples.ts';
 export { writing } from './files.ts';
@@ -9,6 +10,7 @@ export { isBeingTrained } from './lock.ts';
 export { type EvalMetrics, evaluationNumbers, type Metrics, readMetrics, type StepMetrics } from './metrics.ts';
 export { headLosses, modelInputs, pretrainingLosses } from './objective.ts';
 export { globalNorm, initialState, type OptimizerState, updateParameters } from './optimizer.ts';
+export { peakFlops } from './peak.ts';
 export { dtypeOf } from './precision.ts';
 export { InterruptedError, NonFiniteError, type PretrainOptions, type PretrainResult, pretrain } from './pretrain.ts';
 export type { Reporter } from './reporter.ts';

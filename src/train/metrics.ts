@@ -32,16 +32,16 @@ export interface StepMetrics {
   expectedDepth: number;
   /** The mean number of blocks that did run. */
   depth: number;
-  /** Making the batch, forward, backward and update. */
+  /** Making a batch, forward, backward and update. */
   stepSeconds: number;
-  /** Of that, the wait for the batch. */
+  /** Of that, making the batch: of the next step, while a GPU works on this one. */
   dataSeconds: number;
   tokensPerSecond: number;
   /** FLOPs of this step, as its gates fell. */
   flops: number;
   /** FLOPs of this step with every block on. */
   denseFlops: number;
-  /** The most resident memory that the process has had. */
+  /** The most resident memory that the process has had; on a GPU the most that tensors have held there. */
   peakMemoryBytes: number;
   /** The ranks that trained together; this and the next two are absent where there was one. */
   ranks?: number;
@@ -49,6 +49,8 @@ export interface StepMetrics {
   bytesSent?: number;
   /** How long it waited for others. */
   waitSeconds?: number;
+  /** What the loss is multiplied with in fp16; absent in other precisions. */
+  lossScale?: number;
   /** Present and false when loss or gradient was not finite and the step changed nothing. */
   applied?: false;
 }

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ParameterSpec } from '../model/index.ts';
 import { liveTensors, scope, Tensor } from '../tensor/index.ts';
-import { globalNorm, initialState, updateParameter } from './optimizer.ts';
+import { globalNorm, initialState, type Update, update } from './optimizer.ts';
 
-type Settings = Parameters<typeof updateParameter>[0];
+type Settings = Parameters<typeof update>[0];
 
 const adamw: Settings = {
   optimizer: 'adamw',
@@ -19,6 +19,14 @@ const matrix: ParameterSpec = { name: 'w', shape: [rows, columns], start: 'norma
 
 const scoped = (name: string, body: () => void) => test(name, () => scope(body));
 const normal = (seed: number, std = 1) => Tensor.normal([rows, columns], { std, seed });
+const updateOne = (
+  settings: Settings,
+  spec: ParameterSpec,
+  parameter: Tensor,
+  gradient: Tensor,
+  state: Update['state'],
+  numbers: Parameters<typeof update>[2],
+) => update(settings, [{ spec, parameter, gradient, state }], numbers);
 const norm = (x: readonly number[]) => Math.sqrt(x.reduce((sum, value) => sum + value * value, 0));
 
 /** The formulas of the doc comment, in float64. */
@@ -49,7 +57,7 @@ for (const optimizer of ['adamw', 'lamb'] as const) {
       const state = initialState(new Map([['w', parameter]])).get('w')!;
       const gradients = Array.from({ length: 5 }, (_, t) => normal(10 + t, 0.1));
       for (const gradient of gradients) {
-        updateParameter(settings, matrix, parameter, gradient, state, { learningRate, gradientScale });
+        updateOne(settings, matrix, parameter, gradient, state, { learningRate, gradientScale });
       }
       const scaled = gradients.map((gradient) => Array.from(gradient.toFloats(), (g) => g * gradientScale));
       const expected = reference(settings, start, scaled, learningRate);
@@ -69,7 +77,7 @@ scoped('a LAMB update moves a matrix by the learning rate times its own norm', (
     const parameter = normal(1, std);
     const before = parameter.clone();
     const state = initialState(new Map([['w', parameter]])).get('w')!;
-    updateParameter(lamb, matrix, parameter, normal(2), state, { learningRate: 0.01, gradientScale: 1 });
+    updateOne(lamb, matrix, parameter, normal(2), state, { learningRate: 0.01, gradientScale: 1 });
     const ratio = parameter.add(before, -1).norm().item() / before.norm().item();
     assert.ok(Math.abs(ratio / 0.01 - 1) < 1e-4, `${ratio}`);
   }
@@ -78,7 +86,7 @@ scoped('a LAMB update moves a matrix by the learning rate times its own norm', (
 scoped('LAMB has a trust ratio of 1 for weights of zero, and stands still without gradient and decay', () => {
   const zero = Tensor.zeros([rows, columns]);
   const state = () => initialState(new Map([['w', zero]])).get('w')!;
-  updateParameter(lamb, matrix, zero, Tensor.full([rows, columns], 5), state(), {
+  updateOne(lamb, matrix, zero, Tensor.full([rows, columns], 5), state(), {
     learningRate: 0.01,
     gradientScale: 1,
   });
@@ -86,7 +94,7 @@ scoped('LAMB has a trust ratio of 1 for weights of zero, and stands still withou
   const still = normal(1);
   const before = still.toArray();
   const nothing = Tensor.zeros([rows, columns]);
-  updateParameter({ ...lamb, weightDecay: 0 }, matrix, still, nothing, state(), { learningRate: 1, gradientScale: 1 });
+  updateOne({ ...lamb, weightDecay: 0 }, matrix, still, nothing, state(), { learningRate: 1, gradientScale: 1 });
   assert.deepEqual(still.toArray(), before);
 });
 
@@ -97,7 +105,7 @@ scoped('biases and norms do not decay, matrices do', () => {
       const before = parameter.toArray();
       const state = initialState(new Map([['w', parameter]])).get('w')!;
       const nothing = Tensor.zeros([rows, columns]);
-      updateParameter(settings, { ...matrix, start }, parameter, nothing, state, {
+      updateOne(settings, { ...matrix, start }, parameter, nothing, state, {
         learningRate: 0.1,
         gradientScale: 1,
       });
@@ -112,7 +120,7 @@ scoped('with bias correction the first update moves each weight by the whole lea
   const state = initialState(new Map([['w', parameter]])).get('w')!;
   const start = Array.from(parameter.toFloats());
   const settings = { ...adamw, weightDecay: 0, epsilon: 1e-12 };
-  updateParameter(settings, matrix, parameter, normal(2), state, { learningRate: 0.25, gradientScale: 1 });
+  updateOne(settings, matrix, parameter, normal(2), state, { learningRate: 0.25, gradientScale: 1 });
   parameter.toFloats().forEach((value, i) => {
     assert.ok(Math.abs(Math.abs(value - start[i]!) - 0.25) < 1e-5);
   });
@@ -148,7 +156,7 @@ scoped('an update leaves no tensor behind', () => {
   const gradient = normal(2);
   const before = liveTensors();
   for (const settings of [adamw, lamb]) {
-    updateParameter(settings, matrix, parameter, gradient, state, { learningRate: 0.01, gradientScale: 1 });
+    updateOne(settings, matrix, parameter, gradient, state, { learningRate: 0.01, gradientScale: 1 });
   }
   globalNorm([gradient]);
   assert.equal(liveTensors(), before);

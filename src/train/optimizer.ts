@@ -28,81 +28,90 @@ export function initialState(parameters: ReadonlyMap<string, Tensor>): Optimizer
   return new Map(Array.from(parameters, ([name, parameter]) => [name, zeroState(parameter, 0, parameter.device)]));
 }
 
+/** A parameter that has a gradient. */
+export interface Update {
+  spec: ParameterSpec;
+  parameter: Tensor;
+  gradient: Tensor;
+  state: ParameterState;
+}
+
 /**
- * Updates one float32 parameter in place from its gradient times `gradientScale`. Call it only for parameters that have
- * a gradient: others keep weights, moments and decay untouched.
+ * Updates float32 parameters in place from their gradients times `gradientScale`. Parameters without a gradient are not among
+ * them: they keep weights, moments and decay untouched.
  *
  * `m ← β₁m + (1−β₁)g`, `v ← β₂v + (1−β₂)g²`, `m̂ = m/(1−β₁ᵗ)`, `v̂ = v/(1−β₂ᵗ)` (or m and v without bias correction);
  * AdamW (Loshchilov and Hutter 2019): `w ← w − η·(m̂/(√v̂ + ε) + λw)`;
  * LAMB (You et al. 2020): `r = m̂/(√v̂ + ε) + λw`, `w ← w − η·(‖w‖/‖r‖)·r`, with 1 for the ratio when a norm is 0.
  * There is no decay (λ = 0) on biases and norms.
  */
-export function updateParameter(
+export function update(
   settings: Settings,
-  spec: ParameterSpec,
-  parameter: Tensor,
-  gradient: Tensor,
-  state: ParameterState,
+  updates: readonly Update[],
   { learningRate, gradientScale }: { learningRate: number; gradientScale: number },
 ): void {
   const { epsilon, biasCorrection } = settings;
   const [beta1, beta2] = settings.betas;
-  state.updates += 1;
-  const weightDecay = spec.start === 'normal' ? settings.weightDecay : 0;
-  const correction1 = biasCorrection ? 1 - beta1 ** state.updates : 1;
-  const correction2 = biasCorrection ? 1 - beta2 ** state.updates : 1;
+  const numbered = updates.map(({ spec, parameter, gradient, state }) => {
+    state.updates += 1;
+    return {
+      parameter,
+      gradient,
+      ...state,
+      weightDecay: spec.start === 'normal' ? settings.weightDecay : 0,
+      correction1: biasCorrection ? 1 - beta1 ** state.updates : 1,
+      correction2: biasCorrection ? 1 - beta2 ** state.updates : 1,
+    };
+  });
   if (settings.optimizer === 'adamw') {
-    adamw(parameter, gradient, state.moment, state.variance, {
-      learningRate,
-      beta1,
-      beta2,
-      epsilon,
-      weightDecay,
-      correction1,
-      correction2,
-      gradientScale,
-    });
+    adamw(numbered, { learningRate, beta1, beta2, epsilon, gradientScale });
     return;
   }
-  scope(() => {
-    const g = gradient.mul(gradientScale);
-    state.moment.mul_(beta1).add_(g, 1 - beta1);
-    state.variance.mul_(beta2).add_(g.mul(g), 1 - beta2);
-    const denominator = state.variance
-      .mul(1 / correction2)
-      .sqrt()
-      .add(epsilon);
-    const step = state.moment
-      .div(denominator)
-      .mul(1 / correction1)
-      .add(parameter.detach(), weightDecay);
-    const weightNorm = parameter.norm().item();
-    const stepNorm = step.norm().item();
-    const trustRatio = weightNorm > 0 && stepNorm > 0 ? weightNorm / stepNorm : 1;
-    parameter.add_(step, -learningRate * trustRatio);
-  });
+  for (const { parameter, gradient, moment, variance, weightDecay, correction1, correction2 } of numbered) {
+    scope(() => {
+      const g = gradient.mul(gradientScale);
+      moment.mul_(beta1).add_(g, 1 - beta1);
+      variance.mul_(beta2).add_(g.mul(g), 1 - beta2);
+      const denominator = variance
+        .mul(1 / correction2)
+        .sqrt()
+        .add(epsilon);
+      const step = moment
+        .div(denominator)
+        .mul(1 / correction1)
+        .add(parameter.detach(), weightDecay);
+      const ratio = parameter.detach().norm().trustRatio(step.norm());
+      parameter.add_(step.mul(ratio), -learningRate);
+    });
+  }
 }
 
 /**
  * Updates every parameter that has a gradient, clipped by `gradientNorm`, the global norm of all of them. Says whether it did:
- * nothing is changed where that norm or the loss is not finite. The gradients are freed.
+ * nothing is changed where that norm or the loss is not finite. The gradients, which are `lossScale` times what they are to be,
+ * are freed.
  */
 export function updateParameters(
   settings: Settings & Pick<Config['train'], 'clipNorm'>,
   { specs, masters, optimizer }: { specs: readonly ParameterSpec[]; masters: Weights; optimizer: OptimizerState },
   gradients: ReadonlyMap<string, Tensor>,
-  { loss, learningRate, gradientNorm }: { loss: number; learningRate: number; gradientNorm: number },
+  {
+    loss,
+    learningRate,
+    gradientNorm,
+    lossScale = 1,
+  }: { loss: number; learningRate: number; gradientNorm: number; lossScale?: number },
 ): boolean {
   const applied = Number.isFinite(loss) && Number.isFinite(gradientNorm);
   if (applied) {
     const { clipNorm } = settings;
-    const gradientScale = clipNorm > 0 && gradientNorm > clipNorm ? clipNorm / gradientNorm : 1;
-    for (const spec of specs) {
+    const clipping = clipNorm > 0 && gradientNorm > clipNorm ? clipNorm / gradientNorm : 1;
+    const updates = specs.flatMap((spec): Update[] => {
       const gradient = gradients.get(spec.name);
-      if (gradient === undefined) continue;
-      const numbers = { learningRate, gradientScale };
-      updateParameter(settings, spec, masters.get(spec.name)!, gradient, optimizer.get(spec.name)!, numbers);
-    }
+      if (gradient === undefined) return [];
+      return [{ spec, parameter: masters.get(spec.name)!, gradient, state: optimizer.get(spec.name)! }];
+    });
+    update(settings, updates, { learningRate, gradientScale: clipping / lossScale });
   }
   for (const gradient of gradients.values()) gradient.free();
   return applied;
@@ -110,5 +119,5 @@ export function updateParameters(
 
 /** The Euclidean norm of all gradients together: `√(Σ ‖g‖²)`. */
 export function globalNorm(gradients: Iterable<Tensor>): number {
-  return scope(() => Math.sqrt(Array.from(gradients, (g) => g.norm().item() ** 2).reduce((a, b) => a + b, 0)));
+  return scope(() => Tensor.globalNorm([...gradients]).item());
 }

@@ -1,24 +1,27 @@
-import { type Device, type Dtype, noGrad, scope, Tensor } from '../tensor/index.ts';
+import { type Device, type Dtype, isCuda, noGrad, scope, synchronize, Tensor } from '../tensor/index.ts';
 
-const size = 1024;
 const rounds = 10;
 
 /**
- * FLOPs a second of the matrix product of two [1024, 1024] matrices, the fastest of ten: what the model's FLOPs a second are held
- * against as its utilisation (MFU). A busy machine gives too little.
+ * FLOPs a second of the product of two large square matrices, the fastest of ten tries: what the model's FLOPs a second are held
+ * against as its utilisation (MFU). A busy machine gives too little. A GPU gets larger ones, and several behind each
+ * other, so that it is not waited for between them.
  */
-export function peakFlops(dtype: Dtype, device: Device): number {
+export function peakFlops(dtype: Dtype, device: Device, size = isCuda(device) ? 8192 : 1024): number {
+  const products = isCuda(device) ? 8 : 1;
   return scope(() =>
     noGrad(() => {
       const x = Tensor.normal([size, size], { std: 0.02, seed: 1, device }).to(dtype);
       const seconds = Array.from({ length: rounds }, () =>
         scope(() => {
+          synchronize(device);
           const started = performance.now();
-          x.linear(x).narrow(0, 0, 1).narrow(1, 0, 1).item(); // waits for a GPU
+          for (let i = 0; i < products; i++) scope(() => x.linear(x));
+          synchronize(device);
           return (performance.now() - started) / 1000;
         }),
       );
-      return (2 * size ** 3) / Math.min(...seconds);
+      return (products * 2 * size ** 3) / Math.min(...seconds);
     }),
   );
 }

@@ -4,13 +4,14 @@ import { type Config, type LoadedConfig, numProcessors, UserError } from '../con
 import { heldOutBatches, type MicroBatch, makeMicroBatch } from '../data/index.ts';
 import { expectedDepth, stepFlops } from '../depth/index.ts';
 import { joinRanks, type ProcessGroup, partOf, type RankEnvironment, rankEnvironment } from '../distributed/index.ts';
-import { setNumThreads } from '../tensor/index.ts';
+import { gpus, isCuda, setNumThreads } from '../tensor/index.ts';
 import { checkpointPath, saveCheckpoint } from './checkpoint.ts';
-import { checkDevice } from './device.ts';
+import { prepareDevice } from './device.ts';
 import { evaluate } from './evaluate.ts';
 import { fillExamples } from './examples.ts';
 import { writing } from './files.ts';
 import { appendMetrics, type EvalMetrics, evaluationNumbers, type Metrics, type StepMetrics } from './metrics.ts';
+import { initialLossScale, nextLossScale } from './precision.ts';
 import type { Reporter } from './reporter.ts';
 import { openRun, type Run, type RunOptions } from './run.ts';
 import { RunLog, startEntry } from './run-log.ts';
@@ -68,7 +69,7 @@ export async function pretrain(config: Config, options: PretrainOptions): Promis
   using stop = watchSignals();
   const environment = rankEnvironment();
   useThreads(config.train.threads, environment);
-  checkDevice(config.train.device);
+  prepareDevice(config.train, environment);
   using group = await joinRanks(environment, { timeoutSeconds: config.train.peerTimeout });
   const runLog = new RunLog();
   const report = group.rank === 0 ? runLog.hearing(options.report ?? silent) : quiet;
@@ -134,30 +135,52 @@ function anySignal(group: ProcessGroup, { received }: StopSignal): StopSignal['r
 function logStep(run: Run): void {
   const started = performance.now();
   const { config, state, progress, group } = run;
+  const { batchSize, precision, steps } = config.train;
+  const lossScale = precision === 'fp16' ? (progress.lossScale ?? initialLossScale) : undefined;
+  let dataSeconds = 0;
+  const batchesFrom = (samples: number) => {
+    const before = performance.now();
+    const batches = microBatchesOf(run, samples);
+    dataSeconds += (performance.now() - before) / 1000;
+    return batches;
+  };
   group.traffic(); // of what came before the step
-  const batches = microBatchesOf(run);
-  const dataSeconds = (performance.now() - started) / 1000;
-  const result = trainStep(state, progress.step, batches);
+  const batches = run.ahead ?? batchesFrom(progress.samples);
+  run.ahead = undefined;
+  const result = trainStep(state, progress.step, batches, {
+    ...(lossScale && { lossScale: lossScale.scale }),
+    meanwhile: () => {
+      if (progress.step + 1 < steps) run.ahead = batchesFrom(progress.samples + batchSize);
+    },
+  });
+  // In fp16 gradients that overflow are how the scale finds its place.
+  const isOverflow = !result.applied && Number.isFinite(result.loss) && (lossScale?.scale ?? 1) > 1;
   run.progress = {
     step: progress.step + 1,
-    samples: progress.samples + config.train.batchSize,
+    samples: progress.samples + batchSize,
     tokens: progress.tokens + result.tokens,
-    nonFiniteSteps: result.applied ? 0 : progress.nonFiniteSteps + 1,
+    nonFiniteSteps: result.applied ? 0 : progress.nonFiniteSteps + Number(!isOverflow),
     textHash: progress.textHash,
+    ...(lossScale && { lossScale: nextLossScale(lossScale, result.applied) }),
   };
   const stepSeconds = (performance.now() - started) / 1000;
-  const metrics = stepMetrics(run, result, { stepSeconds, dataSeconds, tokensPerSecond: result.tokens / stepSeconds });
+  const metrics = stepMetrics(run, result, lossScale?.scale, {
+    stepSeconds,
+    dataSeconds,
+    tokensPerSecond: result.tokens / stepSeconds,
+  });
   log(run, metrics);
   run.report.step?.(metrics);
-  if (!result.applied) run.report.warn(`step ${metrics.step}: loss or gradient is not finite; nothing was changed`);
+  if (!result.applied && !isOverflow)
+    run.report.warn(`step ${metrics.step}: loss or gradient is not finite; nothing was changed`);
 }
 
-/** This rank's part of each micro-batch of the step. */
-function microBatchesOf({ config, texts, progress, group }: Run): MicroBatch[] {
+/** This rank's part of each micro-batch of the step that begins after so many samples. */
+function microBatchesOf({ config, texts, group }: Run, samples: number): MicroBatch[] {
   const { batchSize, microBatchSize, seed } = config.train;
   const { first, count } = partOf(microBatchSize, group);
   return Array.from({ length: batchSize / microBatchSize }, (_, i) => {
-    const start = progress.samples + i * microBatchSize + first;
+    const start = samples + i * microBatchSize + first;
     const batch = makeMicroBatch(texts.train, { seed, start, size: count, mask: texts.mask });
     return group.size === 1 ? batch : { ...batch, part: { first, of: microBatchSize } };
   });
@@ -166,6 +189,7 @@ function microBatchesOf({ config, texts, progress, group }: Run): MicroBatch[] {
 function stepMetrics(
   { config, progress, group }: Run,
   result: StepResult,
+  lossScale: number | undefined,
   speed: Pick<StepMetrics, 'stepSeconds' | 'dataSeconds' | 'tokensPerSecond'>,
 ): StepMetrics {
   const { applied, predictedTokens, tokens: _, loss, tokenLoss, nspLoss, updatedBlocks, ...logged } = result;
@@ -184,8 +208,9 @@ function stepMetrics(
     ...speed,
     flops: stepFlops(shape, result.depth, updatedBlocks),
     denseFlops: stepFlops(shape, config.model.layers),
-    peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
+    peakMemoryBytes: isCuda(config.train.device) ? gpus.peakBytes() : process.resourceUsage().maxRSS * 1024,
     ...(group.size > 1 && { ranks: group.size, ...group.traffic() }),
+    ...(lossScale !== undefined && { lossScale }),
     ...(!applied && { applied }),
   };
 }

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type Config, ConfigError, DataError } from '../config/index.ts';
-import { makeFolder, TextTokenizer } from '../data/index.ts';
+import { type MicroBatch, makeFolder, TextTokenizer } from '../data/index.ts';
 import { alone, type ProcessGroup } from '../distributed/index.ts';
 import { initialiseParameters, makeIdentity, parameterSpecs, partsOf, type Weights } from '../model/index.ts';
 import { Tensor } from '../tensor/index.ts';
@@ -37,6 +37,8 @@ export interface Run extends Disposable {
   /** Rank 0's. */
   readonly events: EventWriter | undefined;
   progress: Progress;
+  /** The micro-batches of the next step, where they are made already. */
+  ahead?: MicroBatch[] | undefined;
   /** Its newest checkpoint; empty before there is one. */
   saved: string;
 }

@@ -10,11 +10,11 @@ import {
   type Transformer,
   type Weights,
 } from '../model/index.ts';
-import { scope, type Tensor } from '../tensor/index.ts';
+import { keep, scope, Tensor } from '../tensor/index.ts';
 import { GradientSums } from './gradients.ts';
 import type { LearningRate } from './learning-rate.ts';
 import { headLosses, modelInputs } from './objective.ts';
-import { globalNorm, type OptimizerState, updateParameters } from './optimizer.ts';
+import { type OptimizerState, updateParameters } from './optimizer.ts';
 import { type Owners, shareUpdates } from './shards.ts';
 
 /** Everything that an optimizer step reads and changes. */
@@ -60,13 +60,25 @@ export interface StepResult {
   applied: boolean;
 }
 
+export interface StepOptions {
+  /** What the loss is multiplied with before the backward pass, so that float16 gradients do not vanish; taken out again. */
+  lossScale?: number;
+  /** Called once all work up to the gradients has been given out: a GPU is busy with it, and nothing waits for it yet. */
+  meanwhile?: () => void;
+}
+
 /**
  * One optimizer step (counted from 0) over its micro-batches, of each of which every rank has its part. The loss is summed
  * over the predicted tokens of all micro-batches and ranks and divided by their number, next-sentence loss likewise by
  * sequences, so the result does not depend on how the batch is cut. A block that no micro-batch ran has no gradient:
  * clipping does not see it, its weights, moments and decay stay as they are, and nothing is sent for it.
  */
-export function trainStep(state: TrainingState, step: number, microBatches: readonly MicroBatch[]): StepResult {
+export function trainStep(
+  state: TrainingState,
+  step: number,
+  microBatches: readonly MicroBatch[],
+  { lossScale = 1, meanwhile }: StepOptions = {},
+): StepResult {
   const { config, depth, group } = state;
   const { theta, keepRates, branchScales } = depth(step);
   const { seed } = config.train;
@@ -88,21 +100,25 @@ export function trainStep(state: TrainingState, step: number, microBatches: read
   const lastRuns = keepRates.map((_, l) => wholes.findLastIndex(({ gates }) => gates[l] !== false));
 
   using gradients = new GradientSums(group, config.train.device);
-  const losses = accumulate(state, microBatches, passes, { gradients, lastRuns, predictedTokens, sequences });
-  const [tokenLoss, nspLoss] = group.sum([losses.token, losses.nsp ?? 0]) as [number, number];
+  const sums = { gradients, lastRuns, predictedTokens, sequences, lossScale };
+  using losses = accumulate(state, microBatches, passes, sums);
+  const mine = gradients.finish();
+  using norm = Tensor.globalNorm([...mine.values()]);
+  meanwhile?.();
+  // The numbers of a step: the only ones that anything waits for.
+  const ownNorm = norm.item() / lossScale;
+  const [tokenLoss, nspLoss] = group.sum([losses.token(), losses.nsp() ?? 0]) as [number, number];
   const loss = tokenLoss + nspLoss;
   const learningRate = state.learningRate(step);
-  const mine = gradients.finish();
-  const ownNorm = globalNorm(mine.values());
   const gradientNorm = state.owners ? Math.sqrt(group.sum([ownNorm ** 2])[0]!) : ownNorm;
-  const applied = updateParameters(config.train, state, mine, { loss, learningRate, gradientNorm });
+  const applied = updateParameters(config.train, state, mine, { loss, learningRate, gradientNorm, lossScale });
   const { blocks, outer } = state.parts;
   if (applied) shareUpdates(state, [...blocks.filter((_, l) => lastRuns[l]! >= 0), outer]);
 
   return {
     loss,
     tokenLoss,
-    nspLoss: losses.nsp === undefined ? undefined : nspLoss,
+    nspLoss: losses.nsp() === undefined ? undefined : nspLoss,
     learningRate,
     gradientNorm,
     theta,
@@ -135,6 +151,27 @@ interface Sums {
   /** Of the whole step, on all ranks. */
   predictedTokens: number;
   sequences: number;
+  lossScale: number;
+}
+
+/** The losses of a step's micro-batches: on their device until they are read. */
+class Losses implements Disposable {
+  readonly #token: Tensor[] = [];
+  readonly #nsp: Tensor[] = [];
+
+  add(token: Tensor, nsp: Tensor | undefined): void {
+    this.#token.push(keep(token));
+    if (nsp) this.#nsp.push(keep(nsp));
+  }
+  token(): number {
+    return total(this.#token, (loss) => loss.item());
+  }
+  nsp(): number | undefined {
+    return this.#nsp.length > 0 ? total(this.#nsp, (loss) => loss.item()) : undefined;
+  }
+  [Symbol.dispose](): void {
+    for (const loss of [...this.#token, ...this.#nsp]) loss.free();
+  }
 }
 
 /**
@@ -145,12 +182,11 @@ function accumulate(
   { model, config, parts, masters, owners }: TrainingState,
   microBatches: readonly MicroBatch[],
   passes: readonly Pass[],
-  { gradients, lastRuns, predictedTokens, sequences }: Sums,
-): { token: number; nsp: number | undefined } {
+  { gradients, lastRuns, predictedTokens, sequences, lossScale }: Sums,
+): Losses {
   const leaves = (specs: readonly ParameterSpec[]) => specs.map(({ name }) => masters.get(name)!);
   const ownerOf = ([spec]: readonly ParameterSpec[]) => owners?.get(spec!.name);
-  let token = 0;
-  let nsp: number | undefined;
+  const losses = new Losses();
   microBatches.forEach((batch, i) => {
     scope(() => {
       const stream = model.residualStream(modelInputs(batch, config.train.device), passes[i]);
@@ -159,8 +195,8 @@ function accumulate(
       const { tokenSum, nspSum } = headLosses(model, model.finalNorm(top), batch);
       const tokenLoss = tokenSum.mul(1 / Math.max(1, predictedTokens));
       const nspLoss = nspSum?.mul(1 / sequences);
-      token += tokenLoss.item();
-      if (nspLoss) nsp = (nsp ?? 0) + nspLoss.item();
+      losses.add(tokenLoss, nspLoss);
+      const loss = nspLoss ? tokenLoss.add(nspLoss) : tokenLoss;
 
       /** The gradient of what goes into a part of the model; those of its parameters are added up. */
       const backward = (specs: readonly ParameterSpec[], input: Tensor[], y: Tensor, gradient?: Tensor) => {
@@ -168,7 +204,7 @@ function accumulate(
         gradients.add(specs, found.slice(input.length));
         return found[0]!;
       };
-      let above = backward(parts.outer, [top], nspLoss ? tokenLoss.add(nspLoss) : tokenLoss);
+      let above = backward(parts.outer, [top], lossScale === 1 ? loss : loss.mul(lossScale));
       for (let l = parts.blocks.length - 1; l >= 0; l--) {
         const [input, output] = [stream[l]!, stream[l + 1]!];
         if (input !== output) above = backward(parts.blocks[l]!, [input], output, above);
@@ -182,7 +218,7 @@ function accumulate(
         );
     });
   });
-  return { token, nsp };
+  return losses;
 }
 
 function total<T>(items: readonly T[], of: (item: T) => number): number {

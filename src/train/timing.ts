@@ -2,8 +2,8 @@ import type { Config } from '../config/index.ts';
 import type { MicroBatch } from '../data/index.ts';
 import { constant, type DepthMethod, dense, type StepShape, shallow } from '../depth/index.ts';
 import { initialise } from '../model/index.ts';
-import { scope, setNumThreads } from '../tensor/index.ts';
-import { checkDevice } from './device.ts';
+import { scope, setNumThreads, synchronize } from '../tensor/index.ts';
+import { prepareDevice } from './device.ts';
 import { trainingState } from './state.ts';
 import { trainStep } from './step.ts';
 
@@ -68,7 +68,7 @@ const [numWarmup, minRounds, maxRounds, maxSeconds] = [1, 3, 60, 25];
  */
 export function measureSteps(config: Config, shape: StepShape): StepTimes {
   const { depth, model, train } = config;
-  checkDevice(train.device);
+  prepareDevice(train, undefined);
   if (train.threads > 0) setNumThreads(train.threads);
   return scope(() => {
     const base = trainingState(config, initialise(model, train.seed, train.device));
@@ -87,6 +87,7 @@ export function measureSteps(config: Config, shape: StepShape): StepTimes {
     const seconds = (method: DepthMethod, numBatches: number) => {
       const started = performance.now();
       trainStep({ ...base, depth: method }, 0, new Array<MicroBatch>(numBatches).fill(batch));
+      synchronize(train.device);
       return (performance.now() - started) / 1000;
     };
     const everyBlock = dense(layers);

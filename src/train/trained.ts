@@ -10,7 +10,7 @@ import {
 import type { Device, Tensor } from '../tensor/index.ts';
 import { type Checkpoint, loadWeights, openCheckpoint } from './checkpoint.ts';
 import { checkDevice } from './device.ts';
-import { dtypeOf } from './precision.ts';
+import { dtypeOn } from './precision.ts';
 
 /** A model out of a checkpoint, ready to be used. Its tensors belong to the caller. */
 export interface TrainedModel {
@@ -41,7 +41,7 @@ export function openTrained(path: string, { warn, device }: TrainedOptions): Tra
   const { model: sizes, train } = checkpoint.config;
   const weights = loadWeights(checkpoint, sizes, device);
   const tokenizer = TextTokenizer.fromJson(checkpoint.tokenizerJson);
-  return { checkpoint, tokenizer, model: modelOf(sizes, weights, dtypeOf[train.precision]), device };
+  return { checkpoint, tokenizer, model: modelOf(sizes, weights, dtypeOn(device, train.precision)), device };
 }
 
 /** What a new run or a fine-tuning begins with. */

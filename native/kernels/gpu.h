@@ -1,0 +1,61 @@
+// GPU kernels over plain memory, free of libtorch. Each is launched on a stream and returns before it is done; each gives the
+// same numbers whenever it runs. Dropout's masks are those of the CPU's kernels.
+#pragma once
+#include <vector>
+
+#include "kernels.h"
+
+namespace gpu {
+
+using kernels::AdamW;
+using kernels::Dropout;
+using Stream = void*;  // a cudaStream_t; null is the default one
+
+// The bits of these numbers. What is called Element below is one of them or float.
+struct Bfloat16 {
+  uint16_t bits;
+};
+struct Half {
+  uint16_t bits;
+};
+
+// y[i] = dropout(x[i]); From and Into are one Element, or From is float.
+template <typename From, typename Into>
+void dropout(const From* x, Into* y, int64_t count, Dropout how, Stream stream);
+
+// y[i] = x[i] + dropout(branch[i])
+template <typename Element>
+void addDropout(const float* x, const Element* branch, float* y, int64_t count, Dropout how, Stream stream);
+
+// Rows of `width`: y = (x − mean)·rstd·weight + bias, with rstd = 1/√(variance + eps); mean and rstd of each row are kept.
+template <typename Element>
+void layerNorm(const float* x, const float* weight, const float* bias, Element* y, float* mean, float* rstd, int64_t rows,
+               int64_t width, float eps, Stream stream);
+// dx of the rows, and [pieces, 2, width] partial sums of what they add to dWeight and dBias. Rows may be as wide as widestNorm.
+constexpr int64_t widestNorm = 8192;
+template <typename Element>
+void layerNormBackward(const Element* dy, const float* x, const float* weight, const float* mean, const float* rstd, float* dx,
+                       float* sums, int64_t rows, int64_t width, int64_t pieces, Stream stream);
+
+// Softmax cross-entropy of each row of logits x + bias (or no bias: null) with its class: the loss in nats, 1 where the class is
+// the first with the largest logit and 0 elsewhere, and unless dx is null the gradient softmax − onehot. dx may be x.
+template <typename Element>
+void crossEntropy(const float* x, const float* bias, const int64_t* target, Element* dx, float* loss, float* hit, int64_t rows,
+                  int64_t classes, Stream stream);
+
+// Row i of y becomes row index[i] of x; and row index[i] of y becomes row i of x. Rows are of `bytes`.
+void takeRows(const void* x, const int64_t* index, void* y, int64_t rows, int64_t bytes, Stream stream);
+void putRows(const void* x, const int64_t* index, void* y, int64_t rows, int64_t bytes, Stream stream);
+
+// One update of many tensors, each with numbers of its own.
+struct Update {
+  float* parameter;
+  const float* gradient;
+  float* moment;
+  float* variance;
+  int64_t count;
+  AdamW how;
+};
+void adamw(const std::vector<Update>& updates, Stream stream);
+
+}  // namespace gpu

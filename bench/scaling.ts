@@ -64,7 +64,7 @@ export function scalingWork(): void {
 
 /** On each of two ranks: prints what the network between them does. */
 export async function scalingNetwork(): Promise<void> {
-  using group = await joinRanks(rankEnvironment(), { timeoutSeconds: 30 });
+  using group = await joinRanks(rankEnvironment(), { device: 'cpu', timeoutSeconds: 30 });
   const seconds = (numbers: number, times: number) => {
     using x = Tensor.zeros([numbers]);
     group.allReduce(x).wait();

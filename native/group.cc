@@ -1,5 +1,5 @@
 // The ranks that train together: libtorch's c10d. A store of small texts that every rank sees, and sums and copies of tensors
-// among all ranks. One group a process. What blocks on another machine runs on a thread of its own and gives a promise,
+// among all ranks, by Gloo where tensors are on the CPU and by NCCL where they are on GPUs. One group a process. What blocks on another machine runs on a thread of its own and gives a promise,
 // but for `waitForRanks`, which is where a training step waits.
 #include <napi.h>
 
@@ -10,16 +10,34 @@
 
 #include "binding.h"
 
-#ifdef TAPER_GLOO
+#if defined(TAPER_GLOO) || defined(TAPER_NCCL)
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#ifdef TAPER_GLOO
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
+#endif
+#ifdef TAPER_NCCL
+#include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
+#endif
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
 namespace {
 
 using std::chrono::milliseconds;
 
-// Gloo with a way to hang up: the other ranks then fail at once instead of waiting.
+#if TAPER_TORCH_AT_LEAST(2, 0)
+using Backend = c10d::Backend;
+#else
+using Backend = c10d::ProcessGroup;
+#endif
+using Store = c10::intrusive_ptr<c10d::Store>;
+
+// The collectives of a group, and a way to hang up: the other ranks then fail at once instead of waiting.
+struct Connection {
+  c10::intrusive_ptr<Backend> ranks;
+  std::function<void()> hangUp;
+};
+
+#ifdef TAPER_GLOO
 struct Gloo : c10d::ProcessGroupGloo {
   using ProcessGroupGloo::ProcessGroupGloo;
   void hangUp() {
@@ -27,10 +45,29 @@ struct Gloo : c10d::ProcessGroupGloo {
   }
 };
 
+// `address` is this machine's, as others reach it.
+Connection connectGloo(const Store& store, int rank, int size, const std::string& address, milliseconds timeout) {
+  const auto options = c10d::ProcessGroupGloo::Options::create(timeout);
+  options->devices.push_back(c10d::ProcessGroupGloo::createDeviceForHostname(address));
+  options->threads = 2;
+  const auto gloo = c10::make_intrusive<Gloo>(store, rank, size, options);
+  return {gloo, [gloo] { gloo->hangUp(); }};
+}
+#endif
+
+#ifdef TAPER_NCCL
+Connection connectNccl(const Store& store, int rank, int size, milliseconds timeout) {
+  const auto options = c10d::ProcessGroupNCCL::Options::create();
+  options->timeout = timeout;
+  const auto nccl = c10::make_intrusive<c10d::ProcessGroupNCCL>(store, rank, size, options);
+  return {nccl, [nccl] { nccl->abort(); }};
+}
+#endif
+
 // Never destroyed: a thread may still wait in it when the process ends.
 struct Group {
-  c10::intrusive_ptr<c10d::Store> store;
-  c10::intrusive_ptr<Gloo> gloo;
+  Store store;
+  Connection connection;
   std::unordered_map<int64_t, c10::intrusive_ptr<c10d::Work>> pending;
   int64_t next = 1;
 
@@ -135,17 +172,25 @@ Napi::Value storeGet(const Napi::CallbackInfo& info) {
   });
 }
 
-// joinGroup(rank, size, address, prefix, timeoutMs): connects with all others; `address` is this machine's, as others reach it
+Connection connect(const std::string& library, const Store& store, int rank, int size, const std::string& address, milliseconds timeout) {
+#ifdef TAPER_NCCL
+  if (library == "nccl") return connectNccl(store, rank, size, timeout);
+#endif
+#ifdef TAPER_GLOO
+  if (library == "gloo") return connectGloo(store, rank, size, address, timeout);
+#endif
+  TORCH_CHECK(false, "the addon was built without ", library);
+}
+
+// joinGroup(rank, size, address, prefix, timeoutMs, library): connects with all others
 Napi::Value joinGroup(const Napi::CallbackInfo& info) {
   const auto rank = static_cast<int>(numberOf(info, 0)), size = static_cast<int>(numberOf(info, 1));
   return later(info.Env(), "joinGroup",
-               [=, address = textOf(info, 2), prefix = textOf(info, 3), timeout = milliseconds(numberOf(info, 4))]() -> Optional<std::string> {
+               [=, address = textOf(info, 2), prefix = textOf(info, 3), timeout = milliseconds(numberOf(info, 4)),
+                library = textOf(info, 5)]() -> Optional<std::string> {
                  auto& group = Group::only();
-                 const auto options = c10d::ProcessGroupGloo::Options::create(timeout);
-                 options->devices.push_back(c10d::ProcessGroupGloo::createDeviceForHostname(address));
-                 options->threads = 2;
                  const auto store = c10::make_intrusive<c10d::PrefixStore>(prefix, group.store);
-                 group.gloo = c10::make_intrusive<Gloo>(store, rank, size, options);
+                 group.connection = connect(library, store, rank, size, address, timeout);
                  return {};
                });
 }
@@ -159,19 +204,19 @@ int64_t begin(c10::intrusive_ptr<c10d::Work> work) {
 // Each begins, and gives the number that waitForRanks takes. The tensor is changed in place meanwhile.
 int64_t allReduce(const at::Tensor& x) {
   std::vector<at::Tensor> tensors{x.detach()};
-  return begin(Group::only().gloo->allreduce(tensors));
+  return begin(Group::only().connection.ranks->allreduce(tensors));
 }
 int64_t reduce(const at::Tensor& x, int64_t root) {
   std::vector<at::Tensor> tensors{x.detach()};
   c10d::ReduceOptions options;
   options.rootRank = static_cast<int>(root);
-  return begin(Group::only().gloo->reduce(tensors, options));
+  return begin(Group::only().connection.ranks->reduce(tensors, options));
 }
 int64_t broadcast(const at::Tensor& x, int64_t root) {
   std::vector<at::Tensor> tensors{x.detach()};
   c10d::BroadcastOptions options;
   options.rootRank = static_cast<int>(root);
-  return begin(Group::only().gloo->broadcast(tensors, options));
+  return begin(Group::only().connection.ranks->broadcast(tensors, options));
 }
 void waitForRanks(int64_t number) {
   auto& pending = Group::only().pending;
@@ -182,9 +227,17 @@ void waitForRanks(int64_t number) {
 }
 
 void hangUp() {
-  if (Group::only().gloo) Group::only().gloo->hangUp();
+  if (Group::only().connection.hangUp) Group::only().connection.hangUp();
 }
-bool hasGroups() { return true; }
+bool hasGroups(const std::string& library) {
+#ifdef TAPER_GLOO
+  if (library == "gloo") return true;
+#endif
+#ifdef TAPER_NCCL
+  if (library == "nccl") return true;
+#endif
+  return false;
+}
 
 }  // namespace
 
@@ -206,7 +259,7 @@ void defineGroup(Napi::Object exports) {
 #else
 
 namespace {
-bool hasGroups() { return false; }
+bool hasGroups(const std::string&) { return false; }
 }  // namespace
 
 void defineGroup(Napi::Object exports) { define(exports, "hasGroups", hasGroups); }

@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { findCuda } from './cuda.mjs';
 import { onPath, SetupFailure } from './shell.mjs';
 
 const oldestVersion = '1.13';
@@ -13,8 +14,9 @@ const cmakeFolders = ['', 'share/cmake', 'lib/cmake', 'lib/x86_64-linux-gnu/cmak
 /**
  * Looks for libtorch in three places and takes the first that is whole and new enough.
  * Returns `libtorch` (`source`; `prefix`, the folder above its lib and include; `cmakePrefix`, the folder above
- * Torch/TorchConfig.cmake; `version`; `modified`), undefined when there is none, and `looked`: for each place, what was
- * found. Throws when LIBTORCH is set and wrong.
+ * Torch/TorchConfig.cmake; `version`; `modified`; `cuda`, the toolkit, where it was built for GPUs), undefined when there is
+ * none, and `looked`: for each place, what was found. One that was built for GPUs needs the toolkit. Throws when LIBTORCH is set
+ * and wrong.
  */
 export function findLibtorch(environment = process.env, prefixes = systemPrefixes) {
   const looked = [];
@@ -30,10 +32,10 @@ function lookInVariable(environment) {
   const place = 'LIBTORCH';
   const folder = environment.LIBTORCH;
   if (!folder) return { place, found: 'not set' };
-  const { found, libtorch } = inspect('LIBTORCH', resolve(folder));
+  const { found, libtorch } = inspect('LIBTORCH', resolve(folder), environment);
   if (!libtorch) {
     throw new SetupFailure(
-      `setup: LIBTORCH=${folder}: ${found}; give the folder that has share/cmake/Torch/TorchConfig.cmake, or unset it`,
+      `setup: LIBTORCH=${folder}: ${found}; give a folder that has share/cmake/Torch/TorchConfig.cmake, or unset it`,
       2,
     );
   }
@@ -50,30 +52,35 @@ function lookInPython(environment) {
   const answer = spawnSync(python, ['-c', script], { cwd: '/', env: environment, encoding: 'utf8' });
   const folder = answer.stdout?.trim();
   if (!folder) return { place, found: `${python} has no module torch` };
-  return { place, ...inspect('python', folder) };
+  return { place, ...inspect('python', folder, environment) };
 }
 
-function lookInSystem(_environment, prefixes) {
+function lookInSystem(environment, prefixes) {
   const place = 'the system';
   let tooOld;
   for (const prefix of prefixes) {
-    const { found, libtorch } = inspect('system', prefix);
+    const { found, libtorch } = inspect('system', prefix, environment);
     if (libtorch) return { place, found, libtorch };
     if (cmakePrefixIn(prefix)) tooOld = found;
   }
   return { place, found: tooOld ?? `no TorchConfig.cmake under ${prefixes.join(', ')}` };
 }
 
-function inspect(source, folder) {
+function inspect(source, folder, environment) {
   const cmakePrefix = cmakePrefixIn(folder);
   if (!cmakePrefix) return { found: `no TorchConfig.cmake in ${folder}` };
   const version = versionOf(cmakePrefix);
   if (!isNewEnough(version)) return { found: `${cmakePrefix} is version ${version}, older than ${oldestVersion}` };
   const prefix = cmakePrefix.replace(/\/(share|lib|lib\/[^/]+)\/cmake$/, '');
+  const isForGpus = existsSync(join(prefix, 'lib/libtorch_cuda.so'));
+  const cuda = isForGpus ? findCuda(environment) : undefined;
+  if (isForGpus && !cuda) {
+    return { found: `${cmakePrefix} is built for CUDA, whose compiler nvcc is not on PATH nor in CUDA_HOME` };
+  }
   const modified = statSync(join(cmakePrefix, 'Torch/TorchConfig.cmake')).mtimeMs;
   return {
     found: `version ${version} in ${cmakePrefix}`,
-    libtorch: { source, prefix, cmakePrefix, version, modified },
+    libtorch: { source, prefix, cmakePrefix, version, modified, ...(cuda && { cuda }) },
   };
 }
 

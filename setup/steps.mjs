@@ -28,9 +28,9 @@ export function buildAddon(root, libtorch) {
   const stateFile = join(root, 'build/setup.json');
   const folder = join(root, 'build/native');
   const configurationFile = join(folder, 'configuration.json');
-  const { prefix, cmakePrefix, version, modified } = libtorch;
+  const { prefix, cmakePrefix, version, modified, cuda } = libtorch;
   const configuration = {
-    libtorch: { cmakePrefix, version, modified },
+    libtorch: { cmakePrefix, version, modified, ...(cuda && { cuda }) },
     node: `${process.platform}-${process.arch}-${process.versions.modules}`,
     headers: ['node-addon-api', 'node-api-headers'].map((name) => versionOfPackage(root, name)),
     compiler: [process.env.CXX ?? '', process.env.CXXFLAGS ?? ''],
@@ -40,7 +40,8 @@ export function buildAddon(root, libtorch) {
   const state = readJson(stateFile);
   if (isSame(state.addon, addon) && existsSync(join(folder, 'taper.node'))) return;
 
-  say(`building the native addon on libtorch ${version} of ${cmakePrefix}, about a minute`);
+  const forGpus = cuda ? `, with CUDA of ${cuda.root} for ${cuda.architectures}` : '';
+  say(`building the native addon on libtorch ${version} of ${cmakePrefix}${forGpus}, about a minute`);
   const start = performance.now();
   const log = join(root, 'build/native.log');
   rmSync(log, { force: true });
@@ -52,6 +53,12 @@ export function buildAddon(root, libtorch) {
       CMAKE_PREFIX_PATH: `${prefix};${cmakePrefix}`,
       NODE_INCLUDE: join(root, 'node_modules/node-api-headers/include'),
       NODE_ADDON_API: join(root, 'node_modules/node-addon-api'),
+      ...(cuda && {
+        CMAKE_CUDA_COMPILER: cuda.compiler,
+        CUDA_TOOLKIT_ROOT_DIR: cuda.root,
+        CUDAToolkit_ROOT: cuda.root,
+        TAPER_CUDA_ARCHITECTURES: cuda.architectures,
+      }),
     };
     const definitions = Object.entries(settings).map(([name, value]) => `-D${name}=${value}`);
     const place = ['-S', join(root, 'native'), '-B', folder, '-G', configuration.generator];

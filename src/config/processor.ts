@@ -23,7 +23,7 @@ export function defaultDevice(
 ): 'cuda' | 'cpu' {
   if (/^\s*(-1.*)?$/.test(environment.CUDA_VISIBLE_DEVICES ?? '0')) return 'cpu';
   if (!files.driver.some((path) => existsSync(path)) || !existsSync(files.setup)) return 'cpu';
-  const { addon } = JSON.parse(readFileSync(files.setup, 'utf8')) as { addon?: { libtorch?: { cuda?: string } } };
+  const { addon } = JSON.parse(readFileSync(files.setup, 'utf8')) as { addon?: { libtorch?: { cuda?: object } } };
   return addon?.libtorch?.cuda === undefined ? 'cpu' : 'cuda';
 }
 

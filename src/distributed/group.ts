@@ -5,7 +5,9 @@ import { ConfigError, SetupError } from '../config/index.ts';
 import {
   allReduce,
   broadcast,
+  type Device,
   groupOfProcess,
+  isCuda,
   NativeError,
   type Pending,
   reduce,
@@ -81,24 +83,27 @@ export const alone: ProcessGroup = {
 };
 
 /**
- * Meets the other ranks of `environment` and connects with them; without one the process is alone. A rank that shows no sign of
- * life for `timeoutSeconds` is given up.
+ * Meets the other ranks of `environment` and connects with them; without one the process is alone. Their tensors are on `device`:
+ * they talk through NCCL there, and through Gloo on the CPU. A rank that shows no sign of life for `timeoutSeconds` is given up.
  *
  * @throws PeerError when not all ranks come, ConfigError for a port that is taken, SetupError where c10d is not there.
  */
 export async function joinRanks(
   environment: RankEnvironment | undefined,
-  { timeoutSeconds }: { timeoutSeconds: number },
+  { device, timeoutSeconds }: { device: Device; timeoutSeconds: number },
 ): Promise<ProcessGroup> {
   if (environment === undefined) return alone;
-  if (!groupOfProcess.isThere()) {
+  const library = isCuda(device) ? 'nccl' : 'gloo';
+  if (!groupOfProcess.isThere(library)) {
     throw new SetupError(
-      'several ranks need c10d with Gloo, which the addon was built without; install libgloo-dev beside libtorch-dev, then `npm run build`',
+      library === 'gloo'
+        ? 'several ranks need c10d with Gloo, which the addon was built without; install libgloo-dev beside libtorch-dev, then `npm run build`'
+        : 'several ranks on GPUs need c10d with NCCL, which the addon was built without; install nvidia-nccl beside torch, then `npm run build`',
     );
   }
   const { rank, size, masterAddress, masterPort, restarts } = environment;
   const store = await openStore(environment, timeoutSeconds);
-  const group = new Ranks(environment, store);
+  const group = new Ranks(environment, store, device);
   try {
     const address = await ownAddress(masterAddress, masterPort);
     const first = await group.share('size', size);
@@ -107,7 +112,14 @@ export async function joinRanks(
     }
     await group.gather('hello', null);
     const timeoutMs = 1000 * timeoutSeconds;
-    const joined = groupOfProcess.join({ rank, size, address, name: `taper/${restarts}/gloo`, timeoutMs });
+    const joined = groupOfProcess.join({
+      rank,
+      size,
+      address,
+      name: `taper/${restarts}/${library}`,
+      timeoutMs,
+      library,
+    });
     await within(timeoutSeconds + 5, joined);
   } catch (error) {
     throw await group.settle(error instanceof NativeError ? lost(error) : error);
@@ -160,16 +172,18 @@ class Ranks implements ProcessGroup {
   readonly size: number;
   readonly localRank: number;
   readonly #store: Store;
+  readonly #device: Device;
   readonly #traffic: Traffic = { bytesSent: 0, waitSeconds: 0 };
   /** When this rank last took part in a collective, and the longest that it was busy with something else. */
   #last = performance.now();
   #longestSeconds = 0;
 
-  constructor({ rank, size, localRank }: RankEnvironment, store: Store) {
+  constructor({ rank, size, localRank }: RankEnvironment, store: Store, device: Device) {
     this.rank = rank;
     this.size = size;
     this.localRank = localRank;
     this.#store = store;
+    this.#device = device;
   }
 
   allReduce(x: Tensor): Pending {
@@ -186,7 +200,7 @@ class Ranks implements ProcessGroup {
 
   sum(numbers: readonly number[]): number[] {
     return scope(() => {
-      const total = Tensor.from(Float64Array.from(numbers), [numbers.length]);
+      const total = Tensor.from(Float64Array.from(numbers), [numbers.length], { device: this.#device });
       this.allReduce(total).wait();
       return Array.from(total.toArray() as Float64Array);
     });

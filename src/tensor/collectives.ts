@@ -1,4 +1,4 @@
-import { native } from './native.ts';
+import { type GroupLibrary, native } from './native.ts';
 import type { Tensor } from './tensor.ts';
 
 /** A collective operation under way. */
@@ -31,8 +31,8 @@ export function broadcast(x: Tensor, root: number): Pending {
  * promises do not keep the process alive, and are rejected with a NativeError.
  */
 export const groupOfProcess = {
-  /** Whether the addon was built with c10d; nothing else here may be called without it. */
-  isThere: () => native.hasGroups(),
+  /** Whether the addon was built with c10d and this library; nothing else here may be called without. */
+  isThere: (library: GroupLibrary) => native.hasGroups(library),
   /** Connects with the store; one rank serves it. */
   openStore: (at: { host: string; port: number; serves: boolean; timeoutMs: number }) =>
     native.openStore(at.host, at.port, at.serves, at.timeoutMs),
@@ -40,8 +40,8 @@ export const groupOfProcess = {
   /** What was set, or undefined. */
   get: (key: string) => native.storeGet(key),
   /** Connects with all other ranks; `address` is where they reach this one, `name` is the same on all. */
-  join: (as: { rank: number; size: number; address: string; name: string; timeoutMs: number }) =>
-    native.joinGroup(as.rank, as.size, as.address, as.name, as.timeoutMs),
+  join: (as: { rank: number; size: number; address: string; name: string; timeoutMs: number; library: GroupLibrary }) =>
+    native.joinGroup(as.rank, as.size, as.address, as.name, as.timeoutMs, as.library),
   /** Closes the connections: the others fail now instead of after the timeout. */
   hangUp: () => native.hangUp(),
 };

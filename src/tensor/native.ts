@@ -18,6 +18,9 @@ export class UseAfterFreeError extends NativeError {
 export type Handle = number;
 export type TypedArray = Float32Array | Float64Array | Int32Array | BigInt64Array | Uint8Array | Uint16Array;
 
+/** What ranks talk through: Gloo with tensors on the CPU, NCCL with tensors on GPUs. */
+export type GroupLibrary = 'gloo' | 'nccl';
+
 /**
  * The addon (native/): libtorch as plain functions over handles. It knows no model and no training. Whoever gets a
  * handle owns it and frees it; scope.ts does so for everybody. Arguments are positional and all given, since nothing
@@ -107,13 +110,20 @@ export interface Native {
   putRows(rest: Handle, index: Handle, rows: Handle): Handle;
   linearCrossEntropy(x: Handle, weight: Handle, bias: Handle | undefined, target: Handle): Handle[];
 
-  /** Whether the addon was built with c10d; without it the functions below are not there. */
-  hasGroups(): boolean;
+  /** Whether the addon was built with c10d and a library; without both of them the functions below are not there. */
+  hasGroups(library: GroupLibrary): boolean;
   openStore(host: string, port: number, isServer: boolean, timeoutMs: number): Promise<void>;
   storeSet(key: string, text: string): Promise<void>;
   /** What was set, or undefined when nothing was. */
   storeGet(key: string): Promise<string | undefined>;
-  joinGroup(rank: number, size: number, address: string, prefix: string, timeoutMs: number): Promise<void>;
+  joinGroup(
+    rank: number,
+    size: number,
+    address: string,
+    prefix: string,
+    timeoutMs: number,
+    library: GroupLibrary,
+  ): Promise<void>;
   /** These three begin; the tensor changes in place until `waitForRanks` of the number that they give returns. */
   allReduce(x: Handle): number;
   reduce(x: Handle, root: number): number;
@@ -148,12 +158,14 @@ const addonPath =
  * What libtorch's libraries read from the environment when they are loaded, unless the user has set it. OpenBLAS 0.3.21
  * takes recent AVX-512 processors for old ones, and is then up to four times slower in float32. OpenMP's threads wait by
  * spinning for milliseconds, which starves every other program (and a second run) on the same processors. c10d's sockets log each
- * try to connect; what comes of it is told in an error. cuBLAS gives the same numbers each time only with memory of its own.
+ * try to connect; what comes of it is told in an error. cuBLAS gives the same numbers each time only with memory of its own. NCCL
+ * tells of a lost rank only whom it lets wait.
  */
 function prepareEnvironment(): void {
   process.env.GOMP_SPINCOUNT ??= '10000';
   process.env.CUBLAS_WORKSPACE_CONFIG ??= ':4096:8';
   process.env.GLOG_minloglevel ??= '3';
+  process.env.TORCH_NCCL_BLOCKING_WAIT ??= '1';
   process.env.TORCH_CPP_LOG_LEVEL ??= 'ERROR';
   const cpuInfo = '/proc/cpuinfo';
   if (existsSync(cpuInfo) && /\bavx512bw\b/.test(readFileSync(cpuInfo, 'utf8')))

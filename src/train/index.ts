@@ -11,7 +11,7 @@ export { type EvalMetrics, evaluationNumbers, type Metrics, readMetrics, type St
 export { headLosses, modelInputs, pretrainingLosses } from './objective.ts';
 export { globalNorm, initialState, type OptimizerState, updateParameters } from './optimizer.ts';
 export { peakFlops } from './peak.ts';
-export { dtypeOf } from './precision.ts';
+export { dtypeOf, type Precision } from './precision.ts';
 export { InterruptedError, NonFiniteError, type PretrainOptions, type PretrainResult, pretrain } from './pretrain.ts';
 export type { Reporter } from './reporter.ts';
 export type { Environment, LogLine } from './run-log.ts';

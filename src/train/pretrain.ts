@@ -70,7 +70,10 @@ export async function pretrain(config: Config, options: PretrainOptions): Promis
   const environment = rankEnvironment();
   useThreads(config.train.threads, environment);
   prepareDevice(config.train, environment);
-  using group = await joinRanks(environment, { timeoutSeconds: config.train.peerTimeout });
+  using group = await joinRanks(environment, {
+    device: config.train.device,
+    timeoutSeconds: config.train.peerTimeout,
+  });
   const runLog = new RunLog();
   const report = group.rank === 0 ? runLog.hearing(options.report ?? silent) : quiet;
   try {

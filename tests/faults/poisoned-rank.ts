@@ -6,7 +6,7 @@ import { initialise } from '../../src/model/index.ts';
 import { trainingState, trainStep } from '../../src/train/index.ts';
 import { tinyBatch, tinyConfig } from '../../src/train/tiny.fixture.ts';
 
-using group = await joinRanks(rankEnvironment(), { timeoutSeconds: 10 });
+using group = await joinRanks(rankEnvironment(), { device: 'cpu', timeoutSeconds: 10 });
 const config = tinyConfig({ train: { batchSize: 4, microBatchSize: 4 } });
 const state = trainingState(config, initialise(config.model, 1), { group });
 const { model } = state;

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { BenchResult } from '../src/cli/bench.ts';
 import type { OpTimes } from '../src/cli/bench-ops.ts';
+import type { Check } from './gpu-numbers.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const peerPath =
@@ -20,7 +21,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)`;
 /** What both programs print. */
 export type StepResult = Pick<
   BenchResult,
-  'peer' | 'mean_layers_run' | 'step_s_median' | 'step_s_mean' | 'peak_memory_mb'
+  'peer' | 'mean_layers_run' | 'step_s_median' | 'step_s_mean' | 'tokens_per_s' | 'peak_memory_mb'
 >;
 
 function run(command: string, args: readonly string[]): string[] {
@@ -42,6 +43,11 @@ export function runTaper(flags: readonly string[]): BenchResult {
 /** One run of `taper bench ops`. */
 export function runOps(flags: readonly string[]): OpTimes {
   return JSON.parse(runCommand(['bench', 'ops', '--json', ...flags]));
+}
+
+/** What the checks on a GPU find there, in a process of their own. */
+export function runGpuChecks(device: string): Check[] {
+  return JSON.parse(run(process.execPath, ['dist/bench/gpu-numbers.js', device]).at(-1)!);
 }
 
 /** One run of the PyTorch program with the same flags. */

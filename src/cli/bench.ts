@@ -39,6 +39,8 @@ export interface BenchResult {
   step_s_median: number;
   step_s_mean: number;
   step_s_min: number;
+  /** Until all work of a step was given out: what a GPU that is faster than this waits for. */
+  host_s_median: number;
   tokens_per_s: number;
   threads: number;
   /** FLOPs of the steps' products and updates, by time. */

@@ -170,7 +170,7 @@ test('a value of the wrong type is told with the right one', () => {
 
 test('a choice that does not exist is told with the nearest, or with all', () => {
   assert.match(mistakeIn('train.schedule=cosin'), /"cosin" is not one of linear, .*; did you mean cosine\?$/);
-  assert.match(mistakeIn('train.precision=int8'), /"int8" is not one of fp32, bf16$/);
+  assert.match(mistakeIn('train.precision=int8'), /"int8" is not one of fp32, bf16, fp16$/);
   assert.match(mistakeIn('model.preset=bert-mimi'), /did you mean bert-mini\?$/);
   assert.equal(mistakeIn('model.kind=gpt3'), 'model.kind: "gpt3" is not one of bert, gpt2; did you mean gpt2?');
 });

@@ -7,10 +7,10 @@ import { onPath } from './shell.mjs';
 const usualArchitectures = '80;90';
 
 /**
- * The CUDA toolkit: that of CUDACXX or CUDA_HOME, of the nvcc on PATH, or the one in its usual place. Returns `compiler`, `root` (the
+ * The CUDA toolkit: that of CUDACXX or CUDA_HOME, of the nvcc on PATH, or the one in the `usual` place. Returns `compiler`, `root` (the
  * folder above its bin and include) and `architectures` (`90` for compute capability 9.0), or undefined without nvcc.
  */
-export function findCuda(environment = process.env, usual = '/usr/local/cuda') {
+export function findCuda(environment, usual) {
   const { CUDACXX, CUDA_HOME } = environment;
   const candidates = [CUDACXX, CUDA_HOME && join(CUDA_HOME, 'bin/nvcc'), 'nvcc', join(usual, 'bin/nvcc')];
   const compiler = candidates.map((name) => onPath(name, environment)).find((path) => path !== undefined);
@@ -28,7 +28,10 @@ export function findCuda(environment = process.env, usual = '/usr/local/cuda') {
 function architecturesHere(environment) {
   const nvidiaSmi = onPath('nvidia-smi', environment);
   const answer =
-    nvidiaSmi && spawnSync(nvidiaSmi, ['--query-gpu=compute_cap', '--format=csv,noheader'], { encoding: 'utf8' });
+    nvidiaSmi &&
+    spawnSync(nvidiaSmi, ['--query-gpu=compute_cap', '--format=csv,noheader'], {
+      encoding: 'utf8',
+    });
   const found = (answer?.stdout ?? '').match(/^\d+\.\d+$/gm) ?? [];
   return found.length > 0
     ? [...new Set(found.map((text) => text.replace('.', '')))].sort().join(';')

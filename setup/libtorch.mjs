@@ -18,21 +18,21 @@ const cmakeFolders = ['', 'share/cmake', 'lib/cmake', 'lib/x86_64-linux-gnu/cmak
  * none, and `looked`: for each place, what was found. One that was built for GPUs needs the toolkit. Throws when LIBTORCH is set
  * and wrong.
  */
-export function findLibtorch(environment = process.env, prefixes = systemPrefixes) {
+export function findLibtorch(environment = process.env, prefixes = systemPrefixes, usualCuda = '/usr/local/cuda') {
   const looked = [];
   for (const look of [lookInVariable, lookInPython, lookInSystem]) {
-    const { place, found, libtorch } = look(environment, prefixes);
+    const { place, found, libtorch } = look(environment, prefixes, usualCuda);
     looked.push({ place, found });
     if (libtorch) return { libtorch, looked };
   }
   return { libtorch: undefined, looked };
 }
 
-function lookInVariable(environment) {
+function lookInVariable(environment, _prefixes, usualCuda) {
   const place = 'LIBTORCH';
   const folder = environment.LIBTORCH;
   if (!folder) return { place, found: 'not set' };
-  const { found, libtorch } = inspect('LIBTORCH', resolve(folder), environment);
+  const { found, libtorch } = inspect('LIBTORCH', resolve(folder), environment, usualCuda);
   if (!libtorch) {
     throw new SetupFailure(
       `setup: LIBTORCH=${folder}: ${found}; give a folder that has share/cmake/Torch/TorchConfig.cmake, or unset it`,
@@ -42,7 +42,7 @@ function lookInVariable(environment) {
   return { place, found, libtorch };
 }
 
-function lookInPython(environment) {
+function lookInPython(environment, _prefixes, usualCuda) {
   const place = 'Python torch';
   const python = onPath('python3', environment);
   if (!python) return { place, found: 'no python3 on PATH' };
@@ -52,28 +52,28 @@ function lookInPython(environment) {
   const answer = spawnSync(python, ['-c', script], { cwd: '/', env: environment, encoding: 'utf8' });
   const folder = answer.stdout?.trim();
   if (!folder) return { place, found: `${python} has no module torch` };
-  return { place, ...inspect('python', folder, environment) };
+  return { place, ...inspect('python', folder, environment, usualCuda) };
 }
 
-function lookInSystem(environment, prefixes) {
+function lookInSystem(environment, prefixes, usualCuda) {
   const place = 'the system';
   let tooOld;
   for (const prefix of prefixes) {
-    const { found, libtorch } = inspect('system', prefix, environment);
+    const { found, libtorch } = inspect('system', prefix, environment, usualCuda);
     if (libtorch) return { place, found, libtorch };
     if (cmakePrefixIn(prefix)) tooOld = found;
   }
   return { place, found: tooOld ?? `no TorchConfig.cmake under ${prefixes.join(', ')}` };
 }
 
-function inspect(source, folder, environment) {
+function inspect(source, folder, environment, usualCuda) {
   const cmakePrefix = cmakePrefixIn(folder);
   if (!cmakePrefix) return { found: `no TorchConfig.cmake in ${folder}` };
   const version = versionOf(cmakePrefix);
   if (!isNewEnough(version)) return { found: `${cmakePrefix} is version ${version}, older than ${oldestVersion}` };
   const prefix = cmakePrefix.replace(/\/(share|lib|lib\/[^/]+)\/cmake$/, '');
   const isForGpus = existsSync(join(prefix, 'lib/libtorch_cuda.so'));
-  const cuda = isForGpus ? findCuda(environment) : undefined;
+  const cuda = isForGpus ? findCuda(environment, usualCuda) : undefined;
   if (isForGpus && !cuda) {
     return { found: `${cmakePrefix} is built for CUDA, whose compiler nvcc is not on PATH nor in CUDA_HOME` };
   }

@@ -12,6 +12,8 @@ const numUnitFilesAtOnce = 2;
 const counts = { passed: 0, failed: 0, skipped: 0 };
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
+// The numbers in tests are the CPU's, also where there is a GPU; that has `npm run check:gpu`.
+process.env.CUDA_VISIBLE_DEVICES = '';
 // The test files run in processes of their own, which inherit this; errors then point into the TypeScript.
 process.env.NODE_OPTIONS = `${process.env.NODE_OPTIONS ?? ''} --enable-source-maps`;
 

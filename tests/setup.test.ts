@@ -31,11 +31,13 @@ interface Libtorch {
   prefix: string;
   cmakePrefix: string;
   version: string;
+  cuda?: { compiler: string; root: string; architectures: string };
 }
 interface LibtorchModule {
   findLibtorch(
     environment: Environment,
     prefixes: string[],
+    usualCuda?: string,
   ): { libtorch?: Libtorch; looked: { place: string; found: string }[] };
 }
 interface SystemModule {
@@ -91,6 +93,30 @@ test('LIBTORCH comes before the libtorch in Python, and that before the one of t
   const third = findLibtorch({ PATH: emptyFolder }, [ofSystem]).libtorch;
   assert.deepEqual([third?.source, third?.prefix, third?.version], ['system', ofSystem, '1.13.0']);
   assert.equal(third?.cmakePrefix, join(ofSystem, 'lib/x86_64-linux-gnu/cmake'));
+});
+
+test('a libtorch that was built for CUDA is taken with the toolkit, and passed over without it', () => {
+  const forGpus = makeLibtorch(join(folder, 'cuda/site-packages/torch'), '2.11.0');
+  write(join(forGpus, 'lib/libtorch_cuda.so'), '');
+  const ofSystem = makeLibtorch(join(folder, 'usr-cuda'), '1.13.0', 'lib/cmake');
+  const bin = makePython('bin-cuda', forGpus);
+  const usual = join(folder, 'no-cuda');
+  const without = findLibtorch({ PATH: bin }, [ofSystem], usual);
+  assert.equal(without.libtorch?.prefix, ofSystem);
+  assert.match(without.looked[1]!.found, /built for CUDA, whose compiler nvcc is not on PATH nor in CUDA_HOME$/);
+
+  // Debian and others have a script on PATH in place of nvcc.
+  const toolkit = join(folder, 'toolkit');
+  const executable = (path: string, text: string) => {
+    write(path, `#!/bin/sh\n${text}\n`);
+    chmodSync(path, 0o755);
+  };
+  executable(join(bin, 'nvcc'), `echo '#$ _HERE_=${toolkit}/bin' >&2`);
+  const found = findLibtorch({ PATH: bin }, [ofSystem], usual).libtorch;
+  assert.equal(found?.prefix, forGpus);
+  assert.deepEqual(found?.cuda, { compiler: join(toolkit, 'bin/nvcc'), root: toolkit, architectures: '80;90' });
+  executable(join(bin, 'nvidia-smi'), "printf '9.0\\n8.6\\n9.0\\n'");
+  assert.equal(findLibtorch({ PATH: bin }, [], usual).libtorch?.cuda?.architectures, '86;90');
 });
 
 test('LIBTORCH may be the folder that Python gives as torch.utils.cmake_prefix_path', () => {

@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { ConfigError } from './errors.ts';
 import { loadConfig } from './load.ts';
-import { hasBfloat16Products } from './processor.ts';
+import { defaultDevice, hasBfloat16Products } from './processor.ts';
 
 const configs = fileURLToPath(new URL('../../../configs/', import.meta.url));
 const mini = ['model.preset=bert-mini', 'train.steps=100'];
@@ -63,6 +63,16 @@ test('the precision that nobody gave is the faster one', () => {
   };
   assert.equal(precisionOn('cpu'), processor ? 'bf16' : 'fp32');
   assert.equal(precisionOn('cuda'), 'bf16');
+});
+
+test('fp16 is refused on the CPU, and the device is known when nobody names one', () => {
+  assert.throws(
+    () => loadConfig({ sets: [...mini, 'train.device=cpu', 'train.precision=fp16'] }),
+    /^ConfigError: train\.precision: fp16 is for GPUs; on the CPU take bf16 or fp32$/,
+  );
+  const { train } = loadConfig({ sets: [...mini, 'train.device=cuda', 'train.precision=fp16'] }).config;
+  assert.deepEqual([train.device, train.precision, train.tf32], ['cuda', 'fp16', false]);
+  assert.equal(loadConfig({ sets: mini }).config.train.device, defaultDevice());
 });
 
 test('a size that is given wins over the preset', () => {

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { hasBfloat16Products, numProcessors } from './processor.ts';
+import { defaultDevice, hasBfloat16Products, numProcessors } from './processor.ts';
 
 test('bfloat16 products are known by the flag of the processor', () => {
   const folder = mkdtempSync(join(tmpdir(), 'taper-processor-'));
@@ -32,5 +32,26 @@ test('a container has as many processors as its share of time, and at least one'
   assert.equal(withQuota('150000 100000\n'), Math.min(all, 2));
   assert.equal(withQuota('9900000 100000\n'), Math.min(all, 99));
   assert.equal(numProcessors(join(folder, 'none')), all);
+  rmSync(folder, { recursive: true });
+});
+
+test('training runs on a GPU where its driver is there, the addon was built for it, and nobody hides it', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'taper-device-'));
+  const [driver, setup] = [join(folder, 'nvidiactl'), join(folder, 'setup.json')];
+  const device = (environment = {}) => defaultDevice(environment, { driver: [join(folder, 'none'), driver], setup });
+  assert.equal(device(), 'cpu');
+  writeFileSync(driver, '');
+  assert.equal(device(), 'cpu');
+  writeFileSync(setup, JSON.stringify({ addon: { libtorch: { version: '1.13.0' } } }));
+  assert.equal(device(), 'cpu');
+  writeFileSync(
+    setup,
+    JSON.stringify({ addon: { libtorch: { version: '2.11.0', cuda: { root: '/usr/local/cuda' } } } }),
+  );
+  assert.equal(device(), 'cuda');
+  assert.equal(device({ CUDA_VISIBLE_DEVICES: '1,2' }), 'cuda');
+  for (const hidden of ['', '-1']) assert.equal(device({ CUDA_VISIBLE_DEVICES: hidden }), 'cpu');
+  rmSync(driver);
+  assert.equal(device(), 'cpu');
   rmSync(folder, { recursive: true });
 });

@@ -4,6 +4,7 @@ import type { MicroBatch } from '../data/index.ts';
 import { type DepthMethod, drawGates } from '../depth/index.ts';
 import { Bert, type Transformer } from '../model/index.ts';
 import { liveTensors, scope, Tensor } from '../tensor/index.ts';
+import { native } from '../tensor/native.ts';
 import { modelInputs, pretrainingLosses } from './objective.ts';
 import { type TrainingState, trainStep } from './step.ts';
 import { joined, rowOf, snapshot, tinyBatch, tinyConfig, tinyState } from './tiny.fixture.ts';
@@ -181,6 +182,54 @@ scoped('two runs with one seed are bit-equal, dropout and gates included, and an
   const first = run(3);
   assert.deepEqual(run(3), first);
   assert.notDeepEqual(run(4).losses, first.losses);
+});
+
+scoped(
+  'a step reads its losses and its gradient norm, once all work up to the gradients is given out, and nothing else',
+  () => {
+    for (const [optimizer, granularity] of [
+      ['adamw', 'batch'],
+      ['lamb', 'sequence'],
+    ] as const) {
+      const config = tinyConfig({ depth: { method: 'pld', gamma: 1, granularity }, train: { optimizer, clipNorm: 1 } });
+      const state = tinyState(config);
+      const read: string[] = [];
+      const { item, toArray } = native;
+      native.item = (x) => {
+        read.push('item');
+        return item(x);
+      };
+      native.toArray = (x) => {
+        read.push('toArray');
+        return toArray(x);
+      };
+      try {
+        trainStep(state, 5, [tinyBatch(1), tinyBatch(2)], { meanwhile: () => read.push('meanwhile') });
+      } finally {
+        Object.assign(native, { item, toArray });
+      }
+      // The norm, two token losses and two next-sentence losses.
+      assert.equal(read[0], 'meanwhile');
+      assert.deepEqual(new Set(read.slice(1)), new Set(['item']));
+      assert.equal(read.length, 1 + 1 + 2 + 2, `${read}`);
+    }
+  },
+);
+
+scoped('a loss scale goes in before the backward pass and comes out before clipping, and nothing else changes', () => {
+  for (const optimizer of ['adamw', 'lamb'] as const) {
+    const run = (lossScale: number) => {
+      const state = tinyState(tinyConfig({ train: { optimizer, clipNorm: 0.5 } }));
+      const results = [0, 1, 2].map((step) => trainStep(state, step, [tinyBatch(step), tinyBatch(9)], { lossScale }));
+      return { numbers: results.map(({ loss, gradientNorm }) => [loss, gradientNorm]), after: snapshot(state) };
+    };
+    // Multiplying by a power of two rounds nothing.
+    assert.deepEqual(run(1024), run(1));
+  }
+  const state = tinyState(tinyConfig());
+  const overflown = trainStep(state, 0, [tinyBatch(1)], { lossScale: 2 ** 127 * 1.9 });
+  assert.ok(Number.isFinite(overflown.loss) && !Number.isFinite(overflown.gradientNorm));
+  assert.equal(overflown.applied, false);
 });
 
 scoped('each step and each micro-batch has dropout masks of its own', () => {

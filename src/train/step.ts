@@ -107,7 +107,8 @@ export function trainStep(
   meanwhile?.();
   // The numbers of a step: the only ones that anything waits for.
   const ownNorm = norm.item() / lossScale;
-  const [tokenLoss, nspLoss] = group.sum([losses.token(), losses.nsp() ?? 0]) as [number, number];
+  const own = losses.read();
+  const [tokenLoss, nspLoss] = group.sum([own.token, own.nsp ?? 0]) as [number, number];
   const loss = tokenLoss + nspLoss;
   const learningRate = state.learningRate(step);
   const gradientNorm = state.owners ? Math.sqrt(group.sum([ownNorm ** 2])[0]!) : ownNorm;
@@ -118,7 +119,7 @@ export function trainStep(
   return {
     loss,
     tokenLoss,
-    nspLoss: losses.nsp() === undefined ? undefined : nspLoss,
+    nspLoss: own.nsp === undefined ? undefined : nspLoss,
     learningRate,
     gradientNorm,
     theta,
@@ -163,11 +164,10 @@ class Losses implements Disposable {
     this.#token.push(keep(token));
     if (nsp) this.#nsp.push(keep(nsp));
   }
-  token(): number {
-    return total(this.#token, (loss) => loss.item());
-  }
-  nsp(): number | undefined {
-    return this.#nsp.length > 0 ? total(this.#nsp, (loss) => loss.item()) : undefined;
+  /** Their sums; there may be no next-sentence losses. */
+  read(): { token: number; nsp: number | undefined } {
+    const sum = (losses: readonly Tensor[]) => total(losses, (loss) => loss.item());
+    return { token: sum(this.#token), nsp: this.#nsp.length > 0 ? sum(this.#nsp) : undefined };
   }
   [Symbol.dispose](): void {
     for (const loss of [...this.#token, ...this.#nsp]) loss.free();

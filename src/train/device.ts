@@ -23,11 +23,13 @@ export function prepareDevice(
   { device, tf32 }: Pick<Config['train'], 'device' | 'tf32'>,
   environment: RankEnvironment | undefined,
 ): void {
+  // Before anything is on a GPU: a tensor of every rank on the first one would take memory there.
+  if (isCuda(device) && environment !== undefined && gpus.count() > 0) chooseGpu(device, environment);
   checkDevice(device);
-  if (!isCuda(device)) return;
-  gpus.setTf32(tf32);
-  if (environment === undefined) return;
-  const { localRank } = environment;
+  if (isCuda(device)) gpus.setTf32(tf32);
+}
+
+function chooseGpu(device: Device, { localRank }: RankEnvironment): void {
   if (device !== 'cuda') {
     throw new ConfigError(
       `train.device: ${device} on each of several ranks; give cuda: rank N of a machine takes cuda:N`,

@@ -102,9 +102,9 @@ export function trainStep(
   using gradients = new GradientSums(group, config.train.device);
   const sums = { gradients, lastRuns, predictedTokens, sequences, lossScale };
   using losses = accumulate(state, microBatches, passes, sums);
-  const mine = gradients.finish();
-  using norm = Tensor.globalNorm([...mine.values()]);
   meanwhile?.();
+  const mine = gradients.finish(); // on several GPUs this waits for the backward pass
+  using norm = Tensor.globalNorm([...mine.values()]);
   // The numbers of a step: the only ones that anything waits for.
   const ownNorm = norm.item() / lossScale;
   const own = losses.read();

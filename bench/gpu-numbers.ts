@@ -1,10 +1,10 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Config, PartialConfig } from '../src/config/index.ts';
 import { loadConfig } from '../src/config/index.ts';
+import { freePort } from '../src/distributed/launch.ts';
 import { initialise } from '../src/model/index.ts';
 import {
   allReduce,
@@ -17,7 +17,7 @@ import {
   scope,
   Tensor,
 } from '../src/tensor/index.ts';
-import { type KernelCase, kernelCases } from '../src/tensor/kernel-cases.fixture.ts';
+import { kernelCases, largestDifference, runCase } from '../src/tensor/kernel-cases.fixture.ts';
 import { setKernels } from '../src/tensor/native.ts';
 import { type Precision, pretrain, trainingState, trainStep } from '../src/train/index.ts';
 import { tinyBatch, tinyConfig } from '../src/train/tiny.fixture.ts';
@@ -26,22 +26,29 @@ import { tinyBatch, tinyConfig } from '../src/train/tiny.fixture.ts';
 // `cpu` is for an addon in which the GPU's kernels run on the CPU (TAPER_EMULATED_GPU in native/CMakeLists.txt).
 
 /** One comparison. */
-export interface Check {
+interface Comparison {
   name: string;
-  /** What was found, and what it may be at most; both are exact where it is 0. */
+  /** What was found, and what it may be at most; equal is asked where that is 0. */
   found: number;
   most: number;
 }
 
+/** A comparison and what came of it; JSON has no NaN, so that `found` is null where it is not finite. */
+export interface Check extends Omit<Comparison, 'found'> {
+  found: number | null;
+  isMet: boolean;
+}
+
 /** Everything that is compared, in order. */
-export async function gpuChecks(device: string): Promise<Check[]> {
+async function comparisons(device: string): Promise<Comparison[]> {
   return [
     ...operations(device),
     ...attentionDropout(device),
     ...training(device),
     ...precisions(device),
     ...repeated(device),
-    await resumed(device),
+    await resumed(device, 'bf16'),
+    ...(isCuda(device) ? [await resumed(device, 'fp16')] : []),
     ...(groupOfProcess.isThere('nccl') && isCuda(device) ? [await oneRankOfNccl(device)] : []),
   ];
 }
@@ -72,51 +79,25 @@ function toleranceOf(name: string, dtype: Dtype): number {
 }
 
 /** The most that the result and the gradients of each operation are off, in parts of their largest element. */
-function operations(device: string): Check[] {
+function operations(device: string): Comparison[] {
   return dtypes
     .filter((dtype) => dtype !== 'float16' || hasFloat16(device))
     .flatMap((dtype) =>
       Object.entries(kernelCases)
         .filter(([, { dropsAttention }]) => !(dropsAttention && hasOwnMasks))
-        .map(([name, kernelCase]): Check => {
+        .map(([name, kernelCase]): Comparison => {
           const found = scope(() => {
-            const expected = asReference(() => run(kernelCase, dtype, 'float32', 'cpu'));
-            const differences = run(kernelCase, dtype, dtype, device).map((x, i) => largestDifference(x, expected[i]!));
-            return Math.max(...differences);
+            const expected = asReference(() => runCase(kernelCase, { dtype: 'float32', rounded: dtype }));
+            const all = runCase(kernelCase, { dtype, device });
+            return Math.max(...all.map((x, i) => largestDifference(x, expected[i]!)));
           });
-          return {
-            name: `${name}, ${dtype}`,
-            found,
-            most: toleranceOf(name, dtype),
-          };
+          return { name: `${name}, ${dtype}`, found, most: toleranceOf(name, dtype) };
         }),
     );
 }
 
-/** The result, and the gradients of its sum weighted irregularly; the inputs are numbers that `rounded` has. */
-function run({ shapes, weights = [], f }: KernelCase, rounded: Dtype, dtype: Dtype, device: string): Tensor[] {
-  const leaves = shapes.map((shape, i) => {
-    const isWeight = weights.includes(i);
-    const numbers = Tensor.normal(shape, { std: 1, seed: 10 + i }).to(isWeight ? 'float32' : rounded);
-    return numbers
-      .to(isWeight ? 'float32' : dtype)
-      .toDevice(device)
-      .detach()
-      .requiresGrad();
-  });
-  const y = f(...leaves);
-  const cotangent = Tensor.normal(y.shape, { std: 1, seed: 99 }).to(rounded).to(y.dtype).toDevice(device);
-  return [y, ...y.grad(leaves, cotangent).map((gradient) => gradient!)];
-}
-
-function largestDifference(a: Tensor, b: Tensor): number {
-  const [x, y] = [a.toFloats(), b.toFloats()];
-  const largest = y.reduce((max, value) => Math.max(max, Math.abs(value)), 1e-6);
-  return x.reduce((most, value, i) => Math.max(most, Math.abs(value - y[i]!)), 0) / largest; // NaN where one is
-}
-
 /** What can be known of dropout in attention whatever the mask is: with one seed it is linear in the values. */
-function attentionDropout(device: string): Check[] {
+function attentionDropout(device: string): Comparison[] {
   const [N, T, heads, D] = [2, 64, 2, 32];
   return scope(() => {
     const [queries, keys, a, b, weights] = [1, 2, 3, 4, 5].map((seed) => normal([N * T, D], seed, device));
@@ -204,7 +185,7 @@ const largestRatio = (found: number[], expected: number[]) =>
   Math.max(...found.map((x, i) => Math.abs(x / expected[i]! - 1)));
 
 /** How far the losses and gradient norms of a training are off, in float32. */
-function training(device: string): Check[] {
+function training(device: string): Comparison[] {
   return Object.entries(kinds).map(([name, kind]) => {
     const attentionDropout = hasOwnMasks ? 0 : 0.1;
     const expected = asReference(() => steps(configOf(kind, 'cpu', 'fp32', attentionDropout)));
@@ -214,7 +195,7 @@ function training(device: string): Check[] {
 }
 
 /** The same in half precision, whose losses are compared alone; the loss scale of float16 goes in and out again. */
-function precisions(device: string): Check[] {
+function precisions(device: string): Comparison[] {
   const kind = kinds['PLD, gates for micro-batches']!;
   const losses = (numbers: number[]) => numbers.filter((_, i) => i % 2 === 0);
   const expected = losses(asReference(() => steps(configOf(kind, 'cpu', 'fp32', 0))));
@@ -227,7 +208,7 @@ function precisions(device: string): Check[] {
 }
 
 /** Two trainings with one seed are equal bit for bit, dropout everywhere, and leave nothing behind. */
-function repeated(device: string): Check[] {
+function repeated(device: string): Comparison[] {
   const before = liveTensors();
   const precision = 'bf16';
   const found = Object.entries(kinds).map(([name, kind]) => {
@@ -239,7 +220,7 @@ function repeated(device: string): Check[] {
 }
 
 /** How many bytes of weights and moments differ between a run and one that was resumed in its middle. */
-async function resumed(device: string): Promise<Check> {
+async function resumed(device: string, precision: Precision): Promise<Comparison> {
   const folder = mkdtempSync(join(tmpdir(), 'taper-gpu-'));
   try {
     const docs = fileURLToPath(new URL('../../docs', import.meta.url));
@@ -255,7 +236,7 @@ async function resumed(device: string): Promise<Check> {
           saveEvery: 6,
           evalEvery: 0,
           evalSamples: 8,
-          precision: 'bf16',
+          precision,
           device,
         },
       },
@@ -270,14 +251,14 @@ async function resumed(device: string): Promise<Check> {
       const [a, b] = [whole, cut].map((run) => readFileSync(join(run, 'checkpoints/step-12', file)));
       return a!.length === b!.length ? a!.reduce((count, byte, i) => count + Number(byte !== b![i]), 0) : a!.length;
     });
-    return { name: 'bytes that differ after a resume, bf16', found: differing[0]! + differing[1]!, most: 0 };
+    return { name: `bytes that differ after a resume, ${precision}`, found: differing[0]! + differing[1]!, most: 0 };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
 /** NCCL with one rank: a sum and a copy give back what went in. */
-async function oneRankOfNccl(device: string): Promise<Check> {
+async function oneRankOfNccl(device: string): Promise<Comparison> {
   const port = await freePort();
   const host = '127.0.0.1';
   await groupOfProcess.openStore({ host, port, serves: true, timeoutMs: 30_000 });
@@ -291,13 +272,7 @@ async function oneRankOfNccl(device: string): Promise<Check> {
   });
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-const device = process.argv[2];
-if (device !== undefined) console.log(JSON.stringify(await gpuChecks(device)));
+const checks = (await comparisons(process.argv[2] ?? 'cuda')).map(
+  ({ name, found, most }): Check => ({ name, found, most, isMet: found <= most }), // no NaN is
+);
+console.log(JSON.stringify(checks));

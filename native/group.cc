@@ -56,6 +56,7 @@ Connection connectGloo(const Store& store, int rank, int size, const std::string
 #endif
 
 #ifdef TAPER_NCCL
+// The connections themselves are made by the first collective.
 Connection connectNccl(const Store& store, int rank, int size, milliseconds timeout) {
   const auto options = c10d::ProcessGroupNCCL::Options::create();
   options->timeout = timeout;

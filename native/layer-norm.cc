@@ -33,7 +33,7 @@ struct LayerNorm : torch::autograd::Function<LayerNorm> {
     const Tensor dx = at::empty_like(x);
     // Each piece of the rows sums the gradients of weight and bias by itself, so the result does not depend on who is first.
     const int64_t pieces = std::min<int64_t>(rows, isOnGpu(x) ? kGpuPieces : at::get_num_threads());
-    const Tensor sums = at::zeros({pieces, 2, width}, x.options());
+    const Tensor sums = isOnGpu(x) ? at::empty({pieces, 2, width}, x.options()) : at::zeros({pieces, 2, width}, x.options());
     if (isOnGpu(x)) launchFor(dy, [&](auto* element, gpu::Stream stream) {
       gpu::layerNormBackward(dataOf<std::remove_pointer_t<decltype(element)>>(dy), dataOf<float>(x), dataOf<float>(weight),
                              dataOf<float>(mean), dataOf<float>(rstd), dataOf<float>(dx), dataOf<float>(sums), rows, width, pieces, stream);
@@ -57,7 +57,8 @@ struct LayerNorm : torch::autograd::Function<LayerNorm> {
 
 Tensor layerNorm(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps, at::ScalarType type) {
   if (hasKernels(x) && x.scalar_type() == at::kFloat && x.numel() > 0 && weight.scalar_type() == at::kFloat &&
-      (isOnGpu(x) ? x.size(-1) <= gpu::widestNorm : type == at::kFloat || type == at::kBFloat16)) {
+      (type == at::kFloat || type == at::kBFloat16 || (type == at::kHalf && isOnGpu(x))) &&
+      (!isOnGpu(x) || x.size(-1) <= gpu::widestNorm)) {
     TORCH_CHECK(weight.dim() == 1 && weight.sizes() == bias.sizes() && weight.size(0) == x.size(-1),
                 "weight and bias must have as many elements as the last dimension of the input");
     return LayerNorm::apply(x.contiguous(), weight.contiguous(), bias.contiguous(), eps, type);

@@ -11,15 +11,19 @@ Matrix matrixOf(const at::Tensor& tensor) {
 }
 
 at::Tensor tensorOf(const Matrix& m) {
-  return at::from_blob(m.data, {m.rows, m.columns}, {m.rowStride, m.columnStride}, at::TensorOptions().dtype(m.type).device(m.device));
+  const int64_t sizes[] = {m.rows, m.columns}, strides[] = {m.rowStride, m.columnStride};
+  return at::for_blob(m.data, sizes).strides(strides).options(at::TensorOptions().dtype(m.type).device(m.device)).target_device(m.device).make_tensor();
 }
 
-// A product of two matrices of half precision in float32: on a GPU without rounding it on the way, where libtorch can.
-static at::Tensor wideProduct(const at::Tensor& x, const at::Tensor& y) {
+// into = x·y in float32 of two matrices of half precision: on a GPU without rounding it on the way, where libtorch can.
+static void wideProduct(at::Tensor& into, const at::Tensor& x, const at::Tensor& y) {
 #if TAPER_TORCH_AT_LEAST(2, 8)
-  if (x.is_cuda()) return at::mm(x, y, at::kFloat);
+  if (x.is_cuda()) {
+    at::mm_out(into, x, y, at::kFloat);
+    return;
+  }
 #endif
-  return at::mm(x, y).to(at::kFloat);
+  into.copy_(at::mm(x, y));
 }
 
 static void multiplyByAten(const Matrix& a, const Matrix& b, const Matrix& c, const float* bias, bool accumulate) {
@@ -34,9 +38,10 @@ static void multiplyByAten(const Matrix& a, const Matrix& b, const Matrix& c, co
     if (bias) at::addmm_out(into, row.to(c.type), x, y);
     else at::mm_out(into, x, y);
   } else {
-    const at::Tensor product = bias ? wideProduct(x, y).add_(row) : wideProduct(x, y);
+    at::Tensor product = accumulate ? at::empty_like(into) : into;
+    wideProduct(product, x, y);
+    if (bias) product.add_(row);
     if (accumulate) into.add_(product);
-    else into.copy_(product);
   }
 }
 

@@ -27,19 +27,17 @@ int64_t bytesOfRow(const Tensor& x) { return static_cast<int64_t>(x.nbytes()) / 
 
 // x [N, ...] in the rows at index [n].
 Tensor rowsAt(const Tensor& x, const Tensor& index) {
-  if (isPlainOnGpu(x, index)) {
-    auto shape = x.sizes().vec();
-    shape[0] = index.size(0);
-    const Tensor rows = at::empty(shape, x.options());
+  const bool onGpu = isPlainOnGpu(x, index);
+  if (!onGpu && (!isPlain(x) || index.numel() == 0)) return x.index_select(0, index);
+  auto shape = x.sizes().vec();
+  shape[0] = index.size(0);
+  const Tensor rows = at::empty(shape, x.options());
+  if (onGpu) {
     launchFor(x, [&](auto*, gpu::Stream stream) {
       gpu::takeRows(x.data_ptr(), dataOf<int64_t>(index), rows.data_ptr(), index.size(0), bytesOfRow(x), stream);
     });
     return rows;
   }
-  if (!isPlain(x) || index.numel() == 0) return x.index_select(0, index);
-  auto shape = x.sizes().vec();
-  shape[0] = index.size(0);
-  const Tensor rows = at::empty(shape, x.options());
   const auto* number = dataOf<int64_t>(index);
   copyRows(rows, [&](int64_t i, size_t bytes) { return static_cast<const char*>(x.data_ptr()) + number[i] * bytes; });
   return rows;

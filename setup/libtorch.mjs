@@ -19,20 +19,21 @@ const cmakeFolders = ['', 'share/cmake', 'lib/cmake', 'lib/x86_64-linux-gnu/cmak
  * and wrong.
  */
 export function findLibtorch(environment = process.env, prefixes = systemPrefixes, usualCuda = '/usr/local/cuda') {
+  const machine = { environment, prefixes, usualCuda };
   const looked = [];
   for (const look of [lookInVariable, lookInPython, lookInSystem]) {
-    const { place, found, libtorch } = look(environment, prefixes, usualCuda);
+    const { place, found, libtorch } = look(machine);
     looked.push({ place, found });
     if (libtorch) return { libtorch, looked };
   }
   return { libtorch: undefined, looked };
 }
 
-function lookInVariable(environment, _prefixes, usualCuda) {
+function lookInVariable(machine) {
   const place = 'LIBTORCH';
-  const folder = environment.LIBTORCH;
+  const folder = machine.environment.LIBTORCH;
   if (!folder) return { place, found: 'not set' };
-  const { found, libtorch } = inspect('LIBTORCH', resolve(folder), environment, usualCuda);
+  const { found, libtorch } = inspect('LIBTORCH', resolve(folder), machine);
   if (!libtorch) {
     throw new SetupFailure(
       `setup: LIBTORCH=${folder}: ${found}; give a folder that has share/cmake/Torch/TorchConfig.cmake, or unset it`,
@@ -42,7 +43,8 @@ function lookInVariable(environment, _prefixes, usualCuda) {
   return { place, found, libtorch };
 }
 
-function lookInPython(environment, _prefixes, usualCuda) {
+function lookInPython(machine) {
+  const { environment } = machine;
   const place = 'Python torch';
   const python = onPath('python3', environment);
   if (!python) return { place, found: 'no python3 on PATH' };
@@ -52,21 +54,22 @@ function lookInPython(environment, _prefixes, usualCuda) {
   const answer = spawnSync(python, ['-c', script], { cwd: '/', env: environment, encoding: 'utf8' });
   const folder = answer.stdout?.trim();
   if (!folder) return { place, found: `${python} has no module torch` };
-  return { place, ...inspect('python', folder, environment, usualCuda) };
+  return { place, ...inspect('python', folder, machine) };
 }
 
-function lookInSystem(environment, prefixes, usualCuda) {
+function lookInSystem(machine) {
+  const { prefixes } = machine;
   const place = 'the system';
   let tooOld;
   for (const prefix of prefixes) {
-    const { found, libtorch } = inspect('system', prefix, environment, usualCuda);
+    const { found, libtorch } = inspect('system', prefix, machine);
     if (libtorch) return { place, found, libtorch };
     if (cmakePrefixIn(prefix)) tooOld = found;
   }
   return { place, found: tooOld ?? `no TorchConfig.cmake under ${prefixes.join(', ')}` };
 }
 
-function inspect(source, folder, environment, usualCuda) {
+function inspect(source, folder, { environment, usualCuda }) {
   const cmakePrefix = cmakePrefixIn(folder);
   if (!cmakePrefix) return { found: `no TorchConfig.cmake in ${folder}` };
   const version = versionOf(cmakePrefix);
@@ -75,7 +78,9 @@ function inspect(source, folder, environment, usualCuda) {
   const isForGpus = existsSync(join(prefix, 'lib/libtorch_cuda.so'));
   const cuda = isForGpus ? findCuda(environment, usualCuda) : undefined;
   if (isForGpus && !cuda) {
-    return { found: `${cmakePrefix} is built for CUDA, whose compiler nvcc is not on PATH nor in CUDA_HOME` };
+    return {
+      found: `${cmakePrefix} is built for CUDA and needs its toolkit, whose nvcc is not on PATH nor in CUDA_HOME`,
+    };
   }
   const modified = statSync(join(cmakePrefix, 'Torch/TorchConfig.cmake')).mtimeMs;
   return {

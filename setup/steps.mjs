@@ -28,7 +28,7 @@ export function buildAddon(root, libtorch) {
   const stateFile = join(root, 'build/setup.json');
   const folder = join(root, 'build/native');
   const configurationFile = join(folder, 'configuration.json');
-  const { prefix, cmakePrefix, version, modified, cuda } = libtorch;
+  const { cmakePrefix, version, modified, cuda } = libtorch;
   const configuration = {
     libtorch: { cmakePrefix, version, modified, ...(cuda && { cuda }) },
     node: `${process.platform}-${process.arch}-${process.versions.modules}`,
@@ -47,28 +47,32 @@ export function buildAddon(root, libtorch) {
   rmSync(log, { force: true });
   if (!isSame(readJson(configurationFile), configuration)) {
     rmSync(folder, { recursive: true, force: true });
-    const settings = {
-      CMAKE_BUILD_TYPE: 'Release',
-      // TorchConfig.cmake looks for libc10 in the system before its own folder, unless its own is named here.
-      CMAKE_PREFIX_PATH: `${prefix};${cmakePrefix}`,
-      NODE_INCLUDE: join(root, 'node_modules/node-api-headers/include'),
-      NODE_ADDON_API: join(root, 'node_modules/node-addon-api'),
-      ...(cuda && {
-        CMAKE_CUDA_COMPILER: cuda.compiler,
-        CUDA_TOOLKIT_ROOT_DIR: cuda.root,
-        CUDAToolkit_ROOT: cuda.root,
-        TAPER_CUDA_ARCHITECTURES: cuda.architectures,
-      }),
-    };
-    const definitions = Object.entries(settings).map(([name, value]) => `-D${name}=${value}`);
     const place = ['-S', join(root, 'native'), '-B', folder, '-G', configuration.generator];
-    runLogged('cmake', [...place, ...definitions], { log });
+    runLogged('cmake', [...place, ...cmakeDefinitions(root, libtorch)], { log });
     writeJson(configurationFile, configuration);
   }
   runLogged('cmake', ['--build', folder, '--parallel', String(numCompilers())], { log });
   if (!existsSync(join(folder, 'taper.node'))) throw new SetupFailure(`setup: no taper.node was built; see ${log}`);
   writeJson(stateFile, { ...state, libtorch, addon });
   say(`built in ${Math.round((performance.now() - start) / 1000)} s`);
+}
+
+/** What CMake is told to build native/ on a libtorch. */
+export function cmakeDefinitions(root, { prefix, cmakePrefix, cuda }) {
+  const settings = {
+    CMAKE_BUILD_TYPE: 'Release',
+    // TorchConfig.cmake looks for libc10 in the system before its own folder, unless its own is named here.
+    CMAKE_PREFIX_PATH: `${prefix};${cmakePrefix}`,
+    NODE_INCLUDE: join(root, 'node_modules/node-api-headers/include'),
+    NODE_ADDON_API: join(root, 'node_modules/node-addon-api'),
+    ...(cuda && {
+      CMAKE_CUDA_COMPILER: cuda.compiler,
+      CUDA_TOOLKIT_ROOT_DIR: cuda.root,
+      CUDAToolkit_ROOT: cuda.root,
+      TAPER_CUDA_ARCHITECTURES: cuda.architectures,
+    }),
+  };
+  return Object.entries(settings).map(([name, value]) => `-D${name}=${value}`);
 }
 
 function versionOfPackage(root, name) {

@@ -103,7 +103,10 @@ test('a libtorch that was built for CUDA is taken with the toolkit, and passed o
   const usual = join(folder, 'no-cuda');
   const without = findLibtorch({ PATH: bin }, [ofSystem], usual);
   assert.equal(without.libtorch?.prefix, ofSystem);
-  assert.match(without.looked[1]!.found, /built for CUDA, whose compiler nvcc is not on PATH nor in CUDA_HOME$/);
+  assert.match(
+    without.looked[1]!.found,
+    /built for CUDA and needs its toolkit, whose nvcc is not on PATH nor in CUDA_HOME$/,
+  );
 
   // Debian and others have a script on PATH in place of nvcc.
   const toolkit = join(folder, 'toolkit');

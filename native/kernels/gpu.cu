@@ -112,11 +112,12 @@ int64_t dropoutBlocks(int64_t count, Dropout how) {
 }
 
 template <typename From, typename Into>
-__global__ void dropoutKernel(const From* x, Into* y, int64_t count, Dropout how) {
+__global__ void dropoutKernel(const From* __restrict__ x, Into* __restrict__ y, int64_t count, Dropout how) {
   overElements(count, how, [=](int64_t i, bool isKept) { store(y[i], isKept ? load(x[i]) * how.scale : 0.f); });
 }
 template <typename Element>
-__global__ void addDropoutKernel(const float* x, const Element* branch, float* y, int64_t count, Dropout how) {
+__global__ void addDropoutKernel(const float* __restrict__ x, const Element* __restrict__ branch, float* __restrict__ y, int64_t count,
+                                 Dropout how) {
   overElements(count, how, [=](int64_t i, bool isKept) { y[i] = x[i] + (isKept ? load(branch[i]) * how.scale : 0.f); });
 }
 
@@ -202,7 +203,8 @@ __global__ void crossEntropyKernel(const float* x, const float* bias, const int6
   const int64_t row = blockIdx.x, label = target[row];
   x += row * classes;
   const auto logit = [=](int64_t i) { return bias ? x[i] + bias[i] : x[i]; };
-  const float at = logit(label);
+  // A class that is not there has no logit: its loss is not finite, and the step is not applied.
+  const float at = label >= 0 && label < classes ? logit(label) : NAN;
   Exponentials all{-INFINITY, 0};
   float better = 0;  // classes with a larger logit, or with the same and a smaller number
   for (int64_t i = threadIdx.x; i < classes; i += kLossThreads) {
@@ -228,11 +230,15 @@ __global__ void crossEntropyKernel(const float* x, const float* bias, const int6
 }
 
 // --- Rows ---
+// Rows are long, a whole sequence each: several blocks share one.
 constexpr int kCopyThreads = 128;
+constexpr int64_t kCopyParts = 8 * kCopyThreads;  // of a block
 template <typename Part, bool IsPut>
-__global__ void copyRowsKernel(const Part* x, const int64_t* index, Part* y, int64_t parts) {
-  const int64_t from = IsPut ? blockIdx.x : index[blockIdx.x], into = IsPut ? index[blockIdx.x] : blockIdx.x;
-  for (int64_t i = threadIdx.x; i < parts; i += kCopyThreads) y[into * parts + i] = x[from * parts + i];
+__global__ void copyRowsKernel(const Part* __restrict__ x, const int64_t* index, Part* __restrict__ y, int64_t parts, int64_t pieces) {
+  const int64_t row = blockIdx.x / pieces, start = blockIdx.x % pieces * kCopyParts;
+  const int64_t from = IsPut ? row : index[row], into = IsPut ? index[row] : row;
+  const int64_t stop = start + kCopyParts < parts ? start + kCopyParts : parts;
+  for (int64_t i = start + threadIdx.x; i < stop; i += kCopyThreads) y[into * parts + i] = x[from * parts + i];
 }
 
 struct alignas(16) Sixteen {
@@ -242,8 +248,9 @@ template <bool IsPut>
 void copyRows(const void* x, const int64_t* index, void* y, int64_t rows, int64_t bytes, Stream stream) {
   const auto run = [&](auto* part) {
     using Part = std::remove_pointer_t<decltype(part)>;
-    launch(copyRowsKernel<Part, IsPut>, rows, kCopyThreads, stream, static_cast<const Part*>(x), index, static_cast<Part*>(y),
-           bytes / static_cast<int64_t>(sizeof(Part)));
+    const int64_t parts = bytes / static_cast<int64_t>(sizeof(Part)), pieces = piecesOf(parts, kCopyParts);
+    launch(copyRowsKernel<Part, IsPut>, rows * pieces, kCopyThreads, stream, static_cast<const Part*>(x), index, static_cast<Part*>(y),
+           parts, pieces);
   };
   const auto address = reinterpret_cast<uintptr_t>(x) | reinterpret_cast<uintptr_t>(y) | static_cast<uintptr_t>(bytes);
   if (address % sizeof(Sixteen) == 0) run(static_cast<Sixteen*>(nullptr));

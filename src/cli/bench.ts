@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
+import type { Config } from '../config/index.ts';
 import type { Granularity } from '../depth/index.ts';
 import { deviceOption } from './config.ts';
 
@@ -12,7 +13,7 @@ export interface BenchOptions {
   seq: number;
   batch: number;
   dropout: number;
-  dtype: 'fp32' | 'bf16' | 'fp16';
+  dtype: Config['train']['precision'];
   tf32: boolean;
   device: string;
   theta: number;

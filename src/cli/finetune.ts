@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { ConfigError } from '../config/index.ts';
+import { type Config, ConfigError } from '../config/index.ts';
 import { percent, table } from '../report/format.ts';
 import type { FineTuned, FineTuneSettings, OwnColumns, Task } from '../tasks/index.ts';
 import { fineTuneDefaults as defaults } from '../tasks/settings.ts';
@@ -98,7 +98,7 @@ function rateOf(option: string): (text: string) => number {
 /** The settings of a fine-tuning of a checkpoint that was trained in `precision`. */
 export function settingsOf(
   { epochs, batchSize, maxLength, dropout, precision, device }: FineTuneOptions,
-  { learningRate, seed, trainedIn }: { learningRate: number; seed: number; trainedIn: 'fp32' | 'bf16' | 'fp16' },
+  { learningRate, seed, trainedIn }: { learningRate: number; seed: number; trainedIn: Config['train']['precision'] },
 ): FineTuneSettings {
   const given = { epochs, batchSize, maxLength, dropout, learningRate, seed, device };
   // float16 needs a loss scale, which is left to pre-training; bfloat16 has its range.

@@ -1,4 +1,4 @@
-import { Tensor } from './tensor.ts';
+import { type Dtype, Tensor } from './tensor.ts';
 
 // For tests: each operation that has a fused kernel, with shapes that fill no vector. Kernels are compared with the same operation
 // made of libtorch's plain ones, which are checked against finite differences in gradients.test.ts.
@@ -145,6 +145,8 @@ for (const [N, width] of [
   [1, 1],
   [5, 7],
   [6, 64], // rows of whole vectors
+  [3, 5000], // rows that several blocks of a GPU share
+  [3, 5001],
 ] as const) {
   kernelCases[`mapRows ${[N, width]}`] = {
     shapes: [[N, width]],
@@ -154,4 +156,29 @@ for (const [N, width] of [
         (rows) => rows.mul(3),
       ),
   };
+}
+
+/**
+ * The result of a case, and the gradients of its sum weighted irregularly. The inputs, in `dtype`, are numbers that `rounded`
+ * has, which is `dtype` unless something else is said.
+ */
+export function runCase(
+  { shapes, weights = [], f }: KernelCase,
+  { dtype, rounded = dtype, device = 'cpu' }: { dtype: Dtype; rounded?: Dtype; device?: string },
+): Tensor[] {
+  const leaves = shapes.map((shape, i) => {
+    const numbers = Tensor.normal(shape, { std: 1, seed: 10 + i });
+    const given = weights.includes(i) ? numbers : numbers.to(rounded).to(dtype);
+    return given.toDevice(device).detach().requiresGrad();
+  });
+  const y = f(...leaves);
+  const cotangent = Tensor.normal(y.shape, { std: 1, seed: 99 }).to(rounded).to(y.dtype).toDevice(device);
+  return [y, ...y.grad(leaves, cotangent).map((gradient) => gradient!)];
+}
+
+/** In parts of the largest element of `b`; NaN where one is NaN. */
+export function largestDifference(a: Tensor, b: Tensor): number {
+  const [x, y] = [a.toFloats(), b.toFloats()];
+  const largest = y.reduce((max, value) => Math.max(max, Math.abs(value)), 1e-6);
+  return x.reduce((max, value, i) => Math.max(max, Math.abs(value - y[i]!)), 0) / largest;
 }

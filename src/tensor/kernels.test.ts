@@ -1,35 +1,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ints, type KernelCase, kernelCases } from './kernel-cases.fixture.ts';
+import { ints, type KernelCase, kernelCases, largestDifference, runCase } from './kernel-cases.fixture.ts';
 import { setKernels, setNumThreads } from './native.ts';
 import { scope } from './scope.ts';
 import { type Dtype, Tensor } from './tensor.ts';
 
 // Results and gradients of the kernels against those of the plain operations, with one thread and two.
 
-/** The result, and the gradients of its sum weighted irregularly. */
-function run({ shapes, weights = [], f }: KernelCase, dtype: Dtype, kernels: boolean): Tensor[] {
+function run(kernelCase: KernelCase, dtype: Dtype, kernels: boolean): Tensor[] {
   setKernels(kernels);
   try {
-    const leaves = shapes.map((shape, i) => {
-      const leaf = Tensor.normal(shape, { std: 1, seed: 10 + i }).to(weights.includes(i) ? 'float32' : dtype);
-      return leaf.detach().requiresGrad();
-    });
-    const y = f(...leaves);
-    const gradients = y
-      .mul(Tensor.normal(y.shape, { std: 1, seed: 99 }).to(y.dtype))
-      .sum()
-      .grad(leaves);
-    return [y, ...gradients.map((gradient) => gradient!)];
+    return runCase(kernelCase, { dtype });
   } finally {
     setKernels(true);
   }
-}
-
-function largestDifference(a: Tensor, b: Tensor): number {
-  const [x, y] = [a.toFloats(), b.toFloats()];
-  const largest = y.reduce((max, value) => Math.max(max, Math.abs(value)), 1e-6);
-  return x.reduce((max, value, i) => Math.max(max, Math.abs(value - y[i]!)), 0) / largest;
 }
 
 for (const [name, kernelCase] of Object.entries(kernelCases)) {

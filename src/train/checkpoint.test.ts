@@ -28,6 +28,7 @@ const progressAt = (step: number): Progress => ({
   tokens: 31 * step,
   nonFiniteSteps: 1,
   textHash: 'abc',
+  lossScale: { scale: 2 ** step, goodSteps: 7 },
 });
 const silent = (message: string) => assert.fail(`no warning was expected: ${message}`);
 const folders = () => readdirSync(checkpoints).sort();

@@ -15,7 +15,8 @@ export function checkDevice(device: Device): void {
 }
 
 /**
- * Makes the device of a run ready: of the ranks on one machine each has a GPU of its own.
+ * Makes the device of a run ready, before anything is on a GPU: `cuda` is the one of `cuda:N` then, and of the ranks on one
+ * machine each has one of its own.
  *
  * @throws ConfigError for a device that is not there, and where there are more ranks than GPUs.
  */
@@ -23,13 +24,15 @@ export function prepareDevice(
   { device, tf32 }: Pick<Config['train'], 'device' | 'tf32'>,
   environment: RankEnvironment | undefined,
 ): void {
-  // Before anything is on a GPU: a tensor of every rank on the first one would take memory there.
-  if (isCuda(device) && environment !== undefined && gpus.count() > 0) chooseGpu(device, environment);
+  if (isCuda(device) && gpus.count() > 0) {
+    const index = environment ? gpuOfRank(device, environment) : Number(device.split(':')[1] ?? 0);
+    if (index < gpus.count()) gpus.use(index);
+  }
   checkDevice(device);
   if (isCuda(device)) gpus.setTf32(tf32);
 }
 
-function chooseGpu(device: Device, { localRank }: RankEnvironment): void {
+function gpuOfRank(device: Device, { localRank }: RankEnvironment): number {
   if (device !== 'cuda') {
     throw new ConfigError(
       `train.device: ${device} on each of several ranks; give cuda: rank N of a machine takes cuda:N`,
@@ -40,5 +43,5 @@ function chooseGpu(device: Device, { localRank }: RankEnvironment): void {
       `train.device: this machine has ${gpus.count()} GPUs and a rank ${localRank + 1} on it; start one for each GPU`,
     );
   }
-  gpus.use(localRank);
+  return localRank;
 }

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Progress } from './checkpoint.ts';
 import { dtypeOn, initialLossScale, nextLossScale } from './precision.ts';
+import { progressAfter } from './pretrain.ts';
 
 test('the loss scale halves with each step that overflows, and no lower than 1', () => {
   let state = initialLossScale;
@@ -28,4 +30,25 @@ test('a model that was trained in fp16 is float32 on the CPU, which does not mul
   assert.equal(dtypeOn('cpu', 'fp16'), 'float32');
   assert.equal(dtypeOn('cuda', 'fp16'), 'float16');
   assert.equal(dtypeOn('cpu', 'bf16'), 'bfloat16');
+});
+
+test('in fp16 a step that overflows halves the scale and is not counted as one that failed', () => {
+  const at = (numbers: Partial<Progress>): Progress => {
+    return { step: 7, samples: 28, tokens: 200, nonFiniteSteps: 1, textHash: 'hash', ...numbers };
+  };
+  const lossScale = { scale: 64, goodSteps: 3 };
+  const step = (progress: Progress, applied: boolean, loss: number) =>
+    progressAfter(progress, { applied, loss, tokens: 30 }, 4);
+  const done = { step: 8, samples: 32, tokens: 230 };
+  assert.deepEqual(step(at({}), true, 2), at({ ...done, nonFiniteSteps: 0 }));
+  assert.deepEqual(step(at({}), false, 2), at({ ...done, nonFiniteSteps: 2 }));
+  const halved = { scale: 32, goodSteps: 0 };
+  assert.deepEqual(step(at({ lossScale }), false, 2), at({ ...done, lossScale: halved }));
+  assert.deepEqual(
+    step(at({ lossScale }), true, 2),
+    at({ ...done, nonFiniteSteps: 0, lossScale: { scale: 64, goodSteps: 4 } }),
+  );
+  // A loss that is not finite, or a gradient that is not with a scale of 1, is not the scale's fault.
+  assert.equal(step(at({ lossScale }), false, Number.NaN).nonFiniteSteps, 2);
+  assert.equal(step(at({ lossScale: { scale: 1, goodSteps: 0 } }), false, 2).nonFiniteSteps, 2);
 });

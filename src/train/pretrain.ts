@@ -5,13 +5,13 @@ import { heldOutBatches, type MicroBatch, makeMicroBatch } from '../data/index.t
 import { expectedDepth, stepFlops } from '../depth/index.ts';
 import { joinRanks, type ProcessGroup, partOf, type RankEnvironment, rankEnvironment } from '../distributed/index.ts';
 import { gpus, isCuda, setNumThreads } from '../tensor/index.ts';
-import { checkpointPath, saveCheckpoint } from './checkpoint.ts';
+import { checkpointPath, type Progress, saveCheckpoint } from './checkpoint.ts';
 import { prepareDevice } from './device.ts';
 import { evaluate } from './evaluate.ts';
 import { fillExamples } from './examples.ts';
 import { writing } from './files.ts';
 import { appendMetrics, type EvalMetrics, evaluationNumbers, type Metrics, type StepMetrics } from './metrics.ts';
-import { initialLossScale, nextLossScale } from './precision.ts';
+import { nextLossScale } from './precision.ts';
 import type { Reporter } from './reporter.ts';
 import { openRun, type Run, type RunOptions } from './run.ts';
 import { RunLog, startEntry } from './run-log.ts';
@@ -138,8 +138,8 @@ function anySignal(group: ProcessGroup, { received }: StopSignal): StopSignal['r
 function logStep(run: Run): void {
   const started = performance.now();
   const { config, state, progress, group } = run;
-  const { batchSize, precision, steps } = config.train;
-  const lossScale = precision === 'fp16' ? (progress.lossScale ?? initialLossScale) : undefined;
+  const { batchSize, steps } = config.train;
+  const { lossScale } = progress;
   let dataSeconds = 0;
   const batchesFrom = (samples: number) => {
     const before = performance.now();
@@ -156,16 +156,7 @@ function logStep(run: Run): void {
       if (progress.step + 1 < steps) run.ahead = batchesFrom(progress.samples + batchSize);
     },
   });
-  // In fp16 gradients that overflow are how the scale finds its place.
-  const isOverflow = !result.applied && Number.isFinite(result.loss) && (lossScale?.scale ?? 1) > 1;
-  run.progress = {
-    step: progress.step + 1,
-    samples: progress.samples + batchSize,
-    tokens: progress.tokens + result.tokens,
-    nonFiniteSteps: result.applied ? 0 : progress.nonFiniteSteps + Number(!isOverflow),
-    textHash: progress.textHash,
-    ...(lossScale && { lossScale: nextLossScale(lossScale, result.applied) }),
-  };
+  run.progress = progressAfter(progress, result, batchSize);
   const stepSeconds = (performance.now() - started) / 1000;
   const metrics = stepMetrics(run, result, lossScale?.scale, {
     stepSeconds,
@@ -174,8 +165,26 @@ function logStep(run: Run): void {
   });
   log(run, metrics);
   run.report.step?.(metrics);
-  if (!result.applied && !isOverflow)
+  if (run.progress.nonFiniteSteps > progress.nonFiniteSteps)
     run.report.warn(`step ${metrics.step}: loss or gradient is not finite; nothing was changed`);
+}
+
+/** Where a run stands after a step. */
+export function progressAfter(
+  { lossScale, ...before }: Progress,
+  { applied, loss, tokens }: Pick<StepResult, 'applied' | 'loss' | 'tokens'>,
+  batchSize: number,
+): Progress {
+  // In fp16 gradients that overflow are how the scale finds its place: that is nothing to count, or to warn of.
+  const isOverflow = !applied && Number.isFinite(loss) && lossScale !== undefined && lossScale.scale > 1;
+  return {
+    ...before,
+    step: before.step + 1,
+    samples: before.samples + batchSize,
+    tokens: before.tokens + tokens,
+    nonFiniteSteps: applied ? 0 : before.nonFiniteSteps + Number(!isOverflow),
+    ...(lossScale && { lossScale: nextLossScale(lossScale, applied) }),
+  };
 }
 
 /** This rank's part of each micro-batch of the step that begins after so many samples. */

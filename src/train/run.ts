@@ -17,6 +17,7 @@ import { replaceFile, writing } from './files.ts';
 import { lockRun } from './lock.ts';
 import { truncateMetrics } from './metrics.ts';
 import type { OptimizerState } from './optimizer.ts';
+import { initialLossScale } from './precision.ts';
 import type { Reporter } from './reporter.ts';
 import { checkResumable, firstDifference } from './resume.ts';
 import { ownersOf, spread } from './shards.ts';
@@ -111,7 +112,8 @@ async function open(
     );
   }
   const state = openState(config, group, start, sources, report);
-  const fresh = { step: 0, samples: 0, tokens: 0, nonFiniteSteps: 0, textHash: texts.hash };
+  const fresh: Progress = { step: 0, samples: 0, tokens: 0, nonFiniteSteps: 0, textHash: texts.hash };
+  if (config.train.precision === 'fp16') fresh.lossScale = initialLossScale;
   const progress = start.progress ?? fresh;
   const step = start.progress ? progress.step : -1;
   const events = sources && openFolder(config, out, resume, { ...sources, step }, held);

@@ -8,7 +8,7 @@ import { table, writeResults } from './report.ts';
 const rounds = 3;
 const steps = 500;
 
-/** What docs/results/plan.md holds: what `taper plan --measure` says of a run, and what the run then takes. */
+/** What docs/results/plan.md holds: what `taper-lm plan --measure` says of a run, and what the run then takes. */
 export function plan(texts: readonly string[]): void {
   if (texts.length === 0) throw new Error('give texts: npm run bench -- plan my/texts');
   const folder = mkdtempSync(join(tmpdir(), 'taper-plan-'));
@@ -45,7 +45,7 @@ export function plan(texts: readonly string[]): void {
       'plan',
       'What a plan says, and what a run takes',
       'npm run bench -- plan TEXTS',
-      `\`taper plan --measure\` of \`configs/depth.yaml\` with PLD over ${steps} steps, before and after each of ${rounds} such runs: the time of
+      `\`taper-lm plan --measure\` of \`configs/depth.yaml\` with PLD over ${steps} steps, before and after each of ${rounds} such runs: the time of
 the steps. On a shared machine single plans differ by what else it does in their half minute.
 
 ${table(rows)}

@@ -35,12 +35,12 @@ export function runCommand(args: readonly string[]): string {
   return run(process.execPath, ['dist/src/cli/main.js', ...args]).at(-1)!;
 }
 
-/** One run of `taper bench step` in a process of its own. */
+/** One run of `taper-lm bench step` in a process of its own. */
 export function runTaper(flags: readonly string[]): BenchResult {
   return JSON.parse(runCommand(['bench', 'step', '--json', ...flags]));
 }
 
-/** One run of `taper bench ops`. */
+/** One run of `taper-lm bench ops`. */
 export function runOps(flags: readonly string[]): OpTimes {
   return JSON.parse(runCommand(['bench', 'ops', '--json', ...flags]));
 }

@@ -10,7 +10,7 @@ import { speed } from './speed.ts';
 // npm run bench            speed beside PyTorch, of single operations, and how it scales
 // npm run bench -- dashboard  a hundred long runs, and what a training step feels of an open page
 // npm run bench -- gates     gates for micro-batches beside gates for single sequences
-// npm run bench -- plan FILES…     what `taper plan --measure` says beside what runs take
+// npm run bench -- plan FILES…     what `taper-lm plan --measure` says beside what runs take
 // npm run bench -- onnx CHECKPOINT FILES…     size and agreement of an exported model
 // npm run bench -- scaling FILES…  steps of two ranks over several links (as root)
 // npm run bench -- data FILES… | memory FILES…

@@ -168,7 +168,7 @@ function operations(): string {
   );
   return `## Operation by operation
 
-\`taper bench ops\`: each operation by itself, the median of seven. GFLOP/s where matrix products dominate, GB/s of what has to
+\`taper-lm bench ops\`: each operation by itself, the median of seven. GFLOP/s where matrix products dominate, GB/s of what has to
 be read and written elsewhere. \`linearCrossEntropy\` does the products of its gradient on the way forward.
 
 ${tables.join('\n\n')}`;

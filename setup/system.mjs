@@ -14,7 +14,7 @@ const tools = [
 // runs its own threads against libtorch's OpenMP threads and is slow, so the OpenMP build is wanted; Gloo's headers are
 // wanted for several ranks. Nothing else breaks without these two.
 const debianLibtorch = ['libtorch-dev', 'libdnnl-dev', 'libopenblas0-openmp', 'libgloo-dev'];
-const wanted = { 'libopenblas0-openmp': 'float32 will be slow', 'libgloo-dev': 'taper launch will not work' };
+const wanted = { 'libopenblas0-openmp': 'float32 will be slow', 'libgloo-dev': 'npx taper-lm launch will not work' };
 
 /**
  * What is missing on this machine, given the libtorch that was found (or undefined).

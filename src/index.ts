@@ -2,7 +2,7 @@
  * taper pre-trains Transformer language models faster by progressive layer dropping (PLD; Zhang and He 2020,
  * arXiv 2010.13369). What the command line does, a program can do:
  *
- *     import { loadConfig, pretrain } from 'taper';
+ *     import { loadConfig, pretrain } from 'taper-lm';
  *
  *     const { config } = loadConfig({
  *       overrides: {

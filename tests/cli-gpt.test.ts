@@ -88,7 +88,7 @@ describe('gpt2', () => {
   });
 
   test('what is BERT’s is refused', async () => {
-    await refused(['fill', 'gpt', 'The [MASK] sat.'], /is a gpt2 model, .*taper generate$/);
+    await refused(['fill', 'gpt', 'The [MASK] sat.'], /is a gpt2 model, .*npx taper-lm generate$/);
     await refused(
       ['pretrain', 'gpt.yaml', '--out', 'x', '--set', 'data.objective=mlm'],
       /^taper: data\.objective: mlm /,

@@ -79,17 +79,21 @@ suite('taper refuses', { concurrency: 2 }, () => {
   });
 
   const usage: [string, string[], RegExp][] = [
-    ['an unknown command', ['pretrian'], /unknown command 'pretrian'; Did you mean pretrain\?; see taper --help/],
-    ['an unknown flag', ['plan', '--jsn'], /unknown option '--jsn'; Did you mean --json\?; see taper plan --help/],
+    ['an unknown command', ['pretrian'], /unknown command 'pretrian'; Did you mean pretrain\?; see npx taper-lm --help/],
+    [
+      'an unknown flag',
+      ['plan', '--jsn'],
+      /unknown option '--jsn'; Did you mean --json\?; see npx taper-lm plan --help/,
+    ],
     [
       'a flag without its value',
       ['pretrain', '--out'],
-      /option '--out <run>' argument missing; see taper pretrain --help/,
+      /option '--out <run>' argument missing; see npx taper-lm pretrain --help/,
     ],
     [
       'a missing flag',
       ['tokenizer', 'train', '--data', 'x'],
-      /required option '--vocab-size <n>' not specified; see taper tokenizer train --help/,
+      /required option '--vocab-size <n>' not specified; see npx taper-lm tokenizer train --help/,
     ],
     ['a count of zero', ['fill', 'runs/tiny', '[MASK]', '--top', '0'], /--top 0: not a whole number from 1 up/],
     [
@@ -97,7 +101,11 @@ suite('taper refuses', { concurrency: 2 }, () => {
       ['bench', 'ops', '--steps', '0'],
       /'--steps <n>' argument '0' is invalid\. it must be 1 or more/,
     ],
-    ['no configuration at all', ['plan'], /no configuration: give a file, as in taper plan configs\/bert-mini\.yaml/],
+    [
+      'no configuration at all',
+      ['plan'],
+      /no configuration: give a file, as in npx taper-lm plan configs\/bert-mini\.yaml/,
+    ],
     ['no folder for the run', ['pretrain', '--set', 'model.preset=bert-mini'], /--out: missing/],
     ['a config file that is not there', ['plan', 'none.yaml'], /none\.yaml: there is no such file/],
     ['--resume without a run', ['pretrain', '--resume', '--out', 'runs/none'], /runs\/none holds no run/],

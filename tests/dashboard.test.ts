@@ -358,7 +358,10 @@ describe('the page', { skip, timeout: 240_000 }, () => {
     }[])!;
     assert.ok((await page.locator('.examples').first().textContent())!.includes(first!.parts[1]!));
     await page.getByText(/^Log of pld/).click();
-    assert.match((await page.locator('.log').textContent())!, /end: done.*taper pretrain tiny\.yaml --out runs\/pld/s);
+    assert.match(
+      (await page.locator('.log').textContent())!,
+      /end: done.*taper-lm pretrain tiny\.yaml --out runs\/pld/s,
+    );
     await page.close();
   });
 

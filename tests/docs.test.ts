@@ -46,7 +46,7 @@ test('every command and flag that a document shows is one of taper', () => {
     return helpOf.get(key)!;
   };
   const shown = documents.flatMap(({ path, text }) =>
-    [...text.matchAll(/(?:^ {4}(?:npx )?|`(?:npx )?)taper ([^\n`]+)/gm)].map(([, command]) => ({
+    [...text.matchAll(/(?:^ {4}|`)(?:npx )?taper-lm ([^\n`]+)/gm)].map(([, command]) => ({
       path,
       command: command!,
     })),
@@ -56,7 +56,7 @@ test('every command and flag that a document shows is one of taper', () => {
     const [name, second] = command.split(/\s+/);
     if (name!.startsWith('-')) continue;
     const words = /^(tokenizer|data|bench)$/.test(name!) && second ? [name!, second] : [name!];
-    assert.match(help(words), new RegExp(`^Usage: taper ${words.join(' ')}`), `${path}: taper ${command}`);
+    assert.match(help(words), new RegExp(`^Usage: taper-lm ${words.join(' ')}`), `${path}: taper-lm ${command}`);
     for (const [flag] of command.matchAll(/--[a-z-]+/g))
       assert.ok(help(words).includes(flag), `${path}: ${flag} of taper ${command}`);
   }

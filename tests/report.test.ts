@@ -1,4 +1,4 @@
-// `taper report`, and what `taper pretrain` says in a terminal and elsewhere.
+// `taper-lm report`, and what `taper-lm pretrain` says in a terminal and elsewhere.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -21,7 +21,7 @@ before(async () => {
   await done('pretrain', 'tiny.yaml', '--out', 'dense', ...sets, 'depth.method=dense');
 });
 
-describe('taper report', () => {
+describe('taper-lm report', () => {
   test('writes one HTML file that needs nothing else, with the numbers of the runs', async () => {
     await done('report', 'dense', 'pld', '-o', 'out/report.html');
     assert.deepEqual(readdirSync(at('out')), ['report.html']);
@@ -39,7 +39,7 @@ describe('taper report', () => {
     const last = (run: string) => (linesOf(at(run)).findLast(({ type }) => type === 'eval')!.loss as number).toFixed(4);
     assert.deepEqual(row('held-out loss'), [last('dense'), last('pld')]);
     assert.deepEqual(row('depth.method'), ['&quot;dense&quot;', '&quot;pld&quot;']);
-    assert.match(html, /taper pretrain tiny\.yaml --out pld --quiet --set train\.steps=12/);
+    assert.match(html, /npx taper-lm pretrain tiny\.yaml --out pld --quiet --set train\.steps=12/);
     assert.match(html, /What we measured\./);
     const { loss } = JSON.parse((await done('compare', 'dense', 'pld', '--json')).stdout) as { loss: number };
     assert.ok(html.includes(`Spent until the loss was ${loss.toFixed(4)}`));

@@ -61,7 +61,7 @@ test('an error that ends a run is in its log', async () => {
   assert.ok(end?.type === 'end' && /not finite for 5 steps in a row/.test(end.text), JSON.stringify(end));
 });
 
-test('what fills the gaps of an evaluation is what taper fill says', async () => {
+test('what fills the gaps of an evaluation is what taper-lm fill says', async () => {
   const sets = ['data.objective=mlm', 'train.precision=fp32', 'train.peakLearningRate=1e-2', 'train.steps=20'];
   await done('pretrain', 'tiny.yaml', '--out', 'filled', '--set', ...sets);
   const [before, after] = [examplesOf('filled')[0]!, examplesOf('filled').at(-1)!];

@@ -13,7 +13,7 @@ const folder = mkdtempSync(join(tmpdir(), 'taper-example-'));
 const at = (path: string) => join(folder, path);
 const text = readFileSync(join(root, 'docs/from-text-to-classifier.md'), 'utf8');
 const block = (language: string) => new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``).exec(text)![1]!;
-const commands = [...text.matchAll(/^ {4}npx taper (.+)$/gm)].map(([, command]) => command!);
+const commands = [...text.matchAll(/^ {4}npx taper-lm (.+)$/gm)].map(([, command]) => command!);
 
 /** The words of a command line, quoted ones whole. */
 const wordsOf = (command: string) =>

@@ -13,14 +13,14 @@ interface AnalyzeOptions {
   json?: boolean;
 }
 
-/** What `taper analyze` finds out of a checkpoint. */
+/** What `taper-lm analyze` finds out of a checkpoint. */
 interface Analysis extends GradientFlow, Lesions, Similarity {
   checkpoint: string;
   step: number;
   sequences: number;
 }
 
-/** `taper analyze`: what each block does in a trained model. */
+/** `taper-lm analyze`: what each block does in a trained model. */
 export function analyzeCommand(): Command {
   return new Command('analyze')
     .description(
@@ -32,7 +32,7 @@ export function analyzeCommand(): Command {
     .option('--limit <n>', 'sequences to read at most', countOf('--limit'), 128)
     .addOption(deviceOption())
     .addOption(jsonOption())
-    .addHelpText('after', '\nExample:\n  taper analyze runs/bert-mini --data my/other-texts --out analysis')
+    .addHelpText('after', '\nExample:\n  npx taper-lm analyze runs/bert-mini --data my/other-texts --out analysis')
     .action(run);
 }
 

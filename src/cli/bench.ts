@@ -3,7 +3,7 @@ import type { Config } from '../config/index.ts';
 import type { Granularity } from '../depth/index.ts';
 import { deviceOption } from './config.ts';
 
-/** The flags of `taper bench step`. */
+/** The flags of `taper-lm bench step`. */
 export interface BenchOptions {
   layers: number;
   hidden: number;
@@ -24,7 +24,7 @@ export interface BenchOptions {
   threads: number;
 }
 
-/** What `taper bench step` prints, with the keys of the PyTorch program that it is laid beside. */
+/** What `taper-lm bench step` prints, with the keys of the PyTorch program that it is laid beside. */
 export interface BenchResult {
   peer: string;
   params_m: number;
@@ -118,7 +118,7 @@ function stepCommand(): Command {
     .option('--postln', 'PostLN instead of PreLN', false)
     .addHelpText(
       'after',
-      '\nExample:\n  taper bench step --layers 12 --hidden 256 --heads 4 --batch 32 --dtype bf16 --theta 0.5',
+      '\nExample:\n  npx taper-lm bench step --layers 12 --hidden 256 --heads 4 --batch 32 --dtype bf16 --theta 0.5',
     )
     .action(async (options: BenchOptions & { json: boolean }) => {
       const { benchStep } = await import('./bench-step.ts'); // not before, since it loads libtorch
@@ -133,7 +133,7 @@ function opsCommand(): Command {
     .description(
       'time the operations of a step one by one: how close each is to the machine, and its share of the step',
     )
-    .addHelpText('after', '\nExample:\n  taper bench ops --hidden 768 --heads 12 --batch 16 --dtype bf16')
+    .addHelpText('after', '\nExample:\n  npx taper-lm bench ops --hidden 768 --heads 12 --batch 16 --dtype bf16')
     .action(async (options: BenchOptions & { json: boolean }) => {
       const { benchOps, opsText } = await import('./bench-ops.ts');
       const result = benchOps({ ...options, theta: 1, granularity: 'batch', postln: false });
@@ -141,7 +141,7 @@ function opsCommand(): Command {
     });
 }
 
-/** `taper bench`: how fast this machine trains. */
+/** `taper-lm bench`: how fast this machine trains. */
 export function benchCommand(): Command {
   return new Command('bench')
     .description('measure how fast this machine trains')

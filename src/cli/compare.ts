@@ -12,7 +12,7 @@ interface CompareOptions {
   json?: boolean;
 }
 
-/** `taper compare`: what several runs reached, and what it took them. */
+/** `taper-lm compare`: what several runs reached, and what it took them. */
 export function compareCommand(): Command {
   return new Command('compare')
     .description('lay runs side by side: loss at equal samples, FLOPs and time, and what it took to reach one loss')
@@ -20,7 +20,7 @@ export function compareCommand(): Command {
     .option('--loss <nats>', 'the loss that all are to reach (default: the highest of their last)', lossOf)
     .option('--out <dir>', 'write the curves and the numbers there: SVG and JSON')
     .addOption(jsonOption())
-    .addHelpText('after', '\nExample:\n  taper compare runs/dense runs/pld --out comparison')
+    .addHelpText('after', '\nExample:\n  npx taper-lm compare runs/dense runs/pld --out comparison')
     .action(run);
 }
 

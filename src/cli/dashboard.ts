@@ -13,7 +13,7 @@ interface DashboardCommandOptions {
 const lastLookMs = 3000;
 const defaultPort = 7007;
 
-/** `taper dashboard`: a page that shows runs, live while they train. */
+/** `taper-lm dashboard`: a page that shows runs, live while they train. */
 export function dashboardCommand(): Command {
   return new Command('dashboard')
     .description('serve a page that shows runs: losses, which blocks ran, what was saved; live while they train')
@@ -25,7 +25,7 @@ export function dashboardCommand(): Command {
     )
     .option('--port <n>', 'port of the page; 0 takes a free one', countOf('--port', 0), defaultPort)
     .addOption(new Option('--until-input-ends', 'end when standard input does').hideHelp())
-    .addHelpText('after', '\nExample:\n  taper dashboard runs')
+    .addHelpText('after', '\nExample:\n  npx taper-lm dashboard runs')
     .action(run);
 }
 

@@ -18,7 +18,7 @@ const numShownSamples = 3;
 /** Sequences that the padding is counted in, at most. */
 const numCountedSamples = 2000;
 
-/** `taper data`: makes texts ready for training, and looks at them as the model will. */
+/** `taper-lm data`: makes texts ready for training, and looks at them as the model will. */
 export function dataCommand(): Command {
   const data = new Command('data').description('tokenise texts, or look at them as the model will');
   data
@@ -27,7 +27,7 @@ export function dataCommand(): Command {
     .argument(...configArgument)
     .addOption(dataOption())
     .addOption(setOption())
-    .addHelpText('after', '\nExample:\n  taper data prepare configs/bert-mini.yaml --data my/texts')
+    .addHelpText('after', '\nExample:\n  npx taper-lm data prepare configs/bert-mini.yaml --data my/texts')
     .action(prepare);
   data
     .command('inspect')
@@ -35,7 +35,7 @@ export function dataCommand(): Command {
     .argument(...configArgument)
     .addOption(dataOption())
     .addOption(setOption())
-    .addHelpText('after', '\nExample:\n  taper data inspect configs/bert-mini.yaml --data my/texts')
+    .addHelpText('after', '\nExample:\n  npx taper-lm data inspect configs/bert-mini.yaml --data my/texts')
     .action(inspect);
   return data;
 }

@@ -10,7 +10,7 @@ interface EvalOptions {
   json?: boolean;
 }
 
-/** `taper eval`: how well a model predicts a text. */
+/** `taper-lm eval`: how well a model predicts a text. */
 export function evalCommand(): Command {
   return new Command('eval')
     .description('measure how well a model predicts the masked pieces of a text')
@@ -19,7 +19,7 @@ export function evalCommand(): Command {
     .option('--limit <n>', 'sequences to read at most', countOf('--limit'), 512)
     .addOption(deviceOption())
     .addOption(jsonOption())
-    .addHelpText('after', '\nExample:\n  taper eval runs/bert-mini --data my/other-texts')
+    .addHelpText('after', '\nExample:\n  npx taper-lm eval runs/bert-mini --data my/other-texts')
     .action(run);
 }
 

@@ -25,7 +25,7 @@ interface Shortened {
   lossShortened: number;
 }
 
-/** `taper export`: a model for other programs. */
+/** `taper-lm export`: a model for other programs. */
 export function exportCommand(): Command {
   return new Command('export')
     .description('write a model for other programs: Hugging Face transformers, or ONNX')
@@ -46,7 +46,7 @@ export function exportCommand(): Command {
     .addOption(dataOption())
     .option('--limit <n>', 'sequences of --data to read at most', countOf('--limit'), 128)
     .addOption(jsonOption())
-    .addHelpText('after', '\nExample:\n  taper export runs/bert-mini --to hf --out exported')
+    .addHelpText('after', '\nExample:\n  npx taper-lm export runs/bert-mini --to hf --out exported')
     .action(run);
 }
 

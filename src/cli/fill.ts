@@ -9,7 +9,7 @@ interface FillOptions {
   json?: boolean;
 }
 
-/** `taper fill`: what a model would write at each [MASK]. */
+/** `taper-lm fill`: what a model would write at each [MASK]. */
 export function fillCommand(): Command {
   return new Command('fill')
     .description('let a model fill each [MASK] of a text')
@@ -18,7 +18,7 @@ export function fillCommand(): Command {
     .option('--top <n>', 'how many of the likeliest pieces to show', countOf('--top'), 5)
     .addOption(deviceOption())
     .addOption(jsonOption())
-    .addHelpText('after', '\nExample:\n  taper fill runs/bert-mini "The [MASK] sat."')
+    .addHelpText('after', '\nExample:\n  npx taper-lm fill runs/bert-mini "The [MASK] sat."')
     .action(run);
 }
 

@@ -38,7 +38,7 @@ interface SeedResult extends Pick<FineTuned, 'bestEpoch' | 'devs' | 'history'> {
   seed: number;
 }
 
-/** `taper finetune`: a classifier, or a regression, out of a pre-trained model. */
+/** `taper-lm finetune`: a classifier, or a regression, out of a pre-trained model. */
 export function finetuneCommand(): Command {
   const command = new Command('finetune')
     .description('make a classifier of a pre-trained BERT, for a task of GLUE or your own')
@@ -65,8 +65,8 @@ export function finetuneCommand(): Command {
       'after',
       `
 Examples:
-  taper finetune runs/bert-mini --task cola --data glue --out runs/cola
-  taper finetune runs/bert-mini --train mails.csv --dev mails-dev.csv --text subject body --label folder --out runs/mails`,
+  npx taper-lm finetune runs/bert-mini --task cola --data glue --out runs/cola
+  npx taper-lm finetune runs/bert-mini --train mails.csv --dev mails-dev.csv --text subject body --label folder --out runs/mails`,
     )
     .action(run);
 }

@@ -10,7 +10,7 @@ interface Options {
   json?: boolean;
 }
 
-/** `taper generate`: how a model goes on with a text. */
+/** `taper-lm generate`: how a model goes on with a text. */
 export function generateCommand(): Command {
   return new Command('generate')
     .description('let a gpt2 model go on with a text')
@@ -27,7 +27,7 @@ export function generateCommand(): Command {
     .option('--seed <n>', 'another seed writes another text', countOf('--seed', 0), 1)
     .addOption(deviceOption())
     .addOption(jsonOption())
-    .addHelpText('after', '\nExample:\n  taper generate runs/gpt "The ship"')
+    .addHelpText('after', '\nExample:\n  npx taper-lm generate runs/gpt "The ship"')
     .action(run);
 }
 

@@ -41,7 +41,7 @@ interface TaskSummary {
   seeds: number[];
 }
 
-/** `taper glue`: the tasks of GLUE, at the best of some learning rates. */
+/** `taper-lm glue`: the tasks of GLUE, at the best of some learning rates. */
 export function glueCommand(): Command {
   const command = new Command('glue')
     .description(
@@ -62,7 +62,7 @@ export function glueCommand(): Command {
     .addOption(jsonOption())
     .addHelpText(
       'after',
-      '\nExample:\n  taper glue runs/bert-mini --data glue --tasks cola sst2 --seeds 1 2 3 --out runs/glue',
+      '\nExample:\n  npx taper-lm glue runs/bert-mini --data glue --tasks cola sst2 --seeds 1 2 3 --out runs/glue',
     )
     .action(run);
 }

@@ -1,14 +1,14 @@
 import { Command } from 'commander';
 import { jsonOption } from './config.ts';
 
-/** `taper import`: a model of Hugging Face as a checkpoint. */
+/** `taper-lm import`: a model of Hugging Face as a checkpoint. */
 export function importCommand(): Command {
   return new Command('import')
     .description('make a checkpoint of a Hugging Face folder of bert, megatron-bert or gpt2')
     .argument('<folder>', 'folder with config.json, model.safetensors and the tokenizer')
     .requiredOption('--out <checkpoint>', 'new folder for the checkpoint')
     .addOption(jsonOption())
-    .addHelpText('after', '\nExample:\n  taper import downloads/bert-base-uncased --out models/bert-base')
+    .addHelpText('after', '\nExample:\n  npx taper-lm import downloads/bert-base-uncased --out models/bert-base')
     .action(async (folder: string, { out, json }: { out: string; json?: boolean }) => {
       const { importHuggingFace } = await import('../interop/index.ts');
       importHuggingFace(folder, out, (message) => process.stderr.write(`warning: ${message}\n`));

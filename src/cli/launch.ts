@@ -5,7 +5,7 @@ import { launch } from '../distributed/launch.ts';
 
 const mainPath = fileURLToPath(new URL('main.js', import.meta.url));
 
-/** `taper launch`: several ranks of one training on this machine. */
+/** `taper-lm launch`: several ranks of one training on this machine. */
 export function launchCommand(): Command {
   return new Command('launch')
     .description('train with several processes on this machine, each on its part of every batch')
@@ -23,8 +23,8 @@ export function launchCommand(): Command {
 On several machines any launcher will do that sets torchrun's variables: docs/distributed.md.
 
 Examples:
-  taper launch --processes 2 -- pretrain configs/bert-mini.yaml --data my/texts
-  taper launch --processes 4 --max-restarts 3 -- pretrain configs/bert-mini.yaml --data my/texts --out runs/long`,
+  npx taper-lm launch --processes 2 -- pretrain configs/bert-mini.yaml --data my/texts
+  npx taper-lm launch --processes 4 --max-restarts 3 -- pretrain configs/bert-mini.yaml --data my/texts --out runs/long`,
     )
     .action(run);
 }

@@ -20,10 +20,10 @@ import { pretrainCommand } from './pretrain.ts';
 import { reportCommand } from './report.ts';
 import { tokenizerCommand } from './tokenizer.ts';
 
-const program = new Command('taper')
+const program = new Command('taper-lm')
   .description('Pre-train Transformer language models faster by progressive layer dropping.')
   .version(packageVersion())
-  .addHelpText('after', '\nExample:\n  taper pretrain configs/bert-mini.yaml --data my/texts');
+  .addHelpText('after', '\nExample:\n  npx taper-lm pretrain configs/bert-mini.yaml --data my/texts');
 
 const commands = [
   pretrainCommand(),
@@ -45,7 +45,7 @@ const commands = [
   benchCommand(),
 ];
 for (const command of commands) program.addCommand(command);
-settle(program, 'taper');
+settle(program, 'npx taper-lm');
 
 // A reader such as `head` may close the pipe before everything is written.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -54,7 +54,7 @@ interface PlanOptions extends ConfigOptions {
   json?: boolean;
 }
 
-/** `taper plan`: what a schedule will do, before time is spent on it. */
+/** `taper-lm plan`: what a schedule will do, before time is spent on it. */
 export function planCommand(): Command {
   return new Command('plan')
     .description('show which blocks a configuration will run when, and the FLOPs that this saves, without training')
@@ -64,7 +64,7 @@ export function planCommand(): Command {
     .option('--measure', 'time some steps on this machine, and say how long the run will take')
     .option('--svg <file>', 'draw how likely each block is to run at each step')
     .addOption(jsonOption())
-    .addHelpText('after', '\nExample:\n  taper plan configs/bert-base.yaml --set depth.thetaBar=0.7')
+    .addHelpText('after', '\nExample:\n  npx taper-lm plan configs/bert-base.yaml --set depth.thetaBar=0.7')
     .action(async (file: string | undefined, options: PlanOptions, command: Command) => {
       const loaded = configOf(file, options, command);
       const plan = planOf(loaded);

@@ -30,7 +30,7 @@ interface PretrainCommandOptions extends Omit<ConfigOptions, 'from'> {
   json?: boolean;
 }
 
-/** `taper pretrain`: trains a model and leaves a run folder. */
+/** `taper-lm pretrain`: trains a model and leaves a run folder. */
 export function pretrainCommand(): Command {
   return new Command('pretrain')
     .description('pre-train a model on text, dropping blocks as training goes on')
@@ -50,10 +50,10 @@ export function pretrainCommand(): Command {
 CTRL-C finishes the step, saves and ends; --resume goes on from there.
 
 Examples:
-  taper pretrain configs/bert-mini.yaml --data my/texts
-  taper pretrain configs/bert-mini.yaml --data my/texts --out runs/long --set train.steps=100000 train.precision=bf16
-  taper pretrain --out runs/long --resume
-  taper pretrain configs/bert-mini.yaml --data my/texts --from models/imported --out runs/further`,
+  npx taper-lm pretrain configs/bert-mini.yaml --data my/texts
+  npx taper-lm pretrain configs/bert-mini.yaml --data my/texts --out runs/long --set train.steps=100000 train.precision=bf16
+  npx taper-lm pretrain --out runs/long --resume
+  npx taper-lm pretrain configs/bert-mini.yaml --data my/texts --from models/imported --out runs/further`,
     )
     .action(run);
 }

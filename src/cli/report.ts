@@ -5,7 +5,7 @@ import { ConfigError, DataError, UserError } from '../config/index.ts';
 import type { Comparison, ReportedRun } from '../report/index.ts';
 import { writeFiles } from './files.ts';
 
-/** `taper report`: what runs came to, as one page to send or to print. */
+/** `taper-lm report`: what runs came to, as one page to send or to print. */
 export function reportCommand(): Command {
   return new Command('report')
     .description(
@@ -16,7 +16,7 @@ export function reportCommand(): Command {
       '-o, --out <file>',
       'report.html, which needs nothing else, or report.md, with its figures beside it',
     )
-    .addHelpText('after', '\nExample:\n  taper report runs/dense runs/pld -o report.html')
+    .addHelpText('after', '\nExample:\n  npx taper-lm report runs/dense runs/pld -o report.html')
     .action(run);
 }
 

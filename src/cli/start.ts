@@ -44,10 +44,10 @@ async function start(paths: readonly string[]): Promise<void> {
     process.stdout.write(`${sentence}\n${filledText(await fillMasks(model, sentence, 5))}\n`);
   }
   process.stdout.write(`What next:
-  npx taper dashboard runs
-  npx taper fill ${out} "${sentence ?? 'The [MASK] sat.'}"
-  npx taper plan ${configFile}
-  npx taper pretrain configs/bert-mini.yaml --data my/texts
+  npx taper-lm dashboard runs
+  npx taper-lm fill ${out} "${sentence ?? 'The [MASK] sat.'}"
+  npx taper-lm plan ${configFile}
+  npx taper-lm pretrain configs/bert-mini.yaml --data my/texts
 `);
   if (result.stoppedBy) process.exitCode = signalExitCodes[result.stoppedBy];
 }

@@ -13,7 +13,7 @@ interface TrainOptions {
   kind: 'bert' | 'gpt2';
 }
 
-/** `taper tokenizer`: makes tokenizers, and looks into them. */
+/** `taper-lm tokenizer`: makes tokenizers, and looks into them. */
 export function tokenizerCommand(): Command {
   const tokenizer = new Command('tokenizer').description('train a tokenizer, or look into one');
   tokenizer
@@ -30,7 +30,7 @@ export function tokenizerCommand(): Command {
     .option('--cased', 'of bert: keep capital letters and accents')
     .addHelpText(
       'after',
-      '\nExample:\n  taper tokenizer train --data my/texts --vocab-size 16384 --out my/tokenizer.json',
+      '\nExample:\n  npx taper-lm tokenizer train --data my/texts --vocab-size 16384 --out my/tokenizer.json',
     )
     .action(train);
   tokenizer
@@ -38,7 +38,7 @@ export function tokenizerCommand(): Command {
     .description('show the size of a tokenizer, its special tokens, and the pieces of a text')
     .argument('<file>', 'tokenizer.json')
     .argument('[text]', 'text to cut in pieces')
-    .addHelpText('after', '\nExample:\n  taper tokenizer inspect my/tokenizer.json "The cat sat."')
+    .addHelpText('after', '\nExample:\n  npx taper-lm tokenizer inspect my/tokenizer.json "The cat sat."')
     .action(inspect);
   return tokenizer;
 }

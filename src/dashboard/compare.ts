@@ -6,7 +6,7 @@ const main = fileURLToPath(new URL('../cli/main.js', import.meta.url));
 const mostBytes = 100e6;
 
 /**
- * What `taper compare` says of runs: the program itself says it, in a process of its own, since it reads whole runs and the server
+ * What `taper-lm compare` says of runs: the program itself says it, in a process of its own, since it reads whole runs and the server
  * keeps little.
  */
 export class Comparer {

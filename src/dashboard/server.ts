@@ -166,4 +166,4 @@ function isAllowed(context: Context, token: string | undefined): boolean {
 const refusal = (token: string | undefined) =>
   token === undefined
     ? 'this dashboard answers to 127.0.0.1 and localhost alone'
-    : 'the token is missing or wrong: open the address that taper dashboard printed';
+    : 'the token is missing or wrong: open the address that npx taper-lm dashboard printed';

@@ -26,7 +26,7 @@ const defaultPort = '29500';
 
 /**
  * The rank that a launcher gave this process, or undefined when it is alone: by torchrun's variables (`RANK`, `WORLD_SIZE`,
- * `LOCAL_RANK`, `LOCAL_WORLD_SIZE`, `MASTER_ADDR`, `MASTER_PORT`; Kubernetes' PyTorchJob and `taper launch` set them as
+ * `LOCAL_RANK`, `LOCAL_WORLD_SIZE`, `MASTER_ADDR`, `MASTER_PORT`; Kubernetes' PyTorchJob and `taper-lm launch` set them as
  * well), else by those of Slurm's `srun`, else by those of Open MPI's `mpirun`.
  *
  * @throws ConfigError where they are incomplete or do not fit each other.
@@ -103,7 +103,7 @@ function valueIn(env: Environment, name: string): string {
   const value = env[name];
   if (value === undefined || value === '') {
     throw new ConfigError(
-      `${name}: is not set, though this process has a rank; set it as torchrun does, or start with taper launch (docs/distributed.md)`,
+      `${name}: is not set, though this process has a rank; set it as torchrun does, or start with npx taper-lm launch (docs/distributed.md)`,
     );
   }
   return value;

@@ -39,9 +39,12 @@ export function commandText(words: readonly string[]): string {
   return words.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)).join(' ');
 }
 
-/** How a run was started: taper's program by its name. */
+/** The command that started a run, as a person types it: without the path at which npx or npm keep the program. */
 export function startedText([program = '', ...words]: readonly string[]): string {
-  return commandText([program.replace(/^.*\/(?:cli\/main\.js|bin\/taper)$/, 'taper'), ...words]);
+  if (/\/(?:cli\/main\.js|\.?bin\/taper(?:-lm)?)$/.test(program)) return commandText(['npx', 'taper-lm', ...words]);
+  if (/\/cli\/start\.js$/.test(program))
+    return commandText(['npm', 'start', ...(words.length > 0 ? ['--', ...words] : [])]);
+  return commandText([program, ...words]);
 }
 
 /** Rows as lines of text whose columns stand below each other, numbers to the right. */

@@ -33,7 +33,7 @@ export async function fillMasks(trained: TrainedModel, text: string, top: number
   const { tokenizer, model, checkpoint } = trained;
   if (model.config.kind === 'gpt2') {
     throw new DataError(
-      `${checkpoint.path}: is a gpt2 model, which knows no ${maskText}; let it write on with taper generate`,
+      `${checkpoint.path}: is a gpt2 model, which knows no ${maskText}; let it write on with npx taper-lm generate`,
     );
   }
   const parts = text.split(maskText);

@@ -25,7 +25,7 @@ export async function generate(trained: TrainedModel, prompt: string, options: G
   const { tokenizer, model, checkpoint } = trained;
   if (model.config.kind !== 'gpt2') {
     throw new DataError(
-      `${checkpoint.path}: is a ${model.config.kind} model, which fills gaps (taper fill); only gpt2 models write on`,
+      `${checkpoint.path}: is a ${model.config.kind} model, which fills gaps (npx taper-lm fill); only gpt2 models write on`,
     );
   }
   const given = await tokenizer.encode(prompt);

@@ -47,7 +47,7 @@ export class World implements Disposable {
     return ['pretrain', 'tiny.yaml', '--out', out, '--set', ...settings, ...sets];
   }
 
-  /** Several ranks under `taper launch`, once they have done some steps. */
+  /** Several ranks under `taper-lm launch`, once they have done some steps. */
   async launch(out: string, { processes = 2, afterSteps = 0, sets = [] as string[] } = {}): Promise<Launched> {
     const command = ['launch', '--processes', `${processes}`, '--', ...this.pretrain(out, sets)];
     const started = start(command, { cwd: this.folder });

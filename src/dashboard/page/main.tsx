@@ -35,7 +35,7 @@ function App() {
         )}
         <main>
           {items?.length === 0 && (
-            <p class="empty">no runs here yet: taper pretrain … --out makes one, and it shows up by itself</p>
+            <p class="empty">no runs here yet: npx taper-lm pretrain … --out makes one, and it shows up by itself</p>
           )}
           {missing.map((name) => (
             <p key={name} class="warning">

@@ -118,7 +118,7 @@ function factsOf(run: ShownRun): [string, string][] {
   ];
 }
 
-/** What `taper compare` says of the runs. */
+/** What `taper-lm compare` says of the runs. */
 export function Compared({ names }: { names: readonly string[] }) {
   const [answer, setAnswer] = useState<Comparison | { error: string } | undefined>();
   const query = new URLSearchParams(names.map((name) => ['run', name])).toString();

@@ -120,6 +120,25 @@ describe('fine-tuning', { concurrency: 2 }, () => {
     await refused(['fill', 'tuned', 'The [MASK] sat.'], /tuned: is a fine-tuned classifier/);
   });
 
+  test('without --dev a part of the training set is held out, which the output, the result and the card say', async () => {
+    const words = ['--train', 'train.csv', '--text', 'text', '--label', 'kind', '--epochs', '1', '--threads', '1'];
+    const { stdout, stderr } = await commands.done('finetune', 'run', ...words, '--out', 'alone', '--json');
+    const { heldOut, confusion } = JSON.parse(stdout);
+    assert.equal(heldOut.train + heldOut.dev, examples(300, 3).length);
+    assert.equal(
+      confusion.flat().reduce((a: number, b: number) => a + b),
+      heldOut.dev,
+    );
+    assert.match(
+      stderr,
+      new RegExp(`^${heldOut.dev} examples of train\\.csv are held out to judge by, ${heldOut.train} to train on`),
+    );
+    assert.match(
+      readFileSync(at('alone/README.md'), 'utf8'),
+      new RegExp(`Fine-tuned on ${heldOut.train} examples, judged by ${heldOut.dev} others of the same set`),
+    );
+  });
+
   test('of several seeds the best is written, as it was after its best epoch', async () => {
     // Targets that no text tells make the best epoch and the best seed a matter of chance.
     const noise = examples(120, 3).map(({ text }, i) => ({ text, kind: String(((7 * i) % 11) - 5) }));
@@ -250,10 +269,19 @@ describe('fine-tuning', { concurrency: 2 }, () => {
 
   test('mistakes are told in one line', async () => {
     const tune = (...words: string[]) => ['finetune', 'run', ...words];
-    await refused(tune(), /nothing to train on: give --task with --data, or --train, --dev and --text/);
+    await refused(tune(), /--train: missing; give a table of examples with --train and --text, or --task with --data/);
+    await refused(
+      tune('--train', 'train.csv'),
+      /--text: missing; name one or two of the columns of train\.csv, which are "text", "kind"/,
+    );
+    await refused(tune('--dev', 'dev.csv', '--text', 'text'), /--train: missing/);
+    await refused(tune('--data', 'glue'), /--task: missing; --data is the folder of a task of GLUE/);
     await refused(tune('--task', 'squad', '--data', 'glue'), /--task squad: is not one of cola, sst2/);
     await refused(tune('--task', 'rte', '--data', 'glue'), /glue: has no RTE with train\.tsv/);
-    await refused(tune(...own.slice(0, -1), 'sort'), /train\.csv, row 1: no column "sort", but "text", "kind"/);
+    await refused(
+      tune(...own.slice(0, -1), 'sort'),
+      /train\.csv, line 2: no column "sort", but "text", "kind"; name the right one with --text or --label/,
+    );
     await refused(tune(...own, '--dropout', '1'), /--dropout 1: not a number from 0 up and below 1/);
     await refused(tune(...own, '--seeds', 'x'), /--seeds x: not a whole number/);
     await refused(tune(...own, '--out', 'run'), /--out run: is there already/);

@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { type Config, ConfigError } from '../config/index.ts';
+import { type Config, ConfigError, counted } from '../config/index.ts';
 import { percent, table } from '../report/format.ts';
 import type { FineTuned, FineTuneSettings, OwnColumns, Task } from '../tasks/index.ts';
 import { fineTuneDefaults as defaults } from '../tasks/settings.ts';
@@ -46,7 +46,7 @@ export function finetuneCommand(): Command {
     .option('--task <name>', 'a task of GLUE: cola, sst2, mrpc, stsb, qqp, mnli, qnli, rte, wnli')
     .option('--data <dir>', "GLUE's folder, or the task's")
     .option('--train <file>', 'own training set: TSV, CSV, JSON lines or Parquet')
-    .option('--dev <file>', 'own set to judge by')
+    .option('--dev <file>', 'own set to judge by (default: a tenth of the training set, which is held out)')
     .option('--test <file>', 'own set to predict')
     .option('--text <column...>', 'the columns of one or two texts of an own set')
     .option('--label <column>', 'the column of the label of an own set', 'label')
@@ -66,7 +66,7 @@ export function finetuneCommand(): Command {
       `
 Examples:
   npx taper-lm finetune runs/bert-mini --task cola --data glue --out runs/cola
-  npx taper-lm finetune runs/bert-mini --train mails.csv --dev mails-dev.csv --text subject body --label folder --out runs/mails`,
+  npx taper-lm finetune runs/bert-mini --train mails.csv --text subject body --label folder --out runs/mails`,
     )
     .action(run);
 }
@@ -112,6 +112,7 @@ async function run(path: string, options: FinetuneCommandOptions): Promise<void>
   const { setNumThreads } = await import('../tensor/index.ts');
   const warn = (message: string) => process.stderr.write(`warning: ${message}\n`);
   const task = await openTask(options, warn);
+  if (task.isHeldOut) process.stderr.write(`${heldOutText(task)}\n`);
   const checkpoint = openCheckpoint(path, warn);
   if (options.threads > 0) setNumThreads(options.threads);
   const results: SeedResult[] = [];
@@ -132,6 +133,7 @@ async function run(path: string, options: FinetuneCommandOptions): Promise<void>
   const found = {
     task: task.name,
     labels: task.classifier.labels,
+    heldOut: task.isHeldOut ? sizesOf(task) : null,
     seeds: results,
     confusion: await confusionOf(task, best!),
   };
@@ -139,27 +141,42 @@ async function run(path: string, options: FinetuneCommandOptions): Promise<void>
 }
 
 async function openTask(options: FinetuneCommandOptions, warn: (message: string) => void): Promise<Task> {
-  const { nameOfTask, openGlueTask, openOwnTask } = await import('../tasks/index.ts');
+  const { columnsOf, nameOfTask, openGlueTask, openOwnTask } = await import('../tasks/index.ts');
   const { task, data, train, dev, test, text, label, regression } = options;
   if (task !== undefined) {
     if (train !== undefined || dev !== undefined || text !== undefined) {
       throw new ConfigError(
-        '--task: has its own files and columns; give either --task with --data, or --train, --dev and --text',
+        '--task: has its own files and columns; give either --task with --data, or --train and --text',
       );
     }
     const name = nameOfTask(task, '--task');
     if (data === undefined) throw new ConfigError(`--data: missing; give the folder of GLUE, or of ${task}`);
     return openGlueTask(name, data, warn);
   }
-  if (train === undefined || dev === undefined || text === undefined) {
+  if (data !== undefined)
+    throw new ConfigError('--task: missing; --data is the folder of a task of GLUE, as in --task cola');
+  if (train === undefined) {
+    throw new ConfigError('--train: missing; give a table of examples with --train and --text, or --task with --data');
+  }
+  if (text === undefined) {
     throw new ConfigError(
-      'nothing to train on: give --task with --data, or --train, --dev and --text with one or two columns',
+      `--text: missing; name one or two of the columns of ${train}, which are ${await columnsOf(train)}`,
     );
   }
   if (text.length > 2)
     throw new ConfigError(`--text ${text.join(' ')}: a model reads one or two columns; join others before`);
   const columns: OwnColumns = { texts: text, label, isRegression: regression ?? false };
   return openOwnTask({ train, dev, test }, columns, warn);
+}
+
+/** How many examples there are to train on and to judge by. */
+function sizesOf({ train, devs }: Task): { train: number; dev: number } {
+  return { train: train.examples.length, dev: devs[0]!.examples.length };
+}
+
+function heldOutText(task: Task): string {
+  const { train, dev } = sizesOf(task);
+  return `${counted(dev, 'example')} of ${task.name} ${dev === 1 ? 'is' : 'are'} held out to judge by, ${train} to train on; --dev gives a set of your own`;
 }
 
 async function confusionOf(task: Task, { predictions }: FineTuned): Promise<number[][] | null> {
@@ -200,8 +217,9 @@ function cardOf(task: Task, results: readonly SeedResult[]): string {
     ),
   );
   const { labels, isRegression } = task.classifier;
+  const judged = task.isHeldOut ? `, judged by ${counted(sizesOf(task).dev, 'other')} of the same set` : '';
   const what = isRegression ? 'gives a value for a text' : `tells apart: ${labels.join(', ')}`;
-  return `---\nlibrary_name: transformers\npipeline_tag: text-classification\ntags:\n- taper\n---\n\n# ${task.name}\n\nA BERT that ${what}. Fine-tuned on ${task.train.examples.length} examples.\n\n| seed | best epoch | set | scores |\n|---|---|---|---|\n${rows.join('\n')}\n`;
+  return `---\nlibrary_name: transformers\npipeline_tag: text-classification\ntags:\n- taper\n---\n\n# ${task.name}\n\nA BERT that ${what}. Fine-tuned on ${counted(task.train.examples.length, 'example')}${judged}.\n\n| seed | best epoch | set | scores |\n|---|---|---|---|\n${rows.join('\n')}\n`;
 }
 
 function resultText(task: Task, results: readonly SeedResult[], confusion: number[][] | null): string {

@@ -6,3 +6,4 @@ export { defaultDevice, numProcessors } from './processor.ts';
 export { type Config, configSchema, type PartialConfig, presets } from './schema.ts';
 export { type Section, type Setting, sections, settings } from './settings.ts';
 export { packageVersion } from './version.ts';
+export { counted } from './words.ts';

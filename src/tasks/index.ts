@@ -9,4 +9,12 @@ export { type GlueName, type GlueTask, glueNames, glueTasks, nameOfTask } from '
 export { type MetricName, metrics } from './metrics.ts';
 export { confusion, predictionsTsv } from './predictions.ts';
 export { type FineTuneSettings, fineTuneDefaults } from './settings.ts';
-export { type Example, type ExampleSet, type OwnColumns, openGlueTask, openOwnTask, type Task } from './task.ts';
+export {
+  columnsOf,
+  type Example,
+  type ExampleSet,
+  type OwnColumns,
+  openGlueTask,
+  openOwnTask,
+  type Task,
+} from './task.ts';

@@ -19,13 +19,12 @@ test('in a TSV a quote is a character, and lines of another number of columns ar
     'a.tsv',
     'index\tsentence\tlabel\r\n0\t"Never" said he\t1\r\n1\tan " open quote\t0\r\n2\ttoo\tmany\tcells\r\n\r\n',
   );
-  assert.deepEqual(await readTable(path), {
-    rows: [
-      { index: '0', sentence: '"Never" said he', label: '1' },
-      { index: '1', sentence: 'an " open quote', label: '0' },
-    ],
-    malformed: 1,
-  });
+  const { rows: found, malformed } = await readTable(path);
+  assert.deepEqual(found, [
+    { index: '0', sentence: '"Never" said he', label: '1' },
+    { index: '1', sentence: 'an " open quote', label: '0' },
+  ]);
+  assert.deepEqual(malformed, [4]);
   const headless = file('b.tsv', 'gj04\t1\t\tIt works.\n');
   const { rows } = await readTable(headless, ['source', 'label', 'mark', 'sentence']);
   assert.deepEqual(rows, [{ source: 'gj04', label: '1', mark: '', sentence: 'It works.' }]);
@@ -51,11 +50,77 @@ test('what is no table is refused with the file and the reason', async () => {
   const refused = (path: string, reason: RegExp) =>
     assert.rejects(readTable(path), (error) => error instanceof DataError && reason.test(error.message));
   await refused(join(folder, 'none.tsv'), /none\.tsv: no such file/);
-  await refused(file('empty.tsv', ''), /empty\.tsv: holds no row/);
-  await refused(file('header.tsv', 'sentence\tlabel\n'), /header\.tsv: holds no row/);
-  await refused(file('a.xlsx', 'x'), /a\.xlsx: not a table that is known: \.tsv \.csv \.jsonl \.parquet/);
-  await refused(file('broken.jsonl', '{"a": 1}\n{"a": \n'), /broken\.jsonl: .*JSON/);
-  await refused(file('broken.csv', 'a,b\n1,2,3\n'), /broken\.csv: /);
+  await refused(file('empty.tsv', ''), /empty\.tsv: holds no rows/);
+  await refused(file('header.tsv', 'sentence\tlabel\n'), /header\.tsv: holds no rows/);
+  await refused(file('a.xlsx', 'x'), /a\.xlsx: is not a table that taper reads: \.tsv \.csv \.jsonl \.parquet/);
+  await refused(file('broken.jsonl', '{"a": 1}\n{"a": \n'), /broken\.jsonl, line 2: is not JSON/);
+  await refused(file('broken.csv', 'a,b\n1,2,3\n'), /broken\.csv, line 2: has 3 columns, and the header 2/);
+  await refused(file('header.csv', 'sentence,label\r\n'), /header\.csv: holds no rows/);
+  await refused(
+    file('utf16.csv', Buffer.from('\ufefftext,label\n', 'utf16le')),
+    /utf16\.csv: is UTF-16; save it as UTF-8/,
+  );
+  await refused(file('latin1.csv', Buffer.from('text,label\ncaf\xe9,1\n', 'latin1')), /latin1\.csv: .*not valid/);
   await refused(file('broken.parquet', 'PAR1'), /broken\.parquet: /);
   await refused(file('latin1.tsv', Buffer.from([0x61, 0xe9, 0x0a])), /latin1\.tsv: .*not valid/);
+});
+
+test('line endings may be mixed, and do not become part of a label', async () => {
+  const labelsOf = async (path: string) => (await readTable(path)).rows.map(({ label }) => label);
+  const mixed = 'text,label\r\na,ham\nb,spam\r\nc,ham\rd,spam\r\r\ne,ham';
+  assert.deepEqual(await labelsOf(file('mixed.csv', mixed)), ['ham', 'spam', 'ham', 'spam', 'ham']);
+  assert.deepEqual(await labelsOf(file('mixed2.csv', 'text,label\na,ham\r\nb,spam\n')), ['ham', 'spam']);
+  assert.deepEqual(await labelsOf(file('mac.csv', 'text,label\ra,ham\rb,spam\r')), ['ham', 'spam']);
+  const tabs = 'text\tlabel\r\na\tham\nb\tspam\r\r\nc\tham\r';
+  assert.deepEqual(await labelsOf(file('mixed.tsv', tabs)), ['ham', 'spam', 'ham']);
+  assert.deepEqual(await labelsOf(file('mac.tsv', 'text\tlabel\ra\tham\rb\tspam')), ['ham', 'spam']);
+  const lines = '{"label":"ham"}\r\n\n{"label":"spam"}\n{"label":"ham"}\r\n';
+  assert.deepEqual(await labelsOf(file('mixed.jsonl', lines)), ['ham', 'spam', 'ham']);
+});
+
+test('a quoted cell keeps its own line endings', async () => {
+  const { rows } = await readTable(file('quoted.csv', 'text,label\n"one\r\ntwo\rthree\n",x\r\n'));
+  assert.deepEqual(rows, [{ text: 'one\r\ntwo\rthree\n', label: 'x' }]);
+});
+
+test('a header with one name twice is refused, naming it', async () => {
+  for (const [name, header] of [
+    ['twice.csv', 'text,label,text\na,b,c\n'],
+    ['twice.tsv', '\n\ntext\tlabel\t text\na\tb\tc\n'],
+  ] as const) {
+    await assert.rejects(
+      readTable(file(name, header)),
+      /line \d: the header has the column "text" more than once; rename/,
+    );
+  }
+  // A spreadsheet's columns without a name are nobody's mistake.
+  assert.deepEqual((await readTable(file('unnamed.csv', 'text,label,,\na,b,,\n'))).rows, [
+    { text: 'a', label: 'b', '': '' },
+  ]);
+});
+
+test('a CSV without a comma in its header is separated by semicolons or tabs', async () => {
+  const expected = [{ text: 'one, two', label: 'x' }];
+  assert.deepEqual((await readTable(file('semicolon.csv', 'text;label\none, two;x\n'))).rows, expected);
+  assert.deepEqual((await readTable(file('tab.csv', '\n"text"\tlabel\n"one, two"\tx\n'))).rows, expected);
+  assert.deepEqual((await readTable(file('comma.csv', 'text,"a;b"\nx,y\n'))).rows, [{ text: 'x', 'a;b': 'y' }]);
+});
+
+test('rows and mistakes are told with the line of the file, blank lines and lines within quotes counted', async () => {
+  const { rows, where } = await readTable(file('lines.csv', '\ntext,label\r\n\r\n"a\r\nb\nc",x\n   \nd,y\r\n'));
+  assert.deepEqual(
+    rows.map((_, i) => where(i)),
+    [`${join(folder, 'lines.csv')}, line 4`, `${join(folder, 'lines.csv')}, line 8`],
+  );
+  const refused = (name: string, text: string, reason: RegExp) => assert.rejects(readTable(file(name, text)), reason);
+  await refused('r.csv', 'text,label\n\n"a\nb",x\n\nc,y,z\n', /r\.csv, line 6: has 3 columns, and the header 2/);
+  await refused('q.csv', 'text,label\r\n\r\n"a\r\nb",x\r\nc,"y\r\n1,2\r\n', /q\.csv, line 5: Quote Not Closed/);
+  await refused('o.csv', 'text,label\n\nab"c,y\n', /o\.csv, line 3: Invalid Opening Quote/);
+  await refused('a.jsonl', '\n{"a": 1}\n\n  \r\n{"a"\n', /a\.jsonl, line 5: is not JSON/);
+  await refused('b.jsonl', '{"a": 1}\n\n[1]\n', /b\.jsonl, line 3: is not a JSON object/);
+  const json = await readTable(file('c.jsonl', '\n\n{"a": 1}\n\n{"a": 2}'));
+  assert.deepEqual(
+    json.rows.map((_, i) => json.where(i).replace(/.*, /, '')),
+    ['line 3', 'line 5'],
+  );
 });

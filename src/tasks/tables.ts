@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { parse } from 'csv-parse/sync';
+import { CsvError, parse } from 'csv-parse/sync';
 import { asyncBufferFromFile, parquetReadObjects } from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
 import { DataError } from '../config/index.ts';
@@ -7,59 +7,179 @@ import { DataError } from '../config/index.ts';
 /** A row of a table: texts or numbers by column. */
 export type Row = Record<string, unknown>;
 
-/** A table, and how many of its lines were left out because they have another number of columns. */
-export interface Table {
+/** What is in a table's file. */
+interface Content {
   rows: Row[];
-  malformed: number;
+  /** The line of the file that each row begins at; a Parquet file has none. */
+  lines?: number[];
+  /** The lines of a TSV that are left out because they have another number of columns. */
+  malformed?: number[];
+}
+
+/** A table: its rows, and where they came from. */
+export interface Table extends Content {
+  malformed: number[];
+  /** A row's place in its file, for messages: `mails.csv, line 7`. */
+  where(row: number): string;
 }
 
 export const endings = ['.tsv', '.csv', '.jsonl', '.parquet'] as const;
 
 /**
- * Reads a table. In a TSV quotes are characters like any other, as in GLUE's files; in a CSV they quote. `columns` names those
- * of a TSV without a header.
+ * Reads a table. In a TSV quotes are characters like any other, as in GLUE's files; in a CSV they quote, and commas separate columns,
+ * or semicolons or tabs where the header has no comma. Any mixture of line endings will do. `columns` names those of a TSV without a header.
  *
- * @throws DataError for a file that is missing, empty, broken or of another ending.
+ * @throws DataError for a file that is missing, empty, broken or of another ending: with the line.
  */
 export async function readTable(path: string, columns?: readonly string[]): Promise<Table> {
   const ending = endings.find((known) => path.toLowerCase().endsWith(known));
-  if (ending === undefined) throw new DataError(`${path}: not a table that is known: ${endings.join(' ')}`);
+  if (ending === undefined) throw new DataError(`${path}: is not a table that taper reads: ${endings.join(' ')}`);
+  let content: Content;
   try {
-    const table = ending === '.parquet' ? await readParquet(path) : readers[ending](readText(path), columns);
-    if (table.rows.length === 0) throw new DataError(`${path}: holds no row; fill it`);
-    return table;
+    content = ending === '.parquet' ? await readParquet(path) : readers[ending](readBytes(path), columns);
   } catch (cause) {
-    if (cause instanceof DataError && cause.message.startsWith(path)) throw cause;
+    if (cause instanceof LineError) throw new DataError(`${path}, line ${cause.line}: ${cause.message}`, { cause });
     const { code, message } = cause as NodeJS.ErrnoException;
     const reason = code === 'ENOENT' ? 'no such file' : message.replaceAll('\n', ' ');
     throw new DataError(`${path}: ${reason}; give a whole table`, { cause });
   }
+  const { rows, lines, malformed = [] } = content;
+  if (rows.length === 0) throw new DataError(`${path}: holds no rows; give a table with a header and rows below it`);
+  const where = (row: number) => (lines ? `${path}, line ${lines[row]}` : `${path}, row ${row + 1}`);
+  return { ...content, malformed, where };
 }
 
-const readText = (path: string) => new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path));
+/** What is wrong with a line of a file. */
+class LineError extends Error {
+  readonly line: number;
+  constructor(line: number, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.line = line;
+  }
+}
+
+const [lineFeed, carriageReturn] = [0x0a, 0x0d];
+
+function readBytes(path: string): Buffer {
+  const bytes = readFileSync(path);
+  const [first = 0, second = 0] = bytes;
+  if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)) {
+    throw new Error('is UTF-16; save it as UTF-8, or run iconv -f UTF-16 -t UTF-8');
+  }
+  return bytes;
+}
+
+const decode = (bytes: Uint8Array) => new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+
+/** The lines that are not empty, each with its number in the file. A carriage return alone ends lines where no line feed does. */
+function numberedLines(bytes: Buffer): { line: number; text: string }[] {
+  const text = decode(bytes);
+  const all = text.split(text.includes('\n') ? '\n' : '\r');
+  return all.map((text, i) => ({ line: i + 1, text: text.replace(/\r+$/, '') })).filter(({ text }) => text !== '');
+}
 
 const readers = {
-  '.tsv': (text: string, given?: readonly string[]): Table => {
-    const lines = text.split(/\r?\n/).filter((line) => line !== '');
-    const cells = lines.map((line) => line.split('\t'));
-    const columns = given ?? cells.shift() ?? [];
-    const whole = cells.filter(({ length }) => length === columns.length);
-    const rows = whole.map((row) => Object.fromEntries(columns.map((name, i) => [name, row[i]])));
-    return { rows, malformed: cells.length - whole.length };
+  '.tsv': (bytes: Buffer, given?: readonly string[]): Content => {
+    const [head, ...others] = numberedLines(bytes).map(({ line, text }) => ({ line, cells: text.split('\t') }));
+    if (head === undefined) return { rows: [] };
+    const columns = given ?? checkedHeader(head.cells, head.line);
+    const all = given ? [head, ...others] : others;
+    const isWhole = ({ cells }: typeof head) => cells.length === columns.length;
+    const whole = all.filter(isWhole);
+    return {
+      rows: whole.map(({ cells }) => rowOf(columns, cells)),
+      lines: whole.map(({ line }) => line),
+      malformed: all.filter((one) => !isWhole(one)).map(({ line }) => line),
+    };
   },
-  '.csv': (text: string): Table => {
-    return { rows: parse(text, { columns: true, bom: true, skip_empty_lines: true }) as Row[], malformed: 0 };
+  '.csv': (bytes: Buffer): Content => {
+    const [head, ...others] = csvRecords(bytes);
+    if (head === undefined) return { rows: [] };
+    const columns = checkedHeader(head.cells, head.line);
+    for (const { line, cells } of others) {
+      if (cells.length === columns.length) continue;
+      throw new LineError(
+        line,
+        `has ${cells.length} columns, and the header ${columns.length}; quote texts that hold a separator`,
+      );
+    }
+    return { rows: others.map(({ cells }) => rowOf(columns, cells)), lines: others.map(({ line }) => line) };
   },
-  '.jsonl': (text: string): Table => {
-    const lines = text.split('\n').filter((line) => line.trim() !== '');
-    const rows = lines.map((line) => JSON.parse(line) as unknown);
-    const other = rows.findIndex((row) => typeof row !== 'object' || row === null || Array.isArray(row));
-    if (other >= 0) throw new DataError(`line ${other + 1} is no JSON object`);
-    return { rows: rows as Row[], malformed: 0 };
+  '.jsonl': (bytes: Buffer): Content => {
+    const lines = numberedLines(bytes).filter(({ text }) => text.trim() !== '');
+    return { rows: lines.map(({ line, text }) => jsonRow(line, text)), lines: lines.map(({ line }) => line) };
   },
 };
 
-async function readParquet(path: string): Promise<Table> {
-  const rows = await parquetReadObjects({ file: await asyncBufferFromFile(path), compressors });
-  return { rows, malformed: 0 };
+const rowOf = (columns: readonly string[], cells: readonly string[]): Row =>
+  Object.fromEntries(columns.map((name, i) => [name, cells[i]]));
+
+/** The names of the columns. No two may have one name; those without a name cannot be asked for, so they may be many. */
+function checkedHeader(cells: readonly string[], line: number): string[] {
+  const names = cells.map((name) => name.trim());
+  const twice = names.find((name, i) => name !== '' && names.indexOf(name) < i);
+  if (twice === undefined) return names;
+  throw new LineError(line, `the header has the column "${twice}" more than once; rename one of them`);
+}
+
+/** The records of a CSV that hold something, each with the line that it begins at. */
+function csvRecords(bytes: Buffer): { line: number; cells: string[] }[] {
+  const delimiter = delimiterOf(decode(bytes));
+  const lineAfter = lineCounter(bytes);
+  try {
+    const records = parse(bytes, {
+      bom: true,
+      delimiter,
+      record_delimiter: ['\r\n', '\n', '\r'],
+      relax_column_count: true,
+      skip_empty_lines: true,
+      info: true,
+    }) as unknown as { record: string[]; info: { bytes: number } }[];
+    let end = 0;
+    const found = records.map(({ record, info }) => {
+      const line = lineAfter(end);
+      end = info.bytes;
+      return { line, cells: record };
+    });
+    return found.filter(({ cells }) => cells.length > 1 || cells[0]!.trim() !== '');
+  } catch (cause) {
+    if (!(cause instanceof CsvError)) throw cause;
+    const { bytes: end, message } = cause as CsvError & { bytes: number };
+    throw new LineError(lineAfter(end), message.replace(/ at line \d+/, ''), { cause });
+  }
+}
+
+/** A comma, or what a header without one has in its place. */
+function delimiterOf(text: string): string {
+  const [header = ''] = text.trimStart().split(/[\r\n]/, 1);
+  const unquoted = header.replaceAll(/"[^"]*"/g, '');
+  return [',', ';', '\t'].find((delimiter) => unquoted.includes(delimiter)) ?? ',';
+}
+
+/** The number of the first line at or after an offset that is not empty; offsets are asked for from low to high. */
+function lineCounter(bytes: Buffer): (offset: number) => number {
+  let [at, line] = [0, 1];
+  const isEnd = (byte: number | undefined) => byte === lineFeed || byte === carriageReturn;
+  return (offset) => {
+    for (; at < bytes.length && (at < offset || isEnd(bytes[at])); at++) {
+      if (bytes[at] === lineFeed || (bytes[at] === carriageReturn && bytes[at + 1] !== lineFeed)) line += 1;
+    }
+    return line;
+  };
+}
+
+function jsonRow(line: number, text: string): Row {
+  let row: unknown;
+  try {
+    row = JSON.parse(text);
+  } catch (cause) {
+    const { message } = cause as Error;
+    throw new LineError(line, `is not JSON: ${message.replaceAll('\n', ' ')}; write one object a line`, { cause });
+  }
+  if (typeof row === 'object' && row !== null && !Array.isArray(row)) return row as Row;
+  throw new LineError(line, 'is not a JSON object, as in {"text": "…", "label": "…"}');
+}
+
+async function readParquet(path: string): Promise<Content> {
+  return { rows: await parquetReadObjects({ file: await asyncBufferFromFile(path), compressors }) };
 }

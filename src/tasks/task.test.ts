@@ -185,17 +185,17 @@ test('what is wrong with a task is told with the file and the row', async () => 
     });
   await refused('cola', 'nowhere', /nowhere: has no CoLA with train\.tsv/);
   writeTask('rte', 'label', '0\ta\tb\tperhaps');
-  await refused('rte', 'label', /train\.tsv, row 1: the label "perhaps" is not one of entailment, not_entailment/);
+  await refused('rte', 'label', /train\.tsv, line 2: the label "perhaps" is not one of entailment, not_entailment/);
   writeTask('stsb', 'label', lines.stsb.row.replace('5.000', 'five'));
-  await refused('stsb', 'label', /row 1: the label "five" is not a number/);
+  await refused('stsb', 'label', /line 2: the label "five" is not a number/);
   const at = writeTask('wnli', 'column');
   write(join(at, 'dev.tsv'), ['index\tsentence1\tlabel', '0\ta\t1']);
-  await refused('wnli', 'column', /dev\.tsv, row 1: no column "sentence2", but "index", "sentence1", "label"/);
+  await refused('wnli', 'column', /dev\.tsv, line 2: no column "sentence2", but "index", "sentence1", "label"/);
   write(join(at, 'dev.tsv'), ['']);
   await refused('wnli', 'column', /dev\.tsv: holds no row/);
   const broken = writeTask('rte', 'malformed');
   write(join(broken, 'test.tsv'), [...lines.rte.test, '1\ttoo few']);
-  await refused('rte', 'malformed', /test\.tsv: 1 lines have another number of columns; mend them/);
+  await refused('rte', 'malformed', /test\.tsv, line 3: has another number of columns than the header/);
 });
 
 test('own sets are classified by the labels of their training set, in order, or are a regression', async () => {
@@ -214,19 +214,186 @@ test('own sets are classified by the labels of their training set, in order, or 
       openOwnTask(files, { ...columns, ...change }, assert.fail),
       (error) => error instanceof DataError && reason.test(error.message),
     );
-  await refused({ label: 'sort' }, /own\.csv, row 1: no column "sort", but "subject", "body", "kind"/);
-  await refused({ isRegression: true }, /row 1: the label "friend" is not a number/);
+  await refused(
+    { label: 'sort' },
+    /own\.csv, line 2: no column "sort", but "subject", "body", "kind"; name the right one with --text or --label/,
+  );
+  await refused({ isRegression: true }, /line 2: the label "friend" is not a number/);
   writeFileSync(path('own-dev.jsonl'), '{"subject": "Hi", "body": "there", "kind": "foe"}\n');
-  await refused({}, /own-dev\.jsonl, row 1: the label "foe" is not one of friend, spam/);
+  await refused({}, /own-dev\.jsonl, line 1: the label "foe" is not one of friend, spam/);
   writeFileSync(path('own.csv'), 'subject,body,kind\na,b,same\nc,d,same\n');
-  await refused({}, /has one label only, "same"/);
+  await refused({}, /own\.csv: every row has the label "same"/);
   writeFileSync(path('own.csv'), 'subject,body,kind\na,b,\nc,d,same\n');
-  await refused({}, /has rows without a label/);
+  await refused({}, /own\.csv, line 2: has no label; label it or leave it out/);
   writeFileSync(path('own-dev.jsonl'), '{"subject": null, "body": "there", "kind": "same"}\n');
   writeFileSync(path('own.csv'), 'subject,body,kind\na,b,other\nc,d,same\n');
-  await refused({}, /own-dev\.jsonl, row 1: the column "subject" holds null, no text/);
+  await refused({}, /own-dev\.jsonl, line 1: the column "subject" holds null, no text/);
   writeFileSync(path('own-dev.jsonl'), '42\n');
-  await refused({}, /own-dev\.jsonl: line 1 is no JSON object/);
+  await refused({}, /own-dev\.jsonl, line 1: is not a JSON object/);
+});
+
+/** The labels of a set of examples in CSV, and what was warned of. */
+async function labelsIn(labels: readonly string[], dev: readonly string[] = labels) {
+  const write = (name: string, all: readonly string[]) => {
+    const path = join(folder, name);
+    writeFileSync(path, `text,label\n${all.map((label, i) => `text ${i},${label}\n`).join('')}`);
+    return path;
+  };
+  const warnings: string[] = [];
+  const files = { train: write('labels.csv', labels), dev: write('labels-dev.csv', dev) };
+  const task = await openOwnTask(files, { texts: ['text'], label: 'label', isRegression: false }, (text) =>
+    warnings.push(text),
+  );
+  const targets = ({ examples }: { examples: { target: number | undefined }[] }) =>
+    examples.map(({ target }) => target);
+  return { labels: task.classifier.labels, train: targets(task.train), dev: targets(task.devs[0]!), warnings };
+}
+
+test('labels that are numbers are classes in the order of numbers, so that 0 … n − 1 are the numbers of their classes', async () => {
+  const found = await labelsIn(Array.from({ length: 12 }, (_, i) => String(11 - i)));
+  assert.deepEqual(
+    found.labels,
+    Array.from({ length: 12 }, (_, i) => String(i)),
+  );
+  assert.deepEqual(
+    found.train,
+    Array.from({ length: 12 }, (_, i) => 11 - i),
+  );
+  const ordered = async (...labels: string[]) => (await labelsIn(labels)).labels;
+  assert.deepEqual(await ordered('10', '-1', '9', '-20', '0'), ['-20', '-1', '0', '9', '10']);
+  assert.deepEqual(await ordered('2.0', '10.0', '1.0'), ['1.0', '2.0', '10.0']);
+  assert.deepEqual(await ordered('1e3', '200', '.5', '+3'), ['.5', '+3', '200', '1e3']);
+  assert.deepEqual(await ordered('010', '9', '002'), ['002', '9', '010']);
+  // Beyond float64's whole numbers, neighbours stay apart.
+  assert.deepEqual(await ordered('9007199254740993', '9007199254740992', '7'), [
+    '7',
+    '9007199254740992',
+    '9007199254740993',
+  ]);
+});
+
+test('labels that are not all numbers are texts, in the order of texts', async () => {
+  const ordered = async (...labels: string[]) => (await labelsIn(labels)).labels;
+  assert.deepEqual(await ordered('10', '9', 'none'), ['10', '9', 'none']);
+  assert.deepEqual(await ordered('0x10', '9'), ['0x10', '9']);
+  assert.deepEqual(await ordered('b', 'a', 'B'), ['B', 'a', 'b']);
+});
+
+test('two spellings of one number are one class, with a warning, and spaces around a label do not count', async () => {
+  const pandas = await labelsIn(['1', '0', '1.0', ' 0 '], ['1.0', '0.0', '01']);
+  assert.deepEqual(
+    [pandas.labels, pandas.train, pandas.dev],
+    [
+      ['0', '1'],
+      [1, 0, 1, 0],
+      [1, 0, 1],
+    ],
+  );
+  assert.match(pandas.warnings[0] ?? '', /^label: "1" and "1\.0" are one number, so one class$/);
+  const spaced = await labelsIn(['ham', 'spam ', ' ham'], ['spam', 'ham ']);
+  assert.deepEqual([spaced.labels, spaced.dev, spaced.warnings], [['ham', 'spam'], [1, 0], []]);
+});
+
+test('a development set may lack labels of the training set, but not have others', async () => {
+  assert.deepEqual((await labelsIn(['0', '1', '2'], ['2', '2'])).dev, [2, 2]);
+  await assert.rejects(labelsIn(['0', '1'], ['1', '2']), /labels-dev\.csv, line 3: the label "2" is not one of 0, 1/);
+  await assert.rejects(labelsIn(['0', '1'], ['1', '']), /labels-dev\.csv, line 3: the label "" is not one of 0, 1/);
+});
+
+test('labels in JSON lines are the same as texts, numbers or truth values; missing ones are told with the line', async () => {
+  const path = join(folder, 'labels.jsonl');
+  const open = (lines: readonly object[]) => {
+    writeFileSync(path, `\n${lines.map((line) => `${JSON.stringify(line)}\n`).join('\n')}`);
+    const files = { train: path, dev: path };
+    return openOwnTask(files, { texts: ['text'], label: 'label', isRegression: false }, assert.fail);
+  };
+  const numbers = await open([
+    { text: 'a', label: 10 },
+    { text: 'b', label: '9' },
+    { text: 'c', label: 9 },
+  ]);
+  assert.deepEqual(numbers.classifier.labels, ['9', '10']);
+  assert.deepEqual(
+    numbers.devs[0]!.examples.map(({ target }) => target),
+    [1, 0, 0],
+  );
+  const truths = await open([
+    { text: 'a', label: true },
+    { text: 'b', label: 'false' },
+    { text: 'c', label: 'true' },
+  ]);
+  assert.deepEqual(truths.classifier.labels, ['false', 'true']);
+  const missing = (label: object, reason: RegExp) =>
+    assert.rejects(
+      open([
+        { text: 'a', label: 1 },
+        { text: 'b', ...label },
+      ]),
+      reason,
+    );
+  await missing({ label: null }, /labels\.jsonl, line 4: the column "label" holds null, no text/);
+  await missing({}, /labels\.jsonl, line 4: no column "label", but "text"/);
+  await missing({ label: [1] }, /labels\.jsonl, line 4: the column "label" holds a list, no text/);
+  await missing({ label: { a: 1 } }, /labels\.jsonl, line 4: the column "label" holds an object, no text/);
+  await missing({ label: '' }, /labels\.jsonl, line 4: has no label/);
+});
+
+/** Opens a training set that has no development set beside it. */
+async function openAlone(rows: readonly { text: string; label: string }[], isRegression = false) {
+  const train = join(folder, 'alone.jsonl');
+  writeFileSync(train, rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
+  const task = await openOwnTask({ train }, { texts: ['text'], label: 'label', isRegression }, assert.fail);
+  const [dev] = task.devs;
+  return { ...task, kept: task.train.examples, held: dev!.examples };
+}
+
+test('without a development set a tenth of each class is held out, the same at each time, and nothing is in both parts', async () => {
+  const rows = Array.from({ length: 500 }, (_, i) => ({ text: `Text ${i}`, label: i % 5 === 0 ? 'rare' : 'usual' }));
+  const { kept, held, isHeldOut } = await openAlone(rows);
+  assert.equal(isHeldOut, true);
+  assert.deepEqual([kept.length, held.length], [450, 50]);
+  assert.equal(held.filter(({ target }) => target === 0).length, 10);
+  const texts = new Set(kept.map((example) => example.texts[0]));
+  assert.ok(held.every((example) => !texts.has(example.texts[0]!)));
+  assert.deepEqual((await openAlone(rows)).held, held);
+  const numbers = Array.from({ length: 200 }, (_, i) => ({ text: `Text ${i}`, label: String(i / 7) }));
+  assert.equal((await openAlone(numbers, true)).held.length, 20);
+});
+
+test('a class of two examples has one held out, a class of one has none, and equal texts stay together', async () => {
+  const few = [
+    ...Array.from({ length: 20 }, (_, i) => ({ text: `many ${i}`, label: 'many' })),
+    ...['a', 'b'].map((text) => ({ text, label: 'two' })),
+    { text: 'alone', label: 'one' },
+  ];
+  const { classifier, kept, held } = await openAlone(few);
+  const count = (examples: typeof held, label: string) =>
+    examples.filter(({ target }) => classifier.labels[target!] === label).length;
+  assert.deepEqual(
+    ['many', 'two', 'one'].map((label) => [count(kept, label), count(held, label)]),
+    [
+      [18, 2],
+      [1, 1],
+      [1, 0],
+    ],
+  );
+
+  const repeated = Array.from({ length: 400 }, (_, i) => ({
+    text: `${i % 2 === 0 ? 'A  text' : 'a Text '}${i % 40}`.trim(),
+    label: String(i % 4),
+  }));
+  const parts = await openAlone(repeated);
+  const key = (text: string) => text.toLowerCase().replace(/\s+/g, ' ');
+  const inTraining = new Set(parts.kept.map(({ texts }) => key(texts[0]!)));
+  assert.ok(parts.held.length >= 20 && parts.held.every(({ texts }) => !inTraining.has(key(texts[0]!))));
+
+  await assert.rejects(
+    openAlone([
+      { text: 'a', label: 'x' },
+      { text: 'b', label: 'y' },
+    ]),
+    /alone\.jsonl: has too few examples to hold some out; give a set to judge by with --dev/,
+  );
 });
 
 const shared = '../shared/data/glue';

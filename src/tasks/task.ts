@@ -1,10 +1,12 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { DataError } from '../config/index.ts';
+import { counted, DataError } from '../config/index.ts';
 import type { Classifier } from '../model/index.ts';
 import { type GlueName, type GlueTask, glueTasks } from './glue.ts';
+import { holdOut } from './hold-out.ts';
+import { classLabels } from './labels.ts';
 import type { MetricName } from './metrics.ts';
-import { type Row, readTable } from './tables.ts';
+import { type Row, readTable, type Table } from './tables.ts';
 
 /** One or two texts, and what is to be found: the number of a label, or a value. Without one it is to be predicted only. */
 export interface Example {
@@ -33,6 +35,8 @@ export interface Task {
   tests: ExampleSet[];
   /** How predictions are written: labels as GLUE's files have them. */
   written: readonly string[];
+  /** Whether the development set is a part of the training set, which had none beside it. */
+  isHeldOut?: boolean;
 }
 
 /** The columns of an own data set. */
@@ -59,15 +63,16 @@ export async function openGlueTask(name: GlueName, folder: string, warn: (messag
   const isTsv = existsSync(join(place, 'train.tsv'));
   const read = async (file: string, isTest = false): Promise<Example[]> => {
     const path = isTsv ? join(place, `${file}.tsv`) : parquetOf(place, file);
-    const { rows, malformed } = await readTable(path, isTest ? undefined : task.columns);
+    const { rows, malformed, where } = await readTable(path, isTest ? undefined : task.columns);
     // Predictions are numbered by line: none may be missing.
-    if (malformed > 0 && isTest)
-      throw new DataError(`${path}: ${malformed} lines have another number of columns; mend them`);
-    if (malformed > 0) warn(`${path}: left out ${malformed} lines with another number of columns`);
-    const columns = isTsv ? { texts: task.texts, label: task.label } : { texts: task.parquetTexts, label: 'label' };
-    return rows.map((row, i) =>
-      exampleOf(row, `${path}, row ${i + 1}`, columns, isTest ? undefined : targetOf(task, isTsv)),
-    );
+    if (malformed.length > 0 && isTest)
+      throw new DataError(`${path}, line ${malformed[0]}: has another number of columns than the header; fix the line`);
+    warnOfMalformed(path, malformed, warn);
+    const advice = "give GLUE's own files, or Hugging Face's";
+    const columns = isTsv
+      ? { texts: task.texts, label: task.label, advice }
+      : { texts: task.parquetTexts, label: 'label', advice };
+    return rows.map((row, i) => exampleOf(row, where(i), columns, isTest ? undefined : targetOf(task, isTsv)));
   };
   const has = (file: string) => (isTsv ? existsSync(join(place, `${file}.tsv`)) : partsOf(place, file).length > 0);
   const devs: ExampleSet[] = [];
@@ -90,6 +95,14 @@ export async function openGlueTask(name: GlueName, folder: string, warn: (messag
     tests,
     written: task.labels,
   };
+}
+
+function warnOfMalformed(path: string, lines: readonly number[], warn: (message: string) => void): void {
+  const [first] = lines;
+  if (first === undefined) return;
+  const which =
+    lines.length === 1 ? `line ${first}, which has` : `${counted(lines.length, 'line')}, from line ${first} on, with`;
+  warn(`${path}: left out ${which} another number of columns than the header`);
 }
 
 const holdsTask = (place: string) =>
@@ -119,8 +132,13 @@ function targetOf({ labels }: GlueTask, isTsv: boolean): TargetOf {
   return labelOf(isTsv ? labels : labels.map((_, id) => String(id)));
 }
 
-/** Parquet's whole numbers are BigInts, which JSON does not know. */
-const shown = (cell: unknown) => (typeof cell === 'string' ? `"${cell}"` : String(cell));
+/** A cell as it stands in a message. Parquet's whole numbers are BigInts, which JSON does not know. */
+function shown(cell: unknown): string {
+  if (cell === undefined) return 'nothing';
+  if (Array.isArray(cell)) return 'a list';
+  if (typeof cell === 'object' && cell !== null) return cell instanceof Uint8Array ? 'bytes' : 'an object';
+  return typeof cell === 'string' ? JSON.stringify(cell) : String(cell);
+}
 
 const numberOf: TargetOf = (cell, where) => {
   const value = typeof cell === 'string' && cell.trim() === '' ? Number.NaN : Number(cell);
@@ -128,27 +146,30 @@ const numberOf: TargetOf = (cell, where) => {
   throw new DataError(`${where}: the label ${shown(cell)} is not a number`);
 };
 
-function labelOf(labels: readonly string[]): TargetOf {
-  const ids = new Map(labels.map((label, id) => [label, id]));
+function labelOf(labels: readonly string[], identity = (label: string) => label): TargetOf {
+  const ids = new Map(labels.map((label, id) => [identity(label), id]));
   return (cell, where) => {
-    const id = ids.get(String(cell));
+    const id = ids.get(identity(String(cell)));
     if (id !== undefined) return id;
-    throw new DataError(`${where}: the label ${shown(cell)} is not one of ${labels.join(', ')}`);
+    const known = labels.length > manyLabels ? [...labels.slice(0, manyLabels), '…'] : labels;
+    throw new DataError(`${where}: the label ${shown(cell)} is not one of ${known.join(', ')}`);
   };
 }
+
+const isCell = (value: unknown) => ['string', 'number', 'bigint', 'boolean'].includes(typeof value);
 
 function exampleOf(
   row: Row,
   where: string,
-  columns: { texts: readonly string[]; label: string },
+  columns: { texts: readonly string[]; label: string; advice: string },
   target: TargetOf | undefined,
 ): Example {
   const cell = (column: string) => {
-    const value = row[column];
-    if (['string', 'number', 'bigint', 'boolean'].includes(typeof value)) return value;
-    if (column in row) throw new DataError(`${where}: the column "${column}" holds ${JSON.stringify(value)}, no text`);
-    const there = Object.keys(row).map((name) => `"${name}"`);
-    throw new DataError(`${where}: no column "${column}", but ${there.join(', ') || 'none'}; name the right one`);
+    const value = Object.hasOwn(row, column) ? row[column] : undefined;
+    if (isCell(value)) return value;
+    if (Object.hasOwn(row, column))
+      throw new DataError(`${where}: the column "${column}" holds ${shown(value)}, no text`);
+    throw new DataError(`${where}: no column "${column}", but ${columnNames(row)}; ${columns.advice}`);
   };
   return {
     texts: columns.texts.map((column) => String(cell(column))),
@@ -156,58 +177,91 @@ function exampleOf(
   };
 }
 
+function columnNames(row: Row): string {
+  const names = Object.keys(row).filter((name) => name !== '');
+  return names.map((name) => `"${name}"`).join(', ') || 'none';
+}
+
+const advice = 'name the right one with --text or --label';
+
+/** The columns of a table as they stand in a message: `"text", "label"`. */
+export async function columnsOf(path: string): Promise<string> {
+  const { rows } = await readTable(path);
+  return columnNames(rows[0]!);
+}
+
 /**
- * Opens an own data set for classification or regression from TSV, CSV, JSON lines or Parquet. Its labels are those of the
- * training set, in order.
+ * Opens an own data set for classification or regression from TSV, CSV, JSON lines or Parquet. Its labels are those of the training set:
+ * numbers in their order, texts in theirs. Without a development set a tenth of the training set is held out to be one.
  *
  * @throws DataError where a file or a column is missing or empty, or a label is not in the training set.
  */
 export async function openOwnTask(
-  files: { train: string; dev: string; test?: string | undefined },
+  files: { train: string; dev?: string | undefined; test?: string | undefined },
   columns: OwnColumns,
   warn: (message: string) => void,
 ): Promise<Task> {
-  const table = async (path: string): Promise<{ path: string; rows: Row[] }> => {
-    const { rows, malformed } = await readTable(path);
-    if (malformed > 0) warn(`${path}: left out ${malformed} lines with another number of columns`);
-    return { path, rows };
+  const table = async (path: string): Promise<Table> => {
+    const read = await readTable(path);
+    warnOfMalformed(path, read.malformed, warn);
+    return read;
   };
-  const [train, dev] = [await table(files.train), await table(files.dev)];
+  const train = await table(files.train);
+  const dev = files.dev === undefined ? undefined : await table(files.dev);
   const test = files.test === undefined ? undefined : await table(files.test);
-  const examples = ({ path, rows }: typeof train, target: TargetOf | undefined) =>
-    rows.map((row, i) => exampleOf(row, `${path}, row ${i + 1}`, columns, target));
-  if (columns.isRegression) {
-    return {
-      name: basename(files.train),
-      classifier: { labels: [columns.label], isRegression: true },
-      metrics: ['pearson', 'spearman'],
-      train: { name: 'train', examples: examples(train, numberOf) },
-      devs: [{ name: 'dev', examples: examples(dev, numberOf) }],
-      tests: test ? [{ name: 'test', examples: examples(test, undefined) }] : [],
-      written: [],
-    };
-  }
-  // A first pass says in the usual words where the column is missing.
-  const anyLabel: TargetOf = () => 0;
-  examples(train, anyLabel);
-  const labels = [...new Set(train.rows.map((row) => String(row[columns.label])))].sort();
-  if (labels.includes(''))
-    throw new DataError(`${files.train}: has rows without a label; label them or leave them out`);
-  if (labels.length > manyLabels && labels.every((label) => Number.isFinite(Number(label)))) {
-    warn(`${files.train}: has ${labels.length} different numbers as labels; --regression finds numbers`);
-  }
-  if (labels.length < 2) {
-    throw new DataError(
-      `${files.train}: has one label only, ${JSON.stringify(labels[0])}; there is nothing to tell apart`,
-    );
+  const examples = ({ rows, where }: Table, target?: TargetOf) =>
+    rows.map((row, i) => exampleOf(row, where(i), { ...columns, advice }, target));
+
+  const { isRegression } = columns;
+  const { labels, target } = isRegression
+    ? { labels: [columns.label], target: numberOf }
+    : labelsOf(files.train, train, columns, warn);
+  const all = examples(train, target);
+  const parts = dev ? { train: all, dev: examples(dev, target) } : holdOut(all, !isRegression);
+  if (parts.dev.length === 0) {
+    throw new DataError(`${files.train}: has too few examples to hold some out; give a set to judge by with --dev`);
   }
   return {
     name: basename(files.train),
-    classifier: { labels, isRegression: false },
-    metrics: labels.length === 2 ? ['accuracy', 'f1', 'matthews'] : ['accuracy'],
-    train: { name: 'train', examples: examples(train, labelOf(labels)) },
-    devs: [{ name: 'dev', examples: examples(dev, labelOf(labels)) }],
-    tests: test ? [{ name: 'test', examples: examples(test, undefined) }] : [],
-    written: labels,
+    classifier: { labels, isRegression },
+    metrics: isRegression
+      ? ['pearson', 'spearman']
+      : labels.length === 2
+        ? ['accuracy', 'f1', 'matthews']
+        : ['accuracy'],
+    train: { name: 'train', examples: parts.train },
+    devs: [{ name: 'dev', examples: parts.dev }],
+    tests: test ? [{ name: 'test', examples: examples(test) }] : [],
+    written: isRegression ? [] : labels,
+    isHeldOut: dev === undefined,
   };
+}
+
+/** The labels of a training set, and how they are read in each set. */
+function labelsOf(
+  path: string,
+  { rows, where }: Table,
+  columns: OwnColumns,
+  warn: (message: string) => void,
+): { labels: string[]; target: TargetOf } {
+  const cells: string[] = [];
+  const collect: TargetOf = (cell, place) => {
+    const label = String(cell).trim();
+    if (label === '') throw new DataError(`${place}: has no label; label it or leave it out`);
+    return cells.push(label);
+  };
+  for (const [i, row] of rows.entries()) exampleOf(row, where(i), { ...columns, advice }, collect);
+  const { labels, identity, isNumeric, same } = classLabels(cells);
+  if (same) warn(`${columns.label}: ${same.map((label) => `"${label}"`).join(' and ')} are one number, so one class`);
+  if (isNumeric && labels.length > manyLabels) {
+    warn(
+      `${columns.label}: has ${labels.length} different numbers as labels, each a class; --regression predicts numbers`,
+    );
+  }
+  if (labels.length < 2) {
+    throw new DataError(
+      `${path}: every row has the label ${JSON.stringify(labels[0])}; give rows of at least two labels to tell apart`,
+    );
+  }
+  return { labels, target: labelOf(labels, identity) };
 }

@@ -1,0 +1,37 @@
+import { permute } from '../data/index.ts';
+import type { Example } from './task.ts';
+
+/** The fraction of a training set that is held out where no set to judge by was given. */
+export const heldOutFraction = 0.1;
+
+/**
+ * Holds out a tenth of the examples to judge by: of each class apart (`isStratified`), at least one where it has two. Which ones
+ * depends on the examples alone. Examples with the same texts, but for case and spaces, go to one part together.
+ */
+export function holdOut(examples: readonly Example[], isStratified: boolean): { train: Example[]; dev: Example[] } {
+  const groups = groupBy(examples, ({ texts }) =>
+    JSON.stringify(texts.map((text) => text.trim().replaceAll(/\s+/g, ' ').toLowerCase())),
+  );
+  const classes = groupBy(groups.values(), ([first]) => (isStratified ? first!.target : undefined));
+  const held = new Set<Example>();
+  for (const members of classes.values()) {
+    const count = members.length < 2 ? 0 : Math.max(1, Math.round(heldOutFraction * members.length));
+    for (let i = 0; i < count; i++) {
+      for (const example of members[permute(i, members.length, { seed: 0, epoch: 0 })]!) held.add(example);
+    }
+  }
+  return {
+    train: examples.filter((example) => !held.has(example)),
+    dev: examples.filter((example) => held.has(example)),
+  };
+}
+
+function groupBy<T, K>(items: Iterable<T>, keyOf: (item: T) => K): Map<K, T[]> {
+  const groups = new Map<K, T[]>();
+  for (const item of items) {
+    const group = groups.get(keyOf(item));
+    if (group) group.push(item);
+    else groups.set(keyOf(item), [item]);
+  }
+  return groups;
+}

@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander';
 import {
   ConfigError,
   defaultDevice,
+  deviceOf,
   fromDeepSpeed,
   type LoadedConfig,
   loadConfig,
@@ -39,14 +40,15 @@ export function configOf(file: string | undefined, options: ConfigOptions, comma
         'or settings, as in --set model.preset=bert-mini train.steps=1000',
     );
   }
-  const deepSpeed = options.deepspeed === undefined ? undefined : fromDeepSpeed(readConfigFile(options.deepspeed));
-  const { from } = options;
+  const { deepspeed, from } = options;
+  const sources = { ...(file !== undefined && { file }), sets: options.set ?? [] };
+  const deepSpeed = deepspeed === undefined ? undefined : fromDeepSpeed(readConfigFile(deepspeed), deviceOf(sources));
   const overrides = {
     ...deepSpeed?.config,
     ...(from && { model: from.model, train: { ...deepSpeed?.config.train, from: from.path } }),
     ...(options.data && { data: { train: options.data } }),
   };
-  const loaded = loadConfig({ ...(file !== undefined && { file }), overrides, sets: options.set ?? [] });
+  const loaded = loadConfig({ ...sources, overrides });
   const { depth, model, train } = loaded.config;
   const warnings = [
     ...(deepSpeed?.warnings ?? []),

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ConfigError } from './errors.ts';
+import { defaultDevice } from './processor.ts';
 import type { PartialConfig } from './schema.ts';
 
 /** What a DeepSpeed config says in taper's words. */
@@ -15,11 +16,16 @@ const optimizerParams = z.looseObject({
   eps: z.number().optional(),
   weight_decay: z.number().optional(),
   bias_correction: z.boolean().optional(),
+  adam_w_mode: z.boolean().optional(),
 });
 const optimizer = z.looseObject({ type: z.string(), params: optimizerParams.optional() });
 const schedulerParams = z.looseObject({
+  warmup_min_lr: z.number().optional(),
   warmup_max_lr: z.number().optional(),
+  warmup_min_ratio: z.number().optional(),
   warmup_num_steps: z.number().optional(),
+  warmup_type: z.string().optional(),
+  cos_min_ratio: z.number().optional(),
   total_num_steps: z.number().optional(),
 });
 const scheduler = z.looseObject({ type: z.string(), params: schedulerParams.optional() });
@@ -47,13 +53,14 @@ type DeepSpeed = z.infer<typeof deepSpeedSchema>;
 type Translated<S extends keyof PartialConfig> = NonNullable<PartialConfig[S]>;
 
 /**
- * Translates a DeepSpeed JSON config: batch sizes, Adam, AdamW or LAMB, WarmupLR or WarmupDecayLR, clipping, precision
- * and `progressive_layer_drop`. The profile along the depth is not in that file, so taper's default stays.
+ * Translates a DeepSpeed JSON config: batch sizes, Adam, AdamW or LAMB, WarmupLR, WarmupDecayLR or WarmupCosineLR, clipping,
+ * precision and `progressive_layer_drop`. The profile along the depth is not in that file, so taper's default stays.
  * A key that taper does not use, and one that is "auto", is named in a warning. `train_batch_size` is the batch of all
- * GPUs together, as taper's `batchSize` is.
- * Throws a ConfigError for a value of the wrong type.
+ * GPUs together, as taper's `batchSize` is. `fp16` needs a GPU: `device` is where training runs.
+ *
+ * @throws ConfigError for a value of the wrong type.
  */
-export function fromDeepSpeed(json: unknown): FromDeepSpeed {
+export function fromDeepSpeed(json: unknown, device: string = defaultDevice()): FromDeepSpeed {
   const warnings: string[] = [];
   const automatic: string[] = [];
   const parsed = deepSpeedSchema.safeParse(withoutAutomatic(json, '', automatic));
@@ -70,9 +77,9 @@ export function fromDeepSpeed(json: unknown): FromDeepSpeed {
   const train = {
     ...batchSizes(file),
     ...optimizerSettings(file, warnings),
-    ...scheduleSettings(file, warnings),
+    ...scheduleSettings(file, automatic, warnings),
     ...(file.gradient_clipping !== undefined && { clipNorm: file.gradient_clipping }),
-    ...precisionSettings(file, warnings),
+    ...precisionSettings(file, { automatic, device, warnings }),
   };
   const config = {
     train,
@@ -126,6 +133,11 @@ function optimizerSettings({ optimizer }: DeepSpeed, warnings: string[]): Transl
   if (!['adam', 'adamw', 'lamb'].includes(type)) {
     warnings.push(`DeepSpeed's optimizer.type ${optimizer.type} is not in taper: adamw is used`);
   }
+  if (params.adam_w_mode === false && params.weight_decay !== 0) {
+    warnings.push(
+      "DeepSpeed's adam_w_mode false adds the weight decay to the gradient: taper's is decoupled, as in AdamW; train.weightDecay sets it",
+    );
+  }
   return {
     optimizer: type === 'lamb' ? 'lamb' : 'adamw', // DeepSpeed's Adam decouples the decay too, unless told not to
     ...(params.lr !== undefined && { peakLearningRate: params.lr }),
@@ -136,34 +148,89 @@ function optimizerSettings({ optimizer }: DeepSpeed, warnings: string[]): Transl
   };
 }
 
-function scheduleSettings({ scheduler }: DeepSpeed, warnings: string[]): Translated<'train'> {
+const schedules: Readonly<Record<string, 'constant' | 'linear' | 'cosine'>> = {
+  WarmupLR: 'constant',
+  WarmupDecayLR: 'linear',
+  WarmupCosineLR: 'cosine',
+};
+/** What DeepSpeed's schedulers take where a key is missing. */
+const [defaultWarmupSteps, defaultDecayPeak] = [1000, 0.001];
+
+/**
+ * The schedule with the rates of DeepSpeed's scheduler, a linear warm-up one step early and a cosine decay one step late. Rates begin
+ * and end at 0 here (DeepSpeed's cosine ends at a ten-thousandth of the peak); another minimum is named in a warning.
+ * Source: DeepSpeed, `deepspeed/runtime/lr_schedules.py`.
+ */
+function scheduleSettings(
+  { optimizer, scheduler }: DeepSpeed,
+  automatic: readonly string[],
+  warnings: string[],
+): Translated<'train'> {
   if (scheduler === undefined) return {};
-  const { warmup_max_lr: peak, warmup_num_steps: warmup, total_num_steps: steps } = scheduler.params ?? {};
-  const schedules: Record<string, 'constant' | 'linear'> = { WarmupLR: 'constant', WarmupDecayLR: 'linear' };
-  const schedule = schedules[scheduler.type];
+  const schedule = Object.hasOwn(schedules, scheduler.type) ? schedules[scheduler.type] : undefined;
   if (schedule === undefined) {
     warnings.push(
       `DeepSpeed's scheduler.type ${scheduler.type} is not taken over: set train.schedule and train.warmupRatio`,
     );
     return {};
   }
+  const params = scheduler.params ?? {};
+  const { total_num_steps: steps } = params;
+  const orDefault = (key: 'warmup_num_steps' | 'warmup_max_lr', value: number) =>
+    params[key] ?? (automatic.includes(`scheduler.params.${key}`) ? undefined : value);
+
+  const warmup = orDefault('warmup_num_steps', defaultWarmupSteps);
   if (warmup !== undefined && steps === undefined) {
     warnings.push(
       `DeepSpeed's warmup_num_steps ${warmup} needs the number of steps: set train.warmupRatio to ${warmup} / train.steps`,
     );
   }
+  for (const [key, end] of [
+    ['warmup_min_lr', "taper's warm-up begins at 0"],
+    ['warmup_min_ratio', "taper's warm-up begins at 0"],
+    ['cos_min_ratio', "taper's cosine falls to 0"],
+  ] as const) {
+    if (params[key]) warnings.push(`DeepSpeed's ${key} ${params[key]} is not taken over: ${end}`);
+  }
+  const peak = schedule === 'linear' ? orDefault('warmup_max_lr', defaultDecayPeak) : params.warmup_max_lr;
+  const given = optimizer?.params?.lr;
+  if (params.warmup_max_lr === undefined && peak !== undefined && given !== undefined && given !== peak) {
+    warnings.push(
+      `DeepSpeed's WarmupDecayLR without warmup_max_lr peaks at ${peak}, not at optimizer.params.lr ${given}: so does taper; ` +
+        'train.peakLearningRate sets it',
+    );
+  }
   return {
     schedule,
+    warmupShape: params.warmup_type === 'linear' ? 'linear' : 'log',
     ...(peak !== undefined && { peakLearningRate: peak }),
     ...(steps !== undefined && { steps }),
-    ...(steps !== undefined && warmup !== undefined && { warmupRatio: warmup / steps }),
+    ...(steps !== undefined && warmup !== undefined && { warmupRatio: ratioOf(warmup, steps) }),
   };
 }
 
-function precisionSettings({ bf16, fp16 }: DeepSpeed, warnings: string[]): Translated<'train'> {
-  if (fp16?.enabled) warnings.push('DeepSpeed ran in fp16: taper uses bf16, which needs no loss scale');
-  if (fp16?.enabled || bf16?.enabled) return { precision: 'bf16' };
-  return bf16 !== undefined || fp16 !== undefined ? { precision: 'fp32' } : {};
+/** The ratio of which ⌈ratio·steps⌉ is `warmup`, also where the quotient was rounded up. */
+function ratioOf(warmup: number, steps: number): number {
+  const ratio = warmup / steps;
+  return Math.ceil(ratio * steps) === Math.ceil(warmup) ? ratio : (warmup - 0.5) / steps;
+}
+
+function precisionSettings(
+  { bf16, fp16 }: DeepSpeed,
+  { automatic, device, warnings }: { automatic: readonly string[]; device: string; warnings: string[] },
+): Translated<'train'> {
+  if (fp16?.enabled && bf16?.enabled) {
+    throw new ConfigError('DeepSpeed config: fp16.enabled and bf16.enabled are both true; enable one of them');
+  }
+  if (fp16?.enabled && device === 'cpu') {
+    warnings.push('DeepSpeed ran in fp16, which taper has on GPUs: on the CPU it uses bf16');
+    return { precision: 'bf16' };
+  }
+  if (fp16?.enabled) return { precision: 'fp16' };
+  if (bf16?.enabled) return { precision: 'bf16' };
+  const isOff = [bf16, fp16].some((section) => section !== undefined);
+  const isOpen = automatic.some((path) => path === 'bf16.enabled' || path === 'fp16.enabled');
+  return isOff && !isOpen ? { precision: 'fp32' } : {};
 }
 
 function depthSettings(

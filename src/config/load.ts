@@ -36,20 +36,21 @@ const leastByteLevel = 257;
 /** A config file before it is checked: sections of keys. */
 type RawConfig = Record<string, unknown>;
 
+/** Where a configuration comes from. */
+export interface ConfigSources {
+  file?: string;
+  sets?: readonly string[];
+  overrides?: PartialConfig;
+}
+
 /**
  * The complete configuration of a run, from the least to the most important source: defaults, a YAML or JSON `file`,
  * `overrides` (flags, a DeepSpeed file), and `sets` of the form `section.key=value` with a value in YAML.
  * Throws a ConfigError of one line for a file that is missing or broken, an unknown key, a value of the wrong type or
  * out of range, and values that do not fit each other; of several mistakes it tells the first and their number.
  */
-export function loadConfig(
-  sources: { file?: string; sets?: readonly string[]; overrides?: PartialConfig } = {},
-): LoadedConfig {
-  const raw: RawConfig = { model: {}, depth: {}, data: {}, train: {} };
-  if (sources.file !== undefined) merge(raw, fileSections(sources.file));
-  merge(raw, sources.overrides ?? {});
-  for (const set of sources.sets ?? []) merge(raw, parseSet(set));
-
+export function loadConfig(sources: ConfigSources = {}): LoadedConfig {
+  const raw = rawConfig(sources);
   const parsed = configSchema.safeParse(raw);
   if (!parsed.success) {
     // Unknown keys first: a misspelt key is often why another one is missing.
@@ -61,6 +62,21 @@ export function loadConfig(
   const mistakes = misfits(config);
   if (mistakes.length > 0) throw mistakesError(mistakes);
   return { config, derived, warnings: warningsOf(config) };
+}
+
+/** Where a configuration says that training runs, before it is checked. Throws as `loadConfig` does for a file that cannot be read. */
+export function deviceOf(sources: ConfigSources): string {
+  const { train } = rawConfig(sources);
+  const device = isMapping(train) ? train.device : undefined;
+  return typeof device === 'string' ? device : defaultDevice();
+}
+
+function rawConfig({ file, overrides = {}, sets = [] }: ConfigSources): RawConfig {
+  const raw: RawConfig = { model: {}, depth: {}, data: {}, train: {} };
+  if (file !== undefined) merge(raw, fileSections(file));
+  merge(raw, overrides);
+  for (const set of sets) merge(raw, parseSet(set));
+  return raw;
 }
 
 /**

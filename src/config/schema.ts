@@ -197,6 +197,10 @@ const train = z
     ),
     peakLearningRate: key(z.number().gt(0).default(1e-3), 'The learning rate at the end of the warm-up.'),
     warmupRatio: key(rate().default(0.02), 'The fraction of `steps` in which the learning rate rises from 0.'),
+    warmupShape: key(
+      z.enum(['linear', 'log']).default('linear'),
+      "How the learning rate rises over W steps of warm-up: `linear`, peak·(t + 1)/W, or `log`, peak·log(t + 1)/log W, which is DeepSpeed's default.",
+    ),
     schedule: key(
       z.enum(['linear', 'exponential', 'cosine', 'constant']).default('linear'),
       "The learning rate after the warm-up: `linear` and `cosine` fall to 0, `exponential` is times 0.99 each 1,000 steps (the paper's), `constant` stays.",

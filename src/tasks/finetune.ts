@@ -108,6 +108,7 @@ export async function fineTune(
     steps,
     peakLearningRate: settings.learningRate,
     warmupRatio: settings.warmupRatio,
+    warmupShape: 'linear',
     schedule: 'linear',
   });
   let step = 0;

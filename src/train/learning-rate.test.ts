@@ -2,7 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { learningRate } from './learning-rate.ts';
 
-const settings = { steps: 1000, peakLearningRate: 2e-3, warmupRatio: 0.1, schedule: 'linear' as const };
+const settings = {
+  steps: 1000,
+  peakLearningRate: 2e-3,
+  warmupRatio: 0.1,
+  warmupShape: 'linear' as const,
+  schedule: 'linear' as const,
+};
 
 function assertClose(found: number, expected: number): void {
   assert.ok(Math.abs(found - expected) < 1e-15, `${found}, expected ${expected}`);
@@ -17,6 +23,15 @@ for (const schedule of ['linear', 'cosine', 'exponential', 'constant'] as const)
     assertClose(rate(100), 2e-3);
   });
 }
+
+test('a warm-up of the shape log rises with the logarithm of the step, from 0 to the peak', () => {
+  const rate = learningRate({ ...settings, warmupShape: 'log' });
+  assert.deepEqual([rate(0), rate(99), rate(100)], [0, 2e-3, 2e-3]);
+  assertClose(rate(9), 1e-3); // log 10 / log 100
+  assertClose(rate(4), 2e-3 * 0.349485002168009); // log 5 / log 100
+  assert.equal(rate(550), learningRate(settings)(550));
+  assert.equal(learningRate({ ...settings, warmupShape: 'log', warmupRatio: 0.001 })(0), 0); // a warm-up of one step
+});
 
 test('linear falls in equal steps towards 0 at the end of the run', () => {
   const rate = learningRate(settings);

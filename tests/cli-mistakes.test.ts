@@ -56,6 +56,7 @@ suite('taper refuses', { concurrency: 2 }, () => {
   before(async () => {
     folder = mkdtempSync(join(tmpdir(), 'taper-mistakes-'));
     writeTiny(folder);
+    writeFileSync(at('ds.json'), '{"train_micro_batch_size_per_gpu": 4}');
     const { code, stderr } = await taper(['pretrain', 'tiny.yaml'], { cwd: folder });
     assert.equal(code, 0, stderr);
   });
@@ -88,6 +89,21 @@ suite('taper refuses', { concurrency: 2 }, () => {
       'an unknown flag',
       ['plan', '--jsn'],
       /unknown option '--jsn'; Did you mean --json\?; see npx taper-lm plan --help/,
+    ],
+    [
+      "another program's flag",
+      ['pretrain', 'tiny.yaml', '--learning_rate', '1e-3'],
+      /unknown option '--learning_rate'; write --set train\.peakLearningRate=…; see npx taper-lm pretrain --help/,
+    ],
+    [
+      "another program's flag for the folder",
+      ['pretrain', 'tiny.yaml', '--output_dir=x'],
+      /unknown option '--output_dir=x'; write --out; see/,
+    ],
+    [
+      'a DeepSpeed config as CONFIG',
+      ['plan', 'ds.json'],
+      /ds\.json: is a DeepSpeed config .*; give it with --deepspeed ds\.json/,
     ],
     [
       'a flag without its value',

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
-import { packageVersion } from '../config/index.ts';
+import { packageVersion, taperName } from '../config/index.ts';
 import { analyzeCommand } from './analyze.ts';
 import { benchCommand } from './bench.ts';
 import { compareCommand } from './compare.ts';
@@ -57,12 +57,21 @@ try {
   process.exitCode = reportError(error);
 }
 
+/** Where an unknown option is a setting, here or in another program: how to write it. */
+function settingHint(command: Command, message: string): string {
+  const [, option] = /^unknown option '--([^'=]+)[^']*'$/.exec(message) ?? [];
+  if (option === undefined || !command.options.some(({ long }) => long === '--set')) return '';
+  const name = taperName(option);
+  if (name === undefined) return '';
+  return name.startsWith('--') ? `; write ${name}` : `; write --set ${name.replace(/^\S+/, '$&=…')}`;
+}
+
 /** Makes a command and those below it throw instead of exiting, and tell a mistake in one line. */
 function settle(command: Command, path: string): void {
   command.exitOverride().configureOutput({
     outputError: (text, write) => {
       const message = oneLine(text.replace(/^error: /, '')).replace(/ ?\((Did you mean .*\?)\)$/, '; $1');
-      write(`taper: ${message}; see ${path} --help\n`);
+      write(`taper: ${message}${settingHint(command, message)}; see ${path} --help\n`);
     },
   });
   for (const child of command.commands) settle(child, `${path} ${child.name()}`);

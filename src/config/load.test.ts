@@ -6,7 +6,9 @@ import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { ConfigError } from './errors.ts';
 import { loadConfig } from './load.ts';
+import { letters, otherNames } from './other-names.ts';
 import { defaultDevice, hasBfloat16Products } from './processor.ts';
+import { settings } from './settings.ts';
 
 const configs = fileURLToPath(new URL('../../../configs/', import.meta.url));
 const mini = ['model.preset=bert-mini', 'train.steps=100'];
@@ -201,6 +203,47 @@ test('an unknown key is told with the nearest right one, in whatever section it 
   const file = fileWith(t, 'modle: { layers: 2 }\ntrain: { step: 3 }\n');
   assert.match(mistake({ file }), /^train\.step: unknown key; did you mean train\.steps\? \(and \d more mistakes\)$/);
   assert.match(mistake({ file, sets: mini }), /^train\.step: .* \(and 1 more mistake\)$/);
+});
+
+test('the names of other programs lead to those of taper, wherever they are written', (t) => {
+  const unknown = (path: string) => mistakeIn(`${path}=1`).replace(/.*; did you mean (.*)\?$/, '$1');
+  assert.equal(unknown('train.lr'), 'train.peakLearningRate');
+  assert.equal(unknown('learning_rate'), 'train.peakLearningRate');
+  assert.equal(unknown('weight_decay'), 'train.weightDecay');
+  assert.equal(unknown('data.max_seq_length'), 'data.sequenceLength');
+  assert.equal(unknown('num_train_epochs'), 'train.steps (epochs × sequences of the text / train.batchSize)');
+  assert.match(unknown('per_device_train_batch_size'), /^train\.batchSize \(the sequences of a whole step: /);
+  assert.equal(unknown('train.warmup_steps'), 'train.warmupRatio (the warm-up steps / train.steps)');
+  assert.equal(unknown('bf16'), 'train.precision (bf16)');
+  assert.equal(unknown('num-hidden-layers'), 'model.layers');
+  assert.equal(unknown('model.MAX_POSITIONS'), 'model.maxPositions');
+  assert.equal(unknown('optimizer.betas'), 'train.betas');
+
+  const ofFile = (text: string) => mistake({ file: fileWith(t, text) });
+  assert.match(
+    ofFile('model: { n_layer: 12 }\ntrain: { steps: 1 }'),
+    /^model\.n_layer: unknown key; did you mean model\.layers\?/,
+  );
+  assert.match(ofFile('fp16: true'), /^fp16: unknown key; did you mean train\.precision \(fp16\)\?/);
+  assert.match(
+    ofFile('{"train_batch_size": 32, "fp16": {"enabled": true}}'),
+    /config\.yaml: is a DeepSpeed config \(it has train_batch_size\); give it with --deepspeed \S+config\.yaml$/,
+  );
+});
+
+test("every setting that other programs' names lead to is one of taper's, and no name leads to two", () => {
+  const paths = new Set(settings.map(({ path }) => path));
+  const known = new Set(settings.map(({ key }) => letters(key)));
+  const seen = new Set<string>();
+  for (const { ours, note, theirs } of otherNames) {
+    for (const path of `${ours} ${note ?? ''}`.match(/\b(?:model|depth|data|train)\.\w+/g) ?? [])
+      assert.ok(paths.has(path), path);
+    assert.ok(ours.startsWith('--') || paths.has(ours), ours);
+    for (const name of theirs.split(' ')) {
+      assert.ok(!seen.has(letters(name)) && !known.has(letters(name)), name);
+      seen.add(letters(name));
+    }
+  }
 });
 
 test('what is missing is told with a way to give it', () => {

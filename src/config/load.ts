@@ -30,6 +30,14 @@ const families = {
   gpt2: { activation: 'gelu_new', layerNormEpsilon: 1e-5, objective: 'clm' },
 } as const;
 
+/** Keys that only a DeepSpeed config has at its top. */
+const deepSpeedKeys = [
+  'progressive_layer_drop',
+  'train_micro_batch_size_per_gpu',
+  'train_batch_size',
+  'zero_optimization',
+];
+
 /** The 256 bytes and the end of a text. */
 const leastByteLevel = 257;
 
@@ -118,6 +126,10 @@ function fileSections(file: string): RawConfig {
   const content = readConfigFile(file) ?? {};
   if (!isMapping(content)) {
     throw new ConfigError(`${file}: found no mapping; a config file has the sections model, depth, data and train`);
+  }
+  const deepSpeed = deepSpeedKeys.find((key) => key in content);
+  if (deepSpeed !== undefined) {
+    throw new ConfigError(`${file}: is a DeepSpeed config (it has ${deepSpeed}); give it with --deepspeed ${file}`);
   }
   return content;
 }

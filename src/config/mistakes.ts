@@ -1,8 +1,11 @@
 import { distance } from 'fastest-levenshtein';
+import { letters, taperName } from './other-names.ts';
 import { type Setting, sections, settings } from './settings.ts';
 
-/** The message for a key that does not exist, with the nearest one that does. */
+/** The message for a key that does not exist: with taper's name for it, or the nearest one that does exist. */
 export function unknownKey(path: string): string {
+  const name = taperName(path.slice(path.lastIndexOf('.') + 1));
+  if (name !== undefined) return `${path}: unknown key; did you mean ${name}?`;
   const nearest = nearestPath(path);
   if (nearest !== undefined) return `${path}: unknown key; did you mean ${nearest}?`;
   const section = sections.find(({ name }) => path.startsWith(`${name}.`));
@@ -66,9 +69,6 @@ function nearestPath(path: string): string | undefined {
   const score = (candidate: (typeof candidates)[number]) => difference(name, candidate.name) + candidate.away;
   return near.sort((a, b) => score(a) - score(b))[0]?.path;
 }
-
-/** Case, `_` and `-` do not count: `learning_rate` is meant as `learningRate`. */
-const letters = (name: string) => name.toLowerCase().replace(/[_-]/g, '');
 
 /** The number of edits from one name to another; a whole word that is part of the other (`theta`, `thetaBar`) is near. */
 function difference(a: string, b: string): number {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { freePort } from '../src/distributed/launch.ts';
@@ -96,6 +96,31 @@ test('a checkpoint of two ranks goes on with three, and then with one, as if it 
   assert.deepEqual([...new Set(lines.map(({ ranks }) => ranks))].sort(), [2, 3, undefined]);
 });
 
+test('a MASTER_ADDR that stands for no machine is refused, and one of IPv6 may stand in brackets', async (t) => {
+  const rank = (RANK: string, MASTER_ADDR: string, port: number) =>
+    taper(['pretrain', 'tiny.yaml', '--out', 'meet', '--quiet'], {
+      cwd: folder,
+      env: { RANK, WORLD_SIZE: '2', MASTER_ADDR, MASTER_PORT: `${port}` },
+    });
+  const { code, stderr } = await rank('1', 'nowhere.invalid', await freePort());
+  assert.equal(code, 2, stderr);
+  assert.match(
+    stderr,
+    /^taper: MASTER_ADDR: nowhere\.invalid: .*; give the name or address of rank 0's machine[^\n]*\n$/,
+  );
+  if (!Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1'))) {
+    t.diagnostic('this machine has no ::1');
+    return;
+  }
+  const port = await freePort();
+  const ends = await Promise.all([rank('0', '[::1]', port), rank('1', '[::1]', port)]);
+  assert.deepEqual(
+    ends.map(({ code }) => code),
+    [0, 0],
+    ends.map(({ stderr }) => stderr).join(''),
+  );
+});
+
 test('a block that nobody ran is not sent', async () => {
   await done(...ranks(2, ...words('sent', ['depth.method=constant', 'train.microBatchSize=8'])));
   const {
@@ -120,7 +145,19 @@ test('a block that nobody ran is not sent', async () => {
 
 test('launch refuses what is not done by several processes, and a micro-batch with fewer sequences than ranks', async () => {
   for (const [command, mistake] of [
-    [['launch', '--processes', '2', '--', 'eval', 'x'], /launch: eval is not done by several processes/],
+    [
+      ['launch', '--processes', '2', '--', 'eval', 'x'],
+      /launch: eval is not done by several processes; write npx taper-lm launch --processes 2 -- pretrain …/,
+    ],
+    [
+      ['launch', 'pretrain', 'tiny.yaml', '--processes', '2'],
+      /--processes: missing; give it before the command, as in npx/,
+    ],
+    // What stands before pretrain is the launcher's, what stands after it is not, with and without --.
+    [
+      ['launch', '--processes', '1', 'pretrain', 'none.yaml', '--out', 'x', '--quiet'],
+      /none\.yaml: there is no such file/,
+    ],
     [['launch', '--processes', 'two', '--', 'pretrain'], /give a whole number/],
     [
       ranks(2, ...words('few', ['train.batchSize=1', 'train.microBatchSize=1'])),

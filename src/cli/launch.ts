@@ -9,7 +9,7 @@ const mainPath = fileURLToPath(new URL('main.js', import.meta.url));
 export function launchCommand(): Command {
   return new Command('launch')
     .description('train with several processes on this machine, each on its part of every batch')
-    .requiredOption('--processes <n>', 'how many', wholeNumber)
+    .option('--processes <n>', 'how many', wholeNumber)
     .option(
       '--max-restarts <n>',
       'start all again, from the newest checkpoint, when one fails; so often',
@@ -17,6 +17,7 @@ export function launchCommand(): Command {
       0,
     )
     .argument('<command...>', '`-- pretrain` and what belongs to it')
+    .passThroughOptions() // what comes after `pretrain` belongs to it, also without `--`
     .addHelpText(
       'after',
       `
@@ -29,9 +30,16 @@ Examples:
     .action(run);
 }
 
-async function run(command: string[], { processes, maxRestarts }: { processes: number; maxRestarts: number }) {
+async function run(command: string[], { processes, maxRestarts }: { processes?: number; maxRestarts: number }) {
+  if (processes === undefined) {
+    throw new ConfigError(
+      '--processes: missing; give it before the command, as in npx taper-lm launch --processes 2 -- pretrain …',
+    );
+  }
   if (command[0] !== 'pretrain') {
-    throw new ConfigError(`launch: ${command[0]} is not done by several processes; write -- pretrain …`);
+    throw new ConfigError(
+      `launch: ${command[0]} is not done by several processes; write npx taper-lm launch --processes ${processes} -- pretrain …`,
+    );
   }
   if (processes < 1) throw new ConfigError('--processes: 0 is too few; give at least 1');
   process.exitCode = await launch({

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ConfigError } from '../config/index.ts';
 import { rankEnvironment } from './environment.ts';
-import { partOf } from './group.ts';
+import { checkResolves, partOf } from './group.ts';
 
 const torchrun = {
   RANK: '5',
@@ -37,6 +37,29 @@ test("torchrun's variables say the rank, those of its machine, and where rank 0 
   const { LOCAL_RANK: _, LOCAL_WORLD_SIZE: __, ...pod } = torchrun;
   const { localRank, localSize } = rankEnvironment(pod)!;
   assert.deepEqual([localRank, localSize], [0, 1]);
+});
+
+test('an IPv6 address may stand in brackets', () => {
+  const addressOf = (MASTER_ADDR: string) => rankEnvironment({ ...torchrun, MASTER_ADDR })?.masterAddress;
+  assert.deepEqual(['[::1]', ' fe80::2%eth0 ', 'node-a'].map(addressOf), ['::1', 'fe80::2%eth0', 'node-a']);
+});
+
+test('a name of rank 0 that is not found is refused at once, and asked for again where name servers do not answer', async () => {
+  await checkResolves('localhost');
+  await checkResolves('127.0.0.1');
+  await checkResolves('::1');
+  const failing = (codes: string[]) => async () => {
+    const code = codes.shift();
+    if (code !== undefined) throw Object.assign(new Error(code), { code });
+  };
+  const started = performance.now();
+  await assert.rejects(checkResolves('first:29500', failing(['ENOTFOUND'])), (error: Error) => {
+    assert.ok(error instanceof ConfigError);
+    assert.match(error.message, /^MASTER_ADDR: first:29500: no machine of this name is found .*without a port$/);
+    return true;
+  });
+  assert.ok(performance.now() - started < 400);
+  await checkResolves('first', failing(['EAI_AGAIN'])); // the second answer counts
 });
 
 test("a task of Slurm's srun has its rank, the first node of the step as the meeting place, and a port of its job", () => {

@@ -43,7 +43,9 @@ export function rankEnvironment(env: Environment = process.env): RankEnvironment
     size,
     localRank: numberIn(found, 'LOCAL_RANK', 0, localSize - 1, '0'),
     localSize,
-    masterAddress: valueIn(found, 'MASTER_ADDR'),
+    masterAddress: valueIn(found, 'MASTER_ADDR')
+      .trim()
+      .replace(/^\[(.*)\]$/, '$1'), // an IPv6 address may stand in brackets
     masterPort: numberIn(found, 'MASTER_PORT', 1, 65_535, defaultPort),
     launcherServes: env.TORCHELASTIC_USE_AGENT_STORE === 'True',
     restarts: Number(env.TORCHELASTIC_RESTART_COUNT ?? 0),

@@ -1,3 +1,4 @@
+import { lookup } from 'node:dns/promises';
 import { connect } from 'node:net';
 import { hostname, networkInterfaces } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -86,7 +87,8 @@ export const alone: ProcessGroup = {
  * Meets the other ranks of `environment` and connects with them; without one the process is alone. Their tensors are on `device`:
  * they talk through NCCL there, and through Gloo on the CPU. A rank that shows no sign of life for `timeoutSeconds` is given up.
  *
- * @throws PeerError when not all ranks come, ConfigError for a port that is taken, SetupError where c10d is not there.
+ * @throws PeerError when not all ranks come, ConfigError for a name that is not found or a port that is taken, SetupError where c10d
+ *   is not there.
  */
 export async function joinRanks(
   environment: RankEnvironment | undefined,
@@ -102,6 +104,7 @@ export async function joinRanks(
     );
   }
   const { rank, size, masterAddress, masterPort, restarts } = environment;
+  await checkResolves(masterAddress);
   const store = await openStore(environment, timeoutSeconds);
   const group = new Ranks(environment, store, device);
   try {
@@ -125,6 +128,31 @@ export async function joinRanks(
     throw await group.settle(error instanceof NativeError ? lost(error) : error);
   }
   return group;
+}
+
+/** Name servers that do not answer are asked again for so long. */
+const resolveSeconds = 5;
+
+/** Refuses a name that stands for no address, which no waiting and no restart would change. */
+export async function checkResolves(host: string, find: (host: string) => Promise<unknown> = lookup): Promise<void> {
+  const end = performance.now() + 1000 * resolveSeconds;
+  for (;;) {
+    try {
+      await find(host);
+      return;
+    } catch (cause) {
+      const { code } = cause as NodeJS.ErrnoException;
+      if (code === 'EAI_AGAIN' && performance.now() < end) {
+        await sleep(500);
+        continue;
+      }
+      const reason = code === 'EAI_AGAIN' ? 'the name servers do not answer' : 'no machine of this name is found';
+      throw new ConfigError(
+        `MASTER_ADDR: ${host}: ${reason} (${code}); give the name or address of rank 0's machine, without a port`,
+        { cause },
+      );
+    }
+  }
 }
 
 async function openStore(environment: RankEnvironment, timeoutSeconds: number): Promise<Store> {

@@ -5,8 +5,8 @@ import { duration, percent, rounded } from '../report/format.ts';
 import type { FineTuneReporter } from '../tasks/index.ts';
 import type { EvalMetrics, Reporter, StepMetrics } from '../train/index.ts';
 
-const barFormat = '{bar} {value}/{total} {status}';
-const barSize = 10;
+/** The sizes of the bar, by how much room there is. */
+const barSizes = [10, 5, 0];
 /** Without a terminal: a line each twentieth of the steps, and one each half minute. */
 const numLines = 20;
 const lineSeconds = 30;
@@ -20,6 +20,27 @@ const newestWeight = 0.1;
 const evaluationHead = ['step', 'held-out loss', 'perplexity', 'right', 'training loss', 'FLOPs saved'];
 const tableLine = (cells: readonly string[]) =>
   cells.map((cell, i) => cell.padStart(Math.max(8, evaluationHead[i]!.length))).join('  ');
+
+/** How far something is: of `total`, with what there is to say of it, the most important first, and the time that is left. */
+export interface ProgressStatus {
+  parts: readonly string[];
+  left: string;
+}
+
+/**
+ * A line of progress that fits into `width` characters: `█████░░░░░ 50/100 loss 5.43 12k tokens/s 3m05s left`. Where it is too long
+ * the bar shrinks, then the last parts are left out; the count and the time that is left stay.
+ */
+export function progressLine(value: number, total: number, { parts, left }: ProgressStatus, width: number): string {
+  const bar = (size: number) => '█'.repeat(Math.round((size * value) / total)).padEnd(size, '░');
+  const line = (size: number, count: number) =>
+    [...(size > 0 ? [bar(size)] : []), `${value}/${total}`, ...parts.slice(0, count), `${left} left`].join(' ');
+  for (let count = parts.length; count >= 0; count--) {
+    const size = barSizes.find((size) => line(size, count).length <= width);
+    if (size !== undefined) return line(size, count);
+  }
+  return `${left} left`.slice(0, width);
+}
 
 /** A reporter that writes to standard error; disposing it takes the progress bar away. */
 export type TerminalReporter = Reporter & Disposable;
@@ -35,7 +56,7 @@ export function terminalReporter({ model, train }: Config, { quiet = false } = {
   let started: { seconds: number; step: number } | undefined;
   let tokensPerSecond = 0;
   let prepareShown = now();
-  let latest = { step: 0, status: '' };
+  let latest = { step: 0, status: { parts: [], left: '' } as ProgressStatus };
   let evaluations = 0;
   const spent = { loss: 0, steps: 0, flops: 0, denseFlops: 0 };
 
@@ -55,7 +76,7 @@ export function terminalReporter({ model, train }: Config, { quiet = false } = {
     const wasActive = bar?.isActive;
     if (wasActive) bar?.stop(); // its line is cleared
     stderr.write(`${line}\n`);
-    if (wasActive) bar?.start(train.steps, latest.step, { status: latest.status });
+    if (wasActive) bar?.start(train.steps, latest.step, latest.status);
   };
 
   const warn = (message: string) => say(`warning: ${message}`);
@@ -85,11 +106,12 @@ export function terminalReporter({ model, train }: Config, { quiet = false } = {
       const left = ((now() - started.seconds) / (step - started.step)) * (train.steps - step);
       const blocks = `${rounded(depth)}/${model.layers} blocks`;
       const speed = `${rounded(tokensPerSecond / 1000)}k tokens/s`;
-      const status = `loss ${loss.toFixed(2)} θ ${theta.toFixed(2)} ${blocks} ${speed} ${duration(left)}`;
+      const parts = [`loss ${loss.toFixed(2)}`, `θ ${theta.toFixed(2)}`, blocks, speed];
+      const status = { parts, left: duration(left) };
       latest = { step, status };
-      if (bar?.isActive) bar.update(step, { status });
-      else if (bar) bar.start(train.steps, step, { status });
-      else if (showsLine(step)) stderr.write(`step ${step}/${train.steps}  ${status} left\n`);
+      if (bar?.isActive) bar.update(step, status);
+      else if (bar) bar.start(train.steps, step, status);
+      else if (showsLine(step)) stderr.write(`step ${step}/${train.steps}  ${parts.join(' ')} ${status.left} left\n`);
     },
     evaluation: ({ step, loss, perplexity, mlmAccuracy, clmAccuracy }: EvalMetrics) => {
       release();
@@ -120,9 +142,9 @@ export function fineTuneBar(what: string): FineTuneReporter & Disposable {
     step: (done, total, loss) => {
       started ??= now();
       const left = duration(((now() - started) / done) * (total - done));
-      const status = `${what}, loss ${loss.toFixed(2)} ${left}`;
-      if (bar?.isActive) bar.update(done, { status });
-      else bar?.start(total, done, { status });
+      const status = { parts: [`loss ${loss.toFixed(2)}`, what], left };
+      if (bar?.isActive) bar.update(done, status);
+      else bar?.start(total, done, status);
     },
     epoch: (epoch, devs) => {
       bar?.stop();
@@ -138,12 +160,10 @@ export function fineTuneBar(what: string): FineTuneReporter & Disposable {
 
 function newBar(): cliProgress.SingleBar {
   return new cliProgress.SingleBar({
-    format: barFormat,
-    barsize: barSize,
-    barCompleteChar: '█',
-    barIncompleteChar: '░',
+    format: (_options, { value, total, maxWidth }, status: ProgressStatus) =>
+      progressLine(value, total, status, maxWidth),
     clearOnComplete: true,
-    linewrap: true, // lines that are too long for the terminal are cut
+    linewrap: true, // so that the cursor stays on the line in a terminal that has shrunk
     gracefulExit: false, // signals are the training loop's
   });
 }

@@ -1,5 +1,5 @@
-import { closeSync, type Dirent, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
-import { basename, join, resolve } from 'node:path';
+import { closeSync, type Dirent, fstatSync, openSync, readdirSync, readSync, realpathSync, statSync } from 'node:fs';
+import { basename, join, resolve, sep } from 'node:path';
 import { type Config, loadConfig } from '../config/index.ts';
 import { RunReader } from '../report/run-view.ts';
 import { isBeingTrained } from '../train/lock.ts';
@@ -59,21 +59,36 @@ export class Runs {
     return { version: JSON.stringify([changes, item]), view: () => ({ ...item, ...run.view() }) };
   }
 
+  /** Symbolic links are followed after everything else, each folder is looked into once, and none that the runs' folder is in. */
   #folders(): Map<string, string> {
     const found = new Map<string, string>();
+    const root = realPath(this.#folder);
+    const seen = new Set<string>();
+    const links: [folder: string, names: readonly string[]][] = [];
     const isRun = (folder: string) =>
       isFile(join(folder, 'config.json')) && (isFile(join(folder, 'metrics.jsonl')) || isFile(join(folder, 'lock')));
     const look = (folder: string, names: readonly string[]) => {
+      const real = realPath(folder);
+      if (real === undefined || seen.has(real)) return;
+      seen.add(real);
       if (isRun(folder)) {
         found.set(names.length > 0 ? names.join('/') : basename(folder), folder);
         return;
       }
       if (names.length === deepest) return;
       for (const entry of entriesOf(folder)) {
-        if (entry.isDirectory() && !entry.name.startsWith('.')) look(join(folder, entry.name), [...names, entry.name]);
+        if (entry.name.startsWith('.')) continue;
+        const below = [...names, entry.name];
+        if (entry.isDirectory()) look(join(folder, entry.name), below);
+        else if (entry.isSymbolicLink()) links.push([join(folder, entry.name), below]);
       }
     };
     look(this.#folder, []);
+    for (const [folder, names] of links) {
+      const real = realPath(folder);
+      if (real !== undefined && !`${root}${sep}`.startsWith(real.endsWith(sep) ? real : real + sep))
+        look(folder, names);
+    }
     return found;
   }
 
@@ -126,6 +141,15 @@ function isFile(path: string): boolean {
     return statSync(path).isFile();
   } catch {
     return false;
+  }
+}
+
+/** Where a path leads; undefined for a link that leads nowhere. */
+function realPath(path: string): string | undefined {
+  try {
+    return realpathSync(path);
+  } catch {
+    return undefined;
   }
 }
 

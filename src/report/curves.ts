@@ -25,6 +25,7 @@ const axes: Record<
       ['seconds', 1],
       ['minutes', 60],
       ['hours', 3600],
+      ['days', 86_400],
     ],
   },
 };

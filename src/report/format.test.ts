@@ -24,6 +24,18 @@ test('durations have two units at most, and never sixty of one', () => {
   ]);
 });
 
+test('durations above two days are told in days', () => {
+  const days = 24 * 3600;
+  assert.deepEqual([2 * days, 2 * days + 60, 3.2 * days, 14.04 * days, 400 * days, 2000 * days].map(duration), [
+    '48h00m',
+    '2 days',
+    '3.2 days',
+    '14 days',
+    '400 days',
+    '2,000 days',
+  ]);
+});
+
 test('FLOPs take the prefix that leaves one to three digits before the point', () => {
   assert.deepEqual([1, 999, 1000, 1.234e12, 5e26].map(flopsText), [
     '1 FLOPs',

@@ -9,7 +9,7 @@ export function percent(fraction: number): string {
   return `${(100 * fraction).toFixed(1)} %`;
 }
 
-/** Seconds as `42s`, `3m05s` or `2h07m`. */
+/** Seconds as `42s`, `3m05s` or `2h07m`, above two days as `3.2 days`. */
 export function duration(seconds: number): string {
   const whole = Math.round(seconds);
   const pair = (large: number, small: number, units: string) =>
@@ -17,6 +17,7 @@ export function duration(seconds: number): string {
   if (whole < 60) return `${whole}s`;
   if (whole < 3600) return pair(Math.floor(whole / 60), whole % 60, 'ms');
   const minutes = Math.round(seconds / 60);
+  if (minutes > 48 * 60) return `${rounded(minutes / (24 * 60))} days`;
   return pair(Math.floor(minutes / 60), minutes % 60, 'hm');
 }
 

@@ -164,6 +164,25 @@ suite('taper refuses', { concurrency: 2 }, () => {
     await refusedRun(['--data', 'short.txt'], /the text has \d+ tokens, which is less than one sequence of 32/);
   });
 
+  test('npm start with text that it cannot train on, and with flags, before it announces a training', async () => {
+    const program = fileURLToPath(new URL('../src/cli/start.js', import.meta.url));
+    const npmStart = (...words: string[]) => taper(words, { cwd: folder, program, env: { INIT_CWD: folder } });
+    writeFileSync(at('no-text.txt'), ' \n');
+    writeFileSync(at('one-line.txt'), sentences(1, 4));
+    for (const [words, message] of [
+      [['no-text.txt'], /^taper: [^\n]*no-text\.txt: holds no text[^\n]*\n$/],
+      [['one-line.txt'], /^taper: data: the text has \d+ tokens, which is less than one sequence[^\n]*\n$/],
+      [['--foo'], /^taper: unknown option '--foo'; see npm start -- --help\n$/],
+    ] as const) {
+      const { code, stdout, stderr } = await npmStart(...words);
+      assert.match(stderr, message);
+      assert.deepEqual([code, stdout], [2, '']);
+    }
+    const help = await npmStart('--help');
+    assert.deepEqual([help.code, help.stderr], [0, '']);
+    assert.match(help.stdout, /^Usage: npm start -- \[options\] \[texts\.\.\.\]\n.*npm start -- my\/texts/s);
+  });
+
   test('a tokenizer that is none', async () => {
     writeFileSync(at('tokenizer.json'), '{"model": 1}');
     await refusedRun(['--set', 'data.tokenizer=tokenizer.json'], /tokenizer\.json: not a Hugging Face tokenizer\.json/);

@@ -1,12 +1,12 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
-import { packageVersion, taperName } from '../config/index.ts';
+import { packageVersion } from '../config/index.ts';
 import { analyzeCommand } from './analyze.ts';
 import { benchCommand } from './bench.ts';
 import { compareCommand } from './compare.ts';
 import { dashboardCommand } from './dashboard.ts';
 import { dataCommand } from './data.ts';
-import { oneLine, reportError } from './errors.ts';
+import { reportError } from './errors.ts';
 import { evalCommand } from './eval.ts';
 import { exportCommand } from './export.ts';
 import { fillCommand } from './fill.ts';
@@ -18,6 +18,7 @@ import { launchCommand } from './launch.ts';
 import { planCommand } from './plan.ts';
 import { pretrainCommand } from './pretrain.ts';
 import { reportCommand } from './report.ts';
+import { settle } from './settle.ts';
 import { tokenizerCommand } from './tokenizer.ts';
 
 const program = new Command('taper-lm')
@@ -56,24 +57,4 @@ try {
   await program.parseAsync();
 } catch (error) {
   process.exitCode = reportError(error);
-}
-
-/** Where an unknown option is a setting, here or in another program: how to write it. */
-function settingHint(command: Command, message: string): string {
-  const [, option] = /^unknown option '--([^'=]+)[^']*'$/.exec(message) ?? [];
-  if (option === undefined || !command.options.some(({ long }) => long === '--set')) return '';
-  const name = taperName(option);
-  if (name === undefined) return '';
-  return name.startsWith('--') ? `; write ${name}` : `; write --set ${name.replace(/^\S+/, '$&=…')}`;
-}
-
-/** Makes a command and those below it throw instead of exiting, and tell a mistake in one line. */
-function settle(command: Command, path: string): void {
-  command.exitOverride().configureOutput({
-    outputError: (text, write) => {
-      const message = oneLine(text.replace(/^error: /, '')).replace(/ ?\((Did you mean .*\?)\)$/, '; $1');
-      write(`taper: ${message}${settingHint(command, message)}; see ${path} --help\n`);
-    },
-  });
-  for (const child of command.commands) settle(child, `${path} ${child.name()}`);
 }

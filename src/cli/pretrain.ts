@@ -103,6 +103,8 @@ function describe(config: Config): string {
 
 interface TrainOptions {
   out: string;
+  /** What is said first, unless a mistake ends the run before it has begun. */
+  announcement?: string;
   resume?: boolean;
   quiet?: boolean;
   /** The port of a page that shows the run, or true for any. */
@@ -124,12 +126,13 @@ function dashboardOf(out: string, port: true | number): Disposable {
  */
 export async function train(
   { config, derived, warnings }: LoadedConfig,
-  { out, resume = false, quiet = false, dashboard }: TrainOptions,
+  { out, announcement, resume = false, quiet = false, dashboard }: TrainOptions,
 ) {
   const { pretrain, readMetrics, summarise } = await import('../train/index.ts');
   if ((rankEnvironment()?.rank ?? 0) > 0) return { result: await pretrain(config, { out, resume }) };
   using report = terminalReporter(config, { quiet });
   using _page = dashboard === undefined ? undefined : dashboardOf(out, dashboard);
+  if (announcement !== undefined) report.note(announcement);
   report.note(`${out}: ${describe(config)}`);
   const result = await pretrain(config, { out, resume, report, derived, warnings });
   return { result, summary: summarise(readMetrics(join(out, 'metrics.jsonl'))) };

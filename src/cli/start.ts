@@ -1,11 +1,13 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { loadConfig } from '../config/index.ts';
+import { Command } from 'commander';
+import { counted, loadConfig } from '../config/index.ts';
 import { listSources, readTexts, type SourceFile } from '../data/index.ts';
 import { reportError } from './errors.ts';
 import { filledText } from './fill.ts';
 import { summaryText, train } from './pretrain.ts';
+import { settle } from './settle.ts';
 import { englishMarkdown, maskedSentence } from './start-texts.ts';
 
 // What `npm start` runs after the set-up: a small BERT trained with progressive layer dropping, and a look at it.
@@ -14,9 +16,16 @@ import { englishMarkdown, maskedSentence } from './start-texts.ts';
 const configFile = 'configs/start.yaml';
 const markdownSentence = 'Run npm [MASK] to install the packages.';
 
+const command = new Command('npm start --')
+  .description('train a small BERT with progressive layer dropping, in about two minutes, and see what it has learnt')
+  .argument('[texts...]', 'text of your own: files, folders or globs (default: English pages that come with npm)')
+  .addHelpText('after', '\nExample:\n  npm start -- my/texts\n\nEverything else: npx taper-lm --help')
+  .action(start);
+settle(command, 'npm start --');
+
 process.chdir(fileURLToPath(new URL('../../..', import.meta.url)));
 try {
-  await start(process.argv.slice(2));
+  await command.parseAsync();
 } catch (error) {
   process.exitCode = reportError(error);
 }
@@ -29,13 +38,11 @@ async function start(paths: readonly string[]): Promise<void> {
   const { model, data, train: training } = loaded.config;
   const out = newRun('runs/start');
   const files = await listSources(texts); // before anything is said, so that a mistake in a path comes alone
-  const source = own.length > 0 ? own.join(', ') : `${files.length} English pages that came with npm`;
-  process.stderr.write(
+  const source = own.length > 0 ? own.join(', ') : `${counted(files.length, 'English page')} that came with npm`;
+  const announcement =
     `Training a BERT of ${model.layers} blocks, as ${configFile} says, on ${source}.\n` +
-      `That takes about two minutes and goes to ${out}. CTRL-C stops it and keeps the model.\n`,
-  );
-
-  const { result, summary } = await train(loaded, { out });
+    `That takes about two minutes and goes to ${out}. CTRL-C stops it and keeps the model.`;
+  const { result, summary } = await train(loaded, { out, announcement });
   process.stdout.write(`\n${summaryText(result, summary!)}\n`);
   const { fillMasks, openTrained, signalExitCodes } = await import('../train/index.ts');
   const sentence = own.length > 0 ? await sentenceOf(files, data.textField) : markdownSentence;

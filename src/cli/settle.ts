@@ -1,0 +1,23 @@
+import type { Command } from 'commander';
+import { taperName } from '../config/index.ts';
+import { oneLine } from './errors.ts';
+
+/** Makes a command and those below it throw instead of exiting, and tell a mistake in one line. */
+export function settle(command: Command, path: string): void {
+  command.exitOverride().configureOutput({
+    outputError: (text, write) => {
+      const message = oneLine(text.replace(/^error: /, '')).replace(/ ?\((Did you mean .*\?)\)$/, '; $1');
+      write(`taper: ${message}${settingHint(command, message)}; see ${path} --help\n`);
+    },
+  });
+  for (const child of command.commands) settle(child, `${path} ${child.name()}`);
+}
+
+/** Where an unknown option is a setting, here or in another program: how to write it. */
+function settingHint(command: Command, message: string): string {
+  const [, option] = /^unknown option '--([^'=]+)[^']*'$/.exec(message) ?? [];
+  if (option === undefined || !command.options.some(({ long }) => long === '--set')) return '';
+  const name = taperName(option);
+  if (name === undefined) return '';
+  return name.startsWith('--') ? `; write ${name}` : `; write --set ${name.replace(/^\S+/, '$&=…')}`;
+}

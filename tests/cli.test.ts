@@ -79,7 +79,7 @@ suite('taper', { concurrency: 2 }, () => {
 
   test('pretrain tells derived values with their reason, progress and evaluations, without a terminal in plain lines', () => {
     assert.match(trained.stderr, /^runs\/tiny: 2 blocks of width 32, 0\.0\d+ million parameters, pld, 4 steps of 8/);
-    assert.match(trained.stderr, /^training a WordPiece tokenizer of up to 120 pieces on 1 files$/m);
+    assert.match(trained.stderr, /^training a WordPiece tokenizer of up to 120 tokens on 1 file$/m);
     assert.match(trained.stderr, /^step 4\/4 {2}loss \d\.\d\d θ 0\.50 [\d.]+\/2 blocks [\d.]+k tokens\/s 0s left$/m);
     assert.match(
       trained.stderr,
@@ -259,7 +259,7 @@ suite('taper', { concurrency: 2 }, () => {
     for (const page of pages) {
       const help = await text(...page.split(' ').filter(Boolean), '--help');
       const [listed, examples] = help.split(/\nExamples?:\n/);
-      assert.ok(examples?.includes(`taper ${page}`), `${page}: ${help}`);
+      assert.ok(examples?.includes(`taper-lm ${page}`.trim()), `${page}: ${help}`);
       if (page === '') continue;
       for (const [flag] of examples!.matchAll(/--[a-z-]+/g)) assert.ok(listed?.includes(flag), `${page}: ${flag}`);
     }

@@ -161,7 +161,7 @@ test('launch refuses what is not done by several processes, and a micro-batch wi
     [['launch', '--processes', 'two', '--', 'pretrain'], /give a whole number/],
     [
       ranks(2, ...words('few', ['train.batchSize=1', 'train.microBatchSize=1'])),
-      /1 sequences cannot be divided over 2 ranks/,
+      /1 sequence cannot be divided over 2 ranks/,
     ],
   ] as const) {
     const { code, stdout, stderr } = await taper(command, { cwd: folder });

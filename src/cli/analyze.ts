@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import type { GradientFlow, Lesions, Similarity } from '../analysis/index.ts';
+import { counted } from '../config/index.ts';
 import { table } from '../report/format.ts';
 import { countOf, dataOption, deviceOption, jsonOption } from './config.ts';
 import { prepareFolder, writeFiles } from './files.ts';
@@ -95,5 +96,5 @@ function analysisText(analysis: Analysis): string {
     ...[distances[l]!, angles[l]!].map(number),
   ]);
   const head = ['block', 'gradient', 'ratio', 'loss without it', 'without the last so many', 'distance', 'angle °'];
-  return `held-out loss ${loss.toFixed(4)} on ${sequences} sequences\n\n${table([head, ...rows])}`;
+  return `held-out loss ${loss.toFixed(4)} on ${counted(sequences, 'sequence')}\n\n${table([head, ...rows])}`;
 }

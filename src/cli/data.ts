@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { type Config, ConfigError, loadConfig } from '../config/index.ts';
+import { type Config, ConfigError, counted, loadConfig } from '../config/index.ts';
 import {
   type Corpus,
   type Mask,
@@ -56,7 +56,7 @@ async function inspect(file: string | undefined, options: ConfigOptions): Promis
   const { sequenceLength, objective } = config.data;
   const samples = samplesOf(wholeCorpus(corpus), { tokenizer, sequenceLength, objective });
   process.stdout.write(
-    `documents  ${documents}\ntokens     ${tokens}\nsequences  ${samples.count} of ${sequenceLength} tokens (${objective})\n` +
+    `documents  ${documents}\ntokens     ${tokens}\nsequences  ${samples.count} of ${counted(sequenceLength, 'token')} (${objective})\n` +
       `padding    ${percent(paddingShare(samples))}\n\n` +
       (objective === 'clm'
         ? 'Some sequences; the model has to find each next piece:\n'

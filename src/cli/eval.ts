@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { counted } from '../config/index.ts';
 import { percent, rounded } from '../report/format.ts';
 import { countOf, dataOption, deviceOption, jsonOption } from './config.ts';
 import { openHeldOut } from './held-out.ts';
@@ -39,6 +40,6 @@ async function run(path: string, options: EvalOptions): Promise<void> {
   }
   process.stdout.write(
     `loss        ${loss.toFixed(4)}\n${objective === 'clm' ? 'clm' : 'mlm'} loss    ${tokenLoss.toFixed(4)}\nperplexity  ${rounded(perplexity)}\n` +
-      `accuracy    ${percent(tokenAccuracy)} of ${tokens} ${objective === 'clm' ? '' : 'masked '}pieces in ${sequences} sequences\n`,
+      `accuracy    ${percent(tokenAccuracy)} of ${counted(tokens, objective === 'clm' ? 'token' : 'masked token')} in ${counted(sequences, 'sequence')}\n`,
   );
 }

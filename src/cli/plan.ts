@@ -1,6 +1,6 @@
 import { basename, dirname } from 'node:path';
 import { Command } from 'commander';
-import type { Config, LoadedConfig } from '../config/index.ts';
+import { type Config, counted, type LoadedConfig } from '../config/index.ts';
 import {
   type DepthState,
   depthMethod,
@@ -157,12 +157,12 @@ function planText(plan: Plan): string {
   const parts = plan.stages
     ? `, ${plan.stages.join(', ')} blocks in turn`
     : plan.blocks
-      ? `, ${plan.blocks} blocks`
+      ? `, ${counted(plan.blocks, 'block')}`
       : '';
   const facts = [
     ['method', `${plan.method}${limits}${parts}`],
-    ['model', `${rounded(plan.parameters / 1e6)} million parameters, ${layers} blocks`],
-    ['blocks run', `${plan.meanDepth.toFixed(2)} of ${layers} on average over ${plan.steps} steps`],
+    ['model', `${rounded(plan.parameters / 1e6)} million parameters, ${counted(layers, 'block')}`],
+    ['blocks run', `${plan.meanDepth.toFixed(2)} of ${layers} on average over ${counted(plan.steps, 'step')}`],
     ['work', `${flopsText(plan.expectedFlops)}; every block on: ${flopsText(plan.denseFlops)}`],
     ['block FLOPs saved', `${percent(plan.blockFlopsSaved)} (of the work in the blocks)`],
     ['step FLOPs saved', `${percent(plan.stepFlopsSaved)} (of all work: heads and embeddings are never dropped)`],

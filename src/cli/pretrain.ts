@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
-import { type Config, ConfigError, type LoadedConfig, type PartialConfig } from '../config/index.ts';
+import { type Config, ConfigError, counted, type LoadedConfig, type PartialConfig } from '../config/index.ts';
 import { parameterCount } from '../depth/index.ts';
 import { rankEnvironment } from '../distributed/environment.ts';
 import { duration, flopsText, percent, rounded } from '../report/format.ts';
@@ -96,8 +96,8 @@ function defaultOut(file: string | undefined): string {
 /** What is trained, in one line. */
 function describe(config: Config): string {
   const { model, depth, data, train } = config;
-  const size = `${model.layers} blocks of width ${model.hiddenSize}`;
-  const work = `${train.steps} steps of ${train.batchSize} sequences of ${data.sequenceLength} tokens`;
+  const size = `${counted(model.layers, 'block')} of width ${model.hiddenSize}`;
+  const work = `${counted(train.steps, 'step')} of ${counted(train.batchSize, 'sequence')} of ${data.sequenceLength} tokens`;
   return `${size}, ${rounded(parameterCount(shapeOf(config)) / 1e6)} million parameters, ${depth.method}, ${work}`;
 }
 

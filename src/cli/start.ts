@@ -40,7 +40,7 @@ async function start(paths: readonly string[]): Promise<void> {
   const files = await listSources(texts); // before anything is said, so that a mistake in a path comes alone
   const source = own.length > 0 ? own.join(', ') : `${counted(files.length, 'English page')} that came with npm`;
   const announcement =
-    `Training a BERT of ${model.layers} blocks, as ${configFile} says, on ${source}.\n` +
+    `Training a BERT of ${counted(model.layers, 'block')}, as ${configFile} says, on ${source}.\n` +
     `That takes about two minutes and goes to ${out}. CTRL-C stops it and keeps the model.`;
   const { result, summary } = await train(loaded, { out, announcement });
   process.stdout.write(`\n${summaryText(result, summary!)}\n`);

@@ -1,5 +1,6 @@
 import { dirname } from 'node:path';
 import { Command, Option } from 'commander';
+import { counted } from '../config/index.ts';
 import { listSources, makeFolder, TextTokenizer } from '../data/index.ts';
 import { replaceFile, writing } from '../train/files.ts';
 import { trainTokenizer } from '../train/texts.ts';
@@ -48,7 +49,7 @@ async function train({ data, vocabSize, out, cased, kind }: TrainOptions): Promi
   const tokenizer = await trainTokenizer(files, { kind, textField: 'text', vocabSize, lowercase: !cased });
   writing(out, () => makeFolder(dirname(out)));
   replaceFile(out, tokenizer.json);
-  process.stdout.write(`${out}: ${tokenizer.vocabSize} pieces from ${files.length} files\n`);
+  process.stdout.write(`${out}: ${counted(tokenizer.vocabSize, 'token')} from ${counted(files.length, 'file')}\n`);
 }
 
 async function inspect(file: string, text: string | undefined): Promise<void> {

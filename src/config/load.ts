@@ -6,6 +6,7 @@ import { invalidSection, invalidSetting, unknownKey } from './mistakes.ts';
 import { defaultDevice, hasBfloat16Products } from './processor.ts';
 import { type Config, configSchema, type ParsedConfig, type PartialConfig, presets } from './schema.ts';
 import { settings } from './settings.ts';
+import { counted } from './words.ts';
 
 /** A value that nobody gave and that follows from others. */
 export interface Derived {
@@ -175,7 +176,7 @@ function issueMessages(issue: z.core.$ZodIssue, raw: RawConfig): string[] {
 /** One line for all mistakes: the first, and how many more. */
 function mistakesError(mistakes: readonly string[]): ConfigError {
   const [first, ...others] = new Set(mistakes);
-  const more = others.length === 0 ? '' : ` (and ${others.length} more mistake${others.length === 1 ? '' : 's'})`;
+  const more = others.length === 0 ? '' : ` (and ${counted(others.length, 'more mistake')})`;
   return new ConfigError(first + more);
 }
 

@@ -3,6 +3,7 @@ import { closeSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { DataError } from '../config/errors.ts';
+import { counted } from '../config/words.ts';
 
 /** The number of the layout below; a corpus of another number is made anew. */
 export const corpusFormat = 1;
@@ -129,7 +130,7 @@ function verify(folder: string, file: StoredFile): void {
   let descriptor: number;
   try {
     const { size } = statSync(path);
-    if (size !== file.bytes) throw broken(path, `it has ${size} bytes instead of ${file.bytes}`);
+    if (size !== file.bytes) throw broken(path, `it has ${counted(size, 'byte')} instead of ${file.bytes}`);
     descriptor = openSync(path, 'r');
   } catch (cause) {
     throw cause instanceof DataError ? cause : broken(path, 'it cannot be read', cause);

@@ -1,4 +1,5 @@
 import { DataError } from '../config/errors.ts';
+import { counted } from '../config/words.ts';
 import { Stream } from '../depth/philox.ts';
 import { type Draw, drawFor, type SampleKey } from './random.ts';
 import type { CorpusView } from './split.ts';
@@ -49,7 +50,7 @@ export function samplesOf(
 ): Samples {
   if (view.tokens < sequenceLength) {
     throw new DataError(
-      `data: the text has ${view.tokens} tokens, which is less than one sequence of ${sequenceLength}; ` +
+      `data: the text has ${counted(view.tokens, 'token')}, which is less than one sequence of ${sequenceLength}; ` +
         'give more text or a smaller sequenceLength',
     );
   }
@@ -95,7 +96,7 @@ function pairedSamples(view: CorpusView, tokenizer: TextTokenizer, sequenceLengt
   const count = windowStarts[lengths.length]!;
   if (count === 0) {
     throw new DataError(
-      `data: none of the ${lengths.length} documents has ${minWindow} tokens, which next-sentence pairs need; ` +
+      `data: no document of ${lengths.length} has ${minWindow} tokens, which next-sentence pairs need; ` +
         'give longer documents or the objective mlm',
     );
   }

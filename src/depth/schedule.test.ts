@@ -30,14 +30,14 @@ test('c/T is c divided by the number of steps, and a number stays a rate', () =>
 });
 
 test('a gamma that is not a positive rate is refused', () => {
-  assert.throws(() => resolveGamma(0, 1000), /gamma: 0 over 1000 steps is not a positive rate/);
+  assert.throws(() => resolveGamma(0, 1000), /gamma: 0 with T = 1000 is not a positive rate/);
   assert.throws(() => resolveGamma('-1/T', 1000), RangeError);
   assert.throws(() => resolveGamma('100/T', 0), RangeError);
 });
 
 test('a gamma that is slow for the run is warned of with what it saves', () => {
   // ∫(1 − θ) over the run is (1 − θ̄)·T·(1 − (1 − e^−x)/x) with x = γT: 1/e = 36.8 % at x = 1.
-  assert.match(gammaWarning(0.001, 1000) ?? '', /^depth\.gamma: 0\.001 is slow for 1000 steps.* 37 % .*100\/T/);
+  assert.match(gammaWarning(0.001, 1000) ?? '', /^depth\.gamma: 0\.001 is slow for T = 1000.* 37 % .*100\/T/);
   assert.ok(gammaWarning('19/T', 1000) !== undefined);
   assert.equal(gammaWarning('20/T', 1000), undefined);
   assert.equal(gammaWarning(0.001, 200_000), undefined);

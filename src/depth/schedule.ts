@@ -17,7 +17,7 @@ export function theta(step: number, { thetaBar, gamma }: { thetaBar: number; gam
 export function resolveGamma(gamma: Gamma, totalSteps: number): number {
   const perStep = typeof gamma === 'number' ? gamma : Number(gamma.replace(/\/T$/, '')) / totalSteps;
   if (!(perStep > 0 && perStep < Infinity)) {
-    throw new RangeError(`gamma: ${gamma} over ${totalSteps} steps is not a positive rate; 100/T is the paper's`);
+    throw new RangeError(`gamma: ${gamma} with T = ${totalSteps} is not a positive rate; 100/T is the paper's`);
   }
   return perStep;
 }
@@ -32,7 +32,7 @@ export function gammaWarning(gamma: Gamma, totalSteps: number): string | undefin
   // The mean of 1 − θ(t) over the run, as a fraction of 1 − θ̄.
   const saved = 1 - (1 - Math.exp(-gammaSteps)) / gammaSteps;
   return (
-    `depth.gamma: ${gamma} is slow for ${totalSteps} steps: θ comes down so late that the run saves ` +
+    `depth.gamma: ${gamma} is slow for T = ${totalSteps}: θ comes down so late that the run saves ` +
     `${Math.round(100 * saved)} % of what it could; gamma: 100/T fits any length`
   );
 }

@@ -67,7 +67,7 @@ export function depthWarnings(settings: DepthSettings, layers: number, totalStep
   const keepRates = depthMethod(settings, layers, totalSteps);
   const probes = Array.from({ length: numProbes }, (_, i) => Math.floor((i * totalSteps) / numProbes));
   if (method !== 'dense' && probes.every((step) => keepRates(step).keepRates.every((rate) => rate === 1))) {
-    warnings.push(`depth.method: ${method} drops nothing here: every one of the ${layers} blocks runs in every step`);
+    warnings.push(`depth.method: ${method} drops nothing here: every block runs in every step`);
   }
   return warnings.filter((warning) => warning !== undefined);
 }

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { counted } from '../config/index.ts';
 import { type Checkpoint, readMetrics, type Summary, summarise } from '../train/index.ts';
 import type { OutgoingModel } from './model.ts';
 
@@ -39,14 +40,12 @@ function pipelineOf({ checkpoint, config }: OutgoingModel, { encoderOnly }: Card
   return config.kind === 'gpt2' ? 'text-generation' : 'fill-mask';
 }
 
-const counted = (count: number, what: string) => `${count.toLocaleString('en')} ${what}${count === 1 ? '' : 's'}`;
-
 function sizesText({ config }: OutgoingModel): string {
   const family = config.kind === 'gpt2' ? 'GPT-2' : config.norm === 'pre' ? 'BERT with PreLN blocks' : 'BERT';
   const sizes = [
     `${counted(config.layers, 'block')} of width ${config.hiddenSize}`,
     counted(config.heads, 'head'),
-    counted(config.vocabSize, 'piece'),
+    counted(config.vocabSize, 'token'),
     `at most ${counted(config.maxPositions, 'position')}`,
   ];
   return `${family}: ${sizes.join(', ')}.`;
@@ -59,7 +58,8 @@ function removedText({ checkpoint, config, lossWithAll, loss }: OutgoingModel): 
     lossWithAll === undefined
       ? ''
       : `: the held-out loss went from ${lossWithAll.toFixed(3)} to ${loss!.toFixed(3)} nats`;
-  return `Of its ${layers} blocks ${layers - config.layers} were taken out after training${losses}.`;
+  const removed = layers - config.layers;
+  return `Of its ${counted(layers, 'block')} ${removed} ${removed === 1 ? 'was' : 'were'} taken out after training${losses}.`;
 }
 
 function trainingLines({ config: { data, depth, train }, progress: { samples, tokens, step } }: Checkpoint): string[] {

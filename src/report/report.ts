@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { marked } from 'marked';
+import { counted } from '../config/words.ts';
 import type { LogLine } from '../train/run-log.ts';
 import { heatMap, lineChart, type Series } from './chart.ts';
 import type { Comparison } from './compare.ts';
@@ -236,15 +237,15 @@ function environmentParts({ name, log, brokenLines }: ReportedRun): string[] {
   const said = (type: LogLine['type']) => log.flatMap((line) => (line.type === type && 'text' in line ? [line] : []));
   const [ends, warnings] = [said('end'), said('warning')];
   const broken =
-    brokenLines > 0 ? [`${brokenLines} lines of its files cannot be read; the numbers are without them.`] : [];
+    brokenLines > 0 ? [`${counted(brokenLines, 'line')} of its files cannot be read; the numbers leave that out.`] : [];
   if (starts.length === 0) return [`### ${text(name)}`, 'It did not log how it was trained.', ...broken];
   return [
     `### ${text(name)}`,
     ...starts.flatMap(({ time, step, command, environment: on }) => [
       `From step ${step}, on ${text(time.slice(0, 19).replace('T', ' '))} UTC:`,
       `    ${startedText(command).replaceAll('\n', ' ')}`,
-      `taper ${on.taper}, Node ${on.node}, libtorch ${on.libtorch} with ${on.matmul}; ${text(on.processor)}, ${on.processors} processors, ${rounded(on.memoryBytes / 1e9)} GB; ` +
-        `${on.device}, ${on.threads} threads, ${on.ranks} rank${on.ranks === 1 ? '' : 's'}; a matrix product reached ${rounded(on.peakFlops / 1e9)} GFLOP/s.`,
+      `taper ${on.taper}, Node ${on.node}, libtorch ${on.libtorch} with ${on.matmul}; ${text(on.processor)}, ${counted(on.processors, 'processor')}, ${rounded(on.memoryBytes / 1e9)} GB; ` +
+        `${on.device}, ${counted(on.threads, 'thread')}, ${counted(on.ranks, 'rank')}; a matrix product reached ${rounded(on.peakFlops / 1e9)} GFLOP/s.`,
     ]),
     ...(ends.length > 0 ? [`It ended at step ${ends.at(-1)!.step}: ${text(ends.at(-1)!.text)}.`] : []),
     ...(warnings.length > 0 ? [`Warnings: ${[...new Set(warnings.map((line) => text(line.text)))].join('; ')}.`] : []),

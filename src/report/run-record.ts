@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Config, ConfigError, DataError, loadConfig } from '../config/index.ts';
+import { type Config, ConfigError, counted, DataError, loadConfig } from '../config/index.ts';
 import { isBeingTrained, openCheckpoint, readMetrics, type StepMetrics } from '../train/index.ts';
 
 /** One evaluation of a run, and what had been spent when it was made. */
@@ -65,7 +65,7 @@ export function readRun(run: string, warn: (message: string) => void): RunRecord
       evaluated ??= line.tokens;
       if (line.tokens !== evaluated) {
         throw new DataError(
-          `${run}: evaluated over ${evaluated} tokens at first and ${line.tokens} at step ${line.step}; ` +
+          `${run}: evaluated over ${counted(evaluated, 'token')} at first and ${line.tokens} at step ${line.step}; ` +
             'train.evalSamples was changed on the way: leave this run out',
         );
       }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { CsvError, parse } from 'csv-parse/sync';
 import { asyncBufferFromFile, parquetReadObjects } from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
-import { DataError } from '../config/index.ts';
+import { counted, DataError } from '../config/index.ts';
 
 /** A row of a table: texts or numbers by column. */
 export type Row = Record<string, unknown>;
@@ -100,7 +100,7 @@ const readers = {
       if (cells.length === columns.length) continue;
       throw new LineError(
         line,
-        `has ${cells.length} columns, and the header ${columns.length}; quote texts that hold a separator`,
+        `has ${counted(cells.length, 'column')}, and the header ${columns.length}; quote texts that hold a separator`,
       );
     }
     return { rows: others.map(({ cells }) => rowOf(columns, cells)), lines: others.map(({ line }) => line) };

@@ -1,5 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import { CheckpointError } from '../config/errors.ts';
+import { counted } from '../config/words.ts';
 import type { TypedArray } from './native.ts';
 import { scope } from './scope.ts';
 import { bytesPerElement, type Device, type Dtype, Tensor } from './tensor.ts';
@@ -100,7 +101,8 @@ function readHeader(path: string, file: number): { entries: Record<string, Entry
     filled = end;
   }
   const found = size - 8 - length;
-  if (filled !== found) throw broken(path, `its header describes ${filled} bytes of tensors, it has ${found}`);
+  if (filled !== found)
+    throw broken(path, `its header describes ${counted(filled, 'byte')} of tensors, it has ${found}`);
   return { entries, start: 8 + length };
 }
 

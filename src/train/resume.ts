@@ -1,4 +1,4 @@
-import { CheckpointError, type Config, ConfigError } from '../config/index.ts';
+import { CheckpointError, type Config, ConfigError, counted } from '../config/index.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import type { Reporter } from './reporter.ts';
 
@@ -35,7 +35,9 @@ export function checkResumable({ config: before, progress }: Checkpoint, after: 
   for (const { key, was, is } of differences(before, after)) {
     if (free.has(key)) continue;
     if (key === 'train.steps') {
-      report.warn(`train.steps: ${is} instead of ${was}; learning rate and θ go on as in a run of ${is} steps`);
+      report.warn(
+        `train.steps: ${is} instead of ${was}; learning rate and θ go on as in a run of ${counted(Number(is), 'step')}`,
+      );
     } else if (key.startsWith('model.')) {
       throw new CheckpointError(`${key}: ${is}, but the checkpoint has ${was}; start a new run with another --out`);
     } else {

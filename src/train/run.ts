@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { type Config, ConfigError, DataError } from '../config/index.ts';
+import { type Config, ConfigError, counted, DataError } from '../config/index.ts';
 import { type MicroBatch, makeFolder, TextTokenizer } from '../data/index.ts';
 import { alone, type ProcessGroup } from '../distributed/index.ts';
 import { initialiseParameters, makeIdentity, parameterSpecs, partsOf, type Weights } from '../model/index.ts';
@@ -158,7 +158,7 @@ function checkSameConfig(first: Config, own: Config, { rank }: ProcessGroup): vo
 function checkShares({ train }: Config, { size }: ProcessGroup): void {
   if (train.microBatchSize >= size) return;
   throw new ConfigError(
-    `train.microBatchSize: ${train.microBatchSize} sequences cannot be divided over ${size} ranks; it is their number on all ranks together, give more`,
+    `train.microBatchSize: ${counted(train.microBatchSize, 'sequence')} cannot be divided over ${size} ranks; it is their number on all ranks together, give more`,
   );
 }
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Config, ConfigError, DataError } from '../config/index.ts';
+import { type Config, ConfigError, counted, DataError } from '../config/index.ts';
 import {
   type Corpus,
   listSources,
@@ -64,7 +64,7 @@ export async function openTexts(config: Config, tokenizer: TextTokenizer, report
     checkKnown(train, tokenizer);
     const { documents, tokens } = trainCorpus!.index;
     report.note(
-      `text: ${documents} documents, ${tokens} tokens; ${train.count} sequences to train on, ${valid.count} held out`,
+      `text: ${counted(documents, 'document')}, ${counted(tokens, 'token')}; ${counted(train.count, 'sequence')} to train on, ${valid.count.toLocaleString('en')} held out`,
     );
     return {
       tokenizer,
@@ -128,7 +128,9 @@ export async function openTokenizer(config: Config, report: Reporter): Promise<T
   const path = join(data.cache, `tokenizer-${createHash('sha256').update(key).digest('hex').slice(0, 16)}.json`);
   if (existsSync(path)) return TextTokenizer.fromFile(path);
   const what = model.kind === 'gpt2' ? 'byte-level' : 'WordPiece';
-  report.note(`training a ${what} tokenizer of up to ${model.vocabSize} pieces on ${files.length} files`);
+  report.note(
+    `training a ${what} tokenizer of up to ${counted(model.vocabSize, 'token')} on ${counted(files.length, 'file')}`,
+  );
   const tokenizer = await trainTokenizer(files, { ...data, ...model });
   writing(data.cache, () => makeFolder(data.cache));
   replaceFile(path, tokenizer.json);

@@ -1,4 +1,5 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
+import { counted } from '../../config/words.ts';
 import type { ShownRun } from '../api.ts';
 import { useTheme } from './theme.ts';
 
@@ -105,7 +106,7 @@ export function HeatMap({ run }: { run: ShownRun }) {
               style={{ width: `${width}px`, height: `${height}px` }}
               tabIndex={0}
               role="img"
-              aria-label={`Keep rates of ${layers} blocks over the steps; the arrow keys read single cells`}
+              aria-label={`Keep rates of ${counted(layers, 'block')} over the steps; the arrow keys read single cells`}
               onPointerMove={point}
               onKeyDown={press}
             />

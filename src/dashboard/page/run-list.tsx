@@ -1,4 +1,5 @@
 import { useState } from 'preact/hooks';
+import { counted } from '../../config/words.ts';
 import { duration } from '../../report/format.ts';
 import type { RunItem } from '../api.ts';
 import { runColours } from './theme.ts';
@@ -20,7 +21,7 @@ export function RunList(props: {
     <nav class="runs" aria-label="runs">
       <input
         type="search"
-        placeholder={`search ${items.length} run${items.length === 1 ? '' : 's'}`}
+        placeholder={`search ${counted(items.length, 'run')}`}
         aria-label="search runs"
         value={search}
         onInput={({ currentTarget }) => setSearch(currentTarget.value)}

@@ -1,4 +1,5 @@
 import { useEffect, useState } from 'preact/hooks';
+import { counted } from '../../config/words.ts';
 import type { Comparison } from '../../report/compare.ts';
 import { comparisonNote, comparisonTables } from '../../report/comparison-tables.ts';
 import { bytesText, duration, flopsText, percent, rounded, startedText } from '../../report/format.ts';
@@ -236,5 +237,5 @@ function textOf(line: ShownRun['log'][0]): string {
   if (line.type !== 'start') return `${line.type === 'note' ? '' : `${line.type}: `}${line.text}`;
   const { taper, libtorch, processor, threads, ranks } = line.environment;
   const command = startedText(line.command);
-  return `${command} — taper ${taper}, libtorch ${libtorch}, ${processor}, ${threads} threads, ${ranks} rank${ranks === 1 ? '' : 's'}`;
+  return `${command} — taper ${taper}, libtorch ${libtorch}, ${processor}, ${counted(threads, 'thread')}, ${counted(ranks, 'rank')}`;
 }

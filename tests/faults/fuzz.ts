@@ -11,7 +11,7 @@ import { fromDeepSpeed, loadConfig, readConfigFile, UserError } from '../../src/
 import { wordTokenizer } from '../../src/data/fixtures.ts';
 import { listSources, openCorpus, prepareCorpus, readTexts } from '../../src/data/index.ts';
 import { importHuggingFace } from '../../src/interop/index.ts';
-import { openGlueTask } from '../../src/tasks/index.ts';
+import { openGlueTask, openOwnTask } from '../../src/tasks/index.ts';
 import { readSafetensors, scope, Tensor, writeSafetensors } from '../../src/tensor/index.ts';
 import { loadOptimizer, loadWeights, openCheckpoint, writeCheckpoint } from '../../src/train/checkpoint.ts';
 import { tinyConfig, tinyState } from '../../src/train/tiny.fixture.ts';
@@ -55,7 +55,8 @@ const kinds: Record<string, (folder: string) => Promise<Kind> | Kind> = {
     const path = join(folder, 'ds.json');
     const json = {
       train_batch_size: 32,
-      optimizer: { type: 'Adam', params: { lr: 1e-3 } },
+      optimizer: { type: 'Adam', params: { lr: 1e-3, adam_w_mode: true } },
+      scheduler: { type: 'WarmupDecayLR', params: { warmup_num_steps: 7, total_num_steps: 50, warmup_type: 'log' } },
       gradient_clipping: 1,
       bf16: { enabled: true },
     };
@@ -121,6 +122,34 @@ const kinds: Record<string, (folder: string) => Promise<Kind> | Kind> = {
     const files = ['train.tsv', 'dev.tsv'].map((name) => join(folder, name));
     for (const [i, path] of files.entries()) writeFileSync(path, rows(20, i));
     return { files, read: () => openGlueTask('sst2', folder, ignore) };
+  },
+  /** Own sets: a CSV of mixed line endings and quoted lines, JSON lines with blank ones, a TSV. */
+  tables(folder) {
+    const [train, dev, test] = ['train.csv', 'dev.jsonl', 'test.tsv'].map((name) => join(folder, name)) as [
+      string,
+      string,
+      string,
+    ];
+    const rows = Array.from({ length: 30 }, (_, i) => ({
+      text: sentences(1, i),
+      more: `${sentences(1, i + 99)}"quoted"`,
+      label: i % 12,
+    }));
+    const endings = ['\r\n', '\n', '\r', '\r\r\n', '\n\n'];
+    const quoted = (text: string) => `"${text.replaceAll('"', '""')}"`;
+    const csv = rows.map(({ text, more, label }, i) =>
+      [quoted(text + endings[i % 3]), quoted(more), `${label}${i % 4 ? '' : '.0 '}${endings[i % 5]}`].join(),
+    );
+    writeFileSync(train, `\ufefftext,more,label\r\n${csv.join('')}`);
+    writeFileSync(dev, rows.map((row, i) => `${JSON.stringify(row)}\r\n${i % 3 ? '' : '\n'}`).join(''));
+    writeFileSync(test, `text\tmore\tlabel\n${rows.map(({ text, more }) => `${text}\t${more}\t?\r\n`).join('')}`);
+    const columns = { texts: ['text', 'more'], label: 'label', isRegression: false };
+    const read = async () => {
+      await openOwnTask({ train, dev, test }, columns, ignore);
+      await openOwnTask({ train: dev, test: train }, { ...columns, isRegression: true }, ignore);
+      await openOwnTask({ train }, columns, ignore);
+    };
+    return { files: [train, dev, test], read };
   },
   async glueParquet(folder) {
     const columnData = [

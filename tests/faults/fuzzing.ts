@@ -17,6 +17,7 @@ export const kinds = [
   'corpus',
   'glue',
   'glueParquet',
+  'tables',
   'safetensors',
   'checkpoint',
   'huggingFace',

@@ -112,8 +112,8 @@ async function run(path: string, options: FinetuneCommandOptions): Promise<void>
   const { setNumThreads } = await import('../tensor/index.ts');
   const warn = (message: string) => process.stderr.write(`warning: ${message}\n`);
   const task = await openTask(options, warn);
-  if (task.isHeldOut) process.stderr.write(`${heldOutText(task)}\n`);
   const checkpoint = openCheckpoint(path, warn);
+  if (task.isHeldOut) process.stderr.write(`${heldOutText(task)}\n`);
   if (options.threads > 0) setNumThreads(options.threads);
   const results: SeedResult[] = [];
   let best: FineTuned | undefined;

@@ -49,17 +49,14 @@ test('JSON lines keep their numbers', async () => {
 test('what is no table is refused with the file and the reason', async () => {
   const refused = (path: string, reason: RegExp) =>
     assert.rejects(readTable(path), (error) => error instanceof DataError && reason.test(error.message));
-  await refused(join(folder, 'none.tsv'), /none\.tsv: no such file/);
+  await refused(join(folder, 'none.tsv'), /none\.tsv: there is no such file/);
   await refused(file('empty.tsv', ''), /empty\.tsv: holds no rows/);
   await refused(file('header.tsv', 'sentence\tlabel\n'), /header\.tsv: holds no rows/);
   await refused(file('a.xlsx', 'x'), /a\.xlsx: is not a table that taper reads: \.tsv \.csv \.jsonl \.parquet/);
   await refused(file('broken.jsonl', '{"a": 1}\n{"a": \n'), /broken\.jsonl, line 2: is not JSON/);
   await refused(file('broken.csv', 'a,b\n1,2,3\n'), /broken\.csv, line 2: has 3 columns, and the header 2/);
   await refused(file('header.csv', 'sentence,label\r\n'), /header\.csv: holds no rows/);
-  await refused(
-    file('utf16.csv', Buffer.from('\ufefftext,label\n', 'utf16le')),
-    /utf16\.csv: is UTF-16; save it as UTF-8/,
-  );
+  await refused(file('utf16.csv', Buffer.from('\ufefftext,label\n', 'utf16le')), /utf16\.csv: is UTF-16; convert it/);
   await refused(file('latin1.csv', Buffer.from('text,label\ncaf\xe9,1\n', 'latin1')), /latin1\.csv: .*not valid/);
   await refused(file('broken.parquet', 'PAR1'), /broken\.parquet: /);
   await refused(file('latin1.tsv', Buffer.from([0x61, 0xe9, 0x0a])), /latin1\.tsv: .*not valid/);

@@ -40,8 +40,8 @@ export async function readTable(path: string, columns?: readonly string[]): Prom
   } catch (cause) {
     if (cause instanceof LineError) throw new DataError(`${path}, line ${cause.line}: ${cause.message}`, { cause });
     const { code, message } = cause as NodeJS.ErrnoException;
-    const reason = code === 'ENOENT' ? 'no such file' : message.replaceAll('\n', ' ');
-    throw new DataError(`${path}: ${reason}; give a whole table`, { cause });
+    if (code === 'ENOENT') throw new DataError(`${path}: there is no such file; give the path of a table`, { cause });
+    throw new DataError(`${path}: ${message.replaceAll('\n', ' ')}; give a whole table`, { cause });
   }
   const { rows, lines, malformed = [] } = content;
   if (rows.length === 0) throw new DataError(`${path}: holds no rows; give a table with a header and rows below it`);
@@ -64,7 +64,7 @@ function readBytes(path: string): Buffer {
   const bytes = readFileSync(path);
   const [first = 0, second = 0] = bytes;
   if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)) {
-    throw new Error('is UTF-16; save it as UTF-8, or run iconv -f UTF-16 -t UTF-8');
+    throw new Error('is UTF-16; convert it with iconv -f UTF-16 -t UTF-8');
   }
   return bytes;
 }

@@ -71,9 +71,9 @@ async function inspect(file: string | undefined, options: ConfigOptions): Promis
   corpus.close();
 }
 
-/** How much of a text is unknown to a tokenizer; nothing of one that knows every byte. */
+/** How much of a text becomes [UNK]; nothing for a tokenizer that knows every byte. */
 function unknownLine({ index }: Corpus, { kind }: TextTokenizer): string {
-  return kind === 'bert' ? `unknown    ${unknownText(index)}\n` : '';
+  return kind === 'bert' ? `[UNK]      ${unknownText(index)}\n` : '';
 }
 
 /** The texts of a command line, tokenised, and the seconds that it took now; undefined where it was done before. */

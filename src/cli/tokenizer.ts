@@ -47,7 +47,7 @@ export function tokenizerCommand(): Command {
 
 async function train({ data, vocabSize, out, cased, keepAccents, kind }: TrainOptions): Promise<void> {
   const files = await listSources(data);
-  const onProgress = tokenizerProgress(vocabSize, (line) => process.stderr.write(`${line}\n`));
+  const onProgress = tokenizerProgress((line) => process.stderr.write(`${line}\n`));
   const stripAccents = keepAccents ? false : undefined;
   const tokenizer = await trainTokenizer(files, {
     kind,

@@ -168,12 +168,12 @@ test('a word that cannot be spelled is no part of the training', async () => {
   assert.deepEqual((await trainPieces(words, 300, wordPiece)).merges, []);
 });
 
-test('whoever waits for a long training hears of it each second', async (t) => {
+test('whoever waits for a long training hears of it every two seconds', async (t) => {
   const heard: number[] = [];
   const draw = drawFor({ seed: 3, epoch: 0, sample: 0 }, 0);
   const words = new Map([[Array.from({ length: 20_000 }, () => 'abcdefgh'[draw(8)]!).join(''), 1]]);
   let clock = 0;
   t.mock.method(performance, 'now', () => (clock += 100));
   await trainPieces(words, 200, { ...wordPiece, onProgress: (tokens) => heard.push(tokens) });
-  assert.ok(heard.length >= 10 && heard.every((tokens, i) => tokens > (heard[i - 1] ?? 0)), heard.join(' '));
+  assert.ok(heard.length >= 5 && heard.every((tokens, i) => tokens > (heard[i - 1] ?? 0)), heard.join(' '));
 });

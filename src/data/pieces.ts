@@ -1,4 +1,4 @@
-import { everySecond } from './ticks.ts';
+import { everyTwoSeconds } from './ticks.ts';
 
 const minCount = 2;
 const keyBase = 2 ** 21; // more than there can be tokens, so that a pair of token numbers fits a double exactly
@@ -69,7 +69,7 @@ interface TrainOptions {
   prefix: string;
   /** The tokens of one character; `alphabetOf` the words where none are given. */
   alphabet?: readonly string[] | undefined;
-  /** Hears each second how many tokens there are. */
+  /** Hears every two seconds how many tokens there are. */
   onProgress?: ((tokens: number) => void) | undefined;
 }
 
@@ -107,7 +107,7 @@ export async function trainPieces(
   const text = new PairText(spell(wordCounts, numberOf, prefix));
   const heap = new PairHeap();
   for (const { count, key } of text.pairs()) if (count >= minCount) heap.push(count, key);
-  const tick = everySecond(onProgress);
+  const tick = everyTwoSeconds(onProgress);
   while (pieces.length < numPieces) {
     const top = heap.pop();
     if (!top || top.count < minCount) break;

@@ -1,12 +1,12 @@
 import { setImmediate } from 'node:timers/promises';
 
-const tickMs = 1000;
+const tickMs = 2000;
 
 /**
- * A function for long loops that calls `tell` once a second, and then lets timers and signals of the process have their turn:
+ * A function for long loops that calls `tell` every two seconds, and then lets timers and signals of the process have their turn:
  * it returns a promise to wait for when it did, and nothing otherwise.
  */
-export function everySecond<Value>(
+export function everyTwoSeconds<Value>(
   tell: ((value: Value) => void) | undefined,
 ): (value: () => Value) => Promise<void> | undefined {
   let toldAt = performance.now();

@@ -1,7 +1,7 @@
 import { Tokenizer } from 'tokenizers';
 import { DataError } from '../config/errors.ts';
 import { type Pieces, trainPieces } from './pieces.ts';
-import { everySecond } from './ticks.ts';
+import { everyTwoSeconds } from './ticks.ts';
 import { TextTokenizer } from './tokenizer.ts';
 import {
   bertPieces,
@@ -16,17 +16,18 @@ import { gptWords, ownCopy, splitAtHanzi, stretchesOf } from './words.ts';
 /** Counts up when the same text gives another vocabulary than before. */
 export const trainingVersion = 2;
 
-/** How far the training of a vocabulary is: the bytes of text that were read, then the tokens that were found. */
+/** How far the training of a vocabulary is: bytes of text that were read, then words that were counted, then tokens that were found. */
 export interface TrainingProgress {
-  textBytes: number;
-  tokens: number;
+  what: 'bytes' | 'words' | 'tokens';
+  done: number;
+  total: number;
 }
 
 /** What a vocabulary is trained on: the first `maxBytes` of UTF-8 text; and its size, special tokens included. */
 interface VocabularyOptions {
   vocabSize: number;
   maxBytes: number;
-  /** Is called once a second. */
+  /** Is called every two seconds. */
   onProgress?: ((progress: TrainingProgress) => void) | undefined;
 }
 
@@ -42,11 +43,11 @@ export async function trainWordPiece(
 ): Promise<TextTokenizer> {
   const chunks = await countWords(documents, splitAtHanzi, options);
   const plain = await countParts(chunks, wordPieceJson(bertPieces, { lowercase, stripAccents }), options);
-  const cutsWords = Array.from(plain.counts.keys()).some(isLongOrUnspaced);
+  const cutsWords = Array.from(plain.keys()).some(isLongOrUnspaced);
   const words = cutsWords
     ? await countParts(plain, wordPieceJson(bertPieces, { lowercase, stripAccents, cutsWords }), options)
     : plain;
-  const { pieces } = await trainOn(words, options, bertPieces.length, '##');
+  const { pieces } = await trainOn(words, options, { numSpecial: bertPieces.length, prefix: '##' });
   return TextTokenizer.fromJson(wordPieceJson([...bertPieces, ...pieces], { lowercase, stripAccents, cutsWords }));
 }
 
@@ -66,11 +67,11 @@ export async function trainByteLevel(
       `tokenizer: ${options.vocabSize} tokens cannot spell every text, since there are 256 bytes and ${endOfText}; ask for 257 or more (model.vocabSize)`,
     );
   }
-  const { counts, textBytes } = await countWords(documents, gptWords, options);
+  const words = await countWords(documents, gptWords, options);
   const spelled = new Map(
-    Array.from(counts, ([word, count]) => [Array.from(Buffer.from(word), (byte) => symbols[byte]!).join(''), count]),
+    Array.from(words, ([word, count]) => [Array.from(Buffer.from(word), (byte) => symbols[byte]!).join(''), count]),
   );
-  const { pieces, merges } = await trainOn({ counts: spelled, textBytes }, options, 1, '', symbols);
+  const { pieces, merges } = await trainOn(spelled, options, { numSpecial: 1, prefix: '', alphabet: symbols });
   const vocab = Object.fromEntries([...pieces, endOfText].map((piece, id) => [piece, id]));
   return TextTokenizer.fromJson(
     byteLevelJson(
@@ -80,67 +81,60 @@ export async function trainByteLevel(
   );
 }
 
-/** Words and how often each occurs, and the size of the text that they are from. */
-interface WordCounts {
-  counts: Map<string, number>;
-  textBytes: number;
-}
-
 async function countWords(
   documents: AsyncIterable<string>,
   split: (text: string) => readonly string[],
   { maxBytes, onProgress }: VocabularyOptions,
-): Promise<WordCounts> {
+): Promise<Map<string, number>> {
   const counts = new Map<string, number>();
-  const tick = everySecond(onProgress);
-  let textBytes = 0;
+  const tick = everyTwoSeconds(onProgress);
+  let bytes = 0;
   for await (const text of documents) {
     for (const word of split(text).flatMap(stretchesOf)) {
       const count = counts.get(word);
       counts.set(count === undefined ? ownCopy(word) : word, (count ?? 0) + 1);
     }
-    textBytes += Buffer.byteLength(text);
-    await tick(() => ({ textBytes, tokens: 0 }));
-    if (textBytes >= maxBytes) break;
+    bytes += Buffer.byteLength(text);
+    await tick(() => ({ what: 'bytes', done: bytes, total: maxBytes }));
+    if (bytes >= maxBytes) break;
   }
-  return { counts, textBytes };
+  return counts;
 }
 
 /** Normalises words and cuts them in parts as the tokenizer of a `tokenizer.json` does before it looks them up. */
 async function countParts(
-  { counts, textBytes }: WordCounts,
+  wordCounts: ReadonlyMap<string, number>,
   json: string,
   { onProgress }: VocabularyOptions,
-): Promise<WordCounts> {
+): Promise<Map<string, number>> {
   const tokenizer = Tokenizer.fromString(json);
   const normalizer = tokenizer.getNormalizer()!;
   const preTokenizer = tokenizer.getPreTokenizer()!;
-  const parts = new Map<string, number>();
-  const tick = everySecond(onProgress);
-  for (const [chunk, count] of counts) {
-    for (const [part] of preTokenizer.preTokenizeString(normalizer.normalizeString(chunk))) {
-      parts.set(part, (parts.get(part) ?? 0) + count);
+  const counts = new Map<string, number>();
+  const tick = everyTwoSeconds(onProgress);
+  let done = 0;
+  for (const [word, count] of wordCounts) {
+    for (const [part] of preTokenizer.preTokenizeString(normalizer.normalizeString(word))) {
+      counts.set(part, (counts.get(part) ?? 0) + count);
     }
-    await tick(() => ({ textBytes, tokens: 0 }));
+    done++;
+    await tick(() => ({ what: 'words', done, total: wordCounts.size }));
   }
-  return { counts: parts, textBytes };
+  return counts;
 }
 
 /** Trains a vocabulary on words, of which `numSpecial` tokens are none of the text's. */
 function trainOn(
-  { counts, textBytes }: WordCounts,
+  wordCounts: ReadonlyMap<string, number>,
   { vocabSize, onProgress }: VocabularyOptions,
-  numSpecial: number,
-  prefix: string,
-  alphabet?: readonly string[],
+  { numSpecial, ...options }: { numSpecial: number; prefix: string; alphabet?: readonly string[] },
 ): Promise<Pieces> {
-  if (counts.size === 0) {
+  if (wordCounts.size === 0) {
     throw new DataError('tokenizer: found no word in the text to train on; give files that hold text');
   }
-  return trainPieces(counts, vocabSize - numSpecial, {
-    prefix,
-    alphabet,
-    onProgress: (tokens) => onProgress?.({ textBytes, tokens: tokens + numSpecial }),
+  return trainPieces(wordCounts, vocabSize - numSpecial, {
+    ...options,
+    onProgress: (tokens) => onProgress?.({ what: 'tokens', done: tokens + numSpecial, total: vocabSize }),
   });
 }
 

@@ -136,7 +136,7 @@ test('a line of 200,000 characters without a space is trained on and encoded', a
 
 test("at the same alphabet, text has as many tokens and as little [UNK] as with Hugging Face's trainer", async (t) => {
   const docs = readdirSync('docs').filter((name) => name.endsWith('.md'));
-  const english = docs.map((name) => readFileSync(join('docs', name), 'utf8'));
+  const english = docs.map((name) => readFileSync(join('docs', name), 'utf8').replaceAll('[UNK]', ''));
   const text = [...english, ...Object.values(scriptTexts(20_000))].join('\n');
   const ours = await trainWordPiece(only(text), { vocabSize: 8000, lowercase: true, maxBytes: 1e9 });
 

@@ -71,7 +71,7 @@ export async function openTexts(config: Config, tokenizer: TextTokenizer, report
     const valid = heldOut(() => samplesOf(views.valid, { ...data, tokenizer }), data);
     checkKnown(train, tokenizer);
     const { documents, tokens } = trainCorpus!.index;
-    const unknown = tokenizer.kind === 'bert' ? ` (${unknownText(trainCorpus!.index)})` : '';
+    const unknown = tokenizer.kind === 'bert' ? ` ([UNK]: ${unknownText(trainCorpus!.index)})` : '';
     const advice = vocabularyAdvice(config);
     warnOfUnknown(trainCorpus!.index, advice, (message) => report.warn(`data.train: ${message}`));
     if (validCorpus) warnOfUnknown(validCorpus.index, advice, (message) => report.warn(`data.valid: ${message}`));
@@ -124,16 +124,16 @@ function checkKnown(samples: Samples, tokenizer: TextTokenizer): void {
   }
 }
 
-/** The share of a text that its tokenizer cannot spell, in words. */
+/** The share of a text that becomes [UNK], in words. */
 export function unknownText(index: CorpusIndex): string {
   const percent = 100 * unknownShare(index);
-  return `[UNK]: ${percent === 0 ? 0 : Number(percent.toPrecision(2))} % of the characters`;
+  return `${Number(percent.toPrecision(2))} % of the characters`;
 }
 
 /** Warns where more than 1 % of a text's characters are [UNK], with what helps. */
 export function warnOfUnknown(index: CorpusIndex, advice: string, warn: (message: string) => void): void {
   if (unknownShare(index) <= maxUnknownShare) return;
-  warn(`${unknownText(index)} are lost, since the vocabulary cannot spell them: ${advice}`);
+  warn(`${unknownText(index)} become [UNK], since the vocabulary cannot spell them; ${advice}`);
 }
 
 /** What helps against a vocabulary that cannot spell a text. */
@@ -167,7 +167,7 @@ export async function openTokenizer(config: Config, report: Reporter): Promise<T
   if (existsSync(path)) return TextTokenizer.fromFile(path);
   const what = kind === 'gpt2' ? 'byte-level' : 'WordPiece';
   report.note(`training a ${what} tokenizer of up to ${vocabSize} tokens on ${files.length} files`);
-  const onProgress = tokenizerProgress(vocabSize, (line) => report.note(line));
+  const onProgress = tokenizerProgress((line) => report.note(line));
   const tokenizer = await trainTokenizer(files, { ...data, ...model, onProgress });
   writing(data.cache, () => makeFolder(data.cache));
   replaceFile(path, tokenizer.json);
@@ -189,7 +189,7 @@ interface TokenizerOptions {
   /** As `lowercase` where nothing is said. */
   stripAccents?: boolean | undefined;
   textField: string;
-  /** Is called once a second. */
+  /** Is called every two seconds. */
   onProgress?: (progress: TrainingProgress) => void;
 }
 
@@ -211,9 +211,9 @@ export function trainTokenizer(
 }
 
 /** Says how far the training of a tokenizer is, in a line. */
-export function tokenizerProgress(vocabSize: number, say: (line: string) => void) {
-  return ({ textBytes, tokens }: TrainingProgress): void => {
-    const done = tokens === 0 ? `${Math.round(textBytes / 1e6)} MB read` : `${tokens} of ${vocabSize} tokens`;
-    say(`training the tokenizer: ${done}`);
+export function tokenizerProgress(say: (line: string) => void): (progress: TrainingProgress) => void {
+  return ({ what, done, total }) => {
+    const text = what === 'bytes' ? `${Math.round(done / 1e6)} MB of text read` : `${done} of ${total} ${what}`;
+    say(`training the tokenizer: ${text}`);
   };
 }

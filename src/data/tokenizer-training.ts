@@ -90,9 +90,11 @@ async function countWords(
   const tick = everyTwoSeconds(onProgress);
   let bytes = 0;
   for await (const text of documents) {
-    for (const word of split(text).flatMap(stretchesOf)) {
-      const count = counts.get(word);
-      counts.set(count === undefined ? ownCopy(word) : word, (count ?? 0) + 1);
+    for (const word of split(text)) {
+      for (const part of stretchesOf(word)) {
+        const count = counts.get(part);
+        counts.set(count === undefined ? ownCopy(part) : part, (count ?? 0) + 1);
+      }
     }
     bytes += Buffer.byteLength(text);
     await tick(() => ({ what: 'bytes', done: bytes, total: maxBytes }));

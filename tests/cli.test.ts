@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import type { BenchResult } from '../src/cli/bench.ts';
 import type { OpTimes } from '../src/cli/bench-ops.ts';
+import { scriptTexts } from '../src/data/scripts.fixture.ts';
 import { linesOf, start, taper, untilSteps, writeTiny } from './cli.fixture.ts';
 
 // Each command as a user runs it. One tiny run is trained first; most tests look at it.
@@ -197,7 +198,7 @@ suite('taper', { concurrency: 2 }, () => {
   test('tokenizer train writes a tokenizer.json that inspect and pretrain read', async () => {
     await text('tokenizer', 'train', '--data', 'train.txt', '--vocab-size', '100', '--out', 'made/tokenizer.json');
     const shown = await text('tokenizer', 'inspect', 'made/tokenizer.json', 'The CAT sat.');
-    assert.match(shown, /^pieces {10}100$/m);
+    assert.match(shown, /^tokens {10}100$/m);
     assert.match(shown, /^special tokens {2}\[PAD\] 0, \[UNK\] 1, \[CLS\] 2, \[SEP\] 3, \[MASK\] 4$/m);
     assert.match(shown, /^text {12}the cat .*\.$/m);
     const { step } = await json<{ step: number }>(
@@ -209,8 +210,38 @@ suite('taper', { concurrency: 2 }, () => {
   test('data prepare counts documents and tokens, and does its work once', async () => {
     const words = ['data', 'prepare', 'tiny.yaml', '--data', 'train.txt', 'valid.txt', '--set', 'data.cache=kept'];
     const [first, second] = [await text(...words), await text(...words)];
-    assert.match(first, /^documents {2}2\ntokens {5}\d+\ntext {7}0\.0\d+ MB, [\d.,]+ MB\/s\nkept in {4}kept\n$/);
+    assert.match(
+      first,
+      /^documents {2}2\ntokens {5}\d+\n\[UNK\] {6}0 % of the characters\ntext {7}0\.0\d+ MB, [\d.,]+ MB\/s\nkept in {4}kept\n$/,
+    );
     assert.equal(second, first.replace(/[\d.,]+ MB\/s/, 'done before'));
+  });
+
+  test('data prepare and inspect say how much of a text becomes [UNK], and what helps', async () => {
+    writeFileSync(join(folder, 'chinese.txt'), scriptTexts(20_000).chinese!);
+    for (const command of ['prepare', 'inspect']) {
+      const words = ['data', command, 'tiny.yaml', '--data', 'chinese.txt', '--set', 'model.vocabSize=1000'];
+      const { code, stdout, stderr } = await run(...words);
+      assert.equal(code, 0, stderr);
+      const [, share] = /^\[UNK\] {6}(\d+) % of the characters$/m.exec(stdout)!;
+      const warned = new RegExp(
+        `^warning: data\\.train: ${share} % of the characters become \\[UNK\\].*; add --set (.*)$`,
+        'm',
+      );
+      const [, advice] = warned.exec(stderr)!;
+      const better = await run(...words, advice!);
+      assert.match(better.stdout, /^\[UNK\] {6}0 % of the characters$/m);
+      assert.doesNotMatch(better.stderr, /warning/);
+    }
+  });
+
+  test('tokenizer train keeps accents and vowel signs when it is told to', async () => {
+    writeFileSync(join(folder, 'accents.txt'), 'Été बिल्ली ผู้. '.repeat(20));
+    const made = ['tokenizer', 'train', '--data', 'accents.txt', '--vocab-size', '200', '--out'];
+    await text(...made, 'made/kept.json', '--keep-accents');
+    assert.match(await text('tokenizer', 'inspect', 'made/kept.json', 'Été बिल्ली ผู้'), /^text {12}été बिल्ली ผู้$/m);
+    await text(...made, 'made/stripped.json');
+    assert.match(await text('tokenizer', 'inspect', 'made/stripped.json', 'Été'), /^text {12}ete$/m);
   });
 
   test('data inspect shows sequences with what has to be found', async () => {

@@ -11,7 +11,7 @@ import {
   wholeCorpus,
 } from '../data/index.ts';
 import { percent, rounded } from '../report/format.ts';
-import { openTokenizer } from '../train/texts.ts';
+import { openTokenizer, unknownText, vocabularyAdvice, warnOfUnknown } from '../train/texts.ts';
 import { type ConfigOptions, configArgument, dataOption, setOption } from './config.ts';
 
 const numShownSamples = 3;
@@ -41,12 +41,13 @@ export function dataCommand(): Command {
 }
 
 async function prepare(file: string | undefined, options: ConfigOptions): Promise<void> {
-  const { seconds, corpus, config } = await open(file, options);
+  const { seconds, corpus, config, tokenizer } = await open(file, options);
   const { documents, tokens, textBytes } = corpus.index;
+  const unknown = unknownLine(corpus, tokenizer);
   corpus.close();
   const speed = seconds === undefined ? 'done before' : `${rounded(textBytes / 1e6 / seconds)} MB/s`;
   process.stdout.write(
-    `documents  ${documents}\ntokens     ${tokens}\ntext       ${rounded(textBytes / 1e6)} MB, ${speed}\nkept in    ${config.data.cache}\n`,
+    `documents  ${documents}\ntokens     ${tokens}\n${unknown}text       ${rounded(textBytes / 1e6)} MB, ${speed}\nkept in    ${config.data.cache}\n`,
   );
 }
 
@@ -56,7 +57,7 @@ async function inspect(file: string | undefined, options: ConfigOptions): Promis
   const { sequenceLength, objective } = config.data;
   const samples = samplesOf(wholeCorpus(corpus), { tokenizer, sequenceLength, objective });
   process.stdout.write(
-    `documents  ${documents}\ntokens     ${tokens}\nsequences  ${samples.count} of ${counted(sequenceLength, 'token')} (${objective})\n` +
+    `documents  ${documents}\ntokens     ${tokens}\n${unknownLine(corpus, tokenizer)}sequences  ${samples.count} of ${counted(sequenceLength, 'token')} (${objective})\n` +
       `padding    ${percent(paddingShare(samples))}\n\n` +
       (objective === 'clm'
         ? 'Some sequences; the model has to find each next piece:\n'
@@ -68,6 +69,11 @@ async function inspect(file: string | undefined, options: ConfigOptions): Promis
     process.stdout.write(`\n${maskedText(samples, mask, sample)}\n`);
   }
   corpus.close();
+}
+
+/** How much of a text becomes [UNK]; nothing for a tokenizer that knows every byte. */
+function unknownLine({ index }: Corpus, { kind }: TextTokenizer): string {
+  return kind === 'bert' ? `[UNK]      ${unknownText(index)}\n` : '';
 }
 
 /** The texts of a command line, tokenised, and the seconds that it took now; undefined where it was done before. */
@@ -94,6 +100,7 @@ async function open(
   };
   const sources = { paths, exclude, textField, tokenizer, cacheDir };
   const corpus = await prepareCorpus({ ...sources, onProgress, onWarning: warn });
+  warnOfUnknown(corpus.index, vocabularyAdvice(config), (message) => warn(`data.train: ${message}`));
   return { config, tokenizer, corpus, seconds };
 }
 

@@ -13,13 +13,16 @@ export async function openHeldOut(
   options: { data: string[]; limit: number; device: string },
 ): Promise<HeldOut> {
   const { heldOutBatches, makeMask, prepareCorpus, samplesOf, wholeCorpus } = await import('../data/index.ts');
-  const { openTrained } = await import('../train/index.ts');
+  const { openTrained, warnOfUnknown } = await import('../train/index.ts');
   const warn = (message: string) => process.stderr.write(`warning: ${message}\n`);
   const trained = openTrained(path, { warn, device: options.device });
   const { checkpoint, tokenizer } = trained;
   const { data, train } = checkpoint.config;
   const { textField, cache: cacheDir } = data;
   const corpus = await prepareCorpus({ paths: options.data, textField, tokenizer, cacheDir, onWarning: warn });
+  warnOfUnknown(corpus.index, `the tokenizer of ${path} is not made for this text`, (message) =>
+    warn(`--data: ${message}`),
+  );
   try {
     const samples = samplesOf(wholeCorpus(corpus), { ...data, tokenizer });
     const sequences = Math.min(options.limit, samples.count);

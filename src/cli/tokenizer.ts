@@ -3,7 +3,7 @@ import { Command, Option } from 'commander';
 import { counted } from '../config/index.ts';
 import { listSources, makeFolder, TextTokenizer } from '../data/index.ts';
 import { replaceFile, writing } from '../train/files.ts';
-import { trainTokenizer } from '../train/texts.ts';
+import { tokenizerProgress, trainTokenizer } from '../train/texts.ts';
 import { countOf, dataOption } from './config.ts';
 
 interface TrainOptions {
@@ -11,6 +11,7 @@ interface TrainOptions {
   vocabSize: number;
   out: string;
   cased?: boolean;
+  keepAccents?: boolean;
   kind: 'bert' | 'gpt2';
 }
 
@@ -21,14 +22,15 @@ export function tokenizerCommand(): Command {
     .command('train')
     .description("train a tokenizer and write it as Hugging Face's tokenizer.json")
     .addOption(dataOption().makeOptionMandatory())
-    .requiredOption('--vocab-size <n>', 'number of pieces', countOf('--vocab-size', 8))
+    .requiredOption('--vocab-size <n>', 'number of tokens', countOf('--vocab-size', 8))
     .requiredOption('--out <file>', 'file to write')
     .addOption(
       new Option('--kind <kind>', 'for which models: bert (WordPiece) or gpt2 (byte-level)')
         .choices(['bert', 'gpt2'])
         .default('bert'),
     )
-    .option('--cased', 'of bert: keep capital letters and accents')
+    .option('--cased', 'of bert: keep capital letters, accents and vowel signs')
+    .option('--keep-accents', 'of bert: lower-case the text, and keep accents and vowel signs')
     .addHelpText(
       'after',
       '\nExample:\n  npx taper-lm tokenizer train --data my/texts --vocab-size 16384 --out my/tokenizer.json',
@@ -36,17 +38,26 @@ export function tokenizerCommand(): Command {
     .action(train);
   tokenizer
     .command('inspect')
-    .description('show the size of a tokenizer, its special tokens, and the pieces of a text')
+    .description('show the size of a tokenizer, its special tokens, and the tokens of a text')
     .argument('<file>', 'tokenizer.json')
-    .argument('[text]', 'text to cut in pieces')
+    .argument('[text]', 'text to cut into tokens')
     .addHelpText('after', '\nExample:\n  npx taper-lm tokenizer inspect my/tokenizer.json "The cat sat."')
     .action(inspect);
   return tokenizer;
 }
 
-async function train({ data, vocabSize, out, cased, kind }: TrainOptions): Promise<void> {
+async function train({ data, vocabSize, out, cased, keepAccents, kind }: TrainOptions): Promise<void> {
   const files = await listSources(data);
-  const tokenizer = await trainTokenizer(files, { kind, textField: 'text', vocabSize, lowercase: !cased });
+  const onProgress = tokenizerProgress((line) => process.stderr.write(`${line}\n`));
+  const stripAccents = keepAccents ? false : undefined;
+  const tokenizer = await trainTokenizer(files, {
+    kind,
+    textField: 'text',
+    vocabSize,
+    lowercase: !cased,
+    stripAccents,
+    onProgress,
+  });
   writing(out, () => makeFolder(dirname(out)));
   replaceFile(out, tokenizer.json);
   process.stdout.write(`${out}: ${counted(tokenizer.vocabSize, 'token')} from ${counted(files.length, 'file')}\n`);
@@ -57,7 +68,7 @@ async function inspect(file: string, text: string | undefined): Promise<void> {
   const { vocabSize, padId, unkId, clsId, sepId, maskId } = tokenizer;
   const special = new Set([padId, unkId, clsId, sepId, maskId].filter((id) => id >= 0));
   const named = Array.from(special, (id) => `${tokenizer.pieces([id])[0]} ${id}`);
-  process.stdout.write(`pieces          ${vocabSize}\nspecial tokens  ${named.join(', ')}\n`);
+  process.stdout.write(`tokens          ${vocabSize}\nspecial tokens  ${named.join(', ')}\n`);
   if (text === undefined) return;
   const ids = await tokenizer.encode(text);
   process.stdout.write(`text            ${tokenizer.pieces(ids).join(' ')}\nids             ${ids.join(' ')}\n`);

@@ -149,7 +149,15 @@ const data = z
       description: 'A `tokenizer.json` to use.',
       derived: 'trained on the training text',
     }),
-    lowercase: key(z.boolean().default(true), 'Whether a tokenizer that is trained here lower-cases the text.'),
+    lowercase: key(
+      z.boolean().default(true),
+      'Whether a tokenizer that is trained here lower-cases the text. That strips accents too, unless `stripAccents` is `false`.',
+    ),
+    stripAccents: key(z.boolean().optional(), {
+      description:
+        'Whether a tokenizer that is trained here strips accents, and with them the vowel signs of Hindi, Thai, Arabic and other scripts (Unicode category Mn). `false` keeps them in lower-cased text.',
+      derived: 'as `lowercase`',
+    }),
     cache: key(z.string().min(1).default('.taper/data'), 'The folder for token shards; it can be deleted at any time.'),
     sequenceLength: key(
       z.int().min(8).default(128),

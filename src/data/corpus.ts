@@ -6,7 +6,7 @@ import { DataError } from '../config/errors.ts';
 import { counted } from '../config/words.ts';
 
 /** The number of the layout below; a corpus of another number is made anew. */
-export const corpusFormat = 1;
+export const corpusFormat = 2;
 
 const storedFileSchema = z.object({ name: z.string(), bytes: z.int().min(0), sha256: z.string() });
 
@@ -19,6 +19,8 @@ const indexSchema = z.object({
   documents: z.int().min(0),
   tokens: z.int().min(0),
   textBytes: z.int().min(0),
+  characters: z.int().min(0),
+  unknownCharacters: z.int().min(0),
   lengths: storedFileSchema,
   shards: z.array(storedFileSchema),
 });
@@ -27,7 +29,8 @@ const indexSchema = z.object({
  * What `index.json` of a tokenised corpus says: `tokenizer` is the tokenizer's hash, `sources` that of the source
  * files' paths, sizes and times. `lengths` holds the number of tokens of each document as little-endian uint32,
  * `shards` the tokens of all documents one after another as little-endian unsigned integers, `tokensPerShard` in
- * each but the last, so that a document may run on in the next one. `textBytes` counts the text as UTF-8.
+ * each but the last, so that a document may run on in the next one. `textBytes` counts the text as UTF-8, `characters` its
+ * characters without white space, and `unknownCharacters` those of them that became [UNK].
  */
 export type CorpusIndex = z.infer<typeof indexSchema>;
 
@@ -149,4 +152,9 @@ function verify(folder: string, file: StoredFile): void {
 
 function broken(path: string, reason: string, cause?: unknown): DataError {
   return new DataError(`${path}: ${reason}; prepare the data again`, { cause });
+}
+
+/** The part of a corpus' text, by characters, that its tokenizer cannot spell: the model reads [UNK] there. */
+export function unknownShare({ characters, unknownCharacters }: CorpusIndex): number {
+  return unknownCharacters / Math.max(1, characters);
 }

@@ -1,5 +1,5 @@
 export { heldOutBatches, type MicroBatch, makeMicroBatch, type TokenBatch } from './batch.ts';
-export { Corpus, type CorpusIndex, openCorpus, type StoredFile } from './corpus.ts';
+export { Corpus, type CorpusIndex, openCorpus, type StoredFile, unknownShare } from './corpus.ts';
 export { makeFolder } from './folder.ts';
 export { type Mask, type Masked, type MaskOptions, makeMask } from './masking.ts';
 export type { SampleKey } from './random.ts';
@@ -10,4 +10,4 @@ export { type DocumentPart, listSources, type ReadOptions, readParts, readTexts,
 export { type CorpusView, splitCorpus, wholeCorpus } from './split.ts';
 export { specialIdsOf, TextTokenizer } from './tokenizer.ts';
 export { bertPieces, byteLevelJson, endOfText, wordPieceJson } from './tokenizer-json.ts';
-export { trainByteLevel, trainWordPiece } from './tokenizer-training.ts';
+export { type TrainingProgress, trainByteLevel, trainingVersion, trainWordPiece } from './tokenizer-training.ts';

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { trainPieces } from './pieces.ts';
+import { type Pieces, trainPieces } from './pieces.ts';
+import { drawFor } from './random.ts';
 
 const wordPiece = { prefix: '##' };
 
@@ -17,39 +18,162 @@ const inside = ['##d', '##e', '##i', '##o', '##r', '##s', '##t', '##w'];
 // low 7; ne, ew and west 6; the pairs of the word "widest" 3; the pairs of "lower" 2.
 const merges = ['##es', '##est', 'lo', 'low', 'ne', '##west', 'newest', '##de', '##ds'];
 
-test('the first pieces are the characters, then the most frequent pairs in order', () => {
-  const pieces = trainPieces(counts, 25, wordPiece).pieces;
+const piecesOf = async (words: ReadonlyMap<string, number>, size: number) =>
+  (await trainPieces(words, size, wordPiece)).pieces;
+
+test('the first tokens are the characters, then the most frequent pairs in order', async () => {
+  const pieces = await piecesOf(counts, 25);
   assert.deepEqual(pieces.slice(0, 18), [...characters, ...inside]);
   assert.deepEqual(pieces.slice(18), merges.slice(0, 7));
 });
 
-test('a smaller vocabulary is the beginning of a larger one', () => {
-  const large = trainPieces(counts, 1000, wordPiece).pieces;
-  for (const size of [0, 5, 20, 26])
-    assert.deepEqual(trainPieces(counts, size, wordPiece).pieces, large.slice(0, size));
+test('a smaller vocabulary is the beginning of a larger one, as long as the characters fit', async () => {
+  const large = await piecesOf(counts, 1000);
+  for (const size of [18, 20, 26]) assert.deepEqual(await piecesOf(counts, size), large.slice(0, size));
 });
 
-test('the words become whole pieces when there is room, and then no more pieces come', () => {
-  const pieces = trainPieces(counts, 1000, wordPiece).pieces;
+test('the words become whole tokens when there is room, and then no more tokens come', async () => {
+  const pieces = await piecesOf(counts, 1000);
   for (const word of counts.keys()) assert.ok(pieces.includes(word), word);
   assert.ok(pieces.length < 50);
   assert.equal(new Set(pieces).size, pieces.length);
 });
 
-test('what occurs once is not merged', () => {
-  assert.deepEqual(trainPieces(new Map([['ab', 1]]), 10, wordPiece).pieces, ['a', 'b', '##b']);
-  assert.deepEqual(trainPieces(new Map([['ab', 2]]), 10, wordPiece).pieces, ['a', 'b', '##b', 'ab']);
+test('what occurs once is not merged', async () => {
+  assert.deepEqual(await piecesOf(new Map([['ab', 1]]), 10), ['a', 'b', '##b']);
+  assert.deepEqual(await piecesOf(new Map([['ab', 2]]), 10), ['a', 'b', '##b', 'ab']);
 });
 
-test('repeated characters are merged from the left', () => {
-  assert.deepEqual(trainPieces(new Map([['aaaaa', 4]]), 10, wordPiece).pieces, ['a', '##a', '##aa', 'aaa', 'aaaaa']);
+test('repeated characters are merged from the left', async () => {
+  assert.deepEqual(await piecesOf(new Map([['aaaaa', 4]]), 10), ['a', '##a', '##aa', 'aaa', 'aaaaa']);
 });
 
-test('of very many characters the thousand most frequent are kept', () => {
-  const rare = Array.from({ length: 1500 }, (_, i) => [String.fromCodePoint(0x4e00 + i), i < 1000 ? 3 : 2] as const);
-  const pieces = trainPieces(new Map(rare), 5000, wordPiece).pieces;
+/** Byte-pair encoding as its definition says it: every pair is counted anew before each merge. */
+function merged(
+  wordCounts: ReadonlyMap<string, number>,
+  size: number,
+  prefix: string,
+  alphabet: string[],
+): Pieces['merges'] {
+  const words = Array.from(wordCounts, ([word, count]) => {
+    return { count, tokens: [...word].map((character, i) => (i === 0 ? character : prefix + character)) };
+  });
+  const numbers = new Map(alphabet.map((token, i) => [token, i]));
+  const result: Pieces['merges'] = [];
+  while (numbers.size < size) {
+    const pairs = new Map<string, { left: string; right: string; count: number }>();
+    for (const { tokens, count } of words) {
+      for (let i = 1; i < tokens.length; i++) {
+        const [left, right] = [tokens[i - 1]!, tokens[i]!];
+        const pair = pairs.get(`${left} ${right}`) ?? { left, right, count: 0 };
+        pair.count += count;
+        pairs.set(`${left} ${right}`, pair);
+      }
+    }
+    const number = (token: string) => numbers.get(token)!;
+    const [best] = [...pairs.values()].sort(
+      (a, b) => b.count - a.count || number(a.left) - number(b.left) || number(a.right) - number(b.right),
+    );
+    if (!best || best.count < 2) break;
+    result.push([best.left, best.right]);
+    const token = best.left + best.right.slice(prefix.length);
+    if (!numbers.has(token)) numbers.set(token, numbers.size);
+    for (const word of words) {
+      const joined: string[] = [];
+      for (let i = 0; i < word.tokens.length; i++) {
+        const isPair = word.tokens[i] === best.left && word.tokens[i + 1] === best.right;
+        joined.push(isPair ? token : word.tokens[i]!);
+        if (isPair) i++;
+      }
+      word.tokens = joined;
+    }
+  }
+  return result;
+}
+
+test('the merges are those of the definition, overlapping pairs among them', async () => {
+  const draw = drawFor({ seed: 1, epoch: 0, sample: 0 }, 0);
+  for (let round = 0; round < 60; round++) {
+    const letters = [...'abc'].slice(0, 1 + (round % 3));
+    const words = new Map<string, number>();
+    for (let w = 0; w < 8; w++) {
+      const word = Array.from({ length: 1 + draw(30) }, () => letters[draw(letters.length)]!).join('');
+      words.set(word, 1 + draw(4));
+    }
+    for (const prefix of ['', '##']) {
+      const alphabet = [...letters, ...(prefix ? letters.map((letter) => prefix + letter) : [])];
+      const ours = await trainPieces(words, 60, { prefix, alphabet });
+      assert.deepEqual(ours.merges, merged(words, 60, prefix, alphabet), JSON.stringify([...words]));
+    }
+  }
+});
+
+test('the work is in proportion to the text, also where a word is as long as the text', async () => {
+  const draw = drawFor({ seed: 2, epoch: 0, sample: 0 }, 0);
+  const dna = (length: number) => Array.from({ length }, () => 'acgt'[draw(4)]!).join('');
+  const texts: Record<string, (length: number) => Map<string, number>> = {
+    'one character again and again': (length) => new Map([['a'.repeat(length), 1]]),
+    'two characters in turn': (length) => new Map([['ab'.repeat(length / 2), 1]]),
+    'one line of DNA': (length) => new Map([[dna(length), 1]]),
+    'lines of DNA': (length) => new Map(Array.from({ length: length / 500 }, () => [dna(500), 1])),
+  };
+  for (const [name, words] of Object.entries(texts)) {
+    const [small, large] = [10_000, 100_000];
+    const visits = async (length: number) => (await trainPieces(words(length), 300, wordPiece)).visits / length;
+    const [few, many] = [await visits(small), await visits(large)];
+    assert.ok(few > 1 && many < 20 && many < 2 * few, `${name}: ${few} and ${many} visits a character`);
+  }
+});
+
+const chinese = (from: number, to: number, count: (rank: number) => number) =>
+  new Map(Array.from({ length: to - from }, (_, i) => [String.fromCodePoint(0x4e00 + from + i), count(i)]));
+
+test('the alphabet grows with the text, and is not one of a thousand characters', async () => {
+  const words = chinese(0, 5000, () => 3);
+  assert.deepEqual((await piecesOf(words, 30_000)).sort(), [...words.keys()]);
+});
+
+test('where the characters do not fit, the most frequent ones are kept, and of equals the lower code points', async () => {
+  const words = chinese(0, 3000, (i) => 1 + Math.floor(i / 10));
+  assert.deepEqual(await piecesOf(words, 500), [...words.keys()].slice(2500));
+  const equal = chinese(0, 3000, () => 2);
+  assert.deepEqual(await piecesOf(equal, 500), [...equal.keys()].slice(0, 500));
+  assert.deepEqual(await piecesOf(counts, 3), ['e', 'w', '##e']);
+});
+
+test('rare characters do not take the room that frequent pairs need', async () => {
+  // 3,000 characters of 0.9 % of the text, and one word of the rest.
+  const words = new Map([...chinese(0, 3000, () => 1), ['word', 82_000]]);
+  const pieces = await piecesOf(words, 2000);
+  const at = pieces.indexOf('word');
+  assert.ok(at > 0 && at <= 1010, `"word" is the token ${at}`);
+});
+
+test('a character has a form inside of words only where it stands inside of one', async () => {
   assert.deepEqual(
-    pieces,
-    rare.slice(0, 1000).map(([character]) => character),
+    await piecesOf(
+      new Map([
+        ['ab', 1],
+        ['c', 1],
+      ]),
+      10,
+    ),
+    ['a', 'b', 'c', '##b'],
   );
+});
+
+test('a word that cannot be spelled is no part of the training', async () => {
+  // q is too rare for a vocabulary of 300 that other characters fill.
+  const words = new Map([...chinese(0, 298, () => 1000), ['aqb', 1], ['aqc', 1], ['aqd', 1]]);
+  assert.deepEqual((await trainPieces(words, 300, wordPiece)).merges, []);
+});
+
+test('whoever waits for a long training hears of it every two seconds', async (t) => {
+  const heard: number[] = [];
+  const draw = drawFor({ seed: 3, epoch: 0, sample: 0 }, 0);
+  const words = new Map([[Array.from({ length: 20_000 }, () => 'abcdefgh'[draw(8)]!).join(''), 1]]);
+  let clock = 0;
+  t.mock.method(performance, 'now', () => (clock += 100));
+  await trainPieces(words, 200, { ...wordPiece, onProgress: (tokens) => heard.push(tokens) });
+  assert.ok(heard.length >= 5 && heard.every((tokens, i) => tokens > (heard[i - 1] ?? 0)), heard.join(' '));
 });

@@ -1,9 +1,12 @@
-const maxCharacters = 1000;
+import { everyTwoSeconds } from './ticks.ts';
+
 const minCount = 2;
-const keyBase = 2 ** 21; // more than there can be pieces, so that a pair of piece numbers fits a double exactly
+const keyBase = 2 ** 21; // more than there can be tokens, so that a pair of token numbers fits a double exactly
+const none = -1;
 
 /** A heap of pairs: the one of the highest count first, of equal counts the one of the lowest key. */
 class PairHeap {
+  moves = 0;
   #counts: number[] = [];
   #keys: number[] = [];
 
@@ -43,6 +46,7 @@ class PairHeap {
   }
 
   #set(at: number, count: number, key: number): void {
+    this.moves++;
     this.#counts[at] = count;
     this.#keys[at] = key;
   }
@@ -52,27 +56,39 @@ function comesBefore(countA: number, keyA: number, countB: number, keyB: number)
   return countA > countB || (countA === countB && keyA < keyB);
 }
 
-/** The pieces of a text, and the pairs that were merged into those that are no single characters, in that order. */
+/** The tokens of a text, and the pairs that were merged into those that are no single characters, in that order. */
 export interface Pieces {
   pieces: string[];
   merges: [string, string][];
+  /** What the training cost: the positions of the text that it went to, and the moves in its heap. */
+  visits: number;
+}
+
+interface TrainOptions {
+  /** What stands before a token that does not begin a word: `##` for WordPiece. */
+  prefix: string;
+  /** The tokens of one character; `alphabetOf` the words where none are given. */
+  alphabet?: readonly string[] | undefined;
+  /** Hears every two seconds how many tokens there are. */
+  onProgress?: ((tokens: number) => void) | undefined;
 }
 
 /**
- * The first `numPieces` pieces of a text: its characters, then the most frequent pair of neighbouring pieces merged into
- * one, again and again (byte-pair encoding). Fewer come out where no pair is left that occurs twice. A piece that does not
- * begin a word has `prefix` before it: `##` for WordPiece. The characters are the text's most frequent ones, or `alphabet`.
+ * The first `numPieces` tokens of a text: its characters, then the most frequent pair of neighbouring tokens merged into
+ * one, again and again (byte-pair encoding). Of equally frequent pairs the one of the earlier tokens is first. Fewer tokens
+ * come out where no pair is left that occurs twice. A word with a character outside of the alphabet is left out; such characters
+ * come last, where there is room.
  *
- * The algorithm is Hugging Face's trainer. It is done again here because theirs numbers the `##` characters in the order
+ * The result is that of Hugging Face's trainer. It is done again here because theirs numbers the `##` characters in the order
  * of a randomly seeded hash table, so that two runs on one text give different vocabularies, and because it stops at
- * 30,000 pieces.
+ * 30,000 tokens. Time is O(n log n) for words of n characters in all, however long one of them is.
  * Source: Sennrich, Haddow and Birch, "Neural machine translation of rare words with subword units", ACL 2016.
  */
-export function trainPieces(
+export async function trainPieces(
   wordCounts: ReadonlyMap<string, number>,
   numPieces: number,
-  { prefix, alphabet = frequentCharacters(wordCounts) }: { prefix: string; alphabet?: readonly string[] },
-): Pieces {
+  { prefix, alphabet: given, onProgress }: TrainOptions,
+): Promise<Pieces> {
   const merges: [string, string][] = [];
   const pieces: string[] = [];
   const numberOf = new Map<string, number>();
@@ -85,96 +101,274 @@ export function trainPieces(
     }
     return number;
   };
+  const { alphabet, others } = given ? { alphabet: given, others: [] } : alphabetOf(wordCounts, numPieces, prefix);
+  for (const piece of alphabet) pieceNumber(piece);
 
-  for (const character of alphabet) pieceNumber(character);
-  const inside = new Set<string>();
-  for (const word of wordCounts.keys()) for (const character of [...word].slice(1)) inside.add(character);
-  for (const character of alphabet) if (inside.has(character)) pieceNumber(prefix + character);
-
-  const known = new Set(alphabet);
-  const words: number[][] = [];
-  const counts: number[] = [];
-  for (const [word, count] of wordCounts) {
-    const characters = [...word].filter((character) => known.has(character));
-    words.push(characters.map((character, i) => pieceNumber(i === 0 ? character : prefix + character)));
-    counts.push(count);
-  }
-
-  const pairCounts = new Map<number, number>();
-  const pairWords = new Map<number, number[]>();
-  const countPairs = (word: number[], change: number): void => {
-    for (let i = 1; i < word.length; i++) {
-      const key = word[i - 1]! * keyBase + word[i]!;
-      pairCounts.set(key, (pairCounts.get(key) ?? 0) + change);
-    }
-  };
-  const noteWord = (key: number, w: number): void => {
-    const list = pairWords.get(key);
-    if (list) list.push(w);
-    else pairWords.set(key, [w]);
-  };
-  words.forEach((word, w) => {
-    countPairs(word, counts[w]!);
-    for (let i = 1; i < word.length; i++) noteWord(word[i - 1]! * keyBase + word[i]!, w);
-  });
+  const text = new PairText(spell(wordCounts, numberOf, prefix));
   const heap = new PairHeap();
-  for (const [key, count] of pairCounts) heap.push(count, key);
-
+  for (const { count, key } of text.pairs()) if (count >= minCount) heap.push(count, key);
+  const tick = everyTwoSeconds(onProgress);
   while (pieces.length < numPieces) {
     const top = heap.pop();
     if (!top || top.count < minCount) break;
-    const count = pairCounts.get(top.key)!;
+    const count = text.countOf(top.key);
     if (count !== top.count) {
       // The count fell since it was pushed; where it rose, a newer entry stands in the heap already.
-      if (count < top.count) heap.push(count, top.key);
+      if (count >= minCount && count < top.count) heap.push(count, top.key);
       continue;
     }
     const left = Math.floor(top.key / keyBase);
     const right = top.key % keyBase;
     merges.push([pieces[left]!, pieces[right]!]);
     const merged = pieceNumber(pieces[left]! + pieces[right]!.slice(prefix.length));
-    const grown = new Set<number>();
-    for (const w of pairWords.get(top.key)!) {
-      const word = words[w]!;
-      const shorter = mergePair(word, left, right, merged);
-      if (shorter.length === word.length) continue;
-      countPairs(word, -counts[w]!);
-      countPairs(shorter, counts[w]!);
-      words[w] = shorter;
-      for (let i = 1; i < shorter.length; i++) {
-        if (shorter[i - 1] !== merged && shorter[i] !== merged) continue;
-        const key = shorter[i - 1]! * keyBase + shorter[i]!;
-        noteWord(key, w);
-        grown.add(key);
-      }
+    for (const key of text.merge(left, right, merged)) {
+      const grown = text.countOf(key);
+      if (grown >= minCount) heap.push(grown, key);
     }
-    pairWords.delete(top.key);
-    for (const key of grown) heap.push(pairCounts.get(key)!, key);
+    await tick(() => pieces.length);
   }
-  return { pieces: pieces.slice(0, numPieces), merges };
+  for (const piece of others) pieceNumber(piece);
+  return { pieces: pieces.slice(0, numPieces), merges, visits: text.visits + heap.moves };
 }
 
-function frequentCharacters(wordCounts: ReadonlyMap<string, number>): string[] {
-  const counts = new Map<string, number>();
+/** Words in token numbers, one after another, and how often each word occurs. */
+interface SpelledWords {
+  symbols: Int32Array;
+  /** The number of tokens of each word. */
+  lengths: number[];
+  counts: number[];
+}
+
+/** The words that the alphabet spells whole, in its numbers. */
+function spell(
+  wordCounts: ReadonlyMap<string, number>,
+  numberOf: ReadonlyMap<string, number>,
+  prefix: string,
+): SpelledWords {
+  let characters = 0;
+  for (const word of wordCounts.keys()) characters += word.length;
+  const symbols = new Int32Array(characters);
+  const lengths: number[] = [];
+  const counts: number[] = [];
+  const insideNumberOf = new Map(
+    Array.from(numberOf).flatMap(([piece, number]) =>
+      piece.startsWith(prefix) ? [[piece.slice(prefix.length), number]] : [],
+    ),
+  );
+  let end = 0;
   for (const [word, count] of wordCounts) {
-    for (const character of word) counts.set(character, (counts.get(character) ?? 0) + count);
+    const start = end;
+    for (const character of word) {
+      const number = (end === start ? numberOf : insideNumberOf).get(character);
+      if (number === undefined) {
+        end = start;
+        break;
+      }
+      symbols[end++] = number;
+    }
+    if (end === start) continue;
+    lengths.push(end - start);
+    counts.push(count);
   }
-  return [...counts]
-    .sort(([a, countA], [b, countB]) => countB - countA || a.codePointAt(0)! - b.codePointAt(0)!)
-    .slice(0, maxCharacters)
-    .map(([character]) => character)
-    .sort((a, b) => a.codePointAt(0)! - b.codePointAt(0)!);
+  return { symbols: symbols.subarray(0, end), lengths, counts };
 }
 
-function mergePair(word: readonly number[], left: number, right: number, merged: number): number[] {
-  const result: number[] = [];
-  for (let i = 0; i < word.length; i++) {
-    if (word[i] === left && word[i + 1] === right) {
-      result.push(merged);
-      i++;
-    } else {
-      result.push(word[i]!);
+/**
+ * Words in which pairs of neighbouring tokens are counted and merged. Each token is at the place of its first character; the
+ * tokens of a word are linked, and so are the places of each pair, which is why a merge only goes where its pair is.
+ */
+class PairText {
+  visits = 0;
+  /** The token at each place; −1 where one ended up in the token before. */
+  readonly #symbols: Int32Array;
+  /** How often the word of each place occurs. */
+  readonly #weights: Int32Array;
+  /** The places of the token before and of the one behind in the word, or −1. */
+  readonly #before: Int32Array;
+  readonly #behind: Int32Array;
+  /** The pair that the token at each place and the one behind it are, and its places before and behind this one, or −1. */
+  readonly #pairAt: Int32Array;
+  readonly #placeBefore: Int32Array;
+  readonly #placeBehind: Int32Array;
+  /** By the left token, then by the right one: the number of the pair in the three lists below. */
+  readonly #pairs: (Map<number, number> | undefined)[] = [];
+  readonly #counts: number[] = [];
+  readonly #firstPlaces: number[] = [];
+  /** Numbers of pairs that are nowhere any more, for new ones. */
+  readonly #free: number[] = [];
+
+  constructor({ symbols, lengths, counts }: SpelledWords) {
+    const empty = () => new Int32Array(symbols.length).fill(none);
+    this.#symbols = symbols;
+    this.#weights = new Int32Array(symbols.length);
+    this.#before = empty();
+    this.#behind = empty();
+    this.#pairAt = empty();
+    this.#placeBefore = empty();
+    this.#placeBehind = empty();
+    let end = symbols.length;
+    for (let w = lengths.length - 1; w >= 0; w--) {
+      const start = end - lengths[w]!;
+      // From the last place to the first, so that the places of a pair are listed from the first to the last.
+      for (let at = end - 1; at >= start; at--) {
+        this.#weights[at] = counts[w]!;
+        if (at > start) this.#before[at] = at - 1;
+        if (at === end - 1) continue;
+        this.#behind[at] = at + 1;
+        this.#add(at);
+      }
+      end = start;
     }
   }
-  return result;
+
+  /** Every pair and how often it occurs. */
+  *pairs(): Generator<{ key: number; count: number }> {
+    for (const [left, rights] of this.#pairs.entries()) {
+      for (const [right, pair] of rights ?? []) yield { key: left * keyBase + right, count: this.#counts[pair]! };
+    }
+  }
+
+  countOf(key: number): number {
+    const pair = this.#pairs[Math.floor(key / keyBase)]?.get(key % keyBase);
+    return pair === undefined ? 0 : this.#counts[pair]!;
+  }
+
+  /** Makes one token of a pair wherever it occurs, from the left to the right, and gives the keys of the pairs that came up. */
+  merge(left: number, right: number, merged: number): Set<number> {
+    const grown = new Set<number>();
+    const places = this.#placesOf(this.#pairs[left]!.get(right)!);
+    if (left === right) places.sort(); // these may overlap
+    for (const at of places) {
+      this.visits++;
+      const second = this.#behind[at]!;
+      // Of three in a row the first two were merged.
+      if (this.#symbols[at] !== left || second === none || this.#symbols[second] !== right) continue;
+      const before = this.#before[at]!;
+      const behind = this.#behind[second]!;
+      if (before !== none) this.#remove(before);
+      this.#remove(at);
+      if (behind !== none) this.#remove(second);
+      this.#symbols[at] = merged;
+      this.#symbols[second] = none;
+      this.#behind[at] = behind;
+      if (behind !== none) {
+        this.#before[behind] = at;
+        grown.add(this.#add(at));
+      }
+      if (before !== none) grown.add(this.#add(before));
+    }
+    return grown;
+  }
+
+  #placesOf(pair: number): Int32Array {
+    let size = 0;
+    for (let at = this.#firstPlaces[pair]!; at !== none; at = this.#placeBehind[at]!) size++;
+    const places = new Int32Array(size);
+    let i = 0;
+    for (let at = this.#firstPlaces[pair]!; at !== none; at = this.#placeBehind[at]!) places[i++] = at;
+    return places;
+  }
+
+  /** Counts the pair that begins at a place, and gives its key. */
+  #add(at: number): number {
+    this.visits++;
+    const left = this.#symbols[at]!;
+    const right = this.#symbols[this.#behind[at]!]!;
+    this.#pairs[left] ??= new Map();
+    const rights = this.#pairs[left];
+    let pair = rights.get(right);
+    if (pair === undefined) {
+      pair = this.#free.pop() ?? this.#counts.length;
+      rights.set(right, pair);
+      this.#counts[pair] = 0;
+      this.#firstPlaces[pair] = none;
+    }
+    const first = this.#firstPlaces[pair]!;
+    this.#counts[pair]! += this.#weights[at]!;
+    this.#pairAt[at] = pair;
+    this.#placeBefore[at] = none;
+    this.#placeBehind[at] = first;
+    if (first !== none) this.#placeBefore[first] = at;
+    this.#firstPlaces[pair] = at;
+    return left * keyBase + right;
+  }
+
+  /** Takes the pair that begins at a place out of the counts; its tokens still stand there. */
+  #remove(at: number): void {
+    this.visits++;
+    const pair = this.#pairAt[at]!;
+    const before = this.#placeBefore[at]!;
+    const behind = this.#placeBehind[at]!;
+    this.#counts[pair]! -= this.#weights[at]!;
+    if (behind !== none) this.#placeBefore[behind] = before;
+    if (before !== none) {
+      this.#placeBehind[before] = behind;
+      return;
+    }
+    this.#firstPlaces[pair] = behind;
+    if (behind !== none) return;
+    this.#pairs[this.#symbols[at]!]!.delete(this.#symbols[this.#behind[at]!]!);
+    this.#free.push(pair);
+  }
+}
+
+/** The characters that are rarer than this in all are left out where they would take more than half of the vocabulary. */
+const rareShare = 0.0002;
+/** The same, where they would take all of it. */
+const lostShare = 0.01;
+/** An alphabet of up to so many tokens, as one European language has, is always kept whole. */
+const smallAlphabet = 256;
+
+/**
+ * The tokens of one character that a vocabulary of `numPieces` begins with: each character, and with `prefix` each that also
+ * stands inside of words, in the order of their code points. Where they are many the rarest are left out: those that make
+ * up 99 % of the text may take the whole vocabulary, those to 99.98 % half of it, and all an eighth. The `others` are those
+ * left out, the most frequent one first.
+ */
+function alphabetOf(
+  wordCounts: ReadonlyMap<string, number>,
+  numPieces: number,
+  prefix: string,
+): { alphabet: string[]; others: string[] } {
+  const everywhere = new Map<string, number>();
+  const inside = new Map<string, number>();
+  let characters = 0;
+  for (const [word, count] of wordCounts) {
+    let isInside = false;
+    for (const character of word) {
+      everywhere.set(character, (everywhere.get(character) ?? 0) + count);
+      if (isInside) inside.set(character, (inside.get(character) ?? 0) + count);
+      characters += count;
+      isInside = true;
+    }
+  }
+  const byCodePoint = ([a]: [string, number], [b]: [string, number]) => a.codePointAt(0)! - b.codePointAt(0)!;
+  const ordered = (counts: Map<string, number>) => [...counts].sort(byCodePoint);
+  const tokens = [
+    // A character comes before its form inside of words, since it is no rarer.
+    ...ordered(everywhere).map(([character, count]) => {
+      return { piece: character, count, spelled: count - (inside.get(character) ?? 0) };
+    }),
+    ...ordered(inside).map(([character, count]) => ({ piece: prefix + character, count, spelled: count })),
+  ];
+  const byCount = tokens.toSorted((a, b) => b.count - a.count);
+  /** How many of the most frequent tokens leave no more than a share of the text without a spelling. */
+  const numLeaving = (share: number): number => {
+    let left = characters;
+    const at = byCount.findIndex(({ spelled }) => {
+      left -= spelled;
+      return left <= share * characters;
+    });
+    return at + 1;
+  };
+  const size = Math.max(
+    Math.min(numLeaving(lostShare), numPieces),
+    Math.min(numLeaving(rareShare), Math.floor(numPieces / 2)),
+    Math.min(tokens.length, Math.min(numPieces, Math.max(smallAlphabet, Math.floor(numPieces / 8)))),
+  );
+  const kept = new Set(byCount.slice(0, size));
+  return {
+    alphabet: tokens.filter((token) => kept.has(token)).map(({ piece }) => piece),
+    others: byCount.slice(size).map(({ piece }) => piece),
+  };
 }

@@ -18,6 +18,7 @@ import { type Corpus, type CorpusIndex, corpusFormat, openCorpus, type StoredFil
 import { makeFolder } from './folder.ts';
 import { listSources, readParts, type SourceFile } from './sources.ts';
 import type { TextTokenizer } from './tokenizer.ts';
+import { countCharacters } from './words.ts';
 
 const batchCharacters = 1 << 20;
 const dayMs = 24 * 60 * 60 * 1000;
@@ -112,6 +113,8 @@ async function build(
   const writer = new ShardWriter(folder, bytesPerToken, tokensPerShard);
   const lengths: number[] = [];
   let length = 0;
+  let characters = 0;
+  let unknownCharacters = 0;
   const progress: PrepareProgress = {
     sourceBytes: files.reduce((total, { bytes }) => total + bytes, 0),
     sourceBytesDone: 0,
@@ -125,12 +128,14 @@ async function build(
 
   try {
     for await (const parts of inBatches(files, { textField, onRead })) {
-      const encoded = await tokenizer.encodeBatch(parts.map(({ text }) => text));
-      for (const [i, ids] of encoded.entries()) {
+      const encoded = await tokenizer.encodeCounted(parts.map(({ text }) => text));
+      unknownCharacters += encoded.unknownCharacters;
+      for (const [i, ids] of encoded.ids.entries()) {
         const { text, endsDocument } = parts[i]!;
         writer.write(ids);
         length += ids.length;
         progress.textBytes += Buffer.byteLength(text);
+        characters += countCharacters(text);
         if (!endsDocument) continue;
         if (length > 0) lengths.push(length);
         length = 0;
@@ -151,6 +156,8 @@ async function build(
       documents,
       tokens,
       textBytes,
+      characters,
+      unknownCharacters,
       lengths: lengthsFile.close(),
       shards: writer.close(),
     };

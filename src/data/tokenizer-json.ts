@@ -17,8 +17,39 @@ export const addedToken = (content: string, id: number) => ({
   special: true,
 });
 
+/**
+ * Scripts without spaces between words: Thai, Lao, Myanmar, Khmer, Tai Le, New Tai Lue, Tai Tham, Tai Viet and Ahom.
+ * Source: the line breaking class SA of Unicode, UAX #14.
+ */
+const unspaced = '\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u1950-\u19ff\u1a20-\u1aaf\ua9e0-\ua9ff\uaa60-\uaadf';
+
+const hasUnspaced = new RegExp(`[${unspaced}]`);
+
+/** Whether a word has more characters than WordPiece takes, or any of these scripts. */
+export function isLongOrUnspaced(word: string): boolean {
+  return hasUnspaced.test(word) || (word.length > maxWordCharacters && [...word].length > maxWordCharacters);
+}
+
+/** A stretch of a word that is either of these scripts or of others, and no longer than WordPiece takes. */
+const stretch = `[${unspaced}]{1,${maxWordCharacters}}|[^${unspaced}]{1,${maxWordCharacters}}`;
+
+const bertPreTokenizer = { type: 'BertPreTokenizer' };
+const cutWords = { type: 'Split', pattern: { Regex: stretch }, behavior: 'Isolated', invert: false };
+
+/** How a WordPiece tokenizer treats a text before it looks words up. */
+export interface WordPieceOptions {
+  lowercase: boolean;
+  /** Whether accents and vowel signs (category Mn) are stripped; as `lowercase` where nothing is said. */
+  stripAccents?: boolean | undefined;
+  /** Whether words that are too long are cut, and runs of scripts without spaces taken apart from others, instead of becoming [UNK]. */
+  cutsWords?: boolean;
+}
+
 /** Hugging Face's `tokenizer.json` of a BERT tokenizer with these pieces, the special ones among them. */
-export function wordPieceJson(pieces: readonly string[], lowercase: boolean): string {
+export function wordPieceJson(
+  pieces: readonly string[],
+  { lowercase, stripAccents, cutsWords = false }: WordPieceOptions,
+): string {
   const idOf = (piece: string) => pieces.indexOf(piece);
   return JSON.stringify({
     version: '1.0',
@@ -29,10 +60,10 @@ export function wordPieceJson(pieces: readonly string[], lowercase: boolean): st
       type: 'BertNormalizer',
       clean_text: true,
       handle_chinese_chars: true,
-      strip_accents: null,
+      strip_accents: stripAccents ?? null,
       lowercase,
     },
-    pre_tokenizer: { type: 'BertPreTokenizer' },
+    pre_tokenizer: cutsWords ? { type: 'Sequence', pretokenizers: [bertPreTokenizer, cutWords] } : bertPreTokenizer,
     post_processor: { type: 'BertProcessing', sep: ['[SEP]', idOf('[SEP]')], cls: ['[CLS]', idOf('[CLS]')] },
     decoder: { type: 'WordPiece', prefix: '##', cleanup: true },
     model: {

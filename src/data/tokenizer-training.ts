@@ -1,37 +1,54 @@
-import { bertNormalizer, bertPreTokenizer } from 'tokenizers';
+import { Tokenizer } from 'tokenizers';
 import { DataError } from '../config/errors.ts';
-import { trainPieces } from './pieces.ts';
+import { type Pieces, trainPieces } from './pieces.ts';
+import { everyTwoSeconds } from './ticks.ts';
 import { TextTokenizer } from './tokenizer.ts';
-import { bertPieces, byteLevelJson, endOfText, maxWordCharacters, wordPieceJson } from './tokenizer-json.ts';
-import { gptWords, ownCopy, splitAtSpaces } from './words.ts';
+import {
+  bertPieces,
+  byteLevelJson,
+  endOfText,
+  isLongOrUnspaced,
+  type WordPieceOptions,
+  wordPieceJson,
+} from './tokenizer-json.ts';
+import { gptWords, ownCopy, splitAtHanzi, stretchesOf } from './words.ts';
 
-/** What a vocabulary is trained on: the first `maxBytes` of UTF-8 text; and its size, special pieces included. */
+/** Counts up when the same text gives another vocabulary than before. */
+export const trainingVersion = 2;
+
+/** How far the training of a vocabulary is: bytes of text that were read, then words that were counted, then tokens that were found. */
+export interface TrainingProgress {
+  what: 'bytes' | 'words' | 'tokens';
+  done: number;
+  total: number;
+}
+
+/** What a vocabulary is trained on: the first `maxBytes` of UTF-8 text; and its size, special tokens included. */
 interface VocabularyOptions {
   vocabSize: number;
   maxBytes: number;
+  /** Is called every two seconds. */
+  onProgress?: ((progress: TrainingProgress) => void) | undefined;
 }
 
 /**
  * Trains a WordPiece vocabulary on texts and returns its tokenizer: the five special tokens, then the characters and
  * merges of the first `maxBytes` of UTF-8 text, `vocabSize` in all, or fewer where the text does not hold as many.
+ * Words of more than 100 characters and scripts without spaces are cut, where the text has any.
  * The same texts always give the same vocabulary. Throws a DataError where the texts hold no word.
  */
 export async function trainWordPiece(
   documents: AsyncIterable<string>,
-  { vocabSize, lowercase, maxBytes }: VocabularyOptions & { lowercase: boolean },
+  { lowercase, stripAccents, ...options }: VocabularyOptions & Pick<WordPieceOptions, 'lowercase' | 'stripAccents'>,
 ): Promise<TextTokenizer> {
-  const chunkCounts = await countWords(documents, splitAtSpaces, maxBytes);
-  const normalizer = bertNormalizer({ lowercase });
-  const preTokenizer = bertPreTokenizer();
-  const wordCounts = new Map<string, number>();
-  for (const [chunk, count] of chunkCounts) {
-    for (const [word] of preTokenizer.preTokenizeString(normalizer.normalizeString(chunk))) {
-      if (word.length <= maxWordCharacters) wordCounts.set(word, (wordCounts.get(word) ?? 0) + count);
-    }
-  }
-  refuseEmpty(wordCounts);
-  const { pieces } = trainPieces(wordCounts, vocabSize - bertPieces.length, { prefix: '##' });
-  return TextTokenizer.fromJson(wordPieceJson([...bertPieces, ...pieces], lowercase));
+  const chunks = await countWords(documents, splitAtHanzi, options);
+  const plain = await countParts(chunks, wordPieceJson(bertPieces, { lowercase, stripAccents }), options);
+  const cutsWords = Array.from(plain.keys()).some(isLongOrUnspaced);
+  const words = cutsWords
+    ? await countParts(plain, wordPieceJson(bertPieces, { lowercase, stripAccents, cutsWords }), options)
+    : plain;
+  const { pieces } = await trainOn(words, options, { numSpecial: bertPieces.length, prefix: '##' });
+  return TextTokenizer.fromJson(wordPieceJson([...bertPieces, ...pieces], { lowercase, stripAccents, cutsWords }));
 }
 
 /**
@@ -42,15 +59,19 @@ export async function trainWordPiece(
  */
 export async function trainByteLevel(
   documents: AsyncIterable<string>,
-  { vocabSize, maxBytes }: VocabularyOptions,
+  options: VocabularyOptions,
 ): Promise<TextTokenizer> {
-  const words = await countWords(documents, gptWords, maxBytes);
-  refuseEmpty(words);
   const symbols = byteSymbols();
-  const wordCounts = new Map(
+  if (options.vocabSize <= symbols.length) {
+    throw new DataError(
+      `tokenizer: ${options.vocabSize} tokens cannot spell every text, since there are 256 bytes and ${endOfText}; ask for 257 or more (model.vocabSize)`,
+    );
+  }
+  const words = await countWords(documents, gptWords, options);
+  const spelled = new Map(
     Array.from(words, ([word, count]) => [Array.from(Buffer.from(word), (byte) => symbols[byte]!).join(''), count]),
   );
-  const { pieces, merges } = trainPieces(wordCounts, vocabSize - 1, { prefix: '', alphabet: symbols });
+  const { pieces, merges } = await trainOn(spelled, options, { numSpecial: 1, prefix: '', alphabet: symbols });
   const vocab = Object.fromEntries([...pieces, endOfText].map((piece, id) => [piece, id]));
   return TextTokenizer.fromJson(
     byteLevelJson(
@@ -63,24 +84,60 @@ export async function trainByteLevel(
 async function countWords(
   documents: AsyncIterable<string>,
   split: (text: string) => readonly string[],
-  maxBytes: number,
+  { maxBytes, onProgress }: VocabularyOptions,
 ): Promise<Map<string, number>> {
   const counts = new Map<string, number>();
+  const tick = everyTwoSeconds(onProgress);
   let bytes = 0;
   for await (const text of documents) {
     for (const word of split(text)) {
-      const count = counts.get(word);
-      counts.set(count === undefined ? ownCopy(word) : word, (count ?? 0) + 1);
+      for (const part of stretchesOf(word)) {
+        const count = counts.get(part);
+        counts.set(count === undefined ? ownCopy(part) : part, (count ?? 0) + 1);
+      }
     }
     bytes += Buffer.byteLength(text);
+    await tick(() => ({ what: 'bytes', done: bytes, total: maxBytes }));
     if (bytes >= maxBytes) break;
   }
   return counts;
 }
 
-function refuseEmpty(wordCounts: ReadonlyMap<string, number>): void {
-  if (wordCounts.size > 0) return;
-  throw new DataError('tokenizer: found no word in the text to train on; give files that hold text');
+/** Normalises words and cuts them in parts as the tokenizer of a `tokenizer.json` does before it looks them up. */
+async function countParts(
+  wordCounts: ReadonlyMap<string, number>,
+  json: string,
+  { onProgress }: VocabularyOptions,
+): Promise<Map<string, number>> {
+  const tokenizer = Tokenizer.fromString(json);
+  const normalizer = tokenizer.getNormalizer()!;
+  const preTokenizer = tokenizer.getPreTokenizer()!;
+  const counts = new Map<string, number>();
+  const tick = everyTwoSeconds(onProgress);
+  let done = 0;
+  for (const [word, count] of wordCounts) {
+    for (const [part] of preTokenizer.preTokenizeString(normalizer.normalizeString(word))) {
+      counts.set(part, (counts.get(part) ?? 0) + count);
+    }
+    done++;
+    await tick(() => ({ what: 'words', done, total: wordCounts.size }));
+  }
+  return counts;
+}
+
+/** Trains a vocabulary on words, of which `numSpecial` tokens are none of the text's. */
+function trainOn(
+  wordCounts: ReadonlyMap<string, number>,
+  { vocabSize, onProgress }: VocabularyOptions,
+  { numSpecial, ...options }: { numSpecial: number; prefix: string; alphabet?: readonly string[] },
+): Promise<Pieces> {
+  if (wordCounts.size === 0) {
+    throw new DataError('tokenizer: found no word in the text to train on; give files that hold text');
+  }
+  return trainPieces(wordCounts, vocabSize - numSpecial, {
+    ...options,
+    onProgress: (tokens) => onProgress?.({ what: 'tokens', done: tokens + numSpecial, total: vocabSize }),
+  });
 }
 
 /** [256] The character that stands for each byte in GPT-2's vocabulary: itself where it is printable in Latin-1. */

@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Tokenizer } from 'tokenizers';
 import { DataError } from '../config/errors.ts';
 import { temporaryFolder, wordTokenizer } from './fixtures.ts';
+import { scriptTexts } from './scripts.fixture.ts';
 import { TextTokenizer } from './tokenizer.ts';
+import { bertPieces, wordPieceJson } from './tokenizer-json.ts';
 import { trainByteLevel, trainWordPiece } from './tokenizer-training.ts';
+import { countCharacters } from './words.ts';
 
 const prose =
   'The miller had three sons, his mill, an ass and a cat. The sons had to grind, the ass had to carry the flour ' +
@@ -45,6 +48,115 @@ test('words are encoded as the library encodes the whole text', async () => {
       }
     }
   }
+});
+
+/** Lines of every script, of several ones without a space between them, and of long words. */
+function lines(): string[] {
+  const scripts = Object.values(scriptTexts(3000)).map((text) => text.split('\n'));
+  const spliced = Array.from({ length: 200 }, (_, i) => {
+    const parts = Array.from({ length: 1 + (i % 4) }, (_, k) => {
+      const some = scripts[(i * 7 + k * 3) % scripts.length]!;
+      return some[(i * 13 + k) % some.length]!.slice((i * 31) % 50, ((i * 31) % 50) + 5 + ((i * 17 * k) % 140));
+    });
+    return parts.join(i % 3 === 0 ? ' ' : '');
+  });
+  const long = ['acgt'.repeat(500), `${'x'.repeat(99)}é${'ก'.repeat(101)}y`, `[MASK]ก${'z'.repeat(150)}[MASK]漢`];
+  return [...scripts.flat(), ...spliced, ...long, 'ក'.repeat(250), '😀'.repeat(120), '\u200bก\u0301漢\u0301字'];
+}
+
+const wordPieceOptions = [
+  { lowercase: true },
+  { lowercase: true, stripAccents: false },
+  { lowercase: false },
+  { lowercase: false, stripAccents: true },
+];
+
+test('every script is cut into tokens, none of them [UNK], as the library and transformers.js do it', async () => {
+  const { PreTrainedTokenizer } = await import('@huggingface/transformers');
+  const texts = lines();
+  for (const options of wordPieceOptions) {
+    const tokenizer = await trainWordPiece(only(...texts), { ...options, vocabSize: 6000, maxBytes: 1e9 });
+    const { ids, unknownCharacters } = await tokenizer.encodeCounted(texts);
+    assert.equal(unknownCharacters, 0);
+    const library = Tokenizer.fromString(tokenizer.json);
+    const js = new PreTrainedTokenizer(JSON.parse(tokenizer.json), { tokenizer_class: 'PreTrainedTokenizerFast' });
+    for (const [i, text] of texts.entries()) {
+      const theirs = await library.encode(text, null, { addSpecialTokens: false });
+      assert.deepEqual([...ids[i]!], theirs.getIds(), text);
+      assert.deepEqual([...ids[i]!], js.encode(text, { add_special_tokens: false }), text);
+    }
+  }
+});
+
+test('a vocabulary of text with spaces has the tokenizer.json of BERT, which cuts nothing', async () => {
+  const preTokenizerOf = (tokenizer: TextTokenizer) => JSON.parse(tokenizer.json).pre_tokenizer.type;
+  assert.equal(preTokenizerOf(await train(`${prose} ${'x'.repeat(100)}`, 300)), 'BertPreTokenizer');
+  assert.equal(preTokenizerOf(await train(`${prose} ${'x'.repeat(101)}`, 300)), 'Sequence');
+  assert.equal(preTokenizerOf(await train(`${prose} แมว`, 300)), 'Sequence');
+});
+
+test('the characters that become [UNK] are counted, also of words that came before', async () => {
+  const tokenizer = await train('ab abc café', 100);
+  const texts = ['ab q abq 😀😀 漢字 abc', 'q', `abc ${'b'.repeat(150)}`, 'ab'];
+  for (let round = 0; round < 2; round++) {
+    // q, abq, two emoji, two hanzi; q; the long word.
+    assert.equal((await tokenizer.encodeCounted(texts)).unknownCharacters, 1 + 3 + 2 + 2 + 1 + 150);
+  }
+  assert.equal((await (await trainBytes(prose, 300)).encodeCounted(texts)).unknownCharacters, 0);
+  assert.equal(countCharacters('ab 😀\n漢\u0301\t'), 5);
+});
+
+test('accents and vowel signs are stripped as lower-casing or stripAccents says', async () => {
+  const text = 'Café बिल्ली ผู้';
+  const written = async (options: (typeof wordPieceOptions)[number]) => {
+    const tokenizer = await trainWordPiece(only(`${text} ${text}`), { ...options, vocabSize: 200, maxBytes: 1e6 });
+    return tokenizer.decode(await tokenizer.encode(text));
+  };
+  const stripped = (kept: string) => kept.normalize('NFD').replace(/\p{Mn}/gu, '');
+  const expected = [stripped('café बिल्ली ผู้'), 'café बिल्ली ผู้', text, stripped(text)];
+  assert.deepEqual(await Promise.all(wordPieceOptions.map(written)), expected);
+});
+
+test('a byte-level vocabulary that lacks bytes is refused, since text would vanish', async () => {
+  await assert.rejects(trainBytes(prose, 256), /256 tokens cannot spell every text.*257/);
+  const tokenizer = await trainBytes(prose, 257);
+  assert.equal(tokenizer.decode(await tokenizer.encode('ÿ漢😀')), 'ÿ漢😀');
+});
+
+test('a line of 200,000 characters without a space is trained on and encoded', async () => {
+  const line = '漢字ไทย仮名abc'.repeat(20_000);
+  const options = { vocabSize: 300, maxBytes: 1e9 };
+  const wordPiece = await trainWordPiece(only(line), { ...options, lowercase: true });
+  const { ids, unknownCharacters } = await wordPiece.encodeCounted([line]);
+  assert.equal(unknownCharacters, 0);
+  assert.equal(wordPiece.decode(ids[0]!).replaceAll(' ', '').length, line.length);
+  const bytes = await trainByteLevel(only('語'.repeat(6_000_000)), options);
+  assert.equal(bytes.decode(await bytes.encode(line)), line);
+});
+
+test("at the same alphabet, text has as many tokens and as little [UNK] as with Hugging Face's trainer", async (t) => {
+  const docs = readdirSync('docs').filter((name) => name.endsWith('.md'));
+  const english = docs.map((name) => readFileSync(join('docs', name), 'utf8').replaceAll('[UNK]', ''));
+  const text = [...english, ...Object.values(scriptTexts(20_000))].join('\n');
+  const ours = await trainWordPiece(only(text), { vocabSize: 8000, lowercase: true, maxBytes: 1e9 });
+
+  const plain = Tokenizer.fromString(ours.json);
+  const { WordPiece } = await import('tokenizers');
+  const library = new Tokenizer(WordPiece.empty());
+  library.setNormalizer(plain.getNormalizer()!);
+  library.setPreTokenizer(plain.getPreTokenizer()!);
+  const path = join(temporaryFolder(t), 'text.txt');
+  writeFileSync(path, text);
+  library.train([path]);
+  const pieces = Object.entries(library.getVocab()).sort(([, a], [, b]) => a - b);
+  const theirPieces = [...bertPieces, ...pieces.map(([piece]) => piece)].slice(0, ours.vocabSize);
+  const theirs = TextTokenizer.fromJson(wordPieceJson(theirPieces, { lowercase: true, cutsWords: true }));
+
+  const [our, their] = [await ours.encodeCounted([text]), await theirs.encodeCounted([text])];
+  assert.equal(our.unknownCharacters, 0);
+  assert.equal(their.unknownCharacters, 0);
+  const ratio = our.ids[0]!.length / their.ids[0]!.length;
+  assert.ok(Math.abs(ratio - 1) < 0.0005, `${ratio} times as many tokens`);
 });
 
 test('an added token in a text is one token, also of a tokenizer of bytes', async () => {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Tokenizer } from 'tokenizers';
 import { DataError } from '../config/errors.ts';
 import { bertPieces, endOfText, maxWordCharacters } from './tokenizer-json.ts';
-import { gptWords, ownCopy, splitAtSpaces } from './words.ts';
+import { gptWords, maxGptWord, ownCopy, splitAtHanzi, splitAtSpaces } from './words.ts';
 
 const maxMemoWords = 500_000; // about 100 MB
 const encodeWords = 4096; // at once: the library's results are large, and freed late
@@ -13,8 +13,21 @@ const none = -1;
 /** The part of Hugging Face's `tokenizer.json` that decides how texts may be encoded. */
 interface TokenizerJson {
   added_tokens?: { content: string; special: boolean }[];
-  normalizer?: { type: string } | null;
-  pre_tokenizer?: { type: string; add_prefix_space?: boolean; use_regex?: boolean } | null;
+  normalizer?: { type: string; handle_chinese_chars?: boolean } | null;
+  pre_tokenizer?: PreTokenizerJson | null;
+}
+
+interface PreTokenizerJson {
+  type: string;
+  add_prefix_space?: boolean;
+  use_regex?: boolean;
+  pretokenizers?: PreTokenizerJson[];
+}
+
+/** The token ids of texts, and the number of their characters that became [UNK]. */
+export interface CountedEncodings {
+  ids: Int32Array[];
+  unknownCharacters: number;
 }
 
 /** A tokenizer of BERT or of GPT-2, which its special tokens tell, read from and kept as Hugging Face's `tokenizer.json`. */
@@ -47,6 +60,8 @@ export class TextTokenizer {
   /** Cuts a text where the tokenizer never looks past; undefined where that is not known of the text. */
   readonly #wordsOf: (text: string) => string[] | undefined;
   readonly #memo = new Map<string, number[]>();
+  /** The number of characters that are [UNK] in each list of ids that has one. */
+  readonly #unknownIn = new WeakMap<number[], number>();
 
   private constructor(json: string, where: string) {
     this.json = json;
@@ -120,6 +135,11 @@ export class TextTokenizer {
    * Words that came before are looked up, which is twice as fast on one core as the library is on two.
    */
   async encodeBatch(texts: readonly string[]): Promise<Int32Array[]> {
+    return (await this.encodeCounted(texts)).ids;
+  }
+
+  /** `encodeBatch`, and the number of characters (code points) that became [UNK]. */
+  async encodeCounted(texts: readonly string[]): Promise<CountedEncodings> {
     const unseen = new Map<string, number[]>();
     const whole: number[] = [];
     const wordIds = texts.map((text, i) => {
@@ -142,19 +162,37 @@ export class TextTokenizer {
         const word = some[i]!;
         const ids = unseen.get(word)!;
         for (const id of found) ids.push(id);
+        const unknown = this.#unknownIn.get(found);
+        if (unknown !== undefined) this.#unknownIn.set(ids, unknown);
         if (word.length <= maxWordCharacters) this.#memo.set(word, ids);
       }
     }
-    const encoded = wordIds.map(concatenate);
     const others = await this.#encodeWhole(whole.map((i) => texts[i]!));
-    for (const [at, ids] of others.entries()) encoded[whole[at]!] = Int32Array.from(ids);
-    return encoded;
+    for (const [at, ids] of others.entries()) wordIds[whole[at]!] = [ids];
+    let unknownCharacters = 0;
+    if (this.unkId !== none) {
+      for (const list of wordIds) {
+        for (const ids of list) if (ids.includes(this.unkId)) unknownCharacters += this.#unknownIn.get(ids)!;
+      }
+    }
+    return { ids: wordIds.map(concatenate), unknownCharacters };
   }
 
   async #encodeWhole(texts: string[]): Promise<number[][]> {
     if (texts.length === 0) return [];
     const encodings = await this.#tokenizer.encodeBatch(texts, { addSpecialTokens: false });
-    return encodings.map((encoding) => encoding.getIds());
+    return encodings.map((encoding) => {
+      const ids = encoding.getIds();
+      if (ids.includes(this.unkId)) {
+        const offsets = encoding.getOffsets();
+        const lengths = ids.map((id, i) => (id === this.unkId ? offsets[i]![1]! - offsets[i]![0]! : 0));
+        this.#unknownIn.set(
+          ids,
+          lengths.reduce((sum, length) => sum + length),
+        );
+      }
+      return ids;
+    });
   }
 
   /** The text of token ids, special tokens left out. */
@@ -176,13 +214,20 @@ export class TextTokenizer {
 /** How texts can be cut into words that are encoded one by one, where the parts of the tokenizer allow it. */
 function wordsOf({ added_tokens: added = [], normalizer, pre_tokenizer: pre }: TokenizerJson) {
   const contents = added.map(({ content }) => content);
-  if (pre?.type === 'BertPreTokenizer' && (normalizer?.type ?? 'BertNormalizer') === 'BertNormalizer') {
-    return contents.some((content) => /\s/.test(content)) ? () => undefined : splitAtSpaces;
+  const [first, ...others] = pre?.type === 'Sequence' ? (pre.pretokenizers ?? []) : [pre];
+  const isBert = first?.type === 'BertPreTokenizer' && others.every((other) => other?.type === 'Split');
+  if (isBert && (normalizer?.type ?? 'BertNormalizer') === 'BertNormalizer') {
+    if (contents.some((content) => /[\s\u3400-\u9fff]/.test(content))) return () => undefined;
+    return normalizer?.handle_chinese_chars ? splitAtHanzi : splitAtSpaces;
   }
   const isGpt = pre?.type === 'ByteLevel' && !pre.add_prefix_space && pre.use_regex !== false && !normalizer;
   // JavaScript and the library do not agree on whether these are white space.
   const apart = ['\ufeff', '\u0085', ...contents];
-  return (text: string) => (isGpt && !apart.some((content) => text.includes(content)) ? gptWords(text) : undefined);
+  return (text: string) => {
+    if (!isGpt || apart.some((content) => text.includes(content))) return undefined;
+    const words = gptWords(text);
+    return words.some(({ length }) => length >= maxGptWord) ? undefined : words;
+  };
 }
 
 /** The numbers of [PAD] and <|endoftext|> in a `tokenizer.json`, or 0 for one that it does not have. */

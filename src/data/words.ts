@@ -1,20 +1,48 @@
 const spaces = /[ \t\n\r]+/;
-const gptWord = /'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+/gu;
+const hanzi = /[\u3400-\u4dbf\u4e00-\u9fff]/;
+const hanziOrRun = /[\u3400-\u4dbf\u4e00-\u9fff]|[^ \t\n\r\u3400-\u4dbf\u4e00-\u9fff]+/g;
+/** A longer run of letters overflows the stack of a pattern. */
+export const maxGptWord = 100_000;
+const gptWord = /'(?:[sdmt]|ll|ve|re)| ?\p{L}{1,100000}| ?\p{N}{1,100000}| ?[^\s\p{L}\p{N}]{1,100000}|\s+(?!\S)|\s+/gu;
+const stretch = /.{1,10000}/gsu;
+const maxStretch = 10_000;
 
 /** The runs between white space; BERT's tokenizer never looks past it. */
 export function splitAtSpaces(text: string): string[] {
   return text.split(spaces);
 }
 
+/** The runs between white space and Chinese characters, and each of these, which BERT's tokenizer takes one by one. */
+export function splitAtHanzi(text: string): string[] {
+  return hanzi.test(text) ? (text.match(hanziOrRun) ?? []) : splitAtSpaces(text);
+}
+
 /**
- * The words of GPT-2, each with the space before it: its tokenizer never looks past one.
+ * The words of GPT-2, each with the space before it: its tokenizer never looks past one. A word of more than `maxGptWord`
+ * characters comes in several.
  * Source: the pattern of openai/gpt-2's encoder.py.
  */
 export function gptWords(text: string): string[] {
   return text.match(gptWord) ?? [];
 }
 
+/** A word, or its parts of 10,000 characters: whole lines without a space would take memory many times their size. */
+export function stretchesOf(word: string): string[] {
+  return word.length > maxStretch ? word.match(stretch)! : [word];
+}
+
 /** A copy of a string that is a part of a larger one: the part alone would keep the whole in memory. */
 export function ownCopy(part: string): string {
   return Buffer.from(part, 'utf16le').toString('utf16le');
+}
+
+/** The number of characters (code points) of a text that are no white space or control characters. */
+export function countCharacters(text: string): number {
+  let count = 0;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    const isSecondHalf = unit >= 0xdc00 && unit <= 0xdfff;
+    if (unit > 0x20 && !isSecondHalf) count++;
+  }
+  return count;
 }

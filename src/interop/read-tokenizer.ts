@@ -37,7 +37,7 @@ function openTokenizer(folder: string, kind: ModelConfig['kind']): TextTokenizer
     if (pieces.at(-1) === '') pieces.pop();
     const lacking = bertPieces.find((piece) => !pieces.includes(piece));
     if (lacking) throw new CheckpointError(`${at('vocab.txt')}: has no ${lacking}; copy the model's own file`);
-    return TextTokenizer.fromJson(wordPieceJson(pieces, isLowercase(folder)), at('vocab.txt'));
+    return TextTokenizer.fromJson(wordPieceJson(pieces, { lowercase: isLowercase(folder) }), at('vocab.txt'));
   }
   if (kind === 'gpt2' && existsSync(at('vocab.json')) && existsSync(at('merges.txt'))) {
     const merges = lines('merges.txt').filter((line) => line !== '' && !line.startsWith('#version'));

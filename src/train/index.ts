@@ -20,7 +20,7 @@ export { signalExitCodes } from './signals.ts';
 export { trainingState } from './state.ts';
 export { dropoutSeeds, type StepResult, type TrainingState, trainStep } from './step.ts';
 export { type Summary, summarise } from './summary.ts';
-export { openTokenizer, trainTokenizer } from './texts.ts';
+export { openTokenizer, trainTokenizer, unknownText, vocabularyAdvice, warnOfUnknown } from './texts.ts';
 export { measureSteps, randomBatch, type StepTimes, stepSeconds } from './timing.ts';
 export { openTrained, type TrainedModel, weightsFrom } from './trained.ts';
 export { takeWeights, writeWeights } from './weights.ts';

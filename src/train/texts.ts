@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type Config, ConfigError, counted, DataError } from '../config/index.ts';
 import {
   type Corpus,
+  type CorpusIndex,
   listSources,
   type Mask,
   makeFolder,
@@ -15,15 +16,22 @@ import {
   samplesOf,
   splitCorpus,
   TextTokenizer,
+  type TrainingProgress,
   trainByteLevel,
+  trainingVersion,
   trainWordPiece,
+  unknownShare,
   wholeCorpus,
 } from '../data/index.ts';
 import { replaceFile, writing } from './files.ts';
 import type { Reporter } from './reporter.ts';
 
-/** Text that a tokenizer is trained on at most, in bytes: more changes a vocabulary of 30,000 pieces hardly. */
+/** Text that a tokenizer is trained on at most, in bytes: more changes a vocabulary of 30,000 tokens hardly. */
 const tokenizerBytes = 64e6;
+/** More of a text's characters than this as [UNK] are worth a warning. */
+const maxUnknownShare = 0.01;
+/** The least vocabulary that is recommended to a text whose characters do not fit in a smaller one. */
+const roomyVocabulary = 8192;
 
 /** The texts of a run, tokenised, and how they are read. */
 export interface Texts {
@@ -63,8 +71,12 @@ export async function openTexts(config: Config, tokenizer: TextTokenizer, report
     const valid = heldOut(() => samplesOf(views.valid, { ...data, tokenizer }), data);
     checkKnown(train, tokenizer);
     const { documents, tokens } = trainCorpus!.index;
+    const unknown = tokenizer.kind === 'bert' ? ` ([UNK]: ${unknownText(trainCorpus!.index)})` : '';
+    const advice = vocabularyAdvice(config);
+    warnOfUnknown(trainCorpus!.index, advice, (message) => report.warn(`data.train: ${message}`));
+    if (validCorpus) warnOfUnknown(validCorpus.index, advice, (message) => report.warn(`data.valid: ${message}`));
     report.note(
-      `text: ${counted(documents, 'document')}, ${counted(tokens, 'token')}; ${counted(train.count, 'sequence')} to train on, ${valid.count.toLocaleString('en')} held out`,
+      `text: ${counted(documents, 'document')}, ${counted(tokens, 'token')}${unknown}; ${counted(train.count, 'sequence')} to train on, ${valid.count.toLocaleString('en')} held out`,
     );
     return {
       tokenizer,
@@ -112,6 +124,30 @@ function checkKnown(samples: Samples, tokenizer: TextTokenizer): void {
   }
 }
 
+/** The share of a text that becomes [UNK], in words. */
+export function unknownText(index: CorpusIndex): string {
+  const percent = 100 * unknownShare(index);
+  return `${Number(percent.toPrecision(2))} % of the characters`;
+}
+
+/** Warns where more than 1 % of a text's characters are [UNK], with what helps. */
+export function warnOfUnknown(index: CorpusIndex, advice: string, warn: (message: string) => void): void {
+  if (unknownShare(index) <= maxUnknownShare) return;
+  warn(`${unknownText(index)} become [UNK], since the vocabulary cannot spell them; ${advice}`);
+}
+
+/** What helps against a vocabulary that cannot spell a text. */
+export function vocabularyAdvice({ data, model, train }: Config): string {
+  if (train.from !== undefined) {
+    return `the tokenizer of ${train.from} is not made for this text; start without --from to train one on it`;
+  }
+  if (data.tokenizer !== undefined) {
+    return `${data.tokenizer} is not made for this text; leave data.tokenizer out to train one on it`;
+  }
+  const larger = Math.max(roomyVocabulary, 2 * model.vocabSize);
+  return `${model.vocabSize} tokens are too few for its characters; add --set model.vocabSize=${larger}`;
+}
+
 /** What samples depend on, whatever the names and times of the files. */
 function contentOf({ index }: Corpus): unknown {
   return [index.lengths.sha256, index.shards.map((shard) => shard.sha256)];
@@ -124,14 +160,17 @@ export async function openTokenizer(config: Config, report: Reporter): Promise<T
   if (data.train.length === 0)
     throw new ConfigError('data.train: no text to train on; give files or folders with --data');
   const files = await listSources(data.train, data.exclude);
-  const key = JSON.stringify([files, data.textField, data.lowercase, model.vocabSize, model.kind]);
+  const { textField, lowercase, stripAccents } = data;
+  const { vocabSize, kind } = model;
+  const key = JSON.stringify([trainingVersion, files, textField, lowercase, stripAccents, vocabSize, kind]);
   const path = join(data.cache, `tokenizer-${createHash('sha256').update(key).digest('hex').slice(0, 16)}.json`);
   if (existsSync(path)) return TextTokenizer.fromFile(path);
-  const what = model.kind === 'gpt2' ? 'byte-level' : 'WordPiece';
+  const what = kind === 'gpt2' ? 'byte-level' : 'WordPiece';
   report.note(
-    `training a ${what} tokenizer of up to ${counted(model.vocabSize, 'token')} on ${counted(files.length, 'file')}`,
+    `training a ${what} tokenizer of up to ${counted(vocabSize, 'token')} on ${counted(files.length, 'file')}`,
   );
-  const tokenizer = await trainTokenizer(files, { ...data, ...model });
+  const onProgress = tokenizerProgress((line) => report.note(line));
+  const tokenizer = await trainTokenizer(files, { ...data, ...model, onProgress });
   writing(data.cache, () => makeFolder(data.cache));
   replaceFile(path, tokenizer.json);
   return tokenizer;
@@ -144,22 +183,39 @@ function checkKind(tokenizer: TextTokenizer, { data, model }: Config): TextToken
   );
 }
 
+/** What a tokenizer is trained for. */
+interface TokenizerOptions {
+  kind: TextTokenizer['kind'];
+  vocabSize: number;
+  lowercase: boolean;
+  /** As `lowercase` where nothing is said. */
+  stripAccents?: boolean | undefined;
+  textField: string;
+  /** Is called every two seconds. */
+  onProgress?: (progress: TrainingProgress) => void;
+}
+
 /**
- * Trains a tokenizer of at most `vocabSize` pieces, WordPiece for BERT and byte-level for GPT-2 (which keeps capitals),
+ * Trains a tokenizer of at most `vocabSize` tokens, WordPiece for BERT and byte-level for GPT-2 (which keeps capitals),
  * on as much of each file as is needed for that.
  *
  * @throws DataError where a file cannot be read as text, or none holds a word.
  */
 export function trainTokenizer(
   files: readonly SourceFile[],
-  {
-    kind,
-    vocabSize,
-    lowercase,
-    textField,
-  }: { kind: TextTokenizer['kind']; vocabSize: number; lowercase: boolean; textField: string },
+  { kind, textField, lowercase, stripAccents, ...others }: TokenizerOptions,
 ): Promise<TextTokenizer> {
   const texts = readTexts(files, { textField, maxBytesPerFile: tokenizerBytes / files.length });
-  const options = { vocabSize, maxBytes: tokenizerBytes };
-  return kind === 'gpt2' ? trainByteLevel(texts, options) : trainWordPiece(texts, { ...options, lowercase });
+  const options = { ...others, maxBytes: tokenizerBytes };
+  return kind === 'gpt2'
+    ? trainByteLevel(texts, options)
+    : trainWordPiece(texts, { ...options, lowercase, stripAccents });
+}
+
+/** Says how far the training of a tokenizer is, in a line. */
+export function tokenizerProgress(say: (line: string) => void): (progress: TrainingProgress) => void {
+  return ({ what, done, total }) => {
+    const text = what === 'bytes' ? `${Math.round(done / 1e6)} MB of text read` : `${done} of ${total} ${what}`;
+    say(`training the tokenizer: ${text}`);
+  };
 }

@@ -1,15 +1,25 @@
 // node fuzz.js KIND SEED COUNT: reads COUNT broken files of one kind. What each reader may do with one is to read it or to
 // refuse it with an error of its own kind; everything else ends this process with the number of the case. Says each number
 // before it, so that whoever started this knows it when nothing else is said.
+import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { parquetWriteBuffer } from 'hyparquet-writer';
+import { Tokenizer } from 'tokenizers';
 import { fromDeepSpeed, loadConfig, readConfigFile, UserError } from '../../src/config/index.ts';
 import { wordTokenizer } from '../../src/data/fixtures.ts';
-import { listSources, openCorpus, prepareCorpus, readTexts } from '../../src/data/index.ts';
+import {
+  listSources,
+  openCorpus,
+  prepareCorpus,
+  readTexts,
+  trainByteLevel,
+  trainWordPiece,
+} from '../../src/data/index.ts';
+import { scriptTexts } from '../../src/data/scripts.fixture.ts';
 import { importHuggingFace } from '../../src/interop/index.ts';
 import { openGlueTask, openOwnTask } from '../../src/tasks/index.ts';
 import { readSafetensors, scope, Tensor, writeSafetensors } from '../../src/tensor/index.ts';
@@ -70,6 +80,16 @@ const kinds: Record<string, (folder: string) => Promise<Kind> | Kind> = {
   gzip: texts('t.jsonl.gz', gzipSync(jsonLines)),
   text: texts('t.txt', sentences(50, 1)),
   parquet: texts('t.parquet', parquet()),
+  tokens(folder) {
+    const path = join(folder, 't.txt');
+    const scripts = Object.values(scriptTexts(100)).join('');
+    writeFileSync(path, `${scripts}\n${'acgt'.repeat(300)}\n${'ก'.repeat(500)}${'x'.repeat(101)}漢${'😀'.repeat(101)}`);
+    const read = async () => {
+      await trainAndEncode(readFileSync(path, 'utf8')); // what is no UTF-8 becomes U+FFFD
+      for await (const _ of readTexts(await listSources([path]), { textField: 'text' }));
+    };
+    return { files: [path], read };
+  },
   safetensors(folder) {
     const path = join(folder, 'm.safetensors');
     scope(() =>
@@ -169,6 +189,25 @@ const kinds: Record<string, (folder: string) => Promise<Kind> | Kind> = {
     return { files, read: () => importHuggingFace(folder, join(folder, `out-${number++}`), ignore) };
   },
 };
+
+/** Trains tokenizers on a text: they have to encode it whole, as the library does with their `tokenizer.json`. */
+async function trainAndEncode(text: string): Promise<void> {
+  async function* documents() {
+    yield text;
+  }
+  const options = { vocabSize: 2000, maxBytes: 1e6 };
+  const tokenizers = [
+    await trainWordPiece(documents(), { ...options, lowercase: true }),
+    await trainByteLevel(documents(), options),
+  ];
+  for (const tokenizer of tokenizers) {
+    const { ids, unknownCharacters } = await tokenizer.encodeCounted([text]);
+    assert.equal(unknownCharacters, 0);
+    const library = Tokenizer.fromString(tokenizer.json);
+    const theirs = await library.encode(text, null, { addSpecialTokens: false });
+    assert.deepEqual([...ids[0]!], theirs.getIds());
+  }
+}
 
 /** A sequence of whole numbers below a bound that is the same for a seed. */
 function drawing(seed: number): (below: number) => number {

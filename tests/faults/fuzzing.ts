@@ -14,6 +14,7 @@ export const kinds = [
   'jsonl',
   'gzip',
   'parquet',
+  'tokens',
   'corpus',
   'glue',
   'glueParquet',

@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { loadConfig } from '../config/index.ts';
+import { temporaryFolder } from '../data/fixtures.ts';
+import { scriptTexts } from '../data/scripts.fixture.ts';
+import { openTexts, openTokenizer } from './texts.ts';
+
+const texts = scriptTexts(20_000);
+
+/** What is said when a text is prepared for training, and the tokenizer that it got. */
+async function prepared(folder: string, text: string, sets: string[]) {
+  const path = join(folder, 'text.txt');
+  writeFileSync(path, text);
+  const { config } = loadConfig({
+    overrides: {
+      model: { preset: 'bert-tiny' },
+      train: { steps: 1 },
+      data: { train: [path], cache: join(folder, 'cache') },
+    },
+    sets,
+  });
+  const notes: string[] = [];
+  const warnings: string[] = [];
+  const report = { note: (line: string) => notes.push(line), warn: (line: string) => warnings.push(line) };
+  const tokenizer = await openTokenizer(config, report);
+  (await openTexts(config, tokenizer, report)).close();
+  return { tokenizer, notes, warnings };
+}
+
+test('a vocabulary that is too small for the characters of a text is warned of, and what is advised helps', async (t) => {
+  const folder = temporaryFolder(t);
+  const small = await prepared(folder, texts.chinese!, ['model.vocabSize=1000']);
+  assert.equal(small.warnings.length, 1);
+  const [, share, advice] = /^data\.train: (\d+) % of the characters become \[UNK\].*add --set (\S+)$/.exec(
+    small.warnings[0]!,
+  )!;
+  assert.ok(Number(share) > 1 && Number(share) < 50);
+  assert.match(small.notes.at(-1)!, new RegExp(`\\[UNK\\]: ${share} % of the characters`));
+  const large = await prepared(folder, texts.chinese!, [advice!]);
+  assert.deepEqual(large.warnings, []);
+  assert.match(large.notes.at(-1)!, /\[UNK\]: 0 % of the characters/);
+});
+
+test('text that a given tokenizer cannot spell is warned of, in the held-out text too', async (t) => {
+  const folder = temporaryFolder(t);
+  const { tokenizer } = await prepared(folder, texts.english!, []);
+  const tokenizerPath = join(folder, 'tokenizer.json');
+  writeFileSync(tokenizerPath, tokenizer.json);
+  const valid = join(folder, 'valid.txt');
+  writeFileSync(valid, texts.english! + texts.russian!.slice(0, 2000));
+  const given = [`data.tokenizer=${tokenizerPath}`];
+  const { warnings } = await prepared(folder, texts.english!, [...given, `data.valid=[${valid}]`]);
+  assert.equal(warnings.length, 1);
+  assert.match(
+    warnings[0]!,
+    /^data\.valid: [\d.]+ % of the characters become \[UNK\].*tokenizer\.json is not made for this text; leave data\.tokenizer out/,
+  );
+});
+
+test('a text in every script is trained on without [UNK] and without a warning', async (t) => {
+  const { notes, warnings } = await prepared(temporaryFolder(t), Object.values(texts).join('\n'), []);
+  assert.deepEqual(warnings, []);
+  assert.match(notes.at(-1)!, /\[UNK\]: 0 % of the characters/);
+});
+
+test('data.stripAccents: false keeps the accents of lower-cased text, in a tokenizer of its own', async (t) => {
+  const folder = temporaryFolder(t);
+  const text = 'Été à Café, une idée. '.repeat(800);
+  const spelled = async (sets: string[]) => {
+    const { tokenizer } = await prepared(folder, text, sets);
+    return tokenizer.decode(await tokenizer.encode('Été'));
+  };
+  assert.equal(await spelled([]), 'ete');
+  assert.equal(await spelled(['data.stripAccents=false']), 'été');
+  assert.equal(await spelled(['data.stripAccents=true', 'data.lowercase=false']), 'Ete');
+});

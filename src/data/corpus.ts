@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { DataError } from '../config/errors.ts';
 
-/** The number of the layout below; a corpus of another number is made anew. */
-export const corpusFormat = 1;
+/** The number of the layout below and of how texts are read; a corpus of another number is made anew. */
+export const corpusFormat = 2;
 
 const storedFileSchema = z.object({ name: z.string(), bytes: z.int().min(0), sha256: z.string() });
 
@@ -16,6 +16,7 @@ const indexSchema = z.object({
   bytesPerToken: z.literal([2, 4]),
   tokensPerShard: z.int().min(1),
   documents: z.int().min(0),
+  blank: z.object({ documents: z.int().min(0), first: z.string().optional() }),
   tokens: z.int().min(0),
   textBytes: z.int().min(0),
   lengths: storedFileSchema,
@@ -27,6 +28,7 @@ const indexSchema = z.object({
  * files' paths, sizes and times. `lengths` holds the number of tokens of each document as little-endian uint32,
  * `shards` the tokens of all documents one after another as little-endian unsigned integers, `tokensPerShard` in
  * each but the last, so that a document may run on in the next one. `textBytes` counts the text as UTF-8.
+ * `blank` counts the rows and files without a text, which are no documents, and says where the first of them is.
  */
 export type CorpusIndex = z.infer<typeof indexSchema>;
 

@@ -158,7 +158,7 @@ test('a shard that is missing, cut or not counted is found on opening', async (t
   for (const [from, to, message] of [
     ['tokens-00001', 'tokens-00009', /tokens-00009\.bin: it cannot be read/],
     ['"documents": 4', '"documents": 5', /counts do not fit/],
-    ['"format": 1', '"format": 0', /not of format 1/],
+    ['"format": 2', '"format": 1', /not of format 2/],
   ] as const) {
     writeFileSync(indexPath, index.replace(from, to));
     assert.throws(() => openCorpus(onlyCorpus()), message);

@@ -42,21 +42,21 @@ export function dataCommand(): Command {
 
 async function prepare(file: string | undefined, options: ConfigOptions): Promise<void> {
   const { seconds, corpus, config } = await open(file, options);
-  const { documents, tokens, textBytes } = corpus.index;
+  const { tokens, textBytes } = corpus.index;
   corpus.close();
   const speed = seconds === undefined ? 'done before' : `${rounded(textBytes / 1e6 / seconds)} MB/s`;
   process.stdout.write(
-    `documents  ${documents}\ntokens     ${tokens}\ntext       ${rounded(textBytes / 1e6)} MB, ${speed}\nkept in    ${config.data.cache}\n`,
+    `documents  ${documentsText(corpus)}\ntokens     ${tokens}\ntext       ${rounded(textBytes / 1e6)} MB, ${speed}\nkept in    ${config.data.cache}\n`,
   );
 }
 
 async function inspect(file: string | undefined, options: ConfigOptions): Promise<void> {
   const { corpus, config, tokenizer } = await open(file, options);
-  const { documents, tokens } = corpus.index;
+  const { tokens } = corpus.index;
   const { sequenceLength, objective } = config.data;
   const samples = samplesOf(wholeCorpus(corpus), { tokenizer, sequenceLength, objective });
   process.stdout.write(
-    `documents  ${documents}\ntokens     ${tokens}\nsequences  ${samples.count} of ${sequenceLength} tokens (${objective})\n` +
+    `documents  ${documentsText(corpus)}\ntokens     ${tokens}\nsequences  ${samples.count} of ${sequenceLength} tokens (${objective})\n` +
       `padding    ${percent(paddingShare(samples))}\n\n` +
       (objective === 'clm'
         ? 'Some sequences; the model has to find each next piece:\n'
@@ -68,6 +68,11 @@ async function inspect(file: string | undefined, options: ConfigOptions): Promis
     process.stdout.write(`\n${maskedText(samples, mask, sample)}\n`);
   }
   corpus.close();
+}
+
+/** The number of documents, and of rows and files that are none because they have no text. */
+function documentsText({ index: { documents, blank } }: Corpus): string {
+  return blank.documents === 0 ? `${documents}` : `${documents}, and ${blank.documents} without text`;
 }
 
 /** The texts of a command line, tokenised, and the seconds that it took now; undefined where it was done before. */

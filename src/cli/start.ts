@@ -29,7 +29,10 @@ async function start(paths: readonly string[]): Promise<void> {
   const { model, data, train: training } = loaded.config;
   const out = newRun('runs/start');
   const files = await listSources(texts); // before anything is said, so that a mistake in a path comes alone
-  const source = own.length > 0 ? own.join(', ') : `${files.length} English pages that came with npm`;
+  const source =
+    own.length > 0
+      ? own.join(', ')
+      : `${files.length} English ${files.length === 1 ? 'page' : 'pages'} that came with npm`;
   process.stderr.write(
     `Training a BERT of ${model.layers} blocks, as ${configFile} says, on ${source}.\n` +
       `That takes about two minutes and goes to ${out}. CTRL-C stops it and keeps the model.\n`,

@@ -59,7 +59,12 @@ const readers = {
   },
 };
 
+/** Strings of bytes that are not UTF-8 are an error: hyparquet would replace them. */
+const parsers = {
+  stringFromBytes: (bytes: Uint8Array) => bytes && new TextDecoder('utf-8', { fatal: true }).decode(bytes),
+};
+
 async function readParquet(path: string): Promise<Table> {
-  const rows = await parquetReadObjects({ file: await asyncBufferFromFile(path), compressors });
+  const rows = await parquetReadObjects({ file: await asyncBufferFromFile(path), compressors, parsers });
   return { rows, malformed: 0 };
 }

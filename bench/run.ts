@@ -4,6 +4,7 @@ import { gates } from './gates.ts';
 import { memory } from './memory.ts';
 import { onnx } from './onnx.ts';
 import { plan } from './plan.ts';
+import { reading } from './reading.ts';
 import { scaling, scalingNetwork, scalingWork } from './scaling.ts';
 import { speed } from './speed.ts';
 
@@ -13,6 +14,7 @@ import { speed } from './speed.ts';
 // npm run bench -- plan FILES…     what `taper-lm plan --measure` says beside what runs take
 // npm run bench -- onnx CHECKPOINT FILES…     size and agreement of an exported model
 // npm run bench -- scaling FILES…  steps of two ranks over several links (as root)
+// npm run bench -- reading   memory to read files of 640 MB
 // npm run bench -- data FILES… | memory FILES…
 
 const benchmarks: Record<string, (args: string[]) => void | Promise<void>> = {
@@ -23,6 +25,7 @@ const benchmarks: Record<string, (args: string[]) => void | Promise<void>> = {
   onnx: (args) => onnx(args),
   data: (args) => data(args),
   memory: (args) => memory(args),
+  reading: () => reading(),
   scaling: (args) => scaling(args),
   'scaling-work': () => scalingWork(),
   'scaling-network': () => scalingNetwork(),

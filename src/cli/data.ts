@@ -42,22 +42,22 @@ export function dataCommand(): Command {
 
 async function prepare(file: string | undefined, options: ConfigOptions): Promise<void> {
   const { seconds, corpus, config, tokenizer } = await open(file, options);
-  const { documents, tokens, textBytes } = corpus.index;
+  const { tokens, textBytes } = corpus.index;
   const unknown = unknownLine(corpus, tokenizer);
   corpus.close();
   const speed = seconds === undefined ? 'done before' : `${rounded(textBytes / 1e6 / seconds)} MB/s`;
   process.stdout.write(
-    `documents  ${documents}\ntokens     ${tokens}\n${unknown}text       ${rounded(textBytes / 1e6)} MB, ${speed}\nkept in    ${config.data.cache}\n`,
+    `documents  ${documentsText(corpus)}\ntokens     ${tokens}\n${unknown}text       ${rounded(textBytes / 1e6)} MB, ${speed}\nkept in    ${config.data.cache}\n`,
   );
 }
 
 async function inspect(file: string | undefined, options: ConfigOptions): Promise<void> {
   const { corpus, config, tokenizer } = await open(file, options);
-  const { documents, tokens } = corpus.index;
+  const { tokens } = corpus.index;
   const { sequenceLength, objective } = config.data;
   const samples = samplesOf(wholeCorpus(corpus), { tokenizer, sequenceLength, objective });
   process.stdout.write(
-    `documents  ${documents}\ntokens     ${tokens}\n${unknownLine(corpus, tokenizer)}sequences  ${samples.count} of ${counted(sequenceLength, 'token')} (${objective})\n` +
+    `documents  ${documentsText(corpus)}\ntokens     ${tokens}\n${unknownLine(corpus, tokenizer)}sequences  ${samples.count} of ${counted(sequenceLength, 'token')} (${objective})\n` +
       `padding    ${percent(paddingShare(samples))}\n\n` +
       (objective === 'clm'
         ? 'Some sequences; the model has to find each next piece:\n'
@@ -74,6 +74,11 @@ async function inspect(file: string | undefined, options: ConfigOptions): Promis
 /** How much of a text becomes [UNK]; nothing for a tokenizer that knows every byte. */
 function unknownLine({ index }: Corpus, { kind }: TextTokenizer): string {
   return kind === 'bert' ? `[UNK]      ${unknownText(index)}\n` : '';
+}
+
+/** The number of documents, and of rows and files that are none because they have no text. */
+function documentsText({ index: { documents, blank } }: Corpus): string {
+  return blank.documents === 0 ? `${documents}` : `${documents}, and ${blank.documents} without text`;
 }
 
 /** The texts of a command line, tokenised, and the seconds that it took now; undefined where it was done before. */

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { glob } from 'tinyglobby';
-import { stripMarkdown } from '../data/markdown.ts';
+import { markdownText } from '../data/markdown.ts';
 
 const notProse = ['**/{CHANGE,CHANGELOG,CHANGES,HISTORY,LICENCE,LICENSE}*', '**/CODE_OF_CONDUCT*'];
 const minWords = 100;
@@ -26,7 +26,7 @@ async function englishIn(cwd: string): Promise<string[]> {
 
 function isEnglishProse(path: string): boolean {
   const words =
-    stripMarkdown(readFileSync(path, 'utf8'))
+    markdownText(readFileSync(path, 'utf8'))
       .toLowerCase()
       .match(/\p{L}+/gu) ?? [];
   const common = words.filter((word) => commonWords.has(word)).length;

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { DataError } from '../config/errors.ts';
 import { counted } from '../config/words.ts';
 
-/** The number of the layout below; a corpus of another number is made anew. */
+/** The number of the layout below and of how texts are read; a corpus of another number is made anew. */
 export const corpusFormat = 2;
 
 const storedFileSchema = z.object({ name: z.string(), bytes: z.int().min(0), sha256: z.string() });
@@ -17,6 +17,7 @@ const indexSchema = z.object({
   bytesPerToken: z.literal([2, 4]),
   tokensPerShard: z.int().min(1),
   documents: z.int().min(0),
+  blank: z.object({ documents: z.int().min(0), first: z.string().optional() }),
   tokens: z.int().min(0),
   textBytes: z.int().min(0),
   characters: z.int().min(0),
@@ -31,6 +32,7 @@ const indexSchema = z.object({
  * `shards` the tokens of all documents one after another as little-endian unsigned integers, `tokensPerShard` in
  * each but the last, so that a document may run on in the next one. `textBytes` counts the text as UTF-8, `characters` its
  * characters without white space, and `unknownCharacters` those of them that became [UNK].
+ * `blank` counts the rows and files without a text, which are no documents, and says where the first of them is.
  */
 export type CorpusIndex = z.infer<typeof indexSchema>;
 

@@ -1,12 +1,13 @@
 export { heldOutBatches, type MicroBatch, makeMicroBatch, type TokenBatch } from './batch.ts';
-export { Corpus, type CorpusIndex, openCorpus, type StoredFile, unknownShare } from './corpus.ts';
+export { Corpus, type CorpusIndex, corpusFormat, openCorpus, type StoredFile, unknownShare } from './corpus.ts';
 export { makeFolder } from './folder.ts';
+export { listSources, type SourceFile, sharedSources } from './listing.ts';
 export { type Mask, type Masked, type MaskOptions, makeMask } from './masking.ts';
 export type { SampleKey } from './random.ts';
 export { permute, sampleAt } from './sampler.ts';
 export { type Objective, type Sample, type Samples, samplesOf } from './samples.ts';
 export { type PrepareOptions, type PrepareProgress, prepareCorpus } from './shards.ts';
-export { type DocumentPart, listSources, type ReadOptions, readParts, readTexts, type SourceFile } from './sources.ts';
+export { type DocumentPart, type ReadOptions, readParts, readTexts } from './sources.ts';
 export { type CorpusView, splitCorpus, wholeCorpus } from './split.ts';
 export { specialIdsOf, TextTokenizer } from './tokenizer.ts';
 export { bertPieces, byteLevelJson, endOfText, wordPieceJson } from './tokenizer-json.ts';

@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { DataError, OutputError } from '../config/errors.ts';
@@ -104,6 +113,38 @@ test('a long text file is one document, as if it were encoded at once', async (t
     tokens,
     Int32Array.from(numbers, (number) => number + firstWord),
   );
+});
+
+test('rows and files without text are counted, and said each time the corpus is opened', async (t) => {
+  const { options, source, folder, warnings } = setUp(t);
+  writeFileSync(source, '{"text":"w1"}\n{"text":null}\n{"text":"w2"}\n{"text":" "}');
+  const blank = join(folder, 'blank.txt');
+  writeFileSync(blank, '\n');
+  for (let i = 1; i <= 2; i++) {
+    const corpus = await prepareCorpus({ ...options, paths: [source, blank] });
+    const { index } = corpus;
+    corpus.close();
+    assert.equal(index.documents, 2);
+    assert.deepEqual(index.blank, { documents: 3, first: `${source}, line 2` });
+    assert.equal(warnings.length, i);
+    assert.equal(warnings.at(-1), `3 of 5 documents have no text and are left out; the first is ${source}, line 2`);
+  }
+  writeFileSync(source, '{"text":"w1"}\n{"text":""}');
+  (await prepareCorpus(options)).close();
+  assert.equal(warnings.at(-1), `1 of 2 documents has no text and is left out: ${source}, line 2`);
+});
+
+test('a text that several links lead to is one document, so that no copy of it is held out', async (t) => {
+  const { options, folder } = setUp(t);
+  for (const name of ['texts/a.txt', 'texts/b.txt']) {
+    mkdirSync(join(folder, 'texts'), { recursive: true });
+    writeFileSync(join(folder, name), wordsText(range(0, 9)));
+  }
+  symlinkSync('a.txt', join(folder, 'texts/c.txt'));
+  linkSync(join(folder, 'texts/b.txt'), join(folder, 'texts/d.txt'));
+  const corpus = await prepareCorpus({ ...options, paths: [join(folder, 'texts')] });
+  t.after(() => corpus.close());
+  assert.equal(corpus.index.documents, 2);
 });
 
 test('what was prepared is used again, until a source, the tokenizer or the text field changes', async (t) => {

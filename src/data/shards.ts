@@ -16,7 +16,8 @@ import { join } from 'node:path';
 import { DataError, OutputError } from '../config/errors.ts';
 import { type Corpus, type CorpusIndex, corpusFormat, openCorpus, type StoredFile } from './corpus.ts';
 import { makeFolder } from './folder.ts';
-import { listSources, readParts, type SourceFile } from './sources.ts';
+import { listSources, type SourceFile } from './listing.ts';
+import { type ReadOptions, readAllParts } from './sources.ts';
 import type { TextTokenizer } from './tokenizer.ts';
 import { countCharacters } from './words.ts';
 
@@ -57,14 +58,14 @@ export interface PrepareOptions {
  * Throws a DataError for bad sources and an OutputError where the cache folder cannot be written.
  */
 export async function prepareCorpus(options: PrepareOptions): Promise<Corpus> {
-  const { tokenizer, cacheDir, textField = 'text' } = options;
-  const files = await listSources(options.paths, options.exclude);
+  const { tokenizer, cacheDir, textField = 'text', onWarning = console.warn } = options;
+  const files = await listSources(options.paths, options.exclude, onWarning);
   const sources = sha256(JSON.stringify([textField, files]));
   const folder = join(cacheDir, sha256(`${corpusFormat} ${tokenizer.hash} ${sources}`).slice(0, 16));
   let building: string | undefined;
   try {
-    const kept = openKept(folder, options.onWarning ?? console.warn);
-    if (kept) return kept;
+    const kept = openKept(folder, onWarning);
+    if (kept) return withBlanks(kept, onWarning);
     makeFolder(cacheDir);
     removeAbandoned(cacheDir);
     building = mkdtempSync(`${folder}.building-`);
@@ -78,7 +79,23 @@ export async function prepareCorpus(options: PrepareOptions): Promise<Corpus> {
   } finally {
     if (building) rmSync(building, { recursive: true, force: true });
   }
-  return openCorpus(folder);
+  return withBlanks(openCorpus(folder), onWarning);
+}
+
+/** Says how many rows and files of a corpus have no text. */
+function withBlanks(corpus: Corpus, warn: (message: string) => void): Corpus {
+  const { documents, blank } = corpus.index;
+  if (blank.first !== undefined) {
+    const count = (number: number) => number.toLocaleString('en');
+    const which =
+      blank.documents === 1
+        ? `no text and is left out: ${blank.first}`
+        : `no text and are left out; the first is ${blank.first}`;
+    warn(
+      `${count(blank.documents)} of ${count(documents + blank.documents)} documents ${blank.documents === 1 ? 'has' : 'have'} ${which}`,
+    );
+  }
+  return corpus;
 }
 
 function openKept(folder: string, warn: (message: string) => void): Corpus | undefined {
@@ -125,9 +142,14 @@ async function build(
   const onRead = (bytes: number): void => {
     progress.sourceBytesDone += bytes;
   };
+  const blank: CorpusIndex['blank'] = { documents: 0 };
+  const onBlank = (where: string): void => {
+    blank.documents += 1;
+    blank.first ??= where;
+  };
 
   try {
-    for await (const parts of inBatches(files, { textField, onRead })) {
+    for await (const parts of inBatches(files, { textField, onRead, onBlank })) {
       const encoded = await tokenizer.encodeCounted(parts.map(({ text }) => text));
       unknownCharacters += encoded.unknownCharacters;
       for (const [i, ids] of encoded.ids.entries()) {
@@ -154,6 +176,7 @@ async function build(
       bytesPerToken,
       tokensPerShard,
       documents,
+      blank,
       tokens,
       textBytes,
       characters,
@@ -168,18 +191,16 @@ async function build(
   }
 }
 
-async function* inBatches(files: readonly SourceFile[], options: Parameters<typeof readParts>[1]) {
+async function* inBatches(files: readonly SourceFile[], options: ReadOptions) {
   let batch = [];
   let characters = 0;
-  for (const file of files) {
-    for await (const part of readParts(file, options)) {
-      batch.push(part);
-      characters += part.text.length;
-      if (characters < batchCharacters) continue;
-      yield batch;
-      batch = [];
-      characters = 0;
-    }
+  for await (const part of readAllParts(files, options)) {
+    batch.push(part);
+    characters += part.text.length;
+    if (characters < batchCharacters) continue;
+    yield batch;
+    batch = [];
+    characters = 0;
   }
   if (batch.length > 0) yield batch;
 }

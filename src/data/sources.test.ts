@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
-import { basename, join, relative } from 'node:path';
+import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
+import { parquetWriteBuffer } from 'hyparquet-writer';
 import { DataError } from '../config/errors.ts';
 import { temporaryFolder } from './fixtures.ts';
-import { listSources, readParts, readTexts } from './sources.ts';
+import { listSources } from './listing.ts';
+import { readParts, readTexts } from './sources.ts';
 
 // pyarrow 25: pq.write_table(pa.table({'title': ['a', 'b', 'c'], 'text': ['The first row, of the first group.', '',
 // 'Third row: naïve café.']}), row_group_size=2, compression='zstd', write_statistics=False, store_schema=False)
@@ -51,38 +54,6 @@ function rejectsWith(path: string, message: RegExp): Promise<void> {
   });
 }
 
-test('files, folders and globs expand to text files in the order they are named, sorted within each, each once', async (t) => {
-  const folder = temporaryFolder(t);
-  for (const name of ['b.txt', 'a.md', 'deep/er/c.jsonl.gz', 'deep/photo.png', 'deep/valid.txt', '(x) [y]/d.txt']) {
-    write(folder, name, 'text');
-  }
-  const names = async (paths: string[], exclude?: string[]) =>
-    (await listSources(paths, exclude)).map(({ path }) => relative(folder, path));
-  const all = ['(x) [y]/d.txt', 'a.md', 'b.txt', 'deep/er/c.jsonl.gz', 'deep/valid.txt'];
-  assert.deepEqual(await names([folder]), all);
-  assert.deepEqual(await names([join(folder, 'b.txt'), folder, join(folder, '*.txt')]), [
-    'b.txt',
-    ...all.filter((name) => name !== 'b.txt'),
-  ]);
-  assert.deepEqual(await names([`${folder}/**/*.txt`]), ['(x) [y]/d.txt', 'b.txt', 'deep/valid.txt']);
-  assert.deepEqual(await names([folder], ['valid*', 'deep/er/*']), ['(x) [y]/d.txt', 'a.md', 'b.txt']);
-  assert.deepEqual(await names([join(folder, '(x) [y]/d.txt'), join(folder, 'deep/valid.txt')], ['valid.*']), [
-    '(x) [y]/d.txt',
-  ]);
-});
-
-test('a path that names nothing usable is an error that names it', async (t) => {
-  const folder = temporaryFolder(t);
-  const photo = write(folder, 'photo.png', 'x');
-  await rejectsWith(join(folder, 'absent.txt'), /no such file or folder/);
-  await rejectsWith(join(folder, '*.txt'), /matches 0 files/);
-  await rejectsWith(photo, /not a kind of text file .*\.txt .*\.parquet/);
-  await rejectsWith(folder, /matches 1 files, none of them ending in/);
-  const text = write(folder, 'a.txt', 'x');
-  await assert.rejects(listSources([text], ['*.txt']), /no text files left/);
-  await assert.rejects(listSources([]), /no text files left/);
-});
-
 test('a text file of any length is one document, read in parts that are cut at white space', async (t) => {
   const folder = temporaryFolder(t);
   // "né " is four bytes, so that borders of chunks fall inside of a character too.
@@ -122,6 +93,110 @@ test('Parquet rows of all row groups are a document each', async (t) => {
   const path = write(temporaryFolder(t), 'a.parquet', Buffer.from(parquet, 'base64'));
   assert.deepEqual(await documentsOf(path), ['The first row, of the first group.', 'Third row: naïve café.']);
   await assert.rejects(documentsOf(path, 'body'), /no field "body", but "title", "text"/);
+});
+
+test('a null or blank text is passed over and counted; a field that is missing is an error', async (t) => {
+  const folder = temporaryFolder(t);
+  const lines = '{"text":null}\n{"text":"a"}\n{"text":" "}\n{"text":"","id":1}\n{"text":"b"}';
+  const parquet = parquetWriteBuffer({
+    columnData: [{ name: 'text', data: ['a', null, '', ' \n', 'b'], type: 'STRING', nullable: true }],
+  });
+  for (const [path, places] of [
+    [write(folder, 'a.jsonl', lines), ['line 1', 'line 3', 'line 4']],
+    [write(folder, 'a.parquet', new Uint8Array(parquet)), ['row 2', 'row 3', 'row 4']],
+  ] as const) {
+    const blank: string[] = [];
+    const texts: string[] = [];
+    for (const file of await listSources([path])) {
+      const options = { textField: 'text', onBlank: (where: string) => blank.push(where) };
+      for await (const { text } of readParts(file, options)) texts.push(text);
+    }
+    assert.deepEqual(texts, ['a', 'b']);
+    assert.deepEqual(
+      blank,
+      places.map((place) => `${path}, ${place}`),
+    );
+  }
+  await rejectsWith(write(folder, 'b.jsonl', '{"text":"a"}\n{"body":"b"}'), /line 2: no field "text", but "body"/);
+  await rejectsWith(
+    write(folder, 'c.jsonl', '{"text":null}\n{"text":""}'),
+    /holds no text: its 2 rows have none in "text"/,
+  );
+});
+
+test('a file without any text among others is passed over', async (t) => {
+  const folder = temporaryFolder(t);
+  write(folder, 'a.txt', 'word');
+  for (const [name, content] of Object.entries({
+    'b.txt': ' \n',
+    'c.jsonl': '\n',
+    'd.jsonl': '{"text":null}',
+    'e.md': '![x](y)',
+  })) {
+    write(folder, name, content);
+  }
+  const texts: string[] = [];
+  for await (const text of readTexts(await listSources([folder]), { textField: 'text' })) texts.push(text);
+  assert.deepEqual(texts, ['word']);
+});
+
+test('a byte order mark is dropped wherever a document begins with it', async (t) => {
+  const folder = temporaryFolder(t);
+  const mark = '\uFEFF';
+  assert.deepEqual(await documentsOf(write(folder, 'a.txt.gz', gzipSync(`${mark}word`))), ['word']);
+  assert.deepEqual(await documentsOf(write(folder, 'a.md', `${mark}# Title`)), ['Title\n']);
+  assert.deepEqual(await documentsOf(write(folder, 'a.jsonl', `${mark}{"text":"${mark}a"}\n{"text":"${mark}"}`)), [
+    'a',
+  ]);
+  const columnData = [{ name: 'text', data: [`${mark}a`, 'b'] }];
+  assert.deepEqual(await documentsOf(write(folder, 'a.parquet', new Uint8Array(parquetWriteBuffer({ columnData })))), [
+    'a',
+    'b',
+  ]);
+});
+
+test('a long text of a row comes in parts, which are the text together', async (t) => {
+  const text = `${'né '.repeat(1_500_000)}${'x'.repeat(3_000_000)}${'\u{1F600}'.repeat(1_500_001)}`;
+  const folder = temporaryFolder(t);
+  const path = write(folder, 'a.jsonl', `${JSON.stringify({ text })}\n{"text":"next"}`);
+  const [whole, next] = await documentsOf(path);
+  assert.ok(whole === text);
+  assert.equal(next, 'next');
+  for await (const part of readTexts(await listSources([path]), { textField: 'text' })) {
+    assert.ok(part.length <= 2 ** 21);
+    assert.doesNotMatch(part.slice(-1), /[\ud800-\udbff]/); // no half of a pair
+  }
+});
+
+test('text of another encoding is an error that names it and the command that converts it', async (t) => {
+  const folder = temporaryFolder(t);
+  const little = Buffer.from('The café.\n', 'utf16le');
+  const big = Buffer.from(little).swap16();
+  const wide = Buffer.from(Uint32Array.from('The café.\n', (c) => c.codePointAt(0)!).buffer);
+  const chinese = Buffer.from(`${'中文字'.repeat(12)}。 \n`.repeat(20), 'utf16le');
+  for (const [name, bytes, encoding, text] of [
+    ['a.txt', Buffer.concat([Buffer.from([0xff, 0xfe]), little]), 'UTF-16', 'The café.'],
+    ['b.txt', Buffer.concat([Buffer.from([0xfe, 0xff]), big]), 'UTF-16', 'The café.'],
+    ['c.txt', little, 'UTF-16LE', 'The café.'],
+    ['d.txt', big, 'UTF-16BE', 'The café.'],
+    ['e.txt', wide, 'UTF-32LE', 'The café.'],
+    ['f.txt', Buffer.concat([Buffer.from([0xff, 0xfe, 0, 0]), wide]), 'UTF-32', 'The café.'],
+    ["it's g.txt", Buffer.from('caf\xe9 au lait', 'latin1'), 'ISO-8859-1', 'café au lait'],
+    ['h.txt', Buffer.from('a \x96 b \x93c\x94', 'latin1'), 'WINDOWS-1252', 'a – b “c”'],
+    ['i.txt.gz', gzipSync(little), 'UTF-16LE', 'The café.'],
+    ['j.txt', chinese, 'UTF-16LE', '中文字'],
+  ] as const) {
+    const path = write(folder, name, bytes);
+    const error = await documentsOf(path).then(
+      () => assert.fail(name),
+      (reason: Error) => reason,
+    );
+    assert.match(error.message, new RegExp(`(is|if it is) ${encoding}\\b`), name);
+    const [, command] = /convert it: (.*?)(?:; otherwise exclude it)?$/.exec(error.message)!;
+    if (spawnSync('iconv', ['--version']).status !== 0) continue;
+    assert.equal(spawnSync('sh', ['-c', command!]).status, 0, command);
+    assert.ok((await documentsOf(path))[0]!.startsWith(text), name);
+  }
 });
 
 test('a part of each file is read for a sample', async (t) => {

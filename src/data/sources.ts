@@ -1,24 +1,13 @@
-import { constants, createReadStream, statSync } from 'node:fs';
-import { access, stat } from 'node:fs/promises';
-import { basename, dirname, resolve } from 'node:path';
-import { pipeline } from 'node:stream';
-import { createGunzip } from 'node:zlib';
-import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects, parquetSchema } from 'hyparquet';
-import { compressors } from 'hyparquet-compressors';
-import { escapePath, glob, isDynamicPattern } from 'tinyglobby';
 import { DataError } from '../config/errors.ts';
-import { stripMarkdown } from './markdown.ts';
+import { readCharacters } from './encoding.ts';
+import type { SourceFile } from './listing.ts';
+import { markdownParts } from './markdown.ts';
+import { openParquetColumn } from './parquet.ts';
 
-const chunkBytes = 1 << 20;
+const utf8 = new TextDecoder('utf-8', { fatal: true });
 const partCharacters = 1 << 20;
-
-/** A file of texts. */
-export interface SourceFile {
-  /** Absolute. */
-  path: string;
-  bytes: number;
-  modifiedMs: number;
-}
+/** A line of JSON is read at once. Its text takes up to four times as many bytes, several times over. */
+const maxLineCharacters = 1 << 27;
 
 /** A document, or a part of a long one: parts follow one another and are cut at white space. */
 export interface DocumentPart {
@@ -32,6 +21,8 @@ export interface ReadOptions {
   textField: string;
   /** Called with the number of bytes of the file that were read since the last call. */
   onRead?: (bytes: number) => void;
+  /** Called with the place of each document without a text: a row in which it is null or blank, or a blank file. */
+  onBlank?: (where: string) => void;
 }
 
 type Reader = (file: SourceFile, options: ReadOptions) => AsyncGenerator<DocumentPart>;
@@ -40,129 +31,138 @@ const readers: Record<string, Reader> = {
   '.txt': readText,
   '.txt.gz': readText,
   '.md': readMarkdown,
+  '.md.gz': readMarkdown,
   '.jsonl': readJsonLines,
   '.jsonl.gz': readJsonLines,
   '.parquet': readParquet,
 };
-const endings = Object.keys(readers);
+
+/** The endings of files that hold texts. */
+export const textEndings = Object.keys(readers);
+
+/** Whether a file's name has one of `textEndings`. */
+export function isTextFile(path: string): boolean {
+  return readerOf(path) !== undefined;
+}
 
 function readerOf(path: string): Reader | undefined {
-  const ending = endings.find((candidate) => path.toLowerCase().endsWith(candidate));
+  const ending = textEndings.find((candidate) => path.toLowerCase().endsWith(candidate));
   return ending === undefined ? undefined : readers[ending];
 }
 
-/**
- * The text files that `paths` name, each once, in the order of `paths` and by name within one of them (so that the
- * order does not depend on where they lie): files, folders with all below them, and globs.
- * In folders and globs other endings and empty files are passed over. `exclude` are globs: without a slash of file names, with
- * one of paths below the folder that is searched.
- * Throws a DataError where a path is missing, unreadable or of another ending, or where nothing is found.
- */
-export async function listSources(paths: readonly string[], exclude: readonly string[] = []): Promise<SourceFile[]> {
-  const ignore = exclude.map((pattern) => (pattern.includes('/') ? pattern : `**/${pattern}`));
-  const found = new Set<string>();
-  for (const path of paths) for (const file of await expand(path, ignore)) found.add(file);
-  if (found.size === 0) {
-    throw new DataError(`${paths.join(', ') || 'data'}: no text files left; name some, or exclude fewer`);
-  }
-  return Promise.all(
-    Array.from(found, async (path) => {
-      const { size, mtimeMs } = await stat(path);
-      return { path, bytes: size, modifiedMs: mtimeMs };
-    }),
-  );
-}
-
-async function expand(path: string, ignore: string[]): Promise<string[]> {
-  const kind = await kindOf(path);
-  if (kind === 'missing' && !isDynamicPattern(path)) {
-    throw new DataError(`${path}: no such file or folder; paths are relative to ${process.cwd()}`);
-  }
-  if (kind === 'file') {
-    if (!readerOf(path)) throw new DataError(`${path}: not a kind of text file that is known: ${endings.join(' ')}`);
-    const found = await glob(escapePath(basename(path)), { cwd: dirname(resolve(path)), ignore, dot: true });
-    return found.length > 0 ? [resolve(path)] : [];
-  }
-  const found =
-    kind === 'folder'
-      ? await glob('**/*', { cwd: resolve(path), absolute: true, ignore })
-      : await glob(path, { absolute: true, ignore });
-  const known = found.filter(readerOf);
-  const texts = known.filter((file) => statSync(file).size > 0); // nothing is lost with an empty one
-  if (texts.length === 0) {
-    throw new DataError(`${path}: matches ${found.length} files, none of them ending in ${endings.join(' ')}`);
-  }
-  return texts.map((file) => resolve(file)).sort();
-}
-
-async function kindOf(path: string): Promise<'file' | 'folder' | 'missing'> {
-  try {
-    const stats = await stat(path);
-    await access(path, constants.R_OK);
-    return stats.isDirectory() ? 'folder' : 'file';
-  } catch (cause) {
-    const code = codeOf(cause);
-    if (code === 'ENOENT' || code === 'ENOTDIR') return 'missing';
-    throw new DataError(`${path}: cannot be read (${code}); check its permissions`, { cause });
-  }
-}
+/** A file in which there is no text at all. */
+class NoTextError extends DataError {}
 
 /**
  * The documents of a file in parts, in bounded memory: a text or Markdown file is one document, a JSON line or
- * Parquet row is one each; documents of white space alone are left out of the latter.
+ * Parquet row is one each; documents without a text (null or white space) are left out of the latter.
  * Throws a DataError, naming the line or row, where the file is unreadable, empty, broken or not text.
  */
 export async function* readParts(file: SourceFile, options: ReadOptions): AsyncGenerator<DocumentPart> {
   let empty = true;
+  let blanks = 0;
+  const onBlank = (where: string): void => {
+    blanks += 1;
+    options.onBlank?.(where);
+  };
   try {
-    for await (const part of readerOf(file.path)!(file, options)) {
+    for await (const part of readerOf(file.path)!(file, { ...options, onBlank })) {
       empty &&= isBlank(part.text);
-      yield part;
+      if (!empty) yield part;
     }
   } catch (cause) {
     throw cause instanceof DataError ? cause : new DataError(`${file.path}: ${reasonOf(cause)}`, { cause });
   }
-  if (empty) throw new DataError(`${file.path}: holds no text; fill it, or exclude it`);
+  if (!empty) return;
+  if (blanks > 0) {
+    const rows = blanks === 1 ? 'its one row has' : `its ${blanks.toLocaleString('en')} rows have`;
+    throw new NoTextError(
+      `${file.path}: holds no text: ${rows} none in "${options.textField}"; name the field that does as data.textField, or exclude the file`,
+    );
+  }
+  options.onBlank?.(file.path);
+  throw new NoTextError(`${file.path}: holds no text; fill it, or exclude it`);
 }
 
-/** The texts of files one after another, of each at most `maxBytesPerFile` (and a part) of UTF-8 text. */
-export async function* readTexts(
+/**
+ * The documents of files one after another, in parts, of each file at most `maxBytesPerFile` (and a part) of UTF-8 text. A file
+ * without any text is passed over, as a row without is.
+ * Throws a DataError as `readParts` does, or where no file holds a text.
+ */
+export async function* readAllParts(
   files: readonly SourceFile[],
-  { textField, maxBytesPerFile = Number.POSITIVE_INFINITY }: { textField: string; maxBytesPerFile?: number },
-): AsyncGenerator<string> {
+  { maxBytesPerFile = Number.POSITIVE_INFINITY, ...options }: ReadOptions & { maxBytesPerFile?: number },
+): AsyncGenerator<DocumentPart> {
+  let hasText = false;
+  let fault: NoTextError | undefined;
   for (const file of files) {
     let bytes = 0;
-    for await (const { text } of readParts(file, { textField })) {
-      yield text;
-      bytes += Buffer.byteLength(text);
-      if (bytes >= maxBytesPerFile) break;
+    try {
+      for await (const part of readParts(file, options)) {
+        yield part;
+        hasText = true;
+        bytes += Buffer.byteLength(part.text);
+        if (bytes >= maxBytesPerFile) break;
+      }
+    } catch (error) {
+      if (!(error instanceof NoTextError)) throw error;
+      fault ??= error;
     }
   }
+  if (!hasText && fault) throw fault;
 }
 
-async function* readText(file: SourceFile, options: ReadOptions): AsyncGenerator<DocumentPart> {
+/** The texts of `readAllParts`. */
+export async function* readTexts(
+  files: readonly SourceFile[],
+  options: { textField: string; maxBytesPerFile?: number },
+): AsyncGenerator<string> {
+  for await (const { text } of readAllParts(files, options)) yield text;
+}
+
+function readText(file: SourceFile, { onRead }: ReadOptions): AsyncGenerator<DocumentPart> {
+  return inParts(readCharacters(file.path, onRead));
+}
+
+function readMarkdown(file: SourceFile, { onRead }: ReadOptions): AsyncGenerator<DocumentPart> {
+  return inParts(markdownParts(readCharacters(file.path, onRead)));
+}
+
+/** The parts of a document whose text comes in pieces of any length. */
+async function* inParts(pieces: AsyncIterable<string>): AsyncGenerator<DocumentPart> {
   let rest = '';
-  for await (const text of readCharacters(file, options)) {
-    rest += text;
+  for await (const piece of pieces) {
+    rest += piece;
     if (rest.length < partCharacters) continue;
-    const space = Math.max(rest.lastIndexOf('\n'), rest.lastIndexOf(' '));
-    const cut = space > 0 ? space : rest.length;
-    yield { text: rest.slice(0, cut), endsDocument: false };
-    rest = rest.slice(cut);
+    const texts = cut(rest);
+    rest = texts.pop()!;
+    for (const text of texts) yield { text, endsDocument: false };
   }
   yield { text: rest, endsDocument: true };
 }
 
-async function* readMarkdown(file: SourceFile, options: ReadOptions): AsyncGenerator<DocumentPart> {
-  let source = '';
-  for await (const text of readCharacters(file, options)) source += text;
-  yield { text: stripMarkdown(source), endsDocument: true };
+/** Cuts a text at white space, if there is any, in pieces of less than two parts' length; the last is shorter than a part. */
+function cut(text: string): string[] {
+  const pieces: string[] = [];
+  let start = 0;
+  while (text.length - start >= partCharacters) {
+    const piece = text.slice(start, start + 2 * partCharacters);
+    const space = Math.max(piece.lastIndexOf('\n'), piece.lastIndexOf(' '));
+    const endsInPair = /[\ud800-\udbff]$/.test(piece.slice(-1));
+    const length = space > 0 ? space : piece.length - Number(endsInPair);
+    pieces.push(piece.slice(0, length));
+    start += length;
+  }
+  pieces.push(text.slice(start));
+  return pieces;
 }
 
-async function* readJsonLines(file: SourceFile, options: ReadOptions): AsyncGenerator<DocumentPart> {
-  const { textField } = options;
+async function* readJsonLines(
+  file: SourceFile,
+  { textField, onRead, onBlank }: ReadOptions,
+): AsyncGenerator<DocumentPart> {
   let lineNumber = 0;
-  for await (const line of readLines(file, options)) {
+  for await (const line of readLines(file, onRead)) {
     lineNumber++;
     if (isBlank(line)) continue;
     const where = `${file.path}, line ${lineNumber}`;
@@ -175,85 +175,95 @@ async function* readJsonLines(file: SourceFile, options: ReadOptions): AsyncGene
     if (typeof row !== 'object' || row === null || Array.isArray(row)) {
       throw new DataError(`${where}: not a JSON object; expected {"${textField}": "…"}`);
     }
-    const text = textOf(row as Record<string, unknown>, textField, where);
-    if (!isBlank(text)) yield { text, endsDocument: true };
+    if (!Object.hasOwn(row, textField)) throw missingField(where, textField, Object.keys(row));
+    const text = textOf((row as Record<string, unknown>)[textField], textField, where);
+    if (text === undefined) onBlank?.(where);
+    else yield* wholeDocument(text);
   }
 }
 
-async function* readParquet(file: SourceFile, { textField, onRead }: ReadOptions): AsyncGenerator<DocumentPart> {
-  const buffer = await asyncBufferFromFile(file.path);
-  const metadata = await parquetMetadataAsync(buffer);
-  const columns = parquetSchema(metadata).children.map(({ element }) => element.name);
-  if (!columns.includes(textField)) throw missingField(file.path, textField, columns);
-  let rowStart = 0;
-  for (const group of metadata.row_groups) {
-    const rowEnd = rowStart + Number(group.num_rows);
-    const rows = await parquetReadObjects({
-      file: buffer,
-      metadata,
-      columns: [textField],
-      rowStart,
-      rowEnd,
-      compressors,
-    });
-    for (const [i, row] of rows.entries()) {
-      const text = textOf(row, textField, `${file.path}, row ${rowStart + i + 1}`);
-      if (!isBlank(text)) yield { text, endsDocument: true };
+async function* readParquet(
+  file: SourceFile,
+  { textField, onRead, onBlank }: ReadOptions,
+): AsyncGenerator<DocumentPart> {
+  const { names, isFlat, pages } = await openParquetColumn(file.path, textField);
+  if (isFlat === undefined) throw missingField(file.path, textField, names);
+  if (!isFlat) {
+    throw new DataError(
+      `${file.path}: the column "${textField}" holds lists or several fields in each row, not a string; name another as data.textField`,
+    );
+  }
+  let rowNumber = 0;
+  let unreported = file.bytes;
+  const report = (fraction: number): void => {
+    const bytes = Math.min(unreported, fraction * file.bytes);
+    unreported -= bytes;
+    onRead?.(bytes);
+  };
+  for await (const page of pages(report)) {
+    for (const value of page) {
+      rowNumber++;
+      const where = `${file.path}, row ${rowNumber}`;
+      const text = textOf(value instanceof Uint8Array ? stringOf(value, textField, where) : value, textField, where);
+      if (text === undefined) onBlank?.(where);
+      else yield* wholeDocument(text);
     }
-    rowStart = rowEnd;
-    onRead?.(file.bytes / metadata.row_groups.length);
+  }
+  onRead?.(unreported);
+}
+
+function stringOf(bytes: Uint8Array, textField: string, where: string): string {
+  try {
+    return utf8.decode(bytes);
+  } catch (cause) {
+    throw new DataError(
+      `${where}: the column "${textField}" holds bytes there that are not UTF-8 text; write it as a column of strings, or exclude the file`,
+      { cause },
+    );
   }
 }
 
-function textOf(row: Record<string, unknown>, textField: string, where: string): string {
-  const text = row[textField];
-  if (text === undefined) throw missingField(where, textField, Object.keys(row));
-  if (typeof text !== 'string') {
-    throw new DataError(`${where}: the field "${textField}" is ${JSON.stringify(text)?.slice(0, 40)}, not a string`);
+/** The text in a row without a byte order mark; undefined where it is null or blank. */
+function textOf(value: unknown, textField: string, where: string): string | undefined {
+  if (value === null || value === undefined) return undefined;
+  if (typeof value !== 'string') {
+    const shown = typeof value === 'bigint' ? String(value) : JSON.stringify(value).slice(0, 40);
+    throw new DataError(`${where}: the field "${textField}" is ${shown}, not a string`);
   }
-  return text;
+  const text = value.startsWith('\uFEFF') ? value.slice(1) : value;
+  return isBlank(text) ? undefined : text;
+}
+
+function wholeDocument(text: string): DocumentPart[] {
+  const pieces = text.length < 2 * partCharacters ? [text] : cut(text);
+  return pieces.map((piece, i) => ({ text: piece, endsDocument: i === pieces.length - 1 }));
 }
 
 function missingField(where: string, textField: string, fields: readonly string[]): DataError {
   const there = fields.length > 0 ? fields.map((field) => `"${field}"`).join(', ') : 'no field';
   return new DataError(
-    `${where}: no field "${textField}", but ${there}; name the one that holds the text as textField`,
+    `${where}: no field "${textField}", but ${there}; name the one that holds the text as data.textField`,
   );
 }
 
-async function* readLines(file: SourceFile, options: ReadOptions): AsyncGenerator<string> {
+async function* readLines(file: SourceFile, onRead: ((bytes: number) => void) | undefined): AsyncGenerator<string> {
   let rest = '';
-  for await (const text of readCharacters(file, options)) {
+  let lineNumber = 1;
+  for await (const text of readCharacters(file.path, onRead)) {
     rest += text;
-    if (!text.includes('\n')) continue;
-    const lines = rest.split('\n');
-    rest = lines.pop()!;
-    yield* lines;
-  }
-  yield rest;
-}
-
-async function* readCharacters(file: SourceFile, { onRead }: ReadOptions): AsyncGenerator<string> {
-  const decoder = new TextDecoder('utf-8', { fatal: true });
-  for await (const bytes of readBytes(file.path, onRead)) {
-    if (bytes.includes(0)) throw new DataError(`${file.path}: holds a zero byte, so it is not text; exclude it`);
-    yield decoder.decode(bytes, { stream: true });
-  }
-  yield decoder.decode();
-}
-
-function readBytes(path: string, onRead?: (bytes: number) => void): AsyncIterable<Buffer> {
-  const file = createReadStream(path, { highWaterMark: chunkBytes });
-  async function* counted(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-    for await (const chunk of chunks) {
-      onRead?.(chunk.length);
-      yield chunk;
+    if (text.includes('\n')) {
+      const lines = rest.split('\n');
+      rest = lines.pop()!;
+      lineNumber += lines.length;
+      yield* lines;
+    }
+    if (rest.length > maxLineCharacters) {
+      throw new DataError(
+        `${file.path}, line ${lineNumber}: is longer than ${maxLineCharacters.toLocaleString('en')} characters; write so long a text to a .txt file of its own, which may have any length`,
+      );
     }
   }
-  if (!path.toLowerCase().endsWith('.gz')) return counted(file);
-  const gunzip = createGunzip({ chunkSize: chunkBytes });
-  // The reader of `gunzip` gets every error of the pipeline, so that its own callback has nothing to do.
-  return pipeline(file, counted, gunzip, () => {});
+  yield rest;
 }
 
 function isBlank(text: string): boolean {
@@ -271,6 +281,5 @@ function reasonOf(cause: unknown): string {
   if (code === 'EACCES' || code === 'EPERM') return `cannot be read (${code}); check its permissions`;
   if (code === 'Z_BUF_ERROR') return 'ends in the middle of its gzip data; it was cut short, copy it again';
   if (code.startsWith('Z_')) return 'is not whole gzip data; copy it again';
-  if (code === 'ERR_ENCODING_INVALID_ENCODED_DATA') return 'is not UTF-8 text; convert or exclude it';
   return (cause instanceof Error ? cause.message : String(cause)).replaceAll('\n', ' ');
 }

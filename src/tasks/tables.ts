@@ -180,6 +180,11 @@ function jsonRow(line: number, text: string): Row {
   throw new LineError(line, 'is not a JSON object, as in {"text": "…", "label": "…"}');
 }
 
+/** Strings of bytes that are not UTF-8 are an error: hyparquet would replace them. */
+const parsers = {
+  stringFromBytes: (bytes: Uint8Array) => bytes && new TextDecoder('utf-8', { fatal: true }).decode(bytes),
+};
+
 async function readParquet(path: string): Promise<Content> {
-  return { rows: await parquetReadObjects({ file: await asyncBufferFromFile(path), compressors }) };
+  return { rows: await parquetReadObjects({ file: await asyncBufferFromFile(path), compressors, parsers }) };
 }

@@ -5,6 +5,7 @@ import { type Config, ConfigError, counted, DataError } from '../config/index.ts
 import {
   type Corpus,
   type CorpusIndex,
+  corpusFormat,
   listSources,
   type Mask,
   makeFolder,
@@ -14,6 +15,7 @@ import {
   type Samples,
   type SourceFile,
   samplesOf,
+  sharedSources,
   splitCorpus,
   TextTokenizer,
   type TrainingProgress,
@@ -62,7 +64,10 @@ export async function openTexts(config: Config, tokenizer: TextTokenizer, report
     });
   const corpora: Corpus[] = [await prepare(data.train)];
   try {
-    if (data.valid.length > 0) corpora.push(await prepare(data.valid));
+    if (data.valid.length > 0) {
+      corpora.push(await prepare(data.valid));
+      await warnOfShared(data, report);
+    }
     const [trainCorpus, validCorpus] = corpora;
     const views = validCorpus
       ? { train: wholeCorpus(trainCorpus!), valid: wholeCorpus(validCorpus) }
@@ -94,6 +99,16 @@ export async function openTexts(config: Config, tokenizer: TextTokenizer, report
     for (const corpus of corpora) corpus.close();
     throw error;
   }
+}
+
+/** Says which held-out files are trained on as well, which may be under another name. */
+async function warnOfShared({ train, valid, exclude }: Config['data'], report: Reporter): Promise<void> {
+  const shared = await sharedSources(await listSources(train, exclude), await listSources(valid, exclude));
+  if (shared.length === 0) return;
+  const which = shared.length === 1 ? `${shared[0]} is` : `${shared.length} files, such as ${shared[0]}, are`;
+  report.warn(
+    `data.valid: ${which} in data.train too, so the held-out loss is too low; keep the files apart, or leave data.valid out`,
+  );
 }
 
 /** Says of a fault that it is the held-out text's, and where that comes from. */
@@ -162,7 +177,16 @@ export async function openTokenizer(config: Config, report: Reporter): Promise<T
   const files = await listSources(data.train, data.exclude);
   const { textField, lowercase, stripAccents } = data;
   const { vocabSize, kind } = model;
-  const key = JSON.stringify([trainingVersion, files, textField, lowercase, stripAccents, vocabSize, kind]);
+  const key = JSON.stringify([
+    trainingVersion,
+    corpusFormat,
+    files,
+    textField,
+    lowercase,
+    stripAccents,
+    vocabSize,
+    kind,
+  ]);
   const path = join(data.cache, `tokenizer-${createHash('sha256').update(key).digest('hex').slice(0, 16)}.json`);
   if (existsSync(path)) return TextTokenizer.fromFile(path);
   const what = kind === 'gpt2' ? 'byte-level' : 'WordPiece';

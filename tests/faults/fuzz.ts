@@ -55,6 +55,15 @@ const parquet = () =>
     parquetWriteBuffer({ columnData: [{ name: 'text', data: Array.from({ length: 50 }, (_, i) => sentences(2, i)) }] }),
   );
 
+const binaryParquet = () => {
+  const data = Array.from({ length: 200 }, (_, i) => new Uint8Array(Buffer.from(sentences(1, i % 20))));
+  return new Uint8Array(
+    parquetWriteBuffer({ columnData: [{ name: 'text', data, type: 'BYTE_ARRAY' }], pageSize: 1000, rowGroupSize: 90 }),
+  );
+};
+const markdown = `---\ntitle: x\n---\n# ${sentences(1, 1)}\n\n> - ${sentences(1, 2)}\n>   1. *${sentences(1, 3)}* [a](b "c")\n\n| a | b |\n|---|---|\n| c | \`d\` |\n
+\`\`\`\n${sentences(2, 4)}\n\`\`\`\n<div align="left">\n<b>${sentences(1, 5)}</b> &amp; <!-- c -->\n</div>\n\n[d][e] ![f](g) <h@i.j>\n\n[e]: k 'l'\n`;
+
 const kinds: Record<string, (folder: string) => Promise<Kind> | Kind> = {
   config(folder) {
     const path = join(folder, 'c.yaml');
@@ -90,6 +99,9 @@ const kinds: Record<string, (folder: string) => Promise<Kind> | Kind> = {
     };
     return { files: [path], read };
   },
+  binaryParquet: texts('t.parquet', binaryParquet()),
+  nulls: texts('t.jsonl', jsonLines.replaceAll(/"text":"[^"]*","id":\d*[13579]\b/g, '"text":null,"id":1')),
+  markdown: texts('t.md', markdown),
   safetensors(folder) {
     const path = join(folder, 'm.safetensors');
     scope(() =>

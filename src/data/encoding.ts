@@ -1,0 +1,84 @@
+import { createReadStream } from 'node:fs';
+import { pipeline } from 'node:stream';
+import { createGunzip } from 'node:zlib';
+import { DataError } from '../config/errors.ts';
+
+const chunkBytes = 1 << 20;
+
+/**
+ * The characters of a UTF-8 file, unpacked where its name ends in .gz, without a byte order mark.
+ * `onRead` gets the number of bytes of the file that were read since its last call.
+ * Throws a DataError where they are not UTF-8 or hold a zero byte, with the command that converts them where the encoding is known.
+ */
+export async function* readCharacters(path: string, onRead?: (bytes: number) => void): AsyncGenerator<string> {
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  let isFirst = true;
+  for await (const bytes of readBytes(path, onRead)) {
+    const wide = wideEncoding(bytes, isFirst);
+    if (wide !== undefined) throw new DataError(`${path}: is ${wide} text, not UTF-8; ${conversion(path, wide)}`);
+    if (bytes.includes(0)) throw new DataError(`${path}: holds a zero byte, so it is not text; exclude it`);
+    yield decode(path, () => decoder.decode(bytes, { stream: true }), 'is not UTF-8 text', bytes);
+    isFirst = false;
+  }
+  yield decode(path, () => decoder.decode(), 'is not UTF-8 text at its end, where it may have been cut short');
+}
+
+function decode(path: string, text: () => string, fault: string, bytes: Uint8Array = new Uint8Array()): string {
+  try {
+    return text();
+  } catch (cause) {
+    // In Latin-1 these are control characters, which nobody writes; Windows' own code has quotation marks and dashes there.
+    const encoding = bytes.some((byte) => byte >= 0x80 && byte < 0xa0) ? 'WINDOWS-1252' : 'ISO-8859-1';
+    throw new DataError(
+      `${path}: ${fault}; if it is ${encoding}, ${conversion(path, encoding)}; otherwise exclude it`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+/** UTF-16 or UTF-32 by its byte order mark, or by where its zero bytes are. */
+function wideEncoding(bytes: Buffer, isFirst: boolean): string | undefined {
+  if (!isFirst) return undefined;
+  const mark = bytes.subarray(0, 4).toString('hex');
+  if (mark === 'fffe0000' || mark === '0000feff') return 'UTF-32';
+  if (/^(?:fffe|feff)/.test(mark)) return 'UTF-16';
+  const zeros = [0, 0, 0, 0];
+  const sample = bytes.subarray(0, 4096);
+  sample.forEach((byte, i) => {
+    if (byte === 0) zeros[i % 4]! += 1;
+  });
+  const [a, b, c, d] = zeros as [number, number, number, number];
+  const many = sample.length / 4 / 50; // spaces and line ends alone, in a script whose letters have no zero byte
+  if (a + c === 0 && b > many && d > many) return 'UTF-16LE';
+  if (b + d === 0 && a > many && c > many) return 'UTF-16BE';
+  if (a === 0 && b + c + d > sample.length / 2) return 'UTF-32LE';
+  if (d === 0 && a + b + c > sample.length / 2) return 'UTF-32BE';
+  return undefined;
+}
+
+/** The advice to convert a file, with the command. */
+function conversion(path: string, encoding: string): string {
+  const quoted = (name: string) => (/^[\w@%+=:,./-]+$/.test(name) ? name : `'${name.replaceAll("'", `'\\''`)}'`);
+  const [from, to] = [quoted(path), quoted(`${path}.utf8`)];
+  const command = `iconv -f ${encoding} -t UTF-8`;
+  const convert = isGzip(path) ? `gzip -dc ${from} | ${command} | gzip > ${to}` : `${command} ${from} > ${to}`;
+  return `convert it: ${convert} && mv ${to} ${from}`;
+}
+
+const isGzip = (path: string) => path.toLowerCase().endsWith('.gz');
+
+function readBytes(path: string, onRead?: (bytes: number) => void): AsyncIterable<Buffer> {
+  const file = createReadStream(path, { highWaterMark: chunkBytes });
+  async function* counted(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    for await (const chunk of chunks) {
+      onRead?.(chunk.length);
+      yield chunk;
+    }
+  }
+  if (!isGzip(path)) return counted(file);
+  const gunzip = createGunzip({ chunkSize: chunkBytes });
+  // The reader of `gunzip` gets every error of the pipeline, so that its own callback has nothing to do.
+  return pipeline(file, counted, gunzip, () => {});
+}

@@ -1,0 +1,194 @@
+import { constants, readdir, statSync } from 'node:fs';
+import { access, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { escapePath, type GlobOptions, glob, isDynamicPattern } from 'tinyglobby';
+import { DataError } from '../config/errors.ts';
+import { isTextFile, textEndings } from './sources.ts';
+
+const maxNamed = 3;
+
+/** A file of texts. */
+export interface SourceFile {
+  /** Absolute. */
+  path: string;
+  bytes: number;
+  modifiedMs: number;
+}
+
+/**
+ * The text files that `paths` name, each once whatever links lead to it, in the order of `paths` and by name within one of them
+ * (so that the order does not depend on where they lie): files, folders with all below them, and globs.
+ * In folders and globs other endings, empty files, links to nothing and names that are not UTF-8 are passed over, the
+ * last two with a warning. `exclude` are globs: without a slash of file names, with one of paths below the folder that is searched.
+ * Throws a DataError where a path is missing, unreadable or of another ending, or where nothing is found.
+ */
+export async function listSources(
+  paths: readonly string[],
+  exclude: readonly string[] = [],
+  onWarning: (message: string) => void = () => {},
+): Promise<SourceFile[]> {
+  const ignore = exclude.map((pattern) => (pattern.includes('/') ? pattern : `**/${pattern}`));
+  const found = new Map<string, SourceFile>();
+  for (const path of paths) {
+    for (const { file, identity } of await expand(path, ignore, onWarning)) {
+      if (!found.has(identity)) found.set(identity, file);
+    }
+  }
+  const files = [...found.values()];
+  if (files.length === 0) {
+    throw new DataError(`${paths.join(', ') || 'data'}: no text files left; name some, or exclude fewer`);
+  }
+  if (files.every(({ bytes }) => bytes === 0)) {
+    throw new DataError(`${files[0]!.path}: holds no text: it is empty (0 bytes); fill it, or name another file`);
+  }
+  return files;
+}
+
+/** What both `a` and `b` hold, which may be under two names. */
+export async function sharedSources(a: readonly SourceFile[], b: readonly SourceFile[]): Promise<string[]> {
+  const identities = new Set(await Promise.all(a.map(async ({ path }) => (await found(path)).identity)));
+  const shared = await Promise.all(b.map(({ path }) => found(path)));
+  return shared.filter(({ identity }) => identities.has(identity)).map(({ file }) => file.path);
+}
+
+/** A file, and what is the same for all links to it. */
+interface Found {
+  file: SourceFile;
+  identity: string;
+}
+
+async function found(path: string): Promise<Found> {
+  try {
+    const { size, mtimeMs } = await stat(path);
+    const { dev, ino } = await stat(path, { bigint: true });
+    return { file: { path, bytes: size, modifiedMs: mtimeMs }, identity: `${dev} ${ino}` };
+  } catch (cause) {
+    throw cannotRead(path, cause);
+  }
+}
+
+async function expand(path: string, ignore: string[], onWarning: (message: string) => void): Promise<Found[]> {
+  const kind = await kindOf(path);
+  if (kind === 'missing' && !isDynamicPattern(path)) {
+    throw new DataError(`${path}: no such file or folder; paths are relative to ${process.cwd()}`);
+  }
+  if (kind === 'file') {
+    if (!isTextFile(path)) {
+      throw new DataError(`${path}: not a kind of text file that is known: ${textEndings.join(' ')}`);
+    }
+    const kept = await glob(escapePath(basename(path)), { cwd: dirname(resolve(path)), ignore, dot: true });
+    return kept.length > 0 ? [await found(resolve(path))] : [];
+  }
+  const files = await search(path, kind === 'folder', ignore, onWarning);
+  const texts = await Promise.all(files.filter(isTextFile).map((file) => found(resolve(file))));
+  const filled = texts.filter(({ file }) => file.bytes > 0); // nothing is lost with an empty one
+  if (filled.length === 0) throw nothingIn(path, files.length, texts.length);
+  return onePathEach(filled);
+}
+
+/** The files of a folder, or those that a pattern names. */
+async function search(
+  path: string,
+  isFolder: boolean,
+  ignore: string[],
+  onWarning: (message: string) => void,
+): Promise<string[]> {
+  const passedOver = new Set<string>();
+  let unreadable: DataError | undefined;
+  // tinyglobby passes over what it cannot read without a word, and has no names that are not UTF-8.
+  const list = (folder: string, _: unknown, done: (error: Error | null, entries: unknown[]) => void) => {
+    readdir(folder, { withFileTypes: true, encoding: 'buffer' }, (error, entries = []) => {
+      if (error && !/^(?:ENOENT|ENOTDIR)$/.test(codeOf(error))) unreadable ??= cannotRead(folder, error);
+      const known = entries.filter((entry) => {
+        const name = nameOf(entry.name as unknown as Buffer);
+        const wanted = entry.isDirectory() || isTextFile(name.text);
+        const isThere = !entry.isSymbolicLink() || leadsSomewhere(join(folder, name.text));
+        if (wanted && !name.isUtf8) passedOver.add(`${join(folder, name.text)} has a name that is not UTF-8`);
+        else if (wanted && !isThere) passedOver.add(`${join(folder, name.text)} is a link to nothing`);
+        return name.isUtf8 && isThere;
+      });
+      const named = known.map((entry) => Object.assign(entry, { name: String(entry.name) }));
+      done(error, named);
+    });
+  };
+  const fs = { readdir: list as unknown as NonNullable<NonNullable<GlobOptions['fs']>['readdir']> };
+  const files = isFolder
+    ? await glob('**/*', { cwd: resolve(path), absolute: true, ignore, fs })
+    : await glob(path, { absolute: true, ignore, fs });
+  if (unreadable) throw unreadable;
+  if (passedOver.size > 0) {
+    const named = [...passedOver].slice(0, maxNamed).join('; ');
+    const others = passedOver.size > maxNamed ? `; and ${passedOver.size - maxNamed} more` : '';
+    onWarning(`${path}: ${counted(passedOver.size, 'entry', 'entries')} left out: ${named}${others}`);
+  }
+  return files;
+}
+
+function leadsSomewhere(link: string): boolean {
+  try {
+    return statSync(link, { throwIfNoEntry: false }) !== undefined;
+  } catch (cause) {
+    return codeOf(cause) !== 'ELOOP';
+  }
+}
+
+/** Found files by name, and of several paths to one file that through the fewest folders. */
+function onePathEach(files: readonly Found[]): Found[] {
+  const depth = ({ file }: Found) => file.path.split('/').length;
+  const byName = (a: Found, b: Found) => (a.file.path < b.file.path ? -1 : 1);
+  const nearest = [...files].sort((a, b) => depth(a) - depth(b) || byName(a, b));
+  const first = new Map<string, Found>();
+  for (const file of nearest) if (!first.has(file.identity)) first.set(file.identity, file);
+  return [...first.values()].sort(byName);
+}
+
+function nothingIn(path: string, numFiles: number, numEmpty: number): DataError {
+  const endings = textEndings.join(' ');
+  if (numEmpty > 0) {
+    const those = numEmpty === 1 ? 'which is empty' : 'all of them empty';
+    return new DataError(
+      `${path}: holds ${counted(numEmpty, 'text file')}, ${those} (0 bytes); fill it or name another`,
+    );
+  }
+  if (numFiles === 0) return new DataError(`${path}: matches 0 files; expected some that end in ${endings}`);
+  const none = numFiles === 1 ? 'which does not end' : 'none of them ending';
+  return new DataError(`${path}: matches ${counted(numFiles, 'file')}, ${none} in ${endings}`);
+}
+
+/** `1 file`, `2 files`. */
+function counted(count: number, one: string, many = `${one}s`): string {
+  return `${count.toLocaleString('en')} ${count === 1 ? one : many}`;
+}
+
+/** A file name, its bytes that are not UTF-8 escaped. */
+function nameOf(bytes: Buffer): { text: string; isUtf8: boolean } {
+  const text = bytes.toString();
+  if (Buffer.from(text).equals(bytes)) return { text, isUtf8: true };
+  const escaped = bytes
+    .toString('latin1')
+    .replace(/[^ -~]/g, (byte) => `\\x${byte.charCodeAt(0).toString(16).padStart(2, '0')}`);
+  return { text: escaped, isUtf8: false };
+}
+
+async function kindOf(path: string): Promise<'file' | 'folder' | 'missing'> {
+  try {
+    const stats = await stat(path);
+    await access(path, constants.R_OK);
+    if (stats.isDirectory()) return 'folder';
+    if (stats.isFile()) return 'file';
+  } catch (cause) {
+    const code = codeOf(cause);
+    if (code === 'ENOENT' || code === 'ENOTDIR') return 'missing';
+    throw cannotRead(path, cause);
+  }
+  throw new DataError(`${path}: is neither a file nor a folder; write its text to a file and name that`);
+}
+
+function cannotRead(path: string, cause: unknown): DataError {
+  return new DataError(`${path}: cannot be read (${codeOf(cause)}); check its permissions`, { cause });
+}
+
+function codeOf(cause: unknown): string {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  return typeof code === 'string' ? code : '';
+}

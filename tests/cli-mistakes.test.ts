@@ -79,7 +79,11 @@ suite('taper refuses', { concurrency: 2 }, () => {
   });
 
   const usage: [string, string[], RegExp][] = [
-    ['an unknown command', ['pretrian'], /unknown command 'pretrian'; Did you mean pretrain\?; see npx taper-lm --help/],
+    [
+      'an unknown command',
+      ['pretrian'],
+      /unknown command 'pretrian'; Did you mean pretrain\?; see npx taper-lm --help/,
+    ],
     [
       'an unknown flag',
       ['plan', '--jsn'],

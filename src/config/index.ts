@@ -1,3 +1,4 @@
+export { commandText } from './command.ts';
 export { type FromDeepSpeed, fromDeepSpeed } from './deepspeed.ts';
 export { configurationMarkdown } from './docs.ts';
 export { CheckpointError, ConfigError, DataError, OutputError, SetupError, UserError } from './errors.ts';

@@ -2,6 +2,7 @@ import { dashboard } from './dashboard.ts';
 import { data } from './data.ts';
 import { gates } from './gates.ts';
 import { memory } from './memory.ts';
+import { memoryEstimate } from './memory-estimate.ts';
 import { onnx } from './onnx.ts';
 import { plan } from './plan.ts';
 import { scaling, scalingNetwork, scalingWork } from './scaling.ts';
@@ -14,6 +15,7 @@ import { speed } from './speed.ts';
 // npm run bench -- onnx CHECKPOINT FILES…     size and agreement of an exported model
 // npm run bench -- scaling FILES…  steps of two ranks over several links (as root)
 // npm run bench -- data FILES… | memory FILES…
+// npm run bench -- estimate FILES…  the memory that `taper-lm plan` estimates beside what steps take
 
 const benchmarks: Record<string, (args: string[]) => void | Promise<void>> = {
   speed: () => speed(),
@@ -23,6 +25,7 @@ const benchmarks: Record<string, (args: string[]) => void | Promise<void>> = {
   onnx: (args) => onnx(args),
   data: (args) => data(args),
   memory: (args) => memory(args),
+  estimate: (args) => memoryEstimate(args),
   scaling: (args) => scaling(args),
   'scaling-work': () => scalingWork(),
   'scaling-network': () => scalingNetwork(),

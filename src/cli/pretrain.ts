@@ -19,6 +19,7 @@ import {
   jsonOption,
   setOption,
 } from './config.ts';
+import { checkMemory } from './memory.ts';
 import { terminalReporter } from './progress.ts';
 
 interface PretrainCommandOptions extends Omit<ConfigOptions, 'from'> {
@@ -130,13 +131,16 @@ export async function train(
   { config, derived, warnings }: LoadedConfig,
   { out, from, resume = false, quiet = false, dashboard }: TrainOptions,
 ) {
+  const ranks = rankEnvironment();
+  const isFirst = ranks === undefined || ranks.rank === 0;
+  const memoryWarnings = isFirst ? checkMemory(config, { ranks, resume: resume && holdsRun(out) }) : [];
   const { pretrain, readMetrics, summarise } = await import('../train/index.ts');
-  if ((rankEnvironment()?.rank ?? 0) > 0) return { result: await pretrain(config, { out, resume }) };
+  if (!isFirst) return { result: await pretrain(config, { out, resume }) };
   using report = terminalReporter(config, { quiet });
   using _page = dashboard === undefined ? undefined : dashboardOf(out, dashboard);
   report.note(`${out}: ${describe(config)}`);
   if (from !== undefined) report.note(`the model is that of ${from}, whatever the configuration says`);
-  const result = await pretrain(config, { out, resume, report, derived, warnings });
+  const result = await pretrain(config, { out, resume, report, derived, warnings: [...warnings, ...memoryWarnings] });
   return { result, summary: summarise(readMetrics(join(out, 'metrics.jsonl'))) };
 }
 

@@ -223,7 +223,10 @@ suite('taper refuses', { concurrency: 2 }, () => {
       { cwd: folder },
     );
     assert.deepEqual([fits.code, fits.stderr], [0, '']);
-    assert.match(fits.stdout, /^memory +about [\d.]+ GB: .*; this machine has [\d.]+ GB, [\d.]+ GB of it free$/m);
+    assert.match(
+      fits.stdout,
+      /^memory +about [\d.]+ GB: model [\d.]+ GB, micro-batch [\d.]+ \wB\nmemory here +[\d.]+ GB free of [\d.]+ GB$/m,
+    );
   });
 
   test('a tokenizer that does not know the text', async () => {

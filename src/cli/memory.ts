@@ -24,14 +24,17 @@ function needOf(config: Config, { ranks, machine = machineMemory() }: MemoryOpti
   return { needed: each * (ranks?.localSize ?? 1), machine };
 }
 
-/** The memory that training takes, for people. */
-export function memoryText(config: Config, options: MemoryOptions = {}): string {
+/** The memory that training takes and the CPU's that there is, for people. */
+export function memoryFacts(config: Config): [string, string][] {
   const { model, activations, total } = estimateMemory(config);
   const { device } = config.train;
-  const parts = `about ${bytesText(total)}: ${bytesText(model)} for weights, gradients and moments, ${bytesText(activations)} for a micro-batch`;
-  if (device !== 'cpu') return `${parts}, on ${device}`;
-  const { machine } = needOf(config, options);
-  return `${parts}; this machine has ${bytesText(machine.total)}, ${bytesText(machine.available)} of it free`;
+  const parts = `about ${bytesText(total)}: model ${bytesText(model)}, micro-batch ${bytesText(activations)}`;
+  if (device !== 'cpu') return [['memory', `${parts}, on ${device}`]];
+  const { machine } = needOf(config, {});
+  return [
+    ['memory', parts],
+    ['memory here', `${bytesText(machine.available)} free of ${bytesText(machine.total)}`],
+  ];
 }
 
 /**

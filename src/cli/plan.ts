@@ -17,7 +17,7 @@ import { estimateMemory, type MemoryEstimate } from '../train/memory.ts';
 import { shapeOf } from '../train/shape.ts';
 import { type ConfigOptions, configArgument, configOf, deepSpeedOption, jsonOption, setOption } from './config.ts';
 import { writeFiles } from './files.ts';
-import { memoryText, memoryWarning } from './memory.ts';
+import { memoryFacts, memoryWarning } from './memory.ts';
 
 /** Where in a run its schedule is shown, as fractions: it changes most at the start. */
 const shownAt = [0, 0.01, 0.02, 0.05, 0.1, 0.5, 1];
@@ -77,7 +77,7 @@ export function planCommand(): Command {
       if (options.svg !== undefined) await draw(loaded.config, options.svg);
       if (options.measure) plan.measured = await measured(loaded.config, plan);
       if (!options.json) for (const warning of plan.warnings) process.stderr.write(`warning: ${warning}\n`);
-      process.stdout.write(options.json ? `${JSON.stringify(plan)}\n` : planText(plan, memoryText(loaded.config)));
+      process.stdout.write(options.json ? `${JSON.stringify(plan)}\n` : planText(plan, memoryFacts(loaded.config)));
     });
 }
 
@@ -157,7 +157,7 @@ function timeFacts({ hours, denseHours, timeSaved }: MeasuredTime): [string, str
   ];
 }
 
-function planText(plan: Plan, memory: string): string {
+function planText(plan: Plan, memory: [string, string][]): string {
   const { schedule, layers, gamma, thetaBar } = plan;
   const number = (value: number) => value.toFixed(3);
   const limits = gamma === null ? '' : `, θ falls from 1 to ${thetaBar} with γ = ${rounded(gamma)} per step`;
@@ -173,7 +173,7 @@ function planText(plan: Plan, memory: string): string {
     ['work', `${flopsText(plan.expectedFlops)}; every block on: ${flopsText(plan.denseFlops)}`],
     ['block FLOPs saved', `${percent(plan.blockFlopsSaved)} (of the work in the blocks)`],
     ['step FLOPs saved', `${percent(plan.stepFlopsSaved)} (of all work: heads and embeddings are never dropped)`],
-    ['memory', memory],
+    ...memory,
     ...(plan.measured ? timeFacts(plan.measured) : []),
   ];
   const rows = [

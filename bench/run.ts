@@ -2,6 +2,7 @@ import { dashboard } from './dashboard.ts';
 import { data } from './data.ts';
 import { gates } from './gates.ts';
 import { memory } from './memory.ts';
+import { memoryEstimate } from './memory-estimate.ts';
 import { onnx } from './onnx.ts';
 import { plan } from './plan.ts';
 import { reading } from './reading.ts';
@@ -16,6 +17,7 @@ import { speed } from './speed.ts';
 // npm run bench -- scaling FILES…  steps of two ranks over several links (as root)
 // npm run bench -- reading   memory to read files of 640 MB
 // npm run bench -- data FILES… | memory FILES…
+// npm run bench -- estimate FILES…  the memory that `taper-lm plan` estimates beside what steps take
 
 const benchmarks: Record<string, (args: string[]) => void | Promise<void>> = {
   speed: () => speed(),
@@ -26,6 +28,7 @@ const benchmarks: Record<string, (args: string[]) => void | Promise<void>> = {
   data: (args) => data(args),
   memory: (args) => memory(args),
   reading: () => reading(),
+  estimate: (args) => memoryEstimate(args),
   scaling: (args) => scaling(args),
   'scaling-work': () => scalingWork(),
   'scaling-network': () => scalingNetwork(),

@@ -235,6 +235,35 @@ suite('taper refuses', { concurrency: 2 }, () => {
     assert.ok(!existsSync(at(`${run}/lock`)));
   });
 
+  test('a micro-batch that no memory holds, before anything is done, with a command that fits', async () => {
+    const sets = [
+      'train.batchSize=1000000',
+      'train.microBatchSize=1000000',
+      'model.hiddenSize=1024',
+      'model.ffnSize=8192',
+    ];
+    const more = ['model.layers=24', 'train.precision=fp32'];
+    const { code, stderr, stdout } = await taper(
+      ['pretrain', 'tiny.yaml', '--out', 'huge', '--set', ...sets, ...more],
+      { cwd: folder },
+    );
+    assert.deepEqual([code, stdout, existsSync(at('huge'))], [2, '', false], stderr);
+    assert.match(
+      stderr,
+      /^taper: train\.microBatchSize: 1000000 sequences at a time take about [\d,]+ GB of memory, and this machine has [^\n]+\n$/,
+    );
+    const size = /npx taper-lm pretrain tiny\.yaml .* --set train\.microBatchSize=(\d+)$/.exec(stderr.trim())?.[1];
+    const fits = await taper(
+      ['plan', 'tiny.yaml', '--set', ...sets, ...more, '--set', `train.microBatchSize=${size}`],
+      { cwd: folder },
+    );
+    assert.deepEqual([fits.code, fits.stderr], [0, '']);
+    assert.match(
+      fits.stdout,
+      /^memory +about [\d.]+ GB: model [\d.]+ GB, micro-batch [\d.]+ \wB\nmemory here +[\d.]+ GB free of [\d.]+ GB$/m,
+    );
+  });
+
   test('a tokenizer that does not know the text', async () => {
     writeFileSync(at('greek.txt'), 'αβγ δεζ ηθι κλμ νξο πρσ τυφ χψω. '.repeat(200));
     await refusedRun(

@@ -61,6 +61,14 @@ export function taper(cliArguments: readonly string[], options: TaperOptions): P
   return start(cliArguments, options).ended;
 }
 
+/** Runs the command that ends a message, as a person would type it into a shell. */
+export function typed(message: string, { cwd }: { cwd: string }): Promise<Ended> {
+  const words = /npx taper-lm .*/.exec(message.trimEnd().split('\n').at(-1)!)?.[0];
+  assert.ok(words, `no command in: ${message}`);
+  const command = words.replace('npx taper-lm', `"${process.execPath}" "${main}"`);
+  return start([], { cwd, command: ['sh', '-c', command] }).ended;
+}
+
 /** `taper` in a folder: as it ends, with success and what it printed, or refused in one line with exit code 2. */
 export function commandsIn(cwd: string) {
   const run = (...words: string[]) => taper(words, { cwd });

@@ -188,7 +188,7 @@ test('a training that diverged is not started again', async () => {
   const command = ['launch', '--processes', '2', '--max-restarts', '3', '--', ...words('diverged', diverging)];
   const { code, stderr } = await taper(command, { cwd: folder });
   assert.equal(code, 2, stderr);
-  assert.match(stderr, /not finite for 5 steps in a row.*lower train\.peakLearningRate/);
+  assert.match(stderr, /not finite for 5 steps in a row.*with a lower learning rate: npx taper-lm pretrain /);
   assert.doesNotMatch(stderr, /starting all ranks again/);
 });
 

@@ -58,7 +58,43 @@ test('an error that ends a run is in its log', async () => {
   const { code, stderr } = await run(...words, 'train.steps=50', 'train.precision=fp32');
   assert.equal(code, 2, stderr);
   const [end] = logOf('bad').slice(-1);
-  assert.ok(end?.type === 'end' && /not finite for 5 steps in a row/.test(end.text), JSON.stringify(end));
+  assert.ok(end?.type === 'end' && /^training diverged: .* not finite/.test(end.text), JSON.stringify(end));
+});
+
+test('a gradient norm far above its median is warned of in the terminal and in the log, once, and changes nothing', async () => {
+  // LAMB multiplies weights by 1 + the learning rate: under a long warm-up the norms explode suddenly.
+  const sets = [
+    'train.optimizer=lamb',
+    'train.peakLearningRate=1',
+    'train.warmupRatio=0.99',
+    'train.steps=100',
+    'depth.method=dense',
+  ];
+  const more = [
+    'train.precision=fp32',
+    'train.evalEvery=0',
+    'train.saveEvery=0',
+    'train.clipNorm=0',
+    'data.objective=mlm',
+  ];
+  const { stderr } = await run('pretrain', 'tiny.yaml', '--out', 'spike', '--quiet', '--set', ...sets, ...more);
+  const steps = linesOf(at('spike')).filter(({ type }) => type === 'step');
+  const norms = steps.map(({ gradientNorm }) => Number(gradientNorm));
+  const medianBefore = (i: number) => {
+    const sorted = norms.slice(Math.max(0, i - 100), i).sort((a, b) => a - b);
+    return (sorted[Math.floor((i - 1) / 2)]! + sorted[Math.ceil((i - 1) / 2)]!) / 2;
+  };
+  const first = norms.findIndex((norm, i) => i >= 20 && norm > 20 * medianBefore(i));
+  assert.ok(first > 20 && first < 100, `${norms}`);
+  const said = `step ${first + 1}: the gradient norm, ${Number(norms[first]!.toPrecision(3))}, is ${Math.round(norms[first]! / medianBefore(first))} times its median`;
+  const warnings = logOf('spike').filter((line) => line.type === 'warning' && line.text.includes('gradient norm'));
+  assert.deepEqual(
+    [warnings[0]!.step, 'text' in warnings[0]! && warnings[0].text.startsWith(said)],
+    [first + 1, true],
+    said,
+  );
+  assert.ok(stderr.includes(`warning: ${said}`), stderr);
+  assert.ok(warnings.length <= 1 + (norms.length - first) / 20, `${warnings.length} warnings`);
 });
 
 test('what fills the gaps of an evaluation is what taper-lm fill says', async () => {

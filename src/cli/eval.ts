@@ -25,12 +25,13 @@ export function evalCommand(): Command {
 }
 
 async function run(path: string, options: EvalOptions): Promise<void> {
-  const { evaluate, evaluationNumbers } = await import('../train/index.ts');
+  const { evaluate, evaluationNumbers, predictsNothing } = await import('../train/index.ts');
   using heldOut = await openHeldOut(path, options);
   const { checkpoint, model, device, sequences } = heldOut;
   const { objective } = checkpoint.config.data;
   const evaluation = evaluate(model, heldOut.batches(), device);
   const { loss, tokenLoss, tokenAccuracy, perplexity, tokens } = evaluation;
+  if (!Number.isFinite(loss)) throw predictsNothing(checkpoint);
   const { step } = checkpoint.progress;
   if (options.json) {
     process.stdout.write(

@@ -13,9 +13,11 @@ import {
 } from '../depth/index.ts';
 import { duration, flopsText, percent, rounded, table } from '../report/format.ts';
 import type { StepTimes } from '../train/index.ts';
+import { estimateMemory, type MemoryEstimate } from '../train/memory.ts';
 import { shapeOf } from '../train/shape.ts';
 import { type ConfigOptions, configArgument, configOf, deepSpeedOption, jsonOption, setOption } from './config.ts';
 import { writeFiles } from './files.ts';
+import { memoryFacts, memoryWarning } from './memory.ts';
 
 /** Where in a run its schedule is shown, as fractions: it changes most at the start. */
 const shownAt = [0, 0.01, 0.02, 0.05, 0.1, 0.5, 1];
@@ -34,6 +36,8 @@ interface Plan extends PlannedCost {
   /** Of `staged` and `shallow`. */
   stages?: readonly number[];
   blocks?: number;
+  /** Bytes that training will hold at its peak, in one process. */
+  memory: MemoryEstimate;
   schedule: ({ step: number; expectedDepth: number } & Pick<DepthState, 'theta' | 'keepRates'>)[];
   warnings: string[];
   /** With `--measure`: the time of the steps on this machine, without evaluations and checkpoints. */
@@ -68,10 +72,12 @@ export function planCommand(): Command {
     .action(async (file: string | undefined, options: PlanOptions, command: Command) => {
       const loaded = configOf(file, options, command);
       const plan = planOf(loaded);
+      const tooMuch = memoryWarning(loaded.config);
+      if (tooMuch !== undefined) plan.warnings.push(tooMuch);
       if (options.svg !== undefined) await draw(loaded.config, options.svg);
       if (options.measure) plan.measured = await measured(loaded.config, plan);
       if (!options.json) for (const warning of plan.warnings) process.stderr.write(`warning: ${warning}\n`);
-      process.stdout.write(options.json ? `${JSON.stringify(plan)}\n` : planText(plan));
+      process.stdout.write(options.json ? `${JSON.stringify(plan)}\n` : planText(plan, memoryFacts(loaded.config)));
     });
 }
 
@@ -102,11 +108,12 @@ function planOf({ config, warnings }: LoadedConfig): Plan {
       microBatches: train.batchSize / train.microBatchSize,
       granularity: depth.granularity,
     }),
+    memory: estimateMemory(config),
     schedule: steps.map((step) => {
       const { theta, keepRates } = method(step);
       return { step, theta, expectedDepth: expectedDepth(keepRates), keepRates };
     }),
-    warnings,
+    warnings: [...warnings],
   };
 }
 
@@ -150,7 +157,7 @@ function timeFacts({ hours, denseHours, timeSaved }: MeasuredTime): [string, str
   ];
 }
 
-function planText(plan: Plan): string {
+function planText(plan: Plan, memory: [string, string][]): string {
   const { schedule, layers, gamma, thetaBar } = plan;
   const number = (value: number) => value.toFixed(3);
   const limits = gamma === null ? '' : `, θ falls from 1 to ${thetaBar} with γ = ${rounded(gamma)} per step`;
@@ -166,6 +173,7 @@ function planText(plan: Plan): string {
     ['work', `${flopsText(plan.expectedFlops)}; every block on: ${flopsText(plan.denseFlops)}`],
     ['block FLOPs saved', `${percent(plan.blockFlopsSaved)} (of the work in the blocks)`],
     ['step FLOPs saved', `${percent(plan.stepFlopsSaved)} (of all work: heads and embeddings are never dropped)`],
+    ...memory,
     ...(plan.measured ? timeFacts(plan.measured) : []),
   ];
   const rows = [

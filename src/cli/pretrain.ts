@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
@@ -7,6 +6,7 @@ import { type Config, ConfigError, counted, type LoadedConfig, type PartialConfi
 import { parameterCount } from '../depth/index.ts';
 import { rankEnvironment } from '../distributed/environment.ts';
 import { duration, flopsText, percent, rounded } from '../report/format.ts';
+import { holdsRun, modelsIn, named } from '../train/folders.ts';
 import type { PretrainResult, Summary } from '../train/index.ts';
 import { shapeOf } from '../train/shape.ts';
 import {
@@ -19,6 +19,7 @@ import {
   jsonOption,
   setOption,
 } from './config.ts';
+import { checkMemory } from './memory.ts';
 import { terminalReporter } from './progress.ts';
 
 interface PretrainCommandOptions extends Omit<ConfigOptions, 'from'> {
@@ -62,14 +63,16 @@ async function run(file: string | undefined, options: PretrainCommandOptions, co
   const out = options.out ?? defaultOut(file);
   const ownConfig = join(out, 'config.json');
   const isOwn = options.resume === true && file === undefined && options.deepspeed === undefined;
-  if (isOwn && !existsSync(ownConfig)) {
-    throw new ConfigError(`--resume: ${out} holds no run (no config.json); give the folder of a run with --out`);
+  if (isOwn && !holdsRun(out)) {
+    const inside = modelsIn(out);
+    const which = inside.length > 0 ? `one of these with --out: ${named(inside)}` : 'the folder of a run with --out';
+    throw new ConfigError(`--resume: ${out} holds no run (no config.json); give ${which}`);
   }
   const { from: path, quiet = false, dashboard, ...others } = options;
   const from = path === undefined ? undefined : { path, model: await modelOfCheckpoint(path) };
-  if (from) process.stderr.write(`the model is that of ${from.path}, whatever the configuration says\n`);
   const loaded = configOf(isOwn ? ownConfig : file, { ...others, ...(from && { from }) }, command);
-  const { result, summary } = await train(loaded, { out, resume: options.resume ?? false, quiet, dashboard });
+  const { resume = false } = options;
+  const { result, summary } = await train(loaded, { out, from: path, resume, quiet, dashboard });
   if (summary)
     process.stdout.write(options.json ? `${JSON.stringify(jsonOf(result, summary))}\n` : summaryText(result, summary));
   if (result.stoppedBy) {
@@ -105,6 +108,8 @@ interface TrainOptions {
   out: string;
   /** What is said first, unless a mistake ends the run before it has begun. */
   announcement?: string;
+  /** The checkpoint whose model it is, whatever the configuration says. */
+  from?: string | undefined;
   resume?: boolean;
   quiet?: boolean;
   /** The port of a page that shows the run, or true for any. */
@@ -126,15 +131,19 @@ function dashboardOf(out: string, port: true | number): Disposable {
  */
 export async function train(
   { config, derived, warnings }: LoadedConfig,
-  { out, announcement, resume = false, quiet = false, dashboard }: TrainOptions,
+  { out, announcement, from, resume = false, quiet = false, dashboard }: TrainOptions,
 ) {
+  const ranks = rankEnvironment();
+  const isFirst = ranks === undefined || ranks.rank === 0;
+  const memoryWarnings = isFirst ? checkMemory(config, { ranks, resume: resume && holdsRun(out) }) : [];
   const { pretrain, readMetrics, summarise } = await import('../train/index.ts');
-  if ((rankEnvironment()?.rank ?? 0) > 0) return { result: await pretrain(config, { out, resume }) };
+  if (!isFirst) return { result: await pretrain(config, { out, resume }) };
   using report = terminalReporter(config, { quiet });
   using _page = dashboard === undefined ? undefined : dashboardOf(out, dashboard);
   if (announcement !== undefined) report.note(announcement);
   report.note(`${out}: ${describe(config)}`);
-  const result = await pretrain(config, { out, resume, report, derived, warnings });
+  if (from !== undefined) report.note(`the model is that of ${from}, whatever the configuration says`);
+  const result = await pretrain(config, { out, resume, report, derived, warnings: [...warnings, ...memoryWarnings] });
   return { result, summary: summarise(readMetrics(join(out, 'metrics.jsonl'))) };
 }
 

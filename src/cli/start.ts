@@ -1,9 +1,9 @@
-import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { counted, loadConfig } from '../config/index.ts';
 import { listSources, readTexts, type SourceFile } from '../data/index.ts';
+import { freeName } from '../train/folders.ts';
 import { reportError } from './errors.ts';
 import { filledText } from './fill.ts';
 import { summaryText, train } from './pretrain.ts';
@@ -36,7 +36,7 @@ async function start(paths: readonly string[]): Promise<void> {
   const texts = own.length > 0 ? own : await englishMarkdown('.', process.env.npm_execpath);
   const loaded = loadConfig({ file: configFile, overrides: { data: { train: texts } } });
   const { model, data, train: training } = loaded.config;
-  const out = newRun('runs/start');
+  const out = freeName('runs/start');
   const files = await listSources(texts); // before anything is said, so that a mistake in a path comes alone
   const source = own.length > 0 ? own.join(', ') : `${counted(files.length, 'English page')} that came with npm`;
   const announcement =
@@ -57,14 +57,6 @@ async function start(paths: readonly string[]): Promise<void> {
   npx taper-lm pretrain configs/bert-mini.yaml --data my/texts
 `);
   if (result.stoppedBy) process.exitCode = signalExitCodes[result.stoppedBy];
-}
-
-/** The first of `path`, `path-2`, `path-3` … that is not there. */
-function newRun(path: string): string {
-  for (let number = 1; ; number++) {
-    const run = number === 1 ? path : `${path}-${number}`;
-    if (!existsSync(run)) return run;
-  }
 }
 
 /** A sentence of the texts with a word masked; undefined where none is found. */

@@ -5,7 +5,7 @@ const introduction = `# Configuration
 
 A config file is YAML or JSON with the sections ${sections.map(({ name }) => `\`${name}\``).join(', ')}. Every key may be left out but those that are
 marked **required**. The command line wins over the file: \`--set train.steps=1000\` sets any key, with a value in YAML,
-and \`--set 'data.train=["texts/*.txt"]'\` a list. Paths are relative to the working directory, not to the file.
+and \`--set 'data.train=["texts/*.txt"]'\` a list; \`--set data.tokenizer=null\` takes a key back to its default. Paths are relative to the working directory, not to the file.
 
 An unknown key, a wrong type or a value out of range stops the program with one line that says what would be right. What
 follows from other values is printed once at the start, with its reason, and the complete configuration is kept in the

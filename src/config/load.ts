@@ -54,7 +54,8 @@ export interface ConfigSources {
 
 /**
  * The complete configuration of a run, from the least to the most important source: defaults, a YAML or JSON `file`,
- * `overrides` (flags, a DeepSpeed file), and `sets` of the form `section.key=value` with a value in YAML.
+ * `overrides` (flags, a DeepSpeed file), and `sets` of the form `section.key=value` with a value in YAML, or with `null`, which
+ * takes the key back to its default.
  * Throws a ConfigError of one line for a file that is missing or broken, an unknown key, a value of the wrong type or
  * out of range, and values that do not fit each other; of several mistakes it tells the first and their number.
  */
@@ -84,7 +85,7 @@ function rawConfig({ file, overrides = {}, sets = [] }: ConfigSources): RawConfi
   const raw: RawConfig = { model: {}, depth: {}, data: {}, train: {} };
   if (file !== undefined) merge(raw, fileSections(file));
   merge(raw, overrides);
-  for (const set of sets) merge(raw, parseSet(set));
+  for (const set of sets) applySet(raw, set);
   return raw;
 }
 
@@ -135,14 +136,17 @@ function fileSections(file: string): RawConfig {
   return content;
 }
 
-/** `train.steps=100` as `{ train: { steps: 100 } }`. */
-function parseSet(set: string): RawConfig {
+/** Puts `train.steps=100` over what is there; `train.steps=null` takes away what is there. */
+function applySet(raw: RawConfig, set: string): void {
   const equals = set.indexOf('=');
   if (equals < 0) throw new ConfigError(`--set ${set}: there is no "="; write --set train.steps=1000`);
   const path = set.slice(0, equals).trim();
   const setting = settings.find((candidate) => candidate.path === path);
   if (setting === undefined) throw new ConfigError(unknownKey(path));
-  return { [setting.section]: { [setting.key]: parseYaml(set.slice(equals + 1), `--set ${set}`) } };
+  const text = set.slice(equals + 1);
+  const section = raw[setting.section];
+  if (text.trim() === 'null' && isMapping(section)) delete section[setting.key];
+  else merge(raw, { [setting.section]: { [setting.key]: parseYaml(text, `--set ${set}`) } });
 }
 
 /** Puts the keys of `part` over those of `raw`, section by section; an empty section and an undefined key change nothing. */

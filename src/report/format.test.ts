@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bytesText, commandText, duration, flopsText, percent, rounded, startedText, table } from './format.ts';
+import { bytesText, duration, flopsText, percent, rounded, startedText, table } from './format.ts';
 
 test('numbers keep three digits that count, and large ones their thousands', () => {
   assert.deepEqual([0.012345, 1.5, 12.34, 999.5, 1234.5, 1e6].map(rounded), [
@@ -62,11 +62,6 @@ test('the columns of a table stand below each other', () => {
 
 test('bytes are megabytes, and gigabytes from one on', () => {
   assert.deepEqual([1.234e6, 999e6, 1e9, 123.4e9].map(bytesText), ['1.23 MB', '999 MB', '1 GB', '123 GB']);
-});
-
-test('a command is quoted where a shell would take it for something else', () => {
-  const words = ['npx', 'taper-lm', 'pretrain', 'a.yaml', '--set', 'data.train=[my texts/*.txt]', "it's", ''];
-  assert.equal(commandText(words), "npx taper-lm pretrain a.yaml --set 'data.train=[my texts/*.txt]' 'it'\\''s' ''");
 });
 
 test('a recorded command is what a person types, wherever npm keeps the program', () => {

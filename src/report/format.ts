@@ -1,3 +1,5 @@
+import { commandText } from '../config/command.ts';
+
 /** A number for people: three digits that count, and never an exponent below a million. */
 export function rounded(value: number): string {
   if (Math.abs(value) >= 1000) return Math.round(value).toLocaleString('en');
@@ -33,11 +35,6 @@ export function flopsText(flops: number): string {
 /** Bytes as mega- or gigabytes. */
 export function bytesText(bytes: number): string {
   return bytes < 1e9 ? `${rounded(bytes / 1e6)} MB` : `${rounded(bytes / 1e9)} GB`;
-}
-
-/** A command as one may type it into a shell. */
-export function commandText(words: readonly string[]): string {
-  return words.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)).join(' ');
 }
 
 /** The command that started a run, as a person types it: without the path at which npx or npm keep the program. */

@@ -9,7 +9,7 @@ export {
   type TypedArray,
   UseAfterFreeError,
 } from './native.ts';
-export { readSafetensors, writeSafetensors } from './safetensors.ts';
+export { firstNonFinite, readSafetensors, writeSafetensors } from './safetensors.ts';
 export { keep, liveTensors, noGrad, scope } from './scope.ts';
 export {
   type AdamWNumbers,

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, beforeEach, test } from 'node:test';
 import { CheckpointError, type Config, OutputError } from '../config/index.ts';
-import { scope } from '../tensor/index.ts';
+import { scope, Tensor } from '../tensor/index.ts';
 import { loadOptimizer, loadWeights, openCheckpoint, type Progress, saveCheckpoint } from './checkpoint.ts';
 import { trainingState } from './state.ts';
 import { type TrainingState, trainStep } from './step.ts';
@@ -22,20 +23,21 @@ after(() => rmSync(run, { recursive: true }));
 beforeEach(() => rmSync(checkpoints, { recursive: true, force: true }));
 
 const scoped = (name: string, body: () => void) => test(name, () => scope(body));
-const progressAt = (step: number): Progress => ({
+const progressAt = (step: number, nonFiniteSteps = 0): Progress => ({
   step,
   samples: 4 * step,
   tokens: 31 * step,
-  nonFiniteSteps: 1,
+  nonFiniteSteps,
   textHash: 'abc',
   lossScale: { scale: 2 ** step, goodSteps: 7 },
 });
 const silent = (message: string) => assert.fail(`no warning was expected: ${message}`);
 const folders = () => readdirSync(checkpoints).sort();
 
-function save(state: TrainingState, step: number, saved: Config = config): string {
+function save(state: TrainingState, step: number, saved: Config = config, nonFiniteSteps = 0): string {
   const { masters: weights, optimizer } = state;
-  return saveCheckpoint(run, { config: saved, progress: progressAt(step), weights, optimizer, tokenizerJson });
+  const progress = progressAt(step, nonFiniteSteps);
+  return saveCheckpoint(run, { config: saved, progress, weights, optimizer, tokenizerJson });
 }
 
 /** A state with moments, and with blocks that have fallen behind. */
@@ -49,6 +51,27 @@ function restored(path: string): TrainingState {
   const checkpoint = openCheckpoint(path, silent);
   const masters = loadWeights(checkpoint, config.model, 'cpu');
   return trainingState(config, masters, { optimizer: loadOptimizer(checkpoint, 'cpu') });
+}
+
+/** Puts one number among the others of a state. */
+function spoil({ masters, optimizer }: TrainingState, part: 'weight' | 'moment' | 'variance', bad: number): void {
+  const [name, weight] = [...masters].at(-1)!;
+  const tensor = part === 'weight' ? weight.detach() : optimizer.get(name)![part];
+  const numbers = tensor.toFloats();
+  numbers[numbers.length - 1] = bad;
+  tensor.copy_(Tensor.from(numbers, tensor.shape));
+}
+
+/** Puts one number at the end of a file of a checkpoint, whose checksums then say that it was written so. */
+function spoilFile(path: string, name: string, bad: number): void {
+  const bytes = readFileSync(join(path, name));
+  bytes.writeFloatLE(bad, bytes.length - 4);
+  writeFileSync(join(path, name), bytes);
+  const sha256 = (data: string | Buffer) => createHash('sha256').update(data).digest('hex');
+  const { checksum: _, ...trainer } = JSON.parse(readFileSync(join(path, 'trainer.json'), 'utf8'));
+  trainer.checksums[name] = sha256(bytes);
+  const checksum = sha256(JSON.stringify(trainer));
+  writeFileSync(join(path, 'trainer.json'), JSON.stringify({ ...trainer, checksum }));
 }
 
 function assertRefused(path: string, reason: RegExp): void {
@@ -184,6 +207,59 @@ scoped('a broken newer checkpoint does not count among those that are kept', () 
   save(state, 9);
   assert.ok(existsSync(join(checkpoints, 'step-8')) && existsSync(join(checkpoints, 'step-9')));
   assert.equal(openCheckpoint(run, () => {}).progress.step, 9);
+});
+
+scoped('nothing is pruned after a step that was not finite, until the next one that is', () => {
+  const state = trained(1);
+  for (const [step, nonFiniteSteps] of [[1], [2], [3, 1], [4, 2]] as const) save(state, step, config, nonFiniteSteps);
+  assert.deepEqual(folders(), ['latest', 'step-1', 'step-2', 'step-3', 'step-4']);
+  assert.equal(openCheckpoint(run, silent).progress.nonFiniteSteps, 2);
+  save(state, 5);
+  assert.deepEqual(folders(), ['latest', 'step-4', 'step-5']);
+});
+
+for (const bad of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+  scoped(`weights and moments with one ${bad} in them are not saved`, () => {
+    for (const part of ['weight', 'moment', 'variance'] as const) {
+      const state = trained(1);
+      save(state, 1);
+      spoil(state, part, bad);
+      assert.throws(
+        () => save(state, 2),
+        (error: Error) => {
+          return error instanceof CheckpointError && /step-2: .* not finite; nothing was saved/.test(error.message);
+        },
+      );
+      assert.deepEqual(folders(), ['latest', 'step-1'], part);
+    }
+  });
+
+  scoped(`a checkpoint that an older taper saved with ${bad} in it is skipped by its run and refused by name`, () => {
+    for (const file of ['model.safetensors', 'optimizer.safetensors']) {
+      const state = trained(1);
+      save(state, 1);
+      const newest = save(state, 2);
+      spoilFile(newest, file, bad);
+      const warnings: string[] = [];
+      assert.equal(openCheckpoint(run, (message) => warnings.push(message)).progress.step, 1);
+      assert.match(
+        warnings.join(),
+        /step-2: training had diverged: \S+ in \S+ holds numbers that are not finite; .*before it/,
+      );
+      assertRefused(newest, new RegExp(`training had diverged: .*${file}.*use an earlier checkpoint`));
+    }
+  });
+}
+
+scoped('a run whose checkpoints all diverged is refused with a command that starts it anew', () => {
+  const newest = save(trained(1), 2);
+  spoilFile(newest, 'model.safetensors', Number.NaN);
+  writeFileSync(join(run, 'config.json'), JSON.stringify(config));
+  assertRefused(
+    run,
+    new RegExp(`none of its checkpoints can be used: .*: npx taper-lm pretrain ${run}/config.json --out ${run}-2$`),
+  );
+  rmSync(join(run, 'config.json'));
 });
 
 scoped('a folder that is no checkpoint, and a run without one, are refused', () => {

@@ -14,11 +14,13 @@ import { basename, dirname, join } from 'node:path';
 import { CheckpointError, type Config, loadConfig } from '../config/index.ts';
 import { makeFolder, specialIdsOf } from '../data/index.ts';
 import { type Classifier, huggingFaceConfig, type ModelConfig, parameterSpecs, type Weights } from '../model/index.ts';
-import { type Device, readSafetensors, type Tensor, writeSafetensors } from '../tensor/index.ts';
+import { type Device, firstNonFinite, readSafetensors, type Tensor, writeSafetensors } from '../tensor/index.ts';
 import { replaceFile, sync, writing } from './files.ts';
+import { holdsRun, kindOf, whyNoCheckpoint } from './folders.ts';
+import { newRunCommand } from './new-run.ts';
 import type { OptimizerState } from './optimizer.ts';
 import type { LossScale } from './precision.ts';
-import { readWeights, writeWeights } from './weights.ts';
+import { areFinite, readWeights, writeWeights } from './weights.ts';
 
 // A checkpoint is a folder: model.safetensors, config.json and tokenizer.json are Hugging Face's and open there as they
 // stand; trainer.json says where they come from, and with optimizer.safetensors a run can go on from them.
@@ -84,11 +86,17 @@ export interface CheckpointContent
 /**
  * Writes a checkpoint folder: beside its place first, then renamed.
  *
- * @throws OutputError when the folder cannot be written; nothing half-written stays.
+ * @throws CheckpointError when a weight or a moment is not finite, OutputError when the folder cannot be written; nothing
+ *   half-written stays.
  */
 export function writeCheckpoint(path: string, content: CheckpointContent): void {
   const target = path.replace(/(?<=.)\/+$/, ''); // its place is beside itself, also with a slash at its end
   const { config, classifier, progress, weights, optimizer, tokenizerJson, card } = content;
+  if (!areFinite(weights, optimizer)) {
+    throw new CheckpointError(
+      `${path}: the weights, or the optimizer's moments, are not finite; nothing was saved: use the model as it was before`,
+    );
+  }
   const partial = `${target}.partial`;
   writing(target, () => {
     try {
@@ -125,9 +133,9 @@ export function writeCheckpoint(path: string, content: CheckpointContent): void 
 
 /**
  * Writes `checkpoints/step-N` of a run, and names it in `checkpoints/latest`; older ones than the newest
- * `keepCheckpoints` are deleted after that. Returns its path.
+ * `keepCheckpoints` are deleted after that, but not while steps are not finite: they may be needed yet. Returns its path.
  *
- * @throws OutputError when the folder cannot be written; nothing half-written stays.
+ * @throws what `writeCheckpoint` does.
  */
 export function saveCheckpoint(run: string, content: CheckpointContent): string {
   const { config, progress } = content;
@@ -135,6 +143,7 @@ export function saveCheckpoint(run: string, content: CheckpointContent): string 
   const target = checkpointPath(run, progress.step);
   writeCheckpoint(target, content);
   replaceFile(join(folder, 'latest'), `${basename(target)}\n`);
+  if (progress.nonFiniteSteps > 0) return target;
   const found = checkpointsOf(run);
   // What is newer than this one is broken, or the run would have gone on from it: it does not count.
   for (const old of found.slice(found.indexOf(target) + config.train.keepCheckpoints)) {
@@ -149,18 +158,29 @@ export function saveCheckpoint(run: string, content: CheckpointContent): string 
  * @throws CheckpointError when there is none, or it is broken: with the file that is missing or changed.
  */
 export function openCheckpoint(path: string, warn: (message: string) => void): Checkpoint {
-  const isRun = existsSync(join(path, 'checkpoints')) || existsSync(join(path, 'metrics.jsonl'));
-  if (!isRun) return openFolder(path);
+  if (kindOf(path) !== 'run') return openFolder(path);
   const candidates = checkpointsOf(path);
   for (const [i, candidate] of candidates.entries()) {
     try {
       return openFolder(candidate);
     } catch (error) {
-      if (!(error instanceof CheckpointError) || i === candidates.length - 1) throw error;
+      if (!(error instanceof CheckpointError)) throw error;
+      if (i === candidates.length - 1) throw noneIsWhole(path, error);
       warn(`${error.message}; using the checkpoint before it`);
     }
   }
   throw new CheckpointError(`${path}: this run has no checkpoint yet; wait for its first one`);
+}
+
+/** Whether a folder is a checkpoint that could be opened. */
+export function isWhole(path: string): boolean {
+  try {
+    openFolder(path);
+    return true;
+  } catch (error) {
+    if (error instanceof CheckpointError) return false;
+    throw error;
+  }
 }
 
 /** The folder of the checkpoint that a run writes after so many steps. */
@@ -179,12 +199,17 @@ export function checkpointsOf(run: string): string[] {
     .map((step) => join(folder, `step-${step}`));
 }
 
+/** The fault of the last checkpoint of a run that was tried, and what to do where no other is left. */
+function noneIsWhole(run: string, cause: CheckpointError): CheckpointError {
+  const advice = holdsRun(run)
+    ? `; start the run anew: ${newRunCommand(run, loadConfig({ file: join(run, 'config.json') }).config)}`
+    : '';
+  return new CheckpointError(`${run}: none of its checkpoints can be used: ${cause.message}${advice}`, { cause });
+}
+
 function openFolder(path: string): Checkpoint {
-  if (!existsSync(path))
-    throw new CheckpointError(`${path}: no such folder; give a checkpoint, or the folder of a run`);
   const file = join(path, 'trainer.json');
-  if (!existsSync(file))
-    throw new CheckpointError(`${path}: trainer.json is missing; this is not a whole checkpoint of taper`);
+  if (!existsSync(file)) throw new CheckpointError(whyNoCheckpoint(path));
   let trainer: TrainerFile;
   try {
     trainer = JSON.parse(readFileSync(file, 'utf8')) as TrainerFile;
@@ -201,6 +226,13 @@ function openFolder(path: string): Checkpoint {
   for (const name of new Set([...neededFiles, ...Object.keys(trainer.checksums)])) {
     if (!existsSync(join(path, name))) throw new CheckpointError(`${path}: ${name} is missing; use another checkpoint`);
     if (sha256(join(path, name)) !== trainer.checksums[name]) throw changed(join(path, name));
+  }
+  for (const name of ['model.safetensors', optimizerFile].filter((file) => file in trainer.checksums)) {
+    const tensor = firstNonFinite(join(path, name));
+    if (tensor === undefined) continue;
+    throw new CheckpointError(
+      `${path}: training had diverged: ${tensor} in ${name} holds numbers that are not finite; use an earlier checkpoint`,
+    );
   }
   const { classifier, updates, step, samples, tokens, nonFiniteSteps, textHash, lossScale } = trainer;
   const { config } = loadConfig({ overrides: trainer.config }); // with the defaults of keys that have come since

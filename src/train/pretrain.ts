@@ -5,12 +5,20 @@ import { heldOutBatches, type MicroBatch, makeMicroBatch } from '../data/index.t
 import { expectedDepth, stepFlops } from '../depth/index.ts';
 import { joinRanks, type ProcessGroup, partOf, type RankEnvironment, rankEnvironment } from '../distributed/index.ts';
 import { gpus, isCuda, setNumThreads } from '../tensor/index.ts';
-import { checkpointPath, type Progress, saveCheckpoint } from './checkpoint.ts';
+import { checkpointPath, checkpointsOf, isWhole, type Progress, saveCheckpoint } from './checkpoint.ts';
 import { prepareDevice } from './device.ts';
-import { evaluate } from './evaluate.ts';
+import { type Evaluation, evaluate } from './evaluate.ts';
 import { fillExamples } from './examples.ts';
 import { writing } from './files.ts';
-import { appendMetrics, type EvalMetrics, evaluationNumbers, type Metrics, type StepMetrics } from './metrics.ts';
+import {
+  appendMetrics,
+  type EvalMetrics,
+  evaluationNumbers,
+  type Metrics,
+  readMetrics,
+  type StepMetrics,
+} from './metrics.ts';
+import { newRunCommand } from './new-run.ts';
 import { nextLossScale } from './precision.ts';
 import type { Reporter } from './reporter.ts';
 import { openRun, type Run, type RunOptions } from './run.ts';
@@ -19,11 +27,16 @@ import { shapeOf } from './shape.ts';
 import { withWholeOptimizer } from './shards.ts';
 import { type StopSignal, type signalExitCodes, watchSignals } from './signals.ts';
 import { type StepResult, trainStep } from './step.ts';
+import { areFinite } from './weights.ts';
 
 /** So many steps in a row without a finite loss and gradient end a run. */
 const maxNonFiniteSteps = 5;
+/** Held-out sequences whose loss must be finite before a checkpoint is written. */
+const numProbes = 8;
+/** The highest learning rate that is advised after a divergence. */
+const safeLearningRate = 1e-3;
 
-/** The loss or the gradient was not finite for several steps in a row; the run was saved and stopped. */
+/** Training diverged: a loss, gradients in several steps in a row, weights or moments were not finite; it was stopped, and not saved. */
 export class NonFiniteError extends UserError {}
 
 /** A signal came before there was anything to save. */
@@ -117,10 +130,14 @@ async function train(run: Run, stop: StopSignal): Promise<StopSignal['received']
     stopped = anySignal(run.group, stop);
     if (stopped) break;
     logStep(run);
-    const { step } = run.progress;
+    const { step, nonFiniteSteps } = run.progress;
+    if (nonFiniteSteps >= maxNonFiniteSteps)
+      throw diverged(
+        run,
+        `the loss or the gradient was not finite for ${nonFiniteSteps} steps in a row, up to step ${step}`,
+      );
     const isDue = (every: number) => step === steps || (every > 0 && step % every === 0);
     if (isDue(evalEvery)) logEvaluation(run);
-    if (run.progress.nonFiniteSteps >= maxNonFiniteSteps) throw diverged(run);
     if (isDue(saveEvery)) save(run);
     await setImmediate(); // signals and listeners get their turn
   }
@@ -167,6 +184,8 @@ function logStep(run: Run): void {
   run.report.step?.(metrics);
   if (run.progress.nonFiniteSteps > progress.nonFiniteSteps)
     run.report.warn(`step ${metrics.step}: loss or gradient is not finite; nothing was changed`);
+  const warning = result.applied && run.norms.hear(metrics.step, result.gradientNorm);
+  if (warning) run.report.warn(warning);
 }
 
 /** Where a run stands after a step. */
@@ -228,20 +247,29 @@ function stepMetrics(
 }
 
 function logEvaluation(run: Run): void {
-  const { config, state, texts, group } = run;
-  const size = Math.ceil(config.train.microBatchSize / group.size);
-  const batches = [...heldOutBatches(texts.valid, { limit: config.train.evalSamples, size, mask: texts.mask })];
+  const { config, state, texts, group, progress } = run;
+  const evaluation = evaluateHeldOut(run, config.train);
+  const hasDiverged = !Number.isFinite(evaluation.loss);
+  if (group.rank === 0) {
+    // All know the numbers, rank 0 writes them.
+    const numbers = evaluationNumbers(config.data.objective, evaluation);
+    const trained = { model: state.model, tokenizer: texts.tokenizer, device: config.train.device };
+    const examples = hasDiverged ? {} : { examples: fillExamples(trained, texts.valid) };
+    const metrics: EvalMetrics = { type: 'eval', step: progress.step, split: 'valid', ...numbers, ...examples };
+    log(run, metrics);
+    run.report.evaluation?.(metrics);
+  }
+  if (hasDiverged) throw diverged(run, `the held-out loss was not finite at step ${progress.step}`);
+}
+
+function evaluateHeldOut(
+  { config, state, texts, group }: Run,
+  { microBatchSize, evalSamples: limit }: Pick<Config['train'], 'microBatchSize' | 'evalSamples'>,
+): Evaluation {
+  const size = Math.ceil(microBatchSize / group.size);
+  const batches = [...heldOutBatches(texts.valid, { limit, size, mask: texts.mask })];
   const own = batches.filter((_, i) => i % group.size === group.rank);
-  const evaluation = evaluate(state.model, own, config.train.device, { group });
-  if (group.rank !== 0) return; // all know the numbers, rank 0 writes them
-  const numbers = evaluationNumbers(config.data.objective, evaluation);
-  const examples = fillExamples(
-    { model: state.model, tokenizer: texts.tokenizer, device: config.train.device },
-    texts.valid,
-  );
-  const metrics: EvalMetrics = { type: 'eval', step: run.progress.step, split: 'valid', ...numbers, examples };
-  log(run, metrics);
-  run.report.evaluation?.(metrics);
+  return evaluate(state.model, own, config.train.device, { group });
 }
 
 function log(run: Run, metrics: Metrics): void {
@@ -253,6 +281,7 @@ function log(run: Run, metrics: Metrics): void {
 
 /** Rank 0 writes; with a divided optimizer the others give their parts of it. */
 function save(run: Run): void {
+  checkHealthy(run);
   const { config, out, progress, state, texts } = run;
   const { masters: weights } = state;
   withWholeOptimizer(state, (optimizer) => {
@@ -261,10 +290,40 @@ function save(run: Run): void {
   run.saved = checkpointPath(out, progress.step);
 }
 
-function diverged(run: Run): NonFiniteError {
-  save(run);
-  return new NonFiniteError(
-    `loss or gradient was not finite for ${maxNonFiniteSteps} steps in a row, up to step ${run.progress.step}; ` +
-      `saved in ${run.saved}: lower train.peakLearningRate, or use train.precision=fp32`,
-  );
+/**
+ * Refuses, on every rank, a state that nothing can go on from: weights or moments that are not finite, or so large that the
+ * loss is not. A loss that is merely high may come down again.
+ */
+function checkHealthy(run: Run): void {
+  const { progress, state, group } = run;
+  const [broken = 0] = group.sum([Number(!areFinite(state.masters, state.optimizer))]);
+  const { step } = progress;
+  if (broken > 0) throw diverged(run, `weights or moments of the optimizer were not finite at step ${step}`);
+  const { loss } = evaluateHeldOut(run, { microBatchSize: numProbes, evalSamples: numProbes });
+  if (!Number.isFinite(loss)) throw diverged(run, `the held-out loss was not finite at step ${step}`);
+}
+
+/** Rank 0, which knows the folder of the run, advises a new one from its last good checkpoint. */
+function diverged({ config, out, progress, group }: Run, what: string): NonFiniteError {
+  const { peakLearningRate, from, precision } = config.train;
+  const message = `training diverged: ${what}; no checkpoint of that is written`;
+  if (group.rank !== 0) return new NonFiniteError(message);
+  if (progress.step === 0) {
+    const advice = from === undefined ? 'lower model.embeddingStd' : `${from} diverged itself: use another checkpoint`;
+    return new NonFiniteError(`${message}; ${advice}`);
+  }
+  const good = lastGoodCheckpoint(out);
+  const lower = Number(Math.min(peakLearningRate / 10, safeLearningRate).toPrecision(2));
+  const command = newRunCommand(out, { ...config, train: { ...config.train, peakLearningRate: lower } }, good);
+  const where = good === undefined ? 'start a new run' : `start a new run from ${good}`;
+  const precise = precision === 'fp32' ? '' : ', or with train.precision=fp32';
+  return new NonFiniteError(`${message}; ${where} with a lower learning rate${precise}: ${command}`);
+}
+
+/** The newest checkpoint from which a step was taken, and whose loss in that step was not above the run's first. */
+function lastGoodCheckpoint(out: string): string | undefined {
+  const steps = readMetrics(join(out, 'metrics.jsonl')).filter((metrics) => metrics.type === 'step');
+  const losses = new Map(steps.map(({ step, loss, applied = true }) => [step - 1, applied ? loss : Infinity]));
+  const lossOf = (path: string) => losses.get(Number(path.split('-').at(-1))) ?? Infinity;
+  return checkpointsOf(out).find((path) => lossOf(path) <= lossOf('step-0') && isWhole(path));
 }

@@ -1,5 +1,6 @@
 import { CheckpointError, type Config, ConfigError, counted } from '../config/index.ts';
 import type { Checkpoint } from './checkpoint.ts';
+import { type Difference, differences, newRunCommand } from './new-run.ts';
 import type { Reporter } from './reporter.ts';
 
 /** What may change when a run goes on without changing what it computes. The texts are compared by what is in them. */
@@ -20,50 +21,49 @@ const free = new Set([
 ]);
 
 /**
- * Compares the configuration of a checkpoint with the one that a run is to go on with.
+ * Compares the configuration of a checkpoint with the one that its run is to go on with.
  *
  * @throws CheckpointError when the model is of another shape, ConfigError when another setting differs that the
- *   numbers depend on: with its old and new value. A key that the checkpoint's taper did not have counts as its default.
- *   `train.steps` may change, with a warning, to what is yet to come.
+ *   numbers depend on: with its old and new value, and the command that starts a new run with it. A key that the
+ *   checkpoint's taper did not have counts as its default. `train.steps` may change, with a warning, to what is yet to come.
  */
-export function checkResumable({ config: before, progress }: Checkpoint, after: Config, report: Reporter): void {
+export function checkResumable(
+  run: string,
+  { config: before, progress }: Checkpoint,
+  after: Config,
+  report: Reporter,
+): void {
   if (after.train.steps < progress.step) {
     throw new ConfigError(
-      `train.steps: ${after.train.steps}, but the run has done ${progress.step} already; give more`,
+      `train.steps: ${after.train.steps}, but the run has done ${progress.step} already; give more, or ${insteadOf(run, after)}`,
     );
   }
-  for (const { key, was, is } of differences(before, after)) {
+  for (const { key, was, is } of differences(before, after).map(shown)) {
     if (free.has(key)) continue;
     if (key === 'train.steps') {
       report.warn(
         `train.steps: ${is} instead of ${was}; learning rate and θ go on as in a run of ${counted(Number(is), 'step')}`,
       );
     } else if (key.startsWith('model.')) {
-      throw new CheckpointError(`${key}: ${is}, but the checkpoint has ${was}; start a new run with another --out`);
+      throw new CheckpointError(`${key}: ${is}, but the checkpoint has ${was}; ${insteadOf(run, after)}`);
     } else {
       throw new ConfigError(
-        `${key}: ${is}, but the run was started with ${was}; leave it, or start a new run with another --out`,
+        `${key}: ${is}, but the run was started with ${was}; leave it as it was, or ${insteadOf(run, after)}`,
       );
     }
   }
 }
 
-/** The first setting that differs and that the numbers depend on. */
-export function firstDifference(before: Config, after: Config): { key: string; was: string; is: string } | undefined {
-  return differences(before, after).find(({ key }) => !free.has(key));
+/** What to do where a run cannot go on with a configuration. */
+export function insteadOf(run: string, config: Config): string {
+  return `start a new run: ${newRunCommand(run, config, run)}`;
 }
 
-function differences(before: Config, after: Config): { key: string; was: string; is: string }[] {
-  const flat = (config: Config) =>
-    new Map(
-      Object.entries(config).flatMap(([section, settings]) =>
-        Object.entries(settings).map(([key, value]): [string, string] => [`${section}.${key}`, JSON.stringify(value)]),
-      ),
-    );
-  const [old, now] = [flat(before), flat(after)];
-  const keys = new Set([...old.keys(), ...now.keys()]);
-  return [...keys].flatMap((key) => {
-    const [was, is] = [old.get(key) ?? 'absent', now.get(key) ?? 'absent'];
-    return was === is ? [] : [{ key, was, is }];
-  });
+/** The first setting that differs and that the numbers depend on. */
+export function firstDifference(before: Config, after: Config): { key: string; was: string; is: string } | undefined {
+  return differences(before, after)
+    .map(shown)
+    .find(({ key }) => !free.has(key));
 }
+
+const shown = ({ key, was = 'absent', is = 'absent' }: Difference) => ({ key, was, is });

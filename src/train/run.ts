@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { type Config, ConfigError, counted, DataError } from '../config/index.ts';
+import { dirname, join, resolve } from 'node:path';
+import { type Config, ConfigError, counted, DataError, OutputError } from '../config/index.ts';
 import { type MicroBatch, makeFolder, TextTokenizer } from '../data/index.ts';
 import { alone, type ProcessGroup } from '../distributed/index.ts';
 import { initialiseParameters, makeIdentity, parameterSpecs, partsOf, type Weights } from '../model/index.ts';
@@ -14,17 +14,19 @@ import {
   type Progress,
 } from './checkpoint.ts';
 import { replaceFile, writing } from './files.ts';
+import { holdsRun, kindOf } from './folders.ts';
 import { lockRun } from './lock.ts';
 import { truncateMetrics } from './metrics.ts';
+import { NormWatch } from './norm-watch.ts';
 import type { OptimizerState } from './optimizer.ts';
 import { initialLossScale } from './precision.ts';
 import type { Reporter } from './reporter.ts';
-import { checkResumable, firstDifference } from './resume.ts';
+import { checkResumable, firstDifference, insteadOf } from './resume.ts';
 import { ownersOf, spread } from './shards.ts';
 import { trainingState } from './state.ts';
 import type { TrainingState } from './step.ts';
 import { type EventWriter, openEvents } from './tensorboard.ts';
-import { openTexts, openTokenizer, type Texts } from './texts.ts';
+import { checkKnown, openTexts, openTokenizer, type Texts } from './texts.ts';
 import { checkSameModel, weightsFrom } from './trained.ts';
 
 /** A run while it trains. */
@@ -42,6 +44,7 @@ export interface Run extends Disposable {
   ahead?: MicroBatch[] | undefined;
   /** Its newest checkpoint; empty before there is one. */
   saved: string;
+  readonly norms: NormWatch;
 }
 
 export interface RunOptions {
@@ -102,15 +105,17 @@ async function open(
   const config: Config = { ...given, model: { ...given.model, vocabSize: start.config.model.vocabSize } };
   checkSameConfig(start.config, config, group);
   checkShares(config, group);
-  if (sources?.checkpoint) checkResumable(sources.checkpoint, config, report);
+  if (sources?.checkpoint) checkResumable(out, sources.checkpoint, config, report);
   const texts = await machineByMachine(group, () => openTexts(config, tokenizer, report));
   held.push({ [Symbol.dispose]: () => texts.close() });
   checkSameTexts(await group.gather('texts', texts.hash), group);
   if (start.progress && start.progress.textHash !== texts.hash) {
+    const instead = sources ? insteadOf(out, config) : 'start a new run with another --out';
     throw new DataError(
-      `${out}: the texts are not those that the run was started with; bring them back, or start a new run with another --out`,
+      `${out}: the texts are not those that the run was started with; bring them back, or ${instead}`,
     );
   }
+  if (!start.progress) checkKnown(texts, config);
   const state = openState(config, group, start, sources, report);
   const fresh: Progress = { step: 0, samples: 0, tokens: 0, nonFiniteSteps: 0, textHash: texts.hash };
   if (config.train.precision === 'fp16') fresh.lossScale = initialLossScale;
@@ -118,14 +123,16 @@ async function open(
   const step = start.progress ? progress.step : -1;
   const events = sources && openFolder(config, out, resume, { ...sources, step }, held);
   if (sources?.checkpoint) report.note(`going on from ${sources.checkpoint.path}`);
-  return { config, out, texts, state, group, report, events, progress, saved: start.saved };
+  const { saved } = start;
+  const norms = new NormWatch();
+  return { config, out, texts, state, group, report, events, progress, saved, norms };
 }
 
 /** Looks into the folder of the run, and takes it if it is there. */
 function openSources(given: Config, out: string, resume: boolean, report: Reporter, held: Disposable[]): Sources {
-  const configPath = join(out, 'config.json');
-  const exists = existsSync(configPath);
-  refuseOld(configPath, resume);
+  checkOut(out);
+  const exists = holdsRun(out);
+  refuseOld(join(out, 'config.json'), resume);
   if (exists) held.push(lockRun(out));
   // A run that was killed before it had one starts anew.
   const checkpoint = exists && checkpointsOf(out).length > 0 ? openCheckpoint(out, report.warn) : undefined;
@@ -142,7 +149,9 @@ async function startOf(given: Config, { checkpoint, initial }: Sources, report: 
   const config: Config = { ...given, model: { ...given.model, vocabSize } };
   if (initial) checkSameModel(initial, config.model);
   if (initial && config.data.tokenizer !== undefined) {
-    throw new ConfigError('data.tokenizer: a run that begins with a checkpoint has its tokenizer; leave it out');
+    throw new ConfigError(
+      'data.tokenizer: a run that begins with a checkpoint has its tokenizer; leave it out, or add --set data.tokenizer=null',
+    );
   }
   const start = { tokenizerJson: tokenizer.json, config, saved: checkpoint?.path ?? '' };
   return checkpoint ? { ...start, progress: checkpoint.progress, updates: checkpoint.updates } : start;
@@ -197,6 +206,20 @@ function openFolder(
   held.push(events);
   events.text('config', Math.max(0, step), `\`\`\`json\n${json}\n\`\`\``);
   return events;
+}
+
+/** Refuses what no run can be written to, before work is done for it. */
+function checkOut(out: string): void {
+  const kind = kindOf(out);
+  if (kind === 'nothing') {
+    let above = dirname(resolve(out));
+    while (kindOf(above) === 'nothing') above = dirname(above);
+    if (kindOf(above) !== 'file') return;
+    throw new OutputError(`--out ${out}: cannot be written: ${above} is a file; give another folder`);
+  }
+  if (kind === 'empty' || holdsRun(out)) return;
+  const what = kind === 'file' ? 'is a file' : 'is neither empty nor a run';
+  throw new OutputError(`--out ${out}: ${what}; give a new folder, or that of a run with --resume`);
 }
 
 function refuseOld(configPath: string, resume: boolean): void {

@@ -74,7 +74,6 @@ export async function openTexts(config: Config, tokenizer: TextTokenizer, report
       : splitCorpus(trainCorpus!, data.validFraction);
     const train = samplesOf(views.train, { ...data, tokenizer });
     const valid = heldOut(() => samplesOf(views.valid, { ...data, tokenizer }), data);
-    checkKnown(train, tokenizer);
     const { documents, tokens } = trainCorpus!.index;
     const unknown = tokenizer.kind === 'bert' ? ` ([UNK]: ${unknownText(trainCorpus!.index)})` : '';
     const advice = vocabularyAdvice(config);
@@ -126,17 +125,24 @@ function heldOut(open: () => Samples, { valid, validFraction }: Config['data']):
 }
 
 /** Refuses a text that the tokenizer is not made for: nothing could be learnt from it. */
-function checkKnown(samples: Samples, tokenizer: TextTokenizer): void {
+export function checkKnown({ train: samples, tokenizer }: Texts, { data, model, train }: Config): void {
   const tokens = Array.from({ length: Math.min(samples.count, 100) }, (_, i) => {
     const sample = Math.floor((i * samples.count) / 100) % samples.count;
     return [...samples.read({ seed: 0, epoch: 0, sample }).ids];
   }).flat();
   const unknown = tokens.filter((id) => id === tokenizer.unkId).length / tokens.length;
-  if (unknown > 0.5) {
+  if (unknown <= 0.5) return;
+  const known = `knows only ${Math.round(100 * (1 - unknown))} % of the text's tokens`;
+  if (train.from !== undefined) {
     throw new DataError(
-      `data.tokenizer: knows only ${Math.round(100 * (1 - unknown))} % of the text's tokens; leave it out to train one on this text`,
+      `train.from: ${train.from} has a tokenizer that ${known}; give text like that which it was trained on, or start without --from`,
     );
   }
+  if (data.tokenizer !== undefined)
+    throw new DataError(`data.tokenizer: ${known}; leave it out to train one on this text`);
+  throw new DataError(
+    `model.vocabSize: a tokenizer of ${model.vocabSize} tokens, trained on this text, ${known}; raise it, to 30,000 for most scripts`,
+  );
 }
 
 /** The share of a text that becomes [UNK], in words. */

@@ -10,6 +10,7 @@ import {
 import type { Device, Tensor } from '../tensor/index.ts';
 import { type Checkpoint, loadWeights, openCheckpoint } from './checkpoint.ts';
 import { checkDevice } from './device.ts';
+import { predict } from './fill.ts';
 import { dtypeOn } from './precision.ts';
 
 /** A model out of a checkpoint, ready to be used. Its tensors belong to the caller. */
@@ -29,8 +30,8 @@ export interface TrainedOptions {
 /**
  * Opens the pre-trained model of a checkpoint folder, or of a run's newest whole checkpoint; `warn` hears of newer broken ones.
  *
- * @throws CheckpointError when there is none, it is broken, or its model was fine-tuned; ConfigError for a device that is
- *   not there.
+ * @throws CheckpointError when there is none, it is broken, its model was fine-tuned or predicts nothing but NaN; ConfigError
+ *   for a device that is not there.
  */
 export function openTrained(path: string, { warn, device }: TrainedOptions): TrainedModel {
   const checkpoint = openCheckpoint(path, warn);
@@ -41,7 +42,17 @@ export function openTrained(path: string, { warn, device }: TrainedOptions): Tra
   const { model: sizes, train } = checkpoint.config;
   const weights = loadWeights(checkpoint, sizes, device);
   const tokenizer = TextTokenizer.fromJson(checkpoint.tokenizerJson);
-  return { checkpoint, tokenizer, model: modelOf(sizes, weights, dtypeOn(device, train.precision)), device };
+  const model = modelOf(sizes, weights, dtypeOn(device, train.precision));
+  const [[likeliest] = []] = predict({ model, tokenizer, device }, Int32Array.of(tokenizer.sepId), Int32Array.of(0), 1);
+  if (!Number.isFinite(likeliest?.probability)) throw predictsNothing(checkpoint);
+  return { checkpoint, tokenizer, model, device };
+}
+
+/** Of weights that are finite, but so large that what comes of them is not. */
+export function predictsNothing({ path }: Checkpoint): CheckpointError {
+  return new CheckpointError(
+    `${path}: training had diverged: what this model predicts is not finite; use an earlier checkpoint`,
+  );
 }
 
 /** What a new run or a fine-tuning begins with. */

@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '../../src/distributed/launch.ts';
-import { linesOf, sentences, start, taper, untilSteps } from '../cli.fixture.ts';
+import { linesOf, sentences, start, taper, typed, untilSteps } from '../cli.fixture.ts';
 import { obstacleToHosts, onTwoHosts } from './hosts.ts';
 import { limitMemory, obstacleToLimits, obstacleToRoot, sh } from './root.ts';
 import { endOf, peerTimeout, type World } from './world.ts';
@@ -217,6 +217,28 @@ export const faults: Fault[] = [
       assert.equal(first!.weights[2], first!.weights[1]);
       assert.notEqual(first!.weights[3], first!.weights[2]);
       return { outcome: 'no rank applies the step, all go on alike' };
+    },
+  },
+  {
+    name: 'a training of two ranks that diverges',
+    times: 2,
+    isShort: true,
+    async cause(world) {
+      const out = world.newRun();
+      const sets = ['train.peakLearningRate=1e30', 'train.saveEvery=1', 'train.shardOptimizer=true'];
+      const port = await freePort();
+      const ranks = [0, 1].map(
+        (rank) => world.startRank(rank, world.pretrain(out, sets), { MASTER_PORT: `${port}` }).ended,
+      );
+      const [first, second] = await Promise.all(ranks);
+      for (const { code, stderr } of [first!, second!]) {
+        assert.equal(code, 2, stderr);
+        assert.match(stderr, /training diverged: .* not finite/);
+      }
+      assert.ok(!existsSync(world.at(out, 'checkpoints')), first!.stderr);
+      const { code, stderr } = await typed(first!.stderr, { cwd: world.folder });
+      assert.equal(code, 0, stderr);
+      return { outcome: 'nothing of it is saved, exit code 2; the command that rank 0 names trains' };
     },
   },
   {

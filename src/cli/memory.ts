@@ -1,0 +1,68 @@
+import { type Config, ConfigError, type MachineMemory, machineMemory } from '../config/index.ts';
+import { bytesText, startedText } from '../report/format.ts';
+import { estimateMemory, fittingMicroBatch } from '../train/memory.ts';
+
+/** An estimate this many times the memory of the machine is no matter of its accuracy. */
+const hopeless = 3;
+/** The share of the available memory that advice fills: estimates are that accurate. */
+const filled = 0.8;
+
+export interface MemoryOptions {
+  /** The number of ranks, and of those on this machine. */
+  ranks?: { size: number; localSize: number } | undefined;
+  /** Whether a run goes on, whose micro-batch cannot change. */
+  resume?: boolean;
+  machine?: MachineMemory;
+  /** What this process was started with. */
+  command?: readonly string[];
+}
+
+/** What training on this machine takes and what there is; on a GPU, the part of the host. */
+function needOf(config: Config, { ranks, machine = machineMemory() }: MemoryOptions) {
+  const { total, batches, program } = estimateMemory(config, ranks?.size);
+  const each = config.train.device === 'cpu' ? total : batches + program;
+  return { needed: each * (ranks?.localSize ?? 1), machine };
+}
+
+/** The memory that training takes and the CPU's that there is, for people. */
+export function memoryFacts(config: Config): [string, string][] {
+  const { model, activations, total } = estimateMemory(config);
+  const { device } = config.train;
+  const parts = `about ${bytesText(total)}: model ${bytesText(model)}, micro-batch ${bytesText(activations)}`;
+  if (device !== 'cpu') return [['memory', `${parts}, on ${device}`]];
+  const { machine } = needOf(config, {});
+  return [
+    ['memory', parts],
+    ['memory here', `${bytesText(machine.available)} free of ${bytesText(machine.total)}`],
+  ];
+}
+
+/**
+ * A warning where the memory that is free will not do for training, with the micro-batch that it would do for.
+ *
+ * @throws ConfigError where the machine does not have nearly enough.
+ */
+export function checkMemory(config: Config, options: MemoryOptions = {}): string[] {
+  const warning = memoryWarning(config, options);
+  const { needed, machine } = needOf(config, options);
+  if (warning !== undefined && needed > hopeless * machine.total) throw new ConfigError(warning);
+  return warning === undefined ? [] : [warning];
+}
+
+/** The same, without refusing. */
+export function memoryWarning(config: Config, options: MemoryOptions = {}): string | undefined {
+  const { needed, machine } = needOf(config, options);
+  const { ranks, resume = false, command = process.argv.slice(1) } = options;
+  if (needed <= machine.available) return undefined;
+  const { microBatchSize } = config.train;
+  const isThere =
+    needed > machine.total ? `has ${bytesText(machine.total)}` : `has ${bytesText(machine.available)} free`;
+  const what = `train.microBatchSize: ${microBatchSize} sequences at a time take about ${bytesText(needed)} of memory, and this machine ${isThere}: the system would kill the training`;
+  if (resume) return `${what}; free some memory, or go on on a larger machine`;
+  const share = (filled * machine.available) / (ranks?.localSize ?? 1);
+  const size = config.train.device === 'cpu' ? fittingMicroBatch(config, share, ranks?.size) : undefined;
+  if (size === undefined) return `${what}; lower train.batchSize, data.sequenceLength or the sizes of the model`;
+  const started = startedText(command);
+  const words = ranks === undefined && started.startsWith('npx ') ? started : 'add';
+  return `${what}; take fewer at a time, which leaves the batch as it is: ${words} --set train.microBatchSize=${size}`;
+}

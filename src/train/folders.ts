@@ -1,0 +1,75 @@
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import { commandText } from '../config/index.ts';
+
+/** What a path holds, as far as taper can tell. */
+type FolderKind = 'nothing' | 'file' | 'run' | 'checkpoint' | 'huggingFace' | 'empty' | 'other';
+
+/** How many folders a message names at most. */
+const mostNamed = 8;
+
+/** Tells a run, a checkpoint and a Hugging Face model from other folders; hidden files and a run's lock do not count. */
+export function kindOf(path: string): FolderKind {
+  if (!existsSync(path)) return 'nothing';
+  if (!statSync(path).isDirectory()) return 'file';
+  const config = readJson(join(path, 'config.json'));
+  const has = (name: string) => existsSync(join(path, name));
+  if (has('checkpoints') || has('metrics.jsonl') || ('train' in config && 'model' in config)) return 'run';
+  if (has('trainer.json') || has('optimizer.safetensors')) return 'checkpoint';
+  if ('model_type' in config || 'architectures' in config) return 'huggingFace';
+  return readdirSync(path).every((name) => name.startsWith('.') || name === 'lock') ? 'empty' : 'other';
+}
+
+/** Whether a folder holds a run that can be gone on with, or was. */
+export function holdsRun(path: string): boolean {
+  return kindOf(path) === 'run' && existsSync(join(path, 'config.json'));
+}
+
+/** Why a path is no checkpoint and what to give instead. */
+export function whyNoCheckpoint(path: string): string {
+  const kind = kindOf(path);
+  if (kind === 'nothing') return `${path}: no such folder; give a checkpoint, or the folder of a run`;
+  if (kind === 'file') return `${path}: is a file; give the folder of a checkpoint, or of a run`;
+  if (kind === 'huggingFace') {
+    const out = freeName(join('models', basename(resolve(path))));
+    const command = commandText(['npx', 'taper-lm', 'import', path, '--out', out]);
+    return `${path}: is a Hugging Face folder; make a checkpoint of it first, and give that: ${command}`;
+  }
+  const inside = modelsIn(path);
+  if (inside.length === 0) return `${path}: trainer.json is missing; this is not a whole checkpoint of taper`;
+  return `${path}: is no run or checkpoint itself, but holds some; give one of them: ${named(inside)}`;
+}
+
+/** Some paths in words: as many as can be read. */
+export function named(paths: readonly string[]): string {
+  const more = paths.length > mostNamed ? ` and ${paths.length - mostNamed} more` : '';
+  return paths.slice(0, mostNamed).join(', ') + more;
+}
+
+/** The runs and checkpoints that are directly in a folder, the one that changed last first. */
+export function modelsIn(path: string): string[] {
+  if (['nothing', 'file'].includes(kindOf(path))) return [];
+  const changed = (folder: string) => statSync(folder).mtimeMs;
+  return readdirSync(path)
+    .map((name) => join(path, name))
+    .filter((folder) => ['run', 'checkpoint'].includes(kindOf(folder)))
+    .sort((a, b) => changed(b) - changed(a));
+}
+
+/** The first of `path`, `path-2`, `path-3` … that is not there. */
+export function freeName(path: string): string {
+  for (let number = 1; ; number++) {
+    const name = number === 1 ? path : `${path}-${number}`;
+    if (!existsSync(name)) return name;
+  }
+}
+
+/** The object in a JSON file; without keys where there is none. */
+function readJson(file: string): object {
+  try {
+    const value: unknown = JSON.parse(readFileSync(file, 'utf8'));
+    return typeof value === 'object' && value !== null ? value : {};
+  } catch {
+    return {};
+  }
+}

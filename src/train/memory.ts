@@ -1,0 +1,89 @@
+import type { Config } from '../config/index.ts';
+import { parameterCount } from '../depth/index.ts';
+import { shapeOf } from './shape.ts';
+
+/** What training will hold at its peak, in bytes: of one process, counted from the shapes. */
+export interface MemoryEstimate {
+  /** Weights, gradients, moments, and copies of the weights in the precision of the products. */
+  model: number;
+  /** What a micro-batch leaves for its backward pass, every block being run, and that pass. */
+  activations: number;
+  /** The token ids of this step's batch and of the next one's, on the host. */
+  batches: number;
+  /** Node.js, libtorch, the tokenizer: on the host. */
+  program: number;
+  /** All of it on the CPU; what the device holds elsewhere. */
+  total: number;
+}
+
+/** Measured: a model of two blocks of width 64. */
+const programBytes = 310e6;
+const floatBytes = 4;
+/** Rows from which on the products of bfloat16 lay out their weights anew, once for each direction. */
+const rowsLaidOut = 512;
+/** Rows of logits at a time. */
+const logitRows = 1024;
+/** Blocks of memory are rounded up by an eighth at most. */
+const rounding = 1.06;
+
+/**
+ * Estimates the peak memory of training with a configuration, as one of `ranks` processes; within 30 % of what was measured
+ * (docs/results/memory.md). The attention weights and dropout masks are not in it: they are never stored.
+ */
+export function estimateMemory(config: Config, ranks = 1): MemoryEstimate {
+  const { model, data, depth, train } = config;
+  const { hiddenSize: D, ffnSize: F, vocabSize: V, heads: H, norm } = model;
+  const shape = shapeOf(config);
+  const L = depth.blocks ?? model.layers;
+  const parameters = parameterCount(shape);
+  const outputLayer = V * D;
+  const tokens = Math.ceil(train.microBatchSize / ranks) * data.sequenceLength;
+  const predicted = (tokens / (train.batchSize * data.sequenceLength)) * shape.predictedTokens;
+  const isHalf = train.precision !== 'fp32';
+  const b = isHalf ? 2 : floatBytes;
+  const isDivided = train.microBatchSize < train.batchSize || ranks > 1;
+
+  const moments = (2 * floatBytes * parameters) / (train.shardOptimizer ? ranks : 1);
+  // Those of a micro-batch beside the sums, and the word embeddings' twice: as output layer and as input.
+  const gradients = floatBytes * (parameters * (isDivided ? 2 : 1) + outputLayer);
+  const copies = isHalf ? b * parameters * (train.device === 'cpu' && tokens >= rowsLaidOut ? 3 : 1) : 0;
+  const updates = train.optimizer === 'lamb' ? 5 * floatBytes * outputLayer : 0;
+
+  // Of each token. Everything that the forward pass makes is kept: norm, q, k and v, context, projection, norm, the two
+  // feed-forward layers and GELU in the precision of the products; the residual stream, and its gradient, in float32.
+  const rows = depth.granularity === 'sequence' ? 3 : 0;
+  const block = b * (8 * D + 2 * F) + floatBytes * (D * (3 + rows + (norm === 'post' ? 2 : 0)) + H + 4);
+  const embeddings = floatBytes * 5 * D;
+  const aroundBlocks = floatBytes * 4 * D;
+  const backward = b * (2 * F + 2 * D) + floatBytes * 2 * D;
+  const head = b * 6 * D + floatBytes * D;
+  const logits = Math.min(predicted, logitRows) * V * (floatBytes + (isHalf ? b : 0));
+  const perToken = L * block + embeddings + aroundBlocks + backward;
+
+  const rest = {
+    model: rounding * (floatBytes * parameters + moments + gradients + copies + updates),
+    activations: rounding * (tokens * perToken + predicted * head + logits),
+    batches: 2 * (train.batchSize / ranks) * (8 * data.sequenceLength + (8 * shape.predictedTokens) / train.batchSize),
+    program: programBytes,
+  };
+  const onHost = train.device === 'cpu' ? rest.batches + rest.program : 0;
+  return { ...rest, total: rest.model + rest.activations + onHost };
+}
+
+/**
+ * The largest micro-batch with which each of `ranks` processes fits into `bytes`, among those that divide the batch, are smaller
+ * than now and give each rank a sequence; undefined where none does.
+ */
+export function fittingMicroBatch(config: Config, bytes: number, ranks = 1): number | undefined {
+  const { batchSize, microBatchSize } = config.train;
+  const sizes: number[] = [];
+  for (let count = 1; count * count <= batchSize; count++) {
+    if (batchSize % count === 0) sizes.push(count, batchSize / count);
+  }
+  const fits = (size: number) =>
+    estimateMemory({ ...config, train: { ...config.train, microBatchSize: size } }, ranks).total <= bytes;
+  return sizes
+    .filter((size) => size < microBatchSize && size >= ranks)
+    .sort((x, y) => y - x)
+    .find(fits);
+}

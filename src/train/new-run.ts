@@ -1,0 +1,63 @@
+import { basename, join, resolve } from 'node:path';
+import { type Config, commandText, loadConfig } from '../config/index.ts';
+import { freeName } from './folders.ts';
+
+/** A setting that two configurations have differently, each value as JSON; undefined where it is absent. */
+export interface Difference {
+  /** `section.key` */
+  key: string;
+  was: string | undefined;
+  is: string | undefined;
+}
+
+/** The settings of two complete configurations that differ. */
+export function differences(before: Config, after: Config): Difference[] {
+  const flat = (config: Config) =>
+    new Map(
+      Object.entries(config).flatMap(([section, settings]) =>
+        Object.entries(settings).map(([key, value]): [string, string] => [`${section}.${key}`, JSON.stringify(value)]),
+      ),
+    );
+  const [old, now] = [flat(before), flat(after)];
+  const keys = new Set([...old.keys(), ...now.keys()]);
+  return [...keys].flatMap((key) => {
+    const [was, is] = [old.get(key), now.get(key)];
+    return was === is ? [] : [{ key, was, is }];
+  });
+}
+
+/** What may change in a model that keeps its weights. */
+const keepsWeights = new Set(['model.preset', 'model.embeddingStd', 'model.dropout', 'model.attentionDropout']);
+/** What the weights of another tokenizer are no use for. */
+const ofTokenizer = new Set(['data.tokenizer', 'data.lowercase']);
+
+/**
+ * The command that starts a new run, configured as `run` is but for what `config` has differently, from the weights of
+ * `checkpoint`: a folder of one, or a run. Without it, and where those weights would not fit, training starts anew.
+ */
+export function newRunCommand(run: string, config: Config, checkpoint?: string): string {
+  const folder = ['.', '..'].includes(basename(run)) ? resolve(run) : run.replace(/(?<=.)\/+$/, '');
+  const file = join(folder, 'config.json');
+  const before = loadConfig({ file }).config;
+  const changed = differences(before, config).filter(({ key }) => key !== 'model.vocabSize' && key !== 'train.from');
+  const isNewModel = changed.some(
+    ({ key }) => (key.startsWith('model.') && !keepsWeights.has(key)) || ofTokenizer.has(key),
+  );
+  const from = isNewModel ? undefined : checkpoint;
+  const sets = changed.map(({ key, is }) => `${key}=${is === undefined ? 'null' : settingText(is)}`);
+  // A run that begins with a checkpoint has its model and its tokenizer.
+  if (from !== undefined && config.data.tokenizer !== undefined) sets.push('data.tokenizer=null');
+  if (from === undefined && isNewModel && before.train.from !== undefined) sets.push('train.from=null');
+  return commandText([
+    ...['npx', 'taper-lm', 'pretrain', file],
+    ...(from === undefined ? [] : ['--from', from]),
+    ...(sets.length === 0 ? [] : ['--set', ...sets]),
+    ...['--out', freeName(folder)],
+  ]);
+}
+
+/** A value for `--set`: words bare, so that a shell needs no quotes. */
+function settingText(json: string): string {
+  const bare = /^"([a-z][\w./+-]*)"$/i.exec(json)?.[1];
+  return bare === undefined || /^(true|false|null|yes|no|on|off|y|n)$/i.test(bare) ? json : bare;
+}

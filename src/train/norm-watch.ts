@@ -1,0 +1,36 @@
+/** Norms that the median is taken over, at most; and at least, before anything is said. */
+const [windowSize, minNorms] = [100, 20];
+/** How many times the median a norm must be. */
+const limit = 20;
+/** Steps without such a norm that end an event: the next one is a new event. */
+const quietSteps = 20;
+
+/** Watches the gradient norms of a run, from the start of the process on, for steps that may throw it off its course. */
+export class NormWatch {
+  readonly #norms: number[] = [];
+  #sinceLast = quietSteps;
+
+  /** Hears the norm of a step that was applied. Returns a warning at the first step of each event. */
+  hear(step: number, norm: number): string | undefined {
+    const middle = median(this.#norms);
+    const isHigh = this.#norms.length >= minNorms && norm > limit * middle;
+    this.#norms.push(norm);
+    if (this.#norms.length > windowSize) this.#norms.shift();
+    const isNew = isHigh && this.#sinceLast >= quietSteps;
+    this.#sinceLast = isHigh ? 0 : this.#sinceLast + 1;
+    if (!isNew) return undefined;
+    return (
+      `step ${step}: the gradient norm, ${short(norm)}, is ${Math.round(norm / middle)} times its median, ${short(middle)}; ` +
+      'one such step can spoil a model: if the loss stays high or this comes again, lower train.peakLearningRate or train.clipNorm, ' +
+      'or raise train.warmupRatio'
+    );
+  }
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const half = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2;
+}
+
+const short = (value: number) => String(Number(value.toPrecision(3)));

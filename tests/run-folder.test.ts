@@ -25,7 +25,7 @@ test('the log says what the run was started with, what it said, and how it ended
   // 50 steps of γ = 1e-4 are far too few: a warning.
   await done('pretrain', 'tiny.yaml', '--out', 'run', '--set', 'train.steps=4', 'depth.gamma=1e-4', '--quiet');
   const first = logOf('run');
-  assert.match(first.map((line) => ('text' in line ? line.text : '')).join('\n'), /text: 1 documents/);
+  assert.match(first.map((line) => ('text' in line ? line.text : '')).join('\n'), /text: 1 document,/);
   assert.ok(first.some((line) => line.type === 'warning' && /gamma/.test(line.text)));
   const start = first.find((line) => line.type === 'start');
   assert.ok(start);

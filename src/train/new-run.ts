@@ -29,7 +29,7 @@ export function differences(before: Config, after: Config): Difference[] {
 /** What may change in a model that keeps its weights. */
 const keepsWeights = new Set(['model.preset', 'model.embeddingStd', 'model.dropout', 'model.attentionDropout']);
 /** What the weights of another tokenizer are no use for. */
-const ofTokenizer = new Set(['data.tokenizer', 'data.lowercase']);
+const ofTokenizer = new Set(['data.tokenizer', 'data.lowercase', 'data.stripAccents']);
 
 /**
  * The command that starts a new run, configured as `run` is but for what `config` has differently, from the weights of

@@ -23,7 +23,7 @@ export function importHuggingFace(folder: string, out: string, warn: (message: s
   if (existsSync(out)) throw new OutputError(`${out}: is there already; give a new folder`);
   if (!existsSync(folder)) throw new CheckpointError(`${folder}: no such folder; give one that holds a config.json`);
   const { model, classifier } = readConfig(folder);
-  const tokenizer = readTokenizer(folder, model);
+  const tokenizer = readTokenizer(folder, model, warn);
   const specs = parameterSpecs(model, classifier);
   const card = join(folder, 'README.md');
   scope(() => {

@@ -11,7 +11,7 @@ import { readTokenizer } from './read-tokenizer.ts';
 type Files = Record<string, unknown>;
 type Json = Record<string, unknown>;
 
-/** A folder of tokenizer files, and the ids that `AutoTokenizer` gives for `lines` (tests/fixtures/hugging_face_tokenizers.py). */
+/** A folder of tokenizer files, and the ids that `AutoTokenizer` gives for `lines` (tests/fixtures/hugging_face_reads.py). */
 interface Case {
   kind: 'bert' | 'gpt2';
   name: string;
@@ -20,7 +20,7 @@ interface Case {
   ids: number[][];
 }
 
-const fixture = fileURLToPath(new URL('../../../tests/fixtures/hugging-face/tokenizers.json', import.meta.url));
+const fixture = fileURLToPath(new URL('../../../tests/fixtures/hugging-face/reads.json', import.meta.url));
 const { lines, cases } = JSON.parse(readFileSync(fixture, 'utf8')) as { lines: string[]; cases: Case[] };
 const root = mkdtempSync(join(tmpdir(), 'taper-read-tokenizer-'));
 let numFolders = 0;

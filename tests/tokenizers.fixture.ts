@@ -114,6 +114,8 @@ const specials = [
   '[[MASK]]',
   '[CLS][SEP]',
   '<user>',
+  '<Guest>',
+  '<guest>',
   '<User>',
   'new york',
   'taper',
@@ -199,8 +201,8 @@ const bertNormalizer = { type: 'BertNormalizer', clean_text: true, handle_chines
 const split = (Regex: string, behavior: string) => ({ type: 'Split', pattern: { Regex }, behavior, invert: false });
 const byteLevel = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true };
 const oddTokens = [
-  { content: '<user>', normalized: false },
-  { content: '<User>', normalized: true },
+  { content: '<user>', normalized: false, special: true },
+  { content: '<Guest>', normalized: true },
   { content: 'taper', single_word: true, normalized: true },
   { content: 'new york', normalized: true },
   { content: '[[MASK]]', lstrip: true, rstrip: true },

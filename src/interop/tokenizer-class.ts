@@ -54,17 +54,14 @@ export const ownClass: Record<Family, string> = { bert: 'BertTokenizer', gpt2: '
 
 /** Whether `tokenizer.json` puts around texts what taper does: `[CLS] a [SEP] b [SEP]` of types 0 and 1 for BERT, nothing for GPT. */
 export function framesTexts({ post_processor: part, model: { vocab } }: TokenizerJson, family: Family): boolean {
-  if (family === 'gpt2') return part === undefined || part === null || part.type === 'ByteLevel';
   const isToken = (value: unknown, token: string) => JSON.stringify(value) === JSON.stringify([token, vocab[token]]);
-  if (part?.type === 'BertProcessing') return isToken(part.cls, '[CLS]') && isToken(part.sep, '[SEP]');
   const step = ({ SpecialToken: token, Sequence: text }: { SpecialToken?: Step; Sequence?: Step }) =>
     `${(token ?? text)?.id}:${(token ?? text)?.type_id}`;
   const steps = (list: unknown) => (Array.isArray(list) ? list.map(step).join(' ') : '');
-  return (
-    part?.type === 'TemplateProcessing' &&
-    steps(part.single) === '[CLS]:0 A:0 [SEP]:0' &&
-    steps(part.pair) === '[CLS]:0 A:0 [SEP]:0 B:1 [SEP]:1'
-  );
+  const template = part?.type === 'TemplateProcessing' ? `${steps(part.single)}, ${steps(part.pair)}` : undefined;
+  if (family === 'gpt2') return !part || part.type === 'ByteLevel' || template === 'A:0, A:0 B:1';
+  if (part?.type === 'BertProcessing') return isToken(part.cls, '[CLS]') && isToken(part.sep, '[SEP]');
+  return template === '[CLS]:0 A:0 [SEP]:0, [CLS]:0 A:0 [SEP]:0 B:1 [SEP]:1';
 }
 
 /** A step of a template: a token or a text, and the type of its tokens. */

@@ -20,6 +20,7 @@ export const kinds = [
   'safetensors',
   'checkpoint',
   'huggingFace',
+  'tokenizerFiles',
 ] as const;
 
 /**

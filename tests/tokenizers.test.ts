@@ -99,7 +99,7 @@ test('a GPT tokenizer does not cut at characters that are letters in newer versi
  * transformers.js has the library's parts written anew. Lines are left out that hold a character for which the two differ with the
  * same tokenizer.json: ideographs beyond U+FFFF, letters and marks of newer versions of Unicode, Σ where it is lower-cased, U+0085 and
  * U+FEFF as white space, marks beside marks, and letters outside of ASCII where `Whitespace` or `Digits` cut. It also finds added
- * tokens of a single word inside of others, and writes normalized ones as they are where the library writes what they are normalized
+ * tokens of a single word inside of others, and unnormalized ones in what a text is normalized to, and writes normalized ones as they are where the library writes what they are normalized
  * to. `least` is the share of lines that are left.
  */
 const inJavaScript: Record<string, { least: number }> = {
@@ -110,7 +110,7 @@ const inJavaScript: Record<string, { least: number }> = {
   whitespace: { least: 0.2 },
   spacesMarksAndDigits: { least: 0.15 },
 };
-const singleWords = /taper/;
+const foundInJavaScriptAlone = /taper|<User>/;
 const normalizedTokens = /é1|<guest>/i;
 
 describe('transformers.js gives the ids, the types and the texts of taper:', () => {
@@ -122,7 +122,8 @@ describe('transformers.js gives the ids, the types and the texts of taper:', () 
       const { least } = inJavaScript[name] ?? { least: 0.55 };
       const hasAdded = /addedTokens/i.test(name);
       const isPlain = lines.map(
-        (line) => ![...line].some((character) => odd.has(character)) && !(hasAdded && singleWords.test(line)),
+        (line) =>
+          ![...line].some((character) => odd.has(character)) && !(hasAdded && foundInJavaScriptAlone.test(line)),
       );
       const counted = isPlain.filter(Boolean).length;
       assert.ok(counted >= least * lines.length, `${counted} of ${lines.length} lines have no odd character`);

@@ -53,7 +53,8 @@ export function addedTokensOf(
   json: TokenizerJson,
   { settings, isOwnClass, hasOwnTokens, named }: Given,
 ): AddedToken[] {
-  const extra = listOf(settings.extra_special_tokens ?? settings.additional_special_tokens);
+  const more = listOf(settings.extra_special_tokens);
+  const extra = more.length > 0 ? more : listOf(settings.additional_special_tokens);
   const special = new Map([...named.values(), ...extra].map((token) => [token.content, token]));
   const own = hasOwnTokens ? (json.added_tokens ?? []) : [];
   const { file, tokens } = fromSettings(folder, settings, special);
@@ -63,7 +64,8 @@ export function addedTokensOf(
   let next = new Set(Object.values(json.model.vocab)).size;
   const add = (token: NewToken) => {
     if (token.content === '' || added.has(token.content)) return;
-    const id = json.model.vocab[token.content] ?? next;
+    const { vocab } = json.model;
+    const id = Object.hasOwn(vocab, token.content) ? vocab[token.content]! : next;
     if (id >= next) next = id + 1;
     added.set(token.content, { id, ...token });
   };

@@ -110,6 +110,7 @@ test('what has no certain ids is refused, by the name of the setting and its fil
     mask_token: '<mask>',
     pad_token: { content: '<pad>', lstrip: false },
     image_token: '<image>',
+    extra_special_tokens: { image_token: '<image>' },
     do_lower_case: 'no',
     tokenizer_class: 'BertJapaneseTokenizer',
   })) {

@@ -118,6 +118,13 @@ function checkSettings(folder: string, kind: ModelConfig['kind'], settings: Json
   );
   if (unknown)
     refuse(unknown, 'is a special token in transformers 5 alone; name it in additional_special_tokens instead');
+  const extra = settings.extra_special_tokens ?? [];
+  if (!Array.isArray(extra) && Object.keys(extra).length > 0) {
+    refuse(
+      'extra_special_tokens',
+      'is known here as a list alone; name the tokens in additional_special_tokens instead',
+    );
+  }
   const named = namedTokensOf(settings, {});
   for (const [key, token] of Object.entries(expected[kind])) {
     const found = named.get(key);

@@ -163,6 +163,50 @@ describe('import', () => {
     assert.equal(JSON.parse(readFileSync(at('shuffled-in/config.json'), 'utf8')).eos_token_id, 0);
   });
 
+  test('buffers that are no parameters are left out without a word', async () => {
+    const withBuffer = (name: string, rename: (name: string) => string) =>
+      changed('bert', name, (file) => {
+        const bytes = readFileSync(file('model.safetensors'));
+        const length = Number(bytes.readBigUInt64LE());
+        const given = JSON.parse(bytes.subarray(8, 8 + length).toString());
+        const size = bytes.length - 8 - length;
+        const header = Object.fromEntries(Object.entries(given).map(([key, entry]) => [rename(key), entry]));
+        header[rename('bert.embeddings.token_type_ids')] = {
+          dtype: 'I64',
+          shape: [1, 12],
+          data_offsets: [size, size + 96],
+        };
+        const text = Buffer.from(JSON.stringify(header));
+        const sizeBytes = Buffer.alloc(8);
+        sizeBytes.writeBigUInt64LE(BigInt(text.length));
+        writeFileSync(
+          file('model.safetensors'),
+          Buffer.concat([sizeBytes, text, bytes.subarray(8 + length), Buffer.alloc(96)]),
+        );
+      });
+    const buffered = withBuffer('buffered', (name) => name);
+    assert.equal((await done('import', buffered, '--out', 'buffered-in')).stderr, '');
+    const bare = withBuffer('buffered-bare', (name) => name.replace(/^bert\./, ''));
+    assert.equal((await done('import', bare, '--out', 'buffered-bare-in')).stderr, '');
+  });
+
+  test('a config.json that leaves out what is the default of transformers gives the same model', async () => {
+    for (const [kind, key] of [
+      ['bert', 'hidden_act'],
+      ['gpt2', 'activation_function'],
+    ] as const) {
+      const name = changed(kind, `${kind}-short`, (file) =>
+        edit(file('config.json'), (json) => {
+          delete json[key];
+        }),
+      );
+      await done('import', name, '--out', `${name}-in`);
+      for (const file of ['config.json', 'model.safetensors']) {
+        assert.ok(readFileSync(at(`${name}-in/${file}`)).equals(readFileSync(at(`${kind}/${file}`))), file);
+      }
+    }
+  });
+
   test('heads that are missing are new, and others are left out: both are named', async () => {
     const bare = changed('bert', 'headless', (file) => {
       editHeader(file('model.safetensors'), (header) => {
@@ -180,6 +224,14 @@ describe('import', () => {
   test('what cannot be imported is refused in one line that says why', async () => {
     const reject = (name: string, reason: RegExp) => refused(['import', name, '--out', `${name}-in`], reason);
     await reject('nowhere', /nowhere: no such folder/);
+    await refused(
+      ['import', 'google-bert/bert-base-uncased', '--out', 'x'],
+      /google-bert\/bert-base-uncased: no such folder; .* hf download google-bert\/bert-base-uncased --local-dir downloads\/bert-base-uncased .*npx taper-lm import downloads\/bert-base-uncased --out models\/bert-base-uncased/,
+    );
+    await refused(
+      ['import', './bert-base', '--out', 'x'],
+      /bert-base: no such folder; give one that holds a config\.json$/,
+    );
     await refused(['import', 'bert', '--out', 'gpt2'], /gpt2: is there already; give a new folder/);
     await reject(
       changed('bert', 'layers', (file) =>
@@ -232,7 +284,7 @@ describe('import', () => {
     );
     await reject(
       files('vocabulary', (file) => writeFileSync(file('vocab.txt'), '[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n')),
-      /its tokenizer has 6 pieces, and its model 27; give the model's own tokenizer/,
+      /its tokenizer has 6 tokens, and its model 27; give the model's own tokenizer/,
     );
     await reject(
       files('wordless', (file) => rmSync(file('vocab.txt'))),

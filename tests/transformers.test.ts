@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { TextTokenizer } from '../src/data/index.ts';
 import { commandsIn, writeTiny } from './cli.fixture.ts';
 
 const python = process.env.TAPER_PYTHON ?? 'python3';
@@ -12,6 +13,7 @@ const hasTransformers = spawnSync(python, ['-c', 'import torch, transformers']).
 const skip = !hasTransformers && `${python} has no transformers and torch`;
 const text = 'the queen [MASK] the dog in the [MASK].';
 const folder = mkdtempSync(join(tmpdir(), 'taper-transformers-'));
+const at = (path: string) => join(folder, path);
 const { done } = commandsIn(folder);
 
 // Prints, of a folder and a class of models, the names that are missing or left over, and the probabilities at each mask.
@@ -30,6 +32,33 @@ if text:
     at = (inputs.input_ids[0] == tokenizer.mask_token_id).nonzero()[:, 0]
     masks = [{tokenizer.convert_ids_to_tokens(i): p for i, p in enumerate(row.tolist())} for row in probabilities[at]]
 print(json.dumps({'kind': type(model).__name__, 'odd': odd, 'masks': masks}))
+`;
+
+// Saves models and tokenizers as save_pretrained does, and prints the ids of two texts.
+const saving = `
+import json, os, sys, transformers as hf
+root, ids = sys.argv[1], {}
+pieces = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]'] + [m + c for c in 'abcdefé' for m in ('', '##')]
+symbols = [chr(b) if 32 < b < 127 or b > 160 and b != 173 else chr(400 + b) for b in range(256)]
+letters = {c: i for i, c in enumerate(['<|endoftext|>', 'Ġ'] + symbols)}
+def save(name, model, make, vocab, **settings):
+    os.makedirs(root + '/files', exist_ok=True)
+    for file, text in vocab.items():
+        with open(root + '/files/' + file, 'w') as f:
+            f.write(text)
+    tokenizer = make.from_pretrained(root + '/files', **settings)
+    tokenizer.add_tokens(['<user>'])
+    for part in (model(len(tokenizer)), tokenizer):
+        part.save_pretrained(root + '/' + name)
+    ids[name] = hf.AutoTokenizer.from_pretrained(root + '/' + name)(['Café <user> [MASK] b', 'abc <pad>'], add_special_tokens=False)['input_ids']
+bert = dict(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32)
+lines = {'vocab.txt': chr(10).join(pieces)}
+save('bert', lambda n: hf.BertForPreTraining(hf.BertConfig(vocab_size=n, **bert)), hf.BertTokenizerFast, lines, strip_accents=False)
+three = lambda n: hf.MegatronBertForSequenceClassification(hf.MegatronBertConfig(vocab_size=n, num_labels=3, **bert))
+save('megatron', three, hf.BertTokenizerFast, lines, do_lower_case=False, strip_accents=True)
+gpt = lambda n: hf.GPT2LMHeadModel(hf.GPT2Config(vocab_size=n, n_embd=16, n_layer=1, n_head=2))
+save('gpt', gpt, hf.GPT2TokenizerFast, {'vocab.json': json.dumps(letters), 'merges.txt': '#version: 0.2'}, add_prefix_space=True, pad_token='<pad>')
+print(json.dumps(ids))
 `;
 
 function opened(path: string, kind: string, given = '') {
@@ -69,6 +98,23 @@ describe("Python's transformers", { skip, timeout: 300_000 }, () => {
       }
     });
   }
+
+  test('writes folders that are imported, with its ids', async () => {
+    const { status, stdout, stderr } = spawnSync(python, ['-c', saving, at('saved')], { encoding: 'utf8' });
+    assert.equal(status, 0, stderr);
+    const saved = JSON.parse(stdout) as Record<string, number[][]>;
+    assert.equal(Object.keys(saved).length, 3);
+    for (const [name, ids] of Object.entries(saved)) {
+      await done('import', `saved/${name}`, '--out', `${name}-in`);
+      const tokenizer = TextTokenizer.fromFile(at(`${name}-in/tokenizer.json`));
+      const encoded = await tokenizer.encodeBatch(['Caf\u00e9 <user> [MASK] b', 'abc <pad>']);
+      assert.deepEqual(
+        encoded.map((list) => [...list]),
+        ids,
+        name,
+      );
+    }
+  });
 
   test('opens a GPT', async () => {
     const gpt = ['model.kind=gpt2', 'data.objective=clm', 'model.vocabSize=300'];

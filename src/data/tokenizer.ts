@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Tokenizer } from 'tokenizers';
 import { DataError } from '../config/errors.ts';
 import { bertPieces, endOfText, maxWordCharacters } from './tokenizer-json.ts';
-import { gptWords, maxGptWord, ownCopy, splitAtHanzi, splitAtSpaces } from './words.ts';
+import { ownCopy, splitAtHanzi, splitAtSpaces, splitBeforeSpaces } from './words.ts';
 
 const maxMemoWords = 500_000; // about 100 MB
 const encodeWords = 4096; // at once: the library's results are large, and freed late
@@ -221,13 +221,8 @@ function wordsOf({ added_tokens: added = [], normalizer, pre_tokenizer: pre }: T
     return normalizer?.handle_chinese_chars ? splitAtHanzi : splitAtSpaces;
   }
   const isGpt = pre?.type === 'ByteLevel' && !pre.add_prefix_space && pre.use_regex !== false && !normalizer;
-  // JavaScript and the library do not agree on whether these are white space.
-  const apart = ['\ufeff', '\u0085', ...contents];
-  return (text: string) => {
-    if (!isGpt || apart.some((content) => text.includes(content))) return undefined;
-    const words = gptWords(text);
-    return words.some(({ length }) => length >= maxGptWord) ? undefined : words;
-  };
+  return (text: string) =>
+    isGpt && !contents.some((content) => text.includes(content)) ? splitBeforeSpaces(text) : undefined;
 }
 
 /** The numbers of [PAD] and <|endoftext|> in a `tokenizer.json`, or 0 for one that it does not have. */

@@ -1,11 +1,11 @@
 const spaces = /[ \t\n\r]+/;
 const hanzi = /[\u3400-\u4dbf\u4e00-\u9fff]/;
 const hanziOrRun = /[\u3400-\u4dbf\u4e00-\u9fff]|[^ \t\n\r\u3400-\u4dbf\u4e00-\u9fff]+/g;
-/** A longer run of letters overflows the stack of a pattern. */
-export const maxGptWord = 100_000;
+// A run of letters without a limit overflows the stack of the pattern.
 const gptWord = /'(?:[sdmt]|ll|ve|re)| ?\p{L}{1,100000}| ?\p{N}{1,100000}| ?[^\s\p{L}\p{N}]{1,100000}|\s+(?!\S)|\s+/gu;
 const stretch = /.{1,10000}/gsu;
 const maxStretch = 10_000;
+const beforeOneSpace = /(?<=[^\s\u0085])(?= [^\s\u0085])/u;
 
 /** The runs between white space; BERT's tokenizer never looks past it. */
 export function splitAtSpaces(text: string): string[] {
@@ -18,7 +18,7 @@ export function splitAtHanzi(text: string): string[] {
 }
 
 /**
- * The words of GPT-2, each with the space before it: its tokenizer never looks past one. A word of more than `maxGptWord`
+ * The words of GPT-2, each with the space before it: its tokenizer never looks past one. A word of more than 100,000
  * characters comes in several.
  * Source: the pattern of openai/gpt-2's encoder.py.
  */
@@ -29,6 +29,14 @@ export function gptWords(text: string): string[] {
 /** A word, or its parts of 10,000 characters: whole lines without a space would take memory many times their size. */
 export function stretchesOf(word: string): string[] {
   return word.length > maxStretch ? word.match(stretch)! : [word];
+}
+
+/**
+ * Cuts in front of single spaces between other characters: GPT-2's pattern begins a word there whatever these characters are. What is
+ * a letter differs between versions of Unicode, and so between the tokenizers library and JavaScript; what is a space does not.
+ */
+export function splitBeforeSpaces(text: string): string[] {
+  return text.split(beforeOneSpace);
 }
 
 /** A copy of a string that is a part of a larger one: the part alone would keep the whole in memory. */

@@ -1,11 +1,12 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { OutputError } from '../config/index.ts';
-import { makeFolder, specialIdsOf, TextTokenizer } from '../data/index.ts';
+import { makeFolder, specialIdsOf } from '../data/index.ts';
 import { huggingFaceConfig, parameterSpecs } from '../model/index.ts';
 import { writeWeights, writing } from '../train/index.ts';
 import { modelCard } from './card.ts';
 import type { OutgoingModel } from './model.ts';
+import { tokenizerConfig } from './tokenizer-class.ts';
 
 /** The folder that an export writes; it must not be there, so that nothing is mixed or lost. */
 export function newFolder(out: string): void {
@@ -44,35 +45,8 @@ export function exportHuggingFace(model: OutgoingModel, out: string, { encoderOn
     write('config.json', json(hf));
   }
   write('tokenizer.json', checkpoint.tokenizerJson);
-  write('tokenizer_config.json', json(tokenizerConfig(model)));
+  write('tokenizer_config.json', json(tokenizerConfig(checkpoint.tokenizerJson, config)));
   write('README.md', modelCard(model, { encoderOnly, library: 'transformers' }));
-}
-
-/** `tokenizer_config.json`: which class of transformers reads `tokenizer.json`, and what its special tokens are. */
-export function tokenizerConfig({ checkpoint, config }: OutgoingModel): Record<string, unknown> {
-  const tokenizer = TextTokenizer.fromJson(checkpoint.tokenizerJson);
-  const piece = (id: number) => tokenizer.pieces([id])[0];
-  if (config.kind === 'gpt2') {
-    const end = piece(tokenizer.sepId);
-    return {
-      tokenizer_class: 'GPT2Tokenizer',
-      model_max_length: config.maxPositions,
-      bos_token: end,
-      eos_token: end,
-      unk_token: end,
-    };
-  }
-  const { normalizer } = JSON.parse(checkpoint.tokenizerJson) as { normalizer?: { lowercase?: boolean } | null };
-  return {
-    tokenizer_class: 'BertTokenizer',
-    model_max_length: config.maxPositions,
-    do_lower_case: normalizer?.lowercase ?? false,
-    pad_token: piece(tokenizer.padId),
-    unk_token: piece(tokenizer.unkId),
-    cls_token: piece(tokenizer.clsId),
-    sep_token: piece(tokenizer.sepId),
-    mask_token: piece(tokenizer.maskId),
-  };
 }
 
 const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;

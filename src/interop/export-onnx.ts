@@ -5,10 +5,11 @@ import { makeFolder, specialIdsOf } from '../data/index.ts';
 import { huggingFaceConfig } from '../model/index.ts';
 import { writing } from '../train/index.ts';
 import { modelCard } from './card.ts';
-import { newFolder, tokenizerConfig } from './export-hf.ts';
+import { newFolder } from './export-hf.ts';
 import type { OutgoingModel } from './model.ts';
 import { bertGraph, type OnnxHead } from './onnx-bert.ts';
 import { onnxFile } from './onnx-file.ts';
+import { tokenizerConfig } from './tokenizer-class.ts';
 
 /** The files of an export, by what transformers.js calls their precision. */
 export const onnxFiles = { fp32: 'onnx/model.onnx', q8: 'onnx/model_quantized.onnx' } as const;
@@ -53,7 +54,7 @@ export function exportOnnx(
   const hf = huggingFaceConfig(config, { classifier: encoderOnly ? undefined : classifier, specialIds });
   write('config.json', json({ ...hf, ...known }));
   write('tokenizer.json', checkpoint.tokenizerJson);
-  write('tokenizer_config.json', json(tokenizerConfig(model)));
+  write('tokenizer_config.json', json(tokenizerConfig(checkpoint.tokenizerJson, config)));
   write('README.md', modelCard(model, { encoderOnly, library: 'transformers.js' }));
   return Object.fromEntries(Object.values(onnxFiles).map((file) => [file, statSync(join(out, file)).size]));
 }

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { CheckpointError, loadConfig, OutputError } from '../config/index.ts';
 import { initialiseParameters, type ParameterSpec, parameterSpecs, type Weights } from '../model/index.ts';
 import { scope, type Tensor } from '../tensor/index.ts';
@@ -21,9 +21,9 @@ const longestSequence = 1024;
  */
 export function importHuggingFace(folder: string, out: string, warn: (message: string) => void): void {
   if (existsSync(out)) throw new OutputError(`${out}: is there already; give a new folder`);
-  if (!existsSync(folder)) throw new CheckpointError(`${folder}: no such folder; give one that holds a config.json`);
-  const { model, classifier } = readConfig(folder);
-  const tokenizer = readTokenizer(folder, model);
+  if (!existsSync(folder)) throw new CheckpointError(`${folder}: no such folder; ${adviceFor(folder)}`);
+  const { model, classifier } = readConfig(folder, warn);
+  const tokenizer = readTokenizer(folder, model, warn);
   const specs = parameterSpecs(model, classifier);
   const card = join(folder, 'README.md');
   scope(() => {
@@ -50,6 +50,16 @@ export function importHuggingFace(folder: string, out: string, warn: (message: s
       ...(existsSync(card) && { card: readFileSync(card, 'utf8') }),
     });
   });
+}
+
+/** How to come to a folder that is not there: by a download where it has the form of a name on the Hugging Face Hub. */
+function adviceFor(folder: string): string {
+  if (!/^\w[\w.-]*(\/\w[\w.-]*)?$/.test(folder)) return 'give one that holds a config.json';
+  const place = `downloads/${basename(folder)}`;
+  return (
+    'give one that holds a config.json; to download it from the Hugging Face Hub: ' +
+    `hf download ${folder} --local-dir ${place} (pip install huggingface_hub), then npx taper-lm import ${place} --out models/${basename(folder)}`
+  );
 }
 
 /** All weights of a model, in its order. */

@@ -24,6 +24,35 @@ const fixed: Record<'bert' | 'gpt2', Json> = {
   },
 };
 
+/** What transformers takes where a `config.json` leaves a size out: BertConfig(), MegatronBertConfig() and GPT2Config() of 5.18. */
+const defaults: Record<'bert' | 'megatron-bert' | 'gpt2', Record<string, number>> = {
+  bert: {
+    vocab_size: 30_522,
+    hidden_size: 768,
+    num_hidden_layers: 12,
+    num_attention_heads: 12,
+    intermediate_size: 3072,
+    max_position_embeddings: 512,
+  },
+  'megatron-bert': {
+    vocab_size: 29_056,
+    hidden_size: 1024,
+    num_hidden_layers: 24,
+    num_attention_heads: 16,
+    intermediate_size: 4096,
+    max_position_embeddings: 512,
+  },
+  gpt2: { vocab_size: 50_257, n_embd: 768, n_layer: 12, n_head: 12, n_positions: 1024 },
+};
+
+/** Names that transformers also reads in the `config.json` of a GPT-2. */
+const otherNames: Record<string, string> = {
+  n_embd: 'hidden_size',
+  n_layer: 'num_hidden_layers',
+  n_head: 'num_attention_heads',
+  n_positions: 'max_position_embeddings',
+};
+
 /** The JSON of a file in a folder. Throws a CheckpointError where it is missing or broken. */
 export function readJson(folder: string, name: string): Json {
   const path = join(folder, name);
@@ -43,17 +72,20 @@ export function readJson(folder: string, name: string): Json {
 }
 
 /**
- * The model that a Hugging Face `config.json` of `bert`, `megatron-bert` or `gpt2` describes.
+ * The model that a Hugging Face `config.json` of `bert`, `megatron-bert` or `gpt2` describes. What it leaves out has the default of
+ * transformers; `warn` hears of sizes among that.
  *
  * @throws CheckpointError where it is missing or broken, ConfigError for a model that taper does not have.
  */
-export function readConfig(folder: string): ImportedConfig {
+export function readConfig(folder: string, warn: (message: string) => void): ImportedConfig {
   const file = join(folder, 'config.json');
-  const json = readJson(folder, 'config.json');
-  const type = json.model_type;
+  const given = readJson(folder, 'config.json');
+  const type = given.model_type;
   if (type !== 'bert' && type !== 'megatron-bert' && type !== 'gpt2') {
-    throw new ConfigError(`${file}: model_type ${JSON.stringify(type)} is not one of bert, megatron-bert, gpt2`);
+    const found = type === undefined ? 'is missing, it' : JSON.stringify(type);
+    throw new ConfigError(`${file}: model_type ${found} is not one of bert, megatron-bert, gpt2`);
   }
+  const json = withDefaults(file, given, type, warn);
   const kind = type === 'gpt2' ? 'gpt2' : 'bert';
   for (const [key, known] of Object.entries(fixed[kind])) {
     if (json[key] !== undefined && json[key] !== known) {
@@ -68,6 +100,30 @@ export function readConfig(folder: string): ImportedConfig {
   return { model, ...(classifier && { classifier }) };
 }
 
+/**
+ * A config with the sizes that it leaves out. The shapes of the weights show whether these fit, but for the number of heads: that has its
+ * default only beside the default width.
+ */
+function withDefaults(file: string, given: Json, type: keyof typeof defaults, warn: (message: string) => void): Json {
+  const json = { ...given };
+  const added: string[] = [];
+  for (const [key, value] of Object.entries(defaults[type])) {
+    // transformers takes the other name where both are there.
+    json[key] = (type === 'gpt2' ? given[otherNames[key] ?? key] : undefined) ?? given[key] ?? undefined;
+    if (json[key] !== undefined) continue;
+    json[key] = value;
+    added.push(key);
+  }
+  const [width, heads] =
+    type === 'gpt2' ? (['n_embd', 'n_head'] as const) : (['hidden_size', 'num_attention_heads'] as const);
+  if (added.includes(heads) && json[width] !== defaults[type][width]) {
+    throw new ConfigError(`${file}: ${heads} is missing, and the weights do not show it; write it there`);
+  }
+  const taken = added.map((key) => `${key} ${json[key]}`);
+  if (taken.length > 0) warn(`${file}: leaves out sizes; these are the defaults of transformers: ${taken.join(', ')}`);
+  return json;
+}
+
 function bertOf(file: string, json: Json, norm: 'pre' | 'post'): ModelConfig {
   return {
     kind: 'bert',
@@ -78,7 +134,7 @@ function bertOf(file: string, json: Json, norm: 'pre' | 'post'): ModelConfig {
     ffnSize: count(file, json, 'intermediate_size'),
     vocabSize: count(file, json, 'vocab_size'),
     maxPositions: count(file, json, 'max_position_embeddings'),
-    activation: activationOf(file, json, 'hidden_act'),
+    activation: activationOf(file, json, 'hidden_act', 'gelu'),
     layerNormEpsilon: positive(file, json, 'layer_norm_eps', 1e-12),
     embeddingStd: positive(file, json, 'initializer_range', 0.02),
     dropout: rate(file, json, 'hidden_dropout_prob'),
@@ -98,7 +154,7 @@ function gptOf(file: string, json: Json): ModelConfig {
     ffnSize: json.n_inner === undefined || json.n_inner === null ? 4 * hiddenSize : count(file, json, 'n_inner'),
     vocabSize: count(file, json, 'vocab_size'),
     maxPositions: count(file, json, 'n_positions'),
-    activation: activationOf(file, json, 'activation_function'),
+    activation: activationOf(file, json, 'activation_function', 'gelu_new'),
     layerNormEpsilon: positive(file, json, 'layer_norm_epsilon', 1e-5),
     embeddingStd: positive(file, json, 'initializer_range', 0.02),
     dropout,
@@ -133,8 +189,8 @@ function rate(file: string, json: Json, key: string): number {
 }
 
 /** transformers' names of the two forms of GELU. */
-function activationOf(file: string, json: Json, key: string): ModelConfig['activation'] {
-  const value = json[key];
+function activationOf(file: string, json: Json, key: string, otherwise: string): ModelConfig['activation'] {
+  const value = json[key] ?? otherwise;
   if (value === 'gelu') return 'gelu';
   if (value === 'gelu_new' || value === 'gelu_pytorch_tanh' || value === 'gelu_fast') return 'gelu_new';
   throw new ConfigError(`${file}: ${key} ${JSON.stringify(value)} is not one of gelu, gelu_new`);
@@ -147,10 +203,26 @@ function classifierOf(file: string, json: Json): Classifier | undefined {
   if (json.problem_type === 'multi_label_classification') {
     throw new ConfigError(`${file}: problem_type multi_label_classification is not known here, only one label a text`);
   }
-  // transformers leaves id2label out where it is its default of two labels.
-  const names = (json.id2label ?? { 0: 'LABEL_0', 1: 'LABEL_1' }) as Json;
-  const labels = Object.keys(names)
-    .sort((a, b) => Number(a) - Number(b))
-    .map((id) => String(names[id]));
+  const labels = labelsOf(file, json);
   return { labels, isRegression: json.problem_type === 'regression' || labels.length === 1 };
+}
+
+/** The labels in the order of their ids: `LABEL_0` and on where they have no names, two where nothing is said. */
+function labelsOf(file: string, json: Json): string[] {
+  const length = count(file, { num_labels: 2, ...json }, 'num_labels');
+  if (json.id2label === undefined || json.id2label === null) {
+    return Array.from({ length }, (_, id) => `LABEL_${id}`);
+  }
+  const names = json.id2label as Json;
+  const ids = Object.keys(names);
+  const labels = ids.map((_, id) => names[id]);
+  if (labels.length === 0 || labels.some((label) => label === undefined)) {
+    throw new ConfigError(
+      `${file}: id2label has the ids ${ids.join(', ')}, not each from 0 up once; number its labels so`,
+    );
+  }
+  if (json.num_labels !== undefined && length !== labels.length) {
+    throw new ConfigError(`${file}: num_labels ${length}, and id2label has ${labels.length}; make them the same`);
+  }
+  return labels.map(String);
 }

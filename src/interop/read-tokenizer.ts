@@ -3,62 +3,211 @@ import { join } from 'node:path';
 import { CheckpointError } from '../config/index.ts';
 import { bertPieces, byteLevelJson, endOfText, TextTokenizer, wordPieceJson } from '../data/index.ts';
 import type { ModelConfig } from '../model/index.ts';
-import { readJson } from './read-config.ts';
+import { addedTokensOf, namedTokensOf, tokenNames } from './added-tokens.ts';
+import { type Json, readJson } from './read-config.ts';
+import { framesTexts, ownClass, replacedPart, type TokenizerJson } from './tokenizer-class.ts';
 
-/** Models are often padded to a multiple of this many pieces, which make matrix products fast. */
+/** Models are often padded to a multiple of this many tokens, which makes matrix products fast. */
 const paddedTo = 128;
+const settingsFile = 'tokenizer_config.json';
+
+/** Settings that change the tokens, and the values of them that `AutoTokenizer` heeds or that change nothing. */
+const known: Json = {
+  add_bos_token: false,
+  add_eos_token: false,
+  clean_text: true,
+  do_basic_tokenize: true,
+  split_special_tokens: false,
+  wordpieces_prefix: '##',
+};
+
+/** The special tokens that a model is trained with here, by the names that transformers has for them. */
+const expected: Record<ModelConfig['kind'], Record<string, string>> = {
+  bert: { pad_token: '[PAD]', unk_token: '[UNK]', cls_token: '[CLS]', sep_token: '[SEP]', mask_token: '[MASK]' },
+  gpt2: { eos_token: endOfText },
+};
 
 /**
- * The tokenizer of a Hugging Face folder: `tokenizer.json`, or `vocab.txt` of a BERT, or `vocab.json` and `merges.txt` of a
- * GPT-2.
+ * The tokenizer of a Hugging Face folder: `tokenizer.json`, or `vocab.txt` of a BERT, or `vocab.json` and `merges.txt` of a GPT-2, with
+ * the settings and added tokens of the files beside it, so that it gives the ids of transformers' `AutoTokenizer`. `warn` hears where
+ * these settings overrule `tokenizer.json`.
  *
- * @throws CheckpointError where there is none, or where it is of another vocabulary than the weights.
+ * @throws CheckpointError where there is none, where it is of another vocabulary than the weights, and where versions of transformers
+ *   do not agree on its ids: by the name of the setting and its file.
  */
-export function readTokenizer(folder: string, { kind, vocabSize }: ModelConfig): TextTokenizer {
-  const tokenizer = openTokenizer(folder, kind);
+export function readTokenizer(
+  folder: string,
+  { kind, vocabSize }: ModelConfig,
+  warn: (message: string) => void,
+): TextTokenizer {
+  const { text, where } = openTokenizer(folder, kind, warn);
+  const tokenizer = TextTokenizer.fromJson(text, where);
   if (tokenizer.kind !== kind) {
     throw new CheckpointError(`${folder}: its tokenizer is for ${tokenizer.kind}, and its model is ${kind}`);
   }
   const isPadded = vocabSize - tokenizer.vocabSize < paddedTo && vocabSize % 8 === 0;
   if (tokenizer.vocabSize > vocabSize || (tokenizer.vocabSize < vocabSize && !isPadded)) {
     throw new CheckpointError(
-      `${folder}: its tokenizer has ${tokenizer.vocabSize} pieces, and its model ${vocabSize}; give the model's own tokenizer`,
+      `${folder}: its tokenizer has ${tokenizer.vocabSize} tokens, and its model ${vocabSize}; give the model's own tokenizer`,
     );
   }
   return tokenizer;
 }
 
-function openTokenizer(folder: string, kind: ModelConfig['kind']): TextTokenizer {
+function openTokenizer(folder: string, kind: ModelConfig['kind'], warn: (message: string) => void) {
   const at = (name: string) => join(folder, name);
-  if (existsSync(at('tokenizer.json'))) return TextTokenizer.fromFile(at('tokenizer.json'));
-  const lines = (name: string) => readFileSync(at(name), 'utf8').split(/\r?\n/);
+  const settings = settingsOf(folder);
+  checkSettings(folder, kind, settings);
+  const isOwnClass = hasOwnClass(folder, kind, settings);
+  const original = existsSync(at('tokenizer.json')) ? readFileSync(at('tokenizer.json'), 'utf8') : undefined;
+  const files = original === undefined ? fromFiles(folder, kind, isOwnClass) : undefined;
+  const where = at(files?.name ?? 'tokenizer.json');
+  const text = original ?? files!.json;
+  // An error of its syntax or its parts is the library's to find.
+  TextTokenizer.fromJson(text, where);
+  const json = JSON.parse(text) as TokenizerJson;
+  const unchanged = JSON.stringify(json);
+  if (isOwnClass) {
+    const replaced = replacedPart(json, kind);
+    if (replaced !== undefined) {
+      throw new CheckpointError(
+        `${where}: transformers 4 keeps its ${replaced}, and transformers 5 replaces it because tokenizer_class is ${ownClass[kind]}; ` +
+          `to keep it, write "tokenizer_class": "PreTrainedTokenizerFast" in ${at(settingsFile)}`,
+      );
+    }
+    const tell = (message: string) => original !== undefined && warn(message);
+    applySettings(json, kind, settings, at(settingsFile), tell);
+  }
+  json.added_tokens = addedTokensOf(folder, json, {
+    settings,
+    isOwnClass,
+    hasOwnTokens: original !== undefined,
+    named: namedTokensOf(settings, isOwnClass ? expected[kind] : {}),
+  });
+  if (!framesTexts(json, kind)) {
+    const frame =
+      kind === 'bert' ? '[CLS] text [SEP], or [CLS] text [SEP] text [SEP] with types 0 and 1' : 'the text alone';
+    throw new CheckpointError(`${where}: its post_processor does not give ${frame}, which taper trains on`);
+  }
+  return { text: JSON.stringify(json) === unchanged ? text : JSON.stringify(json), where };
+}
+
+/** `tokenizer_config.json`, and `special_tokens_map.json` where transformers still reads it. */
+function settingsOf(folder: string): Json {
+  const optional = (name: string) => (existsSync(join(folder, name)) ? readJson(folder, name) : {});
+  const settings = optional(settingsFile);
+  return settings.added_tokens_decoder === undefined
+    ? { ...settings, ...optional('special_tokens_map.json') }
+    : settings;
+}
+
+function checkSettings(folder: string, kind: ModelConfig['kind'], settings: Json): void {
+  const refuse = (key: string, advice: string) => {
+    throw new CheckpointError(`${join(folder, settingsFile)}: ${key} ${JSON.stringify(settings[key])} ${advice}`);
+  };
+  for (const [key, value] of Object.entries(known)) {
+    const found = settings[key] ?? value;
+    if (found !== value) refuse(key, `is not known here, only ${value}; remove it if the model was trained without it`);
+  }
+  const never = settings.never_split ?? [];
+  if (!Array.isArray(never) || never.length > 0) {
+    refuse('never_split', 'is ignored by AutoTokenizer; remove it, or make these words added tokens');
+  }
+  const unknown = Object.keys(settings).find(
+    (key) => key.endsWith('_token') && typeof settings[key] === 'string' && !tokenNames.includes(key),
+  );
+  if (unknown)
+    refuse(unknown, 'is a special token in transformers 5 alone; name it in additional_special_tokens instead');
+  const extra = settings.extra_special_tokens ?? [];
+  if (!Array.isArray(extra) && Object.keys(extra).length > 0) {
+    refuse(
+      'extra_special_tokens',
+      'is known here as a list alone; name the tokens in additional_special_tokens instead',
+    );
+  }
+  const named = namedTokensOf(settings, {});
+  for (const [key, token] of Object.entries(expected[kind])) {
+    const found = named.get(key);
+    if (found !== undefined && found.content !== token) refuse(key, `is not known here, only ${token}`);
+  }
+}
+
+/** Whether the class is the one of the family, which makes a tokenizer anew, and not the one that takes `tokenizer.json` as it stands. */
+function hasOwnClass(folder: string, kind: ModelConfig['kind'], settings: Json): boolean {
+  const [file, named] =
+    settings.tokenizer_class === undefined
+      ? ['config.json', readJson(folder, 'config.json').tokenizer_class]
+      : [settingsFile, settings.tokenizer_class];
+  const name = String(named ?? ownClass[kind]);
+  if (name.replace(/Fast$/, '') === ownClass[kind]) return true;
+  if (name === 'PreTrainedTokenizerFast' || name === 'TokenizersBackend') return false;
+  throw new CheckpointError(
+    `${join(folder, file!)}: tokenizer_class ${name} is not one of ${ownClass[kind]}, PreTrainedTokenizerFast; ` +
+      'write the latter there if tokenizer.json is the whole tokenizer',
+  );
+}
+
+/** Puts what the family's class makes of the settings in place of what `tokenizer.json` says. */
+function applySettings(
+  json: TokenizerJson,
+  kind: ModelConfig['kind'],
+  settings: Json,
+  file: string,
+  tell: (message: string) => void,
+): void {
+  const set = (part: Json, name: string, key: string, otherwise: boolean | null) => {
+    const value = settings[key] ?? otherwise;
+    if (value !== null && typeof value !== 'boolean') {
+      throw new CheckpointError(`${file}: ${key} ${JSON.stringify(value)} is not true or false`);
+    }
+    if ((part[name] ?? null) === value) return;
+    const said = settings[key] === undefined ? `has no ${key}: it is taken as ${value}` : `${key} ${value} is taken`;
+    tell(`${file}: ${said}, not ${part[name]} of tokenizer.json, as in AutoTokenizer`);
+    part[name] = value;
+  };
+  if (kind === 'gpt2') {
+    set(json.pre_tokenizer!, 'add_prefix_space', 'add_prefix_space', false);
+    return;
+  }
+  set(json.normalizer!, 'lowercase', 'do_lower_case', true);
+  set(json.normalizer!, 'strip_accents', 'strip_accents', null);
+  set(json.normalizer!, 'handle_chinese_chars', 'tokenize_chinese_chars', true);
+  const id = (token: string) => json.model.vocab[token];
+  json.post_processor ??= { type: 'BertProcessing', sep: ['[SEP]', id('[SEP]')], cls: ['[CLS]', id('[CLS]')] };
+}
+
+/** The tokenizer of a vocabulary's own files, with the defaults of its family. */
+function fromFiles(folder: string, kind: ModelConfig['kind'], isOwnClass: boolean): { name: string; json: string } {
+  const at = (name: string) => join(folder, name);
+  const lines = (name: string) => readFileSync(at(name), 'utf8').split('\n');
+  if (!isOwnClass) {
+    throw new CheckpointError(
+      `${folder}: has no tokenizer.json, which PreTrainedTokenizerFast of ${settingsFile} needs; copy the model's tokenizer.json there`,
+    );
+  }
   if (kind === 'bert' && existsSync(at('vocab.txt'))) {
-    const pieces = lines('vocab.txt');
+    const pieces = lines('vocab.txt').map((line) => line.trimEnd());
     if (pieces.at(-1) === '') pieces.pop();
     const lacking = bertPieces.find((piece) => !pieces.includes(piece));
     if (lacking) throw new CheckpointError(`${at('vocab.txt')}: has no ${lacking}; copy the model's own file`);
-    return TextTokenizer.fromJson(wordPieceJson(pieces, { lowercase: isLowercase(folder) }), at('vocab.txt'));
+    return { name: 'vocab.txt', json: wordPieceJson(pieces, { lowercase: true }) };
   }
   if (kind === 'gpt2' && existsSync(at('vocab.json')) && existsSync(at('merges.txt'))) {
-    const merges = lines('merges.txt').filter((line) => line !== '' && !line.startsWith('#version'));
-    return TextTokenizer.fromJson(byteLevelJson(vocabOf(folder), merges), at('vocab.json'));
+    const merges = lines('merges.txt')
+      .map((line) => line.replace(/\r$/, ''))
+      .filter((line) => line !== '' && !line.startsWith('#version'));
+    return { name: 'vocab.json', json: byteLevelJson(vocabOf(folder), merges) };
   }
   const others = kind === 'bert' ? 'vocab.txt' : 'vocab.json with merges.txt';
   throw new CheckpointError(`${folder}: has no tokenizer.json and no ${others}; copy the model's tokenizer there`);
 }
 
-/** The pieces of a `vocab.json` with their numbers: each from 0 up once. */
+/** The tokens of a `vocab.json` with their ids: each from 0 up once. */
 function vocabOf(folder: string): Record<string, number> {
   const vocab = readJson(folder, 'vocab.json');
   const ids = new Set(Object.values(vocab));
   const isWhole = Object.keys(vocab).every((_, id) => ids.has(id)) && ids.size === Object.keys(vocab).length;
   if (isWhole && endOfText in vocab) return vocab as Record<string, number>;
-  const what = isWhole ? `has no ${endOfText}` : 'does not number its pieces from 0 up';
+  const what = isWhole ? `has no ${endOfText}` : 'does not number its tokens from 0 up';
   throw new CheckpointError(`${join(folder, 'vocab.json')}: ${what}; copy the model's own file`);
-}
-
-/** As `tokenizer_config.json` says; BERT's tokenizer lower-cases where nothing is said. */
-function isLowercase(folder: string): boolean {
-  if (!existsSync(join(folder, 'tokenizer_config.json'))) return true;
-  return readJson(folder, 'tokenizer_config.json').do_lower_case !== false;
 }

@@ -86,7 +86,7 @@ const isHead = (name: string) => /^(cls|classifier|lm_head|qa_outputs|dropout|sc
 /** A pooler is part of BERT's name space, but models for masked words alone have none. */
 const isTrunk = (name: string, prefix: string) => name.startsWith(prefix) && !name.startsWith('bert.pooler.');
 /** What transformers kept in older files though it is no parameter. */
-const isBuffer = (name: string) => /\.position_ids$|\.attn\.(masked_)?bias$/.test(name);
+const isBuffer = (name: string) => /\.(position|token_type)_ids$|\.attn\.(masked_)?bias$/.test(name);
 
 /** taper's name of a tensor: with the prefix that a bare encoder leaves out, and the names that old files had otherwise. */
 function canonical(name: string, model: ModelConfig): string {

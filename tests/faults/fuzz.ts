@@ -20,7 +20,10 @@ import {
   trainWordPiece,
 } from '../../src/data/index.ts';
 import { scriptTexts } from '../../src/data/scripts.fixture.ts';
+import { addedToken } from '../../src/data/tokenizer-json.ts';
 import { importHuggingFace } from '../../src/interop/index.ts';
+import { readTokenizer } from '../../src/interop/read-tokenizer.ts';
+import type { ModelConfig } from '../../src/model/index.ts';
 import { openGlueTask, openOwnTask } from '../../src/tasks/index.ts';
 import { readSafetensors, scope, Tensor, writeSafetensors } from '../../src/tensor/index.ts';
 import { loadOptimizer, loadWeights, openCheckpoint, writeCheckpoint } from '../../src/train/checkpoint.ts';
@@ -199,6 +202,21 @@ const kinds: Record<string, (folder: string) => Promise<Kind> | Kind> = {
     for (const name of names) writeFileSync(join(folder, name), readFileSync(join(fixtures, 'bert', name)));
     let number = 0;
     return { files, read: () => importHuggingFace(folder, join(folder, `out-${number++}`), ignore) };
+  },
+  tokenizerFiles(folder) {
+    const tokenizer = wordTokenizer(20);
+    const token = (content: string, more = {}) => ({ ...addedToken(content, 0), id: undefined, ...more });
+    const contents = {
+      'config.json': { model_type: 'bert' },
+      'tokenizer.json': JSON.parse(tokenizer.json),
+      'tokenizer_config.json': { do_lower_case: true, strip_accents: false, tokenizer_class: 'BertTokenizer' },
+      'special_tokens_map.json': { mask_token: token('[MASK]', { lstrip: true }), additional_special_tokens: ['<a>'] },
+      'added_tokens.json': { '<b>': tokenizer.vocabSize },
+    };
+    const files = Object.keys(contents).map((name) => join(folder, name));
+    for (const [name, content] of Object.entries(contents)) writeFileSync(join(folder, name), JSON.stringify(content));
+    const model = { kind: 'bert', vocabSize: tokenizer.vocabSize + 2 } as ModelConfig;
+    return { files, read: () => readTokenizer(folder, model, ignore) };
   },
 };
 

@@ -25,6 +25,7 @@ export const kinds = [
   'safetensors',
   'checkpoint',
   'huggingFace',
+  'tokenizerFiles',
 ] as const;
 
 /**

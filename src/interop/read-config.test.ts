@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { ConfigError } from '../config/index.ts';
+import { type Json, readConfig } from './read-config.ts';
+
+/** `BertConfig()`, `MegatronBertConfig()` and `GPT2Config()`, and labels (tests/fixtures/hugging_face_reads.py). */
+interface Defaults {
+  configs: Record<'bert' | 'megatron-bert' | 'gpt2', Json>;
+  labels: Record<'nothing' | 'three' | 'named', string[]>;
+}
+
+const fixture = fileURLToPath(new URL('../../../tests/fixtures/hugging-face/reads.json', import.meta.url));
+const { configs, labels } = JSON.parse(readFileSync(fixture, 'utf8')) as Defaults;
+const root = mkdtempSync(join(tmpdir(), 'taper-read-config-'));
+let numFolders = 0;
+
+after(() => rmSync(root, { recursive: true, force: true }));
+
+function read(json: Json, warned: string[] = []) {
+  const folder = join(root, `${numFolders++}`);
+  mkdirSync(folder);
+  writeFileSync(join(folder, 'config.json'), JSON.stringify(json));
+  return readConfig(folder, (message) => warned.push(message));
+}
+
+const refused = (json: Json, message: RegExp) =>
+  assert.throws(
+    () => read(json),
+    (error) => error instanceof ConfigError && message.test(error.message),
+    String(message),
+  );
+
+/** Other values than the defaults, as far as taper has them. */
+const others: Record<'bert' | 'gpt2', Json> = {
+  bert: {
+    vocab_size: 100,
+    hidden_size: 48,
+    num_hidden_layers: 3,
+    num_attention_heads: 2,
+    intermediate_size: 90,
+    max_position_embeddings: 60,
+    hidden_act: 'gelu_new',
+    hidden_dropout_prob: 0.2,
+    attention_probs_dropout_prob: 0.3,
+    layer_norm_eps: 1e-6,
+    initializer_range: 0.05,
+  },
+  gpt2: {
+    vocab_size: 100,
+    n_embd: 48,
+    n_layer: 3,
+    n_head: 2,
+    n_inner: 90,
+    n_positions: 60,
+    activation_function: 'gelu',
+    resid_pdrop: 0.2,
+    attn_pdrop: 0.3,
+    layer_norm_epsilon: 1e-6,
+    initializer_range: 0.05,
+  },
+};
+
+for (const kind of ['bert', 'megatron-bert', 'gpt2'] as const) {
+  const given = { model_type: kind, ...others[kind === 'gpt2' ? 'gpt2' : 'bert'] };
+
+  test(`${kind}: each key that config.json leaves out has the default of transformers`, () => {
+    assert.deepEqual(read({ model_type: kind }).model, read(configs[kind]).model);
+    for (const key of Object.keys(given).filter((name) => !/model_type|head/.test(name))) {
+      const { [key as 'model_type']: _, ...rest } = given;
+      const filled = read({ ...given, [key]: configs[kind][key] }).model;
+      assert.deepEqual(read(rest).model, filled, key);
+      assert.notDeepEqual(filled, read(given).model, key);
+    }
+  });
+
+  test(`${kind}: sizes that are left out are told, and heads only go with the default width`, () => {
+    const warned: string[] = [];
+    read({ model_type: kind }, warned);
+    assert.equal(warned.length, 1);
+    assert.match(warned[0]!, new RegExp(`config\\.json: leaves out sizes.*vocab_size ${configs[kind].vocab_size},`));
+    read(given, warned);
+    assert.equal(warned.length, 1);
+    const [heads, width] = kind === 'gpt2' ? ['n_head', 'n_embd'] : ['num_attention_heads', 'hidden_size'];
+    refused(
+      { ...given, [heads!]: undefined },
+      new RegExp(`config\\.json: ${heads} is missing, and the weights do not show it`),
+    );
+    const usual = read({ ...given, [heads!]: undefined, [width!]: configs[kind][width!] }).model;
+    assert.equal(usual.heads, configs[kind][heads!]);
+  });
+}
+
+test('a GPT-2 may have the names of other models for its sizes', () => {
+  const { n_embd, n_layer, n_head, n_positions, ...rest } = others.gpt2;
+  const named = { hidden_size: n_embd, num_hidden_layers: n_layer, num_attention_heads: n_head };
+  const other = { ...rest, ...named, max_position_embeddings: n_positions, n_embd: 12, model_type: 'gpt2' };
+  assert.deepEqual(read(other).model, read({ ...others.gpt2, model_type: 'gpt2' }).model);
+});
+
+test('labels without names are those of transformers', () => {
+  const classifier = (more: Json) =>
+    read({ ...others.bert, model_type: 'bert', architectures: ['BertForSequenceClassification'], ...more }).classifier!;
+  assert.deepEqual(classifier({}).labels, labels.nothing);
+  assert.deepEqual(classifier({ num_labels: 3 }).labels, labels.three);
+  assert.deepEqual(classifier({ id2label: { 1: 'b', 0: 'a' } }).labels, [...labels.named].sort());
+  assert.deepEqual(classifier({ id2label: { 1: 'b', 0: 'a' }, num_labels: 2 }).labels, ['a', 'b']);
+  assert.deepEqual(classifier({ num_labels: 1 }), { labels: ['LABEL_0'], isRegression: true });
+  const refusedLabels = (more: Json, message: RegExp) =>
+    refused({ ...others.bert, model_type: 'bert', architectures: ['BertForSequenceClassification'], ...more }, message);
+  refusedLabels({ id2label: { 0: 'a', 2: 'b' } }, /config\.json: id2label has the ids 0, 2, not each from 0 up once/);
+  refusedLabels({ id2label: {} }, /config\.json: id2label has the ids/);
+  refusedLabels({ id2label: { 0: 'a', 1: 'b' }, num_labels: 3 }, /config\.json: num_labels 3, and id2label has 2/);
+  refusedLabels({ num_labels: 0 }, /config\.json: num_labels 0 is not a whole number/);
+});
+
+test('a config.json without model_type is refused', () => {
+  refused({ hidden_size: 16 }, /config\.json: model_type is missing, it is not one of bert, megatron-bert, gpt2/);
+});

@@ -124,3 +124,26 @@ test('a column of lists, structures or numbers is an error that says so', async 
   await assert.rejects(textsOf(path, 'number'), /row 1: the field "number" is 7, not a string/);
   await assert.rejects(textsOf(path, 'body'), /no field "body", but "text", "number"/);
 });
+
+test('a page header with any byte changed is read to its end, or refused', async (t) => {
+  const data = Array.from({ length: 90 }, (_, i) => (i % 11 === 0 ? null : `One of seven: ${i % 7}.`));
+  const column = { name: 'text', data, type: 'STRING' as const, nullable: true };
+  const whole = Buffer.from(parquetWriteBuffer({ columnData: [column], codec: 'UNCOMPRESSED' }));
+  const path = join(temporaryFolder(t), 'a.parquet');
+  let refused = 0;
+  const headers = whole.length / 2; // the texts are short: most of the first half is headers, and what they describe
+  for (let at = 4; at < headers; at++) {
+    for (const byte of [0x00, 0x15, 0x25, 0x7f, 0xff]) {
+      const broken = Buffer.from(whole);
+      broken[at] = byte;
+      writeFileSync(path, broken);
+      try {
+        await textsOf(path);
+      } catch (error) {
+        assert.ok(error instanceof DataError, String(error));
+        refused += 1;
+      }
+    }
+  }
+  assert.ok(refused > headers);
+});

@@ -98,8 +98,11 @@ async function* pagesOf(
 }
 
 /** The size of a page in the file, where it and its unpacked size are possible. */
-function sizeOf({ compressed_page_size: bytes, uncompressed_page_size: unpacked }: PageHeader, left: number): number {
-  if (!(bytes >= 0 && unpacked >= 0 && bytes <= left))
+function sizeOf(header: PageHeader, left: number): number {
+  const { compressed_page_size: bytes, uncompressed_page_size: unpacked, data_page_header_v2: v2 } = header;
+  // Without a length hyparquet reads the levels' first byte for ever.
+  const levels = v2 ? v2.repetition_levels_byte_length + v2.definition_levels_byte_length : 0;
+  if (!(bytes >= 0 && unpacked >= 0 && bytes <= left && levels >= 0 && levels <= bytes))
     throw new Error('a page of the parquet file has an impossible size');
   if (Math.max(bytes, unpacked) > maxPageBytes) {
     throw new Error(

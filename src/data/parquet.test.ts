@@ -147,3 +147,28 @@ test('a page header with any byte changed is read to its end, or refused', async
   }
   assert.ok(refused > headers);
 });
+
+// With pyarrow 25: table = pa.table({'text': pa.array([None, None, 'Some text.', None], pa.string())}), written by
+// ParquetWriter('a.parquet', table.schema, compression='lz4', store_schema=False, write_statistics=False), row_group_size=2.
+const nullGroup =
+  'UEFSMRUEFQAVAkwVABUAEgAAABUAFQ4VECwVBBUQFQYVBhwAAABwAgAAAAQAABUEFRwVHkwVAhUAEgAA4AoAAABTb21lIHRleHQu' +
+  'FQAVEhUULBUEFRAVBhUGHAAAAJACAAAAAwEBAgAVBBksNQAYBnNjaGVtYRUCABUMJQIYBHRleHQlAEwcAAAAFggZLBkcJgAcFQwZ' +
+  'NQAGEBkYBHRleHQVDhYEFlAWVCYmJggpLBUEFQAVAgAVABUQFQIAPBYAGQYZJgQAAAAAFlAWBCYIFlQAGRwmABwVDBk1AAYQGRgE' +
+  'dGV4dBUOFgQWcBZ0JpYBJlwpLBUEFQAVAgAVABUQFQIAPBYUGQYZJgICAAAAFnAWBCZcFnQAKCBwYXJxdWV0LWNwcC1hcnJvdyB2' +
+  'ZXJzaW9uIDI1LjAuMRkcHAAAANcAAABQQVIx';
+
+test('a row group in which every text is null is left out, although LZ4 packs its empty dictionary', async (t) => {
+  const path = join(temporaryFolder(t), 'a.parquet');
+  writeFileSync(path, Buffer.from(nullGroup, 'base64'));
+  assert.deepEqual(await textsOf(path), ['Some text.']);
+});
+
+test('two columns of one name are refused where they hold the text', async (t) => {
+  const columnData = ['text', 'text', 'other'].map((name, i) => ({ name, data: [`${name} ${i}`] }));
+  const path = write(t, { columnData });
+  await assert.rejects(
+    textsOf(path),
+    (error: Error) => error instanceof DataError && /has several columns named "text"; rename/.test(error.message),
+  );
+  assert.deepEqual(await textsOf(path, 'other'), ['other 2']);
+});

@@ -13,12 +13,21 @@ import { convert, DEFAULT_PARSERS } from 'hyparquet/src/convert.js';
 import { getTreePath, isFlatColumn } from 'hyparquet/src/schema.js';
 import { compressors } from 'hyparquet-compressors';
 
+type Codec = NonNullable<(typeof compressors)[keyof typeof compressors]>;
 type Decoder = Parameters<typeof readPage>[2];
 
 /** Read at first for a page's header, which is longer where it holds statistics of long texts. */
 const headerBytes = 1 << 12;
-/** A page is read and unpacked at once. Writers make them of a megabyte. */
-const maxPageBytes = 1 << 29;
+/** hyparquet's for LZ4 fails where there is nothing to unpack: the dictionary of a row group in which every text is null. */
+const codecs: typeof compressors = {
+  ...compressors,
+  LZ4: unlessEmpty(compressors.LZ4!),
+  LZ4_RAW: unlessEmpty(compressors.LZ4_RAW!),
+};
+
+function unlessEmpty(unpack: Codec): Codec {
+  return (input, length) => (length === 0 ? new Uint8Array(0) : unpack(input, length));
+}
 
 // A text stays bytes: hyparquet would replace what is not UTF-8.
 const parsers = { ...DEFAULT_PARSERS, stringFromBytes: (bytes: Uint8Array) => bytes };
@@ -51,7 +60,14 @@ export async function openParquetColumn(path: string, name: string): Promise<Par
       const file = await open(path);
       try {
         for (const { group, column } of chunks) {
-          const decoder = { pathInSchema: [name], element, schemaPath: schemaPath!, ...column, parsers, compressors };
+          const decoder = {
+            pathInSchema: [name],
+            element,
+            schemaPath: schemaPath!,
+            ...column,
+            parsers,
+            compressors: codecs,
+          };
           yield* pagesOf(file, column, Number(group.num_rows), decoder, (read) => onRead(read / bytes));
         }
       } finally {
@@ -104,11 +120,6 @@ function sizeOf(header: PageHeader, left: number): number {
   const levels = v2 ? v2.repetition_levels_byte_length + v2.definition_levels_byte_length : 0;
   if (!(bytes >= 0 && unpacked >= 0 && bytes <= left && levels >= 0 && levels <= bytes))
     throw new Error('a page of the parquet file has an impossible size');
-  if (Math.max(bytes, unpacked) > maxPageBytes) {
-    throw new Error(
-      `a page of the parquet file has ${Math.round(unpacked / 1e6)} MB, of at most ${Math.round(maxPageBytes / 1e6)}; write it with smaller pages (in pyarrow: data_page_size=2**20)`,
-    );
-  }
   return bytes;
 }
 

@@ -1,3 +1,4 @@
+import { constants } from 'node:buffer';
 import { DataError } from '../config/errors.ts';
 import { readCharacters } from './encoding.ts';
 import type { SourceFile } from './listing.ts';
@@ -188,6 +189,11 @@ async function* readParquet(
 ): AsyncGenerator<DocumentPart> {
   const { names, isFlat, pages } = await openParquetColumn(file.path, textField);
   if (isFlat === undefined) throw missingField(file.path, textField, names);
+  if (names.indexOf(textField) < names.lastIndexOf(textField)) {
+    throw new DataError(
+      `${file.path}: has several columns named "${textField}"; rename those that do not hold the text`,
+    );
+  }
   if (!isFlat) {
     throw new DataError(
       `${file.path}: the column "${textField}" holds lists or several fields in each row, not a string; name another as data.textField`,
@@ -213,6 +219,11 @@ async function* readParquet(
 }
 
 function stringOf(bytes: Uint8Array, textField: string, where: string): string {
+  if (bytes.length > constants.MAX_STRING_LENGTH) {
+    throw new DataError(
+      `${where}: the text has ${Math.round(bytes.length / 1e6)} MB, of at most ${Math.round(constants.MAX_STRING_LENGTH / 1e6)}; write so long a text to a .txt file of its own, which may have any length`,
+    );
+  }
   try {
     return utf8.decode(bytes);
   } catch (cause) {

@@ -329,7 +329,13 @@ suite('taper refuses', { concurrency: 2 }, () => {
     symlinkSync(join(project, 'node_modules'), join(copy, 'node_modules'));
     const program = join(copy, 'dist/src/cli/main.js');
     const words = ['pretrain', 'tiny.yaml', '--out', 'runs/new'];
-    await refused(words, /the native addon is not built .*taper\.node is missing.*run `npm run build`/, program);
+    await refused(
+      words,
+      /the native addon is not built .*taper\.node is missing.*: a package that npm .*clone the source/,
+      program,
+    );
+    writeFileSync(join(copy, 'package-lock.json'), '{}');
+    await refused(words, /taper\.node is missing.*: run `npm run build` in \S+copy/, program);
     const { code, stderr } = await taper(['plan', 'tiny.yaml'], { cwd: folder, program });
     assert.equal(code, 0, stderr);
   });

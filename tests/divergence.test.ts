@@ -86,10 +86,33 @@ suite('taper', { concurrency: 2 }, () => {
     await refused(['fill', 'exploded', 'The [MASK] sees.'], reason);
     await refused(['eval', 'exploded', '--data', 'valid.txt'], reason);
     await refused(['analyze', 'exploded', '--data', 'valid.txt', '--out', 'analysis'], reason);
+    await refused(['export', 'exploded', '--to', 'hf', '--out', 'exploded-hf'], reason);
+    await refused(['export', 'exploded', '--to', 'onnx', '--out', 'exploded-onnx'], reason);
+    writeFileSync(at('two.csv'), `text,label\n${'a cat,1\na dog,2\n'.repeat(4)}`);
+    const table = ['--train', 'two.csv', '--dev', 'two.csv', '--text', 'text', '--label', 'label'];
+    await refused(['finetune', 'exploded', ...table, '--out', 'exploded-tuned'], reason);
     await refused(
       ['pretrain', 'tiny.yaml', '--from', 'exploded', '--out', 'from-exploded', '--quiet'],
       /exploded diverged itself/s,
     );
+  });
+
+  test('a model whose loss was too large for its perplexity, or not finite, is exported with a card that says so', async () => {
+    for (const [name, loss, text] of [
+      ['high', 38154.25, 'Held-out loss 38154.250 nats, perplexity not finite.'],
+      ['endless', null, 'Held-out loss not finite, perplexity not finite.'],
+    ] as const) {
+      cpSync(at('base'), at(name), { recursive: true });
+      const file = at(name, 'metrics.jsonl');
+      const lines = readFileSync(file, 'utf8')
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line));
+      const last = { ...lines.findLast(({ type }) => type === 'eval'), loss, perplexity: null };
+      writeFileSync(file, [...lines, last].map((line) => `${JSON.stringify(line)}\n`).join(''));
+      await done('export', name, '--to', 'hf', '--out', `${name}-hf`);
+      assert.ok(readFileSync(at(`${name}-hf`, 'README.md'), 'utf8').includes(text));
+    }
   });
 
   const settings: [string[], RegExp, (config: ReturnType<typeof configOf>) => unknown, unknown][] = [

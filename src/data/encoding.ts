@@ -14,23 +14,44 @@ export async function* readCharacters(path: string, onRead?: (bytes: number) => 
   const decoder = new TextDecoder('utf-8', { fatal: true });
   let isFirst = true;
   for await (const bytes of readBytes(path, onRead)) {
-    const wide = wideEncoding(bytes, isFirst);
-    if (wide !== undefined) throw new DataError(`${path}: is ${wide} text, not UTF-8; ${conversion(path, wide)}`);
-    if (bytes.includes(0)) throw new DataError(`${path}: holds a zero byte, so it is not text; exclude it`);
+    checkBytes(path, bytes, isFirst);
     yield decode(path, () => decoder.decode(bytes, { stream: true }), 'is not UTF-8 text', bytes);
     isFirst = false;
   }
   yield decode(path, () => decoder.decode(), 'is not UTF-8 text at its end, where it may have been cut short');
 }
 
-function decode(path: string, text: () => string, fault: string, bytes: Uint8Array = new Uint8Array()): string {
+/**
+ * The bytes of a whole UTF-8 file as characters, without a byte order mark.
+ *
+ * @throws DataError as `readCharacters` does; `otherwise` says what to do with a file that is of no known encoding.
+ */
+export function charactersOf(path: string, bytes: Buffer, otherwise: string): string {
+  checkBytes(path, bytes, true, otherwise);
+  const text = () => new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  return decode(path, text, 'is not UTF-8 text', bytes, otherwise);
+}
+
+function checkBytes(path: string, bytes: Buffer, isFirst: boolean, otherwise = 'exclude it'): void {
+  const wide = wideEncoding(bytes, isFirst);
+  if (wide !== undefined) throw new DataError(`${path}: is ${wide} text, not UTF-8; ${conversion(path, wide)}`);
+  if (bytes.includes(0)) throw new DataError(`${path}: holds a zero byte, so it is not text; ${otherwise}`);
+}
+
+function decode(
+  path: string,
+  text: () => string,
+  fault: string,
+  bytes: Uint8Array = new Uint8Array(),
+  otherwise = 'exclude it',
+): string {
   try {
     return text();
   } catch (cause) {
     // In Latin-1 these are control characters, which nobody writes; Windows' own code has quotation marks and dashes there.
     const encoding = bytes.some((byte) => byte >= 0x80 && byte < 0xa0) ? 'WINDOWS-1252' : 'ISO-8859-1';
     throw new DataError(
-      `${path}: ${fault}; if it is ${encoding}, ${conversion(path, encoding)}; otherwise exclude it`,
+      `${path}: ${fault}; if it is ${encoding}, ${conversion(path, encoding)}; otherwise ${otherwise}`,
       {
         cause,
       },

@@ -1,5 +1,6 @@
 export { heldOutBatches, type MicroBatch, makeMicroBatch, type TokenBatch } from './batch.ts';
 export { Corpus, type CorpusIndex, corpusFormat, openCorpus, type StoredFile, unknownShare } from './corpus.ts';
+export { charactersOf } from './encoding.ts';
 export { makeFolder } from './folder.ts';
 export { listSources, type SourceFile, sharedSources } from './listing.ts';
 export { type Mask, type Masked, type MaskOptions, makeMask } from './masking.ts';

@@ -39,6 +39,10 @@ test("torchrun's variables say the rank, those of its machine, and where rank 0 
   assert.deepEqual([localRank, localSize], [0, 1]);
 });
 
+test('a variable that holds spaces alone counts as not set', () => {
+  assert.throws(() => rankEnvironment({ ...torchrun, MASTER_ADDR: ' ' }), /^ConfigError: MASTER_ADDR: is not set/);
+});
+
 test('an IPv6 address may stand in brackets', () => {
   const addressOf = (MASTER_ADDR: string) => rankEnvironment({ ...torchrun, MASTER_ADDR })?.masterAddress;
   assert.deepEqual(['[::1]', ' fe80::2%eth0 ', 'node-a'].map(addressOf), ['::1', 'fe80::2%eth0', 'node-a']);

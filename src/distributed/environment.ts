@@ -103,7 +103,7 @@ function ofOpenMpi(env: Environment): Environment | undefined {
 
 function valueIn(env: Environment, name: string): string {
   const value = env[name];
-  if (value === undefined || value === '') {
+  if (value === undefined || value.trim() === '') {
     throw new ConfigError(
       `${name}: is not set, though this process has a rank; set it as torchrun does, or start with npx taper-lm launch (docs/distributed.md)`,
     );

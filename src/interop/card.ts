@@ -98,6 +98,11 @@ function summaryOf({ path, progress }: Checkpoint): Summary | undefined {
   return summarise(readMetrics(metrics).filter(({ step }) => step <= progress.step));
 }
 
+/** A number in words; metrics hold null where one was not finite. */
+function finite(value: number | null, text: (value: number) => string): string {
+  return value === null || !Number.isFinite(value) ? 'not finite' : text(value);
+}
+
 function resultLines(summary: Summary | undefined): string[] {
   if (!summary?.lastEvaluation) return [];
   const { lastEvaluation, flops, blockFlopsSaved, stepFlopsSaved } = summary;
@@ -107,6 +112,7 @@ function resultLines(summary: Summary | undefined): string[] {
     '',
     '## Results',
     '',
-    `Held-out loss ${lastEvaluation.loss.toFixed(3)} nats, perplexity ${lastEvaluation.perplexity.toPrecision(4)}.`,
+    `Held-out loss ${finite(lastEvaluation.loss, (loss) => `${loss.toFixed(3)} nats`)}, ` +
+      `perplexity ${finite(lastEvaluation.perplexity, (perplexity) => perplexity.toPrecision(4))}.`,
   ];
 }

@@ -1,5 +1,6 @@
+import { TextTokenizer } from '../data/index.ts';
 import { blockNames, type ModelConfig, modelOf, type Transformer, type Weights } from '../model/index.ts';
-import { type Checkpoint, loadWeights, openCheckpoint } from '../train/index.ts';
+import { type Checkpoint, checkPredicts, loadWeights, openCheckpoint } from '../train/index.ts';
 
 /** A model on its way out: its checkpoint, and its weights as they will be written. */
 export interface OutgoingModel {
@@ -13,11 +14,20 @@ export interface OutgoingModel {
   loss?: number;
 }
 
-/** Opens the model of a checkpoint, pre-trained or fine-tuned. */
+/**
+ * Opens the model of a checkpoint, pre-trained or fine-tuned.
+ *
+ * @throws CheckpointError when there is none, it is broken, or it predicts nothing but NaN.
+ */
 export function openOutgoing(path: string, warn: (message: string) => void): OutgoingModel {
   const checkpoint = openCheckpoint(path, warn);
   const config = checkpoint.config.model;
-  return { checkpoint, config, weights: loadWeights(checkpoint, config, 'cpu') };
+  const model = { checkpoint, config, weights: loadWeights(checkpoint, config, 'cpu') };
+  if (checkpoint.classifier === undefined) {
+    const tokenizer = TextTokenizer.fromJson(checkpoint.tokenizerJson);
+    checkPredicts({ checkpoint, tokenizer, model: runnable(model), device: 'cpu' });
+  }
+  return model;
 }
 
 /** The model in float32. */

@@ -13,6 +13,7 @@ import {
   learningRate,
   modelInputs,
   type OptimizerState,
+  predictsNothing,
   updateParameters,
   weightsFrom,
 } from '../train/index.ts';
@@ -61,6 +62,7 @@ const optimizerSettings = {
 
 /** What a fine-tuning reads and changes. */
 interface State {
+  checkpoint: Checkpoint;
   task: Task;
   settings: FineTuneSettings;
   specs: readonly ParameterSpec[];
@@ -99,7 +101,7 @@ export async function fineTune(
   const { weights: masters } = weightsFrom(checkpoint, specs, settings);
   for (const weight of masters.values()) weight.requiresGrad();
   const model = new Bert(sizes, masters, dtypeOf[settings.precision]);
-  const state: State = { task, settings, specs, masters, optimizer: initialState(masters), model };
+  const state: State = { checkpoint, task, settings, specs, masters, optimizer: initialState(masters), model };
   const { padId } = tokenizer;
   const predictAll = (encoded: readonly EncodedExample[]) => predict(state, encoded, padId);
 
@@ -173,7 +175,7 @@ function free(weights: Weights): void {
 
 /** One optimizer step on a batch: cross-entropy of the labels, or the squared error of a regression. Returns the mean loss. */
 function fineTuneStep(
-  { task, settings, specs, masters, optimizer, model }: State,
+  { checkpoint, task, settings, specs, masters, optimizer, model }: State,
   examples: readonly EncodedExample[],
   batch: ExampleBatch,
   step: number,
@@ -207,7 +209,10 @@ function fineTuneStep(
   };
   const found = new Map(gradients);
   const numbers = { loss, learningRate, gradientNorm: globalNorm(found.values()) };
-  if (!updateParameters(optimizing, { specs, masters, optimizer }, found, numbers)) throw diverged(task, step + 1);
+  if (!updateParameters(optimizing, { specs, masters, optimizer }, found, numbers)) {
+    // The first step begins with the weights of the checkpoint: no learning rate is to blame for it.
+    throw step === 0 ? predictsNothing(checkpoint) : diverged(task, step + 1);
+  }
   return loss;
 }
 

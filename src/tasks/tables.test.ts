@@ -56,10 +56,19 @@ test('what is no table is refused with the file and the reason', async () => {
   await refused(file('broken.jsonl', '{"a": 1}\n{"a": \n'), /broken\.jsonl, line 2: is not JSON/);
   await refused(file('broken.csv', 'a,b\n1,2,3\n'), /broken\.csv, line 2: has 3 columns, and the header 2/);
   await refused(file('header.csv', 'sentence,label\r\n'), /header\.csv: holds no rows/);
-  await refused(file('utf16.csv', Buffer.from('\ufefftext,label\n', 'utf16le')), /utf16\.csv: is UTF-16; convert it/);
-  await refused(file('latin1.csv', Buffer.from('text,label\ncaf\xe9,1\n', 'latin1')), /latin1\.csv: .*not valid/);
+  await refused(
+    file('utf16.csv', Buffer.from('\ufefftext,label\n', 'utf16le')),
+    /utf16\.csv: is UTF-16 text, not UTF-8; convert it: iconv -f UTF-16 -t UTF-8 \S+utf16\.csv > /,
+  );
+  const unmarked = Buffer.from('text\tlabel\none\t1\n', 'utf16le');
+  await refused(file('unmarked.tsv', unmarked), /unmarked\.tsv: is UTF-16LE text, not UTF-8; convert it: [^;]*$/);
+  await refused(file('zero.csv', 'a,b\n1,\0\n'), /zero\.csv: holds a zero byte, so it is not text; give another table/);
+  await refused(
+    file('latin1.csv', Buffer.from('text,label\ncaf\xe9,1\n', 'latin1')),
+    /latin1\.csv: is not UTF-8 text; if it is ISO-8859-1, convert it: .*; otherwise give another table$/,
+  );
   await refused(file('broken.parquet', 'PAR1'), /broken\.parquet: /);
-  await refused(file('latin1.tsv', Buffer.from([0x61, 0xe9, 0x0a])), /latin1\.tsv: .*not valid/);
+  await refused(file('latin1.tsv', Buffer.from([0x61, 0xe9, 0x0a])), /latin1\.tsv: is not UTF-8 text/);
 });
 
 test('line endings may be mixed, and do not become part of a label', async () => {

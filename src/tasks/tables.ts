@@ -3,6 +3,7 @@ import { CsvError, parse } from 'csv-parse/sync';
 import { asyncBufferFromFile, parquetReadObjects } from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
 import { counted, DataError } from '../config/index.ts';
+import { charactersOf } from '../data/index.ts';
 
 /** A row of a table: texts or numbers by column. */
 export type Row = Record<string, unknown>;
@@ -36,8 +37,9 @@ export async function readTable(path: string, columns?: readonly string[]): Prom
   if (ending === undefined) throw new DataError(`${path}: is not a table that taper reads: ${endings.join(' ')}`);
   let content: Content;
   try {
-    content = ending === '.parquet' ? await readParquet(path) : readers[ending](readBytes(path), columns);
+    content = ending === '.parquet' ? await readParquet(path) : readText(path, ending, columns);
   } catch (cause) {
+    if (cause instanceof DataError) throw cause;
     if (cause instanceof LineError) throw new DataError(`${path}, line ${cause.line}: ${cause.message}`, { cause });
     const { code, message } = cause as NodeJS.ErrnoException;
     if (code === 'ENOENT') throw new DataError(`${path}: there is no such file; give the path of a table`, { cause });
@@ -60,27 +62,26 @@ class LineError extends Error {
 
 const [lineFeed, carriageReturn] = [0x0a, 0x0d];
 
-function readBytes(path: string): Buffer {
-  const bytes = readFileSync(path);
-  const [first = 0, second = 0] = bytes;
-  if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)) {
-    throw new Error('is UTF-16; convert it with iconv -f UTF-16 -t UTF-8');
-  }
-  return bytes;
-}
-
-const decode = (bytes: Uint8Array) => new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-
 /** The lines that are not empty, each with its number in the file. A carriage return alone ends lines where no line feed does. */
-function numberedLines(bytes: Buffer): { line: number; text: string }[] {
-  const text = decode(bytes);
+function numberedLines(text: string): { line: number; text: string }[] {
   const all = text.split(text.includes('\n') ? '\n' : '\r');
   return all.map((text, i) => ({ line: i + 1, text: text.replace(/\r+$/, '') })).filter(({ text }) => text !== '');
 }
 
+/** A file of text: its bytes, and the characters that they are. */
+interface TextFile {
+  bytes: Buffer;
+  text: string;
+}
+
+function readText(path: string, ending: keyof typeof readers, columns?: readonly string[]): Content {
+  const bytes = readFileSync(path);
+  return readers[ending]({ bytes, text: charactersOf(path, bytes, 'give another table') }, columns);
+}
+
 const readers = {
-  '.tsv': (bytes: Buffer, given?: readonly string[]): Content => {
-    const [head, ...others] = numberedLines(bytes).map(({ line, text }) => ({ line, cells: text.split('\t') }));
+  '.tsv': ({ text }: TextFile, given?: readonly string[]): Content => {
+    const [head, ...others] = numberedLines(text).map(({ line, text }) => ({ line, cells: text.split('\t') }));
     if (head === undefined) return { rows: [] };
     const columns = given ?? checkedHeader(head.cells, head.line);
     const all = given ? [head, ...others] : others;
@@ -92,8 +93,8 @@ const readers = {
       malformed: all.filter((one) => !isWhole(one)).map(({ line }) => line),
     };
   },
-  '.csv': (bytes: Buffer): Content => {
-    const [head, ...others] = csvRecords(bytes);
+  '.csv': (file: TextFile): Content => {
+    const [head, ...others] = csvRecords(file);
     if (head === undefined) return { rows: [] };
     const columns = checkedHeader(head.cells, head.line);
     for (const { line, cells } of others) {
@@ -105,8 +106,8 @@ const readers = {
     }
     return { rows: others.map(({ cells }) => rowOf(columns, cells)), lines: others.map(({ line }) => line) };
   },
-  '.jsonl': (bytes: Buffer): Content => {
-    const lines = numberedLines(bytes).filter(({ text }) => text.trim() !== '');
+  '.jsonl': ({ text }: TextFile): Content => {
+    const lines = numberedLines(text).filter(({ text }) => text.trim() !== '');
     return { rows: lines.map(({ line, text }) => jsonRow(line, text)), lines: lines.map(({ line }) => line) };
   },
 };
@@ -123,8 +124,8 @@ function checkedHeader(cells: readonly string[], line: number): string[] {
 }
 
 /** The records of a CSV that hold something, each with the line that it begins at. */
-function csvRecords(bytes: Buffer): { line: number; cells: string[] }[] {
-  const delimiter = delimiterOf(decode(bytes));
+function csvRecords({ bytes, text }: TextFile): { line: number; cells: string[] }[] {
+  const delimiter = delimiterOf(text);
   const lineAfter = lineCounter(bytes);
   try {
     const records = parse(bytes, {

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SetupError } from '../config/errors.ts';
 import { numProcessors } from '../config/processor.ts';
@@ -172,16 +173,26 @@ function prepareEnvironment(): void {
     process.env.OPENBLAS_CORETYPE ??= 'SKYLAKEX';
 }
 
+/** How the addon is built. npm leaves package-lock.json, and with it the set-up that builds the addon, to a checkout. */
+function build(): string {
+  const root = fileURLToPath(new URL('../../..', import.meta.url));
+  if (existsSync(join(root, 'package-lock.json'))) return `run \`npm run build\` in ${root}`;
+  return (
+    'a package that npm installed has none, and does without it what needs no training, such as `npx taper-lm plan`; ' +
+    'clone the source of taper, run `npm start` there, which builds it, and use npx taper-lm in that folder'
+  );
+}
+
 function load(): Native {
   if (!existsSync(addonPath))
-    throw new SetupError(`the native addon is not built (${addonPath} is missing): run \`npm run build\``);
+    throw new SetupError(`the native addon is not built (${addonPath} is missing): ${build()}`);
   prepareEnvironment();
   let addon: Native;
   try {
     addon = createRequire(import.meta.url)(addonPath) as Native;
   } catch (cause) {
     const reason = (cause as Error).message.split('\n')[0];
-    throw new SetupError(`the native addon does not load (${reason}): run \`npm run build\`, see docs/setup.md`, {
+    throw new SetupError(`the native addon does not load (${reason}): ${build()}; see docs/setup.md`, {
       cause,
     });
   }

@@ -22,5 +22,5 @@ export { dropoutSeeds, type StepResult, type TrainingState, trainStep } from './
 export { type Summary, summarise } from './summary.ts';
 export { openTokenizer, trainTokenizer, unknownText, vocabularyAdvice, warnOfUnknown } from './texts.ts';
 export { measureSteps, randomBatch, type StepTimes, stepSeconds } from './timing.ts';
-export { openTrained, predictsNothing, type TrainedModel, weightsFrom } from './trained.ts';
+export { checkPredicts, openTrained, predictsNothing, type TrainedModel, weightsFrom } from './trained.ts';
 export { takeWeights, writeWeights } from './weights.ts';

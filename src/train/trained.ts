@@ -43,9 +43,16 @@ export function openTrained(path: string, { warn, device }: TrainedOptions): Tra
   const weights = loadWeights(checkpoint, sizes, device);
   const tokenizer = TextTokenizer.fromJson(checkpoint.tokenizerJson);
   const model = modelOf(sizes, weights, dtypeOn(device, train.precision));
-  const [[likeliest] = []] = predict({ model, tokenizer, device }, Int32Array.of(tokenizer.sepId), Int32Array.of(0), 1);
+  const trained = { checkpoint, tokenizer, model, device };
+  checkPredicts(trained);
+  return trained;
+}
+
+/** Throws a CheckpointError for a pre-trained model that predicts nothing but NaN. */
+export function checkPredicts(trained: TrainedModel): void {
+  const { tokenizer, checkpoint } = trained;
+  const [[likeliest] = []] = predict(trained, Int32Array.of(tokenizer.sepId), Int32Array.of(0), 1);
   if (!Number.isFinite(likeliest?.probability)) throw predictsNothing(checkpoint);
-  return { checkpoint, tokenizer, model, device };
 }
 
 /** Of weights that are finite, but so large that what comes of them is not. */

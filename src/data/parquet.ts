@@ -11,24 +11,12 @@ import {
 import { parquetHeader, readPage } from 'hyparquet/src/column.js';
 import { convert, DEFAULT_PARSERS } from 'hyparquet/src/convert.js';
 import { getTreePath, isFlatColumn } from 'hyparquet/src/schema.js';
-import { compressors } from 'hyparquet-compressors';
+import { checkRuns, sizeOf, unpackPage } from './parquet-page.ts';
 
-type Codec = NonNullable<(typeof compressors)[keyof typeof compressors]>;
 type Decoder = Parameters<typeof readPage>[2];
 
 /** Read at first for a page's header, which is longer where it holds statistics of long texts. */
 const headerBytes = 1 << 12;
-/** hyparquet's for LZ4 fails where there is nothing to unpack: the dictionary of a row group in which every text is null. */
-const codecs: typeof compressors = {
-  ...compressors,
-  LZ4: unlessEmpty(compressors.LZ4!),
-  LZ4_RAW: unlessEmpty(compressors.LZ4_RAW!),
-};
-
-function unlessEmpty(unpack: Codec): Codec {
-  return (input, length) => (length === 0 ? new Uint8Array(0) : unpack(input, length));
-}
-
 // A text stays bytes: hyparquet would replace what is not UTF-8.
 const parsers = { ...DEFAULT_PARSERS, stringFromBytes: (bytes: Uint8Array) => bytes };
 
@@ -60,14 +48,7 @@ export async function openParquetColumn(path: string, name: string): Promise<Par
       const file = await open(path);
       try {
         for (const { group, column } of chunks) {
-          const decoder = {
-            pathInSchema: [name],
-            element,
-            schemaPath: schemaPath!,
-            ...column,
-            parsers,
-            compressors: codecs,
-          };
+          const decoder = { pathInSchema: [name], element, schemaPath: schemaPath!, ...column, parsers };
           yield* pagesOf(file, column, Number(group.num_rows), decoder, (read) => onRead(read / bytes));
         }
       } finally {
@@ -96,14 +77,16 @@ async function* pagesOf(
   const end = position + Number(column.total_compressed_size);
   let dictionary: DecodedArray | undefined;
   for (let row = 0; row < numRows; ) {
-    const { header, length } = await readHeader(file, position, end);
-    const bytes = await readBytes(file, position + length, sizeOf(header, end - position - length));
-    const page = { view: new DataView(bytes), offset: 0 };
-    position += length + bytes.byteLength;
-    onRead(length + bytes.byteLength);
+    const { header: packedHeader, length } = await readHeader(file, position, end);
+    const packed = await readBytes(file, position + length, sizeOf(packedHeader, end - position - length));
+    position += length + packed.length;
+    onRead(length + packed.length);
+    const { header, page } = unpackPage(packedHeader, packed, column.codec);
     const numValues = (header.data_page_header ?? header.data_page_header_v2)?.num_values ?? 0;
     if (numValues > numRows - row) throw new Error('a page of the parquet file has more values than there are rows');
-    const { data = [] } = readPage(page, header, decoder, dictionary, undefined, 0);
+    checkRuns(header, page, decoder.element.repetition_type === 'OPTIONAL');
+    const reader = { view: new DataView(page.buffer, page.byteOffset, page.length), offset: 0 };
+    const { data = [] } = readPage(reader, header, { ...decoder, codec: 'UNCOMPRESSED' }, dictionary, undefined, 0);
     if (header.type === 'DICTIONARY_PAGE') {
       dictionary = convert(data, decoder);
       continue;
@@ -113,16 +96,6 @@ async function* pagesOf(
   }
 }
 
-/** The size of a page in the file, where it and its unpacked size are possible. */
-function sizeOf(header: PageHeader, left: number): number {
-  const { compressed_page_size: bytes, uncompressed_page_size: unpacked, data_page_header_v2: v2 } = header;
-  // Without a length hyparquet reads the levels' first byte for ever.
-  const levels = v2 ? v2.repetition_levels_byte_length + v2.definition_levels_byte_length : 0;
-  if (!(bytes >= 0 && unpacked >= 0 && bytes <= left && levels >= 0 && levels <= bytes))
-    throw new Error('a page of the parquet file has an impossible size');
-  return bytes;
-}
-
 async function readHeader(
   file: FileHandle,
   position: number,
@@ -130,7 +103,10 @@ async function readHeader(
 ): Promise<{ header: PageHeader; length: number }> {
   for (let size = headerBytes; ; size *= 4) {
     const isAll = position + size >= end;
-    const reader = { view: new DataView(await readBytes(file, position, Math.min(size, end - position))), offset: 0 };
+    const reader = {
+      view: new DataView((await readBytes(file, position, Math.min(size, end - position))).buffer),
+      offset: 0,
+    };
     try {
       return { header: parquetHeader(reader), length: reader.offset };
     } catch (error) {
@@ -139,12 +115,12 @@ async function readHeader(
   }
 }
 
-async function readBytes(file: FileHandle, position: number, length: number): Promise<ArrayBuffer> {
+async function readBytes(file: FileHandle, position: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
   const bytes = new Uint8Array(Math.max(0, length));
   for (let done = 0; done < bytes.length; ) {
     const { bytesRead } = await file.read(bytes, done, bytes.length - done, position + done);
     if (bytesRead === 0) throw new Error('the parquet file ends too early; copy it again');
     done += bytesRead;
   }
-  return bytes.buffer;
+  return bytes;
 }

@@ -1,6 +1,6 @@
 // Hugging Face's folders read, against models that PyTorch wrote and ran (tests/fixtures/hugging_face.py).
 import assert from 'node:assert/strict';
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -228,6 +228,16 @@ describe('import', () => {
       ['import', 'google-bert/bert-base-uncased', '--out', 'x'],
       /google-bert\/bert-base-uncased: no such folder; .* hf download google-bert\/bert-base-uncased --local-dir downloads\/bert-base-uncased .*npx taper-lm import downloads\/bert-base-uncased --out models\/bert-base-uncased/,
     );
+    await refused(
+      ['import', 'https://huggingface.co/google-bert/bert-base-uncased/tree/main', '--out', 'x'],
+      / hf download google-bert\/bert-base-uncased --local-dir downloads\/bert-base-uncased /,
+    );
+    await refused(
+      ['import', 'bert/config.json', '--out', 'x'],
+      /bert\/config\.json: is a file; give its folder: npx taper-lm import bert /,
+    );
+    mkdirSync(at('a-run/checkpoints'), { recursive: true });
+    await refused(['import', 'a-run', '--out', 'x'], /a-run: is a run of taper, .* it needs no import/);
     await refused(
       ['import', './bert-base', '--out', 'x'],
       /bert-base: no such folder; give one that holds a config\.json$/,

@@ -171,6 +171,20 @@ test('an added token in a text is one token, also of a tokenizer of bytes', asyn
   assert.ok((await tokenizer.encode('hello <user>')).includes(280));
 });
 
+test('an added token of a single word is not found beside a Chinese character, as in the library', async () => {
+  const json = JSON.parse((await train(prose, 280)).json);
+  const id = Object.keys(json.model.vocab).length;
+  for (const normalized of [false, true]) {
+    const token = { ...json.added_tokens[0], id, content: 'tapir', single_word: true, normalized, special: false };
+    const tokenizer = TextTokenizer.fromJson(JSON.stringify({ ...json, added_tokens: [...json.added_tokens, token] }));
+    const library = Tokenizer.fromString(tokenizer.json);
+    for (const text of ['漢tapir', 'tapir漢 the', 'the tapir 漢']) {
+      const theirs = await library.encode(text, null, { addSpecialTokens: false });
+      assert.deepEqual([...(await tokenizer.encode(text))], theirs.getIds(), `${text}, normalized ${normalized}`);
+    }
+  }
+});
+
 test('texts that are encoded at the same time do not disturb one another', async () => {
   const tokenizer = await train(prose, 200);
   const [a, b] = await Promise.all([tokenizer.encode(prose), tokenizer.encode(prose)]);

@@ -12,7 +12,7 @@ const none = -1;
 
 /** The part of Hugging Face's `tokenizer.json` that decides how texts may be encoded. */
 interface TokenizerJson {
-  added_tokens?: { content: string; special: boolean }[];
+  added_tokens?: { content: string; special: boolean; single_word: boolean; normalized: boolean }[];
   normalizer?: { type: string; handle_chinese_chars?: boolean } | null;
   pre_tokenizer?: PreTokenizerJson | null;
 }
@@ -218,7 +218,9 @@ function wordsOf({ added_tokens: added = [], normalizer, pre_tokenizer: pre }: T
   const isBert = first?.type === 'BertPreTokenizer' && others.every((other) => other?.type === 'Split');
   if (isBert && (normalizer?.type ?? 'BertNormalizer') === 'BertNormalizer') {
     if (contents.some((content) => /[\s\u3400-\u9fff]/.test(content))) return () => undefined;
-    return normalizer?.handle_chinese_chars ? splitAtHanzi : splitAtSpaces;
+    // A single word that is looked for before the normalizer puts spaces around Chinese characters is not one beside these.
+    const isWordInRaw = added.some(({ single_word, normalized }) => single_word && !normalized);
+    return normalizer?.handle_chinese_chars && !isWordInRaw ? splitAtHanzi : splitAtSpaces;
   }
   const isGpt = pre?.type === 'ByteLevel' && !pre.add_prefix_space && pre.use_regex !== false && !normalizer;
   return (text: string) =>

@@ -1,9 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
-import { CheckpointError, loadConfig, OutputError } from '../config/index.ts';
+import { basename, dirname, join } from 'node:path';
+import { CheckpointError, commandText, loadConfig, OutputError } from '../config/index.ts';
 import { initialiseParameters, type ParameterSpec, parameterSpecs, type Weights } from '../model/index.ts';
 import { scope, type Tensor } from '../tensor/index.ts';
-import { takeWeights, writeCheckpoint } from '../train/index.ts';
+import { type FolderKind, kindOf, takeWeights, writeCheckpoint } from '../train/index.ts';
 import { readConfig } from './read-config.ts';
 import { readTokenizer } from './read-tokenizer.ts';
 import { readWeights } from './read-weights.ts';
@@ -21,7 +21,8 @@ const longestSequence = 1024;
  */
 export function importHuggingFace(folder: string, out: string, warn: (message: string) => void): void {
   if (existsSync(out)) throw new OutputError(`${out}: is there already; give a new folder`);
-  if (!existsSync(folder)) throw new CheckpointError(`${folder}: no such folder; ${adviceFor(folder)}`);
+  const why = whyNotImported[kindOf(folder)]?.(folder);
+  if (why !== undefined) throw new CheckpointError(`${folder}: ${why}`);
   const { model, classifier } = readConfig(folder, warn);
   const tokenizer = readTokenizer(folder, model, warn);
   const specs = parameterSpecs(model, classifier);
@@ -52,13 +53,21 @@ export function importHuggingFace(folder: string, out: string, warn: (message: s
   });
 }
 
-/** How to come to a folder that is not there: by a download where it has the form of a name on the Hugging Face Hub. */
+/** Why a path cannot be imported, and what to do, by what it holds. */
+const whyNotImported: Partial<Record<FolderKind, (path: string) => string>> = {
+  nothing: (path) => `no such folder; ${adviceFor(path)}`,
+  file: (path) => `is a file; give its folder: ${commandText(['npx', 'taper-lm', 'import', dirname(path)])} --out …`,
+  run: () => 'is a run of taper, which every command takes as it is; it needs no import',
+};
+
+/** How to come to a folder that is not there: by a download where it has the form of a name or an address on the Hugging Face Hub. */
 function adviceFor(folder: string): string {
-  if (!/^\w[\w.-]*(\/\w[\w.-]*)?$/.test(folder)) return 'give one that holds a config.json';
-  const place = `downloads/${basename(folder)}`;
+  const name = folder.replace(/^https?:\/\/(?:huggingface\.co|hf\.co)\/(.*?)(?:\/tree\/main)?\/?$/, '$1');
+  if (!/^\w[\w.-]*(\/\w[\w.-]*)?$/.test(name)) return 'give one that holds a config.json';
+  const place = `downloads/${basename(name)}`;
   return (
     'give one that holds a config.json; to download it from the Hugging Face Hub: ' +
-    `hf download ${folder} --local-dir ${place} (pip install huggingface_hub), then npx taper-lm import ${place} --out models/${basename(folder)}`
+    `hf download ${name} --local-dir ${place} (pip install huggingface_hub), then npx taper-lm import ${place} --out models/${basename(name)}`
   );
 }
 

@@ -32,6 +32,8 @@ test('what a folder holds is told from its files', () => {
     'half/config.json': '{"model_type":"bert"}',
     'hf/config.json': '{"model_type":"bert"}',
     'hf-old/config.json': '{"architectures":["BertModel"]}',
+    'hf-of-trainer/config.json': '{"model_type":"bert"}',
+    'hf-of-trainer/checkpoints/': '',
     'broken/config.json': '{',
     'list/config.json': '[1]',
   });
@@ -50,6 +52,7 @@ test('what a folder holds is told from its files', () => {
     half: 'checkpoint',
     hf: 'huggingFace',
     'hf-old': 'huggingFace',
+    'hf-of-trainer': 'huggingFace',
     broken: 'other',
     list: 'other',
   };

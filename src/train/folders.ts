@@ -3,7 +3,7 @@ import { basename, join, resolve } from 'node:path';
 import { commandText } from '../config/index.ts';
 
 /** What a path holds, as far as taper can tell. */
-type FolderKind = 'nothing' | 'file' | 'run' | 'checkpoint' | 'huggingFace' | 'empty' | 'other';
+export type FolderKind = 'nothing' | 'file' | 'run' | 'checkpoint' | 'huggingFace' | 'empty' | 'other';
 
 /** How many folders a message names at most. */
 const mostNamed = 8;
@@ -14,9 +14,11 @@ export function kindOf(path: string): FolderKind {
   if (!statSync(path).isDirectory()) return 'file';
   const config = readJson(join(path, 'config.json'));
   const has = (name: string) => existsSync(join(path, name));
-  if (has('checkpoints') || has('metrics.jsonl') || ('train' in config && 'model' in config)) return 'run';
+  const isHuggingFace = 'model_type' in config || 'architectures' in config;
+  if (!isHuggingFace && (has('checkpoints') || has('metrics.jsonl') || ('train' in config && 'model' in config)))
+    return 'run';
   if (has('trainer.json') || has('optimizer.safetensors')) return 'checkpoint';
-  if ('model_type' in config || 'architectures' in config) return 'huggingFace';
+  if (isHuggingFace) return 'huggingFace';
   return readdirSync(path).every((name) => name.startsWith('.') || name === 'lock') ? 'empty' : 'other';
 }
 

@@ -4,6 +4,7 @@ export { type Evaluation, evaluate } from './evaluate.ts';
 export type { FilledExample } from './examples.ts';
 export { writing } from './files.ts';
 export { type FilledText, fillMasks, type Prediction } from './fill.ts';
+export { type FolderKind, kindOf } from './folders.ts';
 export { type GenerateOptions, generate } from './generate.ts';
 export { type LearningRate, learningRate } from './learning-rate.ts';
 export { isBeingTrained } from './lock.ts';

@@ -106,13 +106,14 @@ async function open(
   checkSameConfig(start.config, config, group);
   checkShares(config, group);
   if (sources?.checkpoint) checkResumable(out, sources.checkpoint, config, report);
-  const texts = await machineByMachine(group, () => openTexts(config, tokenizer, report));
+  const isResumed = start.progress !== undefined;
+  const texts = await machineByMachine(group, () => openTexts(config, tokenizer, report, { isResumed }));
   held.push({ [Symbol.dispose]: () => texts.close() });
   checkSameTexts(await group.gather('texts', texts.hash), group);
   if (start.progress && start.progress.textHash !== texts.hash) {
     const instead = sources ? insteadOf(out, config) : 'start a new run with another --out';
     throw new DataError(
-      `${out}: the texts are not those that the run was started with; bring them back, or ${instead}`,
+      `${out}: the texts are not those that the run was started with, or another version of taper read them differently; bring them back, or ${instead}`,
     );
   }
   if (!start.progress) checkKnown(texts, config);

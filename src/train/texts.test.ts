@@ -10,7 +10,7 @@ import { openTexts, openTokenizer } from './texts.ts';
 const texts = scriptTexts(20_000);
 
 /** What is said when a text is prepared for training, and the tokenizer that it got. */
-async function prepared(folder: string, text: string, sets: string[]) {
+async function prepared(folder: string, text: string, sets: string[], options?: { isResumed: boolean }) {
   const path = join(folder, 'text.txt');
   writeFileSync(path, text);
   const { config } = loadConfig({
@@ -25,7 +25,7 @@ async function prepared(folder: string, text: string, sets: string[]) {
   const warnings: string[] = [];
   const report = { note: (line: string) => notes.push(line), warn: (line: string) => warnings.push(line) };
   const tokenizer = await openTokenizer(config, report);
-  (await openTexts(config, tokenizer, report)).close();
+  (await openTexts(config, tokenizer, report, options)).close();
   return { tokenizer, notes, warnings };
 }
 
@@ -41,6 +41,13 @@ test('a vocabulary that is too small for the characters of a text is warned of, 
   const large = await prepared(folder, texts.chinese!, [advice!]);
   assert.deepEqual(large.warnings, []);
   assert.match(large.notes.at(-1)!, /\[UNK\]: 0 % of the characters/);
+});
+
+test('a run that is resumed is not advised to enlarge the vocabulary that it keeps', async (t) => {
+  const { warnings } = await prepared(temporaryFolder(t), texts.chinese!, ['model.vocabSize=1000'], {
+    isResumed: true,
+  });
+  assert.match(warnings.join(), /; a run keeps its tokenizer; start a new run with --set model\.vocabSize=8192/);
 });
 
 test('text that a given tokenizer cannot spell is warned of, in the held-out text too', async (t) => {

@@ -52,7 +52,12 @@ export interface Texts {
  *
  * @throws ConfigError without text, DataError for texts that cannot be used, OutputError when the cache cannot be written.
  */
-export async function openTexts(config: Config, tokenizer: TextTokenizer, report: Reporter): Promise<Texts> {
+export async function openTexts(
+  config: Config,
+  tokenizer: TextTokenizer,
+  report: Reporter,
+  { isResumed = false } = {},
+): Promise<Texts> {
   const { data } = config;
   const options = { exclude: data.exclude, textField: data.textField, tokenizer, cacheDir: data.cache };
   const prepare = (paths: readonly string[]) =>
@@ -76,7 +81,7 @@ export async function openTexts(config: Config, tokenizer: TextTokenizer, report
     const valid = heldOut(() => samplesOf(views.valid, { ...data, tokenizer }), data);
     const { documents, tokens } = trainCorpus!.index;
     const unknown = tokenizer.kind === 'bert' ? ` ([UNK]: ${unknownText(trainCorpus!.index)})` : '';
-    const advice = vocabularyAdvice(config);
+    const advice = vocabularyAdvice(config, isResumed);
     warnOfUnknown(trainCorpus!.index, advice, (message) => report.warn(`data.train: ${message}`));
     if (validCorpus) warnOfUnknown(validCorpus.index, advice, (message) => report.warn(`data.valid: ${message}`));
     report.note(
@@ -157,8 +162,8 @@ export function warnOfUnknown(index: CorpusIndex, advice: string, warn: (message
   warn(`${unknownText(index)} become [UNK], since the vocabulary cannot spell them; ${advice}`);
 }
 
-/** What helps against a vocabulary that cannot spell a text. */
-export function vocabularyAdvice({ data, model, train }: Config): string {
+/** What helps against a vocabulary that cannot spell a text; a run that is resumed keeps its own. */
+export function vocabularyAdvice({ data, model, train }: Config, isResumed = false): string {
   if (train.from !== undefined) {
     return `the tokenizer of ${train.from} is not made for this text; start without --from to train one on it`;
   }
@@ -166,7 +171,9 @@ export function vocabularyAdvice({ data, model, train }: Config): string {
     return `${data.tokenizer} is not made for this text; leave data.tokenizer out to train one on it`;
   }
   const larger = Math.max(roomyVocabulary, 2 * model.vocabSize);
-  return `${model.vocabSize} tokens are too few for its characters; add --set model.vocabSize=${larger}`;
+  const setting = `--set model.vocabSize=${larger}`;
+  if (isResumed) return `a run keeps its tokenizer; start a new run with ${setting} to train a better one on this text`;
+  return `${counted(model.vocabSize, 'token')} are too few for its characters; add ${setting}`;
 }
 
 /** What samples depend on, whatever the names and times of the files. */

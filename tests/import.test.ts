@@ -274,7 +274,7 @@ describe('import', () => {
       files('relative', (file) =>
         edit(file('config.json'), (json) => Object.assign(json, { position_embedding_type: 'relative_key' })),
       ),
-      /position_embedding_type "relative_key" is not known here, only absolute/,
+      /position_embedding_type "relative_key" is not supported, only absolute/,
     );
     await reject(
       files('relu', (file) => edit(file('config.json'), (json) => Object.assign(json, { hidden_act: 'relu' }))),

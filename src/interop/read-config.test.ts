@@ -118,5 +118,5 @@ test('labels without names are those of transformers', () => {
 });
 
 test('a config.json without model_type is refused', () => {
-  refused({ hidden_size: 16 }, /config\.json: model_type is missing, it is not one of bert, megatron-bert, gpt2/);
+  refused({ hidden_size: 16 }, /config\.json: model_type is missing; it must be one of bert, megatron-bert, gpt2/);
 });

@@ -82,14 +82,14 @@ export function readConfig(folder: string, warn: (message: string) => void): Imp
   const given = readJson(folder, 'config.json');
   const type = given.model_type;
   if (type !== 'bert' && type !== 'megatron-bert' && type !== 'gpt2') {
-    const found = type === undefined ? 'is missing, it' : JSON.stringify(type);
-    throw new ConfigError(`${file}: model_type ${found} is not one of bert, megatron-bert, gpt2`);
+    const found = type === undefined ? 'is missing; it must be' : `${JSON.stringify(type)} is not`;
+    throw new ConfigError(`${file}: model_type ${found} one of bert, megatron-bert, gpt2`);
   }
   const json = withDefaults(file, given, type, warn);
   const kind = type === 'gpt2' ? 'gpt2' : 'bert';
   for (const [key, known] of Object.entries(fixed[kind])) {
     if (json[key] !== undefined && json[key] !== known) {
-      throw new ConfigError(`${file}: ${key} ${JSON.stringify(json[key])} is not known here, only ${known}`);
+      throw new ConfigError(`${file}: ${key} ${JSON.stringify(json[key])} is not supported, only ${known}`);
     }
   }
   const model = kind === 'gpt2' ? gptOf(file, json) : bertOf(file, json, type === 'bert' ? 'post' : 'pre');
@@ -120,7 +120,7 @@ function withDefaults(file: string, given: Json, type: keyof typeof defaults, wa
     throw new ConfigError(`${file}: ${heads} is missing, and the weights do not show it; write it there`);
   }
   const taken = added.map((key) => `${key} ${json[key]}`);
-  if (taken.length > 0) warn(`${file}: leaves out sizes; these are the defaults of transformers: ${taken.join(', ')}`);
+  if (taken.length > 0) warn(`${file}: leaves out sizes; using the defaults of transformers: ${taken.join(', ')}`);
   return json;
 }
 
@@ -201,7 +201,7 @@ function classifierOf(file: string, json: Json): Classifier | undefined {
   const [architecture] = Array.isArray(architectures) ? (architectures as unknown[]) : [];
   if (typeof architecture !== 'string' || !architecture.endsWith('ForSequenceClassification')) return undefined;
   if (json.problem_type === 'multi_label_classification') {
-    throw new ConfigError(`${file}: problem_type multi_label_classification is not known here, only one label a text`);
+    throw new ConfigError(`${file}: problem_type multi_label_classification is not supported, only one label per text`);
   }
   const labels = labelsOf(file, json);
   return { labels, isRegression: json.problem_type === 'regression' || labels.length === 1 };

@@ -73,10 +73,13 @@ test('settings that overrule tokenizer.json are told, by their names', () => {
   const alone = named('a cased tokenizer.json alone');
   read(alone, alone.files, warn);
   assert.equal(warned.length, 2);
-  assert.match(warned[0]!, /tokenizer_config\.json: strip_accents false is taken, not null of tokenizer\.json/);
+  assert.match(
+    warned[0]!,
+    /tokenizer_config\.json: strip_accents false is used, as AutoTokenizer does, instead of null in tokenizer\.json/,
+  );
   assert.match(
     warned[1]!,
-    /tokenizer_config\.json: has no do_lower_case: it is taken as true, not false of tokenizer\.json/,
+    /tokenizer_config\.json: has no do_lower_case: true is used, as AutoTokenizer does, instead of false in tokenizer\.json/,
   );
   const plain = named('vocab.txt that keeps accents');
   read(plain, plain.files, warn);
@@ -119,12 +122,12 @@ test('what has no certain ids is refused, by the name of the setting and its fil
   refused(
     gpt,
     settings(gpt, { add_bos_token: true }),
-    /tokenizer_config\.json: add_bos_token true is not known here, only false/,
+    /tokenizer_config\.json: add_bos_token true is not supported, only false/,
   );
   refused(
     gpt,
     settings(gpt, { eos_token: '</s>' }),
-    /tokenizer_config\.json: eos_token "<\/s>" is not known here, only <\|endoftext\|>/,
+    /tokenizer_config\.json: eos_token "<\/s>" is not supported, only <\|endoftext\|>/,
   );
 
   const byFast =

@@ -107,7 +107,7 @@ function checkSettings(folder: string, kind: ModelConfig['kind'], settings: Json
   };
   for (const [key, value] of Object.entries(known)) {
     const found = settings[key] ?? value;
-    if (found !== value) refuse(key, `is not known here, only ${value}; remove it if the model was trained without it`);
+    if (found !== value) refuse(key, `is not supported, only ${value}; remove it if the model was trained without it`);
   }
   const never = settings.never_split ?? [];
   if (!Array.isArray(never) || never.length > 0) {
@@ -117,18 +117,15 @@ function checkSettings(folder: string, kind: ModelConfig['kind'], settings: Json
     (key) => key.endsWith('_token') && typeof settings[key] === 'string' && !tokenNames.includes(key),
   );
   if (unknown)
-    refuse(unknown, 'is a special token in transformers 5 alone; name it in additional_special_tokens instead');
+    refuse(unknown, 'is a special token only in transformers 5; name it in additional_special_tokens instead');
   const extra = settings.extra_special_tokens ?? [];
   if (!Array.isArray(extra) && Object.keys(extra).length > 0) {
-    refuse(
-      'extra_special_tokens',
-      'is known here as a list alone; name the tokens in additional_special_tokens instead',
-    );
+    refuse('extra_special_tokens', 'is supported only as a list; name the tokens in additional_special_tokens instead');
   }
   const named = namedTokensOf(settings, {});
   for (const [key, token] of Object.entries(expected[kind])) {
     const found = named.get(key);
-    if (found !== undefined && found.content !== token) refuse(key, `is not known here, only ${token}`);
+    if (found !== undefined && found.content !== token) refuse(key, `is not supported, only ${token}`);
   }
 }
 
@@ -143,7 +140,7 @@ function hasOwnClass(folder: string, kind: ModelConfig['kind'], settings: Json):
   if (name === 'PreTrainedTokenizerFast' || name === 'TokenizersBackend') return false;
   throw new CheckpointError(
     `${join(folder, file!)}: tokenizer_class ${name} is not one of ${ownClass[kind]}, PreTrainedTokenizerFast; ` +
-      'write the latter there if tokenizer.json is the whole tokenizer',
+      'write PreTrainedTokenizerFast there if tokenizer.json is the whole tokenizer',
   );
 }
 
@@ -161,8 +158,8 @@ function applySettings(
       throw new CheckpointError(`${file}: ${key} ${JSON.stringify(value)} is not true or false`);
     }
     if ((part[name] ?? null) === value) return;
-    const said = settings[key] === undefined ? `has no ${key}: it is taken as ${value}` : `${key} ${value} is taken`;
-    tell(`${file}: ${said}, not ${part[name]} of tokenizer.json, as in AutoTokenizer`);
+    const said = settings[key] === undefined ? `has no ${key}: ${value} is used` : `${key} ${value} is used`;
+    tell(`${file}: ${said}, as AutoTokenizer does, instead of ${part[name]} in tokenizer.json`);
     part[name] = value;
   };
   if (kind === 'gpt2') {

@@ -143,3 +143,21 @@ test('a GPT fills each gap after the words before it', async () => {
   const { stdout } = await done('generate', 'gpt', parts[0]!, '--tokens', '1', '--temperature', '0');
   assert.ok(stdout.trim().endsWith(gaps[0]!.guess), `${JSON.stringify(example)} ${stdout}`);
 });
+
+test('with outputBias: frequencies a new model begins at the loss of token frequencies alone, not at that of a uniform guess', async () => {
+  const firstLoss = async (outputBias: string) => {
+    await done(
+      'pretrain',
+      'tiny.yaml',
+      '--out',
+      outputBias,
+      '--set',
+      'train.steps=1',
+      `train.outputBias=${outputBias}`,
+    );
+    return linesOf(at(outputBias)).find(({ type }) => type === 'eval')!.mlmLoss as number;
+  };
+  const uniform = Math.log(120); // tokens of tiny.yaml's vocabulary
+  assert.ok(Math.abs((await firstLoss('zeros')) - uniform) < 0.1);
+  assert.ok((await firstLoss('frequencies')) < uniform - 0.3);
+});

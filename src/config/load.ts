@@ -292,6 +292,11 @@ function misfits({ model, depth, data, train }: Config): string[] {
       `model.vocabSize: ${model.vocabSize} is below ${leastByteLevel}, the bytes and the end of a text, which gpt2 needs`,
     );
   }
+  if (model.kind === 'gpt2' && train.outputBias === 'frequencies') {
+    mistakes.push(
+      'train.outputBias: frequencies is not for model.kind gpt2, whose output layer has no bias; leave it out',
+    );
+  }
   if (model.kind === 'gpt2' && model.norm === 'post') {
     mistakes.push('model.norm: post is not for model.kind gpt2, whose blocks are PreLN; leave it out');
   }

@@ -209,6 +209,10 @@ const train = z
       z.enum(['linear', 'log']).default('linear'),
       "How the learning rate rises over W steps of warm-up: `linear`, peak·(t + 1)/W, or `log`, peak·log(t + 1)/log W, which is DeepSpeed's default.",
     ),
+    outputBias: key(
+      z.enum(['zeros', 'frequencies']).default('zeros'),
+      "How the bias of a new BERT's output layer starts: `zeros`, BERT's, or `frequencies`, the logarithm of each token's share of the training text, ln((n + 1)/(N + V)). Training then begins at what token frequencies alone predict, and its blocks need not learn them.",
+    ),
     schedule: key(
       z.enum(['linear', 'exponential', 'cosine', 'constant']).default('linear'),
       "The learning rate after the warm-up: `linear` and `cosine` fall to 0, `exponential` is times 0.99 each 1,000 steps (the paper's), `constant` stays.",

@@ -1,5 +1,6 @@
 import type { Tensor } from '../tensor/index.ts';
 import { activation, DropoutPlace, dropoutAt, layerNorm, linear, type Pass } from './block.ts';
+import { outputBiasName } from './parameters.ts';
 import { type ModelInputs, Transformer } from './transformer.ts';
 
 /**
@@ -20,7 +21,7 @@ export class Bert extends Transformer {
   }
 
   protected outputBias(): Tensor {
-    return this.weights.get('cls.predictions.bias')!;
+    return this.weights.get(outputBiasName)!;
   }
 
   /** The next-sentence head: logits [N, 2]; class 0 says that the second segment follows the first. */

@@ -12,6 +12,7 @@ export {
   type ModelConfig,
   makeIdentity,
   outerNames,
+  outputBiasName,
   type ParameterSpec,
   type Parts,
   parameterSpecs,

@@ -50,6 +50,9 @@ export const outerNames = {
   gpt2: { words: 'transformer.wte.weight', positions: 'transformer.wpe.weight', finalNorm: 'transformer.ln_f' },
 } as const;
 
+/** The bias of BERT's output layer over the vocabulary; GPT's has none. */
+export const outputBiasName = 'cls.predictions.bias';
+
 /** The names of a block's parts; each has a `weight` and a `bias`. */
 export interface BlockNames {
   /** What all of them begin with. */
@@ -163,7 +166,7 @@ function pretrainingHeads({ hiddenSize: D, vocabSize }: ModelConfig): ParameterS
   return [
     ...linear('cls.predictions.transform.dense', D, D),
     ...norm('cls.predictions.transform.LayerNorm', D),
-    { name: 'cls.predictions.bias', shape: [vocabSize], start: 'zeros' },
+    { name: outputBiasName, shape: [vocabSize], start: 'zeros' },
     ...linear('cls.seq_relationship', 2, D),
   ];
 }

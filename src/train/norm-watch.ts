@@ -22,7 +22,7 @@ export class NormWatch {
     return (
       `step ${step}: the gradient norm, ${short(norm)}, is ${Math.round(norm / middle)} times its median, ${short(middle)}; ` +
       'one such step can spoil a model: if the loss stays high or this comes again, lower train.peakLearningRate or train.clipNorm, ' +
-      'or raise train.warmupRatio'
+      'raise train.warmupRatio, or start a new BERT with train.outputBias=frequencies'
     );
   }
 }

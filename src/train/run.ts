@@ -1,9 +1,16 @@
 import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { type Config, ConfigError, counted, DataError, OutputError } from '../config/index.ts';
-import { type MicroBatch, makeFolder, TextTokenizer } from '../data/index.ts';
+import { type MicroBatch, makeFolder, type Samples, TextTokenizer } from '../data/index.ts';
 import { alone, type ProcessGroup } from '../distributed/index.ts';
-import { initialiseParameters, makeIdentity, parameterSpecs, partsOf, type Weights } from '../model/index.ts';
+import {
+  initialiseParameters,
+  makeIdentity,
+  outputBiasName,
+  parameterSpecs,
+  partsOf,
+  type Weights,
+} from '../model/index.ts';
 import { Tensor } from '../tensor/index.ts';
 import {
   type Checkpoint,
@@ -19,6 +26,7 @@ import { lockRun } from './lock.ts';
 import { truncateMetrics } from './metrics.ts';
 import { NormWatch } from './norm-watch.ts';
 import type { OptimizerState } from './optimizer.ts';
+import { logFrequencies } from './output-bias.ts';
 import { initialLossScale } from './precision.ts';
 import type { Reporter } from './reporter.ts';
 import { checkResumable, firstDifference, insteadOf } from './resume.ts';
@@ -117,7 +125,7 @@ async function open(
     );
   }
   if (!start.progress) checkKnown(texts, config);
-  const state = openState(config, group, start, sources, report);
+  const state = openState(config, group, start, { sources, texts, report });
   const fresh: Progress = { step: 0, samples: 0, tokens: 0, nonFiniteSteps: 0, textHash: texts.hash };
   if (config.train.precision === 'fp16') fresh.lossScale = initialLossScale;
   const progress = start.progress ?? fresh;
@@ -229,16 +237,17 @@ function refuseOld(configPath: string, resume: boolean): void {
   throw new ConfigError(`--out ${out}: holds a run already; give --resume to go on with it, or another folder`);
 }
 
+/** What the tensors of a run come from; `sources` are rank 0's. */
+interface StateSources {
+  sources: Sources | undefined;
+  texts: Texts;
+  report: Reporter;
+}
+
 /** The tensors of a run: those of its checkpoint; or the weights of another, or new ones from the seed. */
-function openState(
-  config: Config,
-  group: ProcessGroup,
-  { updates }: Start,
-  sources: Sources | undefined,
-  report: Reporter,
-): TrainingState {
+function openState(config: Config, group: ProcessGroup, { updates }: Start, given: StateSources): TrainingState {
   const { model, train } = config;
-  const { masters, optimizer } = readState(config, sources, report);
+  const { masters, optimizer } = readState(config, given);
   const parts = partsOf(model, parameterSpecs(model));
   const owners = train.shardOptimizer ? ownersOf(parts, group) : undefined;
   const own = spread({ parts, masters, owners, group, device: train.device }, { optimizer, updates });
@@ -251,8 +260,7 @@ function openState(
 /** What rank 0 has of weights and moments; on the others room for it. */
 function readState(
   { model, train }: Config,
-  sources: Sources | undefined,
-  report: Reporter,
+  { sources, texts, report }: StateSources,
 ): { masters: Weights; optimizer?: OptimizerState } {
   const { device, seed } = train;
   const specs = parameterSpecs(model);
@@ -266,5 +274,15 @@ function readState(
     const fresh = begin.fresh.length > 0 ? `; new: ${begin.fresh.join(', ')}` : '';
     report.note(`beginning with ${initial.path}${fresh}`);
   }
-  return { masters: begin?.weights ?? initialiseParameters(specs, seed, device) };
+  if (begin) return { masters: begin.weights };
+  const masters = initialiseParameters(specs, seed, device);
+  if (train.outputBias === 'frequencies') startOutputBias(masters.get(outputBiasName)!, texts.train);
+  return { masters };
+}
+
+/** Lets a new model predict each token as often as it occurs. */
+function startOutputBias(bias: Tensor, samples: Samples): void {
+  const [vocabSize] = bias.shape as [number];
+  using start = Tensor.from(logFrequencies(samples, vocabSize), [vocabSize], { device: bias.device });
+  bias.copy_(start);
 }

@@ -80,13 +80,13 @@ export async function openTexts(
     const train = samplesOf(views.train, { ...data, tokenizer });
     const valid = heldOut(() => samplesOf(views.valid, { ...data, tokenizer }), data);
     const { documents, tokens } = trainCorpus!.index;
-    const unknown = tokenizer.kind === 'bert' ? ` ([UNK]: ${unknownText(trainCorpus!.index)})` : '';
     const advice = vocabularyAdvice(config, isResumed);
     warnOfUnknown(trainCorpus!.index, advice, (message) => report.warn(`data.train: ${message}`));
     if (validCorpus) warnOfUnknown(validCorpus.index, advice, (message) => report.warn(`data.valid: ${message}`));
     report.note(
-      `text: ${counted(documents, 'document')}, ${counted(tokens, 'token')}${unknown}; ${counted(train.count, 'sequence')} to train on, ${valid.count.toLocaleString('en')} held out`,
+      `text: ${counted(documents, 'document')}, ${counted(tokens, 'token')}; ${counted(train.count, 'sequence')} to train on, ${valid.count.toLocaleString('en')} held out`,
     );
+    if (tokenizer.kind === 'bert') report.note(`[UNK]: ${unknownText(trainCorpus!.index)}`);
     return {
       tokenizer,
       train,

@@ -9,15 +9,15 @@ import { fileURLToPath } from 'node:url';
 const project = fileURLToPath(new URL('../..', import.meta.url));
 
 test("the package holds the program alone, not a user's texts, runs, tests or logs that lie beside it", (t) => {
-  const stray = ['my/texts/private.txt', 'runs/package-test/config.json', 'private.txt'];
+  const stray = ['my/texts/package-test.txt', 'runs/package-test/config.json', 'package-test.txt'];
   for (const path of stray) {
     mkdirSync(join(project, path, '..'), { recursive: true });
     writeFileSync(join(project, path), 'mine');
   }
   t.after(() => {
-    rmSync(join(project, 'private.txt'));
+    rmSync(join(project, 'package-test.txt'));
     rmSync(join(project, 'runs/package-test'), { recursive: true });
-    rmSync(join(project, 'my/texts/private.txt'));
+    rmSync(join(project, 'my/texts/package-test.txt'));
     for (const folder of ['runs', 'my/texts', 'my']) {
       if (readdirSync(join(project, folder)).length === 0) rmSync(join(project, folder), { recursive: true });
     }

@@ -72,8 +72,8 @@ async function inspect(file: string | undefined, options: ConfigOptions): Promis
 }
 
 /** How much of a text becomes [UNK]; nothing for a tokenizer that knows every byte. */
-function unknownLine({ index }: Corpus, { kind }: TextTokenizer): string {
-  return kind === 'bert' ? `[UNK]      ${unknownText(index)}\n` : '';
+function unknownLine({ index }: Corpus, { unkId }: TextTokenizer): string {
+  return unkId >= 0 ? `[UNK]      ${unknownText(index)}\n` : '';
 }
 
 /** The number of documents, and of rows and files that are none because they have no text. */

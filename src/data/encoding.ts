@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream';
 import { createGunzip } from 'node:zlib';
+import { commandText } from '../config/command.ts';
 import { DataError } from '../config/errors.ts';
 
 const chunkBytes = 1 << 20;
@@ -81,8 +82,7 @@ function wideEncoding(bytes: Buffer, isFirst: boolean): string | undefined {
 
 /** The advice to convert a file, with the command. */
 function conversion(path: string, encoding: string): string {
-  const quoted = (name: string) => (/^[\w@%+=:,./-]+$/.test(name) ? name : `'${name.replaceAll("'", `'\\''`)}'`);
-  const [from, to] = [quoted(path), quoted(`${path}.utf8`)];
+  const [from, to] = [commandText([path]), commandText([`${path}.utf8`])];
   const command = `iconv -f ${encoding} -t UTF-8`;
   const convert = isGzip(path) ? `gzip -dc ${from} | ${command} | gzip > ${to}` : `${command} ${from} > ${to}`;
   return `convert it: ${convert} && mv ${to} ${from}`;

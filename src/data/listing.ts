@@ -3,6 +3,7 @@ import { access, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { escapePath, type GlobOptions, glob, isDynamicPattern } from 'tinyglobby';
 import { DataError } from '../config/errors.ts';
+import { counted } from '../config/words.ts';
 import { isTextFile, textEndings } from './sources.ts';
 
 const maxNamed = 3;
@@ -153,11 +154,6 @@ function nothingIn(path: string, numFiles: number, numEmpty: number): DataError 
   if (numFiles === 0) return new DataError(`${path}: matches 0 files; expected some that end in ${endings}`);
   const none = numFiles === 1 ? 'which does not end' : 'none of them ending';
   return new DataError(`${path}: matches ${counted(numFiles, 'file')}, ${none} in ${endings}`);
-}
-
-/** `1 file`, `2 files`. */
-function counted(count: number, one: string, many = `${one}s`): string {
-  return `${count.toLocaleString('en')} ${count === 1 ? one : many}`;
 }
 
 /** A file name, its bytes that are not UTF-8 escaped. */

@@ -86,8 +86,9 @@ function countOnes(
     const isPacked = run % 2 === 1; // in groups of eight, of which the last may be filled up
     const length = Math.floor(run / 2) * (isPacked ? 8 : 1);
     const bytes = isPacked ? (length / 8) * width : Math.ceil(width / 8);
-    const most = count - seen + (isPacked && width > 0 ? bytes * 8 : isPacked ? 7 : 0);
-    if (length > most || at + bytes > end) throw broken('has runs of more values than its header says');
+    // How many packed values there are room for shows their bytes, where they have any.
+    const isTooLong = isPacked ? width === 0 && length > count - seen + 7 : length > count - seen;
+    if (isTooLong || at + bytes > end) throw broken('has runs of more values than its header says');
     for (let i = 0; width === 1 && i < Math.min(length, count - seen); i++) {
       ones += isPacked ? (view.getUint8(at + (i >> 3)) >> (i & 7)) & 1 : Number(view.getUint8(at) === 1);
     }

@@ -5,7 +5,7 @@ import { bertPieces, byteLevelJson, endOfText, TextTokenizer, wordPieceJson } fr
 import type { ModelConfig } from '../model/index.ts';
 import { addedTokensOf, namedTokensOf, tokenNames } from './added-tokens.ts';
 import { type Json, readJson } from './read-config.ts';
-import { framesTexts, ownClass, replacedPart, type TokenizerJson } from './tokenizer-class.ts';
+import { bertTokens, framesTexts, ownClass, replacedPart, type TokenizerJson } from './tokenizer-class.ts';
 
 /** Models are often padded to a multiple of this many tokens, which makes matrix products fast. */
 const paddedTo = 128;
@@ -23,7 +23,7 @@ const known: Json = {
 
 /** The special tokens that a model is trained with here, by the names that transformers has for them. */
 const expected: Record<ModelConfig['kind'], Record<string, string>> = {
-  bert: { pad_token: '[PAD]', unk_token: '[UNK]', cls_token: '[CLS]', sep_token: '[SEP]', mask_token: '[MASK]' },
+  bert: bertTokens,
   gpt2: { eos_token: endOfText },
 };
 

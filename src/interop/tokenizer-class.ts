@@ -98,7 +98,8 @@ export function tokenizerConfig(tokenizerJson: string, { kind, maxPositions }: M
   };
 }
 
-const bertTokens = {
+/** BERT's special tokens, by the names that transformers has for them. */
+export const bertTokens = {
   pad_token: '[PAD]',
   unk_token: '[UNK]',
   cls_token: '[CLS]',

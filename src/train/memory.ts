@@ -28,7 +28,7 @@ const rounding = 1.06;
 
 /**
  * Estimates the peak memory of training with a configuration, as one of `ranks` processes; within 30 % of what was measured
- * (docs/results/memory.md). The attention weights and dropout masks are not in it: they are never stored.
+ * (docs/results/memory-estimate.md). The attention weights and dropout masks are not in it: they are never stored.
  */
 export function estimateMemory(config: Config, ranks = 1): MemoryEstimate {
   const { model, data, depth, train } = config;

@@ -86,7 +86,7 @@ export async function openTexts(
     report.note(
       `text: ${counted(documents, 'document')}, ${counted(tokens, 'token')}; ${counted(train.count, 'sequence')} to train on, ${valid.count.toLocaleString('en')} held out`,
     );
-    if (tokenizer.kind === 'bert') report.note(`[UNK]: ${unknownText(trainCorpus!.index)}`);
+    if (tokenizer.unkId >= 0) report.note(`[UNK]: ${unknownText(trainCorpus!.index)}`);
     return {
       tokenizer,
       train,

@@ -131,7 +131,9 @@ describe('fine-tuning', { concurrency: 2 }, () => {
     );
     assert.match(
       stderr,
-      new RegExp(`^${heldOut.dev} examples of train\\.csv are held out to judge by, ${heldOut.train} to train on`),
+      new RegExp(
+        `^${heldOut.dev} examples of train\\.csv are held out for evaluation, which leaves ${heldOut.train} to train on`,
+      ),
     );
     assert.match(
       readFileSync(at('alone/README.md'), 'utf8'),

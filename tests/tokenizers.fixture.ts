@@ -1,6 +1,7 @@
 // Tokenizers of many kinds, and lines of many scripts on which they differ.
 import { bertPieces, byteLevelJson, endOfText, wordPieceJson } from '../src/data/index.ts';
 import { addedToken } from '../src/data/tokenizer-json.ts';
+import { drawing } from './drawing.fixture.ts';
 
 /** A `tokenizer.json`, as far as the tests change it. */
 interface TokenizerJson {
@@ -11,17 +12,6 @@ interface TokenizerJson {
   decoder: unknown;
   model: { vocab: Record<string, number>; merges?: string[] };
   [key: string]: unknown;
-}
-
-/** A sequence of whole numbers below a bound that is the same for a seed. */
-function drawing(seed: number): (below: number) => number {
-  let state = seed >>> 0 || 1;
-  return (below) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % below;
-  };
 }
 
 /** First and last code points of scripts and blocks; some hold unassigned ones. */

@@ -176,7 +176,7 @@ function sizesOf({ train, devs }: Task): { train: number; dev: number } {
 
 function heldOutText(task: Task): string {
   const { train, dev } = sizesOf(task);
-  return `${counted(dev, 'example')} of ${task.name} ${dev === 1 ? 'is' : 'are'} held out to judge by, ${train} to train on; --dev gives a set of your own`;
+  return `${counted(dev, 'example')} of ${task.name} ${dev === 1 ? 'is' : 'are'} held out for evaluation, which leaves ${train} to train on; give a set of your own with --dev`;
 }
 
 async function confusionOf(task: Task, { predictions }: FineTuned): Promise<number[][] | null> {

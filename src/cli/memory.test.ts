@@ -36,7 +36,7 @@ test('several times the memory of the machine is refused, for a run that goes on
   assert.match(memoryWarning(config, { machine, command })!, /microBatchSize=\d+$/);
   assert.throws(
     () => checkMemory(config, { machine, resume: true }),
-    /free some memory, or go on on a larger machine$/,
+    /free some memory, or resume on a machine with more$/,
   );
 });
 

@@ -58,7 +58,7 @@ export function memoryWarning(config: Config, options: MemoryOptions = {}): stri
   const isThere =
     needed > machine.total ? `has ${bytesText(machine.total)}` : `has ${bytesText(machine.available)} free`;
   const what = `train.microBatchSize: ${microBatchSize} sequences at a time take about ${bytesText(needed)} of memory, and this machine ${isThere}: the system would kill the training`;
-  if (resume) return `${what}; free some memory, or go on on a larger machine`;
+  if (resume) return `${what}; free some memory, or resume on a machine with more`;
   const share = (filled * machine.available) / (ranks?.localSize ?? 1);
   const size = config.train.device === 'cpu' ? fittingMicroBatch(config, share, ranks?.size) : undefined;
   if (size === undefined) return `${what}; lower train.batchSize, data.sequenceLength or the sizes of the model`;

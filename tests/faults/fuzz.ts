@@ -29,6 +29,7 @@ import { readSafetensors, scope, Tensor, writeSafetensors } from '../../src/tens
 import { loadOptimizer, loadWeights, openCheckpoint, writeCheckpoint } from '../../src/train/checkpoint.ts';
 import { tinyConfig, tinyState } from '../../src/train/tiny.fixture.ts';
 import { sentences } from '../cli.fixture.ts';
+import { drawing } from '../drawing.fixture.ts';
 
 /** A file that is well-formed, and how it is read. */
 interface Kind {
@@ -237,17 +238,6 @@ async function trainAndEncode(text: string): Promise<void> {
     const theirs = await library.encode(text, null, { addSpecialTokens: false });
     assert.deepEqual([...ids[0]!], theirs.getIds());
   }
-}
-
-/** A sequence of whole numbers below a bound that is the same for a seed. */
-function drawing(seed: number): (below: number) => number {
-  let state = seed >>> 0 || 1;
-  return (below) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % below;
-  };
 }
 
 const extremes = ['-1', '0', '1e308', 'NaN', '99999999999999999999', 'null', '""', '[]', '{}', 'true'];

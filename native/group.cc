@@ -149,6 +149,9 @@ Napi::Value openStore(const Napi::CallbackInfo& info) {
   options.isServer = info[2].As<Napi::Boolean>().Value();
   options.waitWorkers = false;
   options.timeout = milliseconds(numberOf(info, 3));
+#if TAPER_TORCH_AT_LEAST(2, 4)
+  options.useLibUV = false;  // the default, which Debian builds without
+#endif
   return later(info.Env(), "openStore", [=]() -> Optional<std::string> {
     Group::only().store = c10::make_intrusive<c10d::TCPStore>(host, options);
     return {};

@@ -15,6 +15,37 @@ at::Tensor tensorOf(const Matrix& m) {
   return at::for_blob(m.data, sizes).strides(strides).options(at::TensorOptions().dtype(m.type).device(m.device)).target_device(m.device).make_tensor();
 }
 
+#if defined(TAPER_MKLDNN) && defined(__x86_64__)
+#include "mkldnn.h"
+
+// Whether a product goes to the oneDNN inside libtorch. Those of bfloat16 do so by themselves; those of float32 go to the BLAS there,
+// which is MKL in the builds for Python, slow on processors that are not Intel's. oneDNN prepares each product anew: a small one
+// takes longer for it.
+static bool isForOneDnn(const at::Tensor& x, const at::Tensor& y) {
+  constexpr int64_t worthIt = 4'000'000;  // multiplications
+  static const bool runs = __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+  return runs && x.is_cpu() && x.scalar_type() == at::kFloat && x.numel() * y.size(1) >= worthIt;
+}
+#endif
+
+// into = x·y + row, or into += x·y + row, all of one type; `row` may be undefined.
+static void product(at::Tensor& into, const at::Tensor& x, const at::Tensor& y, const at::Tensor& row = {}, bool accumulate = false) {
+#if defined(TAPER_MKLDNN) && defined(__x86_64__)
+  if (isForOneDnn(x, y)) {
+    if (row.defined()) accumulate ? into.add_(row) : into.copy_(row.expand_as(into));
+    return at::native::mkldnn_matmul(x, y, into, accumulate || row.defined(), 1);
+  }
+#endif
+  if (accumulate) {
+    into.addmm_(x, y);
+    if (row.defined()) into.add_(row);
+  } else if (row.defined()) {
+    at::addmm_out(into, row.to(into.scalar_type()), x, y);
+  } else {
+    at::mm_out(into, x, y);
+  }
+}
+
 // into = x·y in float32 of two matrices of half precision: on a GPU without rounding it on the way, where libtorch can.
 static void wideProduct(at::Tensor& into, const at::Tensor& x, const at::Tensor& y) {
 #if TAPER_TORCH_AT_LEAST(2, 8)
@@ -23,7 +54,9 @@ static void wideProduct(at::Tensor& into, const at::Tensor& x, const at::Tensor&
     return;
   }
 #endif
-  into.copy_(at::mm(x, y));
+  at::Tensor rounded = at::empty({x.size(0), y.size(1)}, x.options());
+  product(rounded, x, y);
+  into.copy_(rounded);
 }
 
 static void multiplyByAten(const Matrix& a, const Matrix& b, const Matrix& c, const float* bias, bool accumulate) {
@@ -31,17 +64,13 @@ static void multiplyByAten(const Matrix& a, const Matrix& b, const Matrix& c, co
   at::Tensor into = tensorOf(c);
   const at::Tensor x = tensorOf(a), y = tensorOf(b);
   const at::Tensor row = bias ? tensorOf({const_cast<float*>(bias), at::kFloat, 1, c.columns, c.columns, 1, c.device}).select(0, 0) : at::Tensor();
-  if (a.type == c.type && accumulate) {
-    into.addmm_(x, y);
-    if (bias) into.add_(row);
-  } else if (a.type == c.type) {
-    if (bias) at::addmm_out(into, row.to(c.type), x, y);
-    else at::mm_out(into, x, y);
+  if (a.type == c.type) {
+    product(into, x, y, row, accumulate);
   } else {
-    at::Tensor product = accumulate ? at::empty_like(into) : into;
-    wideProduct(product, x, y);
-    if (bias) product.add_(row);
-    if (accumulate) into.add_(product);
+    at::Tensor wide = accumulate ? at::empty_like(into) : into;
+    wideProduct(wide, x, y);
+    if (bias) wide.add_(row);
+    if (accumulate) into.add_(wide);
   }
 }
 

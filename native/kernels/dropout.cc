@@ -19,14 +19,20 @@ INLINE void overWords(int64_t start, int64_t count, uint64_t seed, Body body) {
 template <typename From, typename Into>
 INLINE void dropoutOf(const From* x, Into* y, int64_t start, int64_t count, Dropout how) {
   overWords(how.first + start, count, how.seed, [&](int64_t at, int64_t n, const uint32_t* words) {
-    for (int64_t i = 0; i < n; i++) store(y[at + i], words[i] >= how.threshold ? load(x[at + i]) * how.scale : 0);
+    for (int64_t i = 0; i < n; i++) {
+      const auto scaled = load(x[at + i]) * how.scale;
+      store(y[at + i], words[i] >= how.threshold ? scaled : 0);
+    }
   });
 }
 
 template <typename Branch>
 INLINE void addDropoutOf(const float* x, const Branch* branch, float* y, int64_t start, int64_t count, Dropout how) {
   overWords(how.first + start, count, how.seed, [&](int64_t at, int64_t n, const uint32_t* words) {
-    for (int64_t i = 0; i < n; i++) y[at + i] = x[at + i] + (words[i] >= how.threshold ? load(branch[at + i]) * how.scale : 0);
+    for (int64_t i = 0; i < n; i++) {
+      const float scaled = load(branch[at + i]) * how.scale;
+      y[at + i] = x[at + i] + (words[i] >= how.threshold ? scaled : 0);
+    }
   });
 }
 

@@ -164,10 +164,21 @@ for (const [N, width] of [
  */
 export function runCase(
   { shapes, weights = [], f }: KernelCase,
-  { dtype, rounded = dtype, device = 'cpu' }: { dtype: Dtype; rounded?: Dtype; device?: string },
+  {
+    dtype,
+    rounded = dtype,
+    device = 'cpu',
+    first,
+  }: {
+    dtype: Dtype;
+    rounded?: Dtype;
+    device?: string /** The first number of the first input. */;
+    first?: number | undefined;
+  },
 ): Tensor[] {
   const leaves = shapes.map((shape, i) => {
-    const numbers = Tensor.normal(shape, { std: 1, seed: 10 + i });
+    let numbers = Tensor.normal(shape, { std: 1, seed: 10 + i });
+    if (first !== undefined && i === 0) numbers = Tensor.from(numbers.toFloats().with(0, first), shape);
     const given = weights.includes(i) ? numbers : numbers.to(rounded).to(dtype);
     return given.toDevice(device).detach().requiresGrad();
   });

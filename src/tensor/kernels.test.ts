@@ -7,10 +7,10 @@ import { type Dtype, Tensor } from './tensor.ts';
 
 // Results and gradients of the kernels against those of the plain operations, with one thread and two.
 
-function run(kernelCase: KernelCase, dtype: Dtype, kernels: boolean): Tensor[] {
+function run(kernelCase: KernelCase, dtype: Dtype, kernels: boolean, first?: number): Tensor[] {
   setKernels(kernels);
   try {
-    return runCase(kernelCase, { dtype });
+    return runCase(kernelCase, { dtype, first });
   } finally {
     setKernels(true);
   }
@@ -37,6 +37,19 @@ for (const [name, kernelCase] of Object.entries(kernelCases)) {
       });
     });
   }
+}
+
+for (const first of [Number.NaN, Number.POSITIVE_INFINITY]) {
+  test(`${first} in an input of a kernel is seen wherever plain operations show that a number is not finite`, () => {
+    for (const [name, kernelCase] of Object.entries(kernelCases)) {
+      scope(() => {
+        const [plain, kernel] = [false, true].map((kernels) =>
+          run(kernelCase, 'float32', kernels, first).map((tensor) => tensor.toFloats().every(Number.isFinite)),
+        );
+        assert.deepEqual(kernel, plain, name);
+      });
+    }
+  });
 }
 
 test('the hits of linearCrossEntropy are the targets with the largest logit', () => {

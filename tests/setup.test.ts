@@ -43,6 +43,9 @@ interface LibtorchModule {
 interface SystemModule {
   findMissing(libtorch: Libtorch | undefined, environment: Environment): { needs: string[]; packages: string[] };
 }
+interface NodeModule {
+  nodeMistake(version: string): string | undefined;
+}
 interface Lock {
   packages: Record<string, { dependencies?: Record<string, string>; optionalDependencies?: Record<string, string> }>;
 }
@@ -50,6 +53,7 @@ interface Lock {
 // The set-up is plain JavaScript without declarations, so its modules are given their types here.
 const { findLibtorch } = (await import(pathToFileURL(join(root, 'setup/libtorch.mjs')).href)) as LibtorchModule;
 const { findMissing } = (await import(pathToFileURL(join(root, 'setup/system.mjs')).href)) as SystemModule;
+const { nodeMistake } = (await import(pathToFileURL(join(root, 'setup/node.mjs')).href)) as NodeModule;
 
 function write(path: string, text: string): void {
   mkdirSync(dirname(path), { recursive: true });
@@ -79,6 +83,21 @@ function runSetup(project: string, environment: Environment): { status: number |
   assert.equal(stdout, '', 'standard output belongs to the program that runs after the set-up');
   return { status, stderr };
 }
+
+test("a Node that package.json's engines do not name is refused with what is needed, the others are not", () => {
+  const { engines } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { engines: { node: string } };
+  assert.equal(engines.node, '^20.19 || >=22.12');
+  for (const version of ['12.22.12', '18.20.4', '20.9.0', '20.18.3', '21.7.3', '22.5.0', '22.11.0']) {
+    assert.match(
+      nodeMistake(version)!,
+      /^setup: this is Node [\d.]+; taper needs Node 20\.19 .* 22\.12 or newer/,
+      version,
+    );
+  }
+  for (const version of ['20.19.0', '20.20.2', '22.12.0', '23.0.0', '24.1.0', '26.0.0-nightly']) {
+    assert.equal(nodeMistake(version), undefined, version);
+  }
+});
 
 test('LIBTORCH comes before the libtorch in Python, and that before the one of the system', () => {
   const named = makeLibtorch(join(folder, 'named'), '2.1.0');

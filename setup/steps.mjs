@@ -5,23 +5,43 @@ import { join } from 'node:path';
 import { onPath, runLogged, SetupFailure, say } from './shell.mjs';
 import { fingerprint, readJson, writeJson } from './state.mjs';
 
-/** Runs `npm ci` unless node_modules holds exactly what package-lock.json asks for. */
+/**
+ * Runs `npm ci` unless node_modules holds what package-lock.json asks for, put there by this npm on this Node: another one may
+ * have left out an optional package that this one needs. What somebody else installed is taken as it is.
+ */
 export function installNodeModules(root) {
+  const stateFile = join(root, 'build/setup.json');
+  const { npm: before, ...state } = readJson(stateFile);
+  const npm = {
+    node: `${process.platform}-${process.arch}-${process.versions.modules}`,
+    version: npmVersion(before?.version),
+  };
   const wanted = readJson(join(root, 'package-lock.json')).packages ?? {};
   // npm writes this list last, so an installation that was cut short does not have it.
   const installed = readJson(join(root, 'node_modules/.package-lock.json')).packages ?? {};
   const isInstalled = ([path, { version, optional }]) =>
     path === '' || installed[path]?.version === version || (optional && !installed[path]);
-  if (existsSync(join(root, 'node_modules')) && Object.entries(wanted).every(isInstalled)) return;
-
+  const isWhole = existsSync(join(root, 'node_modules')) && Object.entries(wanted).every(isInstalled);
+  const isOfThisNpm =
+    before === undefined || (before.node === npm.node && (before.version ?? npm.version) === npm.version);
+  if (isWhole && isOfThisNpm) {
+    if (!isSame(before, npm)) writeJson(stateFile, { npm, ...state });
+    return;
+  }
   say('installing the npm packages');
   const log = join(root, 'build/npm.log');
   rmSync(log, { force: true });
   runLogged('npm', ['ci', '--include=dev'], { log, cwd: root });
+  writeJson(stateFile, { npm, ...state });
+}
+
+/** The version of the npm that runs the set-up, or `otherwise` where none does. */
+function npmVersion(otherwise) {
+  return /^npm\/(\S+)/.exec(process.env.npm_config_user_agent ?? '')?.[1] ?? otherwise;
 }
 
 /**
- * Builds build/native/taper.node unless it was made from the same native/, libtorch, compiler and Node.
+ * Builds build/native/taper.node unless it was made from the same native/, libtorch and compiler. It serves every Node.
  * A change of native/ alone compiles only what it touches; any other change starts from an empty folder.
  */
 export function buildAddon(root, libtorch) {
@@ -31,7 +51,7 @@ export function buildAddon(root, libtorch) {
   const { cmakePrefix, version, modified, cuda } = libtorch;
   const configuration = {
     libtorch: { cmakePrefix, version, modified, ...(cuda && { cuda }) },
-    node: `${process.platform}-${process.arch}-${process.versions.modules}`,
+    platform: `${process.platform}-${process.arch}`,
     headers: ['node-addon-api', 'node-api-headers'].map((name) => versionOfPackage(root, name)),
     compiler: [process.env.CXX ?? '', process.env.CXXFLAGS ?? ''],
     generator: onPath('ninja') ? 'Ninja' : 'Unix Makefiles',

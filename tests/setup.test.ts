@@ -67,11 +67,15 @@ function makeLibtorch(prefix: string, version = '2.3.1', cmakeFolder = 'share/cm
   return prefix;
 }
 
+function executable(path: string, text: string): void {
+  write(path, `#!/bin/sh\n${text}\n`);
+  chmodSync(path, 0o755);
+}
+
 /** A folder for PATH whose python3 has its module torch in `torchFolder`. */
 function makePython(name: string, torchFolder: string): string {
   const bin = join(folder, name);
-  write(join(bin, 'python3'), `#!/bin/sh\necho '${torchFolder}'\n`);
-  chmodSync(join(bin, 'python3'), 0o755);
+  executable(join(bin, 'python3'), `echo '${torchFolder}'`);
   return bin;
 }
 
@@ -129,10 +133,6 @@ test('a libtorch that was built for CUDA is taken with the toolkit, and passed o
 
   // Debian and others have a script on PATH in place of nvcc.
   const toolkit = join(folder, 'toolkit');
-  const executable = (path: string, text: string) => {
-    write(path, `#!/bin/sh\n${text}\n`);
-    chmodSync(path, 0o755);
-  };
   executable(join(bin, 'nvcc'), `echo '#$ _HERE_=${toolkit}/bin' >&2`);
   const found = findLibtorch({ PATH: bin }, [ofSystem], usual).libtorch;
   assert.equal(found?.prefix, forGpus);
@@ -262,6 +262,38 @@ test('the set-up makes a project ready, then does only what a change asks for, a
   writeFileSync(join(project, 'build/setup.json'), '{ "libtorch": ');
   assert.equal(setUp().status, 0);
   assert.deepEqual(setUp(), { status: 0, stderr: '' });
+});
+
+test('another npm or Node than that of the last time installs the npm packages again, and builds nothing', () => {
+  const project = join(folder, 'project'); // ready, from the test above
+  const LIBTORCH = join(folder, 'libtorch');
+  const calls = join(folder, 'npm-calls');
+  const bin = join(folder, 'bin-npm');
+  executable(join(bin, 'npm'), `echo "$@" >> '${calls}'`);
+  const setUp = (npm: string | undefined) =>
+    runSetup(project, {
+      LIBTORCH,
+      PATH: `${bin}:${process.env.PATH}`,
+      npm_config_user_agent: npm && `npm/${npm} node/v22.12.0 linux x64`,
+    });
+  const nothing = { status: 0, stderr: '' };
+  const installs = { status: 0, stderr: 'setup: installing the npm packages\n' };
+  const stateFile = join(project, 'build/setup.json');
+  const { npm: _npm, ...state } = JSON.parse(readFileSync(stateFile, 'utf8')) as { npm: object };
+  writeFileSync(stateFile, JSON.stringify(state));
+
+  assert.deepEqual(setUp(undefined), nothing);
+  assert.deepEqual(setUp('10.8.2'), nothing);
+  assert.deepEqual(setUp('10.8.2'), nothing);
+  assert.deepEqual(setUp('11.1.0'), installs);
+  assert.deepEqual(setUp('11.1.0'), nothing);
+  assert.deepEqual(setUp(undefined), nothing);
+  const text = readFileSync(stateFile, 'utf8');
+  writeFileSync(stateFile, text.replace(/("node": "\w+-\w+-)\d+"/, '$183"'));
+  assert.notEqual(readFileSync(stateFile, 'utf8'), text);
+  assert.deepEqual(setUp('11.1.0'), installs);
+  assert.deepEqual(setUp('11.1.0'), nothing);
+  assert.match(readFileSync(calls, 'utf8'), /^(ci .*\n){2}$/);
 });
 
 test('package-lock.json holds every package that another one may ask for, on any platform, as npm ci demands', () => {

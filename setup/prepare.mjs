@@ -7,13 +7,16 @@ import { findMissing, installMissing, instructions } from './system.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-/** Does every step that is not done yet; a step that fails sets the exit code and says why. */
-export function prepare() {
+/**
+ * Does every step that is not done yet; a step that fails sets the exit code and says why. The packages for development come
+ * when they are asked for, and stay.
+ */
+export function prepare(wantsDevelopment) {
   try {
     const libtorch = provideLibtorch();
-    installNodeModules(root);
+    const hasDevelopment = installNodeModules(root, wantsDevelopment);
     buildAddon(root, libtorch);
-    compileTypeScript(root);
+    compileTypeScript(root, hasDevelopment);
     buildPage(root);
   } catch (error) {
     if (!(error instanceof SetupFailure)) throw error;

@@ -47,7 +47,10 @@ interface NodeModule {
   nodeMistake(version: string): string | undefined;
 }
 interface Lock {
-  packages: Record<string, { dependencies?: Record<string, string>; optionalDependencies?: Record<string, string> }>;
+  packages: Record<
+    string,
+    { dev?: boolean; dependencies?: Record<string, string>; optionalDependencies?: Record<string, string> }
+  >;
 }
 
 // The set-up is plain JavaScript without declarations, so its modules are given their types here.
@@ -79,9 +82,19 @@ function makePython(name: string, torchFolder: string): string {
   return bin;
 }
 
-function runSetup(project: string, environment: Environment): { status: number | null; stderr: string } {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [join(project, 'setup/setup.mjs')], {
-    env: { ...process.env, LIBTORCH: undefined, TAPER_NO_INSTALL: '1', ...environment },
+function runSetup(
+  project: string,
+  environment: Environment,
+  words: string[] = [],
+): { status: number | null; stderr: string } {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(project, 'setup/setup.mjs'), ...words], {
+    env: {
+      ...process.env,
+      LIBTORCH: undefined,
+      TAPER_NO_INSTALL: '1',
+      npm_config_user_agent: undefined,
+      ...environment,
+    },
     encoding: 'utf8',
   });
   assert.equal(stdout, '', 'standard output belongs to the program that runs after the set-up');
@@ -194,9 +207,9 @@ test('where nothing may be installed, the set-up says what is missing, where it 
 });
 
 /** A project with the real set-up, an addon of one line, one TypeScript file and a page without anything on it. */
-function makeProject(): string {
-  const project = join(folder, 'project');
-  for (const name of ['setup', 'package.json', 'package-lock.json', 'tsconfig.json']) {
+function makeProject(name: string): string {
+  const project = join(folder, name);
+  for (const name of ['setup', 'package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.run.json']) {
     cpSync(join(root, name), join(project, name), { recursive: true });
   }
   mkdirSync(join(project, 'node_modules'));
@@ -221,8 +234,16 @@ set_target_properties(taper PROPERTIES PREFIX "" SUFFIX ".node")
   return project;
 }
 
+/** The scripts that were compiled in a project, sorted. */
+function findCompiled(project: string): string[] {
+  return readdirSync(join(project, 'dist'), { recursive: true, encoding: 'utf8' })
+    .map((name) => join('dist', name))
+    .filter((name) => /^dist\/(src|tests)\/.*\.js$/.test(name))
+    .sort();
+}
+
 test('the set-up makes a project ready, then does only what a change asks for, and a failure is mended by running it again', () => {
-  const project = makeProject();
+  const project = makeProject('project');
   const LIBTORCH = makeLibtorch(join(folder, 'libtorch'));
   const setUp = () => runSetup(project, { LIBTORCH });
   const builds = /^setup: building .*\nsetup: built in \d+ s\n$/;
@@ -277,7 +298,7 @@ test('another npm or Node than that of the last time installs the npm packages a
       npm_config_user_agent: npm && `npm/${npm} node/v22.12.0 linux x64`,
     });
   const nothing = { status: 0, stderr: '' };
-  const installs = { status: 0, stderr: 'setup: installing the npm packages\n' };
+  const installs = { status: 0, stderr: 'setup: installing the npm packages, with those for development\n' };
   const stateFile = join(project, 'build/setup.json');
   const { npm: _npm, ...state } = JSON.parse(readFileSync(stateFile, 'utf8')) as { npm: object };
   writeFileSync(stateFile, JSON.stringify(state));
@@ -293,7 +314,55 @@ test('another npm or Node than that of the last time installs the npm packages a
   assert.notEqual(readFileSync(stateFile, 'utf8'), text);
   assert.deepEqual(setUp('11.1.0'), installs);
   assert.deepEqual(setUp('11.1.0'), nothing);
-  assert.match(readFileSync(calls, 'utf8'), /^(ci .*\n){2}$/);
+  assert.equal(readFileSync(calls, 'utf8'), 'ci --include=dev\n'.repeat(2));
+});
+
+test('without --dev no packages for development are installed and no tests compiled; where they are there, they stay', () => {
+  const project = makeProject('project-run');
+  write(join(project, 'tests/some.test.ts'), 'export {};\n');
+  write(join(project, 'src/some.test.ts'), 'export {};\n');
+  rmSync(join(project, 'node_modules/.package-lock.json'));
+  // What npm does is known; here it writes only the list of what it has installed.
+  const calls = join(folder, 'npm-calls-run');
+  const lists = join(folder, 'lists');
+  const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as Lock;
+  const list = (name: string, entries: object) => write(join(lists, name), JSON.stringify({ packages: entries }));
+  list('--include=dev', packages);
+  list('--omit=dev', Object.fromEntries(Object.entries(packages).filter(([, { dev }]) => !dev)));
+  const bin = join(folder, 'bin-npm-run');
+  executable(join(bin, 'npm'), `echo "$@" >> '${calls}'; cp '${lists}/'"$2" node_modules/.package-lock.json`);
+  const LIBTORCH = makeLibtorch(join(folder, 'libtorch-run'));
+  const setUp = (...words: string[]) => runSetup(project, { LIBTORCH, PATH: `${bin}:${process.env.PATH}` }, words);
+  const nothing = { status: 0, stderr: '' };
+
+  assert.match(setUp().stderr, /^setup: installing the npm packages\n/);
+  assert.deepEqual([...findCompiled(project)], ['dist/src/cli/main.js', 'dist/src/index.js']);
+  assert.deepEqual(setUp(), nothing);
+  assert.match(setUp('--dev').stderr, /installing the npm packages, with those for development\n.*compiling/);
+  const all = ['dist/src/cli/main.js', 'dist/src/index.js', 'dist/src/some.test.js', 'dist/tests/some.test.js'];
+  assert.deepEqual(findCompiled(project), all);
+  assert.deepEqual([setUp(), setUp('--dev'), setUp()], [nothing, nothing, nothing]);
+  assert.equal(readFileSync(calls, 'utf8'), 'ci --omit=dev\nci --include=dev\n');
+});
+
+test('packages for another C library, which some npm install as well, are removed', (t) => {
+  const { glibcVersionRuntime } = (process.report.getReport() as { header: { glibcVersionRuntime?: string } }).header;
+  if (!glibcVersionRuntime) return t.skip('this is no machine with glibc');
+  const project = makeProject('project-musl');
+  rmSync(join(project, 'node_modules/.package-lock.json'));
+  const list = join(root, 'node_modules/.package-lock.json');
+  const bin = join(folder, 'bin-npm-musl');
+  const [musl, glibc] = ['linux-x64-musl', 'linux-x64-gnu'].map((name) =>
+    join(project, 'node_modules', `lightningcss-${name}/foreign`),
+  ) as [string, string];
+  for (const path of [musl, glibc]) rmSync(dirname(path), { recursive: true, force: true });
+  executable(
+    join(bin, 'npm'),
+    `mkdir -p '${dirname(musl)}' '${dirname(glibc)}'; touch '${musl}' '${glibc}'; cp '${list}' node_modules/`,
+  );
+  const LIBTORCH = makeLibtorch(join(folder, 'libtorch-run'));
+  runSetup(project, { LIBTORCH, PATH: `${bin}:${process.env.PATH}` });
+  assert.deepEqual([existsSync(dirname(musl)), existsSync(glibc)], [false, true]);
 });
 
 test('package-lock.json holds every package that another one may ask for, on any platform, as npm ci demands', () => {

@@ -15,7 +15,7 @@ export function prepare(wantsDevelopment) {
   try {
     const libtorch = provideLibtorch();
     const hasDevelopment = installNodeModules(root, wantsDevelopment);
-    buildAddon(root, libtorch);
+    buildAddon(root, libtorch, hasDevelopment);
     compileTypeScript(root, hasDevelopment);
     buildPage(root);
   } catch (error) {

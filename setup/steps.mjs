@@ -56,9 +56,10 @@ function npmVersion(otherwise) {
 
 /**
  * Builds build/native/taper.node unless it was made from the same native/, libtorch and compiler. It serves every Node.
- * A change of native/ alone compiles only what it touches; any other change starts from an empty folder.
+ * A change of native/ alone compiles only what it touches; any other change starts from an empty folder. Without `development`
+ * the precompiled header, 300 MB, is removed afterwards, and a change of native/ compiles everything.
  */
-export function buildAddon(root, libtorch) {
+export function buildAddon(root, libtorch, development) {
   const stateFile = join(root, 'build/setup.json');
   const folder = join(root, 'build/native');
   const configurationFile = join(folder, 'configuration.json');
@@ -87,6 +88,10 @@ export function buildAddon(root, libtorch) {
   }
   runLogged('cmake', ['--build', folder, '--parallel', String(numCompilers())], { log });
   if (!existsSync(join(folder, 'taper.node'))) throw new SetupFailure(`setup: no taper.node was built; see ${log}`);
+  if (!development) {
+    const headers = join(folder, 'CMakeFiles/taper.dir/cmake_pch.hxx');
+    for (const ending of ['gch', 'pch']) rmSync(`${headers}.${ending}`, { force: true });
+  }
   writeJson(stateFile, { ...state, libtorch, addon });
   say(`built in ${Math.round((performance.now() - start) / 1000)} s`);
 }

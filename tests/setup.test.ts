@@ -222,6 +222,7 @@ function makeProject(name: string): string {
 project(taper CXX)
 find_package(Torch REQUIRED)
 add_library(taper SHARED addon.cc)
+target_precompile_headers(taper PRIVATE <vector>)
 set_target_properties(taper PROPERTIES PREFIX "" SUFFIX ".node")
 `,
   );
@@ -337,8 +338,16 @@ test('without --dev no packages for development are installed and no tests compi
 
   assert.match(setUp().stderr, /^setup: installing the npm packages\n/);
   assert.deepEqual([...findCompiled(project)], ['dist/src/cli/main.js', 'dist/src/index.js']);
+  const headers = () =>
+    readdirSync(join(project, 'build/native/CMakeFiles/taper.dir')).filter((name) => /\.[gp]ch$/.test(name));
+  assert.deepEqual(headers(), [], 'the precompiled header is removed');
+  write(join(project, 'native/addon.cc'), 'int answer() { return 44; }\n');
+  assert.match(setUp().stderr, /^setup: building .*\nsetup: built in \d+ s\n$/);
   assert.deepEqual(setUp(), nothing);
   assert.match(setUp('--dev').stderr, /installing the npm packages, with those for development\n.*compiling/);
+  write(join(project, 'native/addon.cc'), 'int answer() { return 45; }\n');
+  assert.match(setUp().stderr, /^setup: building/);
+  assert.equal(headers().length, 1, 'who develops compiles often');
   const all = ['dist/src/cli/main.js', 'dist/src/index.js', 'dist/src/some.test.js', 'dist/tests/some.test.js'];
   assert.deepEqual(findCompiled(project), all);
   assert.deepEqual([setUp(), setUp('--dev'), setUp()], [nothing, nothing, nothing]);

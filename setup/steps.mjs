@@ -122,9 +122,12 @@ function isSame(a, b) {
   return JSON.stringify(a) === JSON.stringify(b);
 }
 
-/** libtorch's headers take a compiler 1.5 GB, which is soon more than a small machine with many cores has. */
-function numCompilers() {
-  return Math.max(1, Math.min(availableParallelism(), Math.floor(totalmem() / 1.5e9)));
+/** libtorch's headers take a compiler 1.5 GB, which is soon more than a small machine, or a container's limit, with many cores has. */
+export function numCompilers(
+  processors = availableParallelism(),
+  memory = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY),
+) {
+  return Math.max(1, Math.min(processors, Math.floor(memory / 1.5e9)));
 }
 
 /** Compiles the TypeScript into dist/ unless that was made from the same sources: all of it, or what runs without `development`. */

@@ -10,6 +10,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  rmdirSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -43,6 +44,9 @@ interface LibtorchModule {
 interface SystemModule {
   findMissing(libtorch: Libtorch | undefined, environment: Environment): { needs: string[]; packages: string[] };
 }
+interface StepsModule {
+  numCompilers(processors?: number, memory?: number): number;
+}
 interface NodeModule {
   nodeMistake(version: string): string | undefined;
 }
@@ -56,6 +60,8 @@ interface Lock {
 // The set-up is plain JavaScript without declarations, so its modules are given their types here.
 const { findLibtorch } = (await import(pathToFileURL(join(root, 'setup/libtorch.mjs')).href)) as LibtorchModule;
 const { findMissing } = (await import(pathToFileURL(join(root, 'setup/system.mjs')).href)) as SystemModule;
+const stepsFile = join(root, 'setup/steps.mjs');
+const { numCompilers } = (await import(pathToFileURL(stepsFile).href)) as StepsModule;
 const { nodeMistake } = (await import(pathToFileURL(join(root, 'setup/node.mjs')).href)) as NodeModule;
 
 function write(path: string, text: string): void {
@@ -352,6 +358,36 @@ test('without --dev no packages for development are installed and no tests compi
   assert.deepEqual(findCompiled(project), all);
   assert.deepEqual([setUp(), setUp('--dev'), setUp()], [nothing, nothing, nothing]);
   assert.equal(readFileSync(calls, 'utf8'), 'ci --omit=dev\nci --include=dev\n');
+});
+
+test('as many compilers run at once as the memory holds, also where a control group limits it', (t) => {
+  assert.deepEqual([numCompilers(8, 64e9), numCompilers(8, 6.1e9), numCompilers(8, 1e9)], [8, 4, 1]);
+  const group = '/sys/fs/cgroup/memory/taper-setup-test'; // version 1
+  const other = '/sys/fs/cgroup/taper-setup-test';
+  const made = [
+    [group, 'memory.limit_in_bytes'],
+    [other, 'memory.max'],
+  ].find(([path, name]) => {
+    try {
+      mkdirSync(path!);
+      writeFileSync(join(path!, name!), '2000000000');
+      return true;
+    } catch {
+      if (existsSync(path!)) rmdirSync(path!);
+      return false;
+    }
+  })?.[0];
+  if (made === undefined) return t.skip('this user may make no control group');
+  t.after(() => rmdirSync(made));
+  const script = `import('${pathToFileURL(stepsFile)}').then((m) => console.log(m.numCompilers(8)))`;
+  const { stdout } = spawnSync(
+    'sh',
+    ['-c', `echo $$ > ${made}/cgroup.procs && exec "$0" -e "$1"`, process.execPath, script],
+    {
+      encoding: 'utf8',
+    },
+  );
+  assert.equal(stdout, '1\n');
 });
 
 test('packages for another C library, which some npm install as well, are removed', (t) => {

@@ -32,7 +32,7 @@ interface Libtorch {
   prefix: string;
   cmakePrefix: string;
   version: string;
-  cuda?: { compiler: string; root: string; architectures: string };
+  cuda?: { compiler: string; root: string; architectures: string; hasGpu: boolean };
 }
 interface LibtorchModule {
   findLibtorch(
@@ -42,6 +42,15 @@ interface LibtorchModule {
   ): { libtorch?: Libtorch; looked: { place: string; found: string }[] };
 }
 interface SystemModule {
+  instructions(about: {
+    needs: string[];
+    packages: string[];
+    looked: { place: string; found: string }[];
+    obstacle: string;
+    canDownload?: boolean;
+    isRoot: boolean;
+  }): string;
+  withoutOldLibtorch(packages: string[], environment: Environment): string[];
   findMissing(libtorch: Libtorch | undefined, environment: Environment): { needs: string[]; packages: string[] };
 }
 interface StepsModule {
@@ -59,7 +68,9 @@ interface Lock {
 
 // The set-up is plain JavaScript without declarations, so its modules are given their types here.
 const { findLibtorch } = (await import(pathToFileURL(join(root, 'setup/libtorch.mjs')).href)) as LibtorchModule;
-const { findMissing } = (await import(pathToFileURL(join(root, 'setup/system.mjs')).href)) as SystemModule;
+const { findMissing, instructions, withoutOldLibtorch } = (await import(
+  pathToFileURL(join(root, 'setup/system.mjs')).href
+)) as SystemModule;
 const stepsFile = join(root, 'setup/steps.mjs');
 const { numCompilers } = (await import(pathToFileURL(stepsFile).href)) as StepsModule;
 const { nodeMistake } = (await import(pathToFileURL(join(root, 'setup/node.mjs')).href)) as NodeModule;
@@ -98,6 +109,7 @@ function runSetup(
       ...process.env,
       LIBTORCH: undefined,
       TAPER_NO_INSTALL: '1',
+      XDG_CACHE_HOME: emptyFolder,
       npm_config_user_agent: undefined,
       ...environment,
     },
@@ -122,22 +134,31 @@ test("a Node that package.json's engines do not name is refused with what is nee
   }
 });
 
-test('LIBTORCH comes before the libtorch in Python, and that before the one of the system', () => {
+test("LIBTORCH comes before the system's libtorch, that before Python's, and that before the downloaded one", () => {
   const named = makeLibtorch(join(folder, 'named'), '2.1.0');
   const inPython = makeLibtorch(join(folder, 'site-packages/torch'), '2.2.0');
   const ofSystem = makeLibtorch(join(folder, 'usr'), '1.13.0', 'lib/x86_64-linux-gnu/cmake');
+  const XDG_CACHE_HOME = join(folder, 'cache');
+  const platform = `${process.platform}-${process.arch}`;
+  const kept = makeLibtorch(join(XDG_CACHE_HOME, `taper/libtorch-${platform}-0123456789ab`), '2.3.0');
+  makeLibtorch(join(XDG_CACHE_HOME, `taper/libtorch-${platform}-00000.part/torch`), '2.4.0');
   const PATH = makePython('bin', inPython);
+  const found = (environment: Environment, prefixes: string[]) => {
+    const { libtorch, looked } = findLibtorch({ XDG_CACHE_HOME, ...environment }, prefixes);
+    return [libtorch?.source, libtorch?.prefix, libtorch?.version, looked.length];
+  };
 
-  const first = findLibtorch({ LIBTORCH: named, PATH }, [ofSystem]).libtorch;
-  assert.deepEqual([first?.source, first?.prefix, first?.version], ['LIBTORCH', named, '2.1.0']);
-  const second = findLibtorch({ PATH }, [ofSystem]).libtorch;
-  assert.deepEqual([second?.source, second?.prefix, second?.version], ['python', inPython, '2.2.0']);
-  const third = findLibtorch({ PATH: emptyFolder }, [ofSystem]).libtorch;
-  assert.deepEqual([third?.source, third?.prefix, third?.version], ['system', ofSystem, '1.13.0']);
-  assert.equal(third?.cmakePrefix, join(ofSystem, 'lib/x86_64-linux-gnu/cmake'));
+  assert.deepEqual(found({ LIBTORCH: named, PATH }, [ofSystem]), ['LIBTORCH', named, '2.1.0', 1]);
+  assert.deepEqual(found({ PATH }, [ofSystem]), ['system', ofSystem, '1.13.0', 2]);
+  assert.deepEqual(found({ PATH }, []), ['python', inPython, '2.2.0', 3]);
+  assert.deepEqual(found({ PATH: emptyFolder }, []), ['downloaded', kept, '2.3.0', 4]);
+  const another = { TAPER_LIBTORCH_URL: 'https://a/b.zip', TAPER_LIBTORCH_SHA256: 'f'.repeat(64) };
+  assert.deepEqual(found({ PATH: emptyFolder, ...another }, []), [undefined, undefined, undefined, 4]);
+  const { libtorch } = findLibtorch({ PATH }, [ofSystem]);
+  assert.equal(libtorch?.cmakePrefix, join(ofSystem, 'lib/x86_64-linux-gnu/cmake'));
 });
 
-test('a libtorch that was built for CUDA is taken with the toolkit, and passed over without it', () => {
+test("Python's libtorch comes first where it was built for CUDA and the toolkit and a GPU are there", () => {
   const forGpus = makeLibtorch(join(folder, 'cuda/site-packages/torch'), '2.11.0');
   write(join(forGpus, 'lib/libtorch_cuda.so'), '');
   const ofSystem = makeLibtorch(join(folder, 'usr-cuda'), '1.13.0', 'lib/cmake');
@@ -145,19 +166,28 @@ test('a libtorch that was built for CUDA is taken with the toolkit, and passed o
   const usual = join(folder, 'no-cuda');
   const without = findLibtorch({ PATH: bin }, [ofSystem], usual);
   assert.equal(without.libtorch?.prefix, ofSystem);
+  const alone = findLibtorch({ PATH: bin }, [], usual);
+  assert.equal(alone.libtorch, undefined);
   assert.match(
-    without.looked[1]!.found,
+    alone.looked.find(({ place }) => place === 'Python torch')!.found,
     /built for CUDA and needs its toolkit, whose nvcc is not on PATH nor in CUDA_HOME$/,
   );
 
   // Debian and others have a script on PATH in place of nvcc.
   const toolkit = join(folder, 'toolkit');
   executable(join(bin, 'nvcc'), `echo '#$ _HERE_=${toolkit}/bin' >&2`);
-  const found = findLibtorch({ PATH: bin }, [ofSystem], usual).libtorch;
-  assert.equal(found?.prefix, forGpus);
-  assert.deepEqual(found?.cuda, { compiler: join(toolkit, 'bin/nvcc'), root: toolkit, architectures: '80;90' });
+  const cuda = { compiler: join(toolkit, 'bin/nvcc'), root: toolkit };
+  assert.equal(findLibtorch({ PATH: bin }, [ofSystem], usual).libtorch?.prefix, ofSystem);
+  const only = findLibtorch({ PATH: bin }, [], usual).libtorch;
+  assert.deepEqual([only?.prefix, only?.cuda], [forGpus, { ...cuda, architectures: '80;90', hasGpu: false }]);
+
+  executable(join(bin, 'nvidia-smi'), 'echo No devices were found; exit 6');
+  const broken = findLibtorch({ PATH: bin }, [ofSystem], usual);
+  assert.equal(broken.libtorch?.prefix, ofSystem);
+  assert.match(broken.looked[1]!.found, /^version 2\.11\.0 in .*, after the system's$/);
   executable(join(bin, 'nvidia-smi'), "printf '9.0\\n8.6\\n9.0\\n'");
-  assert.equal(findLibtorch({ PATH: bin }, [], usual).libtorch?.cuda?.architectures, '86;90');
+  const found = findLibtorch({ PATH: bin }, [ofSystem], usual).libtorch;
+  assert.deepEqual([found?.prefix, found?.cuda], [forGpus, { ...cuda, architectures: '86;90', hasGpu: true }]);
 });
 
 test('LIBTORCH may be the folder that Python gives as torch.utils.cmake_prefix_path', () => {
@@ -174,8 +204,9 @@ test("a Python torch without TorchConfig.cmake, as Debian's is, and a libtorch o
   assert.equal(libtorch, undefined);
   assert.deepEqual(looked, [
     { place: 'LIBTORCH', found: 'not set' },
-    { place: 'Python torch', found: `no TorchConfig.cmake in ${withoutCmake}` },
     { place: 'the system', found: `${join(old, 'share/cmake')} is version 1.8.1, older than 1.13` },
+    { place: 'Python torch', found: `no TorchConfig.cmake in ${withoutCmake}` },
+    { place: 'downloaded', found: 'none' },
   ]);
 });
 
@@ -207,9 +238,41 @@ test('where nothing may be installed, the set-up says what is missing, where it 
   assert.equal(status, 2);
   assert.match(stderr, /a C\+\+ compiler, cmake, make; not installed, because TAPER_NO_INSTALL is set/);
   assert.match(stderr, /^ {4}LIBTORCH +not set$/m);
-  assert.match(stderr, /^ {4}Python torch +no python3 on PATH$/m);
   assert.match(stderr, /^ {4}the system +(version|no TorchConfig\.cmake under) /m);
   assert.match(stderr, /apt-get install -y --no-install-recommends .*g\+\+ cmake make$/m);
+});
+
+const looked = [{ place: 'LIBTORCH', found: 'not set' }];
+
+test('the advice says sudo to those alone who are not root, and names no package that is not there', () => {
+  const needs = ['libtorch', 'a C++ compiler'];
+  const advice = { needs, packages: ['g++'], looked, obstacle: 'why', canDownload: true };
+  const toRoot = instructions({ ...advice, isRoot: true });
+  assert.match(toRoot, /^ {4}Debian, Ubuntu +apt-get update && apt-get install -y --no-install-recommends g\+\+$/m);
+  assert.doesNotMatch(toRoot, /sudo|administrator/);
+  const toUser = instructions({ ...advice, isRoot: false });
+  assert.match(toUser, /Ubuntu +sudo apt-get update && sudo apt-get install -y --no-install-recommends g\+\+$/m);
+  assert.match(toUser, /ask an administrator for a C\+\+ compiler,/);
+  assert.match(toUser, /with the rest there[^,]*, the set-up downloads libtorch itself$/m);
+  assert.doesNotMatch(instructions({ ...advice, packages: [], needs: ['libtorch'], isRoot: false }), /apt-get|dnf/);
+});
+
+test("a release's libtorch that is too old, or that it does not have, is not installed; without lists nobody knows", () => {
+  const release = (name: string, policy: string) => {
+    executable(join(folder, name, 'apt-cache'), `cat <<'END'\n${policy}\nEND`);
+    return { PATH: `${join(folder, name)}:/bin:/usr/bin` };
+  };
+  const compiler = 'g++:\n  Installed: (none)\n  Candidate: 4:11.2.0-1ubuntu1\n  Version table:';
+  const torch = (version: string) => `${compiler}\nlibtorch-dev:\n  Installed: (none)\n  Candidate: ${version}\n`;
+  const all = ['libtorch-dev', 'libdnnl-dev', 'libopenblas0-openmp', 'libgloo-dev', 'cmake'];
+  assert.deepEqual(withoutOldLibtorch(all, release('apt-old', torch('1.8.1-2'))), ['cmake']);
+  assert.deepEqual(withoutOldLibtorch(all, release('apt-none', compiler)), ['cmake']);
+  assert.deepEqual(withoutOldLibtorch(all, release('apt-empty', torch('(none)'))), ['cmake']);
+  assert.deepEqual(withoutOldLibtorch(all, release('apt-new', torch('1:2.6.0+dfsg-7'))), all);
+  assert.deepEqual(withoutOldLibtorch(all, release('apt-lists', 'N: Unable to locate package g++')), all);
+  assert.deepEqual(withoutOldLibtorch(all, { PATH: emptyFolder }), all);
+  const tools = ['g++', 'cmake'];
+  assert.deepEqual(withoutOldLibtorch(tools, release('apt-tools', compiler)), tools);
 });
 
 /** A project with the real set-up, an addon of one line, one TypeScript file and a page without anything on it. */

@@ -1,6 +1,5 @@
 // A libtorch for machines that have none: PyTorch's own for CPUs, downloaded once into the user's cache. It takes neither root
-// nor Python. The file is a wheel, which is a zip; CMake, which the build needs anyhow, unpacks it.
-import { spawnSync } from 'node:child_process';
+// nor Python. The file is a wheel, which is a zip.
 import { createHash } from 'node:crypto';
 import {
   createReadStream,
@@ -17,7 +16,7 @@ import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout } from 'node:timers/promises';
 import { isatty } from 'node:tty';
-import { runLogged, SetupFailure, say } from './shell.mjs';
+import { glibcVersion, SetupFailure, say } from './shell.mjs';
 
 /** The pinned file of each platform; it needs `glibc` or newer. */
 const pinned = {
@@ -58,10 +57,10 @@ export function cacheFolder({ XDG_CACHE_HOME, HOME }) {
 }
 
 /** Why the pinned archive does not run here, or undefined. */
-export function archiveObstacle({ sha256 }, glibc = process.report.getReport().header.glibcVersionRuntime) {
+export function archiveObstacle({ sha256 }, glibc = glibcVersion()) {
   const needed = Object.values(pinned).find((archive) => archive.sha256 === sha256)?.glibc;
-  if (!needed || glibc?.localeCompare(needed, 'en', { numeric: true }) >= 0) return undefined;
-  return `the libtorch to download needs glibc ${needed} or newer, and this is ${glibc ?? 'another C library'}`;
+  if (!needed || (glibc && glibc.localeCompare(needed, 'en', { numeric: true }) >= 0)) return undefined;
+  return `the libtorch to download needs glibc ${needed} or newer, and this is ${glibc || 'another C library'}`;
 }
 
 /** Whether the user wants the download: asked on a terminal, else yes. */
@@ -79,7 +78,7 @@ export function agrees({ file }, environment = process.env) {
  * Downloads and unpacks an archive, whole or not at all. A download that was cut off goes on from where it was.
  * Throws a `SetupFailure` (exit code 2) that says how to fix it.
  */
-export async function provideArchive({ url, sha256, folder, file }, { log, pauseMs = 2000 }) {
+export async function provideArchive({ url, sha256, folder, file }, pauseMs = 2000) {
   if (existsSync(folder)) return;
   const cache = dirname(file);
   try {
@@ -90,10 +89,10 @@ export async function provideArchive({ url, sha256, folder, file }, { log, pause
     }
     await check(url, sha256, file);
     say('unpacking libtorch');
-    unpack(file, folder, log);
+    await unpack(file, folder);
     rmSync(file);
   } catch (error) {
-    if (/ENOSPC|EDQUOT|No space left|quota exceeded/i.test(error.message)) {
+    if (error.code === 'ENOSPC' || error.code === 'EDQUOT') {
       const room = `libtorch takes ${unpackedMegabytes} MB there, and ${downloadMegabytes} MB more until it is unpacked`;
       throw new SetupFailure(`setup: no space left in ${cache}: ${room}; make room, or ${elsewhere}, and ${again}`, 2);
     }
@@ -184,18 +183,23 @@ async function check(url, sha256, file) {
 }
 
 /** Unpacks what a build needs of an archive: not Python's part, nor libtorch's own tests. */
-function unpack(file, folder, log) {
+async function unpack(file, folder) {
+  const { openPromise } = await import('yauzl');
   const temporary = `${folder}.part`;
   rmSync(temporary, { recursive: true, force: true });
-  mkdirSync(temporary);
   try {
-    const { stdout } = spawnSync('cmake', ['-E', 'tar', 'tf', file], { encoding: 'utf8', maxBuffer: 64 * 2 ** 20 });
-    const root = /^(.+)\/share\/cmake\/Torch\/TorchConfig\.cmake$/m.exec(stdout)?.[1];
-    if (!root)
-      throw new SetupFailure(`setup: ${file} is no libtorch: it holds no share/cmake/Torch/TorchConfig.cmake`, 2);
-    const parts = ['lib', 'include', 'share/cmake'].map((name) => `${root}/${name}`);
-    runLogged('cmake', ['-E', 'tar', 'xf', file, ...parts], { log, cwd: temporary });
-    renameSync(join(temporary, root), folder);
+    const zip = await openPromise(file);
+    for await (const entry of zip.eachEntry()) {
+      const inside = /^(?:lib)?torch\/((?:lib|include|share\/cmake)\/.+[^/])$/.exec(entry.fileName)?.[1];
+      if (!inside || /^lib\/.*(python|test)\.so$/.test(inside)) continue;
+      const path = join(temporary, inside);
+      mkdirSync(dirname(path), { recursive: true });
+      await pipeline(await zip.openReadStreamPromise(entry), createWriteStream(path));
+    }
+    if (!existsSync(join(temporary, 'share/cmake/Torch/TorchConfig.cmake'))) {
+      throw new SetupFailure(`setup: ${file} is no libtorch: it holds no torch/share/cmake/Torch/TorchConfig.cmake`, 2);
+    }
+    renameSync(temporary, folder);
   } finally {
     rmSync(temporary, { recursive: true, force: true });
   }

@@ -1,5 +1,4 @@
 // The steps of the set-up, in their order.
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { agrees, archiveObstacle, findArchive, provideArchive } from './archive.mjs';
 import { findLibtorch } from './libtorch.mjs';
@@ -64,7 +63,7 @@ function provideSystem() {
 }
 
 async function downloadLibtorch(archive) {
-  await provideArchive(archive, { log: join(root, 'build/libtorch.log') });
+  await provideArchive(archive);
   const { libtorch, looked } = findLibtorch();
   if (libtorch) return libtorch;
   const obstacle = `what ${archive.url} holds does not serve`;

@@ -2,7 +2,7 @@
 import { chmodSync, existsSync, rmSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { onPath, runLogged, SetupFailure, say } from './shell.mjs';
+import { glibcVersion, onPath, runLogged, SetupFailure, say } from './shell.mjs';
 import { fingerprint, readJson, writeJson } from './state.mjs';
 
 /**
@@ -43,7 +43,7 @@ export function installNodeModules(root, wantsDevelopment) {
 
 /** npm 9.2, Debian's, installs packages for musl beside those for glibc. */
 function removeForeignPackages(root, packages) {
-  if (!process.report.getReport().header.glibcVersionRuntime) return;
+  if (!glibcVersion()) return;
   for (const [path, { libc }] of Object.entries(packages)) {
     if (libc && !libc.includes('glibc')) rmSync(join(root, path), { recursive: true, force: true });
   }

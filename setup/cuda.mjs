@@ -8,7 +8,7 @@ const usualArchitectures = '80;90';
 
 /**
  * The CUDA toolkit: that of CUDACXX or CUDA_HOME, of the nvcc on PATH, or the one in the `usual` place. Returns `compiler`, `root` (the
- * folder above its bin and include) and `architectures` (`90` for compute capability 9.0), or undefined without nvcc.
+ * folder above its bin and include), `architectures` (`90` for compute capability 9.0) and `hasGpu`, or undefined without nvcc.
  */
 export function findCuda(environment, usual) {
   const { CUDACXX, CUDA_HOME } = environment;
@@ -20,11 +20,13 @@ export function findCuda(environment, usual) {
     env: environment,
     encoding: 'utf8',
   });
-  const here = /^#\$ _HERE_=(.+)$/m.exec(plan.stderr ?? '')?.[1];
-  const root = here === undefined ? join(compiler, '../..') : join(here, '..');
-  return { compiler: join(root, 'bin/nvcc'), root, architectures: architecturesHere(environment) };
+  const bin = /^#\$ _HERE_=(.+)$/m.exec(plan.stderr ?? '')?.[1];
+  const root = bin === undefined ? join(compiler, '../..') : join(bin, '..');
+  const here = architecturesHere(environment);
+  return { compiler: join(root, 'bin/nvcc'), root, architectures: here || usualArchitectures, hasGpu: here !== '' };
 }
 
+/** Those of the GPUs of this machine; empty where there is none. */
 function architecturesHere(environment) {
   const nvidiaSmi = onPath('nvidia-smi', environment);
   const answer =
@@ -33,7 +35,5 @@ function architecturesHere(environment) {
       encoding: 'utf8',
     });
   const found = (answer?.stdout ?? '').match(/^\d+\.\d+$/gm) ?? [];
-  return found.length > 0
-    ? [...new Set(found.map((text) => text.replace('.', '')))].sort().join(';')
-    : usualArchitectures;
+  return [...new Set(found.map((text) => text.replace('.', '')))].sort().join(';');
 }

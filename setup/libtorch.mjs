@@ -1,18 +1,20 @@
-// Finds libtorch: the one the user names, the one inside Python's torch, or the system's.
+// Finds libtorch: the one the user names, the system's, the one inside Python's torch, or the one that the set-up downloaded.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { cacheFolder, findArchive } from './archive.mjs';
 import { findCuda } from './cuda.mjs';
 import { onPath, SetupFailure } from './shell.mjs';
 
-const oldestVersion = '1.13';
+export const oldestVersion = '1.13';
 const systemPrefixes = ['/usr', '/usr/local', '/opt/homebrew'];
 
 // The last two are Debian's; the empty one is a folder as `torch.utils.cmake_prefix_path` gives it.
 const cmakeFolders = ['', 'share/cmake', 'lib/cmake', 'lib/x86_64-linux-gnu/cmake', 'lib/aarch64-linux-gnu/cmake'];
 
 /**
- * Looks for libtorch in three places and takes the first that is whole and new enough.
+ * Looks for libtorch and takes the first that is whole and new enough: LIBTORCH; Python's, where it was built for GPUs and there is
+ * one; the system's, which has Gloo and oneDNN beside it; Python's; the one that the set-up downloaded.
  * Returns `libtorch` (`source`; `prefix`, the folder above its lib and include; `cmakePrefix`, the folder above
  * Torch/TorchConfig.cmake; `version`; `modified`; `cuda`, the toolkit, where it was built for GPUs), undefined when there is
  * none, and `looked`: for each place, what was found. One that was built for GPUs needs the toolkit. Throws when LIBTORCH is set
@@ -20,13 +22,16 @@ const cmakeFolders = ['', 'share/cmake', 'lib/cmake', 'lib/x86_64-linux-gnu/cmak
  */
 export function findLibtorch(environment = process.env, prefixes = systemPrefixes, usualCuda = '/usr/local/cuda') {
   const machine = { environment, prefixes, usualCuda };
-  const looked = [];
-  for (const look of [lookInVariable, lookInPython, lookInSystem]) {
+  const hasDriver = onPath('nvidia-smi', environment) !== undefined;
+  const forGpus = hasDriver ? [lookInPythonForGpus] : [];
+  const looked = new Map();
+  const result = (libtorch) => ({ libtorch, looked: [...looked].map(([place, found]) => ({ place, found })) });
+  for (const look of [lookInVariable, ...forGpus, lookInSystem, lookInPython, lookInCache]) {
     const { place, found, libtorch } = look(machine);
-    looked.push({ place, found });
-    if (libtorch) return { libtorch, looked };
+    looked.set(place, found);
+    if (libtorch) return result(libtorch);
   }
-  return { libtorch: undefined, looked };
+  return result(undefined);
 }
 
 function lookInVariable(machine) {
@@ -41,6 +46,12 @@ function lookInVariable(machine) {
     );
   }
   return { place, found, libtorch };
+}
+
+function lookInPythonForGpus(machine) {
+  const { place, found, libtorch } = lookInPython(machine);
+  if (!libtorch) return { place, found };
+  return libtorch.cuda?.hasGpu ? { place, found, libtorch } : { place, found: `${found}, after the system's` };
 }
 
 function lookInPython(machine) {
@@ -67,6 +78,19 @@ function lookInSystem(machine) {
     if (cmakePrefixIn(prefix)) tooOld = found;
   }
   return { place, found: tooOld ?? `no TorchConfig.cmake under ${prefixes.join(', ')}` };
+}
+
+function lookInCache(machine) {
+  const { environment } = machine;
+  const place = 'downloaded';
+  const cache = cacheFolder(environment);
+  const kept = cache && existsSync(cache) ? readdirSync(cache) : [];
+  const others = kept.filter((name) => name.startsWith(`libtorch-${process.platform}-${process.arch}-`));
+  const { folder } = findArchive(environment);
+  // An older one serves as well, but not in place of one that is asked for.
+  const candidates = [folder, ...(environment.TAPER_LIBTORCH_URL ? [] : others.map((name) => join(cache, name)))];
+  const there = candidates.find((path) => path && existsSync(path) && !path.endsWith('.part'));
+  return { place, ...(there ? inspect('downloaded', there, machine) : { found: 'none' }) };
 }
 
 function inspect(source, folder, { environment, usualCuda }) {
@@ -101,7 +125,8 @@ function versionOf(cmakePrefix) {
   return /PACKAGE_VERSION "([^"]+)"/.exec(text)?.[1] ?? 'unknown';
 }
 
-function isNewEnough(version) {
+/** Whether a version of libtorch serves. */
+export function isNewEnough(version) {
   // A version that nobody wrote down gets its chance: the compiler will tell.
   return version === 'unknown' || version.localeCompare(oldestVersion, 'en', { numeric: true }) >= 0;
 }

@@ -53,3 +53,8 @@ export function runLogged(command, commandArguments, { log, ...options }) {
     `${lastLines}\nsetup: ${command} failed (${reason}); the full log is ${log}, and docs/setup.md says what it may mean`,
   );
 }
+
+/** The version of glibc, or an empty text where the C library is another. */
+export function glibcVersion() {
+  return process.report.getReport().header.glibcVersionRuntime ?? '';
+}

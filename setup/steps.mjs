@@ -2,36 +2,71 @@
 import { chmodSync, existsSync, rmSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { onPath, runLogged, SetupFailure, say } from './shell.mjs';
+import { glibcVersion, onPath, runLogged, SetupFailure, say } from './shell.mjs';
 import { fingerprint, readJson, writeJson } from './state.mjs';
 
-/** Runs `npm ci` unless node_modules holds exactly what package-lock.json asks for. */
-export function installNodeModules(root) {
+/**
+ * Runs `npm ci` unless node_modules holds what package-lock.json asks for, put there by this npm on this Node: another one may
+ * have left out an optional package that this one needs. What somebody else installed is taken as it is.
+ * Packages for development are installed when they are wanted or were there before; returns whether they are there now.
+ */
+export function installNodeModules(root, wantsDevelopment) {
+  const stateFile = join(root, 'build/setup.json');
+  const { npm: before, ...state } = readJson(stateFile);
+  const npm = {
+    node: `${process.platform}-${process.arch}-${process.versions.modules}`,
+    version: npmVersion(before?.version),
+  };
   const wanted = readJson(join(root, 'package-lock.json')).packages ?? {};
   // npm writes this list last, so an installation that was cut short does not have it.
   const installed = readJson(join(root, 'node_modules/.package-lock.json')).packages ?? {};
-  const isInstalled = ([path, { version, optional }]) =>
-    path === '' || installed[path]?.version === version || (optional && !installed[path]);
-  if (existsSync(join(root, 'node_modules')) && Object.entries(wanted).every(isInstalled)) return;
+  const development = wantsDevelopment || Object.values(installed).some(({ dev }) => dev);
+  const mayBeAbsent = ({ optional, devOptional, dev }) => optional || devOptional || (dev && !development);
+  const isInstalled = ([path, entry]) =>
+    path === '' || installed[path]?.version === entry.version || (!installed[path] && mayBeAbsent(entry));
+  const isWhole = existsSync(join(root, 'node_modules')) && Object.entries(wanted).every(isInstalled);
+  const isOfThisNpm =
+    before === undefined || (before.node === npm.node && (before.version ?? npm.version) === npm.version);
+  if (isWhole && isOfThisNpm) {
+    if (!isSame(before, npm)) writeJson(stateFile, { npm, ...state });
+    return development;
+  }
 
-  say('installing the npm packages');
+  say(`installing the npm packages${development ? ', with those for development' : ''}`);
   const log = join(root, 'build/npm.log');
   rmSync(log, { force: true });
-  runLogged('npm', ['ci', '--include=dev'], { log, cwd: root });
+  runLogged('npm', ['ci', development ? '--include=dev' : '--omit=dev'], { log, cwd: root });
+  removeForeignPackages(root, wanted);
+  writeJson(stateFile, { npm, ...state });
+  return development;
+}
+
+/** npm 9.2, Debian's, installs packages for musl beside those for glibc. */
+function removeForeignPackages(root, packages) {
+  if (!glibcVersion()) return;
+  for (const [path, { libc }] of Object.entries(packages)) {
+    if (libc && !libc.includes('glibc')) rmSync(join(root, path), { recursive: true, force: true });
+  }
+}
+
+/** The version of the npm that runs the set-up, or `otherwise` where none does. */
+function npmVersion(otherwise) {
+  return /^npm\/(\S+)/.exec(process.env.npm_config_user_agent ?? '')?.[1] ?? otherwise;
 }
 
 /**
- * Builds build/native/taper.node unless it was made from the same native/, libtorch, compiler and Node.
- * A change of native/ alone compiles only what it touches; any other change starts from an empty folder.
+ * Builds build/native/taper.node unless it was made from the same native/, libtorch and compiler. It serves every Node.
+ * A change of native/ alone compiles only what it touches; any other change starts from an empty folder. Without `development`
+ * the precompiled header, 300 MB, is removed afterwards, and a change of native/ compiles everything.
  */
-export function buildAddon(root, libtorch) {
+export function buildAddon(root, libtorch, development) {
   const stateFile = join(root, 'build/setup.json');
   const folder = join(root, 'build/native');
   const configurationFile = join(folder, 'configuration.json');
   const { cmakePrefix, version, modified, cuda } = libtorch;
   const configuration = {
     libtorch: { cmakePrefix, version, modified, ...(cuda && { cuda }) },
-    node: `${process.platform}-${process.arch}-${process.versions.modules}`,
+    platform: `${process.platform}-${process.arch}`,
     headers: ['node-addon-api', 'node-api-headers'].map((name) => versionOfPackage(root, name)),
     compiler: [process.env.CXX ?? '', process.env.CXXFLAGS ?? ''],
     generator: onPath('ninja') ? 'Ninja' : 'Unix Makefiles',
@@ -53,6 +88,10 @@ export function buildAddon(root, libtorch) {
   }
   runLogged('cmake', ['--build', folder, '--parallel', String(numCompilers())], { log });
   if (!existsSync(join(folder, 'taper.node'))) throw new SetupFailure(`setup: no taper.node was built; see ${log}`);
+  if (!development) {
+    const headers = join(folder, 'CMakeFiles/taper.dir/cmake_pch.hxx');
+    for (const ending of ['gch', 'pch']) rmSync(`${headers}.${ending}`, { force: true });
+  }
   writeJson(stateFile, { ...state, libtorch, addon });
   say(`built in ${Math.round((performance.now() - start) / 1000)} s`);
 }
@@ -83,22 +122,29 @@ function isSame(a, b) {
   return JSON.stringify(a) === JSON.stringify(b);
 }
 
-/** libtorch's headers take a compiler 1.5 GB, which is soon more than a small machine with many cores has. */
-function numCompilers() {
-  return Math.max(1, Math.min(availableParallelism(), Math.floor(totalmem() / 1.5e9)));
+/** libtorch's headers take a compiler 1.5 GB, which is soon more than a small machine, or a container's limit, with many cores has. */
+export function numCompilers(
+  processors = availableParallelism(),
+  memory = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY),
+) {
+  return Math.max(1, Math.min(processors, Math.floor(memory / 1.5e9)));
 }
 
-/** Compiles the TypeScript into dist/ unless that was made from the same sources. */
-export function compileTypeScript(root) {
+/** Compiles the TypeScript into dist/ unless that was made from the same sources: all of it, or what runs without `development`. */
+export function compileTypeScript(root, development) {
   const stateFile = join(root, 'build/setup.json');
   const state = readJson(stateFile);
-  const sources = fingerprint(root, ['src', 'tests', 'bench', 'tsconfig.json', 'package-lock.json']);
+  const project = development ? 'tsconfig.json' : 'tsconfig.run.json';
+  const more = development ? ['tests'] : ['tsconfig.run.json'];
+  const sources = fingerprint(root, ['src', 'bench', 'tsconfig.json', 'package-lock.json', ...more]);
   if (state.sources === sources && existsSync(join(root, 'dist/src'))) return;
 
   say('compiling the TypeScript');
   const log = join(root, 'build/typescript.log');
   rmSync(log, { force: true });
-  runLogged(join(root, 'node_modules/.bin/tsc'), ['-p', root, '--pretty', 'false'], { log });
+  // Where tsc notes what it has written of all; it does not know what was written without development.
+  if (!development) rmSync(join(root, 'dist/tsconfig.tsbuildinfo'), { force: true });
+  runLogged(join(root, 'node_modules/.bin/tsc'), ['-p', join(root, project), '--pretty', 'false'], { log });
   // npx makes the program executable once, when it first sees this folder, and not again when dist/ is new.
   const program = join(root, 'dist/src/cli/main.js');
   if (existsSync(program)) chmodSync(program, 0o755);

@@ -74,7 +74,7 @@ async function runFile(source) {
   const start = performance.now();
   const compiled = join('dist', source.replace(/\.ts$/, '.js'));
   if (!existsSync(compiled)) {
-    fail(source, `${compiled} is not there; npm run build compiles it`);
+    fail(source, `${compiled} is not there; npm run build -- --dev compiles it`);
     return;
   }
   const tooLong = AbortSignal.timeout(fileTimeoutMs);

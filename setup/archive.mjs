@@ -28,7 +28,7 @@ const pinned = {
   },
 };
 const downloadMegabytes = 190;
-const unpackedMegabytes = 510;
+const unpackedMegabytes = 480;
 const numFruitlessTries = 3;
 const again = 'run the same command again';
 const elsewhere = 'set XDG_CACHE_HOME to another folder for good';

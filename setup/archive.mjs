@@ -23,12 +23,11 @@ const pinned = {
   'linux-x64': {
     url: 'https://download.pytorch.org/whl/cpu/torch-2.13.0%2Bcpu-cp311-cp311-manylinux_2_28_x86_64.whl',
     sha256: '6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b',
-    bytes: 191_794_682,
     glibc: '2.28',
   },
 };
 const downloadMegabytes = 190;
-const unpackedMegabytes = 510;
+const unpackedMegabytes = 480;
 const numFruitlessTries = 3;
 const again = 'run the same command again';
 const elsewhere = 'set XDG_CACHE_HOME to another folder for good';

@@ -241,7 +241,7 @@ test('a full disk is said, while it downloads and while it unpacks, and nothing 
   t.after(() => spawnSync('umount', [disk]));
   const archive = { ...served.archive, folder: join(disk, 'taper/libtorch'), file: join(disk, 'taper/torch.whl') };
   const full =
-    /^setup: no space left in \S+: libtorch takes 510 MB there, and 190 MB more until it is unpacked; make room, /;
+    /^setup: no space left in \S+: libtorch takes 480 MB there, and 190 MB more until it is unpacked; make room, /;
   assert.match(await failure(archive), full);
   assert.ok(mount('remount,size=3m'));
   assert.match(await failure(archive), full);

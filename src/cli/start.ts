@@ -53,7 +53,9 @@ async function start(paths: readonly string[]): Promise<void> {
     const model = openTrained(out, { warn: console.warn, device: training.device });
     process.stdout.write(`${sentence}\n${filledText(await fillMasks(model, sentence, 5))}\n`);
   }
-  process.stdout.write(`What next:
+  process.stdout.write(`${counted(result.step, 'step')} teach little more than how frequent words are.
+
+What next:
   npx taper-lm dashboard runs
   npx taper-lm fill ${out} "${sentence ?? 'The [MASK] sat.'}"
   npx taper-lm plan ${configFile}

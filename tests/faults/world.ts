@@ -51,8 +51,8 @@ export class World implements Disposable {
   async launch(out: string, { processes = 2, afterSteps = 0, sets = [] as string[] } = {}): Promise<Launched> {
     const command = ['launch', '--processes', `${processes}`, '--', ...this.pretrain(out, sets)];
     const started = start(command, { cwd: this.folder });
-    if (afterSteps > 0) await untilSteps(this.at(out), afterSteps, started.child);
     const ranks = await childrenOf(started.child.pid!, processes);
+    if (afterSteps > 0) await untilSteps(this.at(out), afterSteps, started.child);
     return { ...started, ranks };
   }
 

@@ -12,8 +12,8 @@ const objects = fileURLToPath(new URL('../../build/native/CMakeFiles/taper.dir/k
 /** Additions, products, divisions, roots, maxima and minima of whole vectors of floats that each kernel has at least. */
 const leastVectorInstructions: Record<string, number> = {
   adamw: 10,
-  attention: 20,
-  attentionBackward: 20,
+  attention: 25,
+  attentionBackward: 25,
   crossEntropy: 15,
   dropout: 1,
   addDropout: 2,

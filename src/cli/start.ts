@@ -17,7 +17,7 @@ const configFile = 'configs/start.yaml';
 const addressesSentence = 'The President of [MASK] United States speaks to the Congress.';
 
 const command = new Command('npm start --')
-  .description('train a small BERT with progressive layer dropping, in about two minutes, and see what it has learnt')
+  .description('train a small BERT with progressive layer dropping, in about two minutes, and see what it has learned')
   .argument(
     '[texts...]',
     'text of your own: files, folders or globs (default: the addresses of US presidents to Congress)',
@@ -53,7 +53,7 @@ async function start(paths: readonly string[]): Promise<void> {
     const model = openTrained(out, { warn: console.warn, device: training.device });
     process.stdout.write(`${sentence}\n${filledText(await fillMasks(model, sentence, 5))}\n`);
   }
-  process.stdout.write(`${counted(result.step, 'step')} teach little more than how frequent words are.
+  process.stdout.write(`${counted(result.step, 'step')} teach the model word frequencies and little else.
 
 What next:
   npx taper-lm dashboard runs

@@ -172,7 +172,8 @@ export function runCase(
   }: {
     dtype: Dtype;
     rounded?: Dtype;
-    device?: string /** The first number of the first input. */;
+    device?: string;
+    /** The first number of the first input, in place of the one drawn. */
     first?: number | undefined;
   },
 ): Tensor[] {

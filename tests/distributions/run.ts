@@ -43,6 +43,7 @@ for (const [name, { users, hasArchive }] of Object.entries(systems)) {
       writeFileSync(join(records, `${visitName}.json`), `${JSON.stringify(record, undefined, 2)}\n`);
       console.log(`${visitName}: ${record.start.heldOut || 'npm start FAILED'}; ${record.test.last}`);
       for (const line of record.test.failed) console.log(`  ${line}`);
+      if (record.start.heldOut === '' || !/ 0 failed/.test(record.test.last)) process.exitCode = 1;
     }
   }
 }
@@ -154,7 +155,7 @@ Homebrew's pytorch, and Linux on ARM64 Debian's libtorch-dev; the kernels are th
 `;
 }
 
-/** Serves the file TAPER_ARCHIVE, where that is set, and gives what points the set-up to it. */
+/** Serves the file TAPER_ARCHIVE, if it is set; gives the environment that points the set-up to it. */
 async function serveArchive(): Promise<{ environment: Record<string, string>; [Symbol.dispose](): void }> {
   const file = process.env.TAPER_ARCHIVE;
   if (file === undefined) return { environment: {}, [Symbol.dispose]() {} };

@@ -14,6 +14,7 @@ export interface System {
   suite: string;
   /** What is installed before the set-up runs: what it cannot bring itself. */
   packages: readonly string[];
+  /** In this order: where the set-up installs system packages, root does so for both. */
   users: readonly User[];
   /** Whether libtorch comes from the archive that the set-up downloads. */
   hasArchive?: boolean;
@@ -53,7 +54,7 @@ export async function makeRoot(name: string): Promise<string> {
   return root;
 }
 
-/** The newest Node of a line such as `20.19`, and the newest npm that runs on each of them, of the npm registry; returns its bin folder inside `root`. */
+/** The newest Node of a line such as `20.19`, with npm 10, from the npm registry; returns its bin folder inside `root`. */
 export function installNode(root: string, line: string): string {
   const place = join('/opt', `node-${line}`);
   const target = join(root, place);
@@ -84,7 +85,7 @@ export async function cloneProject(root: string, user: User): Promise<string> {
   return join(home, 'taper');
 }
 
-/** Runs a shell script in the system, as the user; gives the exit status and what it printed. */
+/** Runs a shell script in the system, as the user; gives its exit status and output. */
 export async function inRoot(
   root: string,
   user: User,
@@ -105,7 +106,7 @@ export async function inRoot(
       DEBIAN_FRONTEND: 'noninteractive',
       ...(extraCertificates && { NODE_EXTRA_CA_CERTS: '/etc/extra-certificates.crt' }),
       ...others,
-      PATH: `${PATH}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
+      PATH: `${PATH && `${PATH}:`}/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
     },
   });
   const [output, [status]] = await Promise.all([text(child.stdout), once(child, 'exit')]);

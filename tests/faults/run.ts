@@ -5,9 +5,6 @@ import { faults, type Outcome } from './faults.ts';
 import { fuzz, kinds } from './fuzzing.ts';
 import { peerTimeout, saveEvery, steps, World } from './world.ts';
 
-/** Files of each kind; each of `tokens` trains two tokenizers, of which the library keeps some memory. */
-const numBroken = 5000;
-const numBrokenTokens = 1000;
 const words = process.argv.slice(2);
 const chosen = faults.filter(({ name }) => words.length === 0 || words.some((word) => name.includes(word)));
 const rows: string[][] = [];
@@ -43,8 +40,8 @@ for (const { name, times, obstacle, cause } of chosen) {
   console.log(`${rows.at(-1)!.join('  ')}`);
 }
 const broken: string[][] = [];
-for (const kind of kinds.filter((kind) => words.length === 0 || words.includes(kind))) {
-  const count = kind === 'tokens' ? numBrokenTokens : numBroken;
+for (const [kind, count] of Object.entries(kinds)) {
+  if (words.length > 0 && !words.includes(kind)) continue;
   try {
     const { refused, peakBytes } = await fuzz(kind, 1, count);
     broken.push([kind, String(count), String(refused), '0', (peakBytes / 1e6).toFixed(0)]);

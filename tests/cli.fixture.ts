@@ -111,7 +111,7 @@ export function commandsIn(cwd: string) {
     run,
     quick,
     async done(...words: string[]) {
-      const { code, stdout, stderr } = await run(...words);
+      const { code, stdout, stderr } = await quick(...words);
       assert.equal(code, 0, stderr);
       return { stdout, stderr };
     },

@@ -8,7 +8,7 @@ import { commandsIn, linesOf, sentences, writeTiny } from './cli.fixture.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'taper-depth-'));
 const at = (path: string) => join(folder, path);
-const { run, quick, refused } = commandsIn(folder);
+const { quick, refused } = commandsIn(folder);
 const bertBase = ['model.layers=12', 'model.hiddenSize=768', 'train.steps=200000'];
 
 async function jsonOf(...words: string[]) {
@@ -99,10 +99,12 @@ describe('plan', { concurrency: 2 }, () => {
 
   test('--measure says how long the run will take, dense and with the method', async () => {
     const small = [
+      'data.sequenceLength=32',
       'model.layers=8',
       'model.hiddenSize=64',
       'model.vocabSize=500',
       'train.steps=3600',
+      'train.threads=1',
       'train.batchSize=16',
     ];
     for (const microBatchSize of [16, 4]) {
@@ -123,7 +125,7 @@ describe('plan', { concurrency: 2 }, () => {
 describe('compare and analyze', { concurrency: 2 }, () => {
   before(async () => {
     writeTiny(folder);
-    const train = (out: string, ...sets: string[]) => run('pretrain', 'tiny.yaml', '--out', out, '--set', ...sets);
+    const train = (out: string, ...sets: string[]) => quick('pretrain', 'tiny.yaml', '--out', out, '--set', ...sets);
     // One after the other: the first leaves the tokenised texts for the others.
     for (const [out, ...sets] of [
       ['dense', 'depth.method=dense', 'train.steps=6'],
@@ -136,7 +138,7 @@ describe('compare and analyze', { concurrency: 2 }, () => {
       assert.equal(code, 0, stderr);
     }
     writeFileSync(at('other.txt'), sentences(400, 9));
-    const other = await run('pretrain', 'tiny.yaml', '--out', 'other', '--data', 'other.txt');
+    const other = await quick('pretrain', 'tiny.yaml', '--out', 'other', '--data', 'other.txt');
     assert.equal(other.code, 0, other.stderr);
   });
 
@@ -251,7 +253,7 @@ describe('compare and analyze', { concurrency: 2 }, () => {
   });
 
   test('a block that shallow leaves out is the identity in the model that comes of it', async () => {
-    const { code, stderr } = await run(
+    const { code, stderr } = await quick(
       'pretrain',
       'tiny.yaml',
       '--out',

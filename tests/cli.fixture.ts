@@ -76,20 +76,22 @@ export function typed(message: string, { cwd }: { cwd: string }): Promise<Ended>
  * of a process, with libtorch, is most of what a short command takes.
  */
 export function quickTaper(folder: () => string): (words: readonly string[]) => Promise<Ended> {
-  let child: ChildProcess | undefined;
+  let running: { child: ChildProcess; ended: Promise<never> } | undefined;
   let last: Promise<unknown> = Promise.resolve();
-  after(() => child?.connected && child.disconnect());
-  const run = async (words: readonly string[]): Promise<Ended> => {
-    if (child === undefined) {
-      const { NODE_OPTIONS: _, NODE_TEST_CONTEXT: __, ...env } = process.env;
-      child = fork(fileURLToPath(new URL('commands.fixture.js', import.meta.url)), { cwd: folder(), env });
-    }
+  after(() => running?.child.connected && running.child.disconnect());
+  const startOne = () => {
+    const { NODE_OPTIONS: _, NODE_TEST_CONTEXT: __, ...env } = process.env;
+    const child = fork(fileURLToPath(new URL('commands.fixture.js', import.meta.url)), { cwd: folder(), env });
     const ended = once(child, 'exit').then(([code, signal]) => {
-      throw new Error(`taper ${words.join(' ')}: its process ended with ${signal ?? code}`);
+      throw new Error(`the process of quick commands ended with ${signal ?? code}`);
     });
-    ended.catch(() => {}); // also when the process ends after the last command
-    child.send(words);
-    const [answer] = (await Promise.race([once(child, 'message'), ended])) as [Ended];
+    ended.catch(() => {}); // after the last command it may
+    return { child, ended };
+  };
+  const run = async (words: readonly string[]): Promise<Ended> => {
+    running ??= startOne();
+    running.child.send(words);
+    const [answer] = (await Promise.race([once(running.child, 'message'), running.ended])) as [Ended];
     return answer;
   };
   return (words) => {

@@ -8,11 +8,11 @@ import { commandsIn, linesOf, sentences, writeTiny } from './cli.fixture.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'taper-depth-'));
 const at = (path: string) => join(folder, path);
-const { run, refused } = commandsIn(folder);
+const { quick, refused } = commandsIn(folder);
 const bertBase = ['model.layers=12', 'model.hiddenSize=768', 'train.steps=200000'];
 
 async function jsonOf(...words: string[]) {
-  const { code, stdout, stderr } = await run(...words, '--json');
+  const { code, stdout, stderr } = await quick(...words, '--json');
   assert.equal(code, 0, stderr);
   assert.equal(stdout.split('\n').length, 2, 'one line');
   return JSON.parse(stdout);
@@ -90,7 +90,7 @@ describe('plan', { concurrency: 2 }, () => {
   });
 
   test('--svg draws keep rates over steps and blocks', async () => {
-    const { code, stderr } = await run('plan', '--set', ...bertBase, '--svg', 'pictures/plan.svg');
+    const { code, stderr } = await quick('plan', '--set', ...bertBase, '--svg', 'pictures/plan.svg');
     assert.equal(code, 0, stderr);
     const svg = readFileSync(at('pictures/plan.svg'), 'utf8');
     assert.match(svg, /^<svg/);
@@ -98,7 +98,15 @@ describe('plan', { concurrency: 2 }, () => {
   });
 
   test('--measure says how long the run will take, dense and with the method', async () => {
-    const small = ['model.layers=8', 'model.hiddenSize=64', 'model.heads=1', 'train.steps=3600', 'train.batchSize=16'];
+    const small = [
+      'data.sequenceLength=32',
+      'model.layers=8',
+      'model.hiddenSize=64',
+      'model.vocabSize=16000',
+      'train.steps=3600',
+      'train.threads=1',
+      'train.batchSize=16',
+    ];
     for (const microBatchSize of [16, 4]) {
       const { measured, blockFlopsSaved } = await jsonOf(
         'plan',
@@ -117,7 +125,7 @@ describe('plan', { concurrency: 2 }, () => {
 describe('compare and analyze', { concurrency: 2 }, () => {
   before(async () => {
     writeTiny(folder);
-    const train = (out: string, ...sets: string[]) => run('pretrain', 'tiny.yaml', '--out', out, '--set', ...sets);
+    const train = (out: string, ...sets: string[]) => quick('pretrain', 'tiny.yaml', '--out', out, '--set', ...sets);
     // One after the other: the first leaves the tokenised texts for the others.
     for (const [out, ...sets] of [
       ['dense', 'depth.method=dense', 'train.steps=6'],
@@ -130,7 +138,7 @@ describe('compare and analyze', { concurrency: 2 }, () => {
       assert.equal(code, 0, stderr);
     }
     writeFileSync(at('other.txt'), sentences(400, 9));
-    const other = await run('pretrain', 'tiny.yaml', '--out', 'other', '--data', 'other.txt');
+    const other = await quick('pretrain', 'tiny.yaml', '--out', 'other', '--data', 'other.txt');
     assert.equal(other.code, 0, other.stderr);
   });
 
@@ -154,13 +162,13 @@ describe('compare and analyze', { concurrency: 2 }, () => {
       settings.map(({ runs }: { runs: string[] }) => runs),
       [['pld', 'seed'], ['sequence']],
     );
-    const { stdout } = await run('compare', 'dense', 'pld', '--loss', '0.01');
+    const { stdout } = await quick('compare', 'dense', 'pld', '--loss', '0.01');
     for (const part of ['run', 'at 32 samples', 'Spent until the loss was 0.0100', 'never'])
       assert.ok(stdout.includes(part), stdout);
   });
 
   test('compare --out writes the curves', async () => {
-    const { code, stderr } = await run('compare', 'dense', 'pld', '--out', 'curves');
+    const { code, stderr } = await quick('compare', 'dense', 'pld', '--out', 'curves');
     assert.equal(code, 0, stderr);
     assert.deepEqual(readdirSync(at('curves')).sort(), [
       'comparison.json',
@@ -198,7 +206,7 @@ describe('compare and analyze', { concurrency: 2 }, () => {
     const lastEvaluation = lines.findLastIndex((line) => line.includes('"eval"'));
     writeFileSync(at('going/metrics.jsonl'), `${lines.slice(0, lastEvaluation - 1).join('\n')}\n`);
     writeFileSync(at('going/lock'), `${process.pid}\n`);
-    const { code, stdout, stderr } = await run('compare', 'dense', 'going', '--json');
+    const { code, stdout, stderr } = await quick('compare', 'dense', 'going', '--json');
     assert.equal(code, 0, stderr);
     assert.match(stderr, /going: is still being trained, at step 3 of 4; it is compared as far as it went/);
     assert.equal(JSON.parse(stdout).runs[1].last.step, 2);
@@ -219,7 +227,7 @@ describe('compare and analyze', { concurrency: 2 }, () => {
     writeFileSync(at('empty/config.json'), '{"model": ');
     await refused(['compare', 'dense', 'empty'], /empty\/config\.json: broken YAML/);
     appendFileSync(at('going/metrics.jsonl'), '{"type": "ev');
-    assert.equal((await run('compare', 'dense', 'going')).code, 0, 'a line that is being written is left out');
+    assert.equal((await quick('compare', 'dense', 'going')).code, 0, 'a line that is being written is left out');
   });
 
   test('analyze writes its figures and the numbers behind them', async () => {
@@ -240,12 +248,12 @@ describe('compare and analyze', { concurrency: 2 }, () => {
     const evaluation = await jsonOf('eval', 'pld', '--data', 'valid.txt', '--limit', '128');
     assert.equal(analysis.loss, evaluation.loss);
     assert.equal(analysis.sequences, evaluation.sequences);
-    const { stdout } = await run('analyze', 'pld', '--data', 'valid.txt', '--out', 'analysis', '--limit', '8');
+    const { stdout } = await quick('analyze', 'pld', '--data', 'valid.txt', '--out', 'analysis', '--limit', '8');
     assert.match(stdout, /on 8 sequences/);
   });
 
   test('a block that shallow leaves out is the identity in the model that comes of it', async () => {
-    const { code, stderr } = await run(
+    const { code, stderr } = await quick(
       'pretrain',
       'tiny.yaml',
       '--out',

@@ -8,7 +8,7 @@ import { commandsIn, type Line, linesOf, writeTiny } from './cli.fixture.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'taper-gpt-'));
 const at = (path: string) => join(folder, path);
-const { run, refused } = commandsIn(folder);
+const { run, quick, refused } = commandsIn(folder);
 
 const config = `
 model: { kind: gpt2, layers: 3, hiddenSize: 32, heads: 2, vocabSize: 320, maxPositions: 32, dropout: 0.1 }
@@ -58,7 +58,7 @@ describe('gpt2', () => {
 
   test('writes on, the same for the same seed, and the likeliest at temperature 0', async () => {
     const text = async (...words: string[]) => {
-      const { code, stdout, stderr } = await run('generate', 'gpt', 'The cat', '--tokens', '20', '--json', ...words);
+      const { code, stdout, stderr } = await quick('generate', 'gpt', 'The cat', '--tokens', '20', '--json', ...words);
       assert.equal(code, 0, stderr);
       return (JSON.parse(stdout) as { text: string }).text;
     };
@@ -73,15 +73,15 @@ describe('gpt2', () => {
   });
 
   test('is evaluated, analyzed and planned like any other', async () => {
-    const evaluated = await run('eval', 'gpt', '--data', 'valid.txt', '--json');
+    const evaluated = await quick('eval', 'gpt', '--data', 'valid.txt', '--json');
     const last = linesOf(at('gpt')).at(-1)!;
     const { clmLoss } = JSON.parse(evaluated.stdout) as { clmLoss: number };
     assert.ok(Math.abs(clmLoss - (last.clmLoss as number)) < 0.1, evaluated.stdout);
-    const analyzed = await run('analyze', 'gpt', '--data', 'valid.txt', '--out', 'analysis', '--json');
+    const analyzed = await quick('analyze', 'gpt', '--data', 'valid.txt', '--out', 'analysis', '--json');
     assert.equal(analyzed.code, 0, analyzed.stderr);
     const { parameterNorms } = JSON.parse(analyzed.stdout) as { parameterNorms: number[] };
     assert.ok(parameterNorms.length === 3 && parameterNorms.every((norm) => norm > 0), analyzed.stdout);
-    const planned = await run('plan', 'gpt.yaml', '--json');
+    const planned = await quick('plan', 'gpt.yaml', '--json');
     // 320 pieces and 32 positions of 32 numbers, three blocks of 12·32² + 13·32, and the last norm.
     const { parameters } = JSON.parse(planned.stdout) as { parameters: number };
     assert.equal(parameters, 352 * 32 + 3 * (12 * 32 * 32 + 13 * 32) + 64);
@@ -94,7 +94,16 @@ describe('gpt2', () => {
       /^taper: data\.objective: mlm /,
     );
     await refused(['pretrain', 'gpt.yaml', '--out', 'x', '--set', 'model.norm=post'], /^taper: model\.norm: post /);
-    const trained = await run('tokenizer', 'train', '--data', 'train.txt', '--vocab-size', '100', '--out', 'bert.json');
+    const trained = await quick(
+      'tokenizer',
+      'train',
+      '--data',
+      'train.txt',
+      '--vocab-size',
+      '100',
+      '--out',
+      'bert.json',
+    );
     assert.equal(trained.code, 0, trained.stderr);
     const other = ['pretrain', 'gpt.yaml', '--out', 'x', '--set', 'data.tokenizer=bert.json'];
     await refused(other, /^taper: data\.tokenizer: bert\.json is for model\.kind bert, not gpt2/);

@@ -17,7 +17,7 @@ import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { sentences, taper, writeTiny } from './cli.fixture.ts';
+import { quickTaper, sentences, taper, writeTiny } from './cli.fixture.ts';
 
 // What a user can get wrong: each time exit code 2, one line on standard error, and nothing half-written.
 
@@ -26,9 +26,13 @@ let numRefusedRuns = 0;
 
 const at = (path: string) => join(folder, path);
 
+const quick = quickTaper(() => folder);
+
 /** Runs a command that has to be refused in one line that matches, with nothing on standard output. */
 async function refused(words: readonly string[], message: RegExp, program?: string): Promise<void> {
-  const { code, stdout, stderr } = await taper(words, { cwd: folder, ...(program !== undefined && { program }) });
+  const { code, stdout, stderr } = await (program === undefined
+    ? quick(words)
+    : taper(words, { cwd: folder, program }));
   assert.match(stderr, /^taper: [^\n]+\n$/, 'one line');
   assert.match(stderr, message);
   assert.deepEqual({ code, stdout }, { code: 2, stdout: '' });

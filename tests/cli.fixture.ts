@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, fork, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { after } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
@@ -69,18 +71,54 @@ export function typed(message: string, { cwd }: { cwd: string }): Promise<Ended>
   return start([], { cwd, command: ['sh', '-c', command] }).ended;
 }
 
-/** `taper` in a folder: as it ends, with success and what it printed, or refused in one line with exit code 2. */
+/**
+ * Runs `taper` in a folder like `taper(words, { cwd })`, but all commands in one process of their own, one at a time: the start
+ * of a process, with libtorch, is most of what a short command takes.
+ */
+export function quickTaper(folder: () => string): (words: readonly string[]) => Promise<Ended> {
+  let running: { child: ChildProcess; ended: Promise<never> } | undefined;
+  let last: Promise<unknown> = Promise.resolve();
+  after(() => running?.child.connected && running.child.disconnect());
+  const startOne = () => {
+    const { NODE_OPTIONS: _, NODE_TEST_CONTEXT: __, ...env } = process.env;
+    const child = fork(fileURLToPath(new URL('commands.fixture.js', import.meta.url)), { cwd: folder(), env });
+    const ended = once(child, 'exit').then(([code, signal]) => {
+      throw new Error(`the process of quick commands ended with ${signal ?? code}`);
+    });
+    ended.catch(() => {}); // after the last command it may
+    return { child, ended };
+  };
+  const run = async (words: readonly string[]): Promise<Ended> => {
+    running ??= startOne();
+    running.child.send(words);
+    const [answer] = (await Promise.race([once(running.child, 'message'), running.ended])) as [Ended];
+    return answer;
+  };
+  return (words) => {
+    const next = last.then(() => run(words));
+    last = next.catch(() => {});
+    return next;
+  };
+}
+
+/**
+ * `taper` in a folder: as it ends, with success and what it printed, or refused in one line with exit code 2. `quick` is for
+ * commands that do not depend on a process of their own.
+ */
 export function commandsIn(cwd: string) {
   const run = (...words: string[]) => taper(words, { cwd });
+  const runQuick = quickTaper(() => cwd);
+  const quick = (...words: string[]) => runQuick(words);
   return {
     run,
+    quick,
     async done(...words: string[]) {
-      const { code, stdout, stderr } = await run(...words);
+      const { code, stdout, stderr } = await quick(...words);
       assert.equal(code, 0, stderr);
       return { stdout, stderr };
     },
     async refused(words: string[], reason: RegExp) {
-      const { code, stdout, stderr } = await run(...words);
+      const { code, stdout, stderr } = await quick(...words);
       assert.deepEqual([code, stdout], [2, ''], stderr);
       assert.match(stderr.trim(), reason);
       assert.equal(stderr.trim().split('\n').length, 1, stderr);

@@ -6,7 +6,7 @@ import { after, before, suite, test } from 'node:test';
 import type { BenchResult } from '../src/cli/bench.ts';
 import type { OpTimes } from '../src/cli/bench-ops.ts';
 import { scriptTexts } from '../src/data/scripts.fixture.ts';
-import { linesOf, start, taper, untilSteps, writeTiny } from './cli.fixture.ts';
+import { linesOf, quickTaper, start, taper, untilSteps, writeTiny } from './cli.fixture.ts';
 
 // Each command as a user runs it. One tiny run is trained first; most tests look at it.
 
@@ -14,10 +14,11 @@ let folder: string;
 let trained: Awaited<ReturnType<typeof taper>>;
 
 const run = (...words: string[]) => taper(words, { cwd: folder });
+const quick = quickTaper(() => folder);
 
 /** Runs a command that has to succeed, and parses the one object that it prints. */
 async function json<T>(...words: string[]): Promise<T> {
-  const { code, stdout, stderr } = await run(...words, '--json');
+  const { code, stdout, stderr } = await quick([...words, '--json']);
   assert.equal(code, 0, stderr);
   assert.match(stdout, /^\{.*\}\n$/, 'one line with one object');
   return JSON.parse(stdout) as T;
@@ -288,7 +289,7 @@ suite('taper', { concurrency: 2 }, () => {
       'data inspect',
     ];
     for (const page of pages) {
-      const help = await text(...page.split(' ').filter(Boolean), '--help');
+      const { stdout: help } = await quick([...page.split(' ').filter(Boolean), '--help']);
       const [listed, examples] = help.split(/\nExamples?:\n/);
       assert.ok(examples?.includes(`taper-lm ${page}`.trim()), `${page}: ${help}`);
       if (page === '') continue;
@@ -307,26 +308,27 @@ suite('taper', { concurrency: 2 }, () => {
     ['SIGTERM', 143],
   ] as const) {
     test(`${signal} finishes the step, saves and exits with ${exitCode}; --resume goes on to the end`, async () => {
+      const numSteps = 200;
       const name = `runs/${signal}`;
       const at = join(folder, name);
-      const long = ['--set', 'train.steps=400', 'train.evalEvery=0', 'train.saveEvery=0'];
+      const long = ['--set', `train.steps=${numSteps}`, 'train.evalEvery=0', 'train.saveEvery=0'];
       const { child, ended } = start(['pretrain', 'tiny.yaml', '--out', name, '--json', ...long], { cwd: folder });
       await untilSteps(at, 3, child);
       child.kill(signal);
       const { code, stdout, stderr } = await ended;
       assert.equal(code, exitCode, stderr);
       const { step, stoppedBy, checkpoint } = JSON.parse(stdout);
-      assert.ok(step >= 3 && step < 400, `stopped at step ${step}`);
+      assert.ok(step >= 3 && step < numSteps, `stopped at step ${step}`);
       assert.equal(stoppedBy, signal);
       assert.equal(checkpoint, `${name}/checkpoints/step-${step}`);
       assert.equal(linesOf(at).at(-1)?.step, step);
 
       const resumed = await json<{ step: number; stoppedBy: null }>('pretrain', '--resume', '--out', name);
-      assert.deepEqual([resumed.step, resumed.stoppedBy], [400, null]);
+      assert.deepEqual([resumed.step, resumed.stoppedBy], [numSteps, null]);
       const steps = linesOf(at).filter(({ type }) => type === 'step');
       assert.deepEqual(
         steps.map((line) => line.step),
-        Array.from({ length: 400 }, (_, i) => i + 1),
+        Array.from({ length: numSteps }, (_, i) => i + 1),
       );
     });
   }

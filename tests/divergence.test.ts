@@ -10,7 +10,7 @@ import { commandsIn, linesOf, sentences, start, typed, untilSteps, writeTiny } f
 
 const folder = mkdtempSync(join(tmpdir(), 'taper-divergence-'));
 const at = (...path: string[]) => join(folder, ...path);
-const { done, run, refused } = commandsIn(folder);
+const { done, quick, refused } = commandsIn(folder);
 after(() => rmSync(folder, { recursive: true, force: true }));
 
 const checkpoints = (out: string) => readdirSync(at(out, 'checkpoints')).sort();
@@ -42,7 +42,7 @@ suite('taper', { concurrency: 2 }, () => {
     let message = '';
     for (let i = 0; i < 3; i++) {
       const steps = `train.steps=${linesOf(at('late')).length + 20}`;
-      const { code, stderr } = await run('pretrain', '--out', 'late', '--resume', '--quiet', '--set', steps);
+      const { code, stderr } = await quick('pretrain', '--out', 'late', '--resume', '--quiet', '--set', steps);
       assert.equal(code, 2, stderr);
       message = stderr.trimEnd().split('\n').at(-1)!;
       assert.match(
@@ -65,7 +65,7 @@ suite('taper', { concurrency: 2 }, () => {
     ]) {
       const out = `huge-${when.length}`;
       const words = ['--out', out, '--set', 'train.peakLearningRate=1e30', 'train.steps=12', ...when];
-      const { code, stderr, stdout } = await run('pretrain', 'tiny.yaml', ...words);
+      const { code, stderr, stdout } = await quick('pretrain', 'tiny.yaml', ...words);
       assert.deepEqual([code, stdout], [2, ''], stderr);
       assert.match(
         stderr,
@@ -138,7 +138,7 @@ suite('taper', { concurrency: 2 }, () => {
     test(`going on with ${sets.join(' ')} is refused with a command that trains a new run so`, async () => {
       const out = `with-${settings.findIndex(([other]) => other === sets)}`;
       cpSync(at('base'), at(out), { recursive: true });
-      const { code, stderr } = await run('pretrain', '--out', out, '--resume', '--set', ...sets);
+      const { code, stderr } = await quick('pretrain', '--out', out, '--resume', '--set', ...sets);
       assert.equal(code, 2, stderr);
       assert.match(stderr, reason);
       const next = await follow(stderr.trimEnd());
@@ -151,7 +151,7 @@ suite('taper', { concurrency: 2 }, () => {
     cpSync(at('base'), at('texts'), { recursive: true });
     writeFileSync(at('more texts.txt'), sentences(200, 9));
     const words = ['pretrain', '--out', 'texts', '--resume', '--data', 'more texts.txt'];
-    const { stderr } = await run(...words);
+    const { stderr } = await quick(...words);
     assert.match(
       stderr,
       /^taper: texts: the texts are not those .* --from texts --set 'data.train=\["more texts.txt"\]' --out texts-2$/m,
@@ -160,7 +160,7 @@ suite('taper', { concurrency: 2 }, () => {
     // A run that names a tokenizer, from whose checkpoint another begins, which has it already.
     const tokenizer = 'data.tokenizer=base/checkpoints/step-4/tokenizer.json';
     await done('pretrain', 'tiny.yaml', '--out', 'named', '--set', tokenizer, 'train.steps=2');
-    const { stderr: named } = await run('pretrain', '--out', 'named', '--resume', '--set', 'train.seed=9');
+    const { stderr: named } = await quick('pretrain', '--out', 'named', '--resume', '--set', 'train.seed=9');
     assert.match(named, /--from named --set train\.seed=9 data\.tokenizer=null/);
     await follow(named.trimEnd());
   });
@@ -178,7 +178,7 @@ suite('taper', { concurrency: 2 }, () => {
       ['analyze', path, '--data', 'valid.txt', '--out', 'never-analysis'],
     ];
     const [first] = commands('hf');
-    const { stderr } = await run(...first!);
+    const { stderr } = await quick(...first!);
     assert.match(stderr, /^taper: hf: is a Hugging Face folder; .*: npx taper-lm import hf --out models\/hf$/m);
     await follow(stderr.trimEnd());
     for (const words of commands('hf').slice(1)) await refused(words, /is a Hugging Face folder/);

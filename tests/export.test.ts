@@ -10,7 +10,7 @@ import { commandsIn, linesOf, writeTiny } from './cli.fixture.ts';
 const fixtures = fileURLToPath(new URL('../../tests/fixtures/hugging-face', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'taper-export-'));
 const at = (path: string) => join(folder, path);
-const { run, done, refused } = commandsIn(folder);
+const { quick, done, refused } = commandsIn(folder);
 
 after(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -133,7 +133,7 @@ describe('export', () => {
   });
 
   test('blocks are taken out: the least harmful ones or evenly, and the loss that it costs is told', async () => {
-    const { code } = await run(
+    const { code } = await quick(
       'pretrain',
       'tiny.yaml',
       '--out',

@@ -18,7 +18,7 @@ const fixtures = fileURLToPath(new URL('../../tests/fixtures/hugging-face', impo
 const folder = mkdtempSync(join(tmpdir(), 'taper-onnx-'));
 const at = (path: string) => join(folder, path);
 const commands = commandsIn(folder);
-const { run } = commands;
+const { quick } = commands;
 /** What a command printed. */
 const done = async (...words: string[]) => (await commands.done(...words)).stdout;
 
@@ -215,10 +215,10 @@ describe('ONNX', { concurrency: 2 }, () => {
       'tokenizer_config.json',
     ]);
     await done('import', join(fixtures, 'gpt2'), '--out', 'gpt2');
-    const gpt = await run('export', 'gpt2', '--to', 'onnx', '--out', 'gpt2-onnx');
+    const gpt = await quick('export', 'gpt2', '--to', 'onnx', '--out', 'gpt2-onnx');
     assert.equal(gpt.code, 2);
     assert.match(gpt.stderr, /gpt2: is a gpt2 model; only BERT models go to ONNX/);
-    const twice = await run('export', 'bert', '--to', 'onnx', '--out', 'bert-onnx');
+    const twice = await quick('export', 'bert', '--to', 'onnx', '--out', 'bert-onnx');
     assert.equal(twice.code, 2);
     assert.match(twice.stderr, /bert-onnx: is there already; give a new folder/);
   });

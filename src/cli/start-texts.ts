@@ -41,7 +41,9 @@ export function packageTexts({ spec, integrity }: TextPackage, into: string, npm
   };
   const run = (name: string, [program, ...words]: readonly string[]) => {
     const { status, stderr, error } = spawnSync(program!, words, { encoding: 'utf8' });
-    if (status !== 0) fail(`${name} failed: ${error?.message ?? oneLine(stderr.slice(0, numErrorCharacters))}`);
+    if (status === 0) return;
+    const said = oneLine(stderr.replace(/^npm (error|ERR!) /gm, '').slice(0, numErrorCharacters));
+    fail(`${name} failed: ${error?.message ?? said}`);
   };
   process.stderr.write(`Fetching ${spec} with npm, once, for its texts.\n`);
   mkdirSync(into, { recursive: true });

@@ -1,9 +1,4 @@
-import { HeatmapChart, LineChart } from 'echarts/charts';
-import { GridComponent, LegendComponent, TitleComponent, VisualMapComponent } from 'echarts/components';
-import { init, use } from 'echarts/core';
-import { SVGRenderer } from 'echarts/renderers';
-
-use([LineChart, HeatmapChart, GridComponent, LegendComponent, TitleComponent, VisualMapComponent, SVGRenderer]);
+import { init } from 'echarts/dist/echarts.esm.min.mjs';
 
 /** A named line through points. */
 export interface Series {

@@ -267,7 +267,10 @@ test('CTRL-C ends a download at once and keeps what has come', async (t) => {
   const script = `import('${moduleUrl}').then((m) => m.provideArchive(${JSON.stringify(served.archive)}))`;
   const child = spawn(process.execPath, ['-e', script], { stdio: 'ignore' });
   const part = `${served.archive.file}.part`;
-  while (!existsSync(part) || readFileSync(part).length === 0) await new Promise((done) => setTimeout(done, 20));
+  while (!existsSync(part) || readFileSync(part).length === 0) {
+    assert.equal(child.exitCode, null, 'it ended before anything came');
+    await new Promise((done) => setTimeout(done, 20));
+  }
   child.kill('SIGINT');
   assert.deepEqual(await once(child, 'exit'), [null, 'SIGINT']);
   assert.ok(readFileSync(part).length > 0);

@@ -160,7 +160,9 @@ const addonPath =
  * takes recent AVX-512 processors for old ones, and is then up to four times slower in float32. OpenMP's threads wait by
  * spinning for milliseconds, which starves every other program (and a second run) on the same processors. c10d's sockets log each
  * try to connect; what comes of it is told in an error. cuBLAS gives the same numbers each time only with memory of its own. NCCL
- * tells of a lost rank only whom it lets wait.
+ * tells of a lost rank only whom it lets wait. UCX, which Debian's libtorch brings with OpenMPI, tries its memory hooks with
+ * sbrk(4096) and sbrk(-4096); where the first fails, as it does when V8's code lies right behind the heap, the second gives away a
+ * page of the heap that is in use, and Node dies.
  */
 function prepareEnvironment(): void {
   process.env.GOMP_SPINCOUNT ??= '10000';
@@ -168,6 +170,7 @@ function prepareEnvironment(): void {
   process.env.GLOG_minloglevel ??= '3';
   process.env.TORCH_NCCL_BLOCKING_WAIT ??= '1';
   process.env.TORCH_CPP_LOG_LEVEL ??= 'ERROR';
+  process.env.UCX_MEM_EVENTS ??= 'n';
   const cpuInfo = '/proc/cpuinfo';
   if (existsSync(cpuInfo) && /\bavx512bw\b/.test(readFileSync(cpuInfo, 'utf8')))
     process.env.OPENBLAS_CORETYPE ??= 'SKYLAKEX';

@@ -1,6 +1,6 @@
 // npm run test:distributions [-- words…]
-//   runs `npm start` and `npm test` in a fresh clone on each system, as root and as a plain user, with each Node (those whose name
-//   has all of the words); then, without words, times a step on all systems in turn. Keeps a record of each, and writes
+//   runs `npm start` and `npm test` in a fresh clone on each system, as root and as a plain user, with Node 20.19, 22 and 24 (those
+//   visits whose name has all of the words); then, without words, times a step on all systems in turn. Keeps a record of each, and writes
 //   docs/results/platforms.md. TAPER_ARCHIVE=FILE is the archive that the set-up would download, where it cannot be reached.
 import { once } from 'node:events';
 import { createReadStream, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
@@ -10,9 +10,8 @@ import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { median, table, writeResults } from '../../bench/report.ts';
 import { obstacleToRoot } from '../faults/root.ts';
-import { cloneProject, inRoot, installNode, makeRoot, systems, type User } from './systems.ts';
+import { cloneProject, homeOf, inRoot, installNode, makeRoot, systems, type User } from './systems.ts';
 
-const nodes = ['20.19', '22', '24'];
 const numRounds = 5;
 const records = fileURLToPath(new URL('../../../docs/results/platforms', import.meta.url));
 mkdirSync(records, { recursive: true });
@@ -34,17 +33,15 @@ if (obstacle !== undefined) throw new Error(`test:distributions: ${obstacle}`);
 const words = process.argv.slice(2);
 using archive = await serveArchive();
 
-for (const [name, { users, hasArchive }] of Object.entries(systems)) {
-  for (const user of users) {
-    for (const node of nodes) {
-      const visitName = `${name}-${user}-node${node}`;
-      if (!words.every((word) => visitName.includes(word))) continue;
-      const record = await visit(name, user, node, hasArchive ? archive.environment : {});
-      writeFileSync(join(records, `${visitName}.json`), `${JSON.stringify(record, undefined, 2)}\n`);
-      console.log(`${visitName}: ${record.start.heldOut || 'npm start FAILED'}; ${record.test.last}`);
-      for (const line of record.test.failed) console.log(`  ${line}`);
-      if (record.start.heldOut === '' || !/ 0 failed/.test(record.test.last)) process.exitCode = 1;
-    }
+for (const [name, { visits, hasArchive }] of Object.entries(systems)) {
+  for (const { user, node } of visits) {
+    const visitName = `${name}-${user}-node${node}`;
+    if (!words.every((word) => visitName.includes(word))) continue;
+    const record = await visit(name, user, node, hasArchive ? archive.environment : {});
+    writeFileSync(join(records, `${visitName}.json`), `${JSON.stringify(record, undefined, 2)}\n`);
+    console.log(`${visitName}: ${record.start.heldOut || 'npm start FAILED'}; ${record.test.last}`);
+    for (const line of record.test.failed) console.log(`  ${line}`);
+    if (record.start.heldOut === '' || !/ 0 failed/.test(record.test.last)) process.exitCode = 1;
   }
 }
 if (words.length === 0) {
@@ -97,11 +94,12 @@ async function timeSteps(): Promise<Speed> {
     for (const dtype of ['fp32', 'bf16']) {
       const times = Object.fromEntries(Object.keys(systems).map((name): [string, number[]] => [name, []]));
       for (let round = 0; round < numRounds; round++) {
-        for (const [name, { users }] of Object.entries(systems)) {
+        for (const [name, { visits }] of Object.entries(systems)) {
           const root = await makeRoot(name);
-          const place = users[0] === 'root' ? '/root/taper' : '/home/plain/taper';
+          const { user, node } = visits.at(-1)!;
+          const place = `${homeOf(user)}/taper`;
           const command = `cd ${place}; node dist/src/cli/main.js bench step --json --threads 2 --steps 5 --warmup 2 --dtype ${dtype} ${flags.join(' ')}`;
-          const { output } = await inRoot(root, users[0]!, command, { PATH: installNode(root, nodes.at(-1)!) });
+          const { output } = await inRoot(root, user, command, { PATH: installNode(root, node) });
           times[name]!.push(JSON.parse(output.trimEnd().split('\n').at(-1)!).step_s_median);
         }
       }

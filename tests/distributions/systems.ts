@@ -14,23 +14,35 @@ export interface System {
   suite: string;
   /** What is installed before the set-up runs: what it cannot bring itself. */
   packages: readonly string[];
-  /** In this order: where the set-up installs system packages, root does so for both. */
-  users: readonly User[];
+  /**
+   * Who runs the commands, and with which Node, in this order: where the set-up installs system packages, root does so for both.
+   * Every Node is tried on two systems at least, since one addon serves them all.
+   */
+  visits: readonly { user: User; node: string }[];
   /** Whether libtorch comes from the archive that the set-up downloads. */
   hasArchive?: boolean;
 }
 export type User = 'root' | 'plain';
 
+const asRootThenPlain = (rootNode: string, plainNode: string) => [
+  { user: 'root' as const, node: rootNode },
+  { user: 'plain' as const, node: plainNode },
+];
 const always = ['ca-certificates', 'git'];
 export const systems: Record<string, System> = {
-  'debian-12': { title: 'Debian 12', suite: 'bookworm', packages: always, users: ['root', 'plain'] },
-  'debian-13': { title: 'Debian 13', suite: 'trixie', packages: always, users: ['root', 'plain'] },
-  'debian-testing': { title: 'Debian testing', suite: 'testing', packages: always, users: ['root', 'plain'] },
+  'debian-12': { title: 'Debian 12', suite: 'bookworm', packages: always, visits: asRootThenPlain('20.19', '22') },
+  'debian-13': { title: 'Debian 13', suite: 'trixie', packages: always, visits: asRootThenPlain('20.19', '24') },
+  'debian-testing': {
+    title: 'Debian testing',
+    suite: 'testing',
+    packages: always,
+    visits: asRootThenPlain('24', '22'),
+  },
   archive: {
     title: 'Debian 12 without libtorch-dev: the archive',
     suite: 'bookworm',
     packages: [...always, 'g++', 'cmake', 'make'],
-    users: ['plain'],
+    visits: [{ user: 'plain', node: '20.19' }],
     hasArchive: true,
   },
 };
@@ -76,9 +88,11 @@ export function installNode(root: string, line: string): string {
   return join(place, 'bin');
 }
 
+export const homeOf = (user: User) => (user === 'root' ? '/root' : '/home/plain');
+
 /** A fresh clone of the project in the user's home; returns its place inside `root`. */
 export async function cloneProject(root: string, user: User): Promise<string> {
-  const home = user === 'root' ? '/root' : '/home/plain';
+  const home = homeOf(user);
   execFileSync('rm', ['-rf', join(root, home, 'taper')]);
   execFileSync('git', ['clone', '--quiet', '--no-hardlinks', project, join(root, home, 'taper')]);
   if (user === 'plain') await inRoot(root, 'root', 'chown -R plain: /home/plain');
@@ -101,7 +115,7 @@ export async function inRoot(
   const child = spawn('unshare', ['--mount', 'sh', '-ec', command, script], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: {
-      HOME: user === 'root' ? '/root' : '/home/plain',
+      HOME: homeOf(user),
       LANG: 'C.UTF-8',
       DEBIAN_FRONTEND: 'noninteractive',
       ...(extraCertificates && { NODE_EXTRA_CA_CERTS: '/etc/extra-certificates.crt' }),

@@ -55,7 +55,7 @@ export async function makeRoot(name: string): Promise<string> {
   if (!existsSync(done)) {
     mkdirSync(root, { recursive: true });
     execFileSync('debootstrap', ['--variant=minbase', suite, root], { stdio: ['ignore', 'ignore', 'inherit'] });
-    copyFileSync('/etc/resolv.conf', join(root, 'etc/resolv.conf'));
+    for (const file of ['etc/resolv.conf', 'etc/hosts']) copyFileSync(`/${file}`, join(root, file));
     const extraCertificates = process.env.NODE_EXTRA_CA_CERTS;
     if (extraCertificates) copyFileSync(extraCertificates, join(root, 'etc/extra-certificates.crt'));
     const install = 'useradd --create-home plain; apt-get update; apt-get install -y --no-install-recommends';

@@ -2,17 +2,19 @@
 // nor Python. The file is a wheel, which is a zip.
 import { createHash } from 'node:crypto';
 import {
+  appendFileSync,
+  closeSync,
   createReadStream,
   createWriteStream,
   existsSync,
   mkdirSync,
+  openSync,
   readSync,
   renameSync,
   rmSync,
   statSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout } from 'node:timers/promises';
 import { isatty } from 'node:tty';
@@ -105,7 +107,7 @@ async function download(url, file, pauseMs) {
   const { EnvHttpProxyAgent, fetch } = await import('undici');
   const dispatcher = new EnvHttpProxyAgent({ bodyTimeout: 60_000 });
   const part = `${file}.part`;
-  const first = sizeOf(part);
+  let isAnswered = false;
   let numFruitless = 0;
   for (;;) {
     const start = sizeOf(part);
@@ -118,20 +120,19 @@ async function download(url, file, pauseMs) {
         break;
       }
       if (!response.ok) throw new SetupFailure(refusal(url, file, `the server answers ${response.status}`), 2);
+      isAnswered = true;
       const resumes = response.status === 206;
       const expected = Number(response.headers.get('content-length')) + (resumes ? start : 0);
-      const progress = reportProgress(resumes ? start : 0, expected);
-      await pipeline(
-        Readable.fromWeb(response.body),
-        progress,
-        createWriteStream(part, { flags: resumes ? 'a' : 'w' }),
-      );
+      await append(response.body, part, {
+        flags: resumes ? 'a' : 'w',
+        received: progressReport(resumes ? start : 0, expected),
+      });
       break;
     } catch (error) {
       if (error instanceof SetupFailure) throw error;
       if (error.syscall) throw error; // of the file; what the network does has the class TypeError
       numFruitless = sizeOf(part) > start ? 0 : numFruitless + 1;
-      if (sizeOf(part) === first || numFruitless > numFruitlessTries) {
+      if (!isAnswered || numFruitless > numFruitlessTries) {
         throw new SetupFailure(refusal(url, file, error.cause?.message || error.message), 2);
       }
       await setTimeout(pauseMs);
@@ -141,30 +142,40 @@ async function download(url, file, pauseMs) {
   renameSync(part, file);
 }
 
+/** Writes what comes as it comes, so that a connection that is cut takes nothing with it. */
+async function append(body, path, { flags, received }) {
+  const file = openSync(path, flags);
+  try {
+    for await (const chunk of body) {
+      appendFileSync(file, chunk);
+      received(chunk.length);
+    }
+  } finally {
+    closeSync(file);
+  }
+}
+
 function sizeOf(file) {
   return existsSync(file) ? statSync(file).size : 0;
 }
 
-/** Passes bytes on and says how far they are: in place on a terminal, else each quarter. */
-function reportProgress(start, total) {
+/** A function that hears of bytes that have come, and says how far they are: in place on a terminal, else each quarter. */
+function progressReport(start, total) {
   let received = start;
   let quarter = Math.floor((4 * start) / total);
   const text = () => `${Math.round(received / 1e6)}${total > 0 ? ` of ${Math.round(total / 1e6)}` : ''} MB`;
-  return new Transform({
-    transform(chunk, _encoding, done) {
-      const before = Math.floor(received / 1e6);
-      received += chunk.length;
-      if (process.stderr.isTTY) {
-        if (Math.floor(received / 1e6) > before || received === total) {
-          process.stderr.write(`\rsetup: ${text()}${received === total ? '\n' : ''}`);
-        }
-      } else if (Math.floor((4 * received) / total) > quarter) {
-        quarter = Math.floor((4 * received) / total);
-        say(text());
+  return (numBytes) => {
+    const before = Math.floor(received / 1e6);
+    received += numBytes;
+    if (process.stderr.isTTY) {
+      if (Math.floor(received / 1e6) > before || received === total) {
+        process.stderr.write(`\rsetup: ${text()}${received === total ? '\n' : ''}`);
       }
-      done(undefined, chunk);
-    },
-  });
+    } else if (Math.floor((4 * received) / total) > quarter) {
+      quarter = Math.floor((4 * received) / total);
+      say(text());
+    }
+  };
 }
 
 /** Throws where the file is not the one that was promised, after removing it. */

@@ -2,8 +2,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Config, PartialConfig } from '../src/config/index.ts';
-import { loadConfig } from '../src/config/index.ts';
+import { type Config, loadConfig, type PartialConfig } from '../src/config/index.ts';
 import { freePort } from '../src/distributed/launch.ts';
 import { initialise } from '../src/model/index.ts';
 import {

@@ -1,5 +1,5 @@
-import { defaultDevice } from '../src/config/index.ts';
 import { stepFlops } from '../src/depth/index.ts';
+import { defaultDevice } from '../src/machine/index.ts';
 import { gpus, runtime } from '../src/tensor/index.ts';
 import type { Check } from './gpu-numbers.ts';
 import { missingPyTorch, runGpuChecks, runPyTorch, runTaper, type StepResult } from './programs.ts';

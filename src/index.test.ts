@@ -3,7 +3,8 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { depth, fillMasks, loadConfig, openTrained, pretrain, setNumThreads, UserError } from './index.ts';
+import { UserError } from './errors/index.ts';
+import { depth, fillMasks, loadConfig, openTrained, pretrain, setNumThreads } from './index.ts';
 
 test('the library trains a model and uses it, as its doc comment shows', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'taper-library-'));

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import type { GradientFlow, Lesions, Similarity } from '../analysis/index.ts';
-import { counted } from '../config/index.ts';
+import { counted } from '../errors/index.ts';
 import { table } from '../report/format.ts';
 import { countOf, dataOption, deviceOption, jsonOption } from './config.ts';
 import { prepareFolder, writeFiles } from './files.ts';

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
-import { DataError } from '../config/index.ts';
+import { DataError } from '../errors/index.ts';
 import { table } from '../report/format.ts';
 import type { Comparison, RunRecord } from '../report/index.ts';
 import { jsonOption } from './config.ts';

@@ -1,7 +1,5 @@
 import { type Command, Option } from 'commander';
 import {
-  ConfigError,
-  defaultDevice,
   deviceOf,
   fromDeepSpeed,
   type LoadedConfig,
@@ -10,6 +8,8 @@ import {
   readConfigFile,
 } from '../config/index.ts';
 import { depthWarnings } from '../depth/index.ts';
+import { ConfigError } from '../errors/index.ts';
+import { defaultDevice } from '../machine/index.ts';
 
 /** The options that make a configuration. */
 export interface ConfigOptions {

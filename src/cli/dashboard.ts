@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import { Command, Option } from 'commander';
-import { ConfigError, DataError } from '../config/index.ts';
+import { ConfigError, DataError } from '../errors/index.ts';
 import { countOf } from './config.ts';
 
 interface DashboardCommandOptions {

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { type Config, ConfigError, counted, loadConfig } from '../config/index.ts';
+import { type Config, loadConfig } from '../config/index.ts';
 import {
   type Corpus,
   type Mask,
@@ -10,6 +10,7 @@ import {
   type TextTokenizer,
   wholeCorpus,
 } from '../data/index.ts';
+import { ConfigError, counted } from '../errors/index.ts';
 import { percent, rounded } from '../report/format.ts';
 import { openTokenizer, unknownText, vocabularyAdvice, warnOfUnknown } from '../train/texts.ts';
 import { type ConfigOptions, configArgument, dataOption, setOption } from './config.ts';

@@ -1,7 +1,7 @@
 import { constants } from 'node:os';
 import { CommanderError } from 'commander';
-import { UserError } from '../config/index.ts';
 import { peerExitCode } from '../distributed/errors.ts';
+import { UserError } from '../errors/index.ts';
 
 /** What the file system says of a path that the user gave: theirs to mend. */
 const pathErrors = new Set(

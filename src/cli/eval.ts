@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { counted } from '../config/index.ts';
+import { counted } from '../errors/index.ts';
 import { percent, rounded } from '../report/format.ts';
 import { countOf, dataOption, deviceOption, jsonOption } from './config.ts';
 import { openHeldOut } from './held-out.ts';

@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { ConfigError } from '../config/index.ts';
+import { ConfigError } from '../errors/index.ts';
 import type { OutgoingModel } from '../interop/index.ts';
 import { countOf, dataOption, jsonOption } from './config.ts';
 import { checkNewFolder } from './files.ts';

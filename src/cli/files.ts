@@ -1,8 +1,7 @@
 import { existsSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { OutputError } from '../config/index.ts';
-import { makeFolder } from '../data/folder.ts';
-import { writing } from '../train/files.ts';
+import { OutputError } from '../errors/index.ts';
+import { makeFolder, writing } from '../files/index.ts';
 
 /** Makes an output folder, before work is done for it. Throws an OutputError where that cannot be. */
 export function prepareFolder(folder: string): void {

@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
-import { type Config, ConfigError, counted } from '../config/index.ts';
+import type { Config } from '../config/index.ts';
+import { ConfigError, counted } from '../errors/index.ts';
 import { percent, table } from '../report/format.ts';
 import type { FineTuned, FineTuneSettings, OwnColumns, Task } from '../tasks/index.ts';
 import { fineTuneDefaults as defaults } from '../tasks/settings.ts';

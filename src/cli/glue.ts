@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { DataError } from '../config/index.ts';
+import { DataError } from '../errors/index.ts';
 import { table } from '../report/format.ts';
 import type { GlueName, Scores } from '../tasks/index.ts';
 import { mean } from '../tasks/metrics.ts';

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError } from 'commander';
-import { ConfigError } from '../config/index.ts';
 import { launch } from '../distributed/launch.ts';
+import { ConfigError } from '../errors/index.ts';
 
 const mainPath = fileURLToPath(new URL('main.js', import.meta.url));
 

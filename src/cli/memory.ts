@@ -1,4 +1,6 @@
-import { type Config, ConfigError, type MachineMemory, machineMemory } from '../config/index.ts';
+import type { Config } from '../config/index.ts';
+import { ConfigError } from '../errors/index.ts';
+import { type MachineMemory, machineMemory } from '../machine/index.ts';
 import { bytesText, startedText } from '../report/format.ts';
 import { estimateMemory, fittingMicroBatch } from '../train/memory.ts';
 

@@ -1,6 +1,6 @@
 import { basename, dirname } from 'node:path';
 import { Command } from 'commander';
-import { type Config, counted, type LoadedConfig } from '../config/index.ts';
+import type { Config, LoadedConfig } from '../config/index.ts';
 import {
   type DepthState,
   depthMethod,
@@ -11,6 +11,7 @@ import {
   plannedCost,
   resolveGamma,
 } from '../depth/index.ts';
+import { counted } from '../errors/index.ts';
 import { duration, flopsText, percent, rounded, table } from '../report/format.ts';
 import type { StepTimes } from '../train/index.ts';
 import { estimateMemory, type MemoryEstimate } from '../train/memory.ts';

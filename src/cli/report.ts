@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { Command } from 'commander';
-import { ConfigError, DataError, UserError } from '../config/index.ts';
+import { ConfigError, DataError, UserError } from '../errors/index.ts';
 import type { Comparison, ReportedRun } from '../report/index.ts';
 import { writeFiles } from './files.ts';
 

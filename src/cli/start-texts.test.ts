@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
-import { DataError } from '../config/index.ts';
+import { DataError } from '../errors/index.ts';
 import { maskedSentence, packageTexts } from './start-texts.ts';
 
 suite('the texts of an npm package', () => {

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { DataError } from '../config/index.ts';
+import { DataError } from '../errors/index.ts';
 import { oneLine } from './errors.ts';
 
 /** An npm package of one version, and the hash of its tarball as in a lock file. */

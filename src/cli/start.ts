@@ -1,8 +1,9 @@
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
-import { counted, loadConfig } from '../config/index.ts';
+import { loadConfig } from '../config/index.ts';
 import { listSources, readTexts, type SourceFile } from '../data/index.ts';
+import { counted } from '../errors/index.ts';
 import { freeName } from '../train/folders.ts';
 import { reportError } from './errors.ts';
 import { filledText } from './fill.ts';

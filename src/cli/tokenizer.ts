@@ -1,8 +1,8 @@
 import { dirname } from 'node:path';
 import { Command, Option } from 'commander';
-import { counted } from '../config/index.ts';
-import { listSources, makeFolder, TextTokenizer } from '../data/index.ts';
-import { replaceFile, writing } from '../train/files.ts';
+import { listSources, TextTokenizer } from '../data/index.ts';
+import { counted } from '../errors/index.ts';
+import { makeFolder, replaceFile, writing } from '../files/index.ts';
 import { tokenizerProgress, trainTokenizer } from '../train/texts.ts';
 import { countOf, dataOption } from './config.ts';
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { ConfigError } from '../errors/index.ts';
 import { learningRate } from '../train/learning-rate.ts';
 import { fromDeepSpeed } from './deepspeed.ts';
-import { ConfigError } from './errors.ts';
 import { loadConfig } from './load.ts';
 
 test("the settings of DeepSpeed's PLD tutorial become a taper config", () => {

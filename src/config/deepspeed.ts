@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { ConfigError } from './errors.ts';
-import { defaultDevice } from './processor.ts';
+import { ConfigError } from '../errors/index.ts';
+import { defaultDevice } from '../machine/index.ts';
 import type { PartialConfig } from './schema.ts';
 
 /** What a DeepSpeed config says in taper's words. */

@@ -1,12 +1,7 @@
-export { commandText } from './command.ts';
 export { type FromDeepSpeed, fromDeepSpeed } from './deepspeed.ts';
 export { configurationMarkdown } from './docs.ts';
-export { CheckpointError, ConfigError, DataError, OutputError, SetupError, UserError } from './errors.ts';
 export { type Derived, deviceOf, type LoadedConfig, loadConfig, readConfigFile } from './load.ts';
-export { type MachineMemory, machineMemory } from './memory.ts';
 export { taperName } from './other-names.ts';
-export { defaultDevice, numProcessors } from './processor.ts';
 export { type Config, configSchema, type PartialConfig, presets } from './schema.ts';
 export { type Section, type Setting, sections, settings } from './settings.ts';
 export { packageVersion } from './version.ts';
-export { counted } from './words.ts';

@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { ConfigError } from './errors.ts';
+import { ConfigError } from '../errors/index.ts';
+import { defaultDevice, hasBfloat16Products } from '../machine/index.ts';
 import { loadConfig } from './load.ts';
 import { letters, otherNames } from './other-names.ts';
-import { defaultDevice, hasBfloat16Products } from './processor.ts';
 import { settings } from './settings.ts';
 
 const configs = fileURLToPath(new URL('../../../configs/', import.meta.url));

@@ -1,12 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { parseDocument } from 'yaml';
 import type { z } from 'zod';
-import { ConfigError } from './errors.ts';
+import { ConfigError, counted } from '../errors/index.ts';
+import { defaultDevice, hasBfloat16Products } from '../machine/index.ts';
 import { invalidSection, invalidSetting, unknownKey } from './mistakes.ts';
-import { defaultDevice, hasBfloat16Products } from './processor.ts';
 import { type Config, configSchema, type ParsedConfig, type PartialConfig, presets } from './schema.ts';
 import { settings } from './settings.ts';
-import { counted } from './words.ts';
 
 /** A value that nobody gave and that follows from others. */
 export interface Derived {

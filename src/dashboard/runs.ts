@@ -1,8 +1,8 @@
 import { closeSync, type Dirent, fstatSync, openSync, readdirSync, readSync, realpathSync, statSync } from 'node:fs';
 import { basename, join, resolve, sep } from 'node:path';
 import { type Config, loadConfig } from '../config/index.ts';
+import { isBeingTrained } from '../files/index.ts';
 import { RunReader } from '../report/run-view.ts';
-import { isBeingTrained } from '../train/lock.ts';
 import type { EvalMetrics, StepMetrics } from '../train/metrics.ts';
 import type { RunItem, ShownRun } from './api.ts';
 

@@ -8,7 +8,7 @@ import { type Context, Hono } from 'hono';
 import { getCookie, setCookie } from 'hono/cookie';
 import { secureHeaders } from 'hono/secure-headers';
 import { streamSSE } from 'hono/streaming';
-import { ConfigError, SetupError } from '../config/index.ts';
+import { ConfigError, SetupError } from '../errors/index.ts';
 import type { ServerEvent } from './api.ts';
 import { Comparer } from './compare.ts';
 import { Runs } from './runs.ts';

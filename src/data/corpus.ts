@@ -2,8 +2,7 @@ import { createHash } from 'node:crypto';
 import { closeSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { DataError } from '../config/errors.ts';
-import { counted } from '../config/words.ts';
+import { counted, DataError } from '../errors/index.ts';
 
 /** The number of the layout below and of how texts are read; a corpus of another number is made anew. */
 export const corpusFormat = 2;

@@ -1,8 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream';
 import { createGunzip } from 'node:zlib';
-import { commandText } from '../config/command.ts';
-import { DataError } from '../config/errors.ts';
+import { commandText, DataError } from '../errors/index.ts';
 
 const chunkBytes = 1 << 20;
 

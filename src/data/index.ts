@@ -1,10 +1,8 @@
 export { heldOutBatches, type MicroBatch, makeMicroBatch, type TokenBatch } from './batch.ts';
 export { Corpus, type CorpusIndex, corpusFormat, openCorpus, type StoredFile, unknownShare } from './corpus.ts';
 export { charactersOf } from './encoding.ts';
-export { makeFolder } from './folder.ts';
 export { listSources, type SourceFile, sharedSources } from './listing.ts';
 export { type Mask, type Masked, type MaskOptions, makeMask } from './masking.ts';
-export type { SampleKey } from './random.ts';
 export { permute, sampleAt } from './sampler.ts';
 export { type Objective, type Sample, type Samples, samplesOf } from './samples.ts';
 export { type PrepareOptions, type PrepareProgress, prepareCorpus } from './shards.ts';

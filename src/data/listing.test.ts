@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { linkSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { test } from 'node:test';
-import { DataError } from '../config/errors.ts';
+import { DataError } from '../errors/index.ts';
 import { temporaryFolder } from './fixtures.ts';
 import { listSources, sharedSources } from './listing.ts';
 

@@ -2,8 +2,7 @@ import { constants, readdir, statSync } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { escapePath, type GlobOptions, glob, isDynamicPattern } from 'tinyglobby';
-import { DataError } from '../config/errors.ts';
-import { counted } from '../config/words.ts';
+import { counted, DataError } from '../errors/index.ts';
 import { isTextFile, textEndings } from './sources.ts';
 
 const maxNamed = 3;

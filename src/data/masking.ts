@@ -1,5 +1,4 @@
-import { Stream } from '../depth/philox.ts';
-import { type Draw, drawFor, type SampleKey } from './random.ts';
+import { type Draw, drawFor, type SampleKey, Stream } from '../random/index.ts';
 import type { Objective } from './samples.ts';
 import type { TextTokenizer } from './tokenizer.ts';
 

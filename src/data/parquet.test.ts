@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test';
 import { parquetReadObjects } from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
 import { parquetWriteBuffer } from 'hyparquet-writer';
-import { DataError } from '../config/errors.ts';
+import { DataError } from '../errors/index.ts';
 import { temporaryFolder } from './fixtures.ts';
 import { listSources } from './listing.ts';
 import { openParquetColumn } from './parquet.ts';

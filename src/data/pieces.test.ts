@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { drawFor } from '../random/index.ts';
 import { type Pieces, trainPieces } from './pieces.ts';
-import { drawFor } from './random.ts';
 
 const wordPiece = { prefix: '##' };
 

@@ -1,4 +1,4 @@
-import { philox4x32, Stream, seedKey } from '../depth/philox.ts';
+import { philox4x32, Stream, seedKey } from '../random/index.ts';
 
 const rounds = 8;
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { DataError } from '../config/errors.ts';
+import { DataError } from '../errors/index.ts';
 import { corpusOf, range, wordsText, wordTokenizer } from './fixtures.ts';
 import { type Objective, type Sample, samplesOf } from './samples.ts';
 import { splitCorpus, wholeCorpus } from './split.ts';

@@ -1,7 +1,5 @@
-import { DataError } from '../config/errors.ts';
-import { counted } from '../config/words.ts';
-import { Stream } from '../depth/philox.ts';
-import { type Draw, drawFor, type SampleKey } from './random.ts';
+import { counted, DataError } from '../errors/index.ts';
+import { type Draw, drawFor, type SampleKey, Stream } from '../random/index.ts';
 import type { CorpusView } from './split.ts';
 import type { TextTokenizer } from './tokenizer.ts';
 

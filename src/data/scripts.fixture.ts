@@ -1,4 +1,4 @@
-import { drawFor } from './random.ts';
+import { drawFor } from '../random/index.ts';
 
 const sentences: Record<string, string> = {
   english: 'The old miller left his house, his cat and his mill to three sons, and the youngest of them had the cat.',

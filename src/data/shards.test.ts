@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { DataError, OutputError } from '../config/errors.ts';
+import { DataError, OutputError } from '../errors/index.ts';
 import { openCorpus } from './corpus.ts';
 import { range, temporaryFolder, wordsText, wordTokenizer } from './fixtures.ts';
 import { type PrepareOptions, type PrepareProgress, prepareCorpus } from './shards.ts';

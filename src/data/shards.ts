@@ -13,9 +13,9 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { DataError, OutputError } from '../config/errors.ts';
+import { DataError, OutputError } from '../errors/index.ts';
+import { makeFolder } from '../files/index.ts';
 import { type Corpus, type CorpusIndex, corpusFormat, openCorpus, type StoredFile } from './corpus.ts';
-import { makeFolder } from './folder.ts';
 import { listSources, type SourceFile } from './listing.ts';
 import { type ReadOptions, readAllParts } from './sources.ts';
 import type { TextTokenizer } from './tokenizer.ts';

@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { parquetWriteBuffer } from 'hyparquet-writer';
-import { DataError } from '../config/errors.ts';
+import { DataError } from '../errors/index.ts';
 import { temporaryFolder } from './fixtures.ts';
 import { listSources } from './listing.ts';
 import { readParts, readTexts } from './sources.ts';

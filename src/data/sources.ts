@@ -1,5 +1,5 @@
 import { constants } from 'node:buffer';
-import { DataError } from '../config/errors.ts';
+import { DataError } from '../errors/index.ts';
 import { readCharacters } from './encoding.ts';
 import type { SourceFile } from './listing.ts';
 import { markdownParts } from './markdown.ts';

@@ -1,5 +1,5 @@
 import { Tokenizer } from 'tokenizers';
-import { DataError } from '../config/errors.ts';
+import { DataError } from '../errors/index.ts';
 import { type Pieces, trainPieces } from './pieces.ts';
 import { everyTwoSeconds } from './ticks.ts';
 import { TextTokenizer } from './tokenizer.ts';

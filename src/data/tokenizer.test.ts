@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Tokenizer } from 'tokenizers';
-import { DataError } from '../config/errors.ts';
+import { DataError } from '../errors/index.ts';
 import { temporaryFolder, wordTokenizer } from './fixtures.ts';
 import { scriptTexts } from './scripts.fixture.ts';
 import { TextTokenizer } from './tokenizer.ts';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { Tokenizer } from 'tokenizers';
-import { DataError } from '../config/errors.ts';
+import { DataError } from '../errors/index.ts';
 import { bertPieces, endOfText, maxWordCharacters } from './tokenizer-json.ts';
 import { ownCopy, splitAtHanzi, splitAtSpaces, splitBeforeSpaces } from './words.ts';
 

@@ -1,4 +1,4 @@
-import { philox4x32, Stream, seedKey } from './philox.ts';
+import { philox4x32, Stream, seedKey } from '../random/index.ts';
 
 /** On which sequences of a micro-batch a block runs: all of them, none, or those with these numbers, in rising order. */
 export type Gate = boolean | readonly number[];

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ConfigError } from '../config/index.ts';
+import { ConfigError } from '../errors/index.ts';
 import { rankEnvironment } from './environment.ts';
 import { checkResolves, partOf } from './group.ts';
 

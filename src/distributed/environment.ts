@@ -1,4 +1,4 @@
-import { ConfigError } from '../config/index.ts';
+import { ConfigError } from '../errors/index.ts';
 
 /** Which rank a process is, and where it meets the others. */
 export interface RankEnvironment {

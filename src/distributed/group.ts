@@ -2,7 +2,7 @@ import { lookup } from 'node:dns/promises';
 import { connect } from 'node:net';
 import { hostname, networkInterfaces } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ConfigError, SetupError } from '../config/index.ts';
+import { ConfigError, SetupError } from '../errors/index.ts';
 import {
   allReduce,
   broadcast,

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { CheckpointError } from '../config/index.ts';
+import { CheckpointError } from '../errors/index.ts';
 import { type Json, readJson } from './read-config.ts';
 import type { AddedToken, TokenizerJson } from './tokenizer-class.ts';
 

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { counted } from '../config/index.ts';
+import { counted } from '../errors/index.ts';
 import { type Checkpoint, readMetrics, type Summary, summarise } from '../train/index.ts';
 import type { OutgoingModel } from './model.ts';
 

@@ -1,9 +1,10 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { OutputError } from '../config/index.ts';
-import { makeFolder, specialIdsOf } from '../data/index.ts';
+import { specialIdsOf } from '../data/index.ts';
+import { OutputError } from '../errors/index.ts';
+import { makeFolder, writing } from '../files/index.ts';
 import { huggingFaceConfig, parameterSpecs } from '../model/index.ts';
-import { writeWeights, writing } from '../train/index.ts';
+import { writeWeights } from '../train/index.ts';
 import { modelCard } from './card.ts';
 import type { OutgoingModel } from './model.ts';
 import { tokenizerConfig } from './tokenizer-class.ts';

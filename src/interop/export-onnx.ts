@@ -1,9 +1,9 @@
 import { statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { CheckpointError } from '../config/index.ts';
-import { makeFolder, specialIdsOf } from '../data/index.ts';
+import { specialIdsOf } from '../data/index.ts';
+import { CheckpointError } from '../errors/index.ts';
+import { makeFolder, writing } from '../files/index.ts';
 import { huggingFaceConfig } from '../model/index.ts';
-import { writing } from '../train/index.ts';
 import { modelCard } from './card.ts';
 import { newFolder } from './export-hf.ts';
 import type { OutgoingModel } from './model.ts';

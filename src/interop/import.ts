@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { CheckpointError, commandText, loadConfig, OutputError } from '../config/index.ts';
+import { loadConfig } from '../config/index.ts';
+import { CheckpointError, commandText, OutputError } from '../errors/index.ts';
 import { initialiseParameters, type ParameterSpec, parameterSpecs, type Weights } from '../model/index.ts';
 import { scope, type Tensor } from '../tensor/index.ts';
 import { type FolderKind, kindOf, takeWeights, writeCheckpoint } from '../train/index.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { ConfigError } from '../config/index.ts';
+import { ConfigError } from '../errors/index.ts';
 import { type Json, readConfig } from './read-config.ts';
 
 /** `BertConfig()`, `MegatronBertConfig()` and `GPT2Config()`, and labels (tests/fixtures/hugging_face_reads.py). */

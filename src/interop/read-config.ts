@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { CheckpointError, ConfigError } from '../config/index.ts';
+import { CheckpointError, ConfigError } from '../errors/index.ts';
 import type { Classifier, ModelConfig } from '../model/index.ts';
 
 /** A Hugging Face `config.json`, as far as it is read. */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { CheckpointError } from '../config/index.ts';
+import { CheckpointError } from '../errors/index.ts';
 import type { ModelConfig } from '../model/index.ts';
 import { readTokenizer } from './read-tokenizer.ts';
 

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { CheckpointError } from '../config/index.ts';
 import { bertPieces, byteLevelJson, endOfText, TextTokenizer, wordPieceJson } from '../data/index.ts';
+import { CheckpointError } from '../errors/index.ts';
 import type { ModelConfig } from '../model/index.ts';
 import { addedTokensOf, namedTokensOf, tokenNames } from './added-tokens.ts';
 import { type Json, readJson } from './read-config.ts';

@@ -1,6 +1,6 @@
 import { readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { CheckpointError } from '../config/index.ts';
+import { CheckpointError } from '../errors/index.ts';
 import { type ModelConfig, outerNames, type ParameterSpec } from '../model/index.ts';
 import { readSafetensors, type Tensor } from '../tensor/index.ts';
 import { type Json, readJson } from './read-config.ts';

@@ -1,5 +1,5 @@
 import type { Config } from '../config/index.ts';
-import { drawSeed, Stream } from '../depth/index.ts';
+import { drawSeed, Stream } from '../random/index.ts';
 import { type Device, Tensor } from '../tensor/index.ts';
 
 /** The sizes of a model: the `model` section of a configuration. */

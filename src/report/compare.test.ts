@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { DataError, loadConfig, type PartialConfig } from '../config/index.ts';
+import { loadConfig, type PartialConfig } from '../config/index.ts';
+import { DataError } from '../errors/index.ts';
 import { compareRuns } from './compare.ts';
 import type { RunRecord } from './run-record.ts';
 

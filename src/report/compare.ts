@@ -1,5 +1,5 @@
-import { DataError } from '../config/index.ts';
 import { depthMethod } from '../depth/index.ts';
+import { DataError } from '../errors/index.ts';
 import type { EvaluationPoint, RunRecord } from './run-record.ts';
 
 /** What a run spends. */

@@ -1,4 +1,4 @@
-import { commandText } from '../config/command.ts';
+import { commandText } from '../errors/index.ts';
 
 /** A number for people: three digits that count, and never an exponent below a million. */
 export function rounded(value: number): string {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { marked } from 'marked';
-import { counted } from '../config/words.ts';
+import { counted } from '../errors/index.ts';
 import type { LogLine } from '../train/run-log.ts';
 import { heatMap, lineChart, type Series } from './chart.ts';
 import type { Comparison } from './compare.ts';

@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Config, ConfigError, counted, DataError, loadConfig } from '../config/index.ts';
-import { isBeingTrained, openCheckpoint, readMetrics, type StepMetrics } from '../train/index.ts';
+import { type Config, loadConfig } from '../config/index.ts';
+import { ConfigError, counted, DataError } from '../errors/index.ts';
+import { isBeingTrained } from '../files/index.ts';
+import { openCheckpoint, readMetrics, type StepMetrics } from '../train/index.ts';
 
 /** One evaluation of a run, and what had been spent when it was made. */
 export interface EvaluationPoint {

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
-import { CheckpointError, DataError } from '../config/index.ts';
 import { TextTokenizer } from '../data/index.ts';
+import { CheckpointError, DataError } from '../errors/index.ts';
 import { Bert, type Classifier, type ParameterSpec, parameterSpecs, type Weights } from '../model/index.ts';
 import { noGrad, scope, Tensor } from '../tensor/index.ts';
 import {

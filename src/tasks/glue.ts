@@ -1,4 +1,4 @@
-import { ConfigError } from '../config/index.ts';
+import { ConfigError } from '../errors/index.ts';
 import type { MetricName } from './metrics.ts';
 
 /** A task of GLUE: where its columns are, what its labels are called, and how it is scored. */

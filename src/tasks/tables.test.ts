@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { DataError } from '../config/index.ts';
+import { DataError } from '../errors/index.ts';
 import { readTable } from './tables.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'taper-tables-'));

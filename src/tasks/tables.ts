@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { CsvError, parse } from 'csv-parse/sync';
 import { asyncBufferFromFile, parquetReadObjects } from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
-import { counted, DataError } from '../config/index.ts';
 import { charactersOf } from '../data/index.ts';
+import { counted, DataError } from '../errors/index.ts';
 
 /** A row of a table: texts or numbers by column. */
 export type Row = Record<string, unknown>;

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { parquetWriteFile } from 'hyparquet-writer';
-import { DataError } from '../config/index.ts';
+import { DataError } from '../errors/index.ts';
 import { type GlueName, glueNames, glueTasks } from './glue.ts';
 import { predictionsTsv } from './predictions.ts';
 import { openGlueTask, openOwnTask } from './task.ts';

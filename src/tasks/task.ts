@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { counted, DataError } from '../config/index.ts';
+import { counted, DataError } from '../errors/index.ts';
 import type { Classifier } from '../model/index.ts';
 import { type GlueName, type GlueTask, glueTasks } from './glue.ts';
 import { holdOut } from './hold-out.ts';

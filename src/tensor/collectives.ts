@@ -8,22 +8,22 @@ export interface Pending {
 }
 
 function pending(number: number): Pending {
-  return { wait: () => native.waitForRanks(number) };
+  return { wait: () => native().waitForRanks(number) };
 }
 
 /** Adds up a contiguous tensor over all ranks of the group, in place. */
 export function allReduce(x: Tensor): Pending {
-  return pending(native.allReduce(x.handle));
+  return pending(native().allReduce(x.handle));
 }
 
 /** The same at rank `root` only; elsewhere the tensor is spoilt. */
 export function reduce(x: Tensor, root: number): Pending {
-  return pending(native.reduce(x.handle, root));
+  return pending(native().reduce(x.handle, root));
 }
 
 /** Makes a contiguous tensor on all ranks what it is on rank `root`. */
 export function broadcast(x: Tensor, root: number): Pending {
-  return pending(native.broadcast(x.handle, root));
+  return pending(native().broadcast(x.handle, root));
 }
 
 /**
@@ -32,16 +32,16 @@ export function broadcast(x: Tensor, root: number): Pending {
  */
 export const groupOfProcess = {
   /** Whether the addon was built with c10d and this library; nothing else here may be called without. */
-  isThere: (library: GroupLibrary) => native.hasGroups(library),
+  isThere: (library: GroupLibrary) => native().hasGroups(library),
   /** Connects with the store; one rank serves it. */
   openStore: (at: { host: string; port: number; serves: boolean; timeoutMs: number }) =>
-    native.openStore(at.host, at.port, at.serves, at.timeoutMs),
-  set: (key: string, text: string) => native.storeSet(key, text),
+    native().openStore(at.host, at.port, at.serves, at.timeoutMs),
+  set: (key: string, text: string) => native().storeSet(key, text),
   /** What was set, or undefined. */
-  get: (key: string) => native.storeGet(key),
+  get: (key: string) => native().storeGet(key),
   /** Connects with all other ranks; `address` is where they reach this one, `name` is the same on all. */
   join: (as: { rank: number; size: number; address: string; name: string; timeoutMs: number; library: GroupLibrary }) =>
-    native.joinGroup(as.rank, as.size, as.address, as.name, as.timeoutMs, as.library),
+    native().joinGroup(as.rank, as.size, as.address, as.name, as.timeoutMs, as.library),
   /** Closes the connections: the others fail now instead of after the timeout. */
-  hangUp: () => native.hangUp(),
+  hangUp: () => native().hangUp(),
 };

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { philox4x32, seedKey } from '../depth/index.ts';
+import { philox4x32, seedKey } from '../random/index.ts';
 import { NativeError, runtime, setNumThreads } from './native.ts';
 import { scope } from './scope.ts';
 import { Tensor } from './tensor.ts';

@@ -2,8 +2,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { SetupError } from '../config/errors.ts';
-import { numProcessors } from '../config/processor.ts';
+import { SetupError } from '../errors/index.ts';
+import { numProcessors } from '../machine/index.ts';
 
 /** An operation failed in libtorch; the message names it and the shapes that it was given. */
 export class NativeError extends Error {
@@ -204,12 +204,21 @@ function load(): Native {
   return addon;
 }
 
-/** The addon, loaded when this module is. */
-export const native: Native = load();
+let loaded: Native | undefined;
+
+/**
+ * The addon, and libtorch with it: loaded when it is first asked for, since a program may need neither.
+ *
+ * @throws SetupError when it is not built, or does not load.
+ */
+export function native(): Native {
+  loaded ??= load();
+  return loaded;
+}
 
 /** The number of processor threads that tensor operations use; by default all that this process may use. */
 export function setNumThreads(threads: number): void {
-  native.setNumThreads(threads);
+  native().setNumThreads(threads);
 }
 
 /**
@@ -217,7 +226,7 @@ export function setNumThreads(threads: number): void {
  * operations: to compare the two.
  */
 export function setKernels(on: boolean): void {
-  native.setKernels(on);
+  native().setKernels(on);
 }
 
 /** Whether a device is a GPU of CUDA. */
@@ -227,27 +236,27 @@ export function isCuda(device: string): boolean {
 
 /** Waits until a device has done all that it was given: for whoever looks at the clock. A processor is never behind. */
 export function synchronize(device: string): void {
-  if (isCuda(device)) native.synchronize();
+  if (isCuda(device)) native().synchronize();
 }
 
 /** The GPUs of this process: those of CUDA that libtorch sees. */
 export const gpus = {
-  count: () => native.numGpus(),
+  count: () => native().numGpus(),
   /** The model of the one that `cuda` is, as NVIDIA names it. */
-  name: () => native.gpuName(),
+  name: () => native().gpuName(),
   /** Makes the one with this number, from 0, the one that `cuda` is. */
-  use: (index: number) => native.useGpu(index),
+  use: (index: number) => native().useGpu(index),
   /** The most bytes that tensors have held at once on it. */
-  peakBytes: () => native.gpuPeakBytes(),
+  peakBytes: () => native().gpuPeakBytes(),
   /** Whether products of float32 matrices may round their factors to TF32's 10 bits. */
-  setTf32: (on: boolean) => native.setTf32(on),
+  setTf32: (on: boolean) => native().setTf32(on),
 };
 
 /** The number of processor threads in use, libtorch's version, and the library that multiplies matrices. */
 export function runtime(): { numThreads: number; torchVersion: string; matmulLibrary: string } {
   return {
-    numThreads: native.getNumThreads(),
-    torchVersion: native.torchVersion(),
-    matmulLibrary: native.matmulLibrary(),
+    numThreads: native().getNumThreads(),
+    torchVersion: native().torchVersion(),
+    matmulLibrary: native().matmulLibrary(),
   };
 }

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { CheckpointError } from '../config/errors.ts';
+import { CheckpointError } from '../errors/index.ts';
 import { readSafetensors, writeSafetensors } from './safetensors.ts';
 import { liveTensors, scope } from './scope.ts';
 import { type Dtype, Tensor } from './tensor.ts';

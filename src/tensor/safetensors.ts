@@ -1,6 +1,5 @@
 import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
-import { CheckpointError } from '../config/errors.ts';
-import { counted } from '../config/words.ts';
+import { CheckpointError, counted } from '../errors/index.ts';
 import type { TypedArray } from './native.ts';
 import { scope } from './scope.ts';
 import { bytesPerElement, type Device, type Dtype, Tensor } from './tensor.ts';

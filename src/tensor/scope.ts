@@ -15,7 +15,7 @@ export function register(tensor: Owned): void {
 /** Frees a tensor now; freeing it twice does nothing. */
 export function release(tensor: Owned): void {
   scopes.at(-1)?.delete(tensor);
-  native.free([tensor.handle]);
+  native().free([tensor.handle]);
 }
 
 /**
@@ -34,7 +34,7 @@ export function scope<T>(body: () => T): T {
     for (const tensor of tensorsIn(result)) if (made.delete(tensor)) scopes.at(-2)?.add(tensor);
   } finally {
     scopes.pop();
-    native.free(Array.from(made, (tensor) => tensor.handle));
+    native().free(Array.from(made, (tensor) => tensor.handle));
   }
   return result;
 }
@@ -53,16 +53,16 @@ export function keep<T extends Owned>(tensor: T): T {
 
 /** The number of tensors that exist and were not freed; flat over training steps, or something leaks. */
 export function liveTensors(): number {
-  return native.liveTensors();
+  return native().liveTensors();
 }
 
 /** Runs `body` without recording operations for gradients. */
 export function noGrad<T>(body: () => T): T {
-  const before = native.isGradEnabled();
-  native.setGradEnabled(false);
+  const before = native().isGradEnabled();
+  native().setGradEnabled(false);
   try {
     return body();
   } finally {
-    native.setGradEnabled(before);
+    native().setGradEnabled(before);
   }
 }

@@ -69,7 +69,7 @@ export class Tensor implements Disposable {
         `from: a ${data.constructor.name} holds ${dtypes.join(' or ')}, not ${dtype}; give none and use .to('${dtype}')`,
       );
     }
-    return new Tensor(native.fromArray(data, shape, dtype, device));
+    return new Tensor(native().fromArray(data, shape, dtype, device));
   }
 
   /** A tensor of zeros. */
@@ -79,7 +79,7 @@ export class Tensor implements Disposable {
 
   /** A tensor whose every element is `value`. */
   static full(shape: readonly number[], value: number, { dtype = 'float32', device = 'cpu' }: Placement = {}): Tensor {
-    return new Tensor(native.full(shape, value, dtype, device));
+    return new Tensor(native().full(shape, value, dtype, device));
   }
 
   /** Normally distributed float32 numbers, a pure function of `seed` (an integer from 0 to 2^53 − 1) on every device. */
@@ -87,22 +87,22 @@ export class Tensor implements Disposable {
     shape: readonly number[],
     options: { mean?: number; std: number; seed: number; device?: Device },
   ): Tensor {
-    return new Tensor(native.normal(shape, options.mean ?? 0, options.std, options.seed, options.device ?? 'cpu'));
+    return new Tensor(native().normal(shape, options.mean ?? 0, options.std, options.seed, options.device ?? 'cpu'));
   }
 
   /** `√(Σ ‖x‖²)` over all elements of some tensors, a single float64 element. */
   static globalNorm(tensors: readonly Tensor[]): Tensor {
-    return new Tensor(native.globalNorm(handlesOf(tensors)));
+    return new Tensor(native().globalNorm(handlesOf(tensors)));
   }
 
   get shape(): number[] {
-    return native.shape(this.handle);
+    return native().shape(this.handle);
   }
   get dtype(): Dtype {
-    return native.dtype(this.handle) as Dtype;
+    return native().dtype(this.handle) as Dtype;
   }
   get device(): Device {
-    return native.device(this.handle);
+    return native().device(this.handle);
   }
 
   /** What its elements take. */
@@ -112,11 +112,11 @@ export class Tensor implements Disposable {
 
   /** The elements in row-major order, copied out; bfloat16 and float16 as their raw bits in a Uint16Array. */
   toArray(): TypedArray {
-    return native.toArray(this.handle);
+    return native().toArray(this.handle);
   }
   /** Fills `into` with this tensor's bytes from `start` on; it must be contiguous and on the CPU. */
   copyBytes(start: number, into: Uint8Array): void {
-    native.copyBytes(this.handle, start, into);
+    native().copyBytes(this.handle, start, into);
   }
   /** The elements as float32 numbers, whatever the dtype. */
   toFloats(): Float32Array {
@@ -126,7 +126,7 @@ export class Tensor implements Disposable {
   }
   /** The single element, as a number. */
   item(): number {
-    return native.item(this.handle);
+    return native().item(this.handle);
   }
 
   /** Frees the memory now instead of at the end of the scope. */
@@ -139,83 +139,83 @@ export class Tensor implements Disposable {
 
   /** The same numbers as another dtype; the same tensor again when it has it already. */
   to(dtype: Dtype): Tensor {
-    return new Tensor(native.to(this.handle, dtype));
+    return new Tensor(native().to(this.handle, dtype));
   }
   toDevice(device: Device): Tensor {
-    return new Tensor(native.toDevice(this.handle, device));
+    return new Tensor(native().toDevice(this.handle, device));
   }
   detach(): Tensor {
-    return new Tensor(native.detach(this.handle));
+    return new Tensor(native().detach(this.handle));
   }
   clone(): Tensor {
-    return new Tensor(native.clone(this.handle));
+    return new Tensor(native().clone(this.handle));
   }
 
   /** Marks a leaf that `grad` may ask for. */
   requiresGrad(on = true): this {
-    native.requiresGrad(this.handle, on);
+    native().requiresGrad(this.handle, on);
     return this;
   }
   copy_(source: Tensor): this {
-    native.copy_(this.handle, source.handle);
+    native().copy_(this.handle, source.handle);
     return this;
   }
   /** `this += alpha · other` */
   add_(other: Tensor, alpha = 1): this {
-    native.add_(this.handle, other.handle, alpha);
+    native().add_(this.handle, other.handle, alpha);
     return this;
   }
   mul_(factor: number): this {
-    native.mul_(this.handle, factor);
+    native().mul_(this.handle, factor);
     return this;
   }
 
   /** `this + alpha · other` */
   add(other: Tensor | number, alpha = 1): Tensor {
-    if (typeof other === 'number') return new Tensor(native.addScalar(this.handle, other * alpha));
-    return new Tensor(native.add(this.handle, other.handle, alpha));
+    if (typeof other === 'number') return new Tensor(native().addScalar(this.handle, other * alpha));
+    return new Tensor(native().add(this.handle, other.handle, alpha));
   }
   mul(other: Tensor | number): Tensor {
-    if (typeof other === 'number') return new Tensor(native.mulScalar(this.handle, other));
-    return new Tensor(native.mul(this.handle, other.handle));
+    if (typeof other === 'number') return new Tensor(native().mulScalar(this.handle, other));
+    return new Tensor(native().mul(this.handle, other.handle));
   }
   div(other: Tensor): Tensor {
-    return new Tensor(native.div(this.handle, other.handle));
+    return new Tensor(native().div(this.handle, other.handle));
   }
   sqrt(): Tensor {
-    return new Tensor(native.sqrt(this.handle));
+    return new Tensor(native().sqrt(this.handle));
   }
   tanh(): Tensor {
-    return new Tensor(native.tanh(this.handle));
+    return new Tensor(native().tanh(this.handle));
   }
   /** `x · Φ(x)`, exact (with erf) as BERT has it, or by `x/2 · (1 + tanh(√(2/π)·(x + 0.044715·x³)))` as GPT-2 has it. */
   gelu(approximate: 'none' | 'tanh' = 'none'): Tensor {
-    return new Tensor(native.gelu(this.handle, approximate));
+    return new Tensor(native().gelu(this.handle, approximate));
   }
   softmax(dim: number): Tensor {
-    return new Tensor(native.softmax(this.handle, dim));
+    return new Tensor(native().softmax(this.handle, dim));
   }
   /** The sum of all elements. */
   sum(): Tensor {
-    return new Tensor(native.sum(this.handle));
+    return new Tensor(native().sum(this.handle));
   }
   /** The Euclidean norm of all elements. */
   norm(): Tensor {
-    return new Tensor(native.norm(this.handle));
+    return new Tensor(native().norm(this.handle));
   }
   /** LAMB's `‖w‖/‖r‖` for this ‖w‖: 1 where one of them is 0. */
   trustRatio(stepNorm: Tensor): Tensor {
-    return new Tensor(native.trustRatio(this.handle, stepNorm.handle));
+    return new Tensor(native().trustRatio(this.handle, stepNorm.handle));
   }
   matmul(other: Tensor): Tensor {
-    return new Tensor(native.matmul(this.handle, other.handle));
+    return new Tensor(native().matmul(this.handle, other.handle));
   }
   /**
    * `this · weightᵀ + bias`, weight [out, in], in the precision of this: weights of another are cast, once until they
    * change. Of several weights and biases the results stand side by side in the last dimension.
    */
   linear(weight: Tensor | readonly Tensor[], bias: Tensor | readonly Tensor[] = []): Tensor {
-    return new Tensor(native.linear(this.handle, handlesOf(weight), handlesOf(bias)));
+    return new Tensor(native().linear(this.handle, handlesOf(weight), handlesOf(bias)));
   }
   /**
    * Multi-head attention over queries, keys and values that stand side by side, [N, T, 3·D]:
@@ -232,22 +232,22 @@ export class Tensor implements Disposable {
       firstRow = 0,
     }: { bias?: Tensor | undefined; causal?: boolean } & DropoutOptions = {},
   ): Tensor {
-    return new Tensor(native.attention(this.handle, bias?.handle, causal, heads, p, seed, firstRow));
+    return new Tensor(native().attention(this.handle, bias?.handle, causal, heads, p, seed, firstRow));
   }
   /**
    * Layer normalisation over the last dimension: `(x − mean) / √(variance + eps) · weight + bias`; float32 within, the
    * result in `dtype`.
    */
   layerNorm(weight: Tensor, bias: Tensor, eps: number, dtype = this.dtype): Tensor {
-    return new Tensor(native.layerNorm(this.handle, weight.handle, bias.handle, eps, dtype));
+    return new Tensor(native().layerNorm(this.handle, weight.handle, bias.handle, eps, dtype));
   }
   /** Rows of this [V, D] at `indices` (int32 or int64, any shape): [..., D]. */
   embedding(indices: Tensor): Tensor {
-    return new Tensor(native.embedding(this.handle, indices.handle));
+    return new Tensor(native().embedding(this.handle, indices.handle));
   }
   /** Softmax cross-entropy of these logits [M, C] with class numbers `target` [M] (int64). */
   crossEntropy(target: Tensor, reduction: 'sum' | 'mean' | 'none' = 'mean'): Tensor {
-    return new Tensor(native.crossEntropy(this.handle, target.handle, reduction));
+    return new Tensor(native().crossEntropy(this.handle, target.handle, reduction));
   }
   /**
    * Zeroes each element with probability `p` and divides the others by what is kept on average. The mask is a pure
@@ -256,56 +256,58 @@ export class Tensor implements Disposable {
    * larger tensor's mask (on the CPU; elsewhere a mask of its own).
    */
   dropout(p: number, seed: number, firstRow = 0): Tensor {
-    return new Tensor(native.dropout(this.handle, p, seed, firstRow));
+    return new Tensor(native().dropout(this.handle, p, seed, firstRow));
   }
   /** `this + scale · dropout(branch)`, in the precision of this: a branch joins the residual stream. */
   addDropout(
     branch: Tensor,
     { scale = 1, p = 0, seed = 0, firstRow = 0 }: { scale?: number } & DropoutOptions = {},
   ): Tensor {
-    return new Tensor(native.addDropout(this.handle, branch.handle, scale, p, seed, firstRow));
+    return new Tensor(native().addDropout(this.handle, branch.handle, scale, p, seed, firstRow));
   }
   /**
    * `Σ −log softmax(this·weightᵀ + bias)[target]` in nats over the rows of this [M, D], with weight [V, D], bias [V] (or none) and
    * target [M] (int64); `hits` is how many targets have the largest logit. The [M, V] logits are never stored whole.
    */
   linearCrossEntropy(weight: Tensor, bias: Tensor | undefined, target: Tensor): { loss: Tensor; hits: Tensor } {
-    const [loss, hits] = native.linearCrossEntropy(this.handle, weight.handle, bias?.handle, target.handle);
+    const [loss, hits] = native().linearCrossEntropy(this.handle, weight.handle, bias?.handle, target.handle);
     return { loss: new Tensor(loss!), hits: new Tensor(hits!) };
   }
   /** One dimension may be −1. */
   reshape(shape: readonly number[]): Tensor {
-    return new Tensor(native.reshape(this.handle, shape));
+    return new Tensor(native().reshape(this.handle, shape));
   }
   transpose(dim0: number, dim1: number): Tensor {
-    return new Tensor(native.transpose(this.handle, dim0, dim1));
+    return new Tensor(native().transpose(this.handle, dim0, dim1));
   }
   select(dim: number, index: number): Tensor {
-    return new Tensor(native.select(this.handle, dim, index));
+    return new Tensor(native().select(this.handle, dim, index));
   }
   narrow(dim: number, start: number, length: number): Tensor {
-    return new Tensor(native.narrow(this.handle, dim, start, length));
+    return new Tensor(native().narrow(this.handle, dim, start, length));
   }
   indexSelect(dim: number, index: Tensor): Tensor {
-    return new Tensor(native.indexSelect(this.handle, dim, index.handle));
+    return new Tensor(native().indexSelect(this.handle, dim, index.handle));
   }
   /**
    * This with the rows (of the first dimension) at `index` [n] (int64, each at most once) as `f` makes them; the others
    * stay. `f` gets the rows [n, ...] and gives as many.
    */
   mapRows(index: Tensor, f: (rows: Tensor) => Tensor): Tensor {
-    const [rows, rest] = native.takeRows(this.handle, index.handle).map((handle) => new Tensor(handle));
-    return new Tensor(native.putRows(rest!.handle, index.handle, f(rows!).handle));
+    const [rows, rest] = native()
+      .takeRows(this.handle, index.handle)
+      .map((handle) => new Tensor(handle));
+    return new Tensor(native().putRows(rest!.handle, index.handle, f(rows!).handle));
   }
   argmax(dim: number): Tensor {
-    return new Tensor(native.argmax(this.handle, dim));
+    return new Tensor(native().argmax(this.handle, dim));
   }
   eq(other: Tensor): Tensor {
-    return new Tensor(native.eq(this.handle, other.handle));
+    return new Tensor(native().eq(this.handle, other.handle));
   }
   /** The k largest elements along `dim`, in falling order, and where they stand. */
   topk(k: number, dim = -1): { values: Tensor; indices: Tensor } {
-    const [values, indices] = native.topk(this.handle, k, dim);
+    const [values, indices] = native().topk(this.handle, k, dim);
     return { values: new Tensor(values!), indices: new Tensor(indices!) };
   }
 
@@ -314,7 +316,7 @@ export class Tensor implements Disposable {
    * single element needs `gradient`, of its shape, which the derivative is multiplied with.
    */
   grad(leaves: readonly Tensor[], gradient?: Tensor): (Tensor | undefined)[] {
-    return native
+    return native()
       .grad(this.handle, handlesOf(leaves), gradient?.handle)
       .map((handle) => (handle === 0 ? undefined : new Tensor(handle)));
   }
@@ -345,7 +347,7 @@ export interface AdamWUpdate {
  * `torch.optim.AdamW`): `g ← scale·g`, `m ← β₁m + (1−β₁)g`, `v ← β₂v + (1−β₂)g²`, `w ← w(1 − ηλ) − η·(m/c₁)/(√(v/c₂) + ε)`.
  */
 export function adamw(updates: readonly AdamWUpdate[], h: AdamWNumbers): void {
-  native.adamw_(
+  native().adamw_(
     updates.map(({ parameter }) => parameter.handle),
     updates.map(({ gradient }) => gradient.handle),
     updates.map(({ moment }) => moment.handle),

@@ -4,7 +4,8 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, beforeEach, test } from 'node:test';
-import { CheckpointError, type Config, OutputError } from '../config/index.ts';
+import type { Config } from '../config/index.ts';
+import { CheckpointError, OutputError } from '../errors/index.ts';
 import { scope, Tensor } from '../tensor/index.ts';
 import { loadOptimizer, loadWeights, openCheckpoint, type Progress, saveCheckpoint } from './checkpoint.ts';
 import { trainingState } from './state.ts';

@@ -11,11 +11,12 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { CheckpointError, type Config, loadConfig } from '../config/index.ts';
-import { makeFolder, specialIdsOf } from '../data/index.ts';
+import { type Config, loadConfig } from '../config/index.ts';
+import { specialIdsOf } from '../data/index.ts';
+import { CheckpointError } from '../errors/index.ts';
+import { makeFolder, replaceFile, sync, writing } from '../files/index.ts';
 import { type Classifier, huggingFaceConfig, type ModelConfig, parameterSpecs, type Weights } from '../model/index.ts';
 import { type Device, firstNonFinite, readSafetensors, type Tensor, writeSafetensors } from '../tensor/index.ts';
-import { replaceFile, sync, writing } from './files.ts';
 import { holdsRun, kindOf, whyNoCheckpoint } from './folders.ts';
 import { newRunCommand } from './new-run.ts';
 import type { OptimizerState } from './optimizer.ts';

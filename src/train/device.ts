@@ -1,5 +1,6 @@
-import { type Config, ConfigError } from '../config/index.ts';
+import type { Config } from '../config/index.ts';
 import type { RankEnvironment } from '../distributed/index.ts';
+import { ConfigError } from '../errors/index.ts';
 import { type Device, gpus, isCuda, NativeError, Tensor } from '../tensor/index.ts';
 
 /** Throws a ConfigError for a device that this machine, or its libtorch, does not have. */

@@ -1,6 +1,6 @@
-import { DataError } from '../config/index.ts';
 import type { MicroBatch } from '../data/index.ts';
 import { alone, type ProcessGroup } from '../distributed/index.ts';
+import { DataError } from '../errors/index.ts';
 import type { Pass, Transformer } from '../model/index.ts';
 import { type Device, noGrad, scope } from '../tensor/index.ts';
 import { pretrainingLosses } from './objective.ts';

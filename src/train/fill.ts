@@ -1,4 +1,4 @@
-import { DataError } from '../config/index.ts';
+import { DataError } from '../errors/index.ts';
 import { noGrad, scope, Tensor } from '../tensor/index.ts';
 import { modelInputs } from './objective.ts';
 import type { TrainedModel } from './trained.ts';

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
-import { commandText } from '../config/index.ts';
+import { commandText } from '../errors/index.ts';
 
 /** What a path holds, as far as taper can tell. */
 export type FolderKind = 'nothing' | 'file' | 'run' | 'checkpoint' | 'huggingFace' | 'empty' | 'other';

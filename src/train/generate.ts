@@ -1,5 +1,5 @@
-import { DataError } from '../config/index.ts';
-import { drawSeed, Stream } from '../depth/index.ts';
+import { DataError } from '../errors/index.ts';
+import { drawSeed, Stream } from '../random/index.ts';
 import { noGrad, scope, Tensor } from '../tensor/index.ts';
 import { modelInputs } from './objective.ts';
 import type { TrainedModel } from './trained.ts';

@@ -2,12 +2,10 @@ export { type Checkpoint, loadWeights, openCheckpoint, type Progress, writeCheck
 export { checkDevice, prepareDevice } from './device.ts';
 export { type Evaluation, evaluate } from './evaluate.ts';
 export type { FilledExample } from './examples.ts';
-export { writing } from './files.ts';
 export { type FilledText, fillMasks, type Prediction } from './fill.ts';
 export { type FolderKind, kindOf } from './folders.ts';
 export { type GenerateOptions, generate } from './generate.ts';
 export { type LearningRate, learningRate } from './learning-rate.ts';
-export { isBeingTrained } from './lock.ts';
 export { type EvalMetrics, evaluationNumbers, type Metrics, readMetrics, type StepMetrics } from './metrics.ts';
 export { headLosses, modelInputs, pretrainingLosses } from './objective.ts';
 export { globalNorm, initialState, type OptimizerState, updateParameters } from './optimizer.ts';

@@ -3,7 +3,7 @@ import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFil
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, beforeEach, test } from 'node:test';
-import { DataError } from '../config/index.ts';
+import { DataError } from '../errors/index.ts';
 import { appendMetrics, type EvalMetrics, readMetrics, type StepMetrics, truncateMetrics } from './metrics.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'taper-metrics-'));

@@ -1,9 +1,9 @@
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
-import { DataError } from '../config/index.ts';
 import type { Objective } from '../data/index.ts';
+import { DataError } from '../errors/index.ts';
+import { replaceFile } from '../files/index.ts';
 import type { Evaluation } from './evaluate.ts';
 import type { FilledExample } from './examples.ts';
-import { replaceFile } from './files.ts';
 
 /** One optimizer step, as a line of `metrics.jsonl`. What is logged is what the model used. */
 export interface StepMetrics {

@@ -1,5 +1,6 @@
 import { basename, join, resolve } from 'node:path';
-import { type Config, commandText, loadConfig } from '../config/index.ts';
+import { type Config, loadConfig } from '../config/index.ts';
+import { commandText } from '../errors/index.ts';
 import { freeName } from './folders.ts';
 
 /** A setting that two configurations have differently, each value as JSON; undefined where it is absent. */

@@ -1,15 +1,17 @@
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { type Config, type LoadedConfig, numProcessors, UserError } from '../config/index.ts';
+import type { Config, LoadedConfig } from '../config/index.ts';
 import { heldOutBatches, type MicroBatch, makeMicroBatch } from '../data/index.ts';
 import { expectedDepth, stepFlops } from '../depth/index.ts';
 import { joinRanks, type ProcessGroup, partOf, type RankEnvironment, rankEnvironment } from '../distributed/index.ts';
+import { UserError } from '../errors/index.ts';
+import { writing } from '../files/index.ts';
+import { numProcessors } from '../machine/index.ts';
 import { gpus, isCuda, setNumThreads } from '../tensor/index.ts';
 import { checkpointPath, checkpointsOf, isWhole, type Progress, saveCheckpoint } from './checkpoint.ts';
 import { prepareDevice } from './device.ts';
 import { type Evaluation, evaluate } from './evaluate.ts';
 import { fillExamples } from './examples.ts';
-import { writing } from './files.ts';
 import {
   appendMetrics,
   type EvalMetrics,

@@ -1,4 +1,5 @@
-import { CheckpointError, type Config, ConfigError, counted } from '../config/index.ts';
+import type { Config } from '../config/index.ts';
+import { CheckpointError, ConfigError, counted } from '../errors/index.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { type Difference, differences, newRunCommand } from './new-run.ts';
 import type { Reporter } from './reporter.ts';

@@ -1,9 +1,11 @@
 import { appendFileSync } from 'node:fs';
 import { cpus, hostname, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { numProcessors, OutputError, packageVersion } from '../config/index.ts';
+import { packageVersion } from '../config/index.ts';
+import { OutputError } from '../errors/index.ts';
+import { writing } from '../files/index.ts';
+import { numProcessors } from '../machine/index.ts';
 import { runtime } from '../tensor/index.ts';
-import { writing } from './files.ts';
 import { peakFlops } from './peak.ts';
 import { dtypeOf } from './precision.ts';
 import type { Reporter } from './reporter.ts';

@@ -1,8 +1,10 @@
 import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { type Config, ConfigError, counted, DataError, OutputError } from '../config/index.ts';
-import { type MicroBatch, makeFolder, type Samples, TextTokenizer } from '../data/index.ts';
+import type { Config } from '../config/index.ts';
+import { type MicroBatch, type Samples, TextTokenizer } from '../data/index.ts';
 import { alone, type ProcessGroup } from '../distributed/index.ts';
+import { ConfigError, counted, DataError, OutputError } from '../errors/index.ts';
+import { lockRun, makeFolder, replaceFile, writing } from '../files/index.ts';
 import {
   initialiseParameters,
   makeIdentity,
@@ -20,9 +22,7 @@ import {
   openCheckpoint,
   type Progress,
 } from './checkpoint.ts';
-import { replaceFile, writing } from './files.ts';
 import { holdsRun, kindOf } from './folders.ts';
-import { lockRun } from './lock.ts';
 import { truncateMetrics } from './metrics.ts';
 import { NormWatch } from './norm-watch.ts';
 import type { OptimizerState } from './optimizer.ts';

@@ -194,19 +194,19 @@ scoped(
       const config = tinyConfig({ depth: { method: 'pld', gamma: 1, granularity }, train: { optimizer, clipNorm: 1 } });
       const state = tinyState(config);
       const read: string[] = [];
-      const { item, toArray } = native;
-      native.item = (x) => {
+      const { item, toArray } = native();
+      native().item = (x) => {
         read.push('item');
         return item(x);
       };
-      native.toArray = (x) => {
+      native().toArray = (x) => {
         read.push('toArray');
         return toArray(x);
       };
       try {
         trainStep(state, 5, [tinyBatch(1), tinyBatch(2)], { meanwhile: () => read.push('meanwhile') });
       } finally {
-        Object.assign(native, { item, toArray });
+        Object.assign(native(), { item, toArray });
       }
       // The norm, two token losses and two next-sentence losses.
       assert.equal(read[0], 'meanwhile');

@@ -1,6 +1,6 @@
 import type { Config } from '../config/index.ts';
 import type { MicroBatch } from '../data/index.ts';
-import { type DepthMethod, drawGates, drawSeed, type Gate, openShare, partOfGate, Stream } from '../depth/index.ts';
+import { type DepthMethod, drawGates, type Gate, openShare, partOfGate } from '../depth/index.ts';
 import type { ProcessGroup } from '../distributed/index.ts';
 import {
   type ParameterSpec,
@@ -10,6 +10,7 @@ import {
   type Transformer,
   type Weights,
 } from '../model/index.ts';
+import { drawSeed, Stream } from '../random/index.ts';
 import { keep, scope, Tensor } from '../tensor/index.ts';
 import { GradientSums } from './gradients.ts';
 import type { LearningRate } from './learning-rate.ts';

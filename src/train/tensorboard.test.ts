@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs
 import { hostname, tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { after, test } from 'node:test';
-import { OutputError } from '../config/index.ts';
+import { OutputError } from '../errors/index.ts';
 import type { EvalMetrics, StepMetrics } from './metrics.ts';
 import { crc32c, type Event, eventFiles, readEvents, shownValues } from './tensorboard.fixture.ts';
 import { openEvents } from './tensorboard.ts';

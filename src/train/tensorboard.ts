@@ -3,9 +3,8 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import crc32c from 'crc-32/crc32c.js';
 import { PbfWriter } from 'pbf';
-import { makeFolder } from '../data/index.ts';
+import { makeFolder, writing } from '../files/index.ts';
 import type { FilledExample } from './examples.ts';
-import { writing } from './files.ts';
 import type { EvalMetrics, Metrics, StepMetrics } from './metrics.ts';
 
 // TensorBoard's files: TFRecords of Events. The numbers are those of the fields in event.proto, summary.proto,

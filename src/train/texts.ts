@@ -1,14 +1,13 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Config, ConfigError, counted, DataError } from '../config/index.ts';
+import type { Config } from '../config/index.ts';
 import {
   type Corpus,
   type CorpusIndex,
   corpusFormat,
   listSources,
   type Mask,
-  makeFolder,
   makeMask,
   prepareCorpus,
   readTexts,
@@ -25,7 +24,8 @@ import {
   unknownShare,
   wholeCorpus,
 } from '../data/index.ts';
-import { replaceFile, writing } from './files.ts';
+import { ConfigError, counted, DataError } from '../errors/index.ts';
+import { makeFolder, replaceFile, writing } from '../files/index.ts';
 import type { Reporter } from './reporter.ts';
 
 /** Text that a tokenizer is trained on at most, in bytes: more changes a vocabulary of 30,000 tokens hardly. */

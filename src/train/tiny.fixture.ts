@@ -1,8 +1,9 @@
 // For tests: a model and batches so small that a step takes milliseconds.
 import { type Config, loadConfig, type PartialConfig } from '../config/index.ts';
 import type { MicroBatch } from '../data/index.ts';
-import { type DepthMethod, drawSeed } from '../depth/index.ts';
+import type { DepthMethod } from '../depth/index.ts';
 import { initialise } from '../model/index.ts';
+import { drawSeed } from '../random/index.ts';
 import { setNumThreads, type Tensor } from '../tensor/index.ts';
 import { trainingState } from './state.ts';
 import type { TrainingState } from './step.ts';

@@ -1,5 +1,5 @@
-import { CheckpointError, ConfigError } from '../config/index.ts';
 import { TextTokenizer } from '../data/index.ts';
+import { CheckpointError, ConfigError } from '../errors/index.ts';
 import {
   initialiseParameters,
   type ModelConfig,

@@ -1,4 +1,4 @@
-import { CheckpointError } from '../config/index.ts';
+import { CheckpointError } from '../errors/index.ts';
 import type { ParameterSpec, Weights } from '../model/index.ts';
 import { type Device, readSafetensors, scope, Tensor, writeSafetensors } from '../tensor/index.ts';
 import type { OptimizerState } from './optimizer.ts';

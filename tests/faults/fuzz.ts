@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { Tokenizer } from 'tokenizers';
-import { fromDeepSpeed, loadConfig, readConfigFile, UserError } from '../../src/config/index.ts';
+import { fromDeepSpeed, loadConfig, readConfigFile } from '../../src/config/index.ts';
 import { wordTokenizer } from '../../src/data/fixtures.ts';
 import {
   listSources,
@@ -21,6 +21,7 @@ import {
 } from '../../src/data/index.ts';
 import { scriptTexts } from '../../src/data/scripts.fixture.ts';
 import { addedToken } from '../../src/data/tokenizer-json.ts';
+import { UserError } from '../../src/errors/index.ts';
 import { importHuggingFace } from '../../src/interop/index.ts';
 import { readTokenizer } from '../../src/interop/read-tokenizer.ts';
 import type { ModelConfig } from '../../src/model/index.ts';

@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { counted } from '../../config/words.ts';
+import { counted } from '../../errors/index.ts';
 import type { ShownRun } from '../api.ts';
 import { useTheme } from './theme.ts';
 

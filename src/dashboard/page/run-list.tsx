@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks';
-import { counted } from '../../config/words.ts';
+import { counted } from '../../errors/index.ts';
 import { duration } from '../../report/format.ts';
 import type { RunItem } from '../api.ts';
 import { runColours } from './theme.ts';

@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'preact/hooks';
-import { counted } from '../../config/words.ts';
+import { counted } from '../../errors/index.ts';
 import type { Comparison } from '../../report/compare.ts';
 import { comparisonNote, comparisonTables } from '../../report/comparison-tables.ts';
 import { bytesText, duration, flopsText, percent, rounded, startedText } from '../../report/format.ts';

@@ -1,4 +1,4 @@
-import { philox4x32, seedKey } from '../depth/philox.ts';
+import { philox4x32, seedKey } from './philox.ts';
 
 /** What a sample's random numbers depend on, besides what they are for. */
 export interface SampleKey {

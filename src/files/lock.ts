@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ConfigError } from '../config/index.ts';
+import { ConfigError } from '../errors/index.ts';
 
 /**
  * Takes a run's folder for this process until disposed: two that write one run would spoil it. A process that was killed

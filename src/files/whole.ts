@@ -1,6 +1,6 @@
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { OutputError } from '../config/index.ts';
+import { OutputError } from '../errors/index.ts';
 
 /** Replaces a small file so that a reader, or a crash, finds the old one or the new one whole. */
 export function replaceFile(path: string, text: string): void {

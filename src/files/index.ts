@@ -1,0 +1,3 @@
+export { makeFolder } from './folder.ts';
+export { isBeingTrained, lockRun } from './lock.ts';
+export { replaceFile, sync, writing } from './whole.ts';

@@ -3,9 +3,12 @@ import { Command } from 'commander';
 import type { Config, LoadedConfig } from '../config/index.ts';
 import {
   type DepthState,
+  depthJumps,
   depthMethod,
   expectedDepth,
   hasGamma,
+  ownSettings,
+  ownWords,
   type PlannedCost,
   parameterCount,
   plannedCost,
@@ -25,18 +28,15 @@ const shownAt = [0, 0.01, 0.02, 0.05, 0.1, 0.5, 1];
 /** Columns of the picture, at most. */
 const numColumns = 100;
 
-/** What a configuration will do before a step of it is trained. */
+/** What a configuration will do before a step of it is trained; with it stand the settings that its method alone reads. */
 interface Plan extends PlannedCost {
   parameters: number;
   steps: number;
   layers: number;
-  method: Config['depth']['method'];
+  method: string;
   /** In 1/steps; null without a schedule in time. */
   gamma: number | null;
   thetaBar: number | null;
-  /** Of `staged` and `shallow`. */
-  stages?: readonly number[];
-  blocks?: number;
   /** Bytes that training will hold at its peak, in one process. */
   memory: MemoryEstimate;
   schedule: ({ step: number; expectedDepth: number } & Pick<DepthState, 'theta' | 'keepRates'>)[];
@@ -78,20 +78,17 @@ export function planCommand(): Command {
       if (options.svg !== undefined) await draw(loaded.config, options.svg);
       if (options.measure) plan.measured = await measured(loaded.config, plan);
       if (!options.json) for (const warning of plan.warnings) process.stderr.write(`warning: ${warning}\n`);
-      process.stdout.write(options.json ? `${JSON.stringify(plan)}\n` : planText(plan, memoryFacts(loaded.config)));
+      process.stdout.write(options.json ? `${JSON.stringify(plan)}\n` : planText(plan, loaded.config));
     });
 }
 
 function planOf({ config, warnings }: LoadedConfig): Plan {
   const { depth, model, train } = config;
   const method = depthMethod(depth, model.layers, train.steps);
-  const stageStarts = (depth.stages ?? []).map(
-    (_, i, all) => depth.denseWarmupRatio + ((1 - depth.denseWarmupRatio) * i) / all.length,
-  );
   const lastStep = train.steps - 1;
   const shown = [
     ...shownAt.map((fraction) => Math.round(fraction * lastStep)),
-    ...stageStarts.map((fraction) => Math.min(lastStep, Math.ceil(fraction * train.steps))),
+    ...depthJumps(depth).map((fraction) => Math.min(lastStep, Math.ceil(fraction * train.steps))),
   ];
   const steps = [...new Set(shown)].sort((a, b) => a - b);
   const isScheduled = hasGamma(depth);
@@ -103,8 +100,7 @@ function planOf({ config, warnings }: LoadedConfig): Plan {
     method: depth.method,
     gamma: isScheduled ? resolveGamma(depth.gamma, train.steps) : null,
     thetaBar: isScheduled ? depth.thetaBar : null,
-    ...(depth.method === 'staged' && { stages: depth.stages! }),
-    ...(depth.method === 'shallow' && { blocks: depth.blocks! }),
+    ...ownSettings(depth),
     ...plannedCost(method, train.steps, shape, {
       microBatches: train.batchSize / train.microBatchSize,
       granularity: depth.granularity,
@@ -158,23 +154,19 @@ function timeFacts({ hours, denseHours, timeSaved }: MeasuredTime): [string, str
   ];
 }
 
-function planText(plan: Plan, memory: [string, string][]): string {
+function planText(plan: Plan, config: Config): string {
   const { schedule, layers, gamma, thetaBar } = plan;
   const number = (value: number) => value.toFixed(3);
   const limits = gamma === null ? '' : `, θ falls from 1 to ${thetaBar} with γ = ${rounded(gamma)} per step`;
-  const parts = plan.stages
-    ? `, ${plan.stages.join(', ')} blocks in turn`
-    : plan.blocks
-      ? `, ${counted(plan.blocks, 'block')}`
-      : '';
+  const own = ownWords(config.depth);
   const facts = [
-    ['method', `${plan.method}${limits}${parts}`],
+    ['method', `${plan.method}${limits}${own ? `, ${own}` : ''}`],
     ['model', `${rounded(plan.parameters / 1e6)} million parameters, ${counted(layers, 'block')}`],
     ['blocks run', `${plan.meanDepth.toFixed(2)} of ${layers} on average over ${counted(plan.steps, 'step')}`],
     ['work', `${flopsText(plan.expectedFlops)}; every block on: ${flopsText(plan.denseFlops)}`],
     ['block FLOPs saved', `${percent(plan.blockFlopsSaved)} (of the work in the blocks)`],
     ['step FLOPs saved', `${percent(plan.stepFlopsSaved)} (of all work: heads and embeddings are never dropped)`],
-    ...memory,
+    ...memoryFacts(config),
     ...(plan.measured ? timeFacts(plan.measured) : []),
   ];
   const rows = [

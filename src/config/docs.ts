@@ -1,3 +1,4 @@
+import { depthMethods } from '../depth/index.ts';
 import { presets } from './schema.ts';
 import { type Section, type Setting, sections } from './settings.ts';
 
@@ -23,7 +24,7 @@ const endings = `## What has to fit
 
 /** The text of docs/configuration.md: every key of the config file with its type, default and meaning. */
 export function configurationMarkdown(): string {
-  return [introduction, ...sections.map(sectionMarkdown), presetsMarkdown(), endings].join('\n');
+  return [introduction, ...sections.map(sectionMarkdown), methodsMarkdown(), presetsMarkdown(), endings].join('\n');
 }
 
 function sectionMarkdown({ name, description, settings }: Section): string {
@@ -40,6 +41,14 @@ function defaultText(setting: Setting): string {
   if (setting.required) return '**required**';
   if (setting.default === undefined) return setting.derived ?? '–';
   return `\`${typeof setting.default === 'string' ? setting.default : JSON.stringify(setting.default)}\``;
+}
+
+function methodsMarkdown(): string {
+  const rows = Object.entries(depthMethods).map(([name, method]) => {
+    const keys = [...method.reads, ...Object.keys('keys' in method ? method.keys : {})];
+    return [`[\`${name}\`](methods/${name}.md)`, method.title, keys.map((key) => `\`${key}\``).join(', ') || '–'];
+  });
+  return `## Depth methods\n\n${table(['method', 'what it is', 'keys of `depth` that it reads'], rows)}`;
 }
 
 function presetsMarkdown(): string {

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { parseDocument } from 'yaml';
 import type { z } from 'zod';
+import { completeDepth, depthMistakes } from '../depth/index.ts';
 import { ConfigError, counted } from '../errors/index.ts';
 import { defaultDevice, hasBfloat16Products } from '../machine/index.ts';
 import { invalidSection, invalidSetting, unknownKey } from './mistakes.ts';
@@ -213,7 +214,9 @@ function complete(parsed: ParsedConfig): { config: Config; derived: Derived[] } 
 
   const config: Config = {
     ...parsed,
-    depth: completeDepth(parsed.depth, layers, derived),
+    depth: completeDepth(parsed.depth, { layers, totalSteps: train.steps }, (key, value, reason) =>
+      derived.push({ key: `depth.${key}`, value: Array.isArray(value) ? value.join(', ') : `${value}`, reason }),
+    ),
     model: {
       ...model,
       layers: orDerived('model.layers', model.layers, layers, `${model.preset}`),
@@ -234,21 +237,6 @@ function complete(parsed: ParsedConfig): { config: Config; derived: Derived[] } 
     },
   };
   return { config, derived };
-}
-
-/** The values that `staged` and `shallow` have besides. */
-function completeDepth(depth: ParsedConfig['depth'], layers: number, derived: Derived[]): Config['depth'] {
-  if (depth.method === 'staged' && depth.stages === undefined) {
-    const stages = [3, 4, 5, 6].map((sixths) => Math.min(layers, Math.max(3, Math.round((sixths * layers) / 6))));
-    derived.push({ key: 'depth.stages', value: stages.join(', '), reason: 'layers / 2 to layers' });
-    return { ...depth, stages };
-  }
-  if (depth.method === 'shallow' && depth.blocks === undefined) {
-    const blocks = Math.max(1, Math.round(((1 + depth.thetaBar) / 2) * layers));
-    derived.push({ key: 'depth.blocks', value: blocks, reason: '(1 + thetaBar)/2 of layers' });
-    return { ...depth, blocks };
-  }
-  return depth;
 }
 
 function deviceFor(derived: Derived[]): string {
@@ -299,25 +287,7 @@ function misfits({ model, depth, data, train }: Config): string[] {
   if (model.kind === 'gpt2' && model.norm === 'post') {
     mistakes.push('model.norm: post is not for model.kind gpt2, whose blocks are PreLN; leave it out');
   }
-  if (depth.method === 'staged') {
-    for (const stage of depth.stages ?? []) {
-      if ((stage > 2 && stage <= model.layers) || stage === model.layers) continue;
-      mistakes.push(
-        `depth.stages: ${stage} is not in (2, ${model.layers}]: the first and the last of ${model.layers} blocks always run`,
-      );
-    }
-  }
-  const falling = depth.method === 'staged' && depth.stages?.find((stage, i, all) => stage < (all[i - 1] ?? 0));
-  if (falling) mistakes.push(`depth.stages: ${falling} comes after more; stages grow, as in [6, 8, 10, 12]`);
-  if (depth.method === 'shallow' && depth.blocks! > model.layers) {
-    mistakes.push(`depth.blocks: ${depth.blocks} is above model.layers ${model.layers}; lower it`);
-  }
-  if (depth.method === 'shallow' && model.norm === 'post') {
-    mistakes.push(
-      'depth.method: shallow wants model.norm: pre, where a block can be the identity; ' +
-        'with post, lower model.layers and take depth.method: dense',
-    );
-  }
+  mistakes.push(...depthMistakes(depth, model, train.steps));
   if (train.batchSize % train.microBatchSize !== 0) {
     mistakes.push(
       `train.microBatchSize: ${train.microBatchSize} does not divide train.batchSize ${train.batchSize}; ` +

@@ -1,22 +1,6 @@
 import { z } from 'zod';
-
-// What a key says of itself beyond its type and default: the error messages and docs/configuration.md are made of it.
-interface Meaning {
-  /** What the key does, with its unit. */
-  description: string;
-  /** Where the value comes from when the key is absent and has no fixed default. */
-  derived?: string;
-  /** How to say its type, where the schema's own words would not do. */
-  typeName?: string;
-  /** What a wrong value's error message adds. */
-  advice?: string;
-}
-
-const key = <T extends z.ZodType>(schema: T, meaning: string | Meaning): T =>
-  schema.meta(typeof meaning === 'string' ? { description: meaning } : { ...meaning });
-
-const count = () => z.int().min(1);
-const rate = () => z.number().gte(0).lt(1);
+import { depthSection } from '../depth/index.ts';
+import { count, key, rate } from '../keys/index.ts';
 
 /** Sizes of Google's published BERT models; the other sizes follow from `hiddenSize`. */
 export const presets = {
@@ -80,54 +64,6 @@ const model = z
     attentionDropout: key(rate().default(0.1), 'The probability that dropout zeroes an attention weight.'),
   })
   .describe('The model. Give a `preset`, or at least `layers` and `hiddenSize`.');
-
-const depth = z
-  .strictObject({
-    method: key(
-      z.enum(['dense', 'pld', 'constant', 'layerdrop', 'time-only', 'fade', 'staged', 'shallow']).default('pld'),
-      'Which blocks run: `pld` drops more of them as training goes on (progressive layer dropping), `dense` runs all; the others are in [methods](methods/README.md).',
-    ),
-    thetaBar: key(z.number().gt(0).lte(1).default(0.5), {
-      description:
-        'θ̄, the lowest keep rate: what θ(t) = (1 − θ̄)·exp(−γ·t) + θ̄ falls to in `pld` and `time-only`, what `fade` begins with, what `constant` and `layerdrop` have throughout. 1 drops nothing. The paper takes 0.5 to 0.9.',
-      advice: "0.5 is the paper's",
-    }),
-    gamma: key(
-      z
-        .union([
-          z.number().gt(0),
-          z.templateLiteral([z.number(), '/T']).refine((perRun) => Number.parseFloat(perRun) > 0),
-        ])
-        .default('100/T'),
-      {
-        description: 'γ, how fast θ falls: a rate in 1/steps, or `c/T` for c divided by `train.steps`.',
-        typeName: 'number > 0, or `c/T`',
-        advice: "100/T is the paper's",
-      },
-    ),
-    profile: key(
-      z.enum(['linear', 'linear0', 'uniform', 'deepspeed']).default('linear'),
-      "How the keep rate of `pld` and `constant` falls along L blocks: `linear`, 1 − (l/L)(1 − θ) for l = 1 … L (the paper's equation), `linear0`, the same for l = 0 … L−1 (the public code), `uniform`, θ everywhere, or `deepspeed`, `linear0` with branches scaled by the next block's rate as in DeepSpeed's code.",
-    ),
-    granularity: key(
-      z.enum(['batch', 'sequence']).default('batch'),
-      'What one gate decides for: `batch`, a whole micro-batch, as published, or `sequence`, each block runs on a random part of the sequences, so that each step costs the same and, with sequences enough, each block learns in each.',
-    ),
-    stages: key(z.array(z.number().gt(0)).min(1).optional(), {
-      description: 'Of `staged`: the mean number of blocks that run in each of its stages of equal length.',
-      derived: 'from `layers` / 2 to `layers` in four stages',
-      typeName: 'list of numbers > 2 and ≤ `layers`',
-    }),
-    denseWarmupRatio: key(
-      rate().default(0),
-      'Of `staged`: the fraction of `steps` at the start in which every block runs.',
-    ),
-    blocks: key(count().optional(), {
-      description: 'Of `shallow`: how many blocks run; the others never do.',
-      derived: '(1 + `thetaBar`)/2 of `layers`',
-    }),
-  })
-  .describe('Which blocks run at which step.');
 
 const data = z
   .strictObject({
@@ -265,7 +201,7 @@ const train = z
  * A config file with all its sections: what a user may write, with its defaults. Values that follow from others are
  * optional here; `loadConfig` adds the sections that a file leaves out.
  */
-export const configSchema = z.strictObject({ model, depth, data, train });
+export const configSchema = z.strictObject({ model, depth: depthSection, data, train });
 
 export type SectionName = keyof typeof configSchema.shape;
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { blockFlops, blockParameters, parameterCount, plannedCost, type StepShape, stepFlops } from './cost.ts';
-import { dense, pld } from './methods.ts';
+import { dense, pld } from './index.ts';
 
 const near = (found: number, expected: number, tolerance = 1e-12) =>
   assert.ok(Math.abs(found - expected) <= tolerance, `${found} is not ${expected}`);

@@ -8,8 +8,36 @@ export {
   stepFlops,
 } from './cost.ts';
 export { drawGates, type Gate, type Granularity, openShare, partOfGate } from './gates.ts';
-export { type DepthMethod, type DepthState, expectedDepth } from './method.ts';
-export { constant, dense, fade, layerdrop, pld, shallow, staged, timeOnly } from './methods.ts';
+export {
+  type DepthMethod,
+  type DepthState,
+  expectedDepth,
+  type MethodOptions,
+  type NamedMethod,
+  scaled,
+  unscaled,
+} from './method.ts';
+export { constant } from './methods/constant.ts';
+export { dense } from './methods/dense.ts';
+export { fade } from './methods/fade.ts';
+export { layerdrop } from './methods/layerdrop.ts';
+export { pld } from './methods/pld.ts';
+export { shallow } from './methods/shallow.ts';
+export { staged } from './methods/staged.ts';
+export { timeOnly } from './methods/time-only.ts';
+export { type DepthMethodName, depthMethods } from './methods.ts';
 export { type Profile, profileRates } from './profile.ts';
 export { type Gamma, gammaWarning, resolveGamma, theta } from './schedule.ts';
-export { type DepthSettings, depthMethod, depthWarnings, hasGamma } from './settings.ts';
+export {
+  completeDepth,
+  type DepthSettings,
+  depthJumps,
+  depthMethod,
+  depthMistakes,
+  depthSection,
+  depthWarnings,
+  depthWords,
+  hasGamma,
+  ownSettings,
+  ownWords,
+} from './settings.ts';

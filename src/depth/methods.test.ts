@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { constant, dense, fade, layerdrop, pld, shallow, staged, timeOnly } from './index.ts';
 import { expectedDepth } from './method.ts';
-import { constant, dense, fade, layerdrop, pld, shallow, staged, timeOnly } from './methods.ts';
 import { profileRates } from './profile.ts';
 import { type DepthSettings, depthMethod, depthWarnings } from './settings.ts';
 
@@ -18,6 +18,7 @@ const settings: DepthSettings = {
   thetaBar: 0.5,
   gamma: '100/T',
   profile: 'linear',
+  granularity: 'batch',
   denseWarmupRatio: 0,
 };
 
@@ -131,7 +132,7 @@ test('staged refuses a stage that leaves the middle blocks no chance', () => {
   const stages = (depth: number) => () => staged({ layers: 6, stages: [depth], denseWarmupRatio: 0, totalSteps: 10 });
   assert.throws(stages(2), /stages: 2 is not in \(2, 6\]/);
   assert.throws(stages(7), RangeError);
-  assert.throws(() => staged({ layers: 6, stages: [], denseWarmupRatio: 0, totalSteps: 10 }), /stages: there is none/);
+  assert.throws(() => staged({ layers: 6, stages: [], denseWarmupRatio: 0, totalSteps: 10 }), /stages: missing or empty/);
   assert.doesNotThrow(stages(6));
 });
 

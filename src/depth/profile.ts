@@ -1,7 +1,8 @@
 import { type DepthState, scaled } from './method.ts';
 
 /** How the keep rate falls along the depth; `deepspeed` is `linear0` with the scale of DeepSpeed's code. */
-export type Profile = 'linear' | 'linear0' | 'uniform' | 'deepspeed';
+export const profiles = ['linear', 'linear0', 'uniform', 'deepspeed'] as const;
+export type Profile = (typeof profiles)[number];
 
 /**
  * The keep rates of L blocks at θ, from the lowest block up:

@@ -1,73 +1,140 @@
-import type { DepthMethod } from './method.ts';
-import { constant, dense, fade, layerdrop, pld, shallow, staged, timeOnly } from './methods.ts';
-import type { Profile } from './profile.ts';
-import { type Gamma, gammaWarning } from './schedule.ts';
+import { z } from 'zod';
+import { key } from '../keys/index.ts';
+import type { DepthMethod, NamedMethod } from './method.ts';
+import { type DepthMethodName, depthMethods, ownKeys } from './methods.ts';
+import { profiles } from './profile.ts';
+import { gammaWarning } from './schedule.ts';
 
-/** The settings of a depth method, as the `depth` section of a complete configuration has them. */
-export interface DepthSettings {
-  method: 'dense' | 'pld' | 'constant' | 'layerdrop' | 'time-only' | 'fade' | 'staged' | 'shallow';
-  thetaBar: number;
-  gamma: Gamma;
-  profile: Profile;
-  /** Of `staged`. */
-  stages?: readonly number[] | undefined;
-  denseWarmupRatio: number;
-  /** Of `shallow`. */
-  blocks?: number | undefined;
-}
+/** The `depth` section of a configuration. */
+export const depthSection = z
+  .strictObject({
+    method: key(
+      z.enum(Object.keys(depthMethods) as DepthMethodName[]).default('pld'),
+      'Which blocks run: `pld` drops more of them as training goes on (progressive layer dropping), `dense` runs all; the others are in [methods](methods/README.md).',
+    ),
+    thetaBar: key(z.number().gt(0).lte(1).default(0.5), {
+      description:
+        'θ̄, the lowest keep rate: what θ(t) = (1 − θ̄)·exp(−γ·t) + θ̄ falls to in `pld` and `time-only`, what `fade` begins with, what `constant` and `layerdrop` have throughout. 1 drops nothing. The paper takes 0.5 to 0.9.',
+      advice: "0.5 is the paper's",
+    }),
+    gamma: key(
+      z
+        .union([
+          z.number().gt(0),
+          z.templateLiteral([z.number(), '/T']).refine((perRun) => Number.parseFloat(perRun) > 0),
+        ])
+        .default('100/T'),
+      {
+        description: 'γ, how fast θ falls: a rate in 1/steps, or `c/T` for c divided by `train.steps`.',
+        typeName: 'number > 0, or `c/T`',
+        advice: "100/T is the paper's",
+      },
+    ),
+    profile: key(
+      z.enum(profiles).default('linear'),
+      "How the keep rate of `pld` and `constant` falls along L blocks: `linear`, 1 − (l/L)(1 − θ) for l = 1 … L (the paper's equation), `linear0`, the same for l = 0 … L−1 (the public code), `uniform`, θ everywhere, or `deepspeed`, `linear0` with branches scaled by the next block's rate as in DeepSpeed's code.",
+    ),
+    granularity: key(
+      z.enum(['batch', 'sequence']).default('batch'),
+      'What one gate decides for: `batch`, a whole micro-batch, as published, or `sequence`, each block runs on a random part of the sequences, so that each step costs the same and, with sequences enough, each block learns in each.',
+    ),
+    ...ownKeys,
+  })
+  .describe('Which blocks run at which step.');
+
+/** The settings of a depth method. */
+export type DepthSettings = z.infer<typeof depthSection>;
+
+/** What `depthMethod` reads of the settings: the granularity is that of the gates, not of the method. */
+export type MethodSettings = Omit<DepthSettings, 'granularity'>;
+
+const named = ({ method }: Pick<DepthSettings, 'method'>): NamedMethod<MethodSettings> => depthMethods[method];
 
 /**
  * The depth method that the settings ask for, over L blocks and a run of `totalSteps`.
  * Throws a RangeError when the method lacks a setting, or has one that is out of range.
  */
-export function depthMethod(settings: DepthSettings, layers: number, totalSteps: number): DepthMethod {
-  const options = { ...settings, layers, totalSteps };
-  switch (settings.method) {
-    case 'dense':
-      return dense(layers);
-    case 'pld':
-      return pld(options);
-    case 'constant':
-      return constant(options);
-    case 'layerdrop':
-      return layerdrop(options);
-    case 'time-only':
-      return timeOnly(options);
-    case 'fade':
-      return fade(options);
-    case 'staged':
-      return staged({ ...options, stages: needed(settings.stages, 'stages') });
-    case 'shallow':
-      return shallow({ layers, blocks: needed(settings.blocks, 'blocks') });
-  }
+export function depthMethod(settings: MethodSettings, layers: number, totalSteps: number): DepthMethod {
+  return named(settings).create({ ...settings, layers, totalSteps });
 }
 
-function needed<T>(value: T | undefined, name: string): T {
-  if (value === undefined) throw new RangeError(`${name}: missing; the method has no default for it`);
-  return value;
+/** The settings with the values that follow from others, which are told to `derived`. */
+export function completeDepth<S extends MethodSettings>(
+  settings: S,
+  { layers, totalSteps }: { layers: number; totalSteps: number },
+  derived: (key: string, value: unknown, reason: string) => void,
+): S {
+  const found = named(settings).derive?.({ ...settings, layers, totalSteps });
+  if (found === undefined) return settings;
+  derived(found.key, found.value, found.reason);
+  return { ...settings, [found.key]: found.value };
 }
 
-/** Whether θ follows `θ(t) = (1 − θ̄)·exp(−γ·t) + θ̄`. */
-export function hasGamma({ method }: Pick<DepthSettings, 'method'>): boolean {
-  return method === 'pld' || method === 'time-only';
+/** What does not fit together in complete settings, each with how to mend it. */
+export function depthMistakes(
+  settings: MethodSettings,
+  model: { layers: number; norm: 'pre' | 'post' },
+  totalSteps: number,
+): string[] {
+  return named(settings).mistakes?.({ ...settings, layers: model.layers, totalSteps }, model) ?? [];
+}
+
+/** Whether the method has a schedule `θ(t) = (1 − θ̄)·exp(−γ·t) + θ̄`. */
+export function hasGamma(settings: Pick<DepthSettings, 'method'>): boolean {
+  return named(settings).reads.includes('gamma');
+}
+
+/** The values of the keys that the method alone reads. */
+export function ownSettings(settings: MethodSettings): object {
+  const keys = Object.keys(named(settings).keys ?? {});
+  return Object.fromEntries(Object.entries(settings).filter(([key]) => keys.includes(key)));
+}
+
+/** What those say, in words, such as "9 blocks"; undefined of a method that has none. */
+export function ownWords(settings: MethodSettings): string | undefined {
+  return named(settings).words?.(settings);
+}
+
+/** Fractions of the run at which keep rates jump. */
+export function depthJumps(settings: MethodSettings): number[] {
+  return named(settings).jumps?.(settings) ?? [];
+}
+
+/** The method with the settings that it reads, as a model card says it. */
+export function depthWords(settings: DepthSettings): string {
+  const { title, reads } = named(settings);
+  const { thetaBar, gamma, profile, granularity } = settings;
+  const shared = { thetaBar: `θ̄ = ${thetaBar}`, gamma: `γ = ${gamma}`, profile: `profile ${profile}` };
+  const parts = [title, ...reads.map((key) => shared[key]), ownWords(settings)];
+  const gates = settings.method === 'dense' ? undefined : `a gate for each ${granularity}`;
+  return [...parts, gates].filter((part) => part !== undefined).join(', ');
 }
 
 /** So many steps show whether a method drops anything. */
 const numProbes = 100;
 
 /** What a user should hear about these settings before spending `totalSteps` on them; empty when all is well. */
-export function depthWarnings(settings: DepthSettings, layers: number, totalSteps: number): string[] {
-  const { method, stages, denseWarmupRatio, blocks } = settings;
-  const warnings = hasGamma(settings) ? [gammaWarning(settings.gamma, totalSteps)] : [];
-  const unused = (key: string, of: string) => `depth.${key}: belongs to ${of}, and ${method} does not read it`;
-  if (method !== 'staged' && (stages !== undefined || denseWarmupRatio > 0)) {
-    warnings.push(unused(stages === undefined ? 'denseWarmupRatio' : 'stages', 'staged'));
-  }
-  if (method !== 'shallow' && blocks !== undefined) warnings.push(unused('blocks', 'shallow'));
-  const keepRates = depthMethod(settings, layers, totalSteps);
+export function depthWarnings(settings: MethodSettings, layers: number, totalSteps: number): string[] {
+  const { method, gamma } = settings;
+  const states = depthMethod(settings, layers, totalSteps);
   const probes = Array.from({ length: numProbes }, (_, i) => Math.floor((i * totalSteps) / numProbes));
-  if (method !== 'dense' && probes.every((step) => keepRates(step).keepRates.every((rate) => rate === 1))) {
-    warnings.push(`depth.method: ${method} drops nothing here: every block runs in every step`);
-  }
-  return warnings.filter((warning) => warning !== undefined);
+  const isDense = probes.every((step) => states(step).keepRates.every((rate) => rate === 1));
+  return [
+    hasGamma(settings) ? gammaWarning(gamma, totalSteps) : undefined,
+    ...unread(settings),
+    method !== 'dense' && isDense
+      ? `depth.method: ${method} drops nothing here: every block runs in every step`
+      : undefined,
+  ].filter((warning) => warning !== undefined);
+}
+
+/** Keys that another method declares and that were given all the same. */
+function unread(settings: MethodSettings): string[] {
+  const defaults = depthSection.parse({}) as Record<string, unknown>;
+  const given = Object.entries(settings).filter(([key, value]) => value !== defaults[key]);
+  return Object.entries(depthMethods).flatMap(([name, other]) => {
+    const key = given.find(([key]) => 'keys' in other && key in other.keys)?.[0];
+    if (key === undefined || name === settings.method) return [];
+    return [`depth.${key}: belongs to ${name}, and ${settings.method} does not read it`];
+  });
 }

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { depthWords } from '../depth/index.ts';
 import { counted } from '../errors/index.ts';
 import { type Checkpoint, readMetrics, type Summary, summarise } from '../train/index.ts';
 import type { OutgoingModel } from './model.ts';
@@ -75,20 +76,13 @@ function trainingLines({ config: { data, depth, train }, progress: { samples, to
     ...(train.from === undefined ? [] : [`- Began with the weights of ${basename(train.from)}.`]),
     `- Texts: ${texts}; ${seen}.`,
     `- Objective: ${data.objective}${masks}.`,
-    `- Depth: ${depthText(depth)}`,
+    `- Depth: ${depthWords(depth)}.`,
     `- ${optimizer}, ${steps}, peak learning rate ${train.peakLearningRate}, ${train.schedule}, ${train.precision}, seed ${train.seed}.`,
   ];
 }
 
 function nameOf({ path }: Checkpoint): string {
   return basename(/^step-\d+$/.test(basename(path)) ? dirname(dirname(path)) : path);
-}
-
-function depthText({ method, thetaBar, gamma, profile, granularity }: Checkpoint['config']['depth']): string {
-  if (method === 'dense') return 'every block in every step.';
-  const what = method === 'pld' ? 'progressive layer dropping (arXiv 2010.13369)' : `the method \`${method}\` of taper`;
-  const settings = [`θ̄ = ${thetaBar}`, ...(method === 'pld' ? [`γ = ${gamma}`, `profile ${profile}`] : [])];
-  return `${what}, ${settings.join(', ')}, a gate for each ${granularity}.`;
 }
 
 /** What the run's metrics say, where the checkpoint stands in its run. */

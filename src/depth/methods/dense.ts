@@ -1,0 +1,13 @@
+import { type DepthMethod, type NamedMethod, whole } from '../method.ts';
+
+/** Every one of L blocks runs at every step: the control. */
+export function dense(layers: number): DepthMethod {
+  const state = whole(layers);
+  return () => state;
+}
+
+export const denseMethod: NamedMethod = {
+  title: 'every block in every step',
+  reads: [],
+  create: ({ layers }) => dense(layers),
+};

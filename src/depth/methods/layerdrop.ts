@@ -1,0 +1,17 @@
+import { type DepthMethod, type MethodOptions, type NamedMethod, unscaled } from '../method.ts';
+import { profileRates } from '../profile.ts';
+
+/**
+ * LayerDrop: `p_l = θ̄` for every block at every step, and nothing is scaled.
+ * Source: Fan, Grave and Joulin 2019 (arXiv 1909.11556).
+ */
+export function layerdrop({ layers, thetaBar }: Pick<MethodOptions, 'layers' | 'thetaBar'>): DepthMethod {
+  const state = unscaled(thetaBar, profileRates('uniform', layers, thetaBar));
+  return () => state;
+}
+
+export const layerdropMethod: NamedMethod = {
+  title: 'LayerDrop (arXiv 1909.11556)',
+  reads: ['thetaBar'],
+  create: layerdrop,
+};

@@ -1,0 +1,53 @@
+import { counted } from '../../errors/index.ts';
+import { count, key } from '../../keys/index.ts';
+import { type DepthMethod, type MethodOptions, type NamedMethod, unscaled } from '../method.ts';
+
+/** The key of `shallow`. */
+export interface Blocks {
+  /** How many blocks run; derived where it is missing. */
+  blocks?: number | undefined;
+}
+
+/**
+ * The lowest `blocks` of L blocks run at every step and the others never: the control of equal cost. A block that never
+ * runs is made the identity when training starts, so that evaluation and export, which run every block, see the shallow
+ * model.
+ * Throws a RangeError without `blocks`.
+ */
+export function shallow({ layers, blocks }: Pick<MethodOptions, 'layers'> & Blocks): DepthMethod {
+  if (blocks === undefined) throw new RangeError('blocks: missing; give the number of blocks that run');
+  const state = unscaled(
+    1,
+    Array.from({ length: layers }, (_, l) => (l < blocks ? 1 : 0)),
+  );
+  return () => state;
+}
+
+const keys = {
+  blocks: key(count().optional(), {
+    description: 'Of `shallow`: how many blocks run; the others never do.',
+    derived: '(1 + `thetaBar`)/2 of `layers`',
+  }),
+};
+
+export const shallowMethod = {
+  title: 'the lowest blocks alone',
+  reads: [],
+  keys,
+  words: ({ blocks }) => counted(blocks!, 'block'),
+  derive: ({ layers, thetaBar, blocks }) => {
+    if (blocks !== undefined) return undefined;
+    const value = Math.max(1, Math.round(((1 + thetaBar) / 2) * layers));
+    return { key: 'blocks', value, reason: '(1 + thetaBar)/2 of layers' };
+  },
+  mistakes: ({ layers, blocks }, { norm }) => [
+    ...(blocks! > layers ? [`depth.blocks: ${blocks} is above model.layers ${layers}; lower it`] : []),
+    ...(norm === 'post'
+      ? [
+          'depth.method: shallow wants model.norm: pre, where a block can be the identity; ' +
+            'with post, lower model.layers and take depth.method: dense',
+        ]
+      : []),
+  ],
+  create: shallow,
+} satisfies NamedMethod<Blocks>;

@@ -1,0 +1,80 @@
+import { z } from 'zod';
+import { key, rate } from '../../keys/index.ts';
+import { type DepthMethod, type MethodOptions, type NamedMethod, unscaled, whole } from '../method.ts';
+
+/** The keys of `staged`. */
+export interface Stages {
+  /** The mean number of blocks that run in each stage; derived where it is missing. */
+  stages?: readonly number[] | undefined;
+  /** The fraction of the run at its start in which every block runs. */
+  denseWarmupRatio: number;
+}
+
+/**
+ * Random sub-networks that grow in stages of equal length: in a stage of mean depth d the first and the last block run
+ * always and each other one with `p = (d − 2)/(L − 2)`; nothing is scaled. Every block runs in the first
+ * `denseWarmupRatio` of the steps.
+ * Throws a RangeError without stages, and for one whose p is not in (0, 1].
+ * Source: Panigrahi et al. 2024, RaPTr (arXiv 2402.05913): 6, 8, 10, 12 for BERT-base. Its scaled variant is not here.
+ */
+export function staged(options: Pick<MethodOptions, 'layers' | 'totalSteps'> & Stages): DepthMethod {
+  const { layers, stages = [], denseWarmupRatio, totalSteps } = options;
+  if (stages.length === 0) throw new RangeError('stages: missing or empty; 6, 8, 10, 12 are those of BERT-base');
+  const warmupSteps = Math.round(denseWarmupRatio * totalSteps);
+  const dense = whole(layers);
+  const states = stages.map((depth) => {
+    if (layers <= 2 || depth === layers) return dense;
+    const keepRate = (depth - 2) / (layers - 2);
+    if (!(keepRate > 0 && keepRate <= 1)) {
+      throw new RangeError(`stages: ${depth} is not in (2, ${layers}]: the first and the last block always run`);
+    }
+    const isFixed = (l: number) => l === 0 || l === layers - 1;
+    return unscaled(
+      keepRate,
+      dense.keepRates.map((_, l) => (isFixed(l) ? 1 : keepRate)),
+    );
+  });
+  return (step) => {
+    if (step < warmupSteps) return dense;
+    const stage = Math.floor(((step - warmupSteps) / Math.max(1, totalSteps - warmupSteps)) * stages.length);
+    return states[Math.min(stage, stages.length - 1)]!;
+  };
+}
+
+const keys = {
+  stages: key(z.array(z.number().gt(0)).min(1).optional(), {
+    description: 'Of `staged`: the mean number of blocks that run in each of its stages of equal length.',
+    derived: 'from `layers` / 2 to `layers` in four stages',
+    typeName: 'list of numbers > 2 and ≤ `layers`',
+  }),
+  denseWarmupRatio: key(
+    rate().default(0),
+    'Of `staged`: the fraction of `steps` at the start in which every block runs.',
+  ),
+};
+
+export const stagedMethod = {
+  title: 'random sub-networks that grow (arXiv 2402.05913)',
+  reads: [],
+  keys,
+  words: ({ stages = [] }) => `${stages.join(', ')} blocks in turn`,
+  derive: ({ layers, stages }) => {
+    if (stages !== undefined) return undefined;
+    const value = [3, 4, 5, 6].map((sixths) => Math.min(layers, Math.max(3, Math.round((sixths * layers) / 6))));
+    return { key: 'stages', value, reason: 'layers / 2 to layers' };
+  },
+  mistakes: ({ layers, stages = [] }) => {
+    const outside = stages.filter((stage) => !(stage > 2 && stage <= layers) && stage !== layers);
+    const falling = stages.find((stage, i) => stage < (stages[i - 1] ?? 0));
+    return [
+      ...outside.map(
+        (stage) =>
+          `depth.stages: ${stage} is not in (2, ${layers}]: the first and the last of ${layers} blocks always run`,
+      ),
+      ...(falling ? [`depth.stages: ${falling} comes after more; stages grow, as in [6, 8, 10, 12]`] : []),
+    ];
+  },
+  jumps: ({ stages = [], denseWarmupRatio }) =>
+    stages.map((_, i) => denseWarmupRatio + ((1 - denseWarmupRatio) * i) / stages.length),
+  create: staged,
+} satisfies NamedMethod<Stages>;

@@ -1,0 +1,1 @@
+export { count, key, type Meaning, rate } from './key.ts';

@@ -1,5 +1,6 @@
 import type { BenchResult } from '../src/cli/bench.ts';
 import { stepFlops } from '../src/depth/index.ts';
+import { optimizers } from '../src/optimizers/index.ts';
 import { runTaper } from './programs.ts';
 import { median, spread, table, writeResults } from './report.ts';
 
@@ -91,6 +92,7 @@ function flopsAt(depth: number): number {
     sequences: batch,
     predictedTokens: Math.floor(batch * 128 * 0.15),
     objective: 'mlm+nsp' as const,
+    optimizerOperations: optimizers.adamw.operations,
   };
   return stepFlops({ ...sizes, ...texts }, depth);
 }

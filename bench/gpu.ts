@@ -1,5 +1,6 @@
 import { stepFlops } from '../src/depth/index.ts';
 import { defaultDevice } from '../src/machine/index.ts';
+import { optimizers } from '../src/optimizers/index.ts';
 import { gpus, runtime } from '../src/tensor/index.ts';
 import type { Check } from './gpu-numbers.ts';
 import { missingPyTorch, runGpuChecks, runPyTorch, runTaper, type StepResult } from './programs.ts';
@@ -155,7 +156,12 @@ function skippedBlocks(): { text: string; demands: Demand[] } {
   const dropped = runTaper([...flags, '--theta', '0.5']);
   const shape = {
     ...{ layers, hiddenSize: hidden, ffnSize: 4 * hidden, vocabSize: vocab, maxPositions: seq, sequenceLength: seq },
-    ...{ sequences: batch, predictedTokens: Math.floor(batch * seq * 0.15), objective: 'mlm+nsp' as const },
+    ...{
+      sequences: batch,
+      predictedTokens: Math.floor(batch * seq * 0.15),
+      objective: 'mlm+nsp' as const,
+      optimizerOperations: optimizers.adamw.operations,
+    },
   };
   const time = 1 - dropped.step_s_mean / dense.step_s_mean;
   const flops = 1 - stepFlops(shape, dropped.mean_layers_run) / stepFlops(shape, layers);

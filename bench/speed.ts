@@ -1,4 +1,5 @@
 import { type StepShape, stepFlops } from '../src/depth/index.ts';
+import { optimizers } from '../src/optimizers/index.ts';
 import { missingPyTorch, runOps, runPyTorch, runTaper, type StepResult } from './programs.ts';
 import { spread, table, writeResults } from './report.ts';
 
@@ -101,6 +102,7 @@ function skippingBesidePyTorch(rounds: number): string {
       sequences: size.batch,
       predictedTokens: Math.floor(size.batch * sequenceLength * 0.15),
       objective: 'mlm+nsp' as const,
+      optimizerOperations: optimizers.adamw.operations,
     };
     const flags = [...flagsOf(size), '--dtype', dtype, '--steps', '8', '--warmup', '2'];
     const dense = pairs(rounds, flags);

@@ -31,6 +31,7 @@ export * from './errors/index.ts';
 export * as interop from './interop/index.ts';
 export * from './machine/index.ts';
 export * from './model/index.ts';
+export * from './optimizers/index.ts';
 export * as random from './random/index.ts';
 export * as report from './report/index.ts';
 export * from './tensor/index.ts';

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { loadConfig } from '../config/index.ts';
 import { constant, stepFlops } from '../depth/index.ts';
 import { initialise } from '../model/index.ts';
+import { optimizers } from '../optimizers/index.ts';
 import { gpus, isCuda, runtime, setNumThreads, synchronize } from '../tensor/index.ts';
 import {
   dtypeOf,
@@ -28,6 +29,7 @@ export function benchStep(options: BenchOptions): BenchResult {
     sequences: batch,
     predictedTokens: predictedTokens(options),
     objective: 'mlm+nsp' as const,
+    optimizerOperations: optimizers.adamw.operations,
   };
   const seconds: number[] = [];
   const hostSeconds: number[] = [];

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ConfigError } from '../errors/index.ts';
-import { learningRate } from '../train/learning-rate.ts';
+import { learningRate } from '../optimizers/index.ts';
 import { fromDeepSpeed } from './deepspeed.ts';
 import { loadConfig } from './load.ts';
 

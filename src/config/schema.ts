@@ -1,6 +1,9 @@
 import { z } from 'zod';
 import { depthSection } from '../depth/index.ts';
 import { count, key, rate } from '../keys/index.ts';
+import { optimizers, schedules, warmupShapes } from '../optimizers/index.ts';
+
+const namesOf = <T extends object>(table: T) => Object.keys(table) as (keyof T & string)[];
 
 /** Sizes of Google's published BERT models; the other sizes follow from `hiddenSize`. */
 export const presets = {
@@ -12,7 +15,7 @@ export const presets = {
   'bert-large': { layers: 24, hiddenSize: 1024 },
 } as const;
 
-const presetNames = Object.keys(presets) as (keyof typeof presets)[];
+const presetNames = namesOf(presets);
 
 const model = z
   .strictObject({
@@ -121,7 +124,7 @@ const train = z
         'Sequences in one forward and backward pass, on all ranks together; it divides `batchSize`. Fewer need less memory, and gates are drawn once for each pass.',
       derived: '`batchSize`',
     }),
-    optimizer: key(z.enum(['adamw', 'lamb']).default('adamw'), 'The optimizer; `lamb` is for very large batches.'),
+    optimizer: key(z.enum(namesOf(optimizers)).default('adamw'), 'The optimizer; `lamb` is for very large batches.'),
     biasCorrection: key(
       z.boolean().default(true),
       "Whether the moments' start at zero is corrected for; the paper's recipe turns it off.",
@@ -142,7 +145,7 @@ const train = z
     peakLearningRate: key(z.number().gt(0).default(1e-3), 'The learning rate at the end of the warm-up.'),
     warmupRatio: key(rate().default(0.02), 'The fraction of `steps` in which the learning rate rises from 0.'),
     warmupShape: key(
-      z.enum(['linear', 'log']).default('linear'),
+      z.enum(namesOf(warmupShapes)).default('linear'),
       "How the learning rate rises over W steps of warm-up: `linear`, peak·(t + 1)/W, or `log`, peak·log(t + 1)/log W, which is DeepSpeed's default.",
     ),
     outputBias: key(
@@ -150,7 +153,7 @@ const train = z
       "How the bias of a new BERT's output layer starts: `zeros`, BERT's, or `frequencies`, the logarithm of each token's share of the training text, ln((n + 1)/(N + V)). Training then begins at what token frequencies alone predict, and its blocks need not learn them.",
     ),
     schedule: key(
-      z.enum(['linear', 'exponential', 'cosine', 'constant']).default('linear'),
+      z.enum(namesOf(schedules)).default('linear'),
       "The learning rate after the warm-up: `linear` and `cosine` fall to 0, `exponential` is times 0.99 each 1,000 steps (the paper's), `constant` stays.",
     ),
     precision: key(z.enum(['fp32', 'bf16', 'fp16']).optional(), {

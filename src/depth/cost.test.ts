@@ -16,6 +16,7 @@ const bertBase: StepShape = {
   sequences: 1,
   predictedTokens: 19,
   objective: 'mlm+nsp',
+  optimizerOperations: 14,
 };
 
 test('BERT-base has the published 110,106,428 parameters with its pre-training heads, 7,087,872 in a block', () => {

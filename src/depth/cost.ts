@@ -25,6 +25,8 @@ export interface StepShape {
   predictedTokens: number;
   /** What is learnt: BERT's masked tokens, with next sentences or without, or GPT's next tokens. */
   objective: 'mlm+nsp' | 'mlm' | 'clm';
+  /** Element-wise operations of the optimizer on one parameter: AdamW's are 14. */
+  optimizerOperations: number;
 }
 
 /** What a run will cost under a depth method, in the mean over its gates. */
@@ -46,12 +48,6 @@ export interface PlannedCost {
 
 /** A backward pass has two matrix products (for the input and for the weight) for each one of the forward pass. */
 const forwardAndBackward = 3;
-
-/**
- * Element-wise operations of AdamW on one parameter: first moment 3, second moment 4, root, bias and ε 3, step 3,
- * decay 1.
- */
-const adamOperations = 14;
 
 /**
  * FLOPs of one block's matrix products, forward and backward, over all N sequences:
@@ -98,13 +94,13 @@ function headFlops({ hiddenSize: D, vocabSize: V, sequences: N, predictedTokens:
 
 /**
  * FLOPs of one optimizer step when `depth` blocks run on average over its micro-batches: blocks, heads, and the
- * optimizer's 14 element-wise operations on each parameter that it updates. Embeddings are look-ups: no products.
+ * optimizer's element-wise operations on each parameter that it updates. Embeddings are look-ups: no products.
  * `updatedBlocks` is the number of blocks that ran in at least one micro-batch; the others are not updated. With one
  * micro-batch a step that is `depth`, its default.
  */
 export function stepFlops(shape: StepShape, depth: number, updatedBlocks = depth): number {
   const updated = updatedBlocks * blockParameters(shape) + otherParameters(shape);
-  return depth * blockFlops(shape) + headFlops(shape) + adamOperations * updated;
+  return depth * blockFlops(shape) + headFlops(shape) + shape.optimizerOperations * updated;
 }
 
 /** How gates are drawn in a step: one draw a micro-batch. */

@@ -132,7 +132,10 @@ test('staged refuses a stage that leaves the middle blocks no chance', () => {
   const stages = (depth: number) => () => staged({ layers: 6, stages: [depth], denseWarmupRatio: 0, totalSteps: 10 });
   assert.throws(stages(2), /stages: 2 is not in \(2, 6\]/);
   assert.throws(stages(7), RangeError);
-  assert.throws(() => staged({ layers: 6, stages: [], denseWarmupRatio: 0, totalSteps: 10 }), /stages: missing or empty/);
+  assert.throws(
+    () => staged({ layers: 6, stages: [], denseWarmupRatio: 0, totalSteps: 10 }),
+    /stages: missing or empty/,
+  );
   assert.doesNotThrow(stages(6));
 });
 

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { depthWords } from '../depth/index.ts';
 import { counted } from '../errors/index.ts';
+import { optimizers } from '../optimizers/index.ts';
 import { type Checkpoint, readMetrics, type Summary, summarise } from '../train/index.ts';
 import type { OutgoingModel } from './model.ts';
 
@@ -67,7 +68,6 @@ function trainingLines({ config: { data, depth, train }, progress: { samples, to
   const texts = data.train.map((path) => basename(path)).join(', ') || 'not stated';
   const seen = `${counted(tokens, 'token')} in ${counted(samples, 'sequence')} of ${data.sequenceLength}`;
   const masks = data.objective === 'clm' ? '' : `, ${100 * data.maskRate} % of the tokens masked`;
-  const optimizer = train.optimizer === 'lamb' ? 'LAMB' : 'AdamW';
   const steps = `${counted(step, 'step')} of ${counted(train.batchSize, 'sequence')}`;
   return [
     '',
@@ -77,7 +77,7 @@ function trainingLines({ config: { data, depth, train }, progress: { samples, to
     `- Texts: ${texts}; ${seen}.`,
     `- Objective: ${data.objective}${masks}.`,
     `- Depth: ${depthWords(depth)}.`,
-    `- ${optimizer}, ${steps}, peak learning rate ${train.peakLearningRate}, ${train.schedule}, ${train.precision}, seed ${train.seed}.`,
+    `- ${optimizers[train.optimizer].title}, ${steps}, peak learning rate ${train.peakLearningRate}, ${train.schedule}, ${train.precision}, seed ${train.seed}.`,
   ];
 }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parameterCount } from '../depth/index.ts';
+import { optimizers } from '../optimizers/index.ts';
 import { scope } from '../tensor/index.ts';
 import { initialise, type ModelConfig, parameterSpecs } from './parameters.ts';
 
@@ -83,7 +84,13 @@ test('bert-base has the published 110,106,428 parameters in both forms, and plan
       110_106_428,
     );
   }
-  const step = { sequenceLength: 128, sequences: 1, predictedTokens: 1, objective: 'mlm+nsp' as const };
+  const step = {
+    sequenceLength: 128,
+    sequences: 1,
+    predictedTokens: 1,
+    objective: 'mlm+nsp' as const,
+    optimizerOperations: optimizers.adamw.operations,
+  };
   assert.equal(parameterCount({ ...bertBase, ...step }), 110_106_428);
   assert.equal(
     parameterCount({ ...small, ...step }),
@@ -97,6 +104,10 @@ test('matrices, biases and norms are told apart: by how they start', () => {
     const expected = name.endsWith('bias') ? 'zeros' : isNorm ? 'ones' : 'normal';
     assert.equal(start, expected, name);
   }
+});
+
+test('weight decay applies to matrices and embeddings, not to biases and norms', () => {
+  for (const { name, shape, decays } of parameterSpecs(small)) assert.equal(decays, shape.length === 2, name);
 });
 
 test('initial matrices have mean 0 and deviation 0.02 within four standard errors, biases are 0 and norms 1', () => {

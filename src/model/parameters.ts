@@ -12,10 +12,12 @@ export type Weights = ReadonlyMap<string, Tensor>;
 export interface ParameterSpec {
   name: string;
   shape: number[];
-  /** How it starts; what starts from the normal distribution is also what weight decay applies to. */
+  /** How it starts. */
   start: 'normal' | 'zeros' | 'ones';
   /** The standard deviation of a normal start; BERT's where there is none. */
   std?: number;
+  /** Whether weight decay applies to it: not to biases and norms. */
+  decays: boolean;
   /** Files hold it the other way round, as [inputs, outputs]: GPT-2's linear layers. */
   transposedInFiles?: true;
 }
@@ -108,20 +110,20 @@ export function partsOf(config: ModelConfig, specs: readonly ParameterSpec[]): P
 
 function linear(name: string, outputs: number, inputs: number, std = initialStd): ParameterSpec[] {
   return [
-    { name: `${name}.weight`, shape: [outputs, inputs], start: 'normal', std },
-    { name: `${name}.bias`, shape: [outputs], start: 'zeros' },
+    { name: `${name}.weight`, shape: [outputs, inputs], start: 'normal', std, decays: true },
+    { name: `${name}.bias`, shape: [outputs], start: 'zeros', decays: false },
   ];
 }
 
 function norm(name: string, size: number): ParameterSpec[] {
   return [
-    { name: `${name}.weight`, shape: [size], start: 'ones' },
-    { name: `${name}.bias`, shape: [size], start: 'zeros' },
+    { name: `${name}.weight`, shape: [size], start: 'ones', decays: false },
+    { name: `${name}.bias`, shape: [size], start: 'zeros', decays: false },
   ];
 }
 
 function embedding(name: string, rows: number, { hiddenSize, embeddingStd: std }: ModelConfig): ParameterSpec {
-  return { name, shape: [rows, hiddenSize], start: 'normal', std };
+  return { name, shape: [rows, hiddenSize], start: 'normal', std, decays: true };
 }
 
 function block(config: ModelConfig, l: number): ParameterSpec[] {
@@ -166,7 +168,7 @@ function pretrainingHeads({ hiddenSize: D, vocabSize }: ModelConfig): ParameterS
   return [
     ...linear('cls.predictions.transform.dense', D, D),
     ...norm('cls.predictions.transform.LayerNorm', D),
-    { name: outputBiasName, shape: [vocabSize], start: 'zeros' },
+    { name: outputBiasName, shape: [vocabSize], start: 'zeros', decays: false },
     ...linear('cls.seq_relationship', 2, D),
   ];
 }

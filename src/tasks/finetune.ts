@@ -2,19 +2,22 @@ import { setImmediate } from 'node:timers/promises';
 import { TextTokenizer } from '../data/index.ts';
 import { CheckpointError, DataError } from '../errors/index.ts';
 import { Bert, type Classifier, type ParameterSpec, parameterSpecs, type Weights } from '../model/index.ts';
+import {
+  globalNorm,
+  initialState,
+  learningRate,
+  type OptimizerState,
+  slotTensors,
+  updateParameters,
+} from '../optimizers/index.ts';
 import { noGrad, scope, Tensor } from '../tensor/index.ts';
 import {
   type Checkpoint,
   checkDevice,
   dropoutSeeds,
   dtypeOf,
-  globalNorm,
-  initialState,
-  learningRate,
   modelInputs,
-  type OptimizerState,
   predictsNothing,
-  updateParameters,
   weightsFrom,
 } from '../train/index.ts';
 import { type EncodedExample, type ExampleBatch, encodeExamples, shuffledBatches, sortedBatches } from './batches.ts';
@@ -101,7 +104,15 @@ export async function fineTune(
   const { weights: masters } = weightsFrom(checkpoint, specs, settings);
   for (const weight of masters.values()) weight.requiresGrad();
   const model = new Bert(sizes, masters, dtypeOf[settings.precision]);
-  const state: State = { checkpoint, task, settings, specs, masters, optimizer: initialState(masters), model };
+  const state: State = {
+    checkpoint,
+    task,
+    settings,
+    specs,
+    masters,
+    optimizer: initialState(optimizerSettings.optimizer, masters),
+    model,
+  };
   const { padId } = tokenizer;
   const predictAll = (encoded: readonly EncodedExample[]) => predict(state, encoded, padId);
 
@@ -147,10 +158,7 @@ export async function fineTune(
     throw error;
   } finally {
     free(masters);
-    for (const { moment, variance } of state.optimizer.values()) {
-      moment.free();
-      variance.free();
-    }
+    for (const tensor of slotTensors(state.optimizer.values())) tensor.free();
   }
   return { ...best!, classifier: task.classifier, history };
 }

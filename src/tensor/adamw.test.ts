@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { type AdamWNumbers, type AdamWUpdate, adamw as adamwOf, Tensor } from './index.ts';
 import { runtime, setNumThreads } from './native.ts';
 import { scope } from './scope.ts';
-import { type AdamWNumbers, type AdamWUpdate, adamw as adamwOf, Tensor } from './tensor.ts';
 
 const scoped = (name: string, body: () => void) => test(name, () => scope(body));
 const normal = (shape: number[], seed: number, std = 1) => Tensor.normal(shape, { std, seed });

@@ -1,3 +1,4 @@
+export { type AdamWNumbers, type AdamWUpdate, adamw } from './adamw.ts';
 export { allReduce, broadcast, groupOfProcess, type Pending, reduce } from './collectives.ts';
 export {
   gpus,
@@ -12,9 +13,6 @@ export {
 export { firstNonFinite, readSafetensors, writeSafetensors } from './safetensors.ts';
 export { keep, liveTensors, noGrad, scope } from './scope.ts';
 export {
-  type AdamWNumbers,
-  type AdamWUpdate,
-  adamw,
   type Device,
   type DropoutOptions,
   type Dtype,

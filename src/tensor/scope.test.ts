@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { adamw } from './adamw.ts';
 import { setNumThreads, UseAfterFreeError } from './native.ts';
 import { liveTensors, noGrad, scope } from './scope.ts';
-import { adamw, Tensor } from './tensor.ts';
+import { Tensor } from './tensor.ts';
 
 setNumThreads(1); // these tensors are too small for two
 

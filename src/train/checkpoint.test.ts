@@ -57,7 +57,7 @@ function restored(path: string): TrainingState {
 /** Puts one number among the others of a state. */
 function spoil({ masters, optimizer }: TrainingState, part: 'weight' | 'moment' | 'variance', bad: number): void {
   const [name, weight] = [...masters].at(-1)!;
-  const tensor = part === 'weight' ? weight.detach() : optimizer.get(name)![part];
+  const tensor = part === 'weight' ? weight.detach() : optimizer.get(name)!.slots[part]!;
   const numbers = tensor.toFloats();
   numbers[numbers.length - 1] = bad;
   tensor.copy_(Tensor.from(numbers, tensor.shape));

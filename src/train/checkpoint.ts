@@ -16,10 +16,10 @@ import { specialIdsOf } from '../data/index.ts';
 import { CheckpointError } from '../errors/index.ts';
 import { makeFolder, replaceFile, sync, writing } from '../files/index.ts';
 import { type Classifier, huggingFaceConfig, type ModelConfig, parameterSpecs, type Weights } from '../model/index.ts';
+import { type OptimizerState, optimizers } from '../optimizers/index.ts';
 import { type Device, firstNonFinite, readSafetensors, type Tensor, writeSafetensors } from '../tensor/index.ts';
 import { holdsRun, kindOf, whyNoCheckpoint } from './folders.ts';
 import { newRunCommand } from './new-run.ts';
-import type { OptimizerState } from './optimizer.ts';
 import type { LossScale } from './precision.ts';
 import { areFinite, readWeights, writeWeights } from './weights.ts';
 
@@ -268,14 +268,17 @@ export function loadOptimizer(checkpoint: Checkpoint, device: Device): Optimizer
     );
   }
   const tensors = readSafetensors(file, device);
+  const slotOf = (name: string, slot: string): [string, Tensor] => {
+    const tensor = tensors.get(`${name}.${slot}`);
+    if (tensor) return [slot, tensor];
+    throw new CheckpointError(`${checkpoint.path}: optimizer.safetensors lacks ${name}; use another checkpoint`);
+  };
+  const { slots } = optimizers[checkpoint.config.train.optimizer];
   return new Map(
-    Object.entries(checkpoint.updates).map(([name, updates]) => {
-      const moment = tensors.get(`${name}.moment`);
-      const variance = tensors.get(`${name}.variance`);
-      if (!moment || !variance)
-        throw new CheckpointError(`${checkpoint.path}: optimizer.safetensors lacks ${name}; use another checkpoint`);
-      return [name, { moment, variance, updates }];
-    }),
+    Object.entries(checkpoint.updates).map(([name, updates]) => [
+      name,
+      { slots: Object.fromEntries(slots.map((slot) => slotOf(name, slot))), updates },
+    ]),
   );
 }
 
@@ -289,8 +292,9 @@ function checksumOf(content: Omit<TrainerFile, 'checksum'>): string {
 
 function optimizerTensors(optimizer: OptimizerState): Map<string, Tensor> {
   const tensors = new Map<string, Tensor>();
-  for (const [name, { moment, variance }] of optimizer)
-    tensors.set(`${name}.moment`, moment).set(`${name}.variance`, variance);
+  for (const [name, { slots }] of optimizer) {
+    for (const [slot, tensor] of Object.entries(slots)) tensors.set(`${name}.${slot}`, tensor);
+  }
   return tensors;
 }
 

@@ -1,5 +1,6 @@
 import type { Config } from '../config/index.ts';
 import { parameterCount } from '../depth/index.ts';
+import { optimizers } from '../optimizers/index.ts';
 import { shapeOf } from './shape.ts';
 
 /** What training will hold at its peak, in bytes: of one process, counted from the shapes. */
@@ -43,11 +44,12 @@ export function estimateMemory(config: Config, ranks = 1): MemoryEstimate {
   const b = isHalf ? 2 : floatBytes;
   const isDivided = train.microBatchSize < train.batchSize || ranks > 1;
 
-  const moments = (2 * floatBytes * parameters) / (train.shardOptimizer ? ranks : 1);
+  const { slots, temporaries } = optimizers[train.optimizer];
+  const remembered = (slots.length * floatBytes * parameters) / (train.shardOptimizer ? ranks : 1);
   // Those of a micro-batch beside the sums, and the word embeddings' twice: as output layer and as input.
   const gradients = floatBytes * (parameters * (isDivided ? 2 : 1) + outputLayer);
   const copies = isHalf ? b * parameters * (train.device === 'cpu' && tokens >= rowsLaidOut ? 3 : 1) : 0;
-  const updates = train.optimizer === 'lamb' ? 5 * floatBytes * outputLayer : 0;
+  const updates = temporaries * floatBytes * outputLayer;
 
   // Of each token. Everything that the forward pass makes is kept: norm, q, k and v, context, projection, norm, the two
   // feed-forward layers and GELU in the precision of the products; the residual stream, and its gradient, in float32.
@@ -61,7 +63,7 @@ export function estimateMemory(config: Config, ranks = 1): MemoryEstimate {
   const perToken = L * block + embeddings + aroundBlocks + backward;
 
   const rest = {
-    model: rounding * (floatBytes * parameters + moments + gradients + copies + updates),
+    model: rounding * (floatBytes * parameters + remembered + gradients + copies + updates),
     activations: rounding * (tokens * perToken + predicted * head + logits),
     batches: 2 * (train.batchSize / ranks) * (8 * data.sequenceLength + (8 * shape.predictedTokens) / train.batchSize),
     program: programBytes,

@@ -13,6 +13,7 @@ import {
   partsOf,
   type Weights,
 } from '../model/index.ts';
+import type { OptimizerState } from '../optimizers/index.ts';
 import { Tensor } from '../tensor/index.ts';
 import {
   type Checkpoint,
@@ -25,7 +26,6 @@ import {
 import { holdsRun, kindOf } from './folders.ts';
 import { truncateMetrics } from './metrics.ts';
 import { NormWatch } from './norm-watch.ts';
-import type { OptimizerState } from './optimizer.ts';
 import { logFrequencies } from './output-bias.ts';
 import { initialLossScale } from './precision.ts';
 import type { Reporter } from './reporter.ts';
@@ -250,7 +250,7 @@ function openState(config: Config, group: ProcessGroup, { updates }: Start, give
   const { masters, optimizer } = readState(config, given);
   const parts = partsOf(model, parameterSpecs(model));
   const owners = train.shardOptimizer ? ownersOf(parts, group) : undefined;
-  const own = spread({ parts, masters, owners, group, device: train.device }, { optimizer, updates });
+  const own = spread({ parts, masters, owners, group, config }, { optimizer, updates });
   const state = trainingState(config, masters, { optimizer: own, group });
   if (own) return state;
   for (const [l, keepRate] of state.depth(0).keepRates.entries()) if (keepRate === 0) makeIdentity(model, masters, l);

@@ -8,7 +8,7 @@ import { trainingState } from './state.ts';
 import { tinyConfig } from './tiny.fixture.ts';
 
 test('each part of a model goes whole to the rank that has the least, the largest first', () => {
-  const spec = (name: string, count: number) => ({ name, shape: [count], start: 'zeros' as const });
+  const spec = (name: string, count: number) => ({ name, shape: [count], start: 'zeros' as const, decays: false });
   const blocks = [1, 2, 3, 4].map((l) => [spec(`${l}.a`, 3), spec(`${l}.b`, 7)]);
   const owners = ownersOf({ blocks, outer: [spec('words', 25)] }, { size: 2 });
   // 25 to rank 0; 10, 10 and 10 to rank 1, where 30 are more then; the last 10 to rank 0.

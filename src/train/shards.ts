@@ -1,7 +1,6 @@
 import { broadcastTogether, type ProcessGroup } from '../distributed/index.ts';
 import type { ParameterSpec, Parts } from '../model/index.ts';
-import type { Device } from '../tensor/index.ts';
-import { type OptimizerState, type ParameterState, zeroState } from './optimizer.ts';
+import { type OptimizerState, type ParameterState, slotTensors, zeroState } from '../optimizers/index.ts';
 import type { TrainingState } from './step.ts';
 
 // ZeRO-1 (Rajbhandari et al. 2020, arXiv 1910.02054): the optimizer state is divided over the ranks. A rank that owns a part
@@ -53,25 +52,26 @@ export function withWholeOptimizer(
     if (group.rank === 0) use(optimizer);
     return;
   }
+  const { device } = config.train;
   const counts = group.sum(specs.map(({ name }) => optimizer.get(name)?.updates ?? 0));
   const updates = new Map(specs.map(({ name }, i) => [name, counts[i]!]));
   const received: OptimizerState = new Map();
   for (const part of [...parts.blocks, parts.outer]) {
     const states = part.map(
-      (spec) => optimizer.get(spec.name) ?? zeroState(spec, updates.get(spec.name)!, config.train.device),
+      ({ name, shape }) =>
+        optimizer.get(name) ?? zeroState(config.train.optimizer, shape, { updates: updates.get(name)!, device }),
     );
-    const tensors = states.flatMap(({ moment, variance }) => [moment, variance]);
-    broadcastTogether(group, tensors, owners.get(part[0]!.name)!).wait();
+    broadcastTogether(group, slotTensors(states), owners.get(part[0]!.name)!).wait();
     for (const [i, { name }] of part.entries()) {
       if (optimizer.has(name)) continue;
       if (group.rank === 0) received.set(name, states[i]!);
-      else free(states[i]!);
+      else free([states[i]!]);
     }
   }
   if (group.rank !== 0) return;
   // In the order of the parameters, as where nothing is divided.
   use(new Map(specs.map(({ name }) => [name, (optimizer.get(name) ?? received.get(name))!])));
-  for (const state of received.values()) free(state);
+  free(received.values());
 }
 
 /**
@@ -84,8 +84,8 @@ export function spread(
     masters,
     owners,
     group,
-    device,
-  }: Pick<TrainingState, 'parts' | 'masters' | 'owners' | 'group'> & { device: Device },
+    config: { train },
+  }: Pick<TrainingState, 'parts' | 'masters' | 'owners' | 'group' | 'config'>,
   {
     optimizer,
     updates,
@@ -96,12 +96,14 @@ export function spread(
     const weights = part.map(({ name }) => masters.get(name)!);
     broadcastTogether(group, weights, 0).wait();
     if (updates === undefined) continue;
-    const states = part.map((spec) => optimizer?.get(spec.name) ?? zeroState(spec, updates[spec.name]!, device));
-    const moments = states.flatMap(({ moment, variance }) => [moment, variance]);
-    broadcastTogether(group, moments, 0).wait();
+    const states = part.map(
+      ({ name, shape }) =>
+        optimizer?.get(name) ?? zeroState(train.optimizer, shape, { updates: updates[name]!, device: train.device }),
+    );
+    broadcastTogether(group, slotTensors(states), 0).wait();
     for (const [i, { name }] of part.entries()) {
       if ((owners?.get(name) ?? group.rank) === group.rank) own.set(name, states[i]!);
-      else free(states[i]!);
+      else free([states[i]!]);
     }
   }
   // In the order of the parameters, which is that of checkpoints.
@@ -109,7 +111,6 @@ export function spread(
   return updates && new Map(names.map((name) => [name, own.get(name)!]));
 }
 
-function free({ moment, variance }: ParameterState): void {
-  moment.free();
-  variance.free();
+function free(states: Iterable<ParameterState>): void {
+  for (const tensor of slotTensors(states)) tensor.free();
 }

@@ -2,8 +2,7 @@ import type { Config } from '../config/index.ts';
 import { depthMethod } from '../depth/index.ts';
 import { alone, type ProcessGroup } from '../distributed/index.ts';
 import { modelOf, parameterSpecs, partsOf, type Weights } from '../model/index.ts';
-import { learningRate } from './learning-rate.ts';
-import { initialState, type OptimizerState } from './optimizer.ts';
+import { initialState, learningRate, type OptimizerState } from '../optimizers/index.ts';
 import { dtypeOf } from './precision.ts';
 import { ownersOf } from './shards.ts';
 import type { TrainingState } from './step.ts';
@@ -29,7 +28,7 @@ export function trainingState(
     parts,
     masters,
     model: modelOf(model, masters, dtypeOf[train.precision]),
-    optimizer: optimizer ?? initialState(own),
+    optimizer: optimizer ?? initialState(train.optimizer, own),
     depth: depthMethod(config.depth, model.layers, train.steps),
     learningRate: learningRate(train),
     group,

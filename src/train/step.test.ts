@@ -24,9 +24,9 @@ const constantRates = (keepRates: readonly number[]): DepthMethod => {
 function firstGradients(state: TrainingState): Map<string, Float64Array> {
   const [beta1] = state.config.train.betas;
   return new Map(
-    Array.from(state.optimizer, ([name, { moment }]) => [
+    Array.from(state.optimizer, ([name, { slots }]) => [
       name,
-      Float64Array.from(moment.toFloats(), (m) => m / (1 - beta1)),
+      Float64Array.from(slots.moment!.toFloats(), (m) => m / (1 - beta1)),
     ]),
   );
 }

@@ -10,12 +10,11 @@ import {
   type Transformer,
   type Weights,
 } from '../model/index.ts';
+import { type LearningRate, type OptimizerState, updateParameters } from '../optimizers/index.ts';
 import { drawSeed, Stream } from '../random/index.ts';
 import { keep, scope, Tensor } from '../tensor/index.ts';
 import { GradientSums } from './gradients.ts';
-import type { LearningRate } from './learning-rate.ts';
 import { headLosses, modelInputs } from './objective.ts';
-import { type OptimizerState, updateParameters } from './optimizer.ts';
 import { type Owners, shareUpdates } from './shards.ts';
 
 /** Everything that an optimizer step reads and changes. */

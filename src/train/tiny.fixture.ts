@@ -98,8 +98,8 @@ export function snapshot(state: TrainingState): Map<string, unknown> {
   const bits = (tensor: Tensor) => Buffer.from(tensor.toArray().buffer).toString('hex');
   return new Map(
     Array.from(state.masters, ([name, master]) => {
-      const { moment, variance, updates } = state.optimizer.get(name)!;
-      return [name, [bits(master), bits(moment), bits(variance), updates]];
+      const { slots, updates } = state.optimizer.get(name)!;
+      return [name, [bits(master), ...Object.values(slots).map(bits), updates]];
     }),
   );
 }

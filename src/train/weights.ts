@@ -1,12 +1,13 @@
 import { CheckpointError } from '../errors/index.ts';
 import type { ParameterSpec, Weights } from '../model/index.ts';
+import { type OptimizerState, slotTensors } from '../optimizers/index.ts';
 import { type Device, readSafetensors, scope, Tensor, writeSafetensors } from '../tensor/index.ts';
-import type { OptimizerState } from './optimizer.ts';
 
 /** Whether all weights are finite, and the moments of the optimizer; a norm above 1.8e19, which float32 cannot square, is not. */
 export function areFinite(weights: Weights, optimizer: OptimizerState = new Map()): boolean {
-  const moments = [...optimizer.values()].flatMap(({ moment, variance }) => [moment, variance]);
-  return scope(() => Number.isFinite(Tensor.globalNorm([...weights.values(), ...moments]).item()));
+  return scope(() =>
+    Number.isFinite(Tensor.globalNorm([...weights.values(), ...slotTensors(optimizer.values())]).item()),
+  );
 }
 
 /** Writes the weights of a model as Hugging Face's files hold them. */

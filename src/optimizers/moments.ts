@@ -1,0 +1,18 @@
+import type { OptimizerSettings, Update } from './optimizer.ts';
+
+/** What AdamW and LAMB remember of a parameter: m, the running mean of the gradient, and v, that of its square. */
+export const moments = ['moment', 'variance'] as const;
+
+/** An update with its moments, and what they are divided by because they began at zero: `1 − βᵗ`, or 1. */
+export function withMoments(
+  { slots, updates, ...update }: Update,
+  { biasCorrection, betas: [beta1, beta2] }: OptimizerSettings,
+) {
+  return {
+    ...update,
+    moment: slots.moment!,
+    variance: slots.variance!,
+    correction1: biasCorrection ? 1 - beta1 ** updates : 1,
+    correction2: biasCorrection ? 1 - beta2 ** updates : 1,
+  };
+}

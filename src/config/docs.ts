@@ -1,6 +1,6 @@
 import { depthMethods } from '../depth/index.ts';
 import { presets } from './schema.ts';
-import { type Section, type Setting, sections } from './settings.ts';
+import { keysThatAffect, type Section, type Setting, sections } from './settings.ts';
 
 const introduction = `# Configuration
 
@@ -20,6 +20,11 @@ const endings = `## What has to fit
 - \`model.heads\` divides \`model.hiddenSize\`.
 - \`data.sequenceLength\` is at most \`model.maxPositions\`.
 - \`train.microBatchSize\` divides \`train.batchSize\`.
+
+## What a resumed run may change
+
+${[...keysThatAffect('start', 'time', 'nothing')].map((path) => `\`${path}\``).join(', ')}; texts are compared by what is in them. \`train.steps\` may
+change too: learning rate and θ then go on as in a run of that length.
 `;
 
 /** The text of docs/configuration.md: every key of the config file with its type, default and meaning. */

@@ -3,5 +3,5 @@ export { configurationMarkdown } from './docs.ts';
 export { type Derived, deviceOf, type LoadedConfig, loadConfig, readConfigFile } from './load.ts';
 export { taperName } from './other-names.ts';
 export { type Config, configSchema, type PartialConfig, presets } from './schema.ts';
-export { type Section, type Setting, sections, settings } from './settings.ts';
+export { keysThatAffect, type Section, type Setting, sections, settings } from './settings.ts';
 export { packageVersion } from './version.ts';

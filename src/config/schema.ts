@@ -19,52 +19,59 @@ const presetNames = namesOf(presets);
 
 const model = z
   .strictObject({
-    preset: key(z.enum(presetNames).optional(), {
+    preset: key(z.enum(presetNames).optional(), 'nothing', {
       description: 'A published model whose sizes are used; a size given beside it wins.',
       derived: 'none: `layers` and `hiddenSize` are needed then',
     }),
     kind: key(
       z.enum(['bert', 'gpt2']).default('bert'),
+      'numbers',
       'The family of models: `bert` reads both ways and fills gaps, `gpt2` reads from left to right and writes on.',
     ),
-    layers: key(count().optional(), {
+    layers: key(count().optional(), 'numbers', {
       description: 'The number of Transformer blocks.',
       derived: "the preset's",
       advice: 'give it, or a preset such as model.preset: bert-mini',
     }),
-    hiddenSize: key(count().optional(), {
+    hiddenSize: key(count().optional(), 'numbers', {
       description: 'The model width: numbers that stand for one token between blocks.',
       derived: "the preset's",
       advice: 'give it, or a preset such as model.preset: bert-mini',
     }),
-    heads: key(count().optional(), {
+    heads: key(count().optional(), 'numbers', {
       description: 'The number of attention heads; it divides `hiddenSize`.',
       derived: '`hiddenSize` / 64',
     }),
-    ffnSize: key(count().optional(), {
+    ffnSize: key(count().optional(), 'numbers', {
       description: 'The width of the feed-forward layer.',
       derived: '4 × `hiddenSize`',
     }),
-    vocabSize: key(z.int().min(8).default(30522), 'The number of pieces in the vocabulary.'),
-    maxPositions: key(z.int().min(8).default(512), 'The longest sequence that the model has positions for, in tokens.'),
+    vocabSize: key(z.int().min(8).default(30522), 'numbers', 'The number of pieces in the vocabulary.'),
+    maxPositions: key(
+      z.int().min(8).default(512),
+      'numbers',
+      'The longest sequence that the model has positions for, in tokens.',
+    ),
     norm: key(
       z.enum(['pre', 'post']).default('pre'),
+      'numbers',
       'Where a block normalises: `pre`, before attention and feed-forward (needed for a high learning rate and for dropping blocks), or `post`, after the residual sum as in the original BERT.',
     ),
-    activation: key(z.enum(['gelu', 'gelu_new']).optional(), {
+    activation: key(z.enum(['gelu', 'gelu_new']).optional(), 'numbers', {
       description: 'The activation of the feed-forward layer: GELU, or its approximation by tanh (`gelu_new`).',
       derived: "the family's: `gelu` of `bert`, `gelu_new` of `gpt2`",
     }),
-    layerNormEpsilon: key(z.number().gt(0).optional(), {
+    layerNormEpsilon: key(z.number().gt(0).optional(), 'numbers', {
       description: 'Added to the variance in layer norms.',
       derived: "the family's: 1e-12 of `bert`, 1e-5 of `gpt2`",
     }),
     embeddingStd: key(
       z.number().gt(0).default(0.02),
+      'numbers',
       "The standard deviation of the embeddings at the start; 0.02 is BERT's. With 0.1 a narrow PreLN model, of width 128 say, learns more than word frequencies much earlier.",
     ),
-    dropout: key(rate().default(0.1), 'The probability that dropout zeroes a number of a hidden state.'),
-    attentionDropout: key(rate().default(0.1), 'The probability that dropout zeroes an attention weight.'),
+    dropout: key(rate().default(0.1), 'numbers', 'The probability that dropout zeroes a number of a hidden state.'),
+    attentionDropout: key(rate().default(0.1), 'numbers', 'The probability that dropout zeroes an attention weight.'),
   })
   .describe('The model. Give a `preset`, or at least `layers` and `hiddenSize`.');
 
@@ -72,131 +79,165 @@ const data = z
   .strictObject({
     train: key(
       z.array(z.string()).default([]),
+      'nothing',
       'Files, folders or glob patterns of the training text. `--data` on the command line replaces it.',
     ),
-    valid: key(z.array(z.string()).default([]), 'The same for held-out text.'),
+    valid: key(z.array(z.string()).default([]), 'nothing', 'The same for held-out text.'),
     validFraction: key(
       z.number().gt(0).lt(1).default(0.05),
+      'texts',
       'The fraction of the training documents that is held out when `valid` is empty.',
     ),
-    exclude: key(z.array(z.string()).default([]), 'Glob patterns of files to leave out.'),
+    exclude: key(z.array(z.string()).default([]), 'nothing', 'Glob patterns of files to leave out.'),
     textField: key(
       z.string().min(1).default('text'),
+      'texts',
       'The field of a JSON line, table row or Parquet row with the text.',
     ),
-    tokenizer: key(z.string().min(1).optional(), {
+    tokenizer: key(z.string().min(1).optional(), 'texts', {
       description: 'A `tokenizer.json` to use.',
       derived: 'trained on the training text',
     }),
     lowercase: key(
       z.boolean().default(true),
+      'texts',
       'Whether a tokenizer that is trained here lower-cases the text. That strips accents too, unless `stripAccents` is `false`.',
     ),
-    stripAccents: key(z.boolean().optional(), {
+    stripAccents: key(z.boolean().optional(), 'texts', {
       description:
         'Whether a tokenizer that is trained here strips accents, and with them the vowel signs of Hindi, Thai, Arabic and other scripts (Unicode category Mn). `false` keeps them in lower-cased text.',
       derived: 'as `lowercase`',
     }),
-    cache: key(z.string().min(1).default('.taper/data'), 'The folder for token shards; it can be deleted at any time.'),
+    cache: key(
+      z.string().min(1).default('.taper/data'),
+      'nothing',
+      'The folder for token shards; it can be deleted at any time.',
+    ),
     sequenceLength: key(
       z.int().min(8).default(128),
+      'numbers',
       'The length of a training sequence, in tokens; at most `model.maxPositions`.',
     ),
-    objective: key(z.enum(['mlm+nsp', 'mlm', 'clm']).optional(), {
+    objective: key(z.enum(['mlm+nsp', 'mlm', 'clm']).optional(), 'numbers', {
       description:
         'What is learnt: masked tokens (`mlm`), and whether the second half follows the first (`nsp`), as in BERT; or each next token (`clm`), as in GPT.',
       derived: "the family's: `mlm+nsp` of `bert`, `clm` of `gpt2`",
     }),
-    maskRate: key(z.number().gt(0).lt(1).default(0.15), 'The fraction of the tokens that is to be predicted.'),
-    wholeWord: key(z.boolean().default(false), 'Whether all pieces of a word are masked together.'),
+    maskRate: key(
+      z.number().gt(0).lt(1).default(0.15),
+      'numbers',
+      'The fraction of the tokens that is to be predicted.',
+    ),
+    wholeWord: key(z.boolean().default(false), 'numbers', 'Whether all pieces of a word are masked together.'),
   })
   .describe('The text, and what is learnt from it. Paths are relative to the working directory, not to this file.');
 
 const train = z
   .strictObject({
-    steps: key(count(), {
+    steps: key(count(), 'numbers', {
       description: 'The number of optimizer steps: T of the schedules.',
       advice: 'write it in the file, or give --set train.steps=10000',
     }),
-    batchSize: key(count().default(32), 'Sequences in an optimizer step.'),
-    microBatchSize: key(count().optional(), {
+    batchSize: key(count().default(32), 'numbers', 'Sequences in an optimizer step.'),
+    microBatchSize: key(count().optional(), 'numbers', {
       description:
         'Sequences in one forward and backward pass, on all ranks together; it divides `batchSize`. Fewer need less memory, and gates are drawn once for each pass.',
       derived: '`batchSize`',
     }),
-    optimizer: key(z.enum(namesOf(optimizers)).default('adamw'), 'The optimizer; `lamb` is for very large batches.'),
+    optimizer: key(
+      z.enum(namesOf(optimizers)).default('adamw'),
+      'numbers',
+      'The optimizer; `lamb` is for very large batches.',
+    ),
     biasCorrection: key(
       z.boolean().default(true),
+      'numbers',
       "Whether the moments' start at zero is corrected for; the paper's recipe turns it off.",
     ),
-    betas: key(z.tuple([rate(), rate()]).default([0.9, 0.999]), {
+    betas: key(z.tuple([rate(), rate()]).default([0.9, 0.999]), 'numbers', {
       description: 'How slowly the first and second moments forget.',
       typeName: 'pair of numbers in [0, 1)',
     }),
-    epsilon: key(z.number().gt(0).default(1e-6), "Added to the second moment's root."),
+    epsilon: key(z.number().gt(0).default(1e-6), 'numbers', "Added to the second moment's root."),
     weightDecay: key(
       z.number().gte(0).default(0.01),
+      'numbers',
       'Decoupled weight decay, times the learning rate; biases and norms are spared.',
     ),
     clipNorm: key(
       z.number().gte(0).default(1),
+      'numbers',
       "The gradient's global norm is scaled down to this; 0 turns clipping off.",
     ),
-    peakLearningRate: key(z.number().gt(0).default(1e-3), 'The learning rate at the end of the warm-up.'),
-    warmupRatio: key(rate().default(0.02), 'The fraction of `steps` in which the learning rate rises from 0.'),
+    peakLearningRate: key(z.number().gt(0).default(1e-3), 'numbers', 'The learning rate at the end of the warm-up.'),
+    warmupRatio: key(
+      rate().default(0.02),
+      'numbers',
+      'The fraction of `steps` in which the learning rate rises from 0.',
+    ),
     warmupShape: key(
       z.enum(namesOf(warmupShapes)).default('linear'),
+      'numbers',
       "How the learning rate rises over W steps of warm-up: `linear`, peak·(t + 1)/W, or `log`, peak·log(t + 1)/log W, which is DeepSpeed's default.",
     ),
     outputBias: key(
       z.enum(['zeros', 'frequencies']).default('zeros'),
+      'numbers',
       "How the bias of a new BERT's output layer starts: `zeros`, BERT's, or `frequencies`, the logarithm of each token's share of the training text, ln((n + 1)/(N + V)). Training then begins at what token frequencies alone predict, and its blocks need not learn them.",
     ),
     schedule: key(
       z.enum(namesOf(schedules)).default('linear'),
+      'numbers',
       "The learning rate after the warm-up: `linear` and `cosine` fall to 0, `exponential` is times 0.99 each 1,000 steps (the paper's), `constant` stays.",
     ),
-    precision: key(z.enum(['fp32', 'bf16', 'fp16']).optional(), {
+    precision: key(z.enum(['fp32', 'bf16', 'fp16']).optional(), 'numbers', {
       description:
         'The numbers of the matrix products; master weights are float32 in each. `fp16` is for GPUs, with a loss scale that adapts itself.',
       derived: '`bf16` on a GPU or a processor that multiplies it (AVX-512 BF16, AMX), else `fp32`',
     }),
     seed: key(
       z.int().min(0).default(1),
+      'numbers',
       'The seed of everything random: initialisation, order, masks, dropout and gates.',
     ),
-    from: key(z.string().min(1).optional(), {
+    from: key(z.string().min(1).optional(), 'start', {
       description:
         'A checkpoint whose weights and tokenizer the run begins with; its sizes must be those of `model`, which `--from` on the command line takes over.',
       derived: 'none: new weights from the seed',
     }),
-    evalEvery: key(z.int().min(0).optional(), {
+    evalEvery: key(z.int().min(0).optional(), 'nothing', {
       description: 'Steps from one evaluation on held-out text to the next; 0 evaluates after the last step only.',
       derived: 'a twentieth of `steps`',
     }),
-    evalSamples: key(count().default(512), 'Held-out sequences in an evaluation, at most.'),
-    saveEvery: key(z.int().min(0).optional(), {
+    evalSamples: key(count().default(512), 'nothing', 'Held-out sequences in an evaluation, at most.'),
+    saveEvery: key(z.int().min(0).optional(), 'nothing', {
       description: 'Steps from one checkpoint to the next; 0 saves after the last step only.',
       derived: 'a tenth of `steps`',
     }),
-    keepCheckpoints: key(count().default(3), 'How many of the newest checkpoints are kept.'),
+    keepCheckpoints: key(count().default(3), 'nothing', 'How many of the newest checkpoints are kept.'),
     shardOptimizer: key(
       z.boolean().default(false),
+      'time',
       'Whether each of several ranks keeps the optimizer state of some blocks only (ZeRO-1), which takes less memory.',
     ),
-    peerTimeout: key(z.number().gt(0).default(300), {
+    peerTimeout: key(z.number().gt(0).default(300), 'nothing', {
       description:
         'Seconds that a rank waits for another one which shows no sign of life; longer than a checkpoint takes to write.',
     }),
-    device: key(z.string().min(1).optional(), {
+    device: key(z.string().min(1).optional(), 'time', {
       description: 'Where the tensors live: `cpu`, `cuda`, `cuda:1`, `mps`.',
       derived: '`cuda` where there is an NVIDIA GPU and the addon was built for it, else `cpu`',
     }),
     tf32: key(
       z.boolean().default(false),
+      'numbers',
       'Whether a GPU may round the factors of float32 products to 10 bits (TF32), which is several times faster.',
     ),
-    threads: key(z.int().min(0).default(0), 'Threads for tensor work; 0 takes every processor this process may use.'),
+    threads: key(
+      z.int().min(0).default(0),
+      'time',
+      'Threads for tensor work; 0 takes every processor this process may use.',
+    ),
   })
   .describe('The optimizer, the learning rate and the run.');
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Affects } from '../keys/index.ts';
 import { configSchema, type SectionName } from './schema.ts';
 
 /** One key of the config file, as the documentation and the error messages need it. */
@@ -15,6 +16,7 @@ export interface Setting {
   /** Where the value comes from when there is no fixed default. */
   derived?: string;
   required: boolean;
+  affects: Affects;
   description: string;
   advice?: string;
 }
@@ -39,6 +41,7 @@ interface JsonSchema {
   exclusiveMaximum?: number;
   properties?: Record<string, JsonSchema>;
   required?: string[];
+  affects?: Affects;
   typeName?: string;
   derived?: string;
   advice?: string;
@@ -85,6 +88,7 @@ function readSections(): Section[] {
       ...(schema.derived !== undefined && { derived: schema.derived }),
       ...(schema.advice !== undefined && { advice: schema.advice }),
       required: section.required?.includes(key) ?? false,
+      affects: schema.affects!,
       description: schema.description ?? '',
     })),
   }));
@@ -95,3 +99,8 @@ export const sections: readonly Section[] = readSections();
 
 /** Every key of the config file. */
 export const settings: readonly Setting[] = sections.flatMap((section) => section.settings);
+
+/** The paths of the keys that affect one of these. */
+export function keysThatAffect(...what: readonly Affects[]): ReadonlySet<string> {
+  return new Set(settings.filter(({ affects }) => what.includes(affects)).map(({ path }) => path));
+}

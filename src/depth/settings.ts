@@ -10,9 +10,10 @@ export const depthSection = z
   .strictObject({
     method: key(
       z.enum(Object.keys(depthMethods) as DepthMethodName[]).default('pld'),
+      'numbers',
       'Which blocks run: `pld` drops more of them as training goes on (progressive layer dropping), `dense` runs all; the others are in [methods](methods/README.md).',
     ),
-    thetaBar: key(z.number().gt(0).lte(1).default(0.5), {
+    thetaBar: key(z.number().gt(0).lte(1).default(0.5), 'numbers', {
       description:
         'θ̄, the lowest keep rate: what θ(t) = (1 − θ̄)·exp(−γ·t) + θ̄ falls to in `pld` and `time-only`, what `fade` begins with, what `constant` and `layerdrop` have throughout. 1 drops nothing. The paper takes 0.5 to 0.9.',
       advice: "0.5 is the paper's",
@@ -24,6 +25,7 @@ export const depthSection = z
           z.templateLiteral([z.number(), '/T']).refine((perRun) => Number.parseFloat(perRun) > 0),
         ])
         .default('100/T'),
+      'numbers',
       {
         description: 'γ, how fast θ falls: a rate in 1/steps, or `c/T` for c divided by `train.steps`.',
         typeName: 'number > 0, or `c/T`',
@@ -32,10 +34,12 @@ export const depthSection = z
     ),
     profile: key(
       z.enum(profiles).default('linear'),
+      'numbers',
       "How the keep rate of `pld` and `constant` falls along L blocks: `linear`, 1 − (l/L)(1 − θ) for l = 1 … L (the paper's equation), `linear0`, the same for l = 0 … L−1 (the public code), `uniform`, θ everywhere, or `deepspeed`, `linear0` with branches scaled by the next block's rate as in DeepSpeed's code.",
     ),
     granularity: key(
       z.enum(['batch', 'sequence']).default('batch'),
+      'numbers',
       'What one gate decides for: `batch`, a whole micro-batch, as published, or `sequence`, each block runs on a random part of the sequences, so that each step costs the same and, with sequences enough, each block learns in each.',
     ),
     ...ownKeys,

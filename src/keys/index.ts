@@ -1,1 +1,1 @@
-export { count, key, type Meaning, rate } from './key.ts';
+export { type Affects, count, key, type Meaning, rate } from './key.ts';

@@ -12,9 +12,19 @@ export interface Meaning {
   advice?: string;
 }
 
-/** A key of the configuration: its type and default, and what it means. */
-export const key = <T extends z.ZodType>(schema: T, meaning: string | Meaning): T =>
-  schema.meta(typeof meaning === 'string' ? { description: meaning } : { ...meaning });
+/**
+ * What a key changes, from which follows what a resumed run and a comparison make of a difference:
+ * `numbers`, those that a run computes: a resumed run refuses it, and `compare` keeps such runs apart;
+ * `texts`, which text is read, and how: a resumed run refuses it, `compare` looks at the texts that came of it;
+ * `start`, what a new run begins with: a resumed one has it already, `compare` keeps them apart;
+ * `time`, how long it takes: a resumed run may change it, `compare` keeps them apart;
+ * `nothing` of all that.
+ */
+export type Affects = 'numbers' | 'texts' | 'start' | 'time' | 'nothing';
+
+/** A key of the configuration: its type and default, what it affects, and what it means. */
+export const key = <T extends z.ZodType>(schema: T, affects: Affects, meaning: string | Meaning): T =>
+  schema.meta({ affects, ...(typeof meaning === 'string' ? { description: meaning } : meaning) });
 
 /** A number of things: 1 or more. */
 export const count = () => z.int().min(1);

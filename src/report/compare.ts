@@ -1,3 +1,4 @@
+import { keysThatAffect } from '../config/index.ts';
 import { depthMethod } from '../depth/index.ts';
 import { DataError } from '../errors/index.ts';
 import type { EvaluationPoint, RunRecord } from './run-record.ts';
@@ -127,24 +128,23 @@ function costToReach(points: readonly EvaluationPoint[], loss: number): Record<C
   return forCosts((cost) => a[cost] + part * (b[cost] - a[cost]));
 }
 
-/** What is not part of a setting: the seed, and what changes neither a number of a run nor its time. */
-const apart = new Set(['seed', 'saveEvery', 'keepCheckpoints', 'evalEvery', 'peerTimeout']);
+/** What tells two settings apart: all but the seed, and the depth method, which is what it does. */
+const telling = [...keysThatAffect('numbers', 'start', 'time')].filter((key) => {
+  return key === 'depth.granularity' || (key !== 'train.seed' && !key.startsWith('depth.'));
+});
 /** So many steps tell two depth methods apart. */
 const numProbes = 50;
 
-function settingOf({ config: { model, depth, data, train } }: RunRecord): string {
-  const { preset: _, ...sizes } = model;
-  const { sequenceLength, objective, maskRate, wholeWord } = data;
+function settingOf({ config }: RunRecord): string {
+  const { model, depth, train } = config;
   const method = depthMethod(depth, model.layers, train.steps);
   const states = Array.from({ length: numProbes }, (_, i) => method(Math.floor((i * train.steps) / numProbes)));
-  const kept = inOrder(train).filter(([key]) => !apart.has(key));
-  const learnt = { sequenceLength, objective, maskRate, wholeWord };
-  return JSON.stringify([inOrder(sizes), depth.granularity, states, learnt, kept]);
-}
-
-/** Whatever order a config file has its keys in. */
-function inOrder(section: object): [string, unknown][] {
-  return Object.entries(section).sort(([a], [b]) => (a < b ? -1 : 1));
+  const values: Record<string, Record<string, unknown>> = { ...config };
+  const told = telling.map((path) => {
+    const [section, key] = path.split('.') as [string, string];
+    return values[section]![key];
+  });
+  return JSON.stringify([states, told]);
 }
 
 function checkComparable(a: RunRecord, b: RunRecord): void {

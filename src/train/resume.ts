@@ -1,25 +1,11 @@
-import type { Config } from '../config/index.ts';
+import { type Config, keysThatAffect } from '../config/index.ts';
 import { CheckpointError, ConfigError, counted } from '../errors/index.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { type Difference, differences, newRunCommand } from './new-run.ts';
 import type { Reporter } from './reporter.ts';
 
 /** What may change when a run goes on without changing what it computes. The texts are compared by what is in them. */
-const free = new Set([
-  'data.train',
-  'data.valid',
-  'data.exclude',
-  'data.cache',
-  'train.from',
-  'train.evalEvery',
-  'train.evalSamples',
-  'train.saveEvery',
-  'train.keepCheckpoints',
-  'train.shardOptimizer',
-  'train.peerTimeout',
-  'train.threads',
-  'train.device',
-]);
+const free = keysThatAffect('start', 'time', 'nothing');
 
 /**
  * Compares the configuration of a checkpoint with the one that its run is to go on with.

@@ -24,7 +24,7 @@ export function shallow({ layers, blocks }: Pick<MethodOptions, 'layers'> & Bloc
 }
 
 const keys = {
-  blocks: key(count().optional(), {
+  blocks: key(count().optional(), 'numbers', {
     description: 'Of `shallow`: how many blocks run; the others never do.',
     derived: '(1 + `thetaBar`)/2 of `layers`',
   }),

@@ -42,13 +42,14 @@ export function staged(options: Pick<MethodOptions, 'layers' | 'totalSteps'> & S
 }
 
 const keys = {
-  stages: key(z.array(z.number().gt(0)).min(1).optional(), {
+  stages: key(z.array(z.number().gt(0)).min(1).optional(), 'numbers', {
     description: 'Of `staged`: the mean number of blocks that run in each of its stages of equal length.',
     derived: 'from `layers` / 2 to `layers` in four stages',
     typeName: 'list of numbers > 2 and ≤ `layers`',
   }),
   denseWarmupRatio: key(
     rate().default(0),
+    'numbers',
     'Of `staged`: the fraction of `steps` at the start in which every block runs.',
   ),
 };

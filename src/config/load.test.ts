@@ -90,6 +90,7 @@ test('the method is pld with the defaults of the paper', () => {
     gamma: '100/T',
     profile: 'linear',
     granularity: 'batch',
+    tail: 0,
     denseWarmupRatio: 0,
   });
 });
@@ -198,7 +199,7 @@ test('an unknown key is told with the nearest right one, in whatever section it 
   assert.equal(unknown('__proto__.x'), 'the sections are model, depth, data, train');
   assert.equal(
     unknown('depth.zzz'),
-    'depth has method, thetaBar, gamma, profile, granularity, stages, denseWarmupRatio, blocks',
+    'depth has method, thetaBar, gamma, profile, granularity, tail, stages, denseWarmupRatio, blocks',
   );
   const file = fileWith(t, 'modle: { layers: 2 }\ntrain: { step: 3 }\n');
   assert.match(mistake({ file }), /^train\.step: unknown key; did you mean train\.steps\? \(and \d more mistakes\)$/);

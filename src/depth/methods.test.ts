@@ -20,6 +20,7 @@ const settings: DepthSettings = {
   profile: 'linear',
   granularity: 'batch',
   denseWarmupRatio: 0,
+  tail: 0,
 };
 
 test('the mean depth of 12 blocks at θ = 0.5 is 8.75 for linear, 9.25 for linear0 and 6 for uniform', () => {
@@ -161,6 +162,15 @@ test('the settings name the method', () => {
   near(depthAt({ method: 'fade' }, 0), 9);
   near(depthAt({ method: 'staged', stages: [6, 12] }, 0), 6);
   near(depthAt({ method: 'shallow', blocks: 9 }, 0), 9);
+});
+
+test('in the tail every block runs, unscaled, under any method; before it nothing is different', () => {
+  for (const name of ['pld', 'constant', 'layerdrop', 'time-only', 'fade', 'staged', 'shallow'] as const) {
+    const given = { ...settings, method: name, stages: [6, 12], blocks: 9 };
+    const [plain, tailed] = [depthMethod(given, 12, 200), depthMethod({ ...given, tail: 0.1 }, 12, 200)];
+    for (const step of [0, 100, 179]) assert.deepEqual(tailed(step), plain(step), name);
+    for (const step of [180, 199, 1000]) assert.deepEqual(tailed(step), dense(12)(step), name);
+  }
 });
 
 test('a method that lacks a setting is refused, not run dense in silence', () => {

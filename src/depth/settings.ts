@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { key } from '../keys/index.ts';
-import type { DepthMethod, NamedMethod } from './method.ts';
+import { type DepthMethod, type NamedMethod, whole } from './method.ts';
 import { type DepthMethodName, depthMethods, ownKeys } from './methods.ts';
 import { profiles } from './profile.ts';
 import { gammaWarning } from './schedule.ts';
@@ -42,6 +42,11 @@ export const depthSection = z
       'numbers',
       'What one gate decides for: `batch`, a whole micro-batch, as published, or `sequence`, each block runs on a random part of the sequences, so that each step costs the same and, with sequences enough, each block learns in each.',
     ),
+    tail: key(
+      z.number().gte(0).lte(0.5).default(0),
+      'numbers',
+      'The last fraction of `steps`, in which every block runs under any method: a dense recovery phase, which lets the blocks work together before the model is used.',
+    ),
     ...ownKeys,
   })
   .describe('Which blocks run at which step.');
@@ -59,7 +64,10 @@ const named = ({ method }: Pick<DepthSettings, 'method'>): NamedMethod<MethodSet
  * Throws a RangeError when the method lacks a setting, or has one that is out of range.
  */
 export function depthMethod(settings: MethodSettings, layers: number, totalSteps: number): DepthMethod {
-  return named(settings).create({ ...settings, layers, totalSteps });
+  const method = named(settings).create({ ...settings, layers, totalSteps });
+  const tailStart = totalSteps - Math.round(settings.tail * totalSteps);
+  const dense = whole(layers);
+  return (step) => (step < tailStart || settings.tail === 0 ? method(step) : dense);
 }
 
 /** The settings with the values that follow from others, which are told to `derived`. */
@@ -101,7 +109,7 @@ export function ownWords(settings: MethodSettings): string | undefined {
 
 /** Fractions of the run at which keep rates jump. */
 export function depthJumps(settings: MethodSettings): number[] {
-  return named(settings).jumps?.(settings) ?? [];
+  return [...(named(settings).jumps?.(settings) ?? []), ...(settings.tail > 0 ? [1 - settings.tail] : [])];
 }
 
 /** The method with the settings that it reads, as a model card says it. */
@@ -111,7 +119,9 @@ export function depthWords(settings: DepthSettings): string {
   const shared = { thetaBar: `θ̄ = ${thetaBar}`, gamma: `γ = ${gamma}`, profile: `profile ${profile}` };
   const parts = [title, ...reads.map((key) => shared[key]), ownWords(settings)];
   const gates = settings.method === 'dense' ? undefined : `a gate for each ${granularity}`;
-  return [...parts, gates].filter((part) => part !== undefined).join(', ');
+  const tail =
+    settings.tail > 0 ? `every block in the last ${Math.round(1000 * settings.tail) / 10} % of the steps` : undefined;
+  return [...parts, gates, tail].filter((part) => part !== undefined).join(', ');
 }
 
 /** So many steps show whether a method drops anything. */

@@ -147,7 +147,9 @@ const train = z
     optimizer: key(
       z.enum(namesOf(optimizers)).default('adamw'),
       'numbers',
-      'The optimizer; `lamb` is for very large batches.',
+      `The optimizer: ${Object.entries(optimizers)
+        .map(([name, { title, purpose }]) => `\`${name}\` (${title}), ${purpose}`)
+        .join('; ')}.`,
     ),
     biasCorrection: key(
       z.boolean().default(true),

@@ -7,6 +7,7 @@ import type { NamedOptimizer } from './optimizer.ts';
  */
 export const lamb: NamedOptimizer = {
   title: 'LAMB',
+  purpose: 'for very large batches',
   slots: moments,
   operations: 14, // AdamW's; the two norms are not counted
   temporaries: 5,

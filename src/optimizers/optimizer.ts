@@ -42,6 +42,8 @@ export interface StepNumbers {
 export interface NamedOptimizer {
   /** Its name in texts. */
   title: string;
+  /** What it is for, for the docs. */
+  purpose: string;
   /** What it remembers of a parameter, zeros at first; a checkpoint holds each as `parameter.slot`. */
   slots: readonly string[];
   /** Element-wise operations of an update on one number. */

@@ -86,6 +86,24 @@ for (const optimizer of ['adamw', 'lamb'] as const) {
   }
 }
 
+scoped('five updates of SGD with momentum are those of its formula', () => {
+  const [beta1, learningRate, weightDecay, gradientScale] = [0.9, 0.1, 0.01, 0.3];
+  const settings: UpdateSettings = { ...adamw, optimizer: 'sgd', betas: [beta1, 0.5], weightDecay };
+  const parameter = normal(1).requiresGrad();
+  let [w, m] = [Array.from(parameter.toFloats()), new Array<number>(rows * columns).fill(0)];
+  const state = initialState('sgd', new Map([['w', parameter]])).get('w')!;
+  for (let t = 0; t < 5; t++) {
+    const gradient = normal(10 + t);
+    m = m.map((value, i) => beta1 * value + gradientScale * gradient.toFloats()[i]!);
+    w = w.map((value, i) => value - learningRate * (m[i]! + weightDecay * value));
+    updateOne(settings, parameter, gradient, state, { learningRate, gradientScale });
+  }
+  parameter.toFloats().forEach((value, i) => {
+    assert.ok(Math.abs(value - w[i]!) < 1e-5, `${value}, not ${w[i]}`);
+  });
+  assert.deepEqual(Object.keys(state.slots), ['momentum']);
+});
+
 scoped('a LAMB update moves a matrix by the learning rate times its own norm', () => {
   for (const std of [0.001, 1, 1000]) {
     const parameter = normal(1, std);

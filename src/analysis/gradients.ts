@@ -1,5 +1,5 @@
 import type { MicroBatch } from '../data/index.ts';
-import { blockNames, type Transformer } from '../model/index.ts';
+import { familyOf, type Transformer } from '../model/index.ts';
 import { type Device, scope, type Tensor } from '../tensor/index.ts';
 import { headLosses, modelInputs } from '../train/index.ts';
 
@@ -22,7 +22,7 @@ export interface GradientFlow {
  */
 export function gradientFlow(model: Transformer, batches: readonly MicroBatch[], device: Device): GradientFlow {
   const { layers } = model.config;
-  const prefixes = Array.from({ length: layers }, (_, l) => `${blockNames(model.config, l).prefix}.`);
+  const prefixes = Array.from({ length: layers }, (_, l) => familyOf(model.config).blockPrefix(model.config, l));
   const ofBlock = (name: string) => prefixes.findIndex((prefix) => name.startsWith(prefix));
   const all = [...model.weights.entries()];
   const inBlocks = all.filter(([name]) => ofBlock(name) >= 0);

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { specialIdsOf } from '../data/index.ts';
 import { OutputError } from '../errors/index.ts';
 import { makeFolder, writing } from '../files/index.ts';
-import { huggingFaceConfig, parameterSpecs } from '../model/index.ts';
+import { familyOf, parameterSpecs } from '../model/index.ts';
 import { writeWeights } from '../train/index.ts';
 import { modelCard } from './card.ts';
 import type { OutgoingModel } from './model.ts';
@@ -26,10 +26,13 @@ export function exportHuggingFace(model: OutgoingModel, out: string, { encoderOn
   const { classifier } = checkpoint;
   newFolder(out);
   const specs = parameterSpecs(config, classifier);
-  const hf = huggingFaceConfig(config, { classifier, specialIds: specialIdsOf(checkpoint.tokenizerJson) });
+  const hf = familyOf(config).huggingFaceConfig(config, {
+    classifier,
+    specialIds: specialIdsOf(checkpoint.tokenizerJson),
+  });
   const write = (name: string, text: string) => writing(join(out, name), () => writeFileSync(join(out, name), text));
   if (encoderOnly) {
-    const prefix = config.kind === 'gpt2' ? 'transformer.' : 'bert.';
+    const { prefix } = familyOf(config);
     const trunk = specs.filter(({ name }) => name.startsWith(prefix));
     const bare = (name: string) => name.slice(prefix.length);
     const bareSpecs = trunk.map((spec) => ({ ...spec, name: bare(spec.name) }));

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { specialIdsOf } from '../data/index.ts';
 import { CheckpointError } from '../errors/index.ts';
 import { makeFolder, writing } from '../files/index.ts';
-import { huggingFaceConfig } from '../model/index.ts';
+import { familyOf } from '../model/index.ts';
 import { modelCard } from './card.ts';
 import { newFolder } from './export-hf.ts';
 import type { OutgoingModel } from './model.ts';
@@ -51,7 +51,10 @@ export function exportOnnx(
   const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
   const known = { model_type: 'bert', architectures: [architectures[head]] };
   const specialIds = specialIdsOf(checkpoint.tokenizerJson);
-  const hf = huggingFaceConfig(config, { classifier: encoderOnly ? undefined : classifier, specialIds });
+  const hf = familyOf(config).huggingFaceConfig(config, {
+    classifier: encoderOnly ? undefined : classifier,
+    specialIds,
+  });
   write('config.json', json({ ...hf, ...known }));
   write('tokenizer.json', checkpoint.tokenizerJson);
   write('tokenizer_config.json', json(tokenizerConfig(checkpoint.tokenizerJson, config)));

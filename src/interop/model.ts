@@ -1,5 +1,5 @@
 import { TextTokenizer } from '../data/index.ts';
-import { blockNames, type ModelConfig, modelOf, type Transformer, type Weights } from '../model/index.ts';
+import { familyOf, type ModelConfig, type Transformer, type Weights } from '../model/index.ts';
 import { type Checkpoint, checkPredicts, loadWeights, openCheckpoint } from '../train/index.ts';
 
 /** A model on its way out: its checkpoint, and its weights as they will be written. */
@@ -32,13 +32,13 @@ export function openOutgoing(path: string, warn: (message: string) => void): Out
 
 /** The model in float32. */
 export function runnable({ config, weights }: OutgoingModel): Transformer {
-  return modelOf(config, weights, 'float32');
+  return familyOf(config).create(config, weights, 'float32');
 }
 
 /** What is left of a model with only these of its blocks, in their order. */
 export function withBlocks(model: OutgoingModel, kept: readonly number[]): OutgoingModel {
   const { config, weights } = model;
-  const prefixOf = (l: number) => `${blockNames(config, l).prefix}.`;
+  const prefixOf = (l: number) => familyOf(config).blockPrefix(config, l);
   const prefixes = Array.from({ length: config.layers }, (_, l) => prefixOf(l));
   const left = new Map(
     Array.from(weights).flatMap(([name, weight]) => {

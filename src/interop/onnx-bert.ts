@@ -1,11 +1,4 @@
-import {
-  type BlockNames,
-  blockNames,
-  type Classifier,
-  type ModelConfig,
-  outerNames,
-  type Weights,
-} from '../model/index.ts';
+import { type BlockNames, bertNames, type Classifier, type ModelConfig, type Weights } from '../model/index.ts';
 import type { OnnxGraph } from './onnx-file.ts';
 import { GraphBuilder, type Value } from './onnx-graph.ts';
 
@@ -33,8 +26,8 @@ export function bertGraph(
   const bias = graph.op('Mul', [isPadding, graph.float(paddingBias)]);
 
   let x = embeddings(graph, config, norm);
-  for (let l = 0; l < config.layers; l++) x = block(graph, config, blockNames(config, l), x, bias, norm);
-  if (config.norm === 'pre') x = norm(x, outerNames.bert.finalNorm);
+  for (let l = 0; l < config.layers; l++) x = block(graph, config, bertNames.block(config, l), x, bias, norm);
+  if (config.norm === 'pre') x = norm(x, bertNames.finalNorm);
 
   const shape = ['batch', 'sequence'] as const;
   const inputs = ['input_ids', 'attention_mask', 'token_type_ids'].map((name) => ({
@@ -63,11 +56,11 @@ type Norm = (x: Value, name: string) => Value;
 
 function embeddings(graph: GraphBuilder, config: ModelConfig, norm: Norm): Value {
   const length = graph.op('Gather', [graph.op('Shape', ['input_ids']), graph.ints(1)]);
-  const positions = graph.op('Slice', [graph.weight(outerNames.bert.positions), graph.ints(0), length, graph.ints(0)]);
-  const words = graph.embedding(outerNames.bert.words, 'input_ids');
-  const types = graph.op('Gather', [graph.weight('bert.embeddings.token_type_embeddings.weight'), 'token_type_ids']);
+  const positions = graph.op('Slice', [graph.weight(bertNames.positions), graph.ints(0), length, graph.ints(0)]);
+  const words = graph.embedding(bertNames.words, 'input_ids');
+  const types = graph.op('Gather', [graph.weight(bertNames.types), 'token_type_ids']);
   const sum = graph.op('Add', [graph.op('Add', [words, types]), positions]);
-  return config.norm === 'pre' ? sum : norm(sum, 'bert.embeddings.LayerNorm');
+  return config.norm === 'pre' ? sum : norm(sum, bertNames.embeddingsNorm);
 }
 
 function block(graph: GraphBuilder, config: ModelConfig, names: BlockNames, x: Value, bias: Value, norm: Norm): Value {
@@ -114,7 +107,7 @@ function activation(graph: GraphBuilder, { activation: kind }: ModelConfig, x: V
 
 function maskedLogits(graph: GraphBuilder, config: ModelConfig, x: Value, norm: Norm): Value {
   const inner = activation(graph, config, graph.linear(x, 'cls.predictions.transform.dense'));
-  return graph.tied(norm(inner, 'cls.predictions.transform.LayerNorm'), outerNames.bert.words, 'cls.predictions.bias');
+  return graph.tied(norm(inner, 'cls.predictions.transform.LayerNorm'), bertNames.words, 'cls.predictions.bias');
 }
 
 function classLogits(graph: GraphBuilder, x: Value): Value {

@@ -1,7 +1,7 @@
 import { readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { CheckpointError } from '../errors/index.ts';
-import { type ModelConfig, outerNames, type ParameterSpec } from '../model/index.ts';
+import { familyOf, type ModelConfig, type ParameterSpec } from '../model/index.ts';
 import { readSafetensors, type Tensor } from '../tensor/index.ts';
 import { type Json, readJson } from './read-config.ts';
 
@@ -35,7 +35,7 @@ export function readWeights(folder: string, model: ModelConfig, specs: readonly 
   checkTied(path, found, model);
   for (const name of found.keys()) if (isBuffer(name)) take(found, name)?.free();
 
-  const prefix = prefixOf(model);
+  const { prefix } = familyOf(model);
   const known = new Set(specs.map(({ name }) => name));
   const unknown = [...found.keys()].filter((name) => !known.has(name));
   refuse(
@@ -81,7 +81,6 @@ function filesOf(folder: string): string[] {
   throw new CheckpointError(`${folder}: has no ${whole}; give a folder as save_pretrained of transformers writes it`);
 }
 
-const prefixOf = ({ kind }: ModelConfig) => (kind === 'gpt2' ? 'transformer.' : 'bert.');
 const isHead = (name: string) => /^(cls|classifier|lm_head|qa_outputs|dropout|score|multiple_choice)\b/.test(name);
 /** A pooler is part of BERT's name space, but models for masked words alone have none. */
 const isTrunk = (name: string, prefix: string) => name.startsWith(prefix) && !name.startsWith('bert.pooler.');
@@ -91,29 +90,22 @@ const isBuffer = (name: string) => /\.(position|token_type)_ids$|\.attn\.(masked
 /** taper's name of a tensor: with the prefix that a bare encoder leaves out, and the names that old files had otherwise. */
 function canonical(name: string, model: ModelConfig): string {
   const renamed = name.replace(/LayerNorm\.gamma$/, 'LayerNorm.weight').replace(/LayerNorm\.beta$/, 'LayerNorm.bias');
-  const prefix = prefixOf(model);
+  const { prefix } = familyOf(model);
   return renamed.startsWith(prefix) || isHead(renamed) ? renamed : prefix + renamed;
 }
 
 /** Takes away the output layer over the vocabulary, which a file may hold beside the word embeddings that it is. */
-function checkTied(path: string, found: Map<string, Tensor>, { kind }: ModelConfig): void {
-  const pairs =
-    kind === 'gpt2'
-      ? [['lm_head.weight', outerNames.gpt2.words]]
-      : [
-          ['cls.predictions.decoder.weight', outerNames.bert.words],
-          ['cls.predictions.decoder.bias', 'cls.predictions.bias'],
-        ];
-  for (const [copy, original] of pairs) {
-    const tensor = take(found, copy!);
+function checkTied(path: string, found: Map<string, Tensor>, model: ModelConfig): void {
+  for (const [copy, original] of Object.entries(familyOf(model).copies)) {
+    const tensor = take(found, copy);
     if (!tensor) continue;
-    const [a, b] = [tensor.toFloats(), found.get(original!)?.toFloats()];
+    const [a, b] = [tensor.toFloats(), found.get(original)?.toFloats()];
     if (b !== undefined && (a.length !== b.length || a.some((value, i) => value !== b[i]))) {
       throw new CheckpointError(
         `${path}: ${copy} is not ${original}; only models whose output layer is tied are known`,
       );
     }
-    if (b === undefined) found.set(original!, tensor);
+    if (b === undefined) found.set(original, tensor);
     else tensor.free();
   }
 }

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { liveTensors, scope, setNumThreads, Tensor } from '../tensor/index.ts';
-import { DropoutPlace, type Model, type Pass, switchableBlock } from './block.ts';
-import { type ModelConfig, makeIdentity, parameterSpecs, type Weights } from './parameters.ts';
+import { type BlockModel, DropoutPlace, type Pass, switchableBlock } from './block.ts';
+import { familyOf, makeIdentity, parameterSpecs } from './families.ts';
+import type { ModelConfig, Weights } from './parameters.ts';
 
 setNumThreads(1); // these tensors are too small for two
 
@@ -32,8 +33,8 @@ function weightsFor(model: ModelConfig): Map<string, Tensor> {
   );
 }
 
-function over(weights: Weights, model = config): Model {
-  return { config: model, weights, dtype: 'float32' };
+function over(weights: Weights, model = config): BlockModel {
+  return familyOf(model).create(model, weights);
 }
 
 function pass(scale: number, gates: Pass['gates'] = [true, true]): Pass {

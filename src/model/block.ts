@@ -1,6 +1,6 @@
 import type { Gate } from '../depth/index.ts';
 import { type DropoutOptions, type Dtype, Tensor } from '../tensor/index.ts';
-import { type BlockNames, blockNames, type ModelConfig, type Weights } from './parameters.ts';
+import type { ModelConfig, Weights } from './parameters.ts';
 
 // Legend: N sequences, T positions, D model width, H heads, d = D/H, F feed-forward width.
 
@@ -37,6 +37,25 @@ export interface Model {
   readonly dtype: Dtype;
 }
 
+/** A branch of a block: what is added to the residual stream. */
+export interface Branch<How extends unknown[] = []> {
+  /** Of the stream [N, T, D] float32, before scale and dropout. */
+  of(x: Tensor, ...how: How): Tensor;
+  /** What the sum goes through before it is the stream again: the norm of PostLN. */
+  after?(sum: Tensor): Tensor;
+}
+
+/** The two branches of a block, over its weights. */
+export interface Branches {
+  attention: Branch<[{ bias: Tensor | undefined } & DropoutOptions]>;
+  feedForward: Branch;
+}
+
+/** What the switchable block asks of a model. */
+export interface BlockModel extends Model {
+  branches(l: number): Branches;
+}
+
 /** `x·Wᵀ + b` in the model's precision; of several layers, side by side. */
 export function linear(x: Tensor, { weights, dtype }: Model, ...names: string[]): Tensor {
   const all = (part: string) => names.map((name) => weights.get(`${name}.${part}`)!);
@@ -49,11 +68,6 @@ export function layerNorm(x: Tensor, { config, weights }: Model, name: string, d
   return x.to('float32').layerNorm(weight, bias, config.layerNormEpsilon, dtype);
 }
 
-/** The model's activation: GELU, exact or by tanh. */
-export function activation(x: Tensor, { config }: Model): Tensor {
-  return x.gelu(config.activation === 'gelu_new' ? 'tanh' : 'none');
-}
-
 /** How dropout at one place is done: not at all outside training. */
 export function dropoutAt(rate: number, pass: Pass | undefined, block: number, place: DropoutPlace) {
   if (!pass?.dropoutSeed || rate === 0) return { p: 0, seed: 0, firstRow: 0 };
@@ -62,14 +76,15 @@ export function dropoutAt(rate: number, pass: Pass | undefined, block: number, p
 
 /**
  * The switchable block. With gate `G ∈ {0, 1}` and scale `s = 1/p`, PreLN:
- * `h = x + s·Attn(LN(x))`, `y = h + s·FFN(LN(h))`; PostLN: `h = LN(x + s·Attn(x))`, `y = LN(h + s·FFN(h))`.
+ * `h = x + s·Attn(LN(x))`, `y = h + s·FFN(LN(h))`; PostLN: `h = LN(x + s·Attn(x))`, `y = LN(h + s·FFN(h))`. The branches are
+ * the family's; the block knows nothing else of it.
  * One gate for both branches: `G = 0` gives `x` itself, with no work forward or backward. A gate for each sequence leaves
  * the others as they are, and works on those that are kept only.
  * x: [N, T, D] float32; attentionBias: [N, 1, 1, T], added to the scores, or undefined when nothing is padded.
  *
  * Source: Zhang and He 2020 (arXiv 2010.13369), Eq. 1.
  */
-export function switchableBlock(x: Tensor, l: number, model: Model, attentionBias?: Tensor, pass?: Pass): Tensor {
+export function switchableBlock(x: Tensor, l: number, model: BlockModel, attentionBias?: Tensor, pass?: Pass): Tensor {
   const gate = pass?.gates[l] ?? true;
   if (gate === false) return x;
   if (gate === true) return block(x, l, model, attentionBias, pass);
@@ -78,43 +93,15 @@ export function switchableBlock(x: Tensor, l: number, model: Model, attentionBia
 }
 
 /** The block on all sequences that it is given. */
-function block(x: Tensor, l: number, model: Model, attentionBias: Tensor | undefined, pass: Pass | undefined): Tensor {
-  const { config, dtype } = model;
+function block(x: Tensor, l: number, model: BlockModel, bias: Tensor | undefined, pass: Pass | undefined): Tensor {
+  const { dropout, attentionDropout } = model.config;
   const scale = pass?.branchScales[l] ?? 1;
-  const names = blockNames(config, l);
-  const join = (stream: Tensor, branch: Tensor, place: DropoutPlace) =>
-    stream.addDropout(branch, { scale, ...dropoutAt(config.dropout, pass, l, place) });
-  const addAttention = (stream: Tensor, input: Tensor) => {
-    const dropout = dropoutAt(config.attentionDropout, pass, l, DropoutPlace.attention);
-    return join(
-      stream,
-      attention(input, names, model, { bias: attentionBias, ...dropout }),
-      DropoutPlace.attentionOutput,
-    );
+  const { attention, feedForward } = model.branches(l);
+  const join = (stream: Tensor, branch: Tensor, after: Branch['after'], place: DropoutPlace) => {
+    const sum = stream.addDropout(branch, { scale, ...dropoutAt(dropout, pass, l, place) });
+    return after ? after(sum) : sum;
   };
-  const addFeedForward = (stream: Tensor, input: Tensor) =>
-    join(stream, feedForward(input, names, model), DropoutPlace.ffnOutput);
-  if (config.norm === 'pre') {
-    const h = addAttention(x, layerNorm(x, model, names.attentionNorm, dtype));
-    return addFeedForward(h, layerNorm(h, model, names.ffnNorm, dtype));
-  }
-  const h = layerNorm(addAttention(x, x), model, names.attentionNorm);
-  return layerNorm(addFeedForward(h, h), model, names.ffnNorm);
-}
-
-/** Multi-head self-attention: `softmax(q·kᵀ/√d + bias)·v`, projected; dropout on the weights. */
-function attention(
-  x: Tensor,
-  { queryKeyValue, attentionOutput }: BlockNames,
-  model: Model,
-  how: { bias: Tensor | undefined } & DropoutOptions,
-): Tensor {
-  const { heads, kind } = model.config;
-  const context_NTD = linear(x, model, ...queryKeyValue).attention(heads, { causal: kind === 'gpt2', ...how });
-  return linear(context_NTD, model, attentionOutput);
-}
-
-/** `W₂·gelu(W₁·x)` */
-function feedForward(x: Tensor, { ffnInner, ffnOutput }: BlockNames, model: Model): Tensor {
-  return linear(activation(linear(x, model, ffnInner), model), model, ffnOutput);
+  const how = { bias, ...dropoutAt(attentionDropout, pass, l, DropoutPlace.attention) };
+  const h = join(x, attention.of(x, how), attention.after, DropoutPlace.attentionOutput);
+  return join(h, feedForward.of(h), feedForward.after, DropoutPlace.ffnOutput);
 }

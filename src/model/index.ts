@@ -1,22 +1,23 @@
-export { Bert } from './bert.ts';
-export { DropoutPlace, type Model, type Pass, placesPerBlock, switchableBlock } from './block.ts';
-export { Gpt } from './gpt.ts';
-export { huggingFaceConfig, type SpecialIds } from './hugging-face.ts';
-export { modelOf } from './open.ts';
 export {
-  type BlockNames,
-  blockNames,
+  type Branch,
+  type Branches,
+  DropoutPlace,
+  type Model,
+  type Pass,
+  placesPerBlock,
+  switchableBlock,
+} from './block.ts';
+export { Bert, bertNames } from './families/bert.ts';
+export type { BlockNames } from './families/classic.ts';
+export { Gpt } from './families/gpt2.ts';
+export { families, familyOf, initialise, makeIdentity, parameterSpecs, partsOf } from './families.ts';
+export type { Family, SpecialIds } from './family.ts';
+export {
   type Classifier,
-  initialise,
   initialiseParameters,
   type ModelConfig,
-  makeIdentity,
-  outerNames,
-  outputBiasName,
   type ParameterSpec,
   type Parts,
-  parameterSpecs,
-  partsOf,
   type Weights,
 } from './parameters.ts';
 export { type ModelInputs, Transformer } from './transformer.ts';

@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import { parameterCount } from '../depth/index.ts';
 import { optimizers } from '../optimizers/index.ts';
 import { scope } from '../tensor/index.ts';
-import { initialise, type ModelConfig, parameterSpecs } from './parameters.ts';
+import { initialise, parameterSpecs } from './families.ts';
+import type { ModelConfig } from './parameters.ts';
 
 const bertBase: ModelConfig = {
   kind: 'bert',

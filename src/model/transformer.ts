@@ -1,6 +1,6 @@
 import type { Dtype, Tensor } from '../tensor/index.ts';
-import { DropoutPlace, dropoutAt, layerNorm, type Model, type Pass, switchableBlock } from './block.ts';
-import { type ModelConfig, outerNames, type Weights } from './parameters.ts';
+import { type BlockModel, type Branches, DropoutPlace, dropoutAt, type Pass, switchableBlock } from './block.ts';
+import type { ModelConfig, Weights } from './parameters.ts';
 
 // Legend: N sequences, T positions, D model width, V vocabulary, M tokens that are predicted.
 
@@ -19,7 +19,7 @@ export interface ModelInputs {
  * weights with Hugging Face's names. Matrix products run in `dtype`; the residual stream, the norms and the losses
  * are float32.
  */
-export abstract class Transformer implements Model {
+export abstract class Transformer implements BlockModel {
   readonly config: ModelConfig;
   readonly weights: Weights;
   readonly dtype: Dtype;
@@ -46,12 +46,6 @@ export abstract class Transformer implements Model {
     return stream;
   }
 
-  /** PreLN's norm after the last block; PostLN has none there. */
-  finalNorm(x_NTD: Tensor): Tensor {
-    const { kind, norm } = this.config;
-    return norm === 'pre' ? layerNorm(x_NTD, this, outerNames[kind].finalNorm) : x_NTD;
-  }
-
   /** The output layer on chosen tokens only: logits [M, V] at `positions` [M], flat indices into N·T. */
   tokenLogits(hidden_NTD: Tensor, positions: Tensor): Tensor {
     return this.beforeOutput(this.pick(hidden_NTD, positions)).linear(this.wordEmbeddings(), this.outputBias() ?? []);
@@ -66,6 +60,12 @@ export abstract class Transformer implements Model {
     return x_MD.linearCrossEntropy(this.wordEmbeddings(), this.outputBias(), labels);
   }
 
+  /** The two branches of block `l`. */
+  abstract branches(l: number): Branches;
+  /** The norm after the last block, where there is one: what the heads read of the residual stream. */
+  abstract finalNorm(x_NTD: Tensor): Tensor;
+  /** The next-sentence head, of families that have one: logits [N, 2]; class 0 says that the second segment follows the first. */
+  nextSentenceLogits?(hidden_NTD: Tensor): Tensor;
   /** The embeddings of the tokens: [N, T, D] float32. */
   protected abstract embed(inputs: ModelInputs): Tensor;
   /** What the output layer reads, in the model's precision, of hidden states [M, D]. */
@@ -74,14 +74,7 @@ export abstract class Transformer implements Model {
   protected abstract outputBias(): Tensor | undefined;
 
   /** [V, D] */
-  protected wordEmbeddings(): Tensor {
-    return this.weights.get(outerNames[this.config.kind].words)!;
-  }
-
-  /** [T, D] of the first T positions. */
-  protected positionEmbeddings(T: number): Tensor {
-    return this.weights.get(outerNames[this.config.kind].positions)!.narrow(0, 0, T);
-  }
+  protected abstract wordEmbeddings(): Tensor;
 
   private pick(hidden_NTD: Tensor, positions: Tensor): Tensor {
     return hidden_NTD.reshape([-1, this.config.hiddenSize]).indexSelect(0, positions);

@@ -15,7 +15,7 @@ import { type Config, loadConfig } from '../config/index.ts';
 import { specialIdsOf } from '../data/index.ts';
 import { CheckpointError } from '../errors/index.ts';
 import { makeFolder, replaceFile, sync, writing } from '../files/index.ts';
-import { type Classifier, huggingFaceConfig, type ModelConfig, parameterSpecs, type Weights } from '../model/index.ts';
+import { type Classifier, familyOf, type ModelConfig, parameterSpecs, type Weights } from '../model/index.ts';
 import { type OptimizerState, optimizers } from '../optimizers/index.ts';
 import { type Device, firstNonFinite, readSafetensors, type Tensor, writeSafetensors } from '../tensor/index.ts';
 import { holdsRun, kindOf, whyNoCheckpoint } from './folders.ts';
@@ -106,7 +106,7 @@ export function writeCheckpoint(path: string, content: CheckpointContent): void 
       writeWeights(join(partial, 'model.safetensors'), parameterSpecs(config.model, classifier), weights);
       writeJson(
         join(partial, 'config.json'),
-        huggingFaceConfig(config.model, { classifier, specialIds: specialIdsOf(tokenizerJson) }),
+        familyOf(config.model).huggingFaceConfig(config.model, { classifier, specialIds: specialIdsOf(tokenizerJson) }),
       );
       writeFileSync(join(partial, 'tokenizer.json'), tokenizerJson);
       if (optimizer) writeSafetensors(join(partial, optimizerFile), optimizerTensors(optimizer));

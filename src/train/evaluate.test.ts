@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Bert, initialise, type ModelConfig, outerNames } from '../model/index.ts';
+import { Bert, bertNames, initialise, type ModelConfig } from '../model/index.ts';
 import { liveTensors, scope, Tensor } from '../tensor/index.ts';
 import { evaluate } from './evaluate.ts';
 import { joined, rowOf, tinyBatch, tinyConfig } from './tiny.fixture.ts';
@@ -12,7 +12,7 @@ const close = (found: number, expected: number) =>
 
 scoped('a model that knows nothing has the loss ln V + ln 2, perplexity V, and is right where 0 is the label', () => {
   const weights = initialise(model, 1);
-  for (const name of [outerNames.bert.words, 'cls.seq_relationship.weight']) weights.get(name)!.mul_(0);
+  for (const name of [bertNames.words, 'cls.seq_relationship.weight']) weights.get(name)!.mul_(0);
   const batch = { ...tinyBatch(1), labels: Int32Array.of(0, 7, 0, 3, 1) };
   const found = evaluate(new Bert(model, weights), [batch], 'cpu');
   close(found.tokenLoss, Math.log(50));

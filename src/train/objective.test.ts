@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Bert, initialise, outerNames } from '../model/index.ts';
+import { Bert, bertNames, initialise } from '../model/index.ts';
 import { scope, Tensor } from '../tensor/index.ts';
 import { modelInputs, pretrainingLosses } from './objective.ts';
 import { tinyBatch, tinyConfig } from './tiny.fixture.ts';
@@ -31,7 +31,7 @@ scoped('losses are summed −log softmax of the labels, over masked tokens and o
   // With word embeddings of 0 and no weight in the second head, the logits are the biases alone.
   const weights = initialise(model, 1);
   const bias = Tensor.normal([50], { std: 1, seed: 9 });
-  weights.get(outerNames.bert.words)!.mul_(0);
+  weights.get(bertNames.words)!.mul_(0);
   weights.get('cls.predictions.bias')!.copy_(bias);
   weights.get('cls.seq_relationship.weight')!.mul_(0);
   weights.get('cls.seq_relationship.bias')!.copy_(Tensor.from(Float32Array.of(0, Math.log(3)), [2]));

@@ -1,5 +1,5 @@
 import type { MicroBatch, TokenBatch } from '../data/index.ts';
-import { Bert, type ModelInputs, type Pass, type Transformer } from '../model/index.ts';
+import type { ModelInputs, Pass, Transformer } from '../model/index.ts';
 import { type Device, Tensor } from '../tensor/index.ts';
 
 /** Added to the attention scores of padding: far below any score, and finite in every precision. */
@@ -47,7 +47,7 @@ export function headLosses(model: Transformer, hidden_NTD: Tensor, batch: MicroB
   const indices = (data: Int32Array) => Tensor.from(data, [data.length], { device }).to('int64');
   const token = model.tokenLoss(hidden_NTD, indices(batch.predictedPositions), indices(batch.labels));
   const losses = { tokenSum: token.loss, tokenHits: token.hits };
-  if (batch.nextSentenceLabels === undefined || !(model instanceof Bert)) return losses;
-  const nspLogits = model.nextSentenceLogits(hidden_NTD).to('float32');
-  return { ...losses, nspSum: nspLogits.crossEntropy(indices(batch.nextSentenceLabels), 'sum') };
+  const nspLogits = batch.nextSentenceLabels && model.nextSentenceLogits?.(hidden_NTD).to('float32');
+  if (!nspLogits) return losses;
+  return { ...losses, nspSum: nspLogits.crossEntropy(indices(batch.nextSentenceLabels!), 'sum') };
 }

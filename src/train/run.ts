@@ -5,14 +5,7 @@ import { type MicroBatch, type Samples, TextTokenizer } from '../data/index.ts';
 import { alone, type ProcessGroup } from '../distributed/index.ts';
 import { ConfigError, counted, DataError, OutputError } from '../errors/index.ts';
 import { lockRun, makeFolder, replaceFile, writing } from '../files/index.ts';
-import {
-  initialiseParameters,
-  makeIdentity,
-  outputBiasName,
-  parameterSpecs,
-  partsOf,
-  type Weights,
-} from '../model/index.ts';
+import { familyOf, initialiseParameters, makeIdentity, parameterSpecs, partsOf, type Weights } from '../model/index.ts';
 import type { OptimizerState } from '../optimizers/index.ts';
 import { Tensor } from '../tensor/index.ts';
 import {
@@ -276,7 +269,8 @@ function readState(
   }
   if (begin) return { masters: begin.weights };
   const masters = initialiseParameters(specs, seed, device);
-  if (train.outputBias === 'frequencies') startOutputBias(masters.get(outputBiasName)!, texts.train);
+  const { outputBias } = familyOf(model);
+  if (train.outputBias === 'frequencies' && outputBias) startOutputBias(masters.get(outputBias)!, texts.train);
   return { masters };
 }
 

@@ -1,7 +1,7 @@
 import type { Config } from '../config/index.ts';
 import { depthMethod } from '../depth/index.ts';
 import { alone, type ProcessGroup } from '../distributed/index.ts';
-import { modelOf, parameterSpecs, partsOf, type Weights } from '../model/index.ts';
+import { familyOf, parameterSpecs, partsOf, type Weights } from '../model/index.ts';
 import { initialState, learningRate, type OptimizerState } from '../optimizers/index.ts';
 import { dtypeOf } from './precision.ts';
 import { ownersOf } from './shards.ts';
@@ -27,7 +27,7 @@ export function trainingState(
     specs,
     parts,
     masters,
-    model: modelOf(model, masters, dtypeOf[train.precision]),
+    model: familyOf(model).create(model, masters, dtypeOf[train.precision]),
     optimizer: optimizer ?? initialState(train.optimizer, own),
     depth: depthMethod(config.depth, model.layers, train.steps),
     learningRate: learningRate(train),

@@ -1,9 +1,9 @@
 import { TextTokenizer } from '../data/index.ts';
 import { CheckpointError, ConfigError } from '../errors/index.ts';
 import {
+  familyOf,
   initialiseParameters,
   type ModelConfig,
-  modelOf,
   type ParameterSpec,
   type Transformer,
 } from '../model/index.ts';
@@ -42,7 +42,7 @@ export function openTrained(path: string, { warn, device }: TrainedOptions): Tra
   const { model: sizes, train } = checkpoint.config;
   const weights = loadWeights(checkpoint, sizes, device);
   const tokenizer = TextTokenizer.fromJson(checkpoint.tokenizerJson);
-  const model = modelOf(sizes, weights, dtypeOn(device, train.precision));
+  const model = familyOf(sizes).create(sizes, weights, dtypeOn(device, train.precision));
   const trained = { checkpoint, tokenizer, model, device };
   checkPredicts(trained);
   return trained;

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { scope, setNumThreads, Tensor } from '../tensor/index.ts';
-import { Bert } from './bert.ts';
-import type { Pass } from './block.ts';
-import { initialise, type ModelConfig, outerNames, parameterSpecs } from './parameters.ts';
-import type { ModelInputs } from './transformer.ts';
+import { scope, setNumThreads, Tensor } from '../../tensor/index.ts';
+import type { Pass } from '../block.ts';
+import { initialise, parameterSpecs } from '../families.ts';
+import type { ModelConfig } from '../parameters.ts';
+import type { ModelInputs } from '../transformer.ts';
+import { Bert, bertNames } from './bert.ts';
 
 setNumThreads(1); // these tensors are too small for two
 
@@ -137,7 +138,7 @@ scoped('the masked-token head reads the states at flat positions, through the ti
     const expected = all[(i < 50 ? 3 : 9) * 50 + (i % 50)]!;
     assert.ok(Math.abs(logit - expected) < 1e-4, `${logit}, expected ${expected}`);
   });
-  const [gradient] = some.sum().grad([weights.get(outerNames.bert.words)!]);
+  const [gradient] = some.sum().grad([weights.get(bertNames.words)!]);
   assert.ok(gradient!.norm().item() > 0);
 });
 

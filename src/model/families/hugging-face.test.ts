@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { loadConfig } from '../config/index.ts';
-import { huggingFaceConfig } from './hugging-face.ts';
+import { loadConfig } from '../../config/index.ts';
+import { bert } from './bert.ts';
+
+const { huggingFaceConfig } = bert;
 
 const specialIds = { pad: 0, end: 0 };
 const model = (norm: 'pre' | 'post') => {

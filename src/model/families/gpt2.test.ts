@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { scope, setNumThreads, Tensor } from '../tensor/index.ts';
-import { Gpt } from './gpt.ts';
-import { initialise, type ModelConfig, parameterSpecs } from './parameters.ts';
+import { scope, setNumThreads, Tensor } from '../../tensor/index.ts';
+import { initialise, parameterSpecs } from '../families.ts';
+import type { ModelConfig } from '../parameters.ts';
+import { Gpt } from './gpt2.ts';
 
 setNumThreads(1);
 

@@ -1,0 +1,151 @@
+import type { Tensor } from '../../tensor/index.ts';
+import { type Branches, DropoutPlace, dropoutAt, layerNorm, linear, type Pass } from '../block.ts';
+import type { Family } from '../family.ts';
+import { embeddingSpec, initialStd, linearSpecs, type ModelConfig, normSpecs } from '../parameters.ts';
+import { type ModelInputs, Transformer } from '../transformer.ts';
+import { activation, type BlockNames, blockBranches, blockSpecs } from './classic.ts';
+
+/** Token types: the first and the second half of a sentence pair. */
+const numTokenTypes = 2;
+
+export const bertNames = {
+  words: 'bert.embeddings.word_embeddings.weight',
+  positions: 'bert.embeddings.position_embeddings.weight',
+  types: 'bert.embeddings.token_type_embeddings.weight',
+  /** Of PostLN; PreLN has none there. */
+  embeddingsNorm: 'bert.embeddings.LayerNorm',
+  /** Of PreLN; PostLN has none there. */
+  finalNorm: 'bert.encoder.ln',
+  pooler: 'bert.pooler.dense',
+  transform: 'cls.predictions.transform.dense',
+  transformNorm: 'cls.predictions.transform.LayerNorm',
+  outputBias: 'cls.predictions.bias',
+  nextSentence: 'cls.seq_relationship',
+  classifier: 'classifier',
+  /** The names of block `l`: those of `megatron-bert` for PreLN, and of `bert` for PostLN. */
+  block({ norm }: Pick<ModelConfig, 'norm'>, l: number): BlockNames {
+    const prefix = `bert.encoder.layer.${l}`;
+    return {
+      prefix,
+      attentionNorm: norm === 'pre' ? `${prefix}.attention.ln` : `${prefix}.attention.output.LayerNorm`,
+      queryKeyValue: ['query', 'key', 'value'].map((part) => `${prefix}.attention.self.${part}`),
+      attentionOutput: `${prefix}.attention.output.dense`,
+      ffnNorm: norm === 'pre' ? `${prefix}.ln` : `${prefix}.output.LayerNorm`,
+      ffnInner: `${prefix}.intermediate.dense`,
+      ffnOutput: `${prefix}.output.dense`,
+    };
+  },
+};
+
+/**
+ * BERT with its two pre-training heads, or with a classifier (Devlin et al. 2019). Hugging Face's names of it are
+ * `megatron-bert` for PreLN (one norm after the last block, none after the embeddings) and `bert` for PostLN.
+ */
+export class Bert extends Transformer {
+  branches(l: number): Branches {
+    return blockBranches(this, bertNames.block(this.config, l), { causal: false });
+  }
+
+  finalNorm(x_NTD: Tensor): Tensor {
+    return this.config.norm === 'pre' ? layerNorm(x_NTD, this, bertNames.finalNorm) : x_NTD;
+  }
+
+  protected embed({ inputIds, tokenTypeIds }: ModelInputs): Tensor {
+    const types_NTD = this.weights.get(bertNames.types)!.embedding(tokenTypeIds);
+    const positions_TD = this.weights.get(bertNames.positions)!.narrow(0, 0, inputIds.shape[1]!);
+    const sum_NTD = this.wordEmbeddings().embedding(inputIds).add(types_NTD).add(positions_TD);
+    return this.config.norm === 'pre' ? sum_NTD : layerNorm(sum_NTD, this, bertNames.embeddingsNorm);
+  }
+
+  protected wordEmbeddings(): Tensor {
+    return this.weights.get(bertNames.words)!;
+  }
+
+  protected beforeOutput(hidden_MD: Tensor): Tensor {
+    const inner_MD = activation(linear(hidden_MD, this, bertNames.transform), this);
+    return layerNorm(inner_MD, this, bertNames.transformNorm, this.dtype);
+  }
+
+  protected outputBias(): Tensor {
+    return this.weights.get(bertNames.outputBias)!;
+  }
+
+  override nextSentenceLogits(hidden_NTD: Tensor): Tensor {
+    return linear(this.pool(hidden_NTD), this, bertNames.nextSentence);
+  }
+
+  /** The classifier on the pooled first token: logits [N, labels]. */
+  classLogits(hidden_NTD: Tensor, pass?: Pass): Tensor {
+    const { p, seed, firstRow } = dropoutAt(this.config.dropout, pass, this.config.layers, DropoutPlace.pooled);
+    return linear(this.pool(hidden_NTD).dropout(p, seed, firstRow), this, bertNames.classifier);
+  }
+
+  /** `tanh(W·x + b)` of the first token: [N, D]. */
+  private pool(hidden_NTD: Tensor): Tensor {
+    return linear(hidden_NTD.select(1, 0), this, bertNames.pooler).tanh();
+  }
+}
+
+export const bert: Family = {
+  prefix: 'bert.',
+  copies: {
+    'cls.predictions.decoder.weight': bertNames.words,
+    'cls.predictions.decoder.bias': bertNames.outputBias,
+  },
+  outputBias: bertNames.outputBias,
+  parameters(config, classifier) {
+    const { norm, hiddenSize: D, vocabSize, maxPositions, layers } = config;
+    const pretrainingHeads = () => [
+      ...linearSpecs(bertNames.transform, D, D),
+      ...normSpecs(bertNames.transformNorm, D),
+      { name: bertNames.outputBias, shape: [vocabSize], start: 'zeros' as const, decays: false },
+      ...linearSpecs(bertNames.nextSentence, 2, D),
+    ];
+    return [
+      embeddingSpec(bertNames.words, vocabSize, config),
+      embeddingSpec(bertNames.positions, maxPositions, config),
+      embeddingSpec(bertNames.types, numTokenTypes, config),
+      ...normSpecs(norm === 'pre' ? bertNames.finalNorm : bertNames.embeddingsNorm, D),
+      ...Array.from({ length: layers }, (_, l) => blockSpecs(config, bertNames.block(config, l))).flat(),
+      ...linearSpecs(bertNames.pooler, D, D),
+      ...(classifier ? linearSpecs(bertNames.classifier, classifier.labels.length, D) : pretrainingHeads()),
+    ];
+  },
+  blockPrefix: (config, l) => `${bertNames.block(config, l).prefix}.`,
+  branchEnds(config, l) {
+    const { attentionOutput, ffnOutput } = bertNames.block(config, l);
+    return [attentionOutput, ffnOutput];
+  },
+  create: (config, weights, dtype) => new Bert(config, weights, dtype),
+  huggingFaceConfig(model, { classifier, specialIds }) {
+    const [type, name] = model.norm === 'pre' ? ['megatron-bert', 'MegatronBert'] : ['bert', 'Bert'];
+    const config = {
+      architectures: [`${name}ForPreTraining`],
+      model_type: type,
+      vocab_size: model.vocabSize,
+      hidden_size: model.hiddenSize,
+      num_hidden_layers: model.layers,
+      num_attention_heads: model.heads,
+      intermediate_size: model.ffnSize,
+      max_position_embeddings: model.maxPositions,
+      type_vocab_size: numTokenTypes,
+      hidden_act: model.activation,
+      hidden_dropout_prob: model.dropout,
+      attention_probs_dropout_prob: model.attentionDropout,
+      initializer_range: initialStd,
+      layer_norm_eps: model.layerNormEpsilon,
+      pad_token_id: specialIds.pad,
+      tie_word_embeddings: true,
+      torch_dtype: 'float32',
+    };
+    if (!classifier) return config;
+    const { labels, isRegression } = classifier;
+    return {
+      ...config,
+      architectures: [`${name}ForSequenceClassification`],
+      id2label: Object.fromEntries(labels.map((label, id) => [id, label])),
+      label2id: Object.fromEntries(labels.map((label, id) => [label, id])),
+      problem_type: isRegression ? 'regression' : 'single_label_classification',
+    };
+  },
+};

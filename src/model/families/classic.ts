@@ -1,0 +1,64 @@
+import type { Tensor } from '../../tensor/index.ts';
+import { type Branches, layerNorm, linear, type Model } from '../block.ts';
+import { initialStd, linearSpecs, type ModelConfig, normSpecs, type ParameterSpec } from '../parameters.ts';
+
+// The blocks that BERT and GPT-2 share: biases everywhere, layer norms, multi-head attention, `W₂·gelu(W₁·x)`.
+
+/** The names of a block's parts; each has a `weight` and a `bias`. */
+export interface BlockNames {
+  /** What all of them begin with. */
+  prefix: string;
+  attentionNorm: string;
+  /** The three projections, or one that is all three side by side. */
+  queryKeyValue: readonly string[];
+  attentionOutput: string;
+  ffnNorm: string;
+  ffnInner: string;
+  ffnOutput: string;
+}
+
+/** The parameters of a block. */
+export function blockSpecs(config: ModelConfig, names: BlockNames): ParameterSpec[] {
+  const { hiddenSize: D, ffnSize: F, norm, layers } = config;
+  // What 2L branches add up to in the residual stream of PreLN must not grow with L, as in the paper's code and in GPT-2.
+  const outputStd = norm === 'pre' ? initialStd / Math.sqrt(2 * layers) : initialStd;
+  return [
+    ...normSpecs(names.attentionNorm, D),
+    ...names.queryKeyValue.flatMap((name) => linearSpecs(name, (3 * D) / names.queryKeyValue.length, D)),
+    ...linearSpecs(names.attentionOutput, D, D, outputStd),
+    ...normSpecs(names.ffnNorm, D),
+    ...linearSpecs(names.ffnInner, F, D),
+    ...linearSpecs(names.ffnOutput, D, F, outputStd),
+  ];
+}
+
+/**
+ * The branches of a block. Attention: `softmax(q·kᵀ/√d + bias)·v`, projected; feed-forward: `W₂·gelu(W₁·x)`. PreLN normalises
+ * what goes into a branch, PostLN the sum.
+ */
+export function blockBranches(model: Model, names: BlockNames, { causal }: { causal: boolean }): Branches {
+  const { heads, norm } = model.config;
+  const isPre = norm === 'pre';
+  const before = (x: Tensor, name: string) => (isPre ? layerNorm(x, model, name, model.dtype) : x);
+  const after = (name: string) => (isPre ? {} : { after: (sum: Tensor) => layerNorm(sum, model, name) });
+  return {
+    attention: {
+      of: (x, how) => {
+        const input = before(x, names.attentionNorm);
+        const context_NTD = linear(input, model, ...names.queryKeyValue).attention(heads, { causal, ...how });
+        return linear(context_NTD, model, names.attentionOutput);
+      },
+      ...after(names.attentionNorm),
+    },
+    feedForward: {
+      of: (h) =>
+        linear(activation(linear(before(h, names.ffnNorm), model, names.ffnInner), model), model, names.ffnOutput),
+      ...after(names.ffnNorm),
+    },
+  };
+}
+
+/** The model's activation: GELU, exact or by tanh. */
+export function activation(x: Tensor, { config }: Model): Tensor {
+  return x.gelu(config.activation === 'gelu_new' ? 'tanh' : 'none');
+}

@@ -1,0 +1,96 @@
+import type { Tensor } from '../../tensor/index.ts';
+import { type Branches, layerNorm } from '../block.ts';
+import type { Family } from '../family.ts';
+import { embeddingSpec, initialStd, normSpecs, type ParameterSpec } from '../parameters.ts';
+import { type ModelInputs, Transformer } from '../transformer.ts';
+import { type BlockNames, blockBranches, blockSpecs } from './classic.ts';
+
+export const gptNames = {
+  words: 'transformer.wte.weight',
+  positions: 'transformer.wpe.weight',
+  finalNorm: 'transformer.ln_f',
+  block(l: number): BlockNames {
+    const prefix = `transformer.h.${l}`;
+    return {
+      prefix,
+      attentionNorm: `${prefix}.ln_1`,
+      queryKeyValue: [`${prefix}.attn.c_attn`],
+      attentionOutput: `${prefix}.attn.c_proj`,
+      ffnNorm: `${prefix}.ln_2`,
+      ffnInner: `${prefix}.mlp.c_fc`,
+      ffnOutput: `${prefix}.mlp.c_proj`,
+    };
+  },
+};
+
+/** GPT-2: causal attention in PreLN blocks (Radford et al. 2019), with Hugging Face's names of `gpt2`. */
+export class Gpt extends Transformer {
+  branches(l: number): Branches {
+    return blockBranches(this, gptNames.block(l), { causal: true });
+  }
+
+  finalNorm(x_NTD: Tensor): Tensor {
+    return layerNorm(x_NTD, this, gptNames.finalNorm);
+  }
+
+  protected embed({ inputIds }: ModelInputs): Tensor {
+    const positions_TD = this.weights.get(gptNames.positions)!.narrow(0, 0, inputIds.shape[1]!);
+    return this.wordEmbeddings().embedding(inputIds).add(positions_TD);
+  }
+
+  protected wordEmbeddings(): Tensor {
+    return this.weights.get(gptNames.words)!;
+  }
+
+  protected beforeOutput(hidden_MD: Tensor): Tensor {
+    return hidden_MD.to(this.dtype);
+  }
+
+  protected outputBias(): undefined {
+    return undefined;
+  }
+}
+
+/** GPT-2's files hold the matrices of the blocks the other way round. */
+const transposed = (spec: ParameterSpec): ParameterSpec =>
+  spec.shape.length === 2 ? { ...spec, transposedInFiles: true } : spec;
+
+export const gpt2: Family = {
+  prefix: 'transformer.',
+  copies: { 'lm_head.weight': gptNames.words },
+  parameters(config) {
+    const { vocabSize, maxPositions, hiddenSize: D, layers } = config;
+    return [
+      embeddingSpec(gptNames.words, vocabSize, config),
+      embeddingSpec(gptNames.positions, maxPositions, config),
+      ...Array.from({ length: layers }, (_, l) => blockSpecs(config, gptNames.block(l)).map(transposed)).flat(),
+      ...normSpecs(gptNames.finalNorm, D),
+    ];
+  },
+  blockPrefix: (_, l) => `${gptNames.block(l).prefix}.`,
+  branchEnds(_, l) {
+    const { attentionOutput, ffnOutput } = gptNames.block(l);
+    return [attentionOutput, ffnOutput];
+  },
+  create: (config, weights, dtype) => new Gpt(config, weights, dtype),
+  huggingFaceConfig: (model, { specialIds: { end } }) => ({
+    architectures: ['GPT2LMHeadModel'],
+    model_type: 'gpt2',
+    vocab_size: model.vocabSize,
+    n_embd: model.hiddenSize,
+    n_layer: model.layers,
+    n_head: model.heads,
+    n_inner: model.ffnSize,
+    n_positions: model.maxPositions,
+    activation_function: model.activation,
+    embd_pdrop: model.dropout,
+    resid_pdrop: model.dropout,
+    attn_pdrop: model.attentionDropout,
+    initializer_range: initialStd,
+    layer_norm_epsilon: model.layerNormEpsilon,
+    bos_token_id: end,
+    eos_token_id: end,
+    tie_word_embeddings: true,
+    torch_dtype: 'float32',
+  }),
+};

@@ -4,6 +4,7 @@ import {
   type Corpus,
   type Mask,
   makeMask,
+  objectives,
   prepareCorpus,
   type Samples,
   samplesOf,
@@ -60,11 +61,11 @@ async function inspect(file: string | undefined, options: ConfigOptions): Promis
   process.stdout.write(
     `documents  ${documentsText(corpus)}\ntokens     ${tokens}\n${unknownLine(corpus, tokenizer)}sequences  ${samples.count} of ${counted(sequenceLength, 'token')} (${objective})\n` +
       `padding    ${percent(paddingShare(samples))}\n\n` +
-      (objective === 'clm'
-        ? 'Some sequences; the model has to find each next piece:\n'
-        : 'Some sequences; {a → b} is a piece a that the model has to find where it reads b:\n'),
+      (objectives[objective].masks
+        ? 'Some sequences; {a → b} is a piece a that the model has to find where it reads b:\n'
+        : 'Some sequences; the model has to find each next piece:\n'),
   );
-  const mask = objective === 'clm' ? undefined : makeMask(tokenizer, config.data);
+  const mask = objectives[objective].masks ? makeMask(tokenizer, config.data) : undefined;
   for (let i = 0; i < Math.min(numShownSamples, samples.count); i++) {
     const sample = Math.floor((i * samples.count) / numShownSamples);
     process.stdout.write(`\n${maskedText(samples, mask, sample)}\n`);

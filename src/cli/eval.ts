@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { objectives } from '../data/index.ts';
 import { counted } from '../errors/index.ts';
 import { percent, rounded } from '../report/format.ts';
 import { countOf, dataOption, deviceOption, jsonOption } from './config.ts';
@@ -40,7 +41,7 @@ async function run(path: string, options: EvalOptions): Promise<void> {
     return;
   }
   process.stdout.write(
-    `loss        ${loss.toFixed(4)}\n${objective === 'clm' ? 'clm' : 'mlm'} loss    ${tokenLoss.toFixed(4)}\nperplexity  ${rounded(perplexity)}\n` +
-      `accuracy    ${percent(tokenAccuracy)} of ${counted(tokens, objective === 'clm' ? 'token' : 'masked token')} in ${counted(sequences, 'sequence')}\n`,
+    `loss        ${loss.toFixed(4)}\n${objectives[objective].loss} loss    ${tokenLoss.toFixed(4)}\nperplexity  ${rounded(perplexity)}\n` +
+      `accuracy    ${percent(tokenAccuracy)} of ${counted(tokens, objectives[objective].predictedToken)} in ${counted(sequences, 'sequence')}\n`,
   );
 }

@@ -139,6 +139,8 @@ export async function train(
   const memoryWarnings = isFirst ? checkMemory(config, { ranks, resume: resume && holdsRun(out) }) : [];
   const { pretrain, readMetrics, summarise } = await import('../train/index.ts');
   if (!isFirst) return { result: await pretrain(config, { out, resume }) };
+  const { runtime } = await import('../tensor/index.ts');
+  runtime(); // loads libtorch, which takes a second, before the reporter waits for a first mistake
   using report = terminalReporter(config, { quiet });
   using _page = dashboard === undefined ? undefined : dashboardOf(out, dashboard);
   if (announcement !== undefined) report.note(announcement);

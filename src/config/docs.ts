@@ -1,5 +1,5 @@
 import { depthMethods } from '../depth/index.ts';
-import { presets } from './schema.ts';
+import { presets } from '../model/index.ts';
 import { keysThatAffect, type Section, type Setting, sections } from './settings.ts';
 
 const introduction = `# Configuration

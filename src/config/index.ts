@@ -2,6 +2,6 @@ export { type FromDeepSpeed, fromDeepSpeed } from './deepspeed.ts';
 export { configurationMarkdown } from './docs.ts';
 export { type Derived, deviceOf, type LoadedConfig, loadConfig, readConfigFile } from './load.ts';
 export { taperName } from './other-names.ts';
-export { type Config, configSchema, type PartialConfig, presets } from './schema.ts';
+export { type Config, configSchema, type PartialConfig } from './schema.ts';
 export { keysThatAffect, type Section, type Setting, sections, settings } from './settings.ts';
 export { packageVersion } from './version.ts';

@@ -4,8 +4,9 @@ import type { z } from 'zod';
 import { completeDepth, depthMistakes } from '../depth/index.ts';
 import { ConfigError, counted } from '../errors/index.ts';
 import { defaultDevice, hasBfloat16Products } from '../machine/index.ts';
+import { familyOf, presets } from '../model/index.ts';
 import { invalidSection, invalidSetting, unknownKey } from './mistakes.ts';
-import { type Config, configSchema, type ParsedConfig, type PartialConfig, presets } from './schema.ts';
+import { type Config, configSchema, type ParsedConfig, type PartialConfig } from './schema.ts';
 import { settings } from './settings.ts';
 
 /** A value that nobody gave and that follows from others. */
@@ -25,12 +26,6 @@ export interface LoadedConfig {
   warnings: string[];
 }
 
-/** What follows from the family of models where nothing else is said: the values of their papers. */
-const families = {
-  bert: { activation: 'gelu', layerNormEpsilon: 1e-12, objective: 'mlm+nsp' },
-  gpt2: { activation: 'gelu_new', layerNormEpsilon: 1e-5, objective: 'clm' },
-} as const;
-
 /** Keys that only a DeepSpeed config has at its top. */
 const deepSpeedKeys = [
   'progressive_layer_drop',
@@ -38,9 +33,6 @@ const deepSpeedKeys = [
   'train_batch_size',
   'zero_optimization',
 ];
-
-/** The 256 bytes and the end of a text. */
-const leastByteLevel = 257;
 
 /** A config file before it is checked: sections of keys. */
 type RawConfig = Record<string, unknown>;
@@ -195,7 +187,7 @@ function complete(parsed: ParsedConfig): { config: Config; derived: Derived[] } 
 
   const { model, data, train } = parsed;
   const device = train.device ?? deviceFor(derived);
-  const family = families[model.kind];
+  const family = familyOf(model);
   const preset = model.preset === undefined ? undefined : presets[model.preset];
   const layers = model.layers ?? preset?.layers;
   const hiddenSize = model.hiddenSize ?? preset?.hiddenSize;
@@ -223,10 +215,10 @@ function complete(parsed: ParsedConfig): { config: Config; derived: Derived[] } 
       hiddenSize: orDerived('model.hiddenSize', model.hiddenSize, hiddenSize, `${model.preset}`),
       heads: orDerived('model.heads', model.heads, hiddenSize / 64, 'hiddenSize / 64'),
       ffnSize: orDerived('model.ffnSize', model.ffnSize, 4 * hiddenSize, '4 × hiddenSize'),
-      activation: model.activation ?? family.activation,
-      layerNormEpsilon: model.layerNormEpsilon ?? family.layerNormEpsilon,
+      activation: model.activation ?? family.defaults.activation,
+      layerNormEpsilon: model.layerNormEpsilon ?? family.defaults.layerNormEpsilon,
     },
-    data: { ...data, objective: data.objective ?? family.objective },
+    data: { ...data, objective: data.objective ?? family.objectives[0] },
     train: {
       ...train,
       device,
@@ -268,25 +260,19 @@ function misfits({ model, depth, data, train }: Config): string[] {
         'lower it or raise model.maxPositions',
     );
   }
-  if ((data.objective === 'clm') !== (model.kind === 'gpt2')) {
+  const family = familyOf(model);
+  if (!family.objectives.includes(data.objective)) {
     mistakes.push(
       `data.objective: ${data.objective} is not for model.kind ${model.kind}; ` +
-        (model.kind === 'gpt2' ? 'gpt2 learns clm' : 'bert learns mlm or mlm+nsp, and gpt2 learns clm'),
+        `${model.kind} learns ${family.objectives.join(' or ')}`,
     );
   }
-  if (model.kind === 'gpt2' && model.vocabSize < leastByteLevel) {
+  if (train.outputBias === 'frequencies' && family.outputBias === undefined) {
     mistakes.push(
-      `model.vocabSize: ${model.vocabSize} is below ${leastByteLevel}, the bytes and the end of a text, which gpt2 needs`,
+      `train.outputBias: frequencies is not for model.kind ${model.kind}, whose output layer has no bias; leave it out`,
     );
   }
-  if (model.kind === 'gpt2' && train.outputBias === 'frequencies') {
-    mistakes.push(
-      'train.outputBias: frequencies is not for model.kind gpt2, whose output layer has no bias; leave it out',
-    );
-  }
-  if (model.kind === 'gpt2' && model.norm === 'post') {
-    mistakes.push('model.norm: post is not for model.kind gpt2, whose blocks are PreLN; leave it out');
-  }
+  mistakes.push(...(family.mistakes?.(model) ?? []));
   mistakes.push(...depthMistakes(depth, model, train.steps));
   if (train.batchSize % train.microBatchSize !== 0) {
     mistakes.push(

@@ -1,79 +1,9 @@
 import { z } from 'zod';
+import { objectives } from '../data/index.ts';
 import { depthSection } from '../depth/index.ts';
-import { count, key, rate } from '../keys/index.ts';
+import { count, key, namesOf, rate } from '../keys/index.ts';
+import { type ModelSettings, modelSection } from '../model/index.ts';
 import { optimizers, schedules, warmupShapes } from '../optimizers/index.ts';
-
-const namesOf = <T extends object>(table: T) => Object.keys(table) as (keyof T & string)[];
-
-/** Sizes of Google's published BERT models; the other sizes follow from `hiddenSize`. */
-export const presets = {
-  'bert-tiny': { layers: 2, hiddenSize: 128 },
-  'bert-mini': { layers: 4, hiddenSize: 256 },
-  'bert-small': { layers: 4, hiddenSize: 512 },
-  'bert-medium': { layers: 8, hiddenSize: 512 },
-  'bert-base': { layers: 12, hiddenSize: 768 },
-  'bert-large': { layers: 24, hiddenSize: 1024 },
-} as const;
-
-const presetNames = namesOf(presets);
-
-const model = z
-  .strictObject({
-    preset: key(z.enum(presetNames).optional(), 'nothing', {
-      description: 'A published model whose sizes are used; a size given beside it wins.',
-      derived: 'none: `layers` and `hiddenSize` are needed then',
-    }),
-    kind: key(
-      z.enum(['bert', 'gpt2']).default('bert'),
-      'numbers',
-      'The family of models: `bert` reads both ways and fills gaps, `gpt2` reads from left to right and writes on.',
-    ),
-    layers: key(count().optional(), 'numbers', {
-      description: 'The number of Transformer blocks.',
-      derived: "the preset's",
-      advice: 'give it, or a preset such as model.preset: bert-mini',
-    }),
-    hiddenSize: key(count().optional(), 'numbers', {
-      description: 'The model width: numbers that stand for one token between blocks.',
-      derived: "the preset's",
-      advice: 'give it, or a preset such as model.preset: bert-mini',
-    }),
-    heads: key(count().optional(), 'numbers', {
-      description: 'The number of attention heads; it divides `hiddenSize`.',
-      derived: '`hiddenSize` / 64',
-    }),
-    ffnSize: key(count().optional(), 'numbers', {
-      description: 'The width of the feed-forward layer.',
-      derived: '4 × `hiddenSize`',
-    }),
-    vocabSize: key(z.int().min(8).default(30522), 'numbers', 'The number of pieces in the vocabulary.'),
-    maxPositions: key(
-      z.int().min(8).default(512),
-      'numbers',
-      'The longest sequence that the model has positions for, in tokens.',
-    ),
-    norm: key(
-      z.enum(['pre', 'post']).default('pre'),
-      'numbers',
-      'Where a block normalises: `pre`, before attention and feed-forward (needed for a high learning rate and for dropping blocks), or `post`, after the residual sum as in the original BERT.',
-    ),
-    activation: key(z.enum(['gelu', 'gelu_new']).optional(), 'numbers', {
-      description: 'The activation of the feed-forward layer: GELU, or its approximation by tanh (`gelu_new`).',
-      derived: "the family's: `gelu` of `bert`, `gelu_new` of `gpt2`",
-    }),
-    layerNormEpsilon: key(z.number().gt(0).optional(), 'numbers', {
-      description: 'Added to the variance in layer norms.',
-      derived: "the family's: 1e-12 of `bert`, 1e-5 of `gpt2`",
-    }),
-    embeddingStd: key(
-      z.number().gt(0).default(0.02),
-      'numbers',
-      "The standard deviation of the embeddings at the start; 0.02 is BERT's. With 0.1 a narrow PreLN model, of width 128 say, learns more than word frequencies much earlier.",
-    ),
-    dropout: key(rate().default(0.1), 'numbers', 'The probability that dropout zeroes a number of a hidden state.'),
-    attentionDropout: key(rate().default(0.1), 'numbers', 'The probability that dropout zeroes an attention weight.'),
-  })
-  .describe('The model. Give a `preset`, or at least `layers` and `hiddenSize`.');
 
 const data = z
   .strictObject({
@@ -118,7 +48,7 @@ const data = z
       'numbers',
       'The length of a training sequence, in tokens; at most `model.maxPositions`.',
     ),
-    objective: key(z.enum(['mlm+nsp', 'mlm', 'clm']).optional(), 'numbers', {
+    objective: key(z.enum(namesOf(objectives)).optional(), 'numbers', {
       description:
         'What is learnt: masked tokens (`mlm`), and whether the second half follows the first (`nsp`), as in BERT; or each next token (`clm`), as in GPT.',
       derived: "the family's: `mlm+nsp` of `bert`, `clm` of `gpt2`",
@@ -247,7 +177,7 @@ const train = z
  * A config file with all its sections: what a user may write, with its defaults. Values that follow from others are
  * optional here; `loadConfig` adds the sections that a file leaves out.
  */
-export const configSchema = z.strictObject({ model, depth: depthSection, data, train });
+export const configSchema = z.strictObject({ model: modelSection, depth: depthSection, data, train });
 
 export type SectionName = keyof typeof configSchema.shape;
 
@@ -261,10 +191,7 @@ type Given<T, K extends keyof T> = Omit<T, K> & { [P in K]-?: NonNullable<T[P]> 
 
 /** A complete configuration: what a run uses, and what it keeps as `config.json`. It is itself a valid config file. */
 export interface Config {
-  model: Given<
-    ParsedConfig['model'],
-    'layers' | 'hiddenSize' | 'heads' | 'ffnSize' | 'activation' | 'layerNormEpsilon'
-  >;
+  model: ModelSettings;
   depth: ParsedConfig['depth'];
   data: Given<ParsedConfig['data'], 'objective'>;
   train: Given<ParsedConfig['train'], 'microBatchSize' | 'precision' | 'device' | 'evalEvery' | 'saveEvery'>;

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { heldOutBatches, type MicroBatch, makeMicroBatch } from './batch.ts';
 import { corpusOf, range, wordsText, wordTokenizer } from './fixtures.ts';
-import { makeMask } from './masking.ts';
-import { type Objective, samplesOf } from './samples.ts';
+import { maskTokens } from './masking.ts';
+import { makeMask, type Objective, samplesOf } from './objectives.ts';
 import { wholeCorpus } from './split.ts';
 
 const tokenizer = wordTokenizer(1000);
-const mask = makeMask(tokenizer, { maskRate: 0.15 });
+const mask = maskTokens(tokenizer, { maskRate: 0.15 });
 const sequenceLength = 16;
 
 async function textSamples(t: TestContext, objective: Objective = 'mlm+nsp') {

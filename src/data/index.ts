@@ -2,9 +2,10 @@ export { heldOutBatches, type MicroBatch, makeMicroBatch, type TokenBatch } from
 export { Corpus, type CorpusIndex, corpusFormat, openCorpus, type StoredFile, unknownShare } from './corpus.ts';
 export { charactersOf } from './encoding.ts';
 export { listSources, type SourceFile, sharedSources } from './listing.ts';
-export { type Mask, type Masked, type MaskOptions, makeMask } from './masking.ts';
+export { type Mask, type Masked, type MaskOptions, maskTokens } from './masking.ts';
+export { makeMask, type NamedObjective, type Objective, objectives, samplesOf } from './objectives.ts';
 export { permute, sampleAt } from './sampler.ts';
-export { type Objective, type Sample, type Samples, samplesOf } from './samples.ts';
+export type { Sample, Samples } from './samples.ts';
 export { type PrepareOptions, type PrepareProgress, prepareCorpus } from './shards.ts';
 export { type DocumentPart, type ReadOptions, readParts, readTexts } from './sources.ts';
 export { type CorpusView, splitCorpus, wholeCorpus } from './split.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { range, wordTokenizer } from './fixtures.ts';
-import { makeMask } from './masking.ts';
+import { maskTokens } from './masking.ts';
 
 const tokenizer = wordTokenizer(1000);
 const { clsId, sepId, unkId, maskId, padId } = tokenizer;
@@ -21,7 +21,7 @@ test('exactly the rate is masked, once each, and never a special token', () => {
     [0.001, 1],
     [1, 99],
   ] as const) {
-    const mask = makeMask(tokenizer, { maskRate });
+    const mask = maskTokens(tokenizer, { maskRate });
     for (let sample = 0; sample < 50; sample++) {
       const ids = sequence.slice();
       const { positions, labels } = mask(ids, key(sample));
@@ -42,7 +42,7 @@ test('exactly the rate is masked, once each, and never a special token', () => {
 });
 
 test('masked tokens become [MASK] in 80 % of cases, a random piece in 10 %, and stay in 10 %', () => {
-  const mask = makeMask(tokenizer, { maskRate: 0.15 });
+  const mask = maskTokens(tokenizer, { maskRate: 0.15 });
   const numSamples = 2000;
   const [times, kinds] = [new Array(sequence.length).fill(0), { mask: 0, same: 0, random: 0 }];
   const randomPieces = new Set<number>();
@@ -74,7 +74,7 @@ test('masked tokens become [MASK] in 80 % of cases, a random piece in 10 %, and 
 });
 
 test('masks depend on seed, epoch and sample, and on nothing else', () => {
-  const mask = makeMask(tokenizer, { maskRate: 0.15 });
+  const mask = maskTokens(tokenizer, { maskRate: 0.15 });
   const masked = (sample: number, seed?: number, epoch?: number) => {
     const ids = sequence.slice();
     mask(ids, key(sample, seed, epoch));
@@ -102,7 +102,7 @@ test('whole words are masked together', () => {
     sepId,
   ]);
   const words = [[1], [2, 3], [4, 5, 6], [7], [8, 9]];
-  const mask = makeMask(tokenizer, { maskRate: 0.34, wholeWord: true }); // three of nine
+  const mask = maskTokens(tokenizer, { maskRate: 0.34, wholeWord: true }); // three of nine
   const seen = new Set<string>();
   for (let sample = 0; sample < 200; sample++) {
     const { positions } = mask(ids.slice(), key(sample));
@@ -116,12 +116,12 @@ test('whole words are masked together', () => {
 
 test('a word that is longer than the number is masked whole where it comes first', () => {
   const ids = Int32Array.from([clsId, 20, continuation, continuation, sepId]);
-  const { positions } = makeMask(tokenizer, { maskRate: 0.15, wholeWord: true })(ids, key(0));
+  const { positions } = maskTokens(tokenizer, { maskRate: 0.15, wholeWord: true })(ids, key(0));
   assert.deepEqual([...positions], [1, 2, 3]);
 });
 
 test('a sequence without ordinary tokens stays as it is', () => {
   const ids = Int32Array.from([clsId, unkId, sepId]);
-  const { positions, labels } = makeMask(tokenizer, { maskRate: 0.15 })(ids, key(0));
+  const { positions, labels } = maskTokens(tokenizer, { maskRate: 0.15 })(ids, key(0));
   assert.deepEqual([[...ids], positions.length, labels.length], [[clsId, unkId, sepId], 0, 0]);
 });

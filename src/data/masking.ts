@@ -1,11 +1,8 @@
 import { type Draw, drawFor, type SampleKey, Stream } from '../random/index.ts';
-import type { Objective } from './samples.ts';
 import type { TextTokenizer } from './tokenizer.ts';
 
-/** Whether tokens are masked at all, how many, and whether the pieces of a word are masked together. */
+/** How many tokens are masked, and whether the tokens of a word are masked together. */
 export interface MaskOptions {
-  /** With `clm` nothing is masked: each next token is predicted. */
-  objective?: Objective;
   maskRate: number;
   wholeWord?: boolean;
 }
@@ -28,8 +25,7 @@ export type Mask = (ids: Int32Array, key: SampleKey) => Masked;
  * first word that is longer than it is taken all the same.
  * Source: Devlin et al., "BERT", NAACL 2019, section 3.1; whole words as in Google's BERT repository.
  */
-export function makeMask(tokenizer: TextTokenizer, { objective, maskRate, wholeWord = false }: MaskOptions): Mask {
-  if (objective === 'clm') return nextTokens;
+export function maskTokens(tokenizer: TextTokenizer, { maskRate, wholeWord = false }: MaskOptions): Mask {
   const { isSpecial, isContinuation, maskId } = tokenizer;
   const ordinary = Int32Array.from(isSpecial.keys()).filter((id) => !isSpecial[id]);
 
@@ -51,8 +47,8 @@ export function makeMask(tokenizer: TextTokenizer, { objective, maskRate, wholeW
   };
 }
 
-/** The token after each but the last. */
-const nextTokens: Mask = (ids) => ({
+/** Masks nothing: the token after each but the last is predicted. */
+export const nextTokens: Mask = (ids) => ({
   positions: Int32Array.from({ length: ids.length - 1 }, (_, i) => i),
   labels: ids.slice(1),
 });

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { DataError } from '../errors/index.ts';
 import { corpusOf, range, wordsText, wordTokenizer } from './fixtures.ts';
-import { type Objective, type Sample, samplesOf } from './samples.ts';
+import { type Objective, samplesOf } from './objectives.ts';
+import type { Sample } from './samples.ts';
 import { splitCorpus, wholeCorpus } from './split.ts';
 
 const tokenizer = wordTokenizer(2000);

@@ -1,12 +1,9 @@
-import { counted, DataError } from '../errors/index.ts';
+import { DataError } from '../errors/index.ts';
 import { type Draw, drawFor, type SampleKey, Stream } from '../random/index.ts';
 import type { CorpusView } from './split.ts';
 import type { TextTokenizer } from './tokenizer.ts';
 
 const minWindow = 4; // a shorter document holds nothing to divide in two
-
-/** BERT's masked words with next-sentence prediction, masked words alone on packed text, or GPT's next words on packed text. */
-export type Objective = 'mlm+nsp' | 'mlm' | 'clm';
 
 /** A sequence before masking and padding. */
 export interface Sample {
@@ -28,35 +25,11 @@ export interface Samples {
 }
 
 /**
- * The samples of a view for sequences of T tokens; it holds numbers for each document, none for each sample.
- *
- * `mlm+nsp`: windows of T−3 tokens within a document, spread evenly so that each token is in one and none is padded;
- * a document shorter than that is one short window. A window is divided in A and B at the sentence end nearest to
- * a random point, B is replaced with probability ½ by as long a run from another document, and the sequence is
- * `[CLS] A [SEP] B [SEP]`.
- *
- * `mlm`: documents joined by [SEP], cut in windows of T−2 tokens across their borders: `[CLS] … [SEP]`.
- *
- * `clm`: documents joined by <|endoftext|>, cut in windows of T tokens across their borders.
- *
- * Throws a DataError where the text does not fill one sequence.
- * Source: Devlin et al., "BERT", NAACL 2019, appendix A.2; RoBERTa's FULL-SENTENCES, arXiv 1907.11692, section 4.2.
+ * Documents joined by the end of a text ([SEP] or <|endoftext|>), cut in windows across their borders: with `hasBorders` of T−2
+ * tokens, `[CLS] … [SEP]`, else of T.
+ * Source: RoBERTa's FULL-SENTENCES, arXiv 1907.11692, section 4.2.
  */
-export function samplesOf(
-  view: CorpusView,
-  { tokenizer, sequenceLength, objective }: { tokenizer: TextTokenizer; sequenceLength: number; objective: Objective },
-): Samples {
-  if (view.tokens < sequenceLength) {
-    throw new DataError(
-      `data: the text has ${counted(view.tokens, 'token')}, which is less than one sequence of ${sequenceLength}; ` +
-        'give more text or a smaller sequenceLength',
-    );
-  }
-  if (objective === 'mlm+nsp') return pairedSamples(view, tokenizer, sequenceLength);
-  return packedSamples(view, tokenizer, sequenceLength, objective === 'mlm');
-}
-
-function packedSamples(
+export function packedSamples(
   view: CorpusView,
   tokenizer: TextTokenizer,
   sequenceLength: number,
@@ -86,7 +59,14 @@ function packedSamples(
   return { count, sequenceLength, tokenizer, read };
 }
 
-function pairedSamples(view: CorpusView, tokenizer: TextTokenizer, sequenceLength: number): Samples {
+/**
+ * Windows of T−3 tokens within a document, spread evenly so that each token is in one and none is padded; a document shorter than
+ * that is one short window. A window is divided in A and B at the sentence end nearest to a random point, B is replaced with
+ * probability ½ by as long a run from another document, and the sequence is `[CLS] A [SEP] B [SEP]`.
+ * Throws a DataError where no document is long enough.
+ * Source: Devlin et al., "BERT", NAACL 2019, appendix A.2.
+ */
+export function pairedSamples(view: CorpusView, tokenizer: TextTokenizer, sequenceLength: number): Samples {
   const { corpus, starts, lengths } = view;
   const windowLength = sequenceLength - 3;
   const windowStarts = runningSum(lengths.map((n) => (n < minWindow ? 0 : Math.ceil(n / windowLength))));

@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { objectives } from '../data/index.ts';
 import { depthWords } from '../depth/index.ts';
 import { counted } from '../errors/index.ts';
+import { familyOf } from '../model/index.ts';
 import { optimizers } from '../optimizers/index.ts';
 import { type Checkpoint, readMetrics, type Summary, summarise } from '../train/index.ts';
 import type { OutgoingModel } from './model.ts';
@@ -39,18 +41,17 @@ function retagged(card: string, { encoderOnly, library }: CardOptions): string {
 function pipelineOf({ checkpoint, config }: OutgoingModel, { encoderOnly }: CardOptions): string {
   if (encoderOnly) return 'feature-extraction';
   if (checkpoint.classifier) return 'text-classification';
-  return config.kind === 'gpt2' ? 'text-generation' : 'fill-mask';
+  return familyOf(config).isCausal ? 'text-generation' : 'fill-mask';
 }
 
 function sizesText({ config }: OutgoingModel): string {
-  const family = config.kind === 'gpt2' ? 'GPT-2' : config.norm === 'pre' ? 'BERT with PreLN blocks' : 'BERT';
   const sizes = [
     `${counted(config.layers, 'block')} of width ${config.hiddenSize}`,
     counted(config.heads, 'head'),
     counted(config.vocabSize, 'token'),
     `at most ${counted(config.maxPositions, 'position')}`,
   ];
-  return `${family}: ${sizes.join(', ')}.`;
+  return `${familyOf(config).title(config)}: ${sizes.join(', ')}.`;
 }
 
 function removedText({ checkpoint, config, lossWithAll, loss }: OutgoingModel): string | undefined {
@@ -67,7 +68,7 @@ function removedText({ checkpoint, config, lossWithAll, loss }: OutgoingModel): 
 function trainingLines({ config: { data, depth, train }, progress: { samples, tokens, step } }: Checkpoint): string[] {
   const texts = data.train.map((path) => basename(path)).join(', ') || 'not stated';
   const seen = `${counted(tokens, 'token')} in ${counted(samples, 'sequence')} of ${data.sequenceLength}`;
-  const masks = data.objective === 'clm' ? '' : `, ${100 * data.maskRate} % of the tokens masked`;
+  const masks = objectives[data.objective].masks ? `, ${100 * data.maskRate} % of the tokens masked` : '';
   const steps = `${counted(step, 'step')} of ${counted(train.batchSize, 'sequence')}`;
   return [
     '',

@@ -1,8 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { loadConfig } from '../config/index.ts';
+import { objectives } from '../data/index.ts';
 import { CheckpointError, commandText, OutputError } from '../errors/index.ts';
-import { initialiseParameters, type ParameterSpec, parameterSpecs, type Weights } from '../model/index.ts';
+import { familyOf, initialiseParameters, type ParameterSpec, parameterSpecs, type Weights } from '../model/index.ts';
 import { scope, type Tensor } from '../tensor/index.ts';
 import { type FolderKind, kindOf, takeWeights, writeCheckpoint } from '../train/index.ts';
 import { readConfig } from './read-config.ts';
@@ -34,8 +35,9 @@ export function importHuggingFace(folder: string, out: string, warn: (message: s
     if (missing.length > 0)
       warn(`${file}: new, since they are not there: ${missing.map(({ name }) => name).join(', ')}`);
     const weights = complete(specs, file, tensors, missing);
-    const objective =
-      model.kind === 'gpt2' ? 'clm' : missing.some(({ name }) => /seq_relationship/.test(name)) ? 'mlm' : 'mlm+nsp';
+    const { pairHead, objectives: learnt } = familyOf(model);
+    const lacksPairs = pairHead !== undefined && missing.some(({ name }) => name.startsWith(pairHead));
+    const objective = learnt.find((name) => !(objectives[name].hasPairs && lacksPairs))!;
     const { config } = loadConfig({
       overrides: {
         model,

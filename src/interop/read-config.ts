@@ -1,14 +1,14 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CheckpointError, ConfigError } from '../errors/index.ts';
-import type { Classifier, ModelConfig } from '../model/index.ts';
+import type { Classifier, ModelSettings } from '../model/index.ts';
 
 /** A Hugging Face `config.json`, as far as it is read. */
 export type Json = Record<string, unknown>;
 
 /** What a `config.json` says of a model. */
 export interface ImportedConfig {
-  model: ModelConfig;
+  model: ModelSettings;
   /** Of an architecture for sequence classification. */
   classifier?: Classifier;
 }
@@ -124,7 +124,7 @@ function withDefaults(file: string, given: Json, type: keyof typeof defaults, wa
   return json;
 }
 
-function bertOf(file: string, json: Json, norm: 'pre' | 'post'): ModelConfig {
+function bertOf(file: string, json: Json, norm: 'pre' | 'post'): ModelSettings {
   return {
     kind: 'bert',
     norm,
@@ -142,7 +142,7 @@ function bertOf(file: string, json: Json, norm: 'pre' | 'post'): ModelConfig {
   };
 }
 
-function gptOf(file: string, json: Json): ModelConfig {
+function gptOf(file: string, json: Json): ModelSettings {
   const hiddenSize = count(file, json, 'n_embd');
   const dropout = rate(file, json, 'resid_pdrop');
   return {
@@ -189,7 +189,7 @@ function rate(file: string, json: Json, key: string): number {
 }
 
 /** transformers' names of the two forms of GELU. */
-function activationOf(file: string, json: Json, key: string, otherwise: string): ModelConfig['activation'] {
+function activationOf(file: string, json: Json, key: string, otherwise: string): ModelSettings['activation'] {
   const value = json[key] ?? otherwise;
   if (value === 'gelu') return 'gelu';
   if (value === 'gelu_new' || value === 'gelu_pytorch_tanh' || value === 'gelu_fast') return 'gelu_new';

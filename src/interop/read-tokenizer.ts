@@ -2,10 +2,17 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { bertPieces, byteLevelJson, endOfText, TextTokenizer, wordPieceJson } from '../data/index.ts';
 import { CheckpointError } from '../errors/index.ts';
-import type { ModelConfig } from '../model/index.ts';
+import { familyOf, type ModelConfig } from '../model/index.ts';
 import { addedTokensOf, namedTokensOf, tokenNames } from './added-tokens.ts';
 import { type Json, readJson } from './read-config.ts';
-import { bertTokens, framesTexts, ownClass, replacedPart, type TokenizerJson } from './tokenizer-class.ts';
+import {
+  bertTokens,
+  framesTexts,
+  ownClass,
+  replacedPart,
+  type TokenizerJson,
+  type TokenizerKind,
+} from './tokenizer-class.ts';
 
 /** Models are often padded to a multiple of this many tokens, which makes matrix products fast. */
 const paddedTo = 128;
@@ -22,7 +29,7 @@ const known: Json = {
 };
 
 /** The special tokens that a model is trained with here, by the names that transformers has for them. */
-const expected: Record<ModelConfig['kind'], Record<string, string>> = {
+const expected: Record<TokenizerKind, Record<string, string>> = {
   bert: bertTokens,
   gpt2: { eos_token: endOfText },
 };
@@ -37,13 +44,14 @@ const expected: Record<ModelConfig['kind'], Record<string, string>> = {
  */
 export function readTokenizer(
   folder: string,
-  { kind, vocabSize }: ModelConfig,
+  { vocabSize, ...model }: ModelConfig,
   warn: (message: string) => void,
 ): TextTokenizer {
+  const kind = familyOf(model).tokenizer;
   const { text, where } = openTokenizer(folder, kind, warn);
   const tokenizer = TextTokenizer.fromJson(text, where);
   if (tokenizer.kind !== kind) {
-    throw new CheckpointError(`${folder}: its tokenizer is for ${tokenizer.kind}, and its model is ${kind}`);
+    throw new CheckpointError(`${folder}: its tokenizer is for ${tokenizer.kind}, and its model is ${model.kind}`);
   }
   const isPadded = vocabSize - tokenizer.vocabSize < paddedTo && vocabSize % 8 === 0;
   if (tokenizer.vocabSize > vocabSize || (tokenizer.vocabSize < vocabSize && !isPadded)) {
@@ -54,7 +62,7 @@ export function readTokenizer(
   return tokenizer;
 }
 
-function openTokenizer(folder: string, kind: ModelConfig['kind'], warn: (message: string) => void) {
+function openTokenizer(folder: string, kind: TokenizerKind, warn: (message: string) => void) {
   const at = (name: string) => join(folder, name);
   const settings = settingsOf(folder);
   checkSettings(folder, kind, settings);
@@ -101,7 +109,7 @@ function settingsOf(folder: string): Json {
     : settings;
 }
 
-function checkSettings(folder: string, kind: ModelConfig['kind'], settings: Json): void {
+function checkSettings(folder: string, kind: TokenizerKind, settings: Json): void {
   const refuse = (key: string, advice: string) => {
     throw new CheckpointError(`${join(folder, settingsFile)}: ${key} ${JSON.stringify(settings[key])} ${advice}`);
   };
@@ -130,7 +138,7 @@ function checkSettings(folder: string, kind: ModelConfig['kind'], settings: Json
 }
 
 /** Whether the class is the one of the family, which makes a tokenizer anew, and not the one that takes `tokenizer.json` as it stands. */
-function hasOwnClass(folder: string, kind: ModelConfig['kind'], settings: Json): boolean {
+function hasOwnClass(folder: string, kind: TokenizerKind, settings: Json): boolean {
   const [file, named] =
     settings.tokenizer_class === undefined
       ? ['config.json', readJson(folder, 'config.json').tokenizer_class]
@@ -147,7 +155,7 @@ function hasOwnClass(folder: string, kind: ModelConfig['kind'], settings: Json):
 /** Puts what the family's class makes of the settings in place of what `tokenizer.json` says. */
 function applySettings(
   json: TokenizerJson,
-  kind: ModelConfig['kind'],
+  kind: TokenizerKind,
   settings: Json,
   file: string,
   tell: (message: string) => void,
@@ -174,7 +182,7 @@ function applySettings(
 }
 
 /** The tokenizer of a vocabulary's own files, with the defaults of its family. */
-function fromFiles(folder: string, kind: ModelConfig['kind'], isOwnClass: boolean): { name: string; json: string } {
+function fromFiles(folder: string, kind: TokenizerKind, isOwnClass: boolean): { name: string; json: string } {
   const at = (name: string) => join(folder, name);
   const lines = (name: string) => readFileSync(at(name), 'utf8').split('\n');
   if (!isOwnClass) {

@@ -1,5 +1,5 @@
-import { endOfText } from '../data/index.ts';
-import type { ModelConfig } from '../model/index.ts';
+import { endOfText, type TextTokenizer } from '../data/index.ts';
+import { familyOf, type ModelConfig } from '../model/index.ts';
 
 /** Hugging Face's `tokenizer.json`, as far as its parts decide which class of transformers reads it. */
 export interface TokenizerJson {
@@ -25,10 +25,10 @@ export interface AddedToken {
 }
 
 type PartName = 'normalizer' | 'pre_tokenizer' | 'model';
-type Family = ModelConfig['kind'];
+export type TokenizerKind = TextTokenizer['kind'];
 
 /** Whether a part is the one that `BertTokenizer` or `GPT2Tokenizer` of transformers 5 makes, whatever `tokenizer.json` holds. */
-const isFamilysOwn: Record<Family, Record<PartName, (part: Part | null) => boolean>> = {
+const isFamilysOwn: Record<TokenizerKind, Record<PartName, (part: Part | null) => boolean>> = {
   bert: {
     normalizer: (part) => part?.type === 'BertNormalizer' && part.clean_text === true,
     pre_tokenizer: (part) => part?.type === 'BertPreTokenizer',
@@ -50,10 +50,10 @@ const isFamilysOwn: Record<Family, Record<PartName, (part: Part | null) => boole
 };
 
 /** The class of transformers that makes a tokenizer of the family from a vocabulary. */
-export const ownClass: Record<Family, string> = { bert: 'BertTokenizer', gpt2: 'GPT2Tokenizer' };
+export const ownClass: Record<TokenizerKind, string> = { bert: 'BertTokenizer', gpt2: 'GPT2Tokenizer' };
 
 /** Whether `tokenizer.json` puts around texts what taper does: `[CLS] a [SEP] b [SEP]` of types 0 and 1 for BERT, nothing for GPT. */
-export function framesTexts({ post_processor: part, model: { vocab } }: TokenizerJson, family: Family): boolean {
+export function framesTexts({ post_processor: part, model: { vocab } }: TokenizerJson, family: TokenizerKind): boolean {
   const isToken = (value: unknown, token: string) => JSON.stringify(value) === JSON.stringify([token, vocab[token]]);
   const step = ({ SpecialToken: token, Sequence: text }: { SpecialToken?: Step; Sequence?: Step }) =>
     `${(token ?? text)?.id}:${(token ?? text)?.type_id}`;
@@ -71,7 +71,7 @@ interface Step {
 }
 
 /** The first part of a `tokenizer.json` that the family's own class, `BertTokenizer` or `GPT2Tokenizer`, would replace. */
-export function replacedPart(json: TokenizerJson, family: Family): PartName | undefined {
+export function replacedPart(json: TokenizerJson, family: TokenizerKind): PartName | undefined {
   const parts = Object.entries(isFamilysOwn[family]) as [PartName, (part: Part | null) => boolean][];
   return parts.find(([name, isOwn]) => !isOwn(json[name] ?? null))?.[0];
 }
@@ -81,7 +81,8 @@ export function replacedPart(json: TokenizerJson, family: Family): PartName | un
  * `PreTrainedTokenizerFast` takes the file as it stands. `BertTokenizer` makes the normalizer from settings and is named only where
  * it makes the same: transformers.js numbers the two texts of a pair with that class alone.
  */
-export function tokenizerConfig(tokenizerJson: string, { kind, maxPositions }: ModelConfig): Record<string, unknown> {
+export function tokenizerConfig(tokenizerJson: string, config: ModelConfig): Record<string, unknown> {
+  const kind = familyOf(config).tokenizer;
   const json = JSON.parse(tokenizerJson) as TokenizerJson;
   const named = kind === 'bert' ? bertTokens : gptTokens;
   const others = (json.added_tokens ?? [])
@@ -89,7 +90,7 @@ export function tokenizerConfig(tokenizerJson: string, { kind, maxPositions }: M
     .map(({ content }) => content);
   return {
     ...classOf(json, kind),
-    model_max_length: maxPositions,
+    model_max_length: config.maxPositions,
     model_input_names: ['input_ids', ...(kind === 'bert' ? ['token_type_ids'] : []), 'attention_mask'],
     padding_side: 'right',
     clean_up_tokenization_spaces: false,
@@ -108,7 +109,7 @@ export const bertTokens = {
 };
 const gptTokens = { bos_token: endOfText, eos_token: endOfText, unk_token: endOfText };
 
-function classOf(json: TokenizerJson, kind: Family): Record<string, unknown> {
+function classOf(json: TokenizerJson, kind: TokenizerKind): Record<string, unknown> {
   if (kind === 'bert' && replacedPart(json, kind) === undefined) {
     const { lowercase, strip_accents, handle_chinese_chars } = json.normalizer!;
     return {

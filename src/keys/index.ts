@@ -1,1 +1,1 @@
-export { type Affects, count, key, type Meaning, rate } from './key.ts';
+export { type Affects, count, key, type Meaning, namesOf, rate } from './key.ts';

@@ -26,6 +26,9 @@ export type Affects = 'numbers' | 'texts' | 'start' | 'time' | 'nothing';
 export const key = <T extends z.ZodType>(schema: T, affects: Affects, meaning: string | Meaning): T =>
   schema.meta({ affects, ...(typeof meaning === 'string' ? { description: meaning } : meaning) });
 
+/** The names in a table, for an enum of them. */
+export const namesOf = <T extends object>(table: T) => Object.keys(table) as (keyof T & string)[];
+
 /** A number of things: 1 or more. */
 export const count = () => z.int().min(1);
 

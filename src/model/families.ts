@@ -14,7 +14,7 @@ import {
 /** The families of models that a configuration can name. */
 export const families = { bert, gpt2 } satisfies Record<string, Family>;
 
-export const familyOf = ({ kind }: Pick<ModelConfig, 'kind'>): Family => families[kind];
+export const familyOf = ({ kind }: Pick<ModelConfig, 'kind'>): Family => families[kind as keyof typeof families];
 
 /** The parameters of a model: with its pre-training heads, or with a classifier instead of them. */
 export function parameterSpecs(config: ModelConfig, classifier?: Classifier): ParameterSpec[] {

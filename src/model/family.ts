@@ -1,3 +1,4 @@
+import type { Objective, TextTokenizer } from '../data/index.ts';
 import type { Dtype } from '../tensor/index.ts';
 import type { Classifier, ModelConfig, ParameterSpec, Weights } from './parameters.ts';
 import type { Transformer } from './transformer.ts';
@@ -12,8 +13,24 @@ export interface SpecialIds {
 
 /** A family of models as `model.kind` names it: all that is true of it alone. A new one is a file and a line in `families`. */
 export interface Family {
+  /** Its name in texts. */
+  title(config: ModelConfig): string;
+  /** What follows from it where a configuration says nothing else: the values of its paper. */
+  defaults: Pick<ModelConfig, 'activation' | 'layerNormEpsilon'>;
+  /** What it can learn; the first one is what it learns where nothing is said. */
+  objectives: readonly [Objective, ...Objective[]];
+  /** The kind of tokenizer that it is trained with. */
+  tokenizer: TextTokenizer['kind'];
+  /** Whether a token sees only those before it: then the model continues texts, else it fills masks. */
+  isCausal: boolean;
+  /** Whether it can have a classifier instead of its pre-training heads. */
+  hasClassifier: boolean;
+  /** What of a configuration it does not take, each with how to mend it. */
+  mistakes?(config: ModelConfig): string[];
   /** What the names of its parameters begin with, but for those of heads. */
   prefix: string;
+  /** What the names of the next-sentence head begin with, where there is one. */
+  pairHead?: string;
   /** Names under which files hold a parameter once more: the output layer beside the word embeddings that it is. */
   copies: Readonly<Record<string, string>>;
   /** The bias of the output layer over the vocabulary, where there is one. */

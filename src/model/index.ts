@@ -20,4 +20,5 @@ export {
   type Parts,
   type Weights,
 } from './parameters.ts';
+export { type ModelSettings, modelSection, presets } from './settings.ts';
 export { type ModelInputs, Transformer } from './transformer.ts';

@@ -1,9 +1,29 @@
-import type { Config } from '../config/index.ts';
 import { drawSeed, Stream } from '../random/index.ts';
 import { type Device, Tensor } from '../tensor/index.ts';
 
-/** The sizes of a model: the `model` section of a configuration. */
-export type ModelConfig = Config['model'];
+/** The sizes of a model, and how its parts are: what a family reads of the `model` section. */
+export interface ModelConfig {
+  /** The name of the family. */
+  kind: string;
+  /** L */
+  layers: number;
+  /** D */
+  hiddenSize: number;
+  /** H */
+  heads: number;
+  /** F */
+  ffnSize: number;
+  /** V */
+  vocabSize: number;
+  /** The longest sequence. */
+  maxPositions: number;
+  norm: 'pre' | 'post';
+  activation: 'gelu' | 'gelu_new';
+  layerNormEpsilon: number;
+  embeddingStd: number;
+  dropout: number;
+  attentionDropout: number;
+}
 
 /** Tensors by their Hugging Face name. */
 export type Weights = ReadonlyMap<string, Tensor>;

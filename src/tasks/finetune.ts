@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { TextTokenizer } from '../data/index.ts';
 import { CheckpointError, DataError } from '../errors/index.ts';
-import { Bert, type Classifier, type ParameterSpec, parameterSpecs, type Weights } from '../model/index.ts';
+import { Bert, type Classifier, familyOf, type ParameterSpec, parameterSpecs, type Weights } from '../model/index.ts';
 import {
   globalNorm,
   initialState,
@@ -165,7 +165,7 @@ export async function fineTune(
 
 /** Throws a CheckpointError for a model that cannot be fine-tuned. */
 export function checkTunable({ path, config }: Checkpoint): void {
-  if (config.model.kind === 'bert') return;
+  if (familyOf(config.model).hasClassifier) return;
   throw new CheckpointError(`${path}: is a ${config.model.kind} model; only BERT models are fine-tuned`);
 }
 

@@ -1,4 +1,5 @@
 import type { Samples, TextTokenizer } from '../data/index.ts';
+import { familyOf } from '../model/index.ts';
 import { predict } from './fill.ts';
 import type { TrainedModel } from './trained.ts';
 
@@ -40,9 +41,9 @@ function fillGaps(
   gaps: readonly number[],
 ): FilledExample {
   const { tokenizer, model } = trained;
-  const isGpt = model.config.kind === 'gpt2';
-  const read = isGpt ? ids : ids.map((id, i) => (gaps.includes(i) ? tokenizer.maskId : id));
-  const positions = Int32Array.from(gaps, (gap) => (isGpt ? gap - 1 : gap));
+  const { isCausal } = familyOf(model.config);
+  const read = isCausal ? ids : ids.map((id, i) => (gaps.includes(i) ? tokenizer.maskId : id));
+  const positions = Int32Array.from(gaps, (gap) => (isCausal ? gap - 1 : gap));
   const predictions = gaps.length > 0 ? predict(trained, read, positions, 1) : [];
   const text = (some: Int32Array) => tokenizer.decode(some).trim();
   return {

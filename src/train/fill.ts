@@ -1,4 +1,5 @@
 import { DataError } from '../errors/index.ts';
+import { familyOf } from '../model/index.ts';
 import { noGrad, scope, Tensor } from '../tensor/index.ts';
 import { modelInputs } from './objective.ts';
 import type { TrainedModel } from './trained.ts';
@@ -31,9 +32,9 @@ export interface FilledText {
  */
 export async function fillMasks(trained: TrainedModel, text: string, top: number): Promise<FilledText> {
   const { tokenizer, model, checkpoint } = trained;
-  if (model.config.kind === 'gpt2') {
+  if (familyOf(model.config).isCausal) {
     throw new DataError(
-      `${checkpoint.path}: is a gpt2 model, which knows no ${maskText}; let it write on with npx taper-lm generate`,
+      `${checkpoint.path}: is a ${model.config.kind} model, which knows no ${maskText}; let it write on with npx taper-lm generate`,
     );
   }
   const parts = text.split(maskText);

@@ -1,4 +1,5 @@
 import { DataError } from '../errors/index.ts';
+import { familyOf } from '../model/index.ts';
 import { drawSeed, Stream } from '../random/index.ts';
 import { noGrad, scope, Tensor } from '../tensor/index.ts';
 import { modelInputs } from './objective.ts';
@@ -23,7 +24,7 @@ export interface GenerateOptions {
  */
 export async function generate(trained: TrainedModel, prompt: string, options: GenerateOptions): Promise<string> {
   const { tokenizer, model, checkpoint } = trained;
-  if (model.config.kind !== 'gpt2') {
+  if (!familyOf(model.config).isCausal) {
     throw new DataError(
       `${checkpoint.path}: is a ${model.config.kind} model, which fills gaps (npx taper-lm fill); only gpt2 models write on`,
     );

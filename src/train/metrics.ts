@@ -1,5 +1,5 @@
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
-import type { Objective } from '../data/index.ts';
+import { type Objective, objectives } from '../data/index.ts';
 import { DataError } from '../errors/index.ts';
 import { replaceFile } from '../files/index.ts';
 import type { Evaluation } from './evaluate.ts';
@@ -86,11 +86,8 @@ export function evaluationNumbers(
   evaluation: Evaluation,
 ): Omit<EvalMetrics, 'type' | 'step' | 'split' | 'examples'> {
   const { tokenLoss, tokenAccuracy, loss, perplexity, tokens } = evaluation;
-  const named =
-    objective === 'clm'
-      ? { clmLoss: tokenLoss, clmAccuracy: tokenAccuracy }
-      : { mlmLoss: tokenLoss, mlmAccuracy: tokenAccuracy };
-  return { loss, ...named, perplexity, tokens };
+  const name = objectives[objective].loss;
+  return { loss, [`${name}Loss`]: tokenLoss, [`${name}Accuracy`]: tokenAccuracy, perplexity, tokens };
 }
 
 /** JSON has no NaN and no infinity: they are written as null. */

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { Config, LoadedConfig } from '../config/index.ts';
-import { heldOutBatches, type MicroBatch, makeMicroBatch } from '../data/index.ts';
+import { heldOutBatches, type MicroBatch, makeMicroBatch, objectives } from '../data/index.ts';
 import { expectedDepth, stepFlops } from '../depth/index.ts';
 import { joinRanks, type ProcessGroup, partOf, type RankEnvironment, rankEnvironment } from '../distributed/index.ts';
 import { UserError } from '../errors/index.ts';
@@ -234,7 +234,7 @@ function stepMetrics(
     samples,
     tokens,
     loss,
-    [config.data.objective === 'clm' ? 'clmLoss' : 'mlmLoss']: tokenLoss,
+    [`${objectives[config.data.objective].loss}Loss`]: tokenLoss,
     ...logged,
     ...(nspLoss !== undefined && { nspLoss }),
     expectedDepth: expectedDepth(result.keepRates),

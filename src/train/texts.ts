@@ -26,6 +26,7 @@ import {
 } from '../data/index.ts';
 import { ConfigError, counted, DataError } from '../errors/index.ts';
 import { makeFolder, replaceFile, writing } from '../files/index.ts';
+import { familyOf } from '../model/index.ts';
 import type { Reporter } from './reporter.ts';
 
 /** Text that a tokenizer is trained on at most, in bytes: more changes a vocabulary of 30,000 tokens hardly. */
@@ -189,7 +190,8 @@ export async function openTokenizer(config: Config, report: Reporter): Promise<T
     throw new ConfigError('data.train: no text to train on; give files or folders with --data');
   const files = await listSources(data.train, data.exclude);
   const { textField, lowercase, stripAccents } = data;
-  const { vocabSize, kind } = model;
+  const { vocabSize } = model;
+  const kind = familyOf(model).tokenizer;
   const key = JSON.stringify([
     trainingVersion,
     corpusFormat,
@@ -207,14 +209,14 @@ export async function openTokenizer(config: Config, report: Reporter): Promise<T
     `training a ${what} tokenizer of up to ${counted(vocabSize, 'token')} on ${counted(files.length, 'file')}`,
   );
   const onProgress = tokenizerProgress((line) => report.note(line));
-  const tokenizer = await trainTokenizer(files, { ...data, ...model, onProgress });
+  const tokenizer = await trainTokenizer(files, { ...data, vocabSize, kind, onProgress });
   writing(data.cache, () => makeFolder(data.cache));
   replaceFile(path, tokenizer.json);
   return tokenizer;
 }
 
 function checkKind(tokenizer: TextTokenizer, { data, model }: Config): TextTokenizer {
-  if (tokenizer.kind === model.kind) return tokenizer;
+  if (tokenizer.kind === familyOf(model).tokenizer) return tokenizer;
   throw new ConfigError(
     `data.tokenizer: ${data.tokenizer} is for model.kind ${tokenizer.kind}, not ${model.kind}; change one of them`,
   );

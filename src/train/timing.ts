@@ -1,5 +1,5 @@
 import type { Config } from '../config/index.ts';
-import type { MicroBatch } from '../data/index.ts';
+import { type MicroBatch, objectives } from '../data/index.ts';
 import { constant, type DepthMethod, dense, type StepShape, shallow } from '../depth/index.ts';
 import { initialise } from '../model/index.ts';
 import { scope, setNumThreads, synchronize } from '../tensor/index.ts';
@@ -129,6 +129,6 @@ export function randomBatch(shape: StepShape): MicroBatch {
     lengths: new Int32Array(N).fill(T),
     predictedPositions: shuffled.slice(0, predictedTokens).sort(),
     labels: random(predictedTokens, vocabSize),
-    ...(objective === 'mlm+nsp' && { nextSentenceLabels: random(N, 2) }),
+    ...(objectives[objective].hasPairs && { nextSentenceLabels: random(N, 2) }),
   };
 }

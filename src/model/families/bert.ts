@@ -87,12 +87,19 @@ export class Bert extends Transformer {
 }
 
 export const bert: Family = {
+  title: ({ norm }) => (norm === 'pre' ? 'BERT with PreLN blocks' : 'BERT'),
+  defaults: { activation: 'gelu', layerNormEpsilon: 1e-12 },
+  objectives: ['mlm+nsp', 'mlm'],
+  tokenizer: 'bert',
+  isCausal: false,
+  hasClassifier: true,
   prefix: 'bert.',
   copies: {
     'cls.predictions.decoder.weight': bertNames.words,
     'cls.predictions.decoder.bias': bertNames.outputBias,
   },
   outputBias: bertNames.outputBias,
+  pairHead: bertNames.nextSentence,
   parameters(config, classifier) {
     const { norm, hiddenSize: D, vocabSize, maxPositions, layers } = config;
     const pretrainingHeads = () => [

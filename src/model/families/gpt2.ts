@@ -55,7 +55,22 @@ export class Gpt extends Transformer {
 const transposed = (spec: ParameterSpec): ParameterSpec =>
   spec.shape.length === 2 ? { ...spec, transposedInFiles: true } : spec;
 
+/** The 256 bytes and the end of a text. */
+const leastVocabulary = 257;
+
 export const gpt2: Family = {
+  title: () => 'GPT-2',
+  defaults: { activation: 'gelu_new', layerNormEpsilon: 1e-5 },
+  objectives: ['clm'],
+  tokenizer: 'gpt2',
+  isCausal: true,
+  hasClassifier: false,
+  mistakes: ({ vocabSize, norm }) => [
+    ...(vocabSize < leastVocabulary
+      ? [`model.vocabSize: ${vocabSize} is below ${leastVocabulary}, the bytes and the end of a text, which gpt2 needs`]
+      : []),
+    ...(norm === 'post' ? ['model.norm: post is not for model.kind gpt2, whose blocks are PreLN; leave it out'] : []),
+  ],
   prefix: 'transformer.',
   copies: { 'lm_head.weight': gptNames.words },
   parameters(config) {

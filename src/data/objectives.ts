@@ -1,0 +1,74 @@
+import { counted, DataError } from '../errors/index.ts';
+import { type Mask, type MaskOptions, maskTokens, nextTokens } from './masking.ts';
+import { packedSamples, pairedSamples, type Samples } from './samples.ts';
+import type { CorpusView } from './split.ts';
+import type { TextTokenizer } from './tokenizer.ts';
+
+/** What is learnt, as `data.objective` names it: all that is true of it alone. A new one is a line in `objectives`. */
+export interface NamedObjective {
+  /** The samples of a text, for sequences of T tokens. */
+  samples(view: CorpusView, tokenizer: TextTokenizer, sequenceLength: number): Samples;
+  /** What is predicted of a sequence. */
+  mask(tokenizer: TextTokenizer, options: MaskOptions): Mask;
+  /** The tokens that are predicted of a full sequence of T. */
+  predicted(sequenceLength: number, maskRate: number): number;
+  /** What its loss on tokens is called in metrics. */
+  loss: 'mlm' | 'clm';
+  /** What it predicts, in words. */
+  predictedToken: string;
+  /** Whether tokens are masked. */
+  masks: boolean;
+  /** Whether a sequence is a pair with a next-sentence label. */
+  hasPairs: boolean;
+}
+
+const masking = (numBorders: number) => ({
+  mask: maskTokens,
+  predicted: (T: number, maskRate: number) => Math.max(1, Math.round(maskRate * (T - numBorders))),
+  loss: 'mlm' as const,
+  predictedToken: 'masked token',
+  masks: true,
+});
+
+/** BERT's masked tokens with next-sentence prediction, masked tokens alone on packed text, or GPT's next tokens on packed text. */
+export const objectives = {
+  'mlm+nsp': { ...masking(3), samples: pairedSamples, hasPairs: true },
+  mlm: { ...masking(2), samples: (view, tokenizer, T) => packedSamples(view, tokenizer, T, true), hasPairs: false },
+  clm: {
+    mask: () => nextTokens,
+    predicted: (T) => T - 1,
+    loss: 'clm',
+    predictedToken: 'token',
+    masks: false,
+    samples: (view, tokenizer, T) => packedSamples(view, tokenizer, T, false),
+    hasPairs: false,
+  },
+} satisfies Record<string, NamedObjective>;
+
+/** A name that `data.objective` takes. */
+export type Objective = keyof typeof objectives;
+
+/**
+ * The samples of a view for sequences of T tokens; it holds numbers for each document, none for each sample.
+ * Throws a DataError where the text does not fill one sequence.
+ */
+export function samplesOf(
+  view: CorpusView,
+  { tokenizer, sequenceLength, objective }: { tokenizer: TextTokenizer; sequenceLength: number; objective: Objective },
+): Samples {
+  if (view.tokens < sequenceLength) {
+    throw new DataError(
+      `data: the text has ${counted(view.tokens, 'token')}, which is less than one sequence of ${sequenceLength}; ` +
+        'give more text or a smaller sequenceLength',
+    );
+  }
+  return objectives[objective].samples(view, tokenizer, sequenceLength);
+}
+
+/** What the objective predicts of a sequence. */
+export function makeMask(
+  tokenizer: TextTokenizer,
+  { objective, ...options }: MaskOptions & { objective: Objective },
+): Mask {
+  return objectives[objective].mask(tokenizer, options);
+}

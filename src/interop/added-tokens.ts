@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { CheckpointError } from '../errors/index.ts';
-import { type Json, readJson } from './read-config.ts';
+import type { Json } from '../model/index.ts';
+import { readJson } from './read-config.ts';
 import type { AddedToken, TokenizerJson } from './tokenizer-class.ts';
 
 /** A token that is not numbered yet. */

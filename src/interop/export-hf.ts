@@ -26,7 +26,7 @@ export function exportHuggingFace(model: OutgoingModel, out: string, { encoderOn
   const { classifier } = checkpoint;
   newFolder(out);
   const specs = parameterSpecs(config, classifier);
-  const hf = familyOf(config).huggingFaceConfig(config, {
+  const hf = familyOf(config).huggingFace.write(config, {
     classifier,
     specialIds: specialIdsOf(checkpoint.tokenizerJson),
   });

@@ -14,6 +14,9 @@ import { tokenizerConfig } from './tokenizer-class.ts';
 /** The files of an export, by what transformers.js calls their precision. */
 export const onnxFiles = { fp32: 'onnx/model.onnx', q8: 'onnx/model_quantized.onnx' } as const;
 
+/** How each family is said in ONNX, of those that can be. */
+const graphs: Readonly<Record<string, typeof bertGraph>> = { bert: bertGraph };
+
 /** transformers.js knows these architectures of `bert`; the graph is the same for PreLN, which it does not know. */
 const architectures: Record<OnnxHead, string> = {
   'masked-lm': 'BertForMaskedLM',
@@ -34,7 +37,8 @@ export function exportOnnx(
   { encoderOnly }: { encoderOnly: boolean },
 ): Record<string, number> {
   const { checkpoint, config, weights } = model;
-  if (config.kind !== 'bert') {
+  const graphOf = graphs[config.kind];
+  if (graphOf === undefined) {
     throw new CheckpointError(
       `${checkpoint.path}: is a ${config.kind} model; only BERT models go to ONNX, others with --to hf`,
     );
@@ -46,12 +50,12 @@ export function exportOnnx(
     writing(join(out, name), () => writeFileSync(join(out, name), content));
   writing(out, () => makeFolder(join(out, 'onnx')));
   for (const [precision, file] of Object.entries(onnxFiles)) {
-    write(file, onnxFile(bertGraph(config, weights, { head, classifier, quantised: precision === 'q8' })));
+    write(file, onnxFile(graphOf(config, weights, { head, classifier, quantised: precision === 'q8' })));
   }
   const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
   const known = { model_type: 'bert', architectures: [architectures[head]] };
   const specialIds = specialIdsOf(checkpoint.tokenizerJson);
-  const hf = familyOf(config).huggingFaceConfig(config, {
+  const hf = familyOf(config).huggingFace.write(config, {
     classifier: encoderOnly ? undefined : classifier,
     specialIds,
   });

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { ConfigError } from '../errors/index.ts';
-import { type Json, readConfig } from './read-config.ts';
+import type { Json } from '../model/index.ts';
+import { readConfig } from './read-config.ts';
 
 /** `BertConfig()`, `MegatronBertConfig()` and `GPT2Config()`, and labels (tests/fixtures/hugging_face_reads.py). */
 interface Defaults {

@@ -2,9 +2,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { bertPieces, byteLevelJson, endOfText, TextTokenizer, wordPieceJson } from '../data/index.ts';
 import { CheckpointError } from '../errors/index.ts';
-import { familyOf, type ModelConfig } from '../model/index.ts';
+import { familyOf, type Json, type ModelConfig } from '../model/index.ts';
 import { addedTokensOf, namedTokensOf, tokenNames } from './added-tokens.ts';
-import { type Json, readJson } from './read-config.ts';
+import { readJson } from './read-config.ts';
 import {
   bertTokens,
   framesTexts,

@@ -1,9 +1,9 @@
 import { readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { CheckpointError } from '../errors/index.ts';
-import { familyOf, type ModelConfig, type ParameterSpec } from '../model/index.ts';
+import { familyOf, type Json, type ModelConfig, type ParameterSpec } from '../model/index.ts';
 import { readSafetensors, type Tensor } from '../tensor/index.ts';
-import { type Json, readJson } from './read-config.ts';
+import { readJson } from './read-config.ts';
 
 const whole = 'model.safetensors';
 const index = 'model.safetensors.index.json';

@@ -1,15 +1,8 @@
 import type { Objective, TextTokenizer } from '../data/index.ts';
 import type { Dtype } from '../tensor/index.ts';
+import type { HuggingFace } from './hugging-face.ts';
 import type { Classifier, ModelConfig, ParameterSpec, Weights } from './parameters.ts';
 import type { Transformer } from './transformer.ts';
-
-/** The numbers of the tokens that `transformers` looks up in `config.json`. */
-export interface SpecialIds {
-  /** [PAD], or <|endoftext|>. */
-  pad: number;
-  /** <|endoftext|> of a GPT. */
-  end: number;
-}
 
 /** A family of models as `model.kind` names it: all that is true of it alone. A new one is a file and a line in `families`. */
 export interface Family {
@@ -43,9 +36,5 @@ export interface Family {
   branchEnds(config: ModelConfig, l: number): string[];
   /** The model over weights that are there. */
   create(config: ModelConfig, weights: Weights, dtype?: Dtype): Transformer;
-  /** The `config.json` with which Hugging Face's `transformers` opens the weights. */
-  huggingFaceConfig(
-    config: ModelConfig,
-    more: { classifier?: Classifier | undefined; specialIds: SpecialIds },
-  ): Record<string, unknown>;
+  huggingFace: HuggingFace;
 }

@@ -11,7 +11,8 @@ export { Bert, bertNames } from './families/bert.ts';
 export type { BlockNames } from './families/classic.ts';
 export { Gpt } from './families/gpt2.ts';
 export { families, familyOf, initialise, makeIdentity, parameterSpecs, partsOf } from './families.ts';
-export type { Family, SpecialIds } from './family.ts';
+export type { Family } from './family.ts';
+export { ConfigReader, type HuggingFace, type Json, type SpecialIds } from './hugging-face.ts';
 export {
   type Classifier,
   initialiseParameters,

@@ -106,7 +106,7 @@ export function writeCheckpoint(path: string, content: CheckpointContent): void 
       writeWeights(join(partial, 'model.safetensors'), parameterSpecs(config.model, classifier), weights);
       writeJson(
         join(partial, 'config.json'),
-        familyOf(config.model).huggingFaceConfig(config.model, { classifier, specialIds: specialIdsOf(tokenizerJson) }),
+        familyOf(config.model).huggingFace.write(config.model, { classifier, specialIds: specialIdsOf(tokenizerJson) }),
       );
       writeFileSync(join(partial, 'tokenizer.json'), tokenizerJson);
       if (optimizer) writeSafetensors(join(partial, optimizerFile), optimizerTensors(optimizer));

@@ -124,35 +124,78 @@ export const bert: Family = {
     return [attentionOutput, ffnOutput];
   },
   create: (config, weights, dtype) => new Bert(config, weights, dtype),
-  huggingFaceConfig(model, { classifier, specialIds }) {
-    const [type, name] = model.norm === 'pre' ? ['megatron-bert', 'MegatronBert'] : ['bert', 'Bert'];
-    const config = {
-      architectures: [`${name}ForPreTraining`],
-      model_type: type,
-      vocab_size: model.vocabSize,
-      hidden_size: model.hiddenSize,
-      num_hidden_layers: model.layers,
-      num_attention_heads: model.heads,
-      intermediate_size: model.ffnSize,
-      max_position_embeddings: model.maxPositions,
+  huggingFace: {
+    defaults: {
+      bert: {
+        vocab_size: 30_522,
+        hidden_size: 768,
+        num_hidden_layers: 12,
+        num_attention_heads: 12,
+        intermediate_size: 3072,
+        max_position_embeddings: 512,
+      },
+      'megatron-bert': {
+        vocab_size: 29_056,
+        hidden_size: 1024,
+        num_hidden_layers: 24,
+        num_attention_heads: 16,
+        intermediate_size: 4096,
+        max_position_embeddings: 512,
+      },
+    },
+    width: 'hidden_size',
+    heads: 'num_attention_heads',
+    fixed: {
       type_vocab_size: numTokenTypes,
-      hidden_act: model.activation,
-      hidden_dropout_prob: model.dropout,
-      attention_probs_dropout_prob: model.attentionDropout,
-      initializer_range: initialStd,
-      layer_norm_eps: model.layerNormEpsilon,
-      pad_token_id: specialIds.pad,
-      tie_word_embeddings: true,
-      torch_dtype: 'float32',
-    };
-    if (!classifier) return config;
-    const { labels, isRegression } = classifier;
-    return {
-      ...config,
-      architectures: [`${name}ForSequenceClassification`],
-      id2label: Object.fromEntries(labels.map((label, id) => [id, label])),
-      label2id: Object.fromEntries(labels.map((label, id) => [label, id])),
-      problem_type: isRegression ? 'regression' : 'single_label_classification',
-    };
+      position_embedding_type: 'absolute',
+      is_decoder: false,
+      add_cross_attention: false,
+    },
+    read: (json, type) => ({
+      kind: 'bert',
+      norm: type === 'bert' ? 'post' : 'pre',
+      layers: json.layers('num_hidden_layers'),
+      hiddenSize: json.count('hidden_size'),
+      heads: json.count('num_attention_heads'),
+      ffnSize: json.count('intermediate_size'),
+      vocabSize: json.count('vocab_size'),
+      maxPositions: json.count('max_position_embeddings'),
+      activation: json.activation('hidden_act', 'gelu'),
+      layerNormEpsilon: json.positive('layer_norm_eps', 1e-12),
+      embeddingStd: json.positive('initializer_range', 0.02),
+      dropout: json.rate('hidden_dropout_prob'),
+      attentionDropout: json.rate('attention_probs_dropout_prob'),
+    }),
+    write(model, { classifier, specialIds }) {
+      const [type, name] = model.norm === 'pre' ? ['megatron-bert', 'MegatronBert'] : ['bert', 'Bert'];
+      const config = {
+        architectures: [`${name}ForPreTraining`],
+        model_type: type,
+        vocab_size: model.vocabSize,
+        hidden_size: model.hiddenSize,
+        num_hidden_layers: model.layers,
+        num_attention_heads: model.heads,
+        intermediate_size: model.ffnSize,
+        max_position_embeddings: model.maxPositions,
+        type_vocab_size: numTokenTypes,
+        hidden_act: model.activation,
+        hidden_dropout_prob: model.dropout,
+        attention_probs_dropout_prob: model.attentionDropout,
+        initializer_range: initialStd,
+        layer_norm_eps: model.layerNormEpsilon,
+        pad_token_id: specialIds.pad,
+        tie_word_embeddings: true,
+        torch_dtype: 'float32',
+      };
+      if (!classifier) return config;
+      const { labels, isRegression } = classifier;
+      return {
+        ...config,
+        architectures: [`${name}ForSequenceClassification`],
+        id2label: Object.fromEntries(labels.map((label, id) => [id, label])),
+        label2id: Object.fromEntries(labels.map((label, id) => [label, id])),
+        problem_type: isRegression ? 'regression' : 'single_label_classification',
+      };
+    },
   },
 };

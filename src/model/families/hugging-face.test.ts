@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { loadConfig } from '../../config/index.ts';
 import { bert } from './bert.ts';
 
-const { huggingFaceConfig } = bert;
+const huggingFaceConfig = bert.huggingFace.write;
 
 const specialIds = { pad: 0, end: 0 };
 const model = (norm: 'pre' | 'post') => {

@@ -1,0 +1,79 @@
+import { ConfigError } from '../errors/index.ts';
+import type { Classifier, ModelConfig } from './parameters.ts';
+
+/** A Hugging Face `config.json`, as far as it is read. */
+export type Json = Record<string, unknown>;
+
+/** The numbers of the tokens that `transformers` looks up in `config.json`. */
+export interface SpecialIds {
+  /** [PAD], or <|endoftext|>. */
+  pad: number;
+  /** <|endoftext|> of a GPT. */
+  end: number;
+}
+
+/** How Hugging Face's `transformers` says a family in `config.json`. */
+export interface HuggingFace {
+  /** What it takes where a size is left out, by `model_type`: its configuration classes, of 5.18. */
+  defaults: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  /** Names of sizes that it reads before these. */
+  otherNames?: Readonly<Record<string, string>>;
+  /** The names of the width and of the number of heads. */
+  width: string;
+  heads: string;
+  /** Settings that change what the model computes, and the only values of them that are known here. */
+  fixed: Json;
+  /** The model that a `config.json` of this `model_type` describes. */
+  read(json: ConfigReader, type: string): ModelConfig;
+  /** The `config.json` with which `transformers` opens the weights. */
+  write(config: ModelConfig, more: { classifier?: Classifier | undefined; specialIds: SpecialIds }): Json;
+}
+
+/** No model is larger in any of its sizes. */
+const largest = 10_000_000;
+const mostLayers = 1000;
+
+/** Reads values of a `config.json`; each method throws a ConfigError for one that cannot be. */
+export class ConfigReader {
+  readonly file: string;
+  readonly json: Json;
+
+  constructor(file: string, json: Json) {
+    this.file = file;
+    this.json = json;
+  }
+
+  count(key: string, most = largest): number {
+    const value = this.json[key];
+    if (typeof value === 'number' && Number.isInteger(value) && value > 0 && value <= most) return value;
+    throw new ConfigError(
+      `${this.file}: ${key} ${JSON.stringify(value) ?? 'is missing,'} is not a whole number from 1 to ${most}`,
+    );
+  }
+
+  layers(key: string): number {
+    return this.count(key, mostLayers);
+  }
+
+  /** A positive number. */
+  positive(key: string, otherwise: number): number {
+    const value = this.json[key] ?? otherwise;
+    if (typeof value === 'number' && value > 0) return value;
+    throw new ConfigError(`${this.file}: ${key} ${JSON.stringify(value)} is not a number above 0`);
+  }
+
+  /** A probability of dropping out. */
+  rate(key: string): number {
+    const value = this.json[key] ?? 0.1;
+    if (typeof value === 'number' && value >= 0 && value < 1) return value;
+    throw new ConfigError(`${this.file}: ${key} ${JSON.stringify(value)} is not a number from 0 up and below 1`);
+  }
+
+  /** transformers' names of the two forms of GELU. */
+  activation(key: string, otherwise: string): ModelConfig['activation'] {
+    const value = this.json[key] ?? otherwise;
+    if (value === 'gelu') return 'gelu';
+    if (value === 'gelu_new' || value === 'gelu_pytorch_tanh' || value === 'gelu_fast') return 'gelu_new';
+    throw new ConfigError(`${this.file}: ${key} ${JSON.stringify(value)} is not one of gelu, gelu_new`);
+  }
+}

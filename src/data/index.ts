@@ -11,4 +11,10 @@ export { type DocumentPart, type ReadOptions, readParts, readTexts } from './sou
 export { type CorpusView, splitCorpus, wholeCorpus } from './split.ts';
 export { specialIdsOf, TextTokenizer } from './tokenizer.ts';
 export { bertPieces, byteLevelJson, endOfText, wordPieceJson } from './tokenizer-json.ts';
-export { type TrainingProgress, trainByteLevel, trainingVersion, trainWordPiece } from './tokenizer-training.ts';
+export {
+  type TrainingProgress,
+  tokenizerKinds,
+  trainByteLevel,
+  trainingVersion,
+  trainWordPiece,
+} from './tokenizer-training.ts';

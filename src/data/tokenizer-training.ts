@@ -146,3 +146,9 @@ function byteSymbols(): string[] {
   let others = 0;
   return Array.from({ length: 256 }, (_, byte) => String.fromCodePoint(isPrintable(byte) ? byte : 256 + others++));
 }
+
+/** The kinds of tokenizers, each with what it is called and how it is trained. */
+export const tokenizerKinds = {
+  bert: { title: 'WordPiece', train: trainWordPiece },
+  gpt2: { title: 'byte-level', train: trainByteLevel },
+} satisfies Record<TextTokenizer['kind'], object>;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { CheckpointError } from '../errors/index.ts';
 import type { Json } from '../model/index.ts';
 import { readJson } from './read-config.ts';
-import type { AddedToken, TokenizerJson } from './tokenizer-class.ts';
+import type { AddedToken, TokenizerJson } from './tokenizers/tokenizer-family.ts';
 
 /** A token that is not numbered yet. */
 type NewToken = Omit<AddedToken, 'id'>;

@@ -1,18 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { bertPieces, byteLevelJson, endOfText, TextTokenizer, wordPieceJson } from '../data/index.ts';
+import { TextTokenizer } from '../data/index.ts';
 import { CheckpointError } from '../errors/index.ts';
 import { familyOf, type Json, type ModelConfig } from '../model/index.ts';
 import { addedTokensOf, namedTokensOf, tokenNames } from './added-tokens.ts';
 import { readJson } from './read-config.ts';
-import {
-  bertTokens,
-  framesTexts,
-  ownClass,
-  replacedPart,
-  type TokenizerJson,
-  type TokenizerKind,
-} from './tokenizer-class.ts';
+import { framesTexts, replacedPart, tokenizerFamilyOf } from './tokenizer-class.ts';
+import type { SetPart, TokenizerFamily, TokenizerJson } from './tokenizers/tokenizer-family.ts';
 
 /** Models are often padded to a multiple of this many tokens, which makes matrix products fast. */
 const paddedTo = 128;
@@ -28,12 +22,6 @@ const known: Json = {
   wordpieces_prefix: '##',
 };
 
-/** The special tokens that a model is trained with here, by the names that transformers has for them. */
-const expected: Record<TokenizerKind, Record<string, string>> = {
-  bert: bertTokens,
-  gpt2: { eos_token: endOfText },
-};
-
 /**
  * The tokenizer of a Hugging Face folder: `tokenizer.json`, or `vocab.txt` of a BERT, or `vocab.json` and `merges.txt` of a GPT-2, with
  * the settings and added tokens of the files beside it, so that it gives the ids of transformers' `AutoTokenizer`. `warn` hears where
@@ -42,15 +30,11 @@ const expected: Record<TokenizerKind, Record<string, string>> = {
  * @throws CheckpointError where there is none, where it is of another vocabulary than the weights, and where versions of transformers
  *   do not agree on its ids: by the name of the setting and its file.
  */
-export function readTokenizer(
-  folder: string,
-  { vocabSize, ...model }: ModelConfig,
-  warn: (message: string) => void,
-): TextTokenizer {
-  const kind = familyOf(model).tokenizer;
-  const { text, where } = openTokenizer(folder, kind, warn);
+export function readTokenizer(folder: string, model: ModelConfig, warn: (message: string) => void): TextTokenizer {
+  const { vocabSize } = model;
+  const { text, where } = openTokenizer(folder, tokenizerFamilyOf(model), warn);
   const tokenizer = TextTokenizer.fromJson(text, where);
-  if (tokenizer.kind !== kind) {
+  if (tokenizer.kind !== familyOf(model).tokenizer) {
     throw new CheckpointError(`${folder}: its tokenizer is for ${tokenizer.kind}, and its model is ${model.kind}`);
   }
   const isPadded = vocabSize - tokenizer.vocabSize < paddedTo && vocabSize % 8 === 0;
@@ -62,13 +46,13 @@ export function readTokenizer(
   return tokenizer;
 }
 
-function openTokenizer(folder: string, kind: TokenizerKind, warn: (message: string) => void) {
+function openTokenizer(folder: string, family: TokenizerFamily, warn: (message: string) => void) {
   const at = (name: string) => join(folder, name);
   const settings = settingsOf(folder);
-  checkSettings(folder, kind, settings);
-  const isOwnClass = hasOwnClass(folder, kind, settings);
+  checkSettings(folder, family, settings);
+  const isOwnClass = hasOwnClass(folder, family, settings);
   const original = existsSync(at('tokenizer.json')) ? readFileSync(at('tokenizer.json'), 'utf8') : undefined;
-  const files = original === undefined ? fromFiles(folder, kind, isOwnClass) : undefined;
+  const files = original === undefined ? fromFiles(folder, family, isOwnClass) : undefined;
   const where = at(files?.name ?? 'tokenizer.json');
   const text = original ?? files!.json;
   // An error of its syntax or its parts is the library's to find.
@@ -76,26 +60,24 @@ function openTokenizer(folder: string, kind: TokenizerKind, warn: (message: stri
   const json = JSON.parse(text) as TokenizerJson;
   const unchanged = JSON.stringify(json);
   if (isOwnClass) {
-    const replaced = replacedPart(json, kind);
+    const replaced = replacedPart(json, family);
     if (replaced !== undefined) {
       throw new CheckpointError(
-        `${where}: transformers 4 keeps its ${replaced}, and transformers 5 replaces it because tokenizer_class is ${ownClass[kind]}; ` +
+        `${where}: transformers 4 keeps its ${replaced}, and transformers 5 replaces it because tokenizer_class is ${family.ownClass}; ` +
           `to keep it, write "tokenizer_class": "PreTrainedTokenizerFast" in ${at(settingsFile)}`,
       );
     }
     const tell = (message: string) => original !== undefined && warn(message);
-    applySettings(json, kind, settings, at(settingsFile), tell);
+    family.applySettings(json, setter(settings, at(settingsFile), tell));
   }
   json.added_tokens = addedTokensOf(folder, json, {
     settings,
     isOwnClass,
     hasOwnTokens: original !== undefined,
-    named: namedTokensOf(settings, isOwnClass ? expected[kind] : {}),
+    named: namedTokensOf(settings, isOwnClass ? family.expected : {}),
   });
-  if (!framesTexts(json, kind)) {
-    const frame =
-      kind === 'bert' ? '[CLS] text [SEP], or [CLS] text [SEP] text [SEP] with types 0 and 1' : 'the text alone';
-    throw new CheckpointError(`${where}: its post_processor does not give ${frame}, which taper trains on`);
+  if (!framesTexts(json, family)) {
+    throw new CheckpointError(`${where}: its post_processor does not give ${family.frame}, which taper trains on`);
   }
   return { text: JSON.stringify(json) === unchanged ? text : JSON.stringify(json), where };
 }
@@ -109,7 +91,7 @@ function settingsOf(folder: string): Json {
     : settings;
 }
 
-function checkSettings(folder: string, kind: TokenizerKind, settings: Json): void {
+function checkSettings(folder: string, family: TokenizerFamily, settings: Json): void {
   const refuse = (key: string, advice: string) => {
     throw new CheckpointError(`${join(folder, settingsFile)}: ${key} ${JSON.stringify(settings[key])} ${advice}`);
   };
@@ -131,36 +113,30 @@ function checkSettings(folder: string, kind: TokenizerKind, settings: Json): voi
     refuse('extra_special_tokens', 'is supported only as a list; name the tokens in additional_special_tokens instead');
   }
   const named = namedTokensOf(settings, {});
-  for (const [key, token] of Object.entries(expected[kind])) {
+  for (const [key, token] of Object.entries(family.expected)) {
     const found = named.get(key);
     if (found !== undefined && found.content !== token) refuse(key, `is not supported, only ${token}`);
   }
 }
 
 /** Whether the class is the one of the family, which makes a tokenizer anew, and not the one that takes `tokenizer.json` as it stands. */
-function hasOwnClass(folder: string, kind: TokenizerKind, settings: Json): boolean {
+function hasOwnClass(folder: string, { ownClass }: TokenizerFamily, settings: Json): boolean {
   const [file, named] =
     settings.tokenizer_class === undefined
       ? ['config.json', readJson(folder, 'config.json').tokenizer_class]
       : [settingsFile, settings.tokenizer_class];
-  const name = String(named ?? ownClass[kind]);
-  if (name.replace(/Fast$/, '') === ownClass[kind]) return true;
+  const name = String(named ?? ownClass);
+  if (name.replace(/Fast$/, '') === ownClass) return true;
   if (name === 'PreTrainedTokenizerFast' || name === 'TokenizersBackend') return false;
   throw new CheckpointError(
-    `${join(folder, file!)}: tokenizer_class ${name} is not one of ${ownClass[kind]}, PreTrainedTokenizerFast; ` +
+    `${join(folder, file!)}: tokenizer_class ${name} is not one of ${ownClass}, PreTrainedTokenizerFast; ` +
       'write PreTrainedTokenizerFast there if tokenizer.json is the whole tokenizer',
   );
 }
 
-/** Puts what the family's class makes of the settings in place of what `tokenizer.json` says. */
-function applySettings(
-  json: TokenizerJson,
-  kind: TokenizerKind,
-  settings: Json,
-  file: string,
-  tell: (message: string) => void,
-): void {
-  const set = (part: Json, name: string, key: string, otherwise: boolean | null) => {
+/** Puts settings in place of what the parts of `tokenizer.json` say, and tells of each that differs. */
+function setter(settings: Json, file: string, tell: (message: string) => void): SetPart {
+  return (part, name, key, otherwise) => {
     const value = settings[key] ?? otherwise;
     if (value !== null && typeof value !== 'boolean') {
       throw new CheckpointError(`${file}: ${key} ${JSON.stringify(value)} is not true or false`);
@@ -170,49 +146,18 @@ function applySettings(
     tell(`${file}: ${said}, as AutoTokenizer does, instead of ${part[name]} in tokenizer.json`);
     part[name] = value;
   };
-  if (kind === 'gpt2') {
-    set(json.pre_tokenizer!, 'add_prefix_space', 'add_prefix_space', false);
-    return;
-  }
-  set(json.normalizer!, 'lowercase', 'do_lower_case', true);
-  set(json.normalizer!, 'strip_accents', 'strip_accents', null);
-  set(json.normalizer!, 'handle_chinese_chars', 'tokenize_chinese_chars', true);
-  const id = (token: string) => json.model.vocab[token];
-  json.post_processor ??= { type: 'BertProcessing', sep: ['[SEP]', id('[SEP]')], cls: ['[CLS]', id('[CLS]')] };
 }
 
 /** The tokenizer of a vocabulary's own files, with the defaults of its family. */
-function fromFiles(folder: string, kind: TokenizerKind, isOwnClass: boolean): { name: string; json: string } {
-  const at = (name: string) => join(folder, name);
-  const lines = (name: string) => readFileSync(at(name), 'utf8').split('\n');
+function fromFiles(folder: string, family: TokenizerFamily, isOwnClass: boolean): { name: string; json: string } {
   if (!isOwnClass) {
     throw new CheckpointError(
       `${folder}: has no tokenizer.json, which PreTrainedTokenizerFast of ${settingsFile} needs; copy the model's tokenizer.json there`,
     );
   }
-  if (kind === 'bert' && existsSync(at('vocab.txt'))) {
-    const pieces = lines('vocab.txt').map((line) => line.trimEnd());
-    if (pieces.at(-1) === '') pieces.pop();
-    const lacking = bertPieces.find((piece) => !pieces.includes(piece));
-    if (lacking) throw new CheckpointError(`${at('vocab.txt')}: has no ${lacking}; copy the model's own file`);
-    return { name: 'vocab.txt', json: wordPieceJson(pieces, { lowercase: true }) };
-  }
-  if (kind === 'gpt2' && existsSync(at('vocab.json')) && existsSync(at('merges.txt'))) {
-    const merges = lines('merges.txt')
-      .map((line) => line.replace(/\r$/, ''))
-      .filter((line) => line !== '' && !line.startsWith('#version'));
-    return { name: 'vocab.json', json: byteLevelJson(vocabOf(folder), merges) };
-  }
-  const others = kind === 'bert' ? 'vocab.txt' : 'vocab.json with merges.txt';
-  throw new CheckpointError(`${folder}: has no tokenizer.json and no ${others}; copy the model's tokenizer there`);
-}
-
-/** The tokens of a `vocab.json` with their ids: each from 0 up once. */
-function vocabOf(folder: string): Record<string, number> {
-  const vocab = readJson(folder, 'vocab.json');
-  const ids = new Set(Object.values(vocab));
-  const isWhole = Object.keys(vocab).every((_, id) => ids.has(id)) && ids.size === Object.keys(vocab).length;
-  if (isWhole && endOfText in vocab) return vocab as Record<string, number>;
-  const what = isWhole ? `has no ${endOfText}` : 'does not number its tokens from 0 up';
-  throw new CheckpointError(`${join(folder, 'vocab.json')}: ${what}; copy the model's own file`);
+  const { files } = family;
+  if (files.every((name) => existsSync(join(folder, name)))) return { name: files[0], json: family.fromFiles(folder) };
+  throw new CheckpointError(
+    `${folder}: has no tokenizer.json and no ${files.join(' with ')}; copy the model's tokenizer there`,
+  );
 }

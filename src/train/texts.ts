@@ -18,9 +18,8 @@ import {
   splitCorpus,
   TextTokenizer,
   type TrainingProgress,
-  trainByteLevel,
+  tokenizerKinds,
   trainingVersion,
-  trainWordPiece,
   unknownShare,
   wholeCorpus,
 } from '../data/index.ts';
@@ -204,9 +203,8 @@ export async function openTokenizer(config: Config, report: Reporter): Promise<T
   ]);
   const path = join(data.cache, `tokenizer-${createHash('sha256').update(key).digest('hex').slice(0, 16)}.json`);
   if (existsSync(path)) return TextTokenizer.fromFile(path);
-  const what = kind === 'gpt2' ? 'byte-level' : 'WordPiece';
   report.note(
-    `training a ${what} tokenizer of up to ${counted(vocabSize, 'token')} on ${counted(files.length, 'file')}`,
+    `training a ${tokenizerKinds[kind].title} tokenizer of up to ${counted(vocabSize, 'token')} on ${counted(files.length, 'file')}`,
   );
   const onProgress = tokenizerProgress((line) => report.note(line));
   const tokenizer = await trainTokenizer(files, { ...data, vocabSize, kind, onProgress });
@@ -246,9 +244,7 @@ export function trainTokenizer(
 ): Promise<TextTokenizer> {
   const texts = readTexts(files, { textField, maxBytesPerFile: tokenizerBytes / files.length });
   const options = { ...others, maxBytes: tokenizerBytes };
-  return kind === 'gpt2'
-    ? trainByteLevel(texts, options)
-    : trainWordPiece(texts, { ...options, lowercase, stripAccents });
+  return tokenizerKinds[kind].train(texts, { ...options, lowercase, stripAccents });
 }
 
 /** Says how far the training of a tokenizer is, in a line. */

@@ -1,7 +1,8 @@
 // npm run test:distributions [-- words…]
 //   runs `npm start` and `npm test` in a fresh clone on each system, as root and as a plain user, with Node 20.19, 22 and 24 (those
-//   visits whose name has all of the words); then, without words, times a step on all systems in turn. Keeps a record of each, and writes
-//   docs/results/platforms.md. TAPER_ARCHIVE=FILE is the archive that the set-up would download, where it cannot be reached.
+//   visits whose name has all of the words); then, without words or with the word `speed`, which is no visit's, times a step on all
+//   systems in turn. Keeps a record of each, and writes docs/results/platforms.md. TAPER_ARCHIVE=FILE is the archive that the set-up
+//   would download, where it cannot be reached.
 import { once } from 'node:events';
 import { createReadStream, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -13,6 +14,8 @@ import { obstacleToRoot } from '../faults/root.ts';
 import { cloneProject, homeOf, inRoot, installNode, makeRoot, systems, type User } from './systems.ts';
 
 const numRounds = 5;
+/** Steps are timed with one Node on all systems. */
+const timedNode = '20.19';
 const records = fileURLToPath(new URL('../../../docs/results/platforms', import.meta.url));
 mkdirSync(records, { recursive: true });
 
@@ -44,7 +47,7 @@ for (const [name, { visits, hasArchive }] of Object.entries(systems)) {
     if (record.start.heldOut === '' || !/ 0 failed/.test(record.test.last)) process.exitCode = 1;
   }
 }
-if (words.length === 0) {
+if (words.length === 0 || words.includes('speed')) {
   writeFileSync(join(records, 'speed.json'), `${JSON.stringify(await timeSteps(), undefined, 2)}\n`);
   writeResults('platforms', 'Systems that taper was tried on', 'npm run test:distributions', document());
 }
@@ -83,7 +86,7 @@ async function visit(name: string, user: User, node: string, environment: Record
   };
 }
 
-/** Seconds of a step on all systems in turn, each with the addon that its last visit built. */
+/** Seconds of a step on all systems in turn, each with the addon that its first visit built. */
 async function timeSteps(): Promise<Speed> {
   const shapes = {
     '6 × 256': ['--layers', '6', '--hidden', '256', '--heads', '4', '--batch', '16'],
@@ -96,10 +99,10 @@ async function timeSteps(): Promise<Speed> {
       for (let round = 0; round < numRounds; round++) {
         for (const [name, { visits }] of Object.entries(systems)) {
           const root = await makeRoot(name);
-          const { user, node } = visits.at(-1)!;
+          const { user } = visits[0]!;
           const place = `${homeOf(user)}/taper`;
           const command = `cd ${place}; node dist/src/cli/main.js bench step --json --threads 2 --steps 5 --warmup 2 --dtype ${dtype} ${flags.join(' ')}`;
-          const { output } = await inRoot(root, user, command, { PATH: installNode(root, node) });
+          const { output } = await inRoot(root, user, command, { PATH: installNode(root, timedNode) });
           times[name]!.push(JSON.parse(output.trimEnd().split('\n').at(-1)!).step_s_median);
         }
       }

@@ -1,7 +1,7 @@
 // npm run test:distributions [-- words…]
 //   runs `npm start` and `npm test` in a fresh clone on each system, as root and as a plain user, with Node 20.19, 22 and 24 (those
 //   visits whose name has all of the words); then, without words or with the word `speed`, which is no visit's, times a step on all
-//   systems in turn. Keeps a record of each, and writes docs/results/platforms.md. TAPER_ARCHIVE=FILE is the archive that the set-up
+//   systems in turn. Keeps a record of each, and writes docs/results/platforms.md of all records. TAPER_ARCHIVE=FILE is the archive that the set-up
 //   would download, where it cannot be reached.
 import { once } from 'node:events';
 import { createReadStream, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
@@ -49,8 +49,8 @@ for (const [name, { visits, hasArchive }] of Object.entries(systems)) {
 }
 if (words.length === 0 || words.includes('speed')) {
   writeFileSync(join(records, 'speed.json'), `${JSON.stringify(await timeSteps(), undefined, 2)}\n`);
-  writeResults('platforms', 'Systems that taper was tried on', 'npm run test:distributions', document());
 }
+writeResults('platforms', 'Systems that taper was tried on', 'npm run test:distributions', document());
 
 async function visit(name: string, user: User, node: string, environment: Record<string, string>): Promise<Visit> {
   const root = await makeRoot(name);
@@ -138,13 +138,18 @@ ${skipped.map((line) => `- ${line.replace('skipped ', '')}`).join('\n')}
 
 ## Speed beside Debian 12
 
-Seconds of a step over those on Debian 12, medians of ${numRounds} rounds in turn (two threads).
+Seconds of a step over those on Debian 12 in the same round: the median of ${numRounds} rounds in turn, the least and the most (two threads,
+Node ${timedNode}).
 
 ${table([
   ['blocks × width, precision', ...Object.values(systems).map(({ title }) => title)],
   ...Object.entries(speed).map(([shape, times]) => [
     shape,
-    ...Object.keys(systems).map((name) => (median(times[name]!) / median(times['debian-12']!)).toFixed(2)),
+    ...Object.keys(systems).map((name) => {
+      const ratios = times[name]!.map((seconds, round) => seconds / times['debian-12']![round]!);
+      const [middle, least, most] = [median(ratios), Math.min(...ratios), Math.max(...ratios)];
+      return `${middle.toFixed(2)} (${least.toFixed(2)} to ${most.toFixed(2)})`;
+    }),
   ]),
 ])}
 

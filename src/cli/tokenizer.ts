@@ -1,8 +1,9 @@
 import { dirname } from 'node:path';
 import { Command, Option } from 'commander';
-import { listSources, TextTokenizer } from '../data/index.ts';
+import { listSources, TextTokenizer, tokenizerKinds } from '../data/index.ts';
 import { counted } from '../errors/index.ts';
 import { makeFolder, replaceFile, writing } from '../files/index.ts';
+import { namesOf } from '../keys/index.ts';
 import { tokenizerProgress, trainTokenizer } from '../train/texts.ts';
 import { countOf, dataOption } from './config.ts';
 
@@ -12,7 +13,7 @@ interface TrainOptions {
   out: string;
   cased?: boolean;
   keepAccents?: boolean;
-  kind: 'bert' | 'gpt2';
+  kind: TextTokenizer['kind'];
 }
 
 /** `taper-lm tokenizer`: makes tokenizers, and looks into them. */
@@ -25,8 +26,13 @@ export function tokenizerCommand(): Command {
     .requiredOption('--vocab-size <n>', 'number of tokens', countOf('--vocab-size', 8))
     .requiredOption('--out <file>', 'file to write')
     .addOption(
-      new Option('--kind <kind>', 'for which models: bert (WordPiece) or gpt2 (byte-level)')
-        .choices(['bert', 'gpt2'])
+      new Option(
+        '--kind <kind>',
+        `for which models: ${Object.entries(tokenizerKinds)
+          .map(([name, { title }]) => `${name} (${title})`)
+          .join(' or ')}`,
+      )
+        .choices(namesOf(tokenizerKinds))
         .default('bert'),
     )
     .option('--cased', 'of bert: keep capital letters, accents and vowel signs')

@@ -45,7 +45,7 @@ export const depthSection = z
     tail: key(
       z.number().gte(0).lte(0.5).default(0),
       'numbers',
-      'The last fraction of `steps`, in which every block runs under any method: a dense recovery phase, which lets the blocks work together before the model is used.',
+      'The last fraction of `steps`, in which every block runs, under any method: a dense recovery phase.',
     ),
     ...ownKeys,
   })

@@ -33,7 +33,7 @@ export function partsOf(config: ModelConfig, specs: readonly ParameterSpec[]): P
 /** Makes block `l` of a PreLN model the identity: both of its branches end in zeros. */
 export function makeIdentity(config: ModelConfig, weights: Weights, l: number): void {
   for (const name of familyOf(config).branchEnds(config, l)) {
-    for (const part of ['weight', 'bias']) weights.get(`${name}.${part}`)?.mul_(0);
+    for (const part of ['weight', 'bias']) weights.get(`${name}.${part}`)!.mul_(0);
   }
 }
 

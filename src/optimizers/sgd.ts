@@ -7,7 +7,7 @@ import type { NamedOptimizer } from './optimizer.ts';
  */
 export const sgd: NamedOptimizer = {
   title: 'SGD with momentum',
-  purpose: 'the simplest baseline; its learning rates are other than those of `adamw`',
+  purpose: 'the simplest baseline; it needs other learning rates than `adamw`',
   slots: ['momentum'],
   operations: 6, // scale 1, momentum 2, decay 1, step 2
   temporaries: 1,

@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Config, loadConfig } from '../src/config/index.ts';
+import { objectives } from '../src/data/index.ts';
 import { constant, stepFlops } from '../src/depth/index.ts';
 import { initialise } from '../src/model/index.ts';
 import { type Comparison, type Cost, compareRuns, lossCurves, type Spread } from '../src/report/index.ts';
@@ -9,10 +10,10 @@ import {
   measureSteps,
   randomBatch,
   type StepTimes,
-  shapeOf,
   stepSeconds,
   trainingState,
   trainStep,
+  workOf,
 } from '../src/train/index.ts';
 import { recordOf, recordsFolder, type StoredRecord, trainings } from './depth.ts';
 import { table, writeResults } from './report.ts';
@@ -57,17 +58,24 @@ function configOf(norm: 'pre' | 'post'): Config {
 }
 
 function time(): Timing {
-  const [pre, post] = (['pre', 'post'] as const).map((norm) => measureSteps(configOf(norm), shapeOf(configOf(norm))));
+  const [pre, post] = (['pre', 'post'] as const).map((norm) => measureSteps(configOf(norm)));
   return { pre: pre!, post: post!, bySequence: sequenceFactor(configOf('pre')) };
 }
 
 /** Steps at θ = 0.5 with both kinds of gates in turn, over what their depth lets expect. */
 function sequenceFactor(config: Config): number {
-  const shape = shapeOf(config);
+  const work = workOf(config);
+  const { model, data, train } = config;
   return scope(() => {
-    const depth = constant({ layers: config.model.layers, thetaBar: 0.5, profile: 'linear' });
-    const base = { ...trainingState(config, initialise(config.model, 1)), depth };
-    const batch = randomBatch(shape);
+    const depth = constant({ layers: model.layers, thetaBar: 0.5, profile: 'linear' });
+    const base = { ...trainingState(config, initialise(model, 1)), depth };
+    const batch = randomBatch({
+      sequences: train.batchSize,
+      sequenceLength: data.sequenceLength,
+      vocabSize: model.vocabSize,
+      predictedTokens: work.predictedTokens,
+      hasPairs: objectives[data.objective].hasPairs,
+    });
     const spent = (['batch', 'sequence'] as const).map((granularity) => ({ granularity, seconds: 0, flops: 0 }));
     const numWarmup = 12;
     for (let step = 0; step < 60; step++) {
@@ -77,7 +85,7 @@ function sequenceFactor(config: Config): number {
         const result = trainStep(state, step, [batch]);
         if (step < numWarmup) continue;
         kind.seconds += (performance.now() - started) / 1000;
-        kind.flops += stepFlops(shape, result.depth, result.updatedBlocks);
+        kind.flops += stepFlops(work, result.depth, result.updatedBlocks);
       }
     }
     const [batchWide, bySequence] = spent;
@@ -108,9 +116,8 @@ function document(
   missing: readonly string[],
 ): string {
   const { model, data, train } = records[0]!.config;
-  const shape = shapeOf(records[0]!.config);
   const tokens = train.steps * train.batchSize * data.sequenceLength;
-  const dense = train.steps * stepFlops(shape, model.layers);
+  const dense = train.steps * stepFlops(workOf(records[0]!.config), model.layers);
   const ofSetting = (names: readonly string[]) => comparison.runs.filter(({ name }) => names.includes(name));
   const reference = (name: string) => {
     const target = comparison.runs.find((run) => run.name === name);

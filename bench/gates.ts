@@ -1,6 +1,6 @@
 import type { BenchResult } from '../src/cli/bench.ts';
 import { stepFlops } from '../src/depth/index.ts';
-import { optimizers } from '../src/optimizers/index.ts';
+import { bertWork } from './bert-work.ts';
 import { runTaper } from './programs.ts';
 import { median, spread, table, writeResults } from './report.ts';
 
@@ -85,17 +85,7 @@ ${spread(ratios(perFlop), 3)} times as long: each step updates every block, and 
 }
 
 /** FLOPs of a step when so many blocks run. */
-function flopsAt(depth: number): number {
-  const sizes = { layers, hiddenSize: hidden, ffnSize: 4 * hidden, vocabSize: 30522, maxPositions: 128 };
-  const texts = {
-    sequenceLength: 128,
-    sequences: batch,
-    predictedTokens: Math.floor(batch * 128 * 0.15),
-    objective: 'mlm+nsp' as const,
-    optimizerOperations: optimizers.adamw.operations,
-  };
-  return stepFlops({ ...sizes, ...texts }, depth);
-}
+const flopsAt = (depth: number) => stepFlops(bertWork({ layers, hidden, batch, seq: 128, vocab: 30522 }), depth);
 
 const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
 

@@ -1,7 +1,7 @@
 import { stepFlops } from '../src/depth/index.ts';
 import { defaultDevice } from '../src/machine/index.ts';
-import { optimizers } from '../src/optimizers/index.ts';
 import { gpus, runtime } from '../src/tensor/index.ts';
+import { bertWork } from './bert-work.ts';
 import type { Check } from './gpu-numbers.ts';
 import { missingPyTorch, runGpuChecks, runPyTorch, runTaper, type StepResult } from './programs.ts';
 import { median, table, writeResults } from './report.ts';
@@ -154,17 +154,9 @@ function skippedBlocks(): { text: string; demands: Demand[] } {
   const flags = flagsOf(batch, 60);
   const dense = runTaper(flags);
   const dropped = runTaper([...flags, '--theta', '0.5']);
-  const shape = {
-    ...{ layers, hiddenSize: hidden, ffnSize: 4 * hidden, vocabSize: vocab, maxPositions: seq, sequenceLength: seq },
-    ...{
-      sequences: batch,
-      predictedTokens: Math.floor(batch * seq * 0.15),
-      objective: 'mlm+nsp' as const,
-      optimizerOperations: optimizers.adamw.operations,
-    },
-  };
+  const work = bertWork({ layers, hidden, batch, seq, vocab });
   const time = 1 - dropped.step_s_mean / dense.step_s_mean;
-  const flops = 1 - stepFlops(shape, dropped.mean_layers_run) / stepFlops(shape, layers);
+  const flops = 1 - stepFlops(work, dropped.mean_layers_run) / stepFlops(work, layers);
   const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
   return {
     text: `## What skipped blocks save

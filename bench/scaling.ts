@@ -4,10 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Config, loadConfig, type PartialConfig } from '../src/config/index.ts';
-import { blockParameters, depthMethod, expectedDepth, parameterCount, stepFlops } from '../src/depth/index.ts';
+import { depthMethod, expectedDepth, stepFlops } from '../src/depth/index.ts';
 import { joinRanks, rankEnvironment } from '../src/distributed/index.ts';
+import { numParameters, parameterSpecs } from '../src/model/index.ts';
 import { Tensor } from '../src/tensor/index.ts';
-import { measureSteps, readMetrics, shapeOf } from '../src/train/index.ts';
+import { measureSteps, readMetrics, workOf } from '../src/train/index.ts';
 import { onTwoHosts } from '../tests/faults/hosts.ts';
 import { table, writeResults } from './report.ts';
 import { type Network, type StepWork, stepTime } from './scaling-model.ts';
@@ -49,15 +50,15 @@ async function measuredWork(): Promise<StepWork> {
 export function scalingWork(): void {
   const config = measuredConfig();
   const { layers } = config.model;
-  const shape = shapeOf(config);
-  const { once, update, microBatch, block } = measureSteps(config, shape);
-  const blockBytes = 4 * blockParameters(shape);
+  const { parameters } = workOf(config);
+  const { once, update, microBatch, block } = measureSteps(config);
+  const blockBytes = 4 * parameters.block;
   const work: StepWork = {
     block: 2 * block, // of both micro-batches
     outside: 2 * microBatch,
     update: once + layers * update,
     blockBytes,
-    outsideBytes: 4 * parameterCount(shape) - layers * blockBytes,
+    outsideBytes: 4 * parameters.outer,
   };
   console.log(JSON.stringify(work));
 }
@@ -167,14 +168,14 @@ function onPaper(): string[][] {
   for (const preset of ['bert-base', 'bert-large'] as const) {
     const train = { steps: 100_000, batchSize: 4096 };
     const { config } = loadConfig({ overrides: { model: { preset }, depth: { method: 'pld' }, train } });
-    const shape = shapeOf(config);
+    const step = workOf(config);
     const { layers } = config.model;
-    const parameters = parameterCount(shape);
-    const perBlock = (stepFlops(shape, layers) - stepFlops(shape, 0)) / layers;
-    const blockBytes = 4 * blockParameters(shape);
+    const parameters = numParameters(parameterSpecs(config.model));
+    const perBlock = (stepFlops(step, layers) - stepFlops(step, 0)) / layers;
+    const blockBytes = 4 * step.parameters.block;
     const work: StepWork = {
       block: perBlock / gpu.flops,
-      outside: stepFlops(shape, 0) / gpu.flops,
+      outside: stepFlops(step, 0) / gpu.flops,
       update: (updateBytes * parameters) / gpu.memory,
       blockBytes,
       outsideBytes: 4 * parameters - layers * blockBytes,

@@ -1,5 +1,5 @@
-import { type StepShape, stepFlops } from '../src/depth/index.ts';
-import { optimizers } from '../src/optimizers/index.ts';
+import { stepFlops } from '../src/depth/index.ts';
+import { bertWork } from './bert-work.ts';
 import { missingPyTorch, runOps, runPyTorch, runTaper, type StepResult } from './programs.ts';
 import { spread, table, writeResults } from './report.ts';
 
@@ -92,24 +92,13 @@ function skippingBesidePyTorch(rounds: number): string {
     [small, 'bf16'],
     [base, 'bf16'],
   ] as const) {
-    const shape: StepShape = {
-      layers: size.layers,
-      hiddenSize: size.hidden,
-      ffnSize: 4 * size.hidden,
-      vocabSize,
-      maxPositions: sequenceLength,
-      sequenceLength,
-      sequences: size.batch,
-      predictedTokens: Math.floor(size.batch * sequenceLength * 0.15),
-      objective: 'mlm+nsp' as const,
-      optimizerOperations: optimizers.adamw.operations,
-    };
+    const work = bertWork({ ...size, seq: sequenceLength, vocab: vocabSize });
     const flags = [...flagsOf(size), '--dtype', dtype, '--steps', '8', '--warmup', '2'];
     const dense = pairs(rounds, flags);
     const dropped = pairs(rounds, [...flags, '--theta', '0.5']);
     for (const who of ['pytorch', 'taper'] as const) {
       const flops = ({ mean_layers_run }: StepResult) =>
-        1 - stepFlops(shape, mean_layers_run) / stepFlops(shape, size.layers);
+        1 - stepFlops(work, mean_layers_run) / stepFlops(work, size.layers);
       const time = (i: number) => 1 - dropped[i]![who].step_s_mean / dense[i]![who].step_s_mean;
       const rounded = dropped.map((pair, i) => ({
         depth: pair[who].mean_layers_run,

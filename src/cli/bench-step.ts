@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { loadConfig } from '../config/index.ts';
 import { constant, stepFlops } from '../depth/index.ts';
-import { initialise } from '../model/index.ts';
-import { optimizers } from '../optimizers/index.ts';
+import { initialise, numParameters } from '../model/index.ts';
 import { gpus, isCuda, runtime, setNumThreads, synchronize } from '../tensor/index.ts';
 import {
   dtypeOf,
@@ -12,6 +11,7 @@ import {
   type TrainingState,
   trainingState,
   trainStep,
+  workOf,
 } from '../train/index.ts';
 import type { BenchOptions, BenchResult } from './bench.ts';
 
@@ -23,19 +23,18 @@ export function benchStep(options: BenchOptions): BenchResult {
   prepareDevice(options, undefined);
   const { layers, batch, seq, vocab, theta } = options;
   const state = openState(options);
-  const shape = {
-    ...state.config.model,
-    sequenceLength: seq,
-    sequences: batch,
-    predictedTokens: predictedTokens(options),
-    objective: 'mlm+nsp' as const,
-    optimizerOperations: optimizers.adamw.operations,
-  };
+  const work = workOf(state.config, predictedTokens(options));
   const seconds: number[] = [];
   const hostSeconds: number[] = [];
   const layersRun: number[] = [];
   for (let step = 0; step < options.warmup + options.steps; step++) {
-    const microBatch = randomBatch(shape);
+    const microBatch = randomBatch({
+      sequences: batch,
+      sequenceLength: seq,
+      vocabSize: vocab,
+      predictedTokens: work.predictedTokens,
+      hasPairs: true,
+    });
     synchronize(options.device);
     const started = performance.now();
     let givenOut = started;
@@ -57,11 +56,10 @@ export function benchStep(options: BenchOptions): BenchResult {
   const peakMemory = isCuda(device) ? gpus.peakBytes() / 2 ** 20 : process.resourceUsage().maxRSS / 1024;
   const peak = peakFlops(dtypeOf[dtype], device, isCuda(device) ? 8192 : 2048);
   const mean = seconds.reduce((a, b) => a + b, 0) / seconds.length;
-  const flops = stepFlops(shape, meanLayers);
-  const parameters = state.specs.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+  const flops = stepFlops(work, meanLayers);
   return {
     peer: `taper ${version()}, libtorch ${runtime().torchVersion}`,
-    params_m: round(parameters / 1e6, 2),
+    params_m: round(numParameters(state.specs) / 1e6, 2),
     dtype,
     device: isCuda(device) ? `${device} (${gpus.name()})` : device,
     layers,

@@ -10,15 +10,15 @@ import {
   ownSettings,
   ownWords,
   type PlannedCost,
-  parameterCount,
   plannedCost,
   resolveGamma,
 } from '../depth/index.ts';
 import { counted } from '../errors/index.ts';
+import { numParameters, parameterSpecs } from '../model/index.ts';
 import { duration, flopsText, percent, rounded, table } from '../report/format.ts';
 import type { StepTimes } from '../train/index.ts';
 import { estimateMemory, type MemoryEstimate } from '../train/memory.ts';
-import { shapeOf } from '../train/shape.ts';
+import { workOf } from '../train/work.ts';
 import { type ConfigOptions, configArgument, configOf, deepSpeedOption, jsonOption, setOption } from './config.ts';
 import { writeFiles } from './files.ts';
 import { memoryFacts, memoryWarning } from './memory.ts';
@@ -92,16 +92,15 @@ function planOf({ config, warnings }: LoadedConfig): Plan {
   ];
   const steps = [...new Set(shown)].sort((a, b) => a - b);
   const isScheduled = hasGamma(depth);
-  const shape = shapeOf(config);
   return {
-    parameters: parameterCount(shape),
+    parameters: numParameters(parameterSpecs(model)),
     steps: train.steps,
     layers: model.layers,
     method: depth.method,
     gamma: isScheduled ? resolveGamma(depth.gamma, train.steps) : null,
     thetaBar: isScheduled ? depth.thetaBar : null,
     ...ownSettings(depth),
-    ...plannedCost(method, train.steps, shape, {
+    ...plannedCost(method, train.steps, workOf(config), {
       microBatches: train.batchSize / train.microBatchSize,
       granularity: depth.granularity,
     }),
@@ -118,7 +117,7 @@ async function measured(config: Config, { meanDepth, meanUpdated }: Plan): Promi
   const { measureSteps, stepSeconds } = await import('../train/index.ts'); // not before, since it loads libtorch
   const { model, train } = config;
   process.stderr.write('timing some steps on this machine, half a minute or a few large steps\n');
-  const stepTimes = measureSteps(config, shapeOf(config));
+  const stepTimes = measureSteps(config);
   const microBatches = train.batchSize / train.microBatchSize;
   const hoursAt = (depth: number, updated: number) =>
     (train.steps * stepSeconds(stepTimes, { depth, updated, microBatches })) / 3600;

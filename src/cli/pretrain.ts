@@ -3,13 +3,12 @@ import { basename, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import type { Config, LoadedConfig, PartialConfig } from '../config/index.ts';
-import { parameterCount } from '../depth/index.ts';
 import { rankEnvironment } from '../distributed/environment.ts';
 import { ConfigError, counted } from '../errors/index.ts';
+import { numParameters, parameterSpecs } from '../model/index.ts';
 import { duration, flopsText, percent, rounded } from '../report/format.ts';
 import { holdsRun, modelsIn, named } from '../train/folders.ts';
 import type { PretrainResult, Summary } from '../train/index.ts';
-import { shapeOf } from '../train/shape.ts';
 import {
   type ConfigOptions,
   configArgument,
@@ -102,7 +101,7 @@ function describe(config: Config): string {
   const { model, depth, data, train } = config;
   const size = `${counted(model.layers, 'block')} of width ${model.hiddenSize}`;
   const work = `${counted(train.steps, 'step')} of ${counted(train.batchSize, 'sequence')} of ${data.sequenceLength} tokens`;
-  return `${size}, ${rounded(parameterCount(shapeOf(config)) / 1e6)} million parameters, ${depth.method}, ${work}`;
+  return `${size}, ${rounded(numParameters(parameterSpecs(model)) / 1e6)} million parameters, ${depth.method}, ${work}`;
 }
 
 interface TrainOptions {

@@ -1,12 +1,4 @@
-export {
-  blockFlops,
-  blockParameters,
-  type PlannedCost,
-  parameterCount,
-  plannedCost,
-  type StepShape,
-  stepFlops,
-} from './cost.ts';
+export { type ForwardFlops, type PlannedCost, plannedCost, type StepWork, stepFlops } from './cost.ts';
 export { drawGates, type Gate, type Granularity, openShare, partOfGate } from './gates.ts';
 export {
   type DepthMethod,

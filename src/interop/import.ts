@@ -35,9 +35,8 @@ export function importHuggingFace(folder: string, out: string, warn: (message: s
     if (missing.length > 0)
       warn(`${file}: new, since they are not there: ${missing.map(({ name }) => name).join(', ')}`);
     const weights = complete(specs, file, tensors, missing);
-    const { pairHead, objectives: learnt } = familyOf(model);
-    const lacksPairs = pairHead !== undefined && missing.some(({ name }) => name.startsWith(pairHead));
-    const objective = learnt.find((name) => !(objectives[name].hasPairs && lacksPairs))!;
+    const lacksPairs = missing.some(({ forPairs }) => forPairs);
+    const objective = familyOf(model).objectives.find((name) => !(objectives[name].hasPairs && lacksPairs))!;
     const { config } = loadConfig({
       overrides: {
         model,

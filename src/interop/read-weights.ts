@@ -47,7 +47,7 @@ export function readWeights(folder: string, model: ModelConfig, specs: readonly 
   refuse(
     path,
     'is missing',
-    missing.map(({ name }) => name).filter((name) => isTrunk(name, prefix)),
+    missing.filter(({ name, forPairs }) => name.startsWith(prefix) && !forPairs).map(({ name }) => name),
   );
   for (const name of unknown) take(found, name)?.free();
   const tensors = new Map(Array.from(found, ([name, tensor]) => [name, float(tensor)]));
@@ -82,8 +82,6 @@ function filesOf(folder: string): string[] {
 }
 
 const isHead = (name: string) => /^(cls|classifier|lm_head|qa_outputs|dropout|score|multiple_choice)\b/.test(name);
-/** A pooler is part of BERT's name space, but models for masked words alone have none. */
-const isTrunk = (name: string, prefix: string) => name.startsWith(prefix) && !name.startsWith('bert.pooler.');
 /** What transformers kept in older files though it is no parameter. */
 const isBuffer = (name: string) => /\.(position|token_type)_ids$|\.attn\.(masked_)?bias$/.test(name);
 

@@ -1,4 +1,5 @@
 import type { Objective, TextTokenizer } from '../data/index.ts';
+import type { ForwardFlops } from '../depth/index.ts';
 import type { Dtype } from '../tensor/index.ts';
 import type { HuggingFace } from './hugging-face.ts';
 import type { Classifier, ModelConfig, ParameterSpec, Weights } from './parameters.ts';
@@ -22,14 +23,14 @@ export interface Family {
   mistakes?(config: ModelConfig): string[];
   /** What the names of its parameters begin with, but for those of heads. */
   prefix: string;
-  /** What the names of the next-sentence head begin with, where there is one. */
-  pairHead?: string;
   /** Names under which files hold a parameter once more: the output layer beside the word embeddings that it is. */
   copies: Readonly<Record<string, string>>;
   /** The bias of the output layer over the vocabulary, where there is one. */
   outputBias?: string;
   /** Its parameters, with Hugging Face's names: with the pre-training heads, or with a classifier instead of them. */
   parameters(config: ModelConfig, classifier?: Classifier): ParameterSpec[];
+  /** FLOPs of a forward pass over sequences of T tokens. */
+  forwardFlops(config: ModelConfig, sequenceLength: number): ForwardFlops;
   /** What the names of block `l`'s parameters begin with. */
   blockPrefix(config: ModelConfig, l: number): string;
   /** The last layer of each branch of block `l`. */

@@ -17,6 +17,7 @@ export {
   type Classifier,
   initialiseParameters,
   type ModelConfig,
+  numParameters,
   type ParameterSpec,
   type Parts,
   type Weights,

@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parameterCount } from '../depth/index.ts';
-import { optimizers } from '../optimizers/index.ts';
 import { scope } from '../tensor/index.ts';
-import { initialise, parameterSpecs } from './families.ts';
-import type { ModelConfig } from './parameters.ts';
+import { familyOf, initialise, parameterSpecs, partsOf } from './families.ts';
+import { type ModelConfig, numParameters } from './parameters.ts';
 
 const bertBase: ModelConfig = {
   kind: 'bert',
@@ -23,7 +21,6 @@ const bertBase: ModelConfig = {
 };
 const small: ModelConfig = { ...bertBase, layers: 2, hiddenSize: 128, heads: 2, ffnSize: 512, vocabSize: 1000 };
 
-const size = (shape: readonly number[]) => shape.reduce((product, n) => product * n, 1);
 const shapes = (config: ModelConfig) =>
   Object.fromEntries(parameterSpecs(config).map((spec) => [spec.name, spec.shape]));
 
@@ -77,26 +74,23 @@ test('PreLN parameters are those of MegatronBertForPreTraining', () => {
   assert.deepEqual(shapes({ ...small, norm: 'pre' }), expected);
 });
 
-test('bert-base has the published 110,106,428 parameters in both forms, and planning counts the same', () => {
+test('bert-base has the published 110,106,428 parameters in both forms, 7,087,872 in a block', () => {
   for (const norm of ['pre', 'post'] as const) {
-    const config = { ...bertBase, norm };
-    assert.equal(
-      parameterSpecs(config).reduce((sum, { shape }) => sum + size(shape), 0),
-      110_106_428,
-    );
+    const specs = parameterSpecs({ ...bertBase, norm });
+    assert.equal(numParameters(specs), 110_106_428);
+    assert.equal(numParameters(partsOf(bertBase, specs).blocks[0]!), 7_087_872);
   }
-  const step = {
-    sequenceLength: 128,
-    sequences: 1,
-    predictedTokens: 1,
-    objective: 'mlm+nsp' as const,
-    optimizerOperations: optimizers.adamw.operations,
-  };
-  assert.equal(parameterCount({ ...bertBase, ...step }), 110_106_428);
-  assert.equal(
-    parameterCount({ ...small, ...step }),
-    parameterSpecs(small).reduce((sum, { shape }) => sum + size(shape), 0),
-  );
+});
+
+test("a forward pass through BERT-base's blocks is two FLOPs a weight and token, and the attention's products", () => {
+  const { block, output, pair } = familyOf(bertBase).forwardFlops(bertBase, 128);
+  const numWeights = 84_934_656; // 12·(4·768² + 2·768·3072), the "85M" without biases and norms
+  const attention = 12 * 4 * 128 * 128 * 768;
+  assert.equal(12 * block, 2 * numWeights * 128 + attention);
+  assert.equal(12 * block, 22_347_251_712);
+  // By hand, for 19 tokens and one sequence: MLM 2·19·768² + 2·19·768·30522; pooler and NSP.
+  assert.equal(19 * output, 913_167_360);
+  assert.equal(pair, 1_182_720);
 });
 
 test('matrices, biases and norms are told apart: by how they start', () => {

@@ -38,6 +38,8 @@ export interface ParameterSpec {
   std?: number;
   /** Whether weight decay applies to it: not to biases and norms. */
   decays: boolean;
+  /** Only an objective with sentence pairs trains it, and only a file of a model so trained has it. */
+  forPairs?: true;
   /** Files hold it the other way round, as [inputs, outputs]: GPT-2's linear layers. */
   transposedInFiles?: true;
 }
@@ -80,6 +82,10 @@ export function embeddingSpec(
   { hiddenSize, embeddingStd: std }: Pick<ModelConfig, 'hiddenSize' | 'embeddingStd'>,
 ): ParameterSpec {
   return { name, shape: [rows, hiddenSize], start: 'normal', std, decays: true };
+}
+
+export function numParameters(specs: readonly ParameterSpec[]): number {
+  return specs.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
 }
 
 /**

@@ -5,8 +5,8 @@ import { depthMethod, drawGates, type PlannedCost, plannedCost } from '../depth/
 import type { FilledExample } from '../train/examples.ts';
 import type { EvalMetrics, Metrics } from '../train/metrics.ts';
 import type { LogLine } from '../train/run-log.ts';
-import { shapeOf } from '../train/shape.ts';
 import { RunSums } from '../train/summary.ts';
+import { workOf } from '../train/work.ts';
 import { type Columns, StepSeries } from './series.ts';
 import { Tail } from './tail.ts';
 
@@ -163,7 +163,7 @@ export class RunReader {
       const planned = plannedCost(
         (i) => method(Math.floor(((i + 0.5) * train.steps) / numSteps)),
         numSteps,
-        shapeOf(config),
+        workOf(config),
         { microBatches: train.batchSize / train.microBatchSize, granularity: depth.granularity },
       );
       this.#planned = { file, config, planned };

@@ -12,7 +12,6 @@ export { dtypeOf, type Precision } from './precision.ts';
 export { InterruptedError, NonFiniteError, type PretrainOptions, type PretrainResult, pretrain } from './pretrain.ts';
 export type { Reporter } from './reporter.ts';
 export type { Environment, LogLine } from './run-log.ts';
-export { shapeOf } from './shape.ts';
 export { signalExitCodes } from './signals.ts';
 export { trainingState } from './state.ts';
 export { dropoutSeeds, type StepResult, type TrainingState, trainStep } from './step.ts';
@@ -21,3 +20,4 @@ export { openTokenizer, trainTokenizer, unknownText, vocabularyAdvice, warnOfUnk
 export { measureSteps, randomBatch, type StepTimes, stepSeconds } from './timing.ts';
 export { checkPredicts, openTrained, predictsNothing, type TrainedModel, weightsFrom } from './trained.ts';
 export { takeWeights, writeWeights } from './weights.ts';
+export { workOf } from './work.ts';

@@ -1,7 +1,7 @@
 import type { Config } from '../config/index.ts';
-import { parameterCount } from '../depth/index.ts';
+import { numParameters, parameterSpecs } from '../model/index.ts';
 import { optimizers } from '../optimizers/index.ts';
-import { shapeOf } from './shape.ts';
+import { workOf } from './work.ts';
 
 /** What training will hold at its peak, in bytes: of one process, counted from the shapes. */
 export interface MemoryEstimate {
@@ -34,12 +34,12 @@ const rounding = 1.06;
 export function estimateMemory(config: Config, ranks = 1): MemoryEstimate {
   const { model, data, depth, train } = config;
   const { hiddenSize: D, ffnSize: F, vocabSize: V, heads: H, norm } = model;
-  const shape = shapeOf(config);
+  const { predictedTokens } = workOf(config);
   const L = depth.blocks ?? model.layers;
-  const parameters = parameterCount(shape);
+  const parameters = numParameters(parameterSpecs(model));
   const outputLayer = V * D;
   const tokens = Math.ceil(train.microBatchSize / ranks) * data.sequenceLength;
-  const predicted = (tokens / (train.batchSize * data.sequenceLength)) * shape.predictedTokens;
+  const predicted = (tokens / (train.batchSize * data.sequenceLength)) * predictedTokens;
   const isHalf = train.precision !== 'fp32';
   const b = isHalf ? 2 : floatBytes;
   const isDivided = train.microBatchSize < train.batchSize || ranks > 1;
@@ -65,7 +65,7 @@ export function estimateMemory(config: Config, ranks = 1): MemoryEstimate {
   const rest = {
     model: rounding * (floatBytes * parameters + remembered + gradients + copies + updates),
     activations: rounding * (tokens * perToken + predicted * head + logits),
-    batches: 2 * (train.batchSize / ranks) * (8 * data.sequenceLength + (8 * shape.predictedTokens) / train.batchSize),
+    batches: 2 * (train.batchSize / ranks) * (8 * data.sequenceLength + (8 * predictedTokens) / train.batchSize),
     program: programBytes,
   };
   const onHost = train.device === 'cpu' ? rest.batches + rest.program : 0;

@@ -25,7 +25,6 @@ import { nextLossScale } from './precision.ts';
 import type { Reporter } from './reporter.ts';
 import { openRun, type Run, type RunOptions } from './run.ts';
 import { RunLog, startEntry } from './run-log.ts';
-import { shapeOf } from './shape.ts';
 import { withWholeOptimizer } from './shards.ts';
 import { type StopSignal, type signalExitCodes, watchSignals } from './signals.ts';
 import { type StepResult, trainStep } from './step.ts';
@@ -220,13 +219,13 @@ function microBatchesOf({ config, texts, group }: Run, samples: number): MicroBa
 }
 
 function stepMetrics(
-  { config, progress, group }: Run,
+  { config, work, progress, group }: Run,
   result: StepResult,
   lossScale: number | undefined,
   speed: Pick<StepMetrics, 'stepSeconds' | 'dataSeconds' | 'tokensPerSecond'>,
 ): StepMetrics {
   const { applied, predictedTokens, tokens: _, loss, tokenLoss, nspLoss, updatedBlocks, ...logged } = result;
-  const shape = shapeOf(config, predictedTokens);
+  const done = { ...work, predictedTokens };
   const { step, samples, tokens } = progress;
   return {
     type: 'step',
@@ -239,8 +238,8 @@ function stepMetrics(
     ...(nspLoss !== undefined && { nspLoss }),
     expectedDepth: expectedDepth(result.keepRates),
     ...speed,
-    flops: stepFlops(shape, result.depth, updatedBlocks),
-    denseFlops: stepFlops(shape, config.model.layers),
+    flops: stepFlops(done, result.depth, updatedBlocks),
+    denseFlops: stepFlops(done, config.model.layers),
     peakMemoryBytes: isCuda(config.train.device) ? gpus.peakBytes() : process.resourceUsage().maxRSS * 1024,
     ...(group.size > 1 && { ranks: group.size, ...group.traffic() }),
     ...(lossScale !== undefined && { lossScale }),

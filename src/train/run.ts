@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { Config } from '../config/index.ts';
 import { type MicroBatch, type Samples, TextTokenizer } from '../data/index.ts';
+import type { StepWork } from '../depth/index.ts';
 import { alone, type ProcessGroup } from '../distributed/index.ts';
 import { ConfigError, counted, DataError, OutputError } from '../errors/index.ts';
 import { lockRun, makeFolder, replaceFile, writing } from '../files/index.ts';
@@ -29,6 +30,7 @@ import type { TrainingState } from './step.ts';
 import { type EventWriter, openEvents } from './tensorboard.ts';
 import { checkKnown, openTexts, openTokenizer, type Texts } from './texts.ts';
 import { checkSameModel, weightsFrom } from './trained.ts';
+import { workOf } from './work.ts';
 
 /** A run while it trains. */
 export interface Run extends Disposable {
@@ -36,6 +38,8 @@ export interface Run extends Disposable {
   readonly out: string;
   readonly texts: Texts;
   readonly state: TrainingState;
+  /** What its steps do in the mean. */
+  readonly work: StepWork;
   readonly group: ProcessGroup;
   readonly report: Reporter;
   /** Rank 0's. */
@@ -127,7 +131,8 @@ async function open(
   if (sources?.checkpoint) report.note(`going on from ${sources.checkpoint.path}`);
   const { saved } = start;
   const norms = new NormWatch();
-  return { config, out, texts, state, group, report, events, progress, saved, norms };
+  const work = workOf(config);
+  return { config, out, texts, state, work, group, report, events, progress, saved, norms };
 }
 
 /** Looks into the folder of the run, and takes it if it is there. */

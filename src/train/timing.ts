@@ -1,11 +1,12 @@
 import type { Config } from '../config/index.ts';
 import { type MicroBatch, objectives } from '../data/index.ts';
-import { constant, type DepthMethod, dense, type StepShape, shallow } from '../depth/index.ts';
+import { constant, type DepthMethod, dense, shallow } from '../depth/index.ts';
 import { initialise } from '../model/index.ts';
 import { scope, setNumThreads, synchronize } from '../tensor/index.ts';
 import { prepareDevice } from './device.ts';
 import { trainingState } from './state.ts';
 import { trainStep } from './step.ts';
+import { workOf } from './work.ts';
 
 /**
  * A step's time, in seconds: `once + updated·update + microBatches·(microBatch + depth·block)`, with `depth` blocks in a
@@ -66,8 +67,8 @@ const [numWarmup, minRounds, maxRounds, maxSeconds] = [1, 3, 60, 25];
  *
  * @throws ConfigError for a device that is not there.
  */
-export function measureSteps(config: Config, shape: StepShape): StepTimes {
-  const { depth, model, train } = config;
+export function measureSteps(config: Config): StepTimes {
+  const { data, depth, model, train } = config;
   prepareDevice(train, undefined);
   if (train.threads > 0) setNumThreads(train.threads);
   return scope(() => {
@@ -79,11 +80,13 @@ export function measureSteps(config: Config, shape: StepShape): StepTimes {
     const halvedDepth = bySequence
       ? constant({ layers, thetaBar: 0.5, profile: 'uniform' })
       : shallow({ layers, blocks: half });
-    const share = {
-      sequences: shape.sequences / microBatches,
-      predictedTokens: Math.round(shape.predictedTokens / microBatches),
-    };
-    const batch = randomBatch({ ...shape, ...share });
+    const batch = randomBatch({
+      sequences: train.microBatchSize,
+      sequenceLength: data.sequenceLength,
+      vocabSize: model.vocabSize,
+      predictedTokens: Math.round(workOf(config).predictedTokens / microBatches),
+      hasPairs: objectives[data.objective].hasPairs,
+    });
     const seconds = (method: DepthMethod, numBatches: number) => {
       const started = performance.now();
       trainStep({ ...base, depth: method }, 0, new Array<MicroBatch>(numBatches).fill(batch));
@@ -111,9 +114,20 @@ export function measureSteps(config: Config, shape: StepShape): StepTimes {
   });
 }
 
+/** The sizes of a batch. */
+export interface BatchShape {
+  sequences: number;
+  sequenceLength: number;
+  vocabSize: number;
+  /** In the whole batch. */
+  predictedTokens: number;
+  /** Whether it has next-sentence labels. */
+  hasPairs: boolean;
+}
+
 /** A micro-batch of random tokens in full sequences; `predictedTokens` of them are to be predicted. */
-export function randomBatch(shape: StepShape): MicroBatch {
-  const { sequences: N, sequenceLength: T, vocabSize, predictedTokens, objective } = shape;
+export function randomBatch(shape: BatchShape): MicroBatch {
+  const { sequences: N, sequenceLength: T, vocabSize, predictedTokens, hasPairs } = shape;
   const random = (length: number, below: number) =>
     Int32Array.from({ length }, () => Math.floor(Math.random() * below));
   const shuffled = Int32Array.from({ length: N * T }, (_, i) => i);
@@ -129,6 +143,6 @@ export function randomBatch(shape: StepShape): MicroBatch {
     lengths: new Int32Array(N).fill(T),
     predictedPositions: shuffled.slice(0, predictedTokens).sort(),
     labels: random(predictedTokens, vocabSize),
-    ...(objectives[objective].hasPairs && { nextSentenceLabels: random(N, 2) }),
+    ...(hasPairs && { nextSentenceLabels: random(N, 2) }),
   };
 }

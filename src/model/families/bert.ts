@@ -1,9 +1,16 @@
 import type { Tensor } from '../../tensor/index.ts';
 import { type Branches, DropoutPlace, dropoutAt, layerNorm, linear, type Pass } from '../block.ts';
 import type { Family } from '../family.ts';
-import { embeddingSpec, initialStd, linearSpecs, type ModelConfig, normSpecs } from '../parameters.ts';
+import {
+  embeddingSpec,
+  initialStd,
+  linearSpecs,
+  type ModelConfig,
+  normSpecs,
+  type ParameterSpec,
+} from '../parameters.ts';
 import { type ModelInputs, Transformer } from '../transformer.ts';
-import { activation, type BlockNames, blockBranches, blockSpecs } from './classic.ts';
+import { activation, type BlockNames, blockBranches, blockFlops, blockSpecs } from './classic.ts';
 
 /** Token types: the first and the second half of a sentence pair. */
 const numTokenTypes = 2;
@@ -86,6 +93,8 @@ export class Bert extends Transformer {
   }
 }
 
+const forPairs = (spec: ParameterSpec): ParameterSpec => ({ ...spec, forPairs: true });
+
 export const bert: Family = {
   title: ({ norm }) => (norm === 'pre' ? 'BERT with PreLN blocks' : 'BERT'),
   defaults: { activation: 'gelu', layerNormEpsilon: 1e-12 },
@@ -99,14 +108,13 @@ export const bert: Family = {
     'cls.predictions.decoder.bias': bertNames.outputBias,
   },
   outputBias: bertNames.outputBias,
-  pairHead: bertNames.nextSentence,
   parameters(config, classifier) {
     const { norm, hiddenSize: D, vocabSize, maxPositions, layers } = config;
     const pretrainingHeads = () => [
       ...linearSpecs(bertNames.transform, D, D),
       ...normSpecs(bertNames.transformNorm, D),
       { name: bertNames.outputBias, shape: [vocabSize], start: 'zeros' as const, decays: false },
-      ...linearSpecs(bertNames.nextSentence, 2, D),
+      ...linearSpecs(bertNames.nextSentence, 2, D).map(forPairs),
     ];
     return [
       embeddingSpec(bertNames.words, vocabSize, config),
@@ -114,9 +122,17 @@ export const bert: Family = {
       embeddingSpec(bertNames.types, numTokenTypes, config),
       ...normSpecs(norm === 'pre' ? bertNames.finalNorm : bertNames.embeddingsNorm, D),
       ...Array.from({ length: layers }, (_, l) => blockSpecs(config, bertNames.block(config, l))).flat(),
-      ...linearSpecs(bertNames.pooler, D, D),
+      ...linearSpecs(bertNames.pooler, D, D).map(forPairs),
       ...(classifier ? linearSpecs(bertNames.classifier, classifier.labels.length, D) : pretrainingHeads()),
     ];
+  },
+  forwardFlops(config, T) {
+    const { hiddenSize: D, vocabSize: V } = config;
+    return {
+      block: blockFlops(config, T),
+      output: 2 * D * D + 2 * D * V,
+      pair: 2 * D * D + 4 * D, // pooler and next-sentence head
+    };
   },
   blockPrefix: (config, l) => `${bertNames.block(config, l).prefix}.`,
   branchEnds(config, l) {

@@ -33,6 +33,14 @@ export function blockSpecs(config: ModelConfig, names: BlockNames): ParameterSpe
 }
 
 /**
+ * FLOPs of a block's matrix products on one sequence: `8·T·D² + 4·T²·D + 4·T·D·F`, which are four projections; scores and their
+ * weighted sum; two feed-forward layers. The number of heads does not change their size.
+ */
+export function blockFlops({ hiddenSize: D, ffnSize: F }: ModelConfig, T: number): number {
+  return 8 * T * D * D + 4 * T * T * D + 4 * T * D * F;
+}
+
+/**
  * The branches of a block. Attention: `softmax(q·kᵀ/√d + bias)·v`, projected; feed-forward: `W₂·gelu(W₁·x)`. PreLN normalises
  * what goes into a branch, PostLN the sum.
  */

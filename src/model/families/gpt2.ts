@@ -3,7 +3,7 @@ import { type Branches, layerNorm } from '../block.ts';
 import type { Family } from '../family.ts';
 import { embeddingSpec, initialStd, normSpecs, type ParameterSpec } from '../parameters.ts';
 import { type ModelInputs, Transformer } from '../transformer.ts';
-import { type BlockNames, blockBranches, blockSpecs } from './classic.ts';
+import { type BlockNames, blockBranches, blockFlops, blockSpecs } from './classic.ts';
 
 export const gptNames = {
   words: 'transformer.wte.weight',
@@ -82,6 +82,11 @@ export const gpt2: Family = {
       ...normSpecs(gptNames.finalNorm, D),
     ];
   },
+  forwardFlops: (config, T) => ({
+    block: blockFlops(config, T),
+    output: 2 * config.hiddenSize * config.vocabSize,
+    pair: 0,
+  }),
   blockPrefix: (_, l) => `${gptNames.block(l).prefix}.`,
   branchEnds(_, l) {
     const { attentionOutput, ffnOutput } = gptNames.block(l);

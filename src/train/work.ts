@@ -1,0 +1,22 @@
+import type { Config } from '../config/index.ts';
+import { objectives } from '../data/index.ts';
+import type { StepWork } from '../depth/index.ts';
+import { familyOf, numParameters, parameterSpecs, partsOf } from '../model/index.ts';
+import { optimizers } from '../optimizers/index.ts';
+
+/** The work of one optimizer step of a configuration; without `predictedTokens`, with their mean. */
+export function workOf({ model, data, train }: Config, predictedTokens?: number): StepWork {
+  const { sequenceLength, maskRate } = data;
+  const { predicted, hasPairs } = objectives[data.objective];
+  const specs = parameterSpecs(model).filter(({ forPairs }) => hasPairs || !forPairs);
+  const { blocks, outer } = partsOf(model, specs);
+  const forward = familyOf(model).forwardFlops(model, sequenceLength);
+  return {
+    layers: model.layers,
+    sequences: train.batchSize,
+    predictedTokens: predictedTokens ?? train.batchSize * predicted(sequenceLength, maskRate),
+    forwardFlops: hasPairs ? forward : { ...forward, pair: 0 },
+    parameters: { block: numParameters(blocks[0]!), outer: numParameters(outer) },
+    optimizerOperations: optimizers[train.optimizer].operations,
+  };
+}

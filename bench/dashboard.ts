@@ -16,7 +16,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { loadConfig } from '../src/config/index.ts';
 import { depthMethod, expectedDepth } from '../src/depth/index.ts';
-import { type Metrics, readMetrics } from '../src/train/index.ts';
+import { type Metrics, readMetrics } from '../src/runs/index.ts';
 import { sentences } from '../tests/cli.fixture.ts';
 import { childrenOf } from '../tests/faults/world.ts';
 import { median, spread, table, writeResults } from './report.ts';

@@ -1,9 +1,9 @@
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { openCheckpoint, writeCheckpoint } from '../src/checkpoints/index.ts';
 import { initialise } from '../src/model/index.ts';
 import { scope } from '../src/tensor/index.ts';
-import { openCheckpoint, writeCheckpoint } from '../src/train/index.ts';
 import { runCommand } from './programs.ts';
 import { table, writeResults } from './report.ts';
 

@@ -12,13 +12,14 @@ import {
   groupOfProcess,
   isCuda,
   liveTensors,
+  type Precision,
   runtime,
   scope,
   Tensor,
 } from '../src/tensor/index.ts';
 import { kernelCases, largestDifference, runCase } from '../src/tensor/kernel-cases.fixture.ts';
 import { setKernels } from '../src/tensor/native.ts';
-import { type Precision, pretrain, trainingState, trainStep } from '../src/train/index.ts';
+import { pretrain, trainingState, trainStep } from '../src/train/index.ts';
 import { tinyBatch, tinyConfig } from '../src/train/tiny.fixture.ts';
 
 // Whether a GPU computes what the CPU does. The reference is the CPU with libtorch's plain operations in float32. The device

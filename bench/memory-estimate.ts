@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { loadConfig } from '../src/config/index.ts';
-import { readMetrics } from '../src/train/index.ts';
+import { readMetrics } from '../src/runs/index.ts';
 import { estimateMemory } from '../src/train/memory.ts';
 import { table, writeResults } from './report.ts';
 

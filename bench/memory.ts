@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { readMetrics } from '../src/train/index.ts';
+import { readMetrics } from '../src/runs/index.ts';
 import { table, writeResults } from './report.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));

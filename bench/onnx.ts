@@ -5,8 +5,8 @@ import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { openHeldOut } from '../src/cli/held-out.ts';
 import type { MicroBatch } from '../src/data/index.ts';
 import { exportOnnx, openOutgoing, runnable } from '../src/interop/index.ts';
+import { modelInputs } from '../src/model/index.ts';
 import { noGrad, scope, Tensor } from '../src/tensor/index.ts';
-import { modelInputs } from '../src/train/index.ts';
 import { table, writeResults } from './report.ts';
 
 const limit = 256;

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readMetrics } from '../src/train/index.ts';
+import { readMetrics } from '../src/runs/index.ts';
 import { runCommand } from './programs.ts';
 import { table, writeResults } from './report.ts';
 

@@ -7,8 +7,9 @@ import { type Config, loadConfig, type PartialConfig } from '../src/config/index
 import { depthMethod, expectedDepth, stepFlops } from '../src/depth/index.ts';
 import { joinRanks, rankEnvironment } from '../src/distributed/index.ts';
 import { numParameters, parameterSpecs } from '../src/model/index.ts';
+import { readMetrics } from '../src/runs/index.ts';
 import { Tensor } from '../src/tensor/index.ts';
-import { measureSteps, readMetrics, workOf } from '../src/train/index.ts';
+import { measureSteps, workOf } from '../src/train/index.ts';
 import { onTwoHosts } from '../tests/faults/hosts.ts';
 import { table, writeResults } from './report.ts';
 import { type Network, type StepWork, stepTime } from './scaling-model.ts';

@@ -22,17 +22,21 @@
  * V vocabulary, L blocks, M masked tokens. Losses are in nats, times in seconds.
  */
 export * as analysis from './analysis/index.ts';
+export * from './checkpoints/index.ts';
 export * from './config/index.ts';
 export * as dashboard from './dashboard/index.ts';
 export * as data from './data/index.ts';
 export * as depth from './depth/index.ts';
 export * as distributed from './distributed/index.ts';
 export * from './errors/index.ts';
+export * from './inference/index.ts';
 export * as interop from './interop/index.ts';
 export * from './machine/index.ts';
 export * from './model/index.ts';
 export * from './optimizers/index.ts';
 export * as random from './random/index.ts';
 export * as report from './report/index.ts';
+export * from './runs/index.ts';
+export * as tasks from './tasks/index.ts';
 export * from './tensor/index.ts';
 export * from './train/index.ts';

@@ -6,11 +6,10 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { TextTokenizer } from '../src/data/index.ts';
 import { openOutgoing, runnable } from '../src/interop/index.ts';
-import type { Bert } from '../src/model/index.ts';
+import { type Bert, modelInputs } from '../src/model/index.ts';
 import { encodeExamples, sortedBatches } from '../src/tasks/batches.ts';
 import { pearson, spearman } from '../src/tasks/metrics.ts';
 import { noGrad, scope } from '../src/tensor/index.ts';
-import { modelInputs } from '../src/train/index.ts';
 import { commandsIn, sentences, writeTiny } from './cli.fixture.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'taper-tasks-'));

@@ -5,7 +5,7 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writ
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
-import { loadWeights, openCheckpoint, writeCheckpoint } from '../src/train/index.ts';
+import { loadWeights, openCheckpoint, writeCheckpoint } from '../src/checkpoints/index.ts';
 import { commandsIn, linesOf, sentences, start, typed, untilSteps, writeTiny } from './cli.fixture.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'taper-divergence-'));

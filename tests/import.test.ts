@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { Bert } from '../src/model/index.ts';
+import { openTrained } from '../src/inference/index.ts';
+import { Bert, modelInputs } from '../src/model/index.ts';
 import { noGrad, scope, Tensor } from '../src/tensor/index.ts';
-import { modelInputs, openTrained } from '../src/train/index.ts';
 import { commandsIn, writeTiny } from './cli.fixture.ts';
 
 interface Expected {

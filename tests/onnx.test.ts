@@ -9,9 +9,8 @@ import { env, pipeline } from '@huggingface/transformers';
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import type { TokenBatch } from '../src/data/index.ts';
 import { openOutgoing, runnable } from '../src/interop/index.ts';
-import type { Bert } from '../src/model/index.ts';
+import { type Bert, modelInputs } from '../src/model/index.ts';
 import { noGrad, scope, Tensor } from '../src/tensor/index.ts';
-import { modelInputs } from '../src/train/index.ts';
 import { commandsIn, sentences, writeTiny } from './cli.fixture.ts';
 
 const fixtures = fileURLToPath(new URL('../../tests/fixtures/hugging-face', import.meta.url));

@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import type { FilledExample, LogLine } from '../src/train/index.ts';
+import type { FilledExample, LogLine } from '../src/runs/index.ts';
 import { commandsIn, linesOf, writeTiny } from './cli.fixture.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'taper-run-folder-'));

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { eventFiles, readEvents, shownValues } from '../src/train/tensorboard.fixture.ts';
+import { eventFiles, readEvents, shownValues } from '../src/runs/tensorboard.fixture.ts';
 import { commandsIn, linesOf, writeTiny } from './cli.fixture.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'taper-tensorboard-'));

@@ -8,12 +8,12 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { AutoTokenizer, env } from '@huggingface/transformers';
 import { Tokenizer } from 'tokenizers';
+import { writeCheckpoint } from '../src/checkpoints/index.ts';
 import { TextTokenizer } from '../src/data/index.ts';
 import { exportHuggingFace, exportOnnx, openOutgoing } from '../src/interop/index.ts';
 import { readTokenizer } from '../src/interop/read-tokenizer.ts';
 import type { ModelConfig } from '../src/model/index.ts';
 import { scope } from '../src/tensor/index.ts';
-import { writeCheckpoint } from '../src/train/checkpoint.ts';
 import { tinyConfig, tinyState } from '../src/train/tiny.fixture.ts';
 import { mixedLines, tokenizerKinds } from './tokenizers.fixture.ts';
 

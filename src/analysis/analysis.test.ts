@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { MicroBatch } from '../data/index.ts';
-import { Bert, initialise, type ModelConfig, makeIdentity } from '../model/index.ts';
+import { evaluate } from '../inference/index.ts';
+import { Bert, headLosses, initialise, type ModelConfig, makeIdentity, modelInputs } from '../model/index.ts';
 import { scope, setNumThreads, Tensor } from '../tensor/index.ts';
-import { evaluate, headLosses, modelInputs } from '../train/index.ts';
 import { gradientFlow } from './gradients.ts';
 import { lesions } from './lesions.ts';
 import { similarity } from './similarity.ts';

@@ -1,7 +1,6 @@
 import type { MicroBatch } from '../data/index.ts';
-import { familyOf, type Transformer } from '../model/index.ts';
+import { familyOf, headLosses, modelInputs, type Transformer } from '../model/index.ts';
 import { type Device, scope, type Tensor } from '../tensor/index.ts';
-import { headLosses, modelInputs } from '../train/index.ts';
 
 /** How the gradient of the loss goes through the blocks; lists go from the lowest block up. */
 export interface GradientFlow {

@@ -1,7 +1,7 @@
 import type { MicroBatch } from '../data/index.ts';
+import { evaluate } from '../inference/index.ts';
 import type { Transformer } from '../model/index.ts';
 import type { Device } from '../tensor/index.ts';
-import { evaluate } from '../train/index.ts';
 
 /** What a model loses with blocks taken out: losses in nats. */
 export interface Lesions {

@@ -1,7 +1,6 @@
 import type { MicroBatch } from '../data/index.ts';
-import type { Transformer } from '../model/index.ts';
+import { modelInputs, type Transformer } from '../model/index.ts';
 import { type Device, noGrad, scope } from '../tensor/index.ts';
-import { modelInputs } from '../train/index.ts';
 
 /** How far each block moves what it is given; lists go from the lowest block up. */
 export interface Similarity {

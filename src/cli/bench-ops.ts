@@ -1,6 +1,5 @@
 import { percent } from '../report/format.ts';
-import { adamw, type Dtype, scope, setNumThreads, synchronize, Tensor } from '../tensor/index.ts';
-import { dtypeOf } from '../train/index.ts';
+import { adamw, type Dtype, dtypeOf, scope, setNumThreads, synchronize, Tensor } from '../tensor/index.ts';
 import type { BenchOptions } from './bench.ts';
 import { benchStep, median, predictedTokens } from './bench-step.ts';
 

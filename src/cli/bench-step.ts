@@ -2,15 +2,14 @@ import { readFileSync } from 'node:fs';
 import { loadConfig } from '../config/index.ts';
 import { constant, stepFlops } from '../depth/index.ts';
 import { initialise, numParameters } from '../model/index.ts';
-import { gpus, isCuda, runtime, setNumThreads, synchronize } from '../tensor/index.ts';
+import { dtypeOf, gpus, isCuda, runtime, setNumThreads, synchronize } from '../tensor/index.ts';
 import {
-  dtypeOf,
+  beginStep,
   peakFlops,
   prepareDevice,
   randomBatch,
   type TrainingState,
   trainingState,
-  trainStep,
   workOf,
 } from '../train/index.ts';
 import type { BenchOptions, BenchResult } from './bench.ts';
@@ -37,13 +36,9 @@ export function benchStep(options: BenchOptions): BenchResult {
     });
     synchronize(options.device);
     const started = performance.now();
-    let givenOut = started;
-    const result = trainStep(state, step, [microBatch], {
-      lossScale: options.dtype === 'fp16' ? 2 ** 10 : 1,
-      meanwhile: () => {
-        givenOut = performance.now();
-      },
-    });
+    using begun = beginStep(state, step, [microBatch], { lossScale: options.dtype === 'fp16' ? 2 ** 10 : 1 });
+    const givenOut = performance.now();
+    const result = begun.finish();
     synchronize(options.device);
     if (step < options.warmup) continue;
     seconds.push((performance.now() - started) / 1000);

@@ -1,7 +1,7 @@
-import { constants } from 'node:os';
 import { CommanderError } from 'commander';
 import { peerExitCode } from '../distributed/errors.ts';
 import { UserError } from '../errors/index.ts';
+import { signalExitCodes } from './signals.ts';
 
 /** What the file system says of a path that the user gave: theirs to mend. */
 const pathErrors = new Set(
@@ -15,9 +15,9 @@ const pathErrors = new Set(
  */
 export function reportError(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // it has been told already
-  if (error instanceof Error && error.name === 'InterruptedError' && 'signal' in error) {
+  if (error instanceof Error && error.name === 'InterruptedError' && 'reason' in error) {
     process.stderr.write(`taper: ${error.message}\n`);
-    return 128 + constants.signals[error.signal as NodeJS.Signals]; // as shells have it
+    return signalExitCodes[error.reason as string] ?? 1;
   }
   const isMistake = error instanceof UserError || isPathError(error);
   // Known by name, since importing the class would load libtorch.

@@ -26,7 +26,7 @@ export function evalCommand(): Command {
 }
 
 async function run(path: string, options: EvalOptions): Promise<void> {
-  const { evaluate, evaluationNumbers, predictsNothing } = await import('../train/index.ts');
+  const { evaluate, evaluationNumbers, predictsNothing } = await import('../inference/index.ts');
   using heldOut = await openHeldOut(path, options);
   const { checkpoint, model, device, sequences } = heldOut;
   const { objective } = checkpoint.config.data;

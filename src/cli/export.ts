@@ -73,7 +73,7 @@ async function shorten(
 ): Promise<[OutgoingModel, Shortened]> {
   const { evenly, leastHarmful, runnable, withBlocks } = await import('../interop/index.ts');
   const { lesions } = await import('../analysis/index.ts');
-  const { evaluate } = await import('../train/index.ts');
+  const { evaluate } = await import('../inference/index.ts');
   const { layers } = model.config;
   if (count > layers) throw new ConfigError(`--blocks ${count}: the model has ${layers}; give fewer`);
   if (data === undefined) {

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
+import type { FilledText } from '../inference/index.ts';
 import { percent } from '../report/format.ts';
-import type { FilledText } from '../train/index.ts';
 import { countOf, deviceOption, jsonOption } from './config.ts';
 
 interface FillOptions {
@@ -23,7 +23,7 @@ export function fillCommand(): Command {
 }
 
 async function run(path: string, text: string, options: FillOptions): Promise<void> {
-  const { fillMasks, openTrained } = await import('../train/index.ts');
+  const { fillMasks, openTrained } = await import('../inference/index.ts');
   const warn = (message: string) => process.stderr.write(`warning: ${message}\n`);
   const model = openTrained(path, { warn, device: options.device });
   const filled = await fillMasks(model, text, options.top);

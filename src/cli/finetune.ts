@@ -109,7 +109,7 @@ export function settingsOf(
 async function run(path: string, options: FinetuneCommandOptions): Promise<void> {
   if (options.out !== undefined) checkNewFolder(options.out);
   const { fineTune } = await import('../tasks/index.ts');
-  const { openCheckpoint } = await import('../train/index.ts');
+  const { openCheckpoint } = await import('../checkpoints/index.ts');
   const { setNumThreads } = await import('../tensor/index.ts');
   const warn = (message: string) => process.stderr.write(`warning: ${message}\n`);
   const task = await openTask(options, warn);
@@ -197,7 +197,7 @@ async function write(
   results: readonly SeedResult[],
 ): Promise<void> {
   const { predictionsTsv } = await import('../tasks/index.ts');
-  const { writeCheckpoint } = await import('../train/index.ts');
+  const { writeCheckpoint } = await import('../checkpoints/index.ts');
   const { config, progress, tokenizerJson } = checkpoint;
   writeCheckpoint(out, { config, progress, tokenizerJson, classifier, weights, card: cardOf(task, results) });
   writeFiles(

@@ -32,7 +32,7 @@ export function generateCommand(): Command {
 }
 
 async function run(path: string, text: string, { device, json, ...options }: Options): Promise<void> {
-  const { generate, openTrained } = await import('../train/index.ts');
+  const { generate, openTrained } = await import('../inference/index.ts');
   const warn = (message: string) => process.stderr.write(`warning: ${message}\n`);
   const written = await generate(openTrained(path, { warn, device }), text, options);
   process.stdout.write(json ? `${JSON.stringify({ prompt: text, text: text + written })}\n` : `${text}${written}\n`);

@@ -69,7 +69,7 @@ export function glueCommand(): Command {
 
 async function run(path: string, options: GlueOptions): Promise<void> {
   const { checkTunable, fineTune, glueNames, glueTasks, nameOfTask, openGlueTask } = await import('../tasks/index.ts');
-  const { openCheckpoint } = await import('../train/index.ts');
+  const { openCheckpoint } = await import('../checkpoints/index.ts');
   const { setNumThreads } = await import('../tensor/index.ts');
   const warn = (message: string) => process.stderr.write(`warning: ${message}\n`);
   const learningRates = [...new Set(options.learningRates ?? [1e-5, 3e-5, 5e-5, 1e-4])];

@@ -1,5 +1,5 @@
 import type { MicroBatch } from '../data/index.ts';
-import type { TrainedModel } from '../train/index.ts';
+import type { TrainedModel } from '../inference/index.ts';
 
 /** A trained model, and masked batches of a text for it, read from the disk as they are asked for until it is disposed. */
 export interface HeldOut extends TrainedModel, Disposable {
@@ -13,7 +13,8 @@ export async function openHeldOut(
   options: { data: string[]; limit: number; device: string },
 ): Promise<HeldOut> {
   const { heldOutBatches, makeMask, prepareCorpus, samplesOf, wholeCorpus } = await import('../data/index.ts');
-  const { openTrained, warnOfUnknown } = await import('../train/index.ts');
+  const { openTrained } = await import('../inference/index.ts');
+  const { warnOfUnknown } = await import('../train/index.ts');
   const warn = (message: string) => process.stderr.write(`warning: ${message}\n`);
   const trained = openTrained(path, { warn, device: options.device });
   const { checkpoint, tokenizer } = trained;

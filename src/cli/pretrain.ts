@@ -2,13 +2,14 @@ import { spawn } from 'node:child_process';
 import { basename, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
+import { holdsRun, modelsIn, named } from '../checkpoints/index.ts';
 import type { Config, LoadedConfig, PartialConfig } from '../config/index.ts';
 import { rankEnvironment } from '../distributed/environment.ts';
 import { ConfigError, counted } from '../errors/index.ts';
 import { numParameters, parameterSpecs } from '../model/index.ts';
 import { duration, flopsText, percent, rounded } from '../report/format.ts';
-import { holdsRun, modelsIn, named } from '../train/folders.ts';
-import type { PretrainResult, Summary } from '../train/index.ts';
+import { jsonl, readMetrics, type Summary, summarise, tensorBoard } from '../runs/index.ts';
+import type { PretrainResult } from '../train/index.ts';
 import {
   type ConfigOptions,
   configArgument,
@@ -21,6 +22,7 @@ import {
 } from './config.ts';
 import { checkMemory } from './memory.ts';
 import { terminalReporter } from './progress.ts';
+import { signalExitCodes, watchSignals } from './signals.ts';
 
 interface PretrainCommandOptions extends Omit<ConfigOptions, 'from'> {
   from?: string;
@@ -75,14 +77,11 @@ async function run(file: string | undefined, options: PretrainCommandOptions, co
   const { result, summary } = await train(loaded, { out, from: path, resume, quiet, dashboard });
   if (summary)
     process.stdout.write(options.json ? `${JSON.stringify(jsonOf(result, summary))}\n` : summaryText(result, summary));
-  if (result.stoppedBy) {
-    const { signalExitCodes } = await import('../train/index.ts');
-    process.exitCode = signalExitCodes[result.stoppedBy];
-  }
+  if (result.stoppedBy !== undefined) process.exitCode = signalExitCodes[result.stoppedBy] ?? 1;
 }
 
 async function modelOfCheckpoint(path: string): Promise<NonNullable<PartialConfig['model']>> {
-  const { openCheckpoint } = await import('../train/index.ts');
+  const { openCheckpoint } = await import('../checkpoints/index.ts');
   const warn = (message: string) => process.stderr.write(`warning: ${message}\n`);
   // What is dropped out in training is no part of the model.
   const { dropout: _, attentionDropout: __, ...model } = openCheckpoint(path, warn).config.model;
@@ -136,8 +135,10 @@ export async function train(
   const ranks = rankEnvironment();
   const isFirst = ranks === undefined || ranks.rank === 0;
   const memoryWarnings = isFirst ? checkMemory(config, { ranks, resume: resume && holdsRun(out) }) : [];
-  const { pretrain, readMetrics, summarise } = await import('../train/index.ts');
-  if (!isFirst) return { result: await pretrain(config, { out, resume }) };
+  const { pretrain } = await import('../train/index.ts');
+  using signals = watchSignals();
+  const { signal } = signals;
+  if (!isFirst) return { result: await pretrain(config, { out, resume, signal }) };
   const { runtime } = await import('../tensor/index.ts');
   runtime(); // loads libtorch, which takes a second, before the reporter waits for a first mistake
   using report = terminalReporter(config, { quiet });
@@ -145,7 +146,9 @@ export async function train(
   if (announcement !== undefined) report.note(announcement);
   report.note(`${out}: ${describe(config)}`);
   if (from !== undefined) report.note(`the model is that of ${from}, whatever the configuration says`);
-  const result = await pretrain(config, { out, resume, report, derived, warnings: [...warnings, ...memoryWarnings] });
+  const sinks = [jsonl(), tensorBoard(), report.metrics];
+  const allWarnings = [...warnings, ...memoryWarnings];
+  const result = await pretrain(config, { out, resume, signal, report, sinks, derived, warnings: allWarnings });
   return { result, summary: summarise(readMetrics(join(out, 'metrics.jsonl'))) };
 }
 
@@ -173,7 +176,7 @@ export function summaryText(result: PretrainResult, summary: Summary): string {
     Number.isFinite(value) ? text(value) : 'not finite';
   const fell = (name: 'loss' | 'perplexity', text: (value: number) => string) =>
     first && last ? `${show(first[name], text)} → ${show(last[name], text)}` : 'never measured';
-  const end = result.stoppedBy ? `, stopped by ${result.stoppedBy}; --resume goes on` : '';
+  const end = result.stoppedBy !== undefined ? `, stopped by ${result.stoppedBy}; --resume goes on` : '';
   const rows = [
     ['steps', `${result.step} in ${duration(summary.stepSeconds)}${end}`],
     ['held-out loss', `${fell('loss', (loss) => loss.toFixed(3))} (on text it never saw; lower is better)`],

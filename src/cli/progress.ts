@@ -2,8 +2,16 @@ import cliProgress from 'cli-progress';
 import type { Config } from '../config/index.ts';
 import type { PrepareProgress } from '../data/index.ts';
 import { duration, percent, rounded } from '../report/format.ts';
+import {
+  addStep,
+  type EvalMetrics,
+  flopsSaved,
+  type Metrics,
+  nothingSpent,
+  type Reporter,
+  type StepMetrics,
+} from '../runs/index.ts';
 import type { FineTuneReporter } from '../tasks/index.ts';
-import type { EvalMetrics, Reporter, StepMetrics } from '../train/index.ts';
 
 /** The sizes of the bar, by how much room there is. */
 const barSizes = [10, 5, 0];
@@ -42,8 +50,10 @@ export function progressLine(value: number, total: number, { parts, left }: Prog
   return `${left} left`.slice(0, width);
 }
 
-/** A reporter that writes to standard error; disposing it takes the progress bar away. */
-export type TerminalReporter = Reporter & Disposable;
+/** A reporter that writes to standard error, and hears the metrics; disposing it takes the progress bar away. */
+export interface TerminalReporter extends Reporter, Disposable {
+  metrics(line: Metrics): void;
+}
 
 /**
  * Shows how a run goes on standard error: a bar where that is a terminal, plain lines where it is not; notes and warnings are lines of
@@ -58,7 +68,8 @@ export function terminalReporter({ model, train }: Config, { quiet = false } = {
   let prepareShown = now();
   let latest = { step: 0, status: { parts: [], left: '' } as ProgressStatus };
   let evaluations = 0;
-  const spent = { loss: 0, steps: 0, flops: 0, denseFlops: 0 };
+  const losses = { sum: 0, steps: 0 };
+  const spent = nothingSpent();
 
   let held: string[] | undefined = [];
   const release = () => {
@@ -84,7 +95,41 @@ export function terminalReporter({ model, train }: Config, { quiet = false } = {
     clearTimeout(timer);
     bar?.stop();
   };
-  if (quiet) return { note: () => {}, warn, step: release, [Symbol.dispose]: end };
+  if (quiet) return { note: () => {}, warn, metrics: release, [Symbol.dispose]: end };
+
+  const step = (line: StepMetrics) => {
+    const { step, loss, theta, depth, stepSeconds } = line;
+    losses.sum += loss;
+    losses.steps += 1;
+    addStep(spent, line);
+    started ??= { seconds: now() - stepSeconds, step: step - 1 };
+    const weight = tokensPerSecond === 0 ? 1 : newestWeight;
+    tokensPerSecond += weight * (line.tokensPerSecond - tokensPerSecond);
+    const left = ((now() - started.seconds) / (step - started.step)) * (train.steps - step);
+    const blocks = `${rounded(depth)}/${model.layers} blocks`;
+    const speed = `${rounded(tokensPerSecond / 1000)}k tokens/s`;
+    const parts = [`loss ${loss.toFixed(2)}`, `θ ${theta.toFixed(2)}`, blocks, speed];
+    const status = { parts, left: duration(left) };
+    latest = { step, status };
+    if (bar?.isActive) bar.update(step, status);
+    else if (bar) bar.start(train.steps, step, status);
+    else if (showsLine(step)) stderr.write(`step ${step}/${train.steps}  ${parts.join(' ')} ${status.left} left\n`);
+  };
+  const evaluation = ({ step, loss, perplexity, mlmAccuracy, clmAccuracy }: EvalMetrics) => {
+    if (evaluations === 0) say(tableLine(evaluationHead));
+    evaluations += 1;
+    say(
+      tableLine([
+        String(step),
+        loss.toFixed(3),
+        rounded(perplexity),
+        percent(mlmAccuracy ?? clmAccuracy ?? 0),
+        losses.steps > 0 ? (losses.sum / losses.steps).toFixed(3) : '–',
+        losses.steps > 0 ? percent(flopsSaved(spent)) : '–',
+      ]),
+    );
+    Object.assign(losses, { sum: 0, steps: 0 });
+  };
   return {
     note: say,
     warn,
@@ -93,41 +138,10 @@ export function terminalReporter({ model, train }: Config, { quiet = false } = {
       prepareShown = now();
       say(`tokenising the text: ${rounded(sourceBytesDone / 1e6)} of ${rounded(sourceBytes / 1e6)} MB`);
     },
-    step: (metrics: StepMetrics) => {
-      const { step, loss, theta, depth, stepSeconds } = metrics;
+    metrics: (line) => {
       release();
-      spent.loss += loss;
-      spent.steps += 1;
-      spent.flops += metrics.flops;
-      spent.denseFlops += metrics.denseFlops;
-      started ??= { seconds: now() - stepSeconds, step: step - 1 };
-      const weight = tokensPerSecond === 0 ? 1 : newestWeight;
-      tokensPerSecond += weight * (metrics.tokensPerSecond - tokensPerSecond);
-      const left = ((now() - started.seconds) / (step - started.step)) * (train.steps - step);
-      const blocks = `${rounded(depth)}/${model.layers} blocks`;
-      const speed = `${rounded(tokensPerSecond / 1000)}k tokens/s`;
-      const parts = [`loss ${loss.toFixed(2)}`, `θ ${theta.toFixed(2)}`, blocks, speed];
-      const status = { parts, left: duration(left) };
-      latest = { step, status };
-      if (bar?.isActive) bar.update(step, status);
-      else if (bar) bar.start(train.steps, step, status);
-      else if (showsLine(step)) stderr.write(`step ${step}/${train.steps}  ${parts.join(' ')} ${status.left} left\n`);
-    },
-    evaluation: ({ step, loss, perplexity, mlmAccuracy, clmAccuracy }: EvalMetrics) => {
-      release();
-      if (evaluations === 0) say(tableLine(evaluationHead));
-      evaluations += 1;
-      say(
-        tableLine([
-          String(step),
-          loss.toFixed(3),
-          rounded(perplexity),
-          percent(mlmAccuracy ?? clmAccuracy ?? 0),
-          spent.steps > 0 ? (spent.loss / spent.steps).toFixed(3) : '–',
-          spent.steps > 0 ? percent(1 - spent.flops / spent.denseFlops) : '–',
-        ]),
-      );
-      Object.assign(spent, { loss: 0, steps: 0 });
+      if (line.type === 'step') step(line);
+      else evaluation(line);
     },
     [Symbol.dispose]: end,
   };

@@ -1,14 +1,15 @@
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
+import { freeName } from '../checkpoints/index.ts';
 import { loadConfig } from '../config/index.ts';
 import { listSources, readTexts, type SourceFile } from '../data/index.ts';
 import { counted } from '../errors/index.ts';
-import { freeName } from '../train/folders.ts';
 import { reportError } from './errors.ts';
 import { filledText } from './fill.ts';
 import { summaryText, train } from './pretrain.ts';
 import { settle } from './settle.ts';
+import { signalExitCodes } from './signals.ts';
 import { addresses, maskedSentence, packageTexts } from './start-texts.ts';
 
 // What `npm start` runs after the set-up: a small BERT trained with progressive layer dropping, and a look at it.
@@ -48,7 +49,7 @@ async function start(paths: readonly string[]): Promise<void> {
     `That takes about two minutes and goes to ${out}. CTRL-C stops it and keeps the model.`;
   const { result, summary } = await train(loaded, { out, announcement });
   process.stdout.write(`\n${summaryText(result, summary!)}\n`);
-  const { fillMasks, openTrained, signalExitCodes } = await import('../train/index.ts');
+  const { fillMasks, openTrained } = await import('../inference/index.ts');
   const sentence = own.length > 0 ? await sentenceOf(files, data.textField) : addressesSentence;
   if (sentence !== undefined) {
     const model = openTrained(out, { warn: console.warn, device: training.device });
@@ -62,7 +63,7 @@ What next:
   npx taper-lm plan ${configFile}
   npx taper-lm pretrain configs/bert-mini.yaml --data my/texts
 `);
-  if (result.stoppedBy) process.exitCode = signalExitCodes[result.stoppedBy];
+  if (result.stoppedBy !== undefined) process.exitCode = signalExitCodes[result.stoppedBy] ?? 1;
 }
 
 /** A sentence of the texts with a word masked; undefined where none is found. */

@@ -1,33 +1,31 @@
-import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
 import type { Comparison } from '../report/index.ts';
 
-const main = fileURLToPath(new URL('../cli/main.js', import.meta.url));
-const mostBytes = 100e6;
+/** What `compare-worker.ts` answers; an error is its one line. */
+export type Answer = Comparison | { error: string };
 
-/**
- * What `taper-lm compare` says of runs: the program itself says it, in a process of its own, since it reads whole runs and the server
- * keeps little.
- */
+/** Compares runs in a thread of its own, since that reads whole runs and the server keeps little; one comparison at a time. */
 export class Comparer {
   #before: Promise<unknown> = Promise.resolve();
 
-  /** One at a time. An error is its one line. */
-  compare(folders: readonly string[], signal: AbortSignal): Promise<Comparison | { error: string }> {
-    const comparison = this.#before.then(() =>
-      signal.aborted ? { error: 'nobody waits' } : compared(folders, signal),
-    );
-    this.#before = comparison;
-    return comparison;
+  compare(folders: readonly string[], signal: AbortSignal): Promise<Answer> {
+    const answer = this.#before.then(() => (signal.aborted ? { error: 'nobody waits' } : compared(folders, signal)));
+    this.#before = answer;
+    return answer;
   }
 }
 
-function compared(folders: readonly string[], signal: AbortSignal): Promise<Comparison | { error: string }> {
+function compared(folders: readonly string[], signal: AbortSignal): Promise<Answer> {
   return new Promise((resolve) => {
-    const options = { signal, maxBuffer: mostBytes };
-    execFile(process.execPath, [main, 'compare', ...folders, '--json'], options, (error, stdout, stderr) => {
-      const lines = stderr.trim().split('\n');
-      resolve(error ? { error: lines.at(-1)!.replace(/^taper: /, '') } : (JSON.parse(stdout) as Comparison));
-    });
+    const worker = new Worker(new URL('./compare-worker.js', import.meta.url), { workerData: folders });
+    const stop = () => void worker.terminate();
+    signal.addEventListener('abort', stop);
+    worker
+      .on('message', resolve)
+      .on('error', (error) => resolve({ error: error.message }))
+      .on('exit', () => {
+        signal.removeEventListener('abort', stop);
+        resolve({ error: 'the comparison was stopped' }); // unless it has answered
+      });
   });
 }

@@ -1,15 +1,13 @@
-import { closeSync, type Dirent, fstatSync, openSync, readdirSync, readSync, realpathSync, statSync } from 'node:fs';
+import { type Dirent, readdirSync, realpathSync, statSync } from 'node:fs';
 import { basename, join, resolve, sep } from 'node:path';
 import { type Config, loadConfig } from '../config/index.ts';
 import { isBeingTrained } from '../files/index.ts';
 import { RunReader } from '../report/run-view.ts';
-import type { EvalMetrics, StepMetrics } from '../train/metrics.ts';
+import { lastMetrics, type StepMetrics } from '../runs/index.ts';
 import type { RunItem, ShownRun } from './api.ts';
 
 /** Folders below that of the runs that are looked into. */
 const deepest = 4;
-/** The end of a run's metrics that is read for the list, and the most of it where no evaluation is found in that. */
-const [tailBytes, mostTailBytes] = [1 << 16, 1 << 22];
 /** The last steps whose time says how long the others will take. */
 const numTimedSteps = 20;
 
@@ -18,7 +16,7 @@ interface Known {
   configTime: number;
   metricsTime: number;
   config: Config | undefined;
-  end: { step?: StepMetrics; evaluation?: EvalMetrics; stepSeconds: number };
+  end: ReturnType<typeof lastMetrics>;
 }
 
 /** The runs below a folder, or the folder itself where it is one. */
@@ -103,7 +101,8 @@ export class Runs {
 
   #readItem(name: string, folder: string): RunItem {
     const { config, end } = this.#knownOf(folder);
-    const step = end.step?.step ?? 0;
+    const [last] = end.steps;
+    const step = last?.step ?? 0;
     const steps = config?.train.steps ?? 0;
     const isTraining = isBeingTrained(folder);
     return {
@@ -112,9 +111,9 @@ export class Runs {
       method: config?.depth.method ?? '',
       step,
       steps,
-      loss: end.step?.loss ?? null,
+      loss: last?.loss ?? null,
       heldOutLoss: end.evaluation?.loss ?? null,
-      secondsLeft: isTraining && end.step ? (steps - step) * end.stepSeconds : null,
+      secondsLeft: isTraining && last ? (steps - step) * meanSeconds(end.steps) : null,
     };
   }
 
@@ -129,7 +128,7 @@ export class Runs {
       configTime,
       metricsTime,
       config: before?.configTime === configTime ? before.config : configOf(configFile),
-      end: metricsTime === 0 ? { stepSeconds: 0 } : endOf(metrics),
+      end: metricsTime === 0 ? { steps: [] } : lastMetrics(metrics, numTimedSteps),
     };
     this.#known.set(folder, known);
     return known;
@@ -162,48 +161,13 @@ function entriesOf(folder: string): Dirent[] {
   }
 }
 
+const meanSeconds = (steps: readonly StepMetrics[]) =>
+  steps.reduce((sum, { stepSeconds }) => sum + stepSeconds, 0) / steps.length;
+
 function configOf(file: string): Config | undefined {
   try {
     return loadConfig({ file }).config;
   } catch {
     return undefined; // the list says that it is broken, whatever it is
   }
-}
-
-/** The last step and the last evaluation of a metrics file, read from its end. */
-function endOf(path: string): Known['end'] {
-  const file = openSync(path, 'r');
-  try {
-    const { size } = fstatSync(file);
-    for (let bytes = tailBytes; ; bytes *= 8) {
-      const tail = Buffer.alloc(Math.min(bytes, size));
-      readSync(file, tail, 0, tail.length, size - tail.length);
-      const lines = tail.toString('utf8').split('\n').slice(0, -1).reverse();
-      const steps = firstOf<StepMetrics>(lines, 'step', numTimedSteps);
-      const [evaluation] = firstOf<EvalMetrics>(lines, 'eval', 1);
-      if (!evaluation && bytes < Math.min(size, mostTailBytes)) continue;
-      const seconds = steps.reduce((sum, { stepSeconds }) => sum + stepSeconds, 0);
-      const [step] = steps;
-      return {
-        ...(step && { step }),
-        ...(evaluation && { evaluation }),
-        stepSeconds: steps.length > 0 ? seconds / steps.length : 0,
-      };
-    }
-  } finally {
-    closeSync(file);
-  }
-}
-
-/** The first whole lines of a type; what is broken is passed over. */
-function firstOf<T>(lines: readonly string[], type: string, count: number): T[] {
-  const found: T[] = [];
-  for (const line of lines) {
-    if (found.length === count) break;
-    if (!line.startsWith(`{"type":"${type}"`)) continue;
-    try {
-      found.push(JSON.parse(line) as T);
-    } catch {}
-  }
-  return found;
 }

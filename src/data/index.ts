@@ -6,7 +6,14 @@ export { type Mask, type Masked, type MaskOptions, maskTokens } from './masking.
 export { makeMask, type NamedObjective, type Objective, objectives, samplesOf } from './objectives.ts';
 export { permute, sampleAt } from './sampler.ts';
 export type { Sample, Samples } from './samples.ts';
-export { type PrepareOptions, type PrepareProgress, prepareCorpus } from './shards.ts';
+export {
+  type Document,
+  type Documents,
+  type PrepareOptions,
+  type PrepareProgress,
+  prepareCorpus,
+  prepareDocuments,
+} from './shards.ts';
 export { type DocumentPart, type ReadOptions, readParts, readTexts } from './sources.ts';
 export { type CorpusView, splitCorpus, wholeCorpus } from './split.ts';
 export { specialIdsOf, TextTokenizer } from './tokenizer.ts';

@@ -16,8 +16,8 @@ import { join } from 'node:path';
 import { DataError, OutputError } from '../errors/index.ts';
 import { makeFolder } from '../files/index.ts';
 import { type Corpus, type CorpusIndex, corpusFormat, openCorpus, type StoredFile } from './corpus.ts';
-import { listSources, type SourceFile } from './listing.ts';
-import { type ReadOptions, readAllParts } from './sources.ts';
+import { listSources } from './listing.ts';
+import { type DocumentPart, readAllParts } from './sources.ts';
 import type { TextTokenizer } from './tokenizer.ts';
 import { countCharacters } from './words.ts';
 
@@ -35,14 +35,8 @@ export interface PrepareProgress {
   tokens: number;
 }
 
-/** What is tokenised, with what, and where the result is kept. */
-export interface PrepareOptions {
-  /** Files, folders and globs. */
-  paths: readonly string[];
-  /** Globs of files to leave out. */
-  exclude?: readonly string[];
-  /** The field or column of structured files that holds the text; `text` where none is given. */
-  textField?: string;
+/** With what is tokenised, and where the result is kept. */
+export interface TokeniseOptions {
   tokenizer: TextTokenizer;
   /** Corpora are kept below it, a folder for each tokenizer and set of source files. */
   cacheDir: string;
@@ -51,6 +45,25 @@ export interface PrepareOptions {
   onWarning?: (message: string) => void;
 }
 
+/** What is tokenised. */
+export interface PrepareOptions extends TokeniseOptions {
+  /** Files, folders and globs. */
+  paths: readonly string[];
+  /** Globs of files to leave out. */
+  exclude?: readonly string[];
+  /** The field or column of structured files that holds the text; `text` where none is given. */
+  textField?: string;
+}
+
+/** A document: its text, or its tokens. */
+export type Document = string | readonly number[] | Int32Array;
+
+/** Documents that a program has, in an order that is always the same; they are read anew each time that a run begins or goes on. */
+export type Documents = (Iterable<Document> | AsyncIterable<Document>) & {
+  /** What they are called in messages; a run that goes on compares it. */
+  name: string;
+};
+
 /**
  * Tokenises text files into a corpus on disk and opens it; where that was done before and no source changed, only
  * opens it. A kept corpus that is damaged is made again, with a warning. It is built beside and renamed, so that a
@@ -58,29 +71,107 @@ export interface PrepareOptions {
  * Throws a DataError for bad sources and an OutputError where the cache folder cannot be written.
  */
 export async function prepareCorpus(options: PrepareOptions): Promise<Corpus> {
-  const { tokenizer, cacheDir, textField = 'text', onWarning = console.warn } = options;
+  const { tokenizer, cacheDir, textField = 'text', onWarning = () => {} } = options;
   const files = await listSources(options.paths, options.exclude, onWarning);
   const sources = sha256(JSON.stringify([textField, files]));
   const folder = join(cacheDir, sha256(`${corpusFormat} ${tokenizer.hash} ${sources}`).slice(0, 16));
-  let building: string | undefined;
-  try {
+  return inCache(cacheDir, async () => {
     const kept = openKept(folder, onWarning);
     if (kept) return withBlanks(kept, onWarning);
-    makeFolder(cacheDir);
-    removeAbandoned(cacheDir);
-    building = mkdtempSync(`${folder}.building-`);
-    await build(building, files, sources, { ...options, textField });
-    publish(building, folder);
+    using building = newFolder(cacheDir);
+    const blank: CorpusIndex['blank'] = { documents: 0 };
+    const progress = noProgress(files.reduce((total, { bytes }) => total + bytes, 0));
+    const parts = readAllParts(files, {
+      textField,
+      onRead: (bytes) => {
+        progress.sourceBytesDone += bytes;
+      },
+      onBlank: (where) => {
+        blank.documents += 1;
+        blank.first ??= where;
+      },
+    });
+    await build(building.path, parts, { ...options, sources, blank, progress });
+    publish(building.path, folder);
+    return withBlanks(openCorpus(folder), onWarning);
+  });
+}
+
+/**
+ * Tokenises a program's documents into a corpus on disk, which is named by what is in it, and opens it.
+ * Throws a DataError where there is no text, or a token that the tokenizer does not have; an OutputError where the cache
+ * folder cannot be written.
+ */
+export async function prepareDocuments(documents: Documents, options: TokeniseOptions): Promise<Corpus> {
+  const { tokenizer, cacheDir } = options;
+  const sources = sha256(documents.name);
+  return inCache(cacheDir, async () => {
+    using building = newFolder(cacheDir);
+    const blank: CorpusIndex['blank'] = { documents: 0 };
+    const parts = partsOf(documents, tokenizer.vocabSize, blank);
+    const index = await build(building.path, parts, { ...options, sources, blank, progress: noProgress(0) });
+    if (index.tokens === 0) throw new DataError(`samples ${documents.name}: hold no text; give at least one document`);
+    const content = [tokenizer.hash, index.lengths.sha256, ...index.shards.map((shard) => shard.sha256)];
+    const folder = join(cacheDir, sha256(`${corpusFormat} ${content.join(' ')}`).slice(0, 16));
+    if (!existsSync(folder)) publish(building.path, folder);
+    return withBlanks(openCorpus(folder), options.onWarning ?? (() => {}));
+  });
+}
+
+/** A part of a document: its text, or its tokens where these are known. */
+type Part = DocumentPart & { ids?: Int32Array };
+
+async function* partsOf(documents: Documents, vocabSize: number, blank: CorpusIndex['blank']): AsyncGenerator<Part> {
+  let number = 0;
+  const where = () => `samples ${documents.name}, document ${number}`;
+  try {
+    for await (const document of documents) {
+      number += 1;
+      if (typeof document === 'string' ? document.trim() === '' : document.length === 0) {
+        blank.documents += 1;
+        blank.first ??= where();
+      } else if (typeof document === 'string') {
+        yield { text: document, endsDocument: true };
+      } else {
+        const wrong = document.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabSize);
+        if (wrong !== undefined)
+          throw new DataError(`${where()}: has the token ${wrong}, and the tokenizer has 0 to ${vocabSize - 1}`);
+        yield { text: '', ids: Int32Array.from(document), endsDocument: true };
+      }
+    }
+  } catch (cause) {
+    if (cause instanceof DataError) throw cause;
+    throw new DataError(`${where()}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
+}
+
+/** Errors of the cache folder as what the user can do about them. */
+async function inCache<T>(cacheDir: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
   } catch (cause) {
     const code = fileErrorCode(cause);
     if (code === undefined) throw cause;
     const reason = code === 'ENOSPC' || code === 'EDQUOT' ? 'is full' : `cannot be written (${code})`;
     throw new OutputError(`${cacheDir}: ${reason}; free space there or name another cache folder`, { cause });
-  } finally {
-    if (building) rmSync(building, { recursive: true, force: true });
   }
-  return withBlanks(openCorpus(folder), onWarning);
 }
+
+/** A folder to build a corpus in, gone at the end unless it has got another name. */
+function newFolder(cacheDir: string): { path: string } & Disposable {
+  makeFolder(cacheDir);
+  removeAbandoned(cacheDir);
+  const path = mkdtempSync(join(cacheDir, 'corpus.building-'));
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+const noProgress = (sourceBytes: number): PrepareProgress => ({
+  sourceBytes,
+  sourceBytesDone: 0,
+  textBytes: 0,
+  documents: 0,
+  tokens: 0,
+});
 
 /** Says how many rows and files of a corpus have no text. */
 function withBlanks(corpus: Corpus, warn: (message: string) => void): Corpus {
@@ -120,40 +211,27 @@ function publish(building: string, folder: string): void {
   }
 }
 
-async function build(
-  folder: string,
-  files: readonly SourceFile[],
-  sources: string,
-  { tokenizer, textField, tokensPerShard = 2 ** 26, onProgress }: PrepareOptions & { textField: string },
-): Promise<void> {
+interface BuildOptions extends TokeniseOptions {
+  /** The hash of where the parts come from. */
+  sources: string;
+  /** Counted while the parts are read, as is `progress.sourceBytesDone`. */
+  blank: CorpusIndex['blank'];
+  progress: PrepareProgress;
+}
+
+async function build(folder: string, parts: AsyncIterable<Part>, options: BuildOptions): Promise<CorpusIndex> {
+  const { tokenizer, sources, blank, progress, tokensPerShard = 2 ** 26, onProgress } = options;
   const bytesPerToken = tokenizer.vocabSize <= 2 ** 16 ? 2 : 4;
   const writer = new ShardWriter(folder, bytesPerToken, tokensPerShard);
   const lengths: number[] = [];
   let length = 0;
   let characters = 0;
   let unknownCharacters = 0;
-  const progress: PrepareProgress = {
-    sourceBytes: files.reduce((total, { bytes }) => total + bytes, 0),
-    sourceBytesDone: 0,
-    textBytes: 0,
-    documents: 0,
-    tokens: 0,
-  };
-  const onRead = (bytes: number): void => {
-    progress.sourceBytesDone += bytes;
-  };
-  const blank: CorpusIndex['blank'] = { documents: 0 };
-  const onBlank = (where: string): void => {
-    blank.documents += 1;
-    blank.first ??= where;
-  };
-
   try {
-    for await (const parts of inBatches(files, { textField, onRead, onBlank })) {
-      const encoded = await tokenizer.encodeCounted(parts.map(({ text }) => text));
+    for await (const batch of inBatches(parts)) {
+      const encoded = await tokenizer.encodeCounted(batch.map(({ text }) => text));
       unknownCharacters += encoded.unknownCharacters;
-      for (const [i, ids] of encoded.ids.entries()) {
-        const { text, endsDocument } = parts[i]!;
+      for (const [i, { text, ids = encoded.ids[i]!, endsDocument }] of batch.entries()) {
         writer.write(ids);
         length += ids.length;
         progress.textBytes += Buffer.byteLength(text);
@@ -185,18 +263,19 @@ async function build(
       shards: writer.close(),
     };
     writeFileSync(join(folder, 'index.json'), `${JSON.stringify(index, null, 2)}\n`);
+    return index;
   } catch (error) {
     writer.close();
     throw error;
   }
 }
 
-async function* inBatches(files: readonly SourceFile[], options: ReadOptions) {
-  let batch = [];
+async function* inBatches(parts: AsyncIterable<Part>): AsyncGenerator<Part[]> {
+  let batch: Part[] = [];
   let characters = 0;
-  for await (const part of readAllParts(files, options)) {
+  for await (const part of parts) {
     batch.push(part);
-    characters += part.text.length;
+    characters += part.text.length + (part.ids?.length ?? 0);
     if (characters < batchCharacters) continue;
     yield batch;
     batch = [];

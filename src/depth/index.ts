@@ -30,6 +30,8 @@ export {
   depthWarnings,
   depthWords,
   hasGamma,
+  knownMethod,
   ownSettings,
   ownWords,
+  withTail,
 } from './settings.ts';

@@ -43,8 +43,8 @@ export interface NamedMethod<Own extends object = object> {
   mistakes?(options: MethodOptions & Own, model: { norm: 'pre' | 'post' }): string[];
   /** Fractions of the run at which its keep rates jump. */
   jumps?(own: Own): number[];
-  /** Throws a RangeError for options that `mistakes` would tell of. */
-  create(options: MethodOptions & Own): DepthMethod;
+  /** Throws a RangeError for options that `mistakes` would tell of. Absent where a program passes a function instead. */
+  create?(options: MethodOptions & Own): DepthMethod;
 }
 
 /** The state in which each kept branch is scaled by `1/p`: by the same p that its gate is drawn with. */

@@ -2,6 +2,7 @@ import { constantMethod } from './methods/constant.ts';
 import { denseMethod } from './methods/dense.ts';
 import { fadeMethod } from './methods/fade.ts';
 import { layerdropMethod } from './methods/layerdrop.ts';
+import { ownMethod } from './methods/own.ts';
 import { pldMethod } from './methods/pld.ts';
 import { shallowMethod } from './methods/shallow.ts';
 import { stagedMethod } from './methods/staged.ts';
@@ -17,6 +18,7 @@ export const depthMethods = {
   fade: fadeMethod,
   staged: stagedMethod,
   shallow: shallowMethod,
+  own: ownMethod,
 };
 
 /** A name that `depth.method` takes. */

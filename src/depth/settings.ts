@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { ConfigError } from '../errors/index.ts';
 import { key } from '../keys/index.ts';
 import { type DepthMethod, type NamedMethod, whole } from './method.ts';
 import { type DepthMethodName, depthMethods, ownKeys } from './methods.ts';
@@ -60,14 +61,35 @@ export type MethodSettings = Omit<DepthSettings, 'granularity'>;
 const named = ({ method }: Pick<DepthSettings, 'method'>): NamedMethod<MethodSettings> => depthMethods[method];
 
 /**
- * The depth method that the settings ask for, over L blocks and a run of `totalSteps`.
+ * The depth method that the settings ask for, over L blocks and a run of `totalSteps`; undefined where it is a function that only a
+ * program has.
  * Throws a RangeError when the method lacks a setting, or has one that is out of range.
  */
-export function depthMethod(settings: MethodSettings, layers: number, totalSteps: number): DepthMethod {
-  const method = named(settings).create({ ...settings, layers, totalSteps });
-  const tailStart = totalSteps - Math.round(settings.tail * totalSteps);
+export function knownMethod(settings: MethodSettings, layers: number, totalSteps: number): DepthMethod | undefined {
+  const method = named(settings).create?.({ ...settings, layers, totalSteps });
+  return method && withTail(method, settings, layers, totalSteps);
+}
+
+/** The same method, but dense in the last `tail` of the run. */
+export function withTail(
+  method: DepthMethod,
+  { tail }: Pick<DepthSettings, 'tail'>,
+  layers: number,
+  totalSteps: number,
+): DepthMethod {
+  if (tail === 0) return method;
+  const tailStart = totalSteps - Math.round(tail * totalSteps);
   const dense = whole(layers);
-  return (step) => (step < tailStart || settings.tail === 0 ? method(step) : dense);
+  return (step) => (step < tailStart ? method(step) : dense);
+}
+
+/** As `knownMethod`. Throws a ConfigError where a program would have to pass the function. */
+export function depthMethod(settings: MethodSettings, layers: number, totalSteps: number): DepthMethod {
+  const method = knownMethod(settings, layers, totalSteps);
+  if (method) return method;
+  throw new ConfigError(
+    `depth.method: ${settings.method} is ${named(settings).title}, which has to pass it: pretrain(config, { depth }); or choose another method`,
+  );
 }
 
 /** The settings with the values that follow from others, which are told to `derived`. */
@@ -130,9 +152,9 @@ const numProbes = 100;
 /** What a user should hear about these settings before spending `totalSteps` on them; empty when all is well. */
 export function depthWarnings(settings: MethodSettings, layers: number, totalSteps: number): string[] {
   const { method, gamma } = settings;
-  const states = depthMethod(settings, layers, totalSteps);
+  const states = knownMethod(settings, layers, totalSteps);
   const probes = Array.from({ length: numProbes }, (_, i) => Math.floor((i * totalSteps) / numProbes));
-  const isDense = probes.every((step) => states(step).keepRates.every((rate) => rate === 1));
+  const isDense = states && probes.every((step) => states(step).keepRates.every((rate) => rate === 1));
   return [
     hasGamma(settings) ? gammaWarning(gamma, totalSteps) : undefined,
     ...unread(settings),

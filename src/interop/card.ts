@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import type { Checkpoint } from '../checkpoints/index.ts';
 import { objectives } from '../data/index.ts';
 import { depthWords } from '../depth/index.ts';
 import { counted } from '../errors/index.ts';
 import { familyOf } from '../model/index.ts';
 import { optimizers } from '../optimizers/index.ts';
-import { type Checkpoint, readMetrics, type Summary, summarise } from '../train/index.ts';
+import { readMetrics, type Summary, summarise } from '../runs/index.ts';
 import type { OutgoingModel } from './model.ts';
 
 /** How a model is written: with its heads or without them, for which library. */

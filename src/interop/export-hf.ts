@@ -1,10 +1,10 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { writeWeights } from '../checkpoints/index.ts';
 import { specialIdsOf } from '../data/index.ts';
 import { OutputError } from '../errors/index.ts';
 import { makeFolder, writing } from '../files/index.ts';
 import { familyOf, parameterSpecs } from '../model/index.ts';
-import { writeWeights } from '../train/index.ts';
 import { modelCard } from './card.ts';
 import type { OutgoingModel } from './model.ts';
 import { tokenizerConfig } from './tokenizer-class.ts';

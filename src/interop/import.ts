@@ -1,11 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { type FolderKind, kindOf, takeWeights, writeCheckpoint } from '../checkpoints/index.ts';
 import { loadConfig } from '../config/index.ts';
 import { objectives } from '../data/index.ts';
 import { CheckpointError, commandText, OutputError } from '../errors/index.ts';
 import { familyOf, initialiseParameters, type ParameterSpec, parameterSpecs, type Weights } from '../model/index.ts';
 import { scope, type Tensor } from '../tensor/index.ts';
-import { type FolderKind, kindOf, takeWeights, writeCheckpoint } from '../train/index.ts';
 import { readConfig } from './read-config.ts';
 import { readTokenizer } from './read-tokenizer.ts';
 import { readWeights } from './read-weights.ts';

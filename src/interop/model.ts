@@ -1,6 +1,7 @@
+import { type Checkpoint, loadWeights, openCheckpoint } from '../checkpoints/index.ts';
 import { TextTokenizer } from '../data/index.ts';
+import { checkPredicts } from '../inference/index.ts';
 import { familyOf, type ModelConfig, type Transformer, type Weights } from '../model/index.ts';
-import { type Checkpoint, checkPredicts, loadWeights, openCheckpoint } from '../train/index.ts';
 
 /** A model on its way out: its checkpoint, and its weights as they will be written. */
 export interface OutgoingModel {

@@ -13,6 +13,7 @@ export { Gpt } from './families/gpt2.ts';
 export { families, familyOf, initialise, makeIdentity, parameterSpecs, partsOf } from './families.ts';
 export type { Family } from './family.ts';
 export { ConfigReader, type HuggingFace, type Json, type SpecialIds } from './hugging-face.ts';
+export { headLosses, modelInputs, type PretrainingLosses, pretrainingLosses } from './losses.ts';
 export {
   type Classifier,
   initialiseParameters,

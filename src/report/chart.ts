@@ -11,6 +11,8 @@ export interface LineChartOptions {
   xLabel: string;
   yLabel: string;
   series: readonly Series[];
+  /** How a value is written beside the vertical axis. */
+  format?: (value: number) => string;
   /** Whether the horizontal axis counts something whole, such as blocks. */
   isWhole?: boolean;
   /** Whether the vertical axis begins at 0, as for what is to be judged by its size. */
@@ -40,7 +42,7 @@ const axisLook = {
 };
 
 /** Lines as an SVG document that needs nothing else. */
-export function lineChart({ title, xLabel, yLabel, series, isWhole, fromZero }: LineChartOptions): string {
+export function lineChart({ title, xLabel, yLabel, series, format, isWhole, fromZero }: LineChartOptions): string {
   const names = series.length > 1 ? series.map(({ name }) => shortened(name)) : [];
   const legendWidth = names.length > 0 ? 80 + 7.5 * Math.max(...names.map(({ length }) => length)) : 0;
   return render({
@@ -62,7 +64,13 @@ export function lineChart({ title, xLabel, yLabel, series, isWhole, fromZero }: 
       ...axisName(xLabel, 32),
       ...axisLook,
     },
-    yAxis: { type: 'value', scale: !fromZero, ...axisName(yLabel, 56), ...axisLook },
+    yAxis: {
+      type: 'value',
+      scale: !fromZero,
+      ...axisName(yLabel, 56),
+      ...axisLook,
+      axisLabel: { ...text, ...(format && { formatter: format }) },
+    },
     series: series.map(({ name, points }, i) => ({
       type: 'line' as const,
       name: shortened(name),

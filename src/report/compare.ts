@@ -1,5 +1,5 @@
 import { keysThatAffect } from '../config/index.ts';
-import { depthMethod } from '../depth/index.ts';
+import { knownMethod } from '../depth/index.ts';
 import { DataError } from '../errors/index.ts';
 import type { EvaluationPoint, RunRecord } from './run-record.ts';
 
@@ -135,10 +135,13 @@ const telling = [...keysThatAffect('numbers', 'start', 'time')].filter((key) => 
 /** So many steps tell two depth methods apart. */
 const numProbes = 50;
 
-function settingOf({ config }: RunRecord): string {
+function settingOf({ name, config }: RunRecord): string {
   const { model, depth, train } = config;
-  const method = depthMethod(depth, model.layers, train.steps);
-  const states = Array.from({ length: numProbes }, (_, i) => method(Math.floor((i * train.steps) / numProbes)));
+  const method = knownMethod(depth, model.layers, train.steps);
+  // A function that only its program knows is like no other.
+  const states = method
+    ? Array.from({ length: numProbes }, (_, i) => method(Math.floor((i * train.steps) / numProbes)))
+    : name;
   const values: Record<string, Record<string, unknown>> = { ...config };
   const told = telling.map((path) => {
     const [section, key] = path.split('.') as [string, string];

@@ -6,6 +6,10 @@ export function rounded(value: number): string {
   return String(Number(value.toPrecision(3)));
 }
 
+/** A large number in few characters: `1.2M`. */
+export const compact = (value: number) =>
+  Intl.NumberFormat('en', { notation: 'compact', maximumSignificantDigits: 3 }).format(value);
+
 /** A fraction as a percentage. */
 export function percent(fraction: number): string {
   return `${(100 * fraction).toFixed(1)} %`;

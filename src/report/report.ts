@@ -2,13 +2,14 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { marked } from 'marked';
 import { counted } from '../errors/index.ts';
-import type { LogLine } from '../train/run-log.ts';
+import type { LogLine } from '../runs/index.ts';
 import { heatMap, lineChart, type Series } from './chart.ts';
+import { lossCharts, otherCharts, type RunChart } from './charts.ts';
 import type { Comparison } from './compare.ts';
 import { comparisonNote, comparisonTables } from './comparison-tables.ts';
 import { bytesText, duration, flopsText, percent, rounded, startedText } from './format.ts';
 import type { RunView } from './run-view.ts';
-import { type Columns, smoothed } from './series.ts';
+import type { Columns } from './series.ts';
 
 /** A run to be reported of. */
 export interface ReportedRun extends RunView {
@@ -116,14 +117,14 @@ function resultsTable(runs: readonly ReportedRun[]): string {
     ['tokens', ({ columns }) => (columns.tokens.at(-1) ?? 0).toLocaleString('en')],
     ['held-out loss', ({ evaluations }) => orDash(evaluations.at(-1)?.loss, (loss) => loss.toFixed(4))],
     ['perplexity', ({ evaluations }) => orDash(evaluations.at(-1)?.perplexity, rounded)],
-    ['right pieces', ({ evaluations }) => orDash(evaluations.at(-1)?.accuracy, percent)],
+    ['accuracy', ({ evaluations }) => orDash(evaluations.at(-1)?.accuracy, percent)],
     ['work', ({ columns }) => orDash(columns.flops.at(-1), flopsText)],
     ['time of the steps', ({ columns }) => orDash(columns.seconds.at(-1), duration)],
     ['block FLOPs saved', ({ saved }) => percent(saved.blockFlops)],
     ['step FLOPs saved', ({ saved }) => percent(saved.stepFlops)],
     ['time saved', ({ saved }) => orDash(saved.time, percent)],
     ['utilisation (MFU)', ({ columns, peakFlops }) => orDash(mfu(columns, peakFlops), percent)],
-    ['most memory', ({ columns }) => orDash(columns.peakMemoryBytes.at(-1), bytesText)],
+    ['peak memory', ({ columns }) => orDash(columns.peakMemoryBytes.at(-1), bytesText)],
   ];
   return table([['', ...runs.map(({ name }) => text(name))], ...rows.map(([name, of]) => [name, ...runs.map(of)])]);
 }
@@ -138,53 +139,37 @@ function comparisonParts(comparison: Comparison): string[] {
   return [...tables.flatMap(({ title, rows }) => [`### ${title}`, table(rows)]), comparisonNote];
 }
 
-function figuresOf(runs: readonly ReportedRun[]): [file: string, svg: string][] {
-  const chart = (
-    file: string,
-    title: string,
-    yLabel: string,
-    y: (run: ReportedRun) => readonly (number | null)[],
-    { fromZero = false } = {},
-  ): [string, string] => {
-    const series = runs.map((run): Series => {
-      const values = y(run);
-      return {
-        name: run.name,
-        points: run.columns.step.flatMap((x, i) => (values[i] === null ? [] : [[x, values[i]!] as const])),
-      };
-    });
-    return [file, lineChart({ title, xLabel: 'step', yLabel, series, fromZero })];
-  };
-  const heldOut = lineChart({
-    title: 'Held-out loss',
-    xLabel: 'step',
-    yLabel: 'nats',
-    series: runs.map(({ name, evaluations }) => ({
-      name,
-      points: evaluations.flatMap(({ step, loss }) => (loss === null ? [] : [[step, loss] as const])),
-    })),
+/** A chart of the runs over their steps, with the lines that smooth others but not those. */
+function draw({ title, yLabel, format, fromZero = false, lines }: RunChart, runs: readonly ReportedRun[]): string[] {
+  const series = runs.flatMap((run): Series[] => {
+    const own = lines(run, { x: 'step', smoothing }).filter(({ isFaint }) => !isFaint);
+    return own.map(({ name, x, y }) => ({
+      name: own.length === 1 ? run.name : `${run.name} ${name}`,
+      points: x.flatMap((at, i) => (y[i] === null ? [] : [[at, y[i]!] as const])),
+    }));
   });
+  if (series.length === 0) return [];
+  return [lineChart({ title, xLabel: 'step', yLabel, series, fromZero, format })];
+}
+
+function figuresOf(runs: readonly ReportedRun[]): [file: string, svg: string][] {
+  const drawn = (charts: readonly RunChart[]) =>
+    charts.flatMap((chart) => draw(chart, runs).map((svg): [string, string] => [`${slug(chart.title)}.svg`, svg]));
   return [
-    ['held-out-loss.svg', heldOut],
-    chart('training-loss.svg', `Training loss, smoothed (${smoothing})`, 'nats', ({ columns }) =>
-      smoothed(columns.loss, smoothing),
-    ),
+    ...drawn(lossCharts),
     ...runs.flatMap((run, i): [string, string][] =>
       run.columns.step.length > 0 ? [[`keep-rates-${i + 1}.svg`, keepRates(run)]] : [],
     ),
-    chart('depth.svg', 'Depth expected', 'blocks', ({ columns }) => columns.expectedDepth, { fromZero: true }),
-    chart(
-      'flops-saved.svg',
-      'FLOPs saved so far',
-      '% of every block on',
-      ({ columns }) => columns.flops.map((flops, i) => 100 * (1 - flops / columns.denseFlops[i]!)),
-      { fromZero: true },
-    ),
-    chart('speed.svg', 'Speed', 'tokens/s', ({ columns }) => columns.tokensPerSecond, { fromZero: true }),
-    chart('learning-rate.svg', 'Learning rate', '', ({ columns }) => columns.learningRate, { fromZero: true }),
-    chart('gradient-norm.svg', 'Gradient norm before clipping', '', ({ columns }) => columns.gradientNorm),
+    ...drawn(otherCharts),
   ];
 }
+
+/** `Held-out loss` as `held-out-loss`. */
+const slug = (title: string) =>
+  title
+    .toLowerCase()
+    .replaceAll(/[^\p{L}]+/gu, '-')
+    .replace(/-$/, '');
 
 function keepRates({ name, layers, columns }: ReportedRun): string {
   const every = Math.ceil(columns.step.length / numColumns);

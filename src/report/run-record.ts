@@ -1,22 +1,15 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { openCheckpoint } from '../checkpoints/index.ts';
 import { type Config, loadConfig } from '../config/index.ts';
 import { ConfigError, counted, DataError } from '../errors/index.ts';
 import { isBeingTrained } from '../files/index.ts';
-import { openCheckpoint, readMetrics, type StepMetrics } from '../train/index.ts';
+import { addStep, nothingSpent, readMetrics, type Spent, type StepMetrics } from '../runs/index.ts';
 
 /** One evaluation of a run, and what had been spent when it was made. */
-export interface EvaluationPoint {
+export interface EvaluationPoint extends Pick<Spent, 'samples' | 'flops' | 'seconds' | 'depthSum'> {
   step: number;
-  /** Sequences trained on. */
-  samples: number;
-  /** FLOPs of the steps, as their gates fell. */
-  flops: number;
-  /** Time of the steps, without evaluations and checkpoints. */
-  seconds: number;
-  /** The blocks run in a step, summed over the steps. */
-  depthSum: number;
   /** Held-out loss in nats. */
   loss: number;
 }
@@ -47,17 +40,14 @@ export function readRun(run: string, warn: (message: string) => void): RunRecord
   const config = configOf(run);
   const metrics = readMetrics(metricsFile);
   const evaluations: EvaluationPoint[] = [];
-  const spent = { samples: 0, flops: 0, seconds: 0, depthSum: 0 };
+  const spent = nothingSpent();
   let lastStep = 0;
   let evaluated: number | undefined;
   for (const line of metrics) {
     if (line.type === 'step') {
       checkStep(run, line);
       lastStep = line.step;
-      spent.samples = line.samples;
-      spent.flops += line.flops;
-      spent.seconds += line.stepSeconds;
-      spent.depthSum += line.depth;
+      addStep(spent, line);
     } else {
       if (!Number.isFinite(line.loss)) {
         throw new DataError(
@@ -71,7 +61,8 @@ export function readRun(run: string, warn: (message: string) => void): RunRecord
             'train.evalSamples was changed on the way: leave this run out',
         );
       }
-      evaluations.push({ step: line.step, ...spent, loss: line.loss });
+      const { samples, flops, seconds, depthSum } = spent;
+      evaluations.push({ step: line.step, samples, flops, seconds, depthSum, loss: line.loss });
     }
   }
   const goesOn = isBeingTrained(run);

@@ -1,14 +1,18 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Config, loadConfig } from '../config/index.ts';
-import { depthMethod, drawGates, type PlannedCost, plannedCost } from '../depth/index.ts';
-import type { FilledExample } from '../train/examples.ts';
-import type { EvalMetrics, Metrics } from '../train/metrics.ts';
-import type { LogLine } from '../train/run-log.ts';
-import { RunSums } from '../train/summary.ts';
+import { drawGates, knownMethod, type PlannedCost, plannedCost } from '../depth/index.ts';
+import {
+  type EvalMetrics,
+  type FilledExample,
+  type LogLine,
+  logLineOf,
+  metricsOf,
+  RunSums,
+  Tail,
+} from '../runs/index.ts';
 import { workOf } from '../train/work.ts';
 import { type Columns, StepSeries } from './series.ts';
-import { Tail } from './tail.ts';
 
 /** A run, as far as it can be shown. In JSON a number that is not finite is null. */
 export interface RunView {
@@ -19,8 +23,8 @@ export interface RunView {
   evaluations: ShownEvaluation[];
   /** Fractions of what every block on would have taken. `time` is null while too little is known. */
   saved: { blockFlops: number; stepFlops: number; time: number | null };
-  /** What the schedule saves by the run's end, in the mean over its gates; the time by what was measured so far. */
-  savedAtEnd: { blockFlops: number; stepFlops: number; time: number | null };
+  /** What the schedule saves by the run's end, in the mean over its gates, where it is known; the time by what was measured so far. */
+  savedAtEnd: { blockFlops: number; stepFlops: number; time: number | null } | null;
   /** FLOPs a second of a large matrix product where the run trained, on all its ranks; null for runs that did not log it. */
   peakFlops: number | null;
   /** The resolved configuration: `section.key`, value as JSON. */
@@ -62,7 +66,7 @@ export class RunReader {
   #logLines: LogLine[] = [];
   #brokenMetrics = 0;
   #brokenLog = 0;
-  #planned: { file: number; config: Config; planned: PlannedCost } | undefined;
+  #planned: { file: number; config: Config; planned: PlannedCost | null } | undefined;
   #changes = 0;
   #reading: Promise<void> = Promise.resolve();
 
@@ -100,25 +104,23 @@ export class RunReader {
       },
       (text) => {
         this.#changes += 1;
-        const line = parsed<LogLine>(text);
-        const isWhole =
-          line?.type === 'start' ? line.environment && Array.isArray(line.command) : line?.text !== undefined;
-        if (line && isWhole && typeof line.time === 'string') this.#logLines.push(line);
+        const line = logLineOf(text);
+        if (line) this.#logLines.push(line);
         else this.#brokenLog += 1;
       },
     );
   }
 
   #addMetrics(text: string): boolean {
-    const line = parsed<Metrics>(text);
-    if (line?.type === 'step' && Number.isFinite(line.step) && Array.isArray(line.keepRates)) {
+    const line = metricsOf(text);
+    if (!line) return false;
+    this.#sums.add(line);
+    if (line.type === 'step') {
       this.#series.add(line);
-      this.#sums.add(line);
       return true;
     }
-    if (line?.type !== 'eval' || !Number.isFinite(line.step)) return false;
-    this.#sums.add(line);
-    this.#evaluations.push({ step: line.step, ...this.#series.spent(), ...shown(line) });
+    const { samples, tokens, flops, seconds } = this.#sums.spent;
+    this.#evaluations.push({ step: line.step, samples, tokens, flops, seconds, ...shown(line) });
     const old = this.#evaluations.at(-1 - numWithExamples);
     if (old) old.examples = [];
     return true;
@@ -137,7 +139,7 @@ export class RunReader {
       gates: gatesOf(config, columns),
       evaluations: this.#evaluations,
       saved: { blockFlops: blockFlopsSaved, stepFlops: stepFlopsSaved, time: timeSaved ?? null },
-      savedAtEnd: {
+      savedAtEnd: planned && {
         blockFlops: planned.blockFlopsSaved,
         stepFlops: planned.stepFlopsSaved,
         time: this.#sums.timeSavedAt(planned.meanDepth) ?? null,
@@ -158,14 +160,14 @@ export class RunReader {
     if (this.#planned?.file !== file) {
       const { config } = loadConfig({ file: path });
       const { depth, model, train } = config;
-      const method = depthMethod(depth, model.layers, train.steps);
+      const method = knownMethod(depth, model.layers, train.steps);
       const numSteps = Math.min(train.steps, numPlannedSteps);
-      const planned = plannedCost(
-        (i) => method(Math.floor(((i + 0.5) * train.steps) / numSteps)),
-        numSteps,
-        workOf(config),
-        { microBatches: train.batchSize / train.microBatchSize, granularity: depth.granularity },
-      );
+      const planned = method
+        ? plannedCost((i) => method(Math.floor(((i + 0.5) * train.steps) / numSteps)), numSteps, workOf(config), {
+            microBatches: train.batchSize / train.microBatchSize,
+            granularity: depth.granularity,
+          })
+        : null;
       this.#planned = { file, config, planned };
     }
     return this.#planned;
@@ -186,12 +188,4 @@ function gatesOf({ depth, train }: Config, { step, keepRates }: { step: number[]
       (gate) => gate === true,
     ),
   );
-}
-
-function parsed<T>(line: string): (Partial<T> & T) | null {
-  try {
-    return JSON.parse(line);
-  } catch {
-    return null;
-  }
 }

@@ -1,55 +1,35 @@
-import type { StepMetrics } from '../train/metrics.ts';
+import { type Field, type StepMetrics, stepFields } from '../runs/fields.ts';
 
 /** A series keeps at least so many points, once there are as many steps, and fewer than twice as many. */
 const fewestPoints = 400;
 
-/** One or more steps in a row. What is summed is summed from the first step of the run on. */
+/** The fields of a step that are shown over the steps of a run: all that say how several steps are shown as one. */
+const shown = Object.entries(stepFields as Record<string, Field>).flatMap(([name, { over }]) =>
+  over ? [{ name: name as ShownField, over }] : [],
+);
+type ShownField = Exclude<keyof typeof stepFields, 'keepRates' | 'applied'>;
+
+/** One or more steps in a row. */
 interface Point {
   steps: number;
-  step: number;
-  samples: number;
-  tokens: number;
-  flops: number;
-  denseFlops: number;
-  seconds: number;
-  dataSeconds: number;
-  waitSeconds: number;
-  /** Over the steps whose loss is a number. */
-  finite: number;
-  lossSum: number;
-  lossLeast: number;
-  lossMost: number;
-  gradientNormSum: number;
-  depthSum: number;
-  expectedDepthSum: number;
-  learningRate: number;
-  theta: number;
+  /** Of each field what its `over` asks for; of a mean the sum over those steps that have a number there. */
+  values: Record<ShownField, number>;
+  /** Of a mean, how many these are. */
+  counts: Record<ShownField, number>;
   keepRates: readonly number[];
-  peakMemoryBytes: number;
 }
 
-/** The columns of a series, a row a point; null is what is not a number. */
-export interface Columns {
-  /** The last step of each point: what is summed is summed up to it, and θ, learning rate and keep rates are its own. */
+/** The columns of a series, a row a point: each field that has an `over`, and what follows from them. Null is what is not a number. */
+export interface Columns extends Record<ShownField, (number | null)[]> {
   step: number[];
   samples: number[];
   tokens: number[];
   flops: number[];
   denseFlops: number[];
-  /** Time of the steps, without evaluations and checkpoints. */
+  /** Time of the steps so far, without evaluations and checkpoints. */
   seconds: number[];
-  /** Means over the steps of each point, and the least and the most of them. */
-  loss: (number | null)[];
-  lossLeast: (number | null)[];
-  lossMost: (number | null)[];
-  gradientNorm: (number | null)[];
-  depth: number[];
-  expectedDepth: number[];
-  learningRate: number[];
-  theta: number[];
-  /** [points][L] */
+  /** [points][L], of the last step of each point. */
   keepRates: (readonly number[])[];
-  peakMemoryBytes: number[];
   tokensPerSecond: number[];
   flopsPerSecond: number[];
   /** Parts of the steps' time: waiting for the batch, and for other ranks. */
@@ -64,40 +44,28 @@ export interface Columns {
 export class StepSeries {
   readonly #points: Point[] = [];
   #stepsPerPoint = 1;
-  readonly #total = { flops: 0, denseFlops: 0, seconds: 0, dataSeconds: 0, waitSeconds: 0 };
+  readonly #sums = noNumbers();
 
   add(line: StepMetrics): void {
     const points = this.#points;
     let point = points.at(-1);
     if (!point || point.steps === this.#stepsPerPoint) {
       if (points.length === 2 * fewestPoints) this.#halve();
-      point = newPoint();
+      point = { steps: 0, values: noNumbers(), counts: noNumbers(), keepRates: [] };
       points.push(point);
     }
-    const total = this.#total;
-    total.flops += line.flops;
-    total.denseFlops += line.denseFlops;
-    total.seconds += line.stepSeconds;
-    total.dataSeconds += line.dataSeconds;
-    total.waitSeconds += line.waitSeconds ?? 0;
-    Object.assign(point, total);
     point.steps += 1;
-    point.step = line.step;
-    point.samples = line.samples;
-    point.tokens = line.tokens;
-    if (Number.isFinite(line.loss) && Number.isFinite(line.gradientNorm)) {
-      point.finite += 1;
-      point.lossSum += line.loss;
-      point.lossLeast = Math.min(point.lossLeast, line.loss);
-      point.lossMost = Math.max(point.lossMost, line.loss);
-      point.gradientNormSum += line.gradientNorm;
-    }
-    point.depthSum += line.depth;
-    point.expectedDepthSum += line.expectedDepth;
-    point.learningRate = line.learningRate;
-    point.theta = line.theta;
     point.keepRates = line.keepRates;
-    point.peakMemoryBytes = line.peakMemoryBytes;
+    const { values, counts } = point;
+    for (const { name, over } of shown) {
+      const value = line[name] ?? (over === 'sum' ? 0 : Number.NaN);
+      if (over === 'last') values[name] = value;
+      else if (over === 'sum') values[name] = this.#sums[name] += value;
+      else if (Number.isFinite(value)) {
+        values[name] += value;
+        counts[name] += 1;
+      }
+    }
   }
 
   #halve(): void {
@@ -106,74 +74,45 @@ export class StepSeries {
     this.#stepsPerPoint *= 2;
   }
 
-  /** Up to the last step. */
-  spent(): { samples: number; tokens: number; flops: number; seconds: number } {
-    const { samples, tokens, flops, seconds } = this.#points.at(-1) ?? newPoint();
-    return { samples, tokens, flops, seconds };
-  }
-
   columns(): Columns {
     const points = this.#points;
-    const each = <T>(of: (point: Point) => T) => points.map(of);
-    const mean = (sum: number, { finite }: Point) => (finite > 0 ? sum / finite : null);
-    const rate = (amount: 'tokens' | 'flops' | 'dataSeconds' | 'waitSeconds') =>
-      points.map((point, i) => {
-        const before = points[i - 1] ?? { tokens: 0, flops: 0, dataSeconds: 0, waitSeconds: 0, seconds: 0 };
-        return (point[amount] - before[amount]) / (point.seconds - before.seconds);
-      });
+    const columns = Object.fromEntries(
+      shown.map(({ name, over }) => [
+        name,
+        points.map(({ values, counts }) => {
+          if (over !== 'mean') return values[name];
+          return counts[name] > 0 ? values[name] / counts[name] : null;
+        }),
+      ]),
+    ) as unknown as Columns;
+    const seconds = columns.stepSeconds as number[];
+    const perSecond = (name: ShownField) => {
+      const amounts = columns[name] as number[];
+      return amounts.map((amount, i) => (amount - (amounts[i - 1] ?? 0)) / (seconds[i]! - (seconds[i - 1] ?? 0)));
+    };
     return {
-      step: each(({ step }) => step),
-      samples: each(({ samples }) => samples),
-      tokens: each(({ tokens }) => tokens),
-      flops: each(({ flops }) => flops),
-      denseFlops: each(({ denseFlops }) => denseFlops),
-      seconds: each(({ seconds }) => seconds),
-      loss: each((point) => mean(point.lossSum, point)),
-      lossLeast: each((point) => (point.finite > 0 ? point.lossLeast : null)),
-      lossMost: each((point) => (point.finite > 0 ? point.lossMost : null)),
-      gradientNorm: each((point) => mean(point.gradientNormSum, point)),
-      depth: each(({ depthSum, steps }) => depthSum / steps),
-      expectedDepth: each(({ expectedDepthSum, steps }) => expectedDepthSum / steps),
-      learningRate: each(({ learningRate }) => learningRate),
-      theta: each(({ theta }) => theta),
-      keepRates: each(({ keepRates }) => keepRates),
-      peakMemoryBytes: each(({ peakMemoryBytes }) => peakMemoryBytes),
-      tokensPerSecond: rate('tokens'),
-      flopsPerSecond: rate('flops'),
-      dataShare: rate('dataSeconds'),
-      waitShare: rate('waitSeconds'),
+      ...columns,
+      seconds,
+      keepRates: points.map(({ keepRates }) => keepRates),
+      tokensPerSecond: perSecond('tokens'),
+      flopsPerSecond: perSecond('flops'),
+      dataShare: perSecond('dataSeconds'),
+      waitShare: perSecond('waitSeconds'),
     };
   }
 }
 
-function newPoint(): Point {
-  const none = {
-    finite: 0,
-    lossSum: 0,
-    gradientNormSum: 0,
-    depthSum: 0,
-    expectedDepthSum: 0,
-    learningRate: 0,
-    theta: 0,
-  };
-  const spent = { step: 0, samples: 0, tokens: 0, flops: 0, denseFlops: 0, seconds: 0, dataSeconds: 0, waitSeconds: 0 };
-  const bounds = { lossLeast: Number.POSITIVE_INFINITY, lossMost: Number.NEGATIVE_INFINITY };
-  return { steps: 0, ...spent, ...none, ...bounds, keepRates: [], peakMemoryBytes: 0 };
-}
+const noNumbers = () => Object.fromEntries(shown.map(({ name }) => [name, 0])) as Record<ShownField, number>;
 
-/** Two points as one: what is summed up to a point, and what is its last step's, is the second one's. */
+/** Two points as one: what is a last or a sum is the second one's. */
 function joined(a: Point, b: Point): Point {
-  return {
-    ...b,
-    steps: a.steps + b.steps,
-    finite: a.finite + b.finite,
-    lossSum: a.lossSum + b.lossSum,
-    lossLeast: Math.min(a.lossLeast, b.lossLeast),
-    lossMost: Math.max(a.lossMost, b.lossMost),
-    gradientNormSum: a.gradientNormSum + b.gradientNormSum,
-    depthSum: a.depthSum + b.depthSum,
-    expectedDepthSum: a.expectedDepthSum + b.expectedDepthSum,
-  };
+  const { values, counts } = b;
+  for (const { name, over } of shown) {
+    if (over !== 'mean') continue;
+    values[name] += a.values[name];
+    counts[name] += a.counts[name];
+  }
+  return { ...b, steps: a.steps + b.steps };
 }
 
 /** An exponential mean: each value weighs 1 − `weight`, what came before `weight`. */

@@ -1,7 +1,17 @@
 import { setImmediate } from 'node:timers/promises';
+import { type Checkpoint, weightsFrom } from '../checkpoints/index.ts';
 import { TextTokenizer } from '../data/index.ts';
 import { CheckpointError, DataError } from '../errors/index.ts';
-import { Bert, type Classifier, familyOf, type ParameterSpec, parameterSpecs, type Weights } from '../model/index.ts';
+import { predictsNothing } from '../inference/index.ts';
+import {
+  Bert,
+  type Classifier,
+  familyOf,
+  modelInputs,
+  type ParameterSpec,
+  parameterSpecs,
+  type Weights,
+} from '../model/index.ts';
 import {
   globalNorm,
   initialState,
@@ -10,16 +20,8 @@ import {
   slotTensors,
   updateParameters,
 } from '../optimizers/index.ts';
-import { noGrad, scope, Tensor } from '../tensor/index.ts';
-import {
-  type Checkpoint,
-  checkDevice,
-  dropoutSeeds,
-  dtypeOf,
-  modelInputs,
-  predictsNothing,
-  weightsFrom,
-} from '../train/index.ts';
+import { checkDevice, dtypeOf, noGrad, scope, Tensor } from '../tensor/index.ts';
+import { dropoutSeeds } from '../train/index.ts';
 import { type EncodedExample, type ExampleBatch, encodeExamples, shuffledBatches, sortedBatches } from './batches.ts';
 import { type MetricName, mean, metrics } from './metrics.ts';
 import type { FineTuneSettings } from './settings.ts';

@@ -1,5 +1,6 @@
 export { type AdamWNumbers, type AdamWUpdate, adamw } from './adamw.ts';
 export { allReduce, broadcast, groupOfProcess, type Pending, reduce } from './collectives.ts';
+export { checkDevice } from './device.ts';
 export {
   gpus,
   isCuda,
@@ -10,6 +11,7 @@ export {
   type TypedArray,
   UseAfterFreeError,
 } from './native.ts';
+export { dtypeOf, dtypeOn, type Precision } from './precision.ts';
 export { firstNonFinite, readSafetensors, writeSafetensors } from './safetensors.ts';
 export { keep, liveTensors, noGrad, scope } from './scope.ts';
 export {

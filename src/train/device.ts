@@ -1,19 +1,7 @@
 import type { Config } from '../config/index.ts';
 import type { RankEnvironment } from '../distributed/index.ts';
 import { ConfigError } from '../errors/index.ts';
-import { type Device, gpus, isCuda, NativeError, Tensor } from '../tensor/index.ts';
-
-/** Throws a ConfigError for a device that this machine, or its libtorch, does not have. */
-export function checkDevice(device: Device): void {
-  try {
-    Tensor.full([1], 0, { device }).free();
-  } catch (cause) {
-    if (!(cause instanceof NativeError)) throw cause;
-    const seen = isCuda(device) && gpus.count() > 0 ? `${gpus.count()} GPUs are seen, from cuda:0 on; ` : '';
-    const message = `device: ${device} is not on this machine, or its libtorch was built without it; ${seen}cpu always works`;
-    throw new ConfigError(message, { cause });
-  }
-}
+import { checkDevice, type Device, gpus, isCuda } from '../tensor/index.ts';
 
 /**
  * Makes the device of a run ready, before anything is on a GPU: `cuda` is the one of `cuda:N` then, and of the ranks on one

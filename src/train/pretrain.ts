@@ -1,34 +1,29 @@
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import {
+  areFinite,
+  checkpointPath,
+  checkpointsOf,
+  isWhole,
+  newRunCommand,
+  type Progress,
+  saveCheckpoint,
+} from '../checkpoints/index.ts';
 import type { Config, LoadedConfig } from '../config/index.ts';
 import { heldOutBatches, type MicroBatch, makeMicroBatch, objectives } from '../data/index.ts';
 import { expectedDepth, stepFlops } from '../depth/index.ts';
 import { joinRanks, type ProcessGroup, partOf, type RankEnvironment, rankEnvironment } from '../distributed/index.ts';
 import { UserError } from '../errors/index.ts';
-import { writing } from '../files/index.ts';
+import { type Evaluation, evaluate, evaluationNumbers, fillExamples } from '../inference/index.ts';
 import { numProcessors } from '../machine/index.ts';
+import { type EvalMetrics, type Metrics, type Reporter, RunLog, readMetrics, type StepMetrics } from '../runs/index.ts';
 import { gpus, isCuda, setNumThreads } from '../tensor/index.ts';
-import { checkpointPath, checkpointsOf, isWhole, type Progress, saveCheckpoint } from './checkpoint.ts';
 import { prepareDevice } from './device.ts';
-import { type Evaluation, evaluate } from './evaluate.ts';
-import { fillExamples } from './examples.ts';
-import {
-  appendMetrics,
-  type EvalMetrics,
-  evaluationNumbers,
-  type Metrics,
-  readMetrics,
-  type StepMetrics,
-} from './metrics.ts';
-import { newRunCommand } from './new-run.ts';
-import { nextLossScale } from './precision.ts';
-import type { Reporter } from './reporter.ts';
+import { environmentOf } from './environment.ts';
+import { nextLossScale } from './loss-scale.ts';
 import { openRun, type Run, type RunOptions } from './run.ts';
-import { RunLog, startEntry } from './run-log.ts';
 import { withWholeOptimizer } from './shards.ts';
-import { type StopSignal, type signalExitCodes, watchSignals } from './signals.ts';
-import { type StepResult, trainStep } from './step.ts';
-import { areFinite } from './weights.ts';
+import { beginStep, type StepResult } from './step.ts';
 
 /** So many steps in a row without a finite loss and gradient end a run. */
 const maxNonFiniteSteps = 5;
@@ -40,13 +35,14 @@ const safeLearningRate = 1e-3;
 /** Training diverged: a loss, gradients in several steps in a row, weights or moments were not finite; it was stopped, and not saved. */
 export class NonFiniteError extends UserError {}
 
-/** A signal came before there was anything to save. */
+/** Training was stopped before there was anything to save. */
 export class InterruptedError extends Error {
   override readonly name = 'InterruptedError';
-  readonly signal: keyof typeof signalExitCodes;
-  constructor(signal: keyof typeof signalExitCodes) {
-    super(`stopped by ${signal} before training began; nothing was written`);
-    this.signal = signal;
+  /** What stopped it: the reason of the abort signal. */
+  readonly reason: string;
+  constructor(reason: string) {
+    super(`stopped by ${reason} before training began; nothing was written`);
+    this.reason = reason;
   }
 }
 
@@ -58,29 +54,27 @@ export interface PretrainResult {
   checkpoint: string;
   /** Optimizer steps done. */
   step: number;
-  /** The signal that stopped it before its last step, if one did. */
-  stoppedBy: StopSignal['received'];
+  /** What stopped it before its last step: the reason of the abort signal; undefined where nothing did. */
+  stoppedBy: string | undefined;
 }
 
 export interface PretrainOptions extends RunOptions, Partial<Pick<LoadedConfig, 'derived' | 'warnings'>> {
-  /** Hears of it on rank 0. */
+  /** Hears on rank 0 what the run says in words; it stands in `log.jsonl` as well. */
   report?: Reporter;
+  /** Stops the run after the step: it saves and returns. */
+  signal?: AbortSignal | undefined;
 }
 
-const silent: Reporter = { note: () => {}, warn: (message) => process.emitWarning(message) };
-/** What all ranks would say rank 0 says. */
-const quiet: Reporter = { note: () => {}, warn: () => {} };
+const silent: Reporter = { note: () => {}, warn: () => {} };
 
 /**
- * Pre-trains the model of a configuration and writes a run folder: `config.json`, `metrics.jsonl`, `events/`, `checkpoints/`.
- * A resumed run goes on bit for bit as if it had never stopped (one machine, one thread count). SIGINT and SIGTERM
- * finish the step, save and return.
+ * Pre-trains the model of a configuration and writes a run folder: `config.json`, `metrics.jsonl`, `log.jsonl`, `events/`,
+ * `checkpoints/`. A resumed run goes on bit for bit as if it had never stopped (one machine, one thread count).
  *
  * @throws ConfigError, DataError, CheckpointError, OutputError for what the user can mend; NonFiniteError when training diverged;
- *   InterruptedError for a signal while the texts are prepared; PeerError when another rank is lost.
+ *   InterruptedError where `signal` was aborted while the texts were prepared; PeerError when another rank is lost.
  */
 export async function pretrain(config: Config, options: PretrainOptions): Promise<PretrainResult> {
-  using stop = watchSignals();
   const environment = rankEnvironment();
   useThreads(config.train.threads, environment);
   prepareDevice(config.train, environment);
@@ -89,14 +83,20 @@ export async function pretrain(config: Config, options: PretrainOptions): Promis
     timeoutSeconds: config.train.peerTimeout,
   });
   const runLog = new RunLog();
-  const report = group.rank === 0 ? runLog.hearing(options.report ?? silent) : quiet;
+  // What all ranks would say rank 0 says.
+  const report = group.rank === 0 ? runLog.hearing(options.report ?? silent) : silent;
   try {
     for (const { key, value, reason } of options.derived ?? []) report.note(`${key} = ${value} (${reason})`);
     for (const warning of options.warnings ?? []) report.warn(warning);
-    using run = await openRun(config, options, stoppable(report, stop), group);
-    if (group.rank === 0) runLog.open(run, startEntry(run));
-    const stoppedBy = await train(run, stop);
-    runLog.end(stoppedBy ? `stopped by ${stoppedBy}` : 'done');
+    using run = await openRun(ownDepth(config, options), options, stoppable(report, options.signal), group);
+    if (group.rank === 0) {
+      runLog.open(run.out, run.progress.step, {
+        command: process.argv.slice(1),
+        environment: environmentOf(config, group),
+      });
+    }
+    const stoppedBy = await train(run, runLog, options.signal);
+    runLog.end(stoppedBy === undefined ? 'done' : `stopped by ${stoppedBy}`);
     return { run: run.out, checkpoint: run.saved, step: run.progress.step, stoppedBy };
   } catch (error) {
     const settled = await group.settle(error);
@@ -105,40 +105,46 @@ export async function pretrain(config: Config, options: PretrainOptions): Promis
   }
 }
 
+/** A configuration says where a program's own depth method is used, since it cannot say which. */
+function ownDepth(config: Config, { depth }: PretrainOptions): Config {
+  return depth ? { ...config, depth: { ...config.depth, method: 'own' } } : config;
+}
+
 /** The ranks of one machine share its processors. */
 function useThreads(threads: number, environment: RankEnvironment | undefined): void {
   if (threads > 0) setNumThreads(threads);
   else if (environment) setNumThreads(Math.max(1, Math.floor(numProcessors() / environment.localSize)));
 }
 
-/** A reporter that ends the preparation of texts when a signal came: nothing has to be saved yet. */
-function stoppable(report: Reporter, stop: StopSignal): Reporter {
+/** A reporter that ends the preparation of texts when the run is to stop: nothing has to be saved yet. */
+function stoppable(report: Reporter, signal: AbortSignal | undefined): Reporter {
   return {
     ...report,
     prepare: (progress) => {
-      if (stop.received) throw new InterruptedError(stop.received);
+      if (signal?.aborted) throw new InterruptedError(reasonOf(signal));
       report.prepare?.(progress);
     },
   };
 }
 
-/** The loop: step, log, evaluate, save, until the last step or a signal, which is given. */
-async function train(run: Run, stop: StopSignal): Promise<StopSignal['received']> {
+const reasonOf = ({ reason }: AbortSignal) => (reason instanceof Error ? reason.message : String(reason));
+
+/** The loop, until the last step or until it is stopped; then the reason is given. */
+async function train(run: Run, runLog: RunLog, signal: AbortSignal | undefined): Promise<string | undefined> {
   const { evalEvery, saveEvery, steps } = run.config.train;
-  let stopped: StopSignal['received'];
-  if (run.progress.step === 0) logEvaluation(run);
+  const log = (line: Metrics) => {
+    for (const sink of [runLog, ...run.sinks]) sink.metrics(line);
+  };
+  let stopped: string | undefined;
+  let ahead: MicroBatch[] | undefined;
+  if (run.progress.step === 0) logEvaluation(run, log);
   while (run.progress.step < steps) {
-    stopped = anySignal(run.group, stop);
-    if (stopped) break;
-    logStep(run);
-    const { step, nonFiniteSteps } = run.progress;
-    if (nonFiniteSteps >= maxNonFiniteSteps)
-      throw diverged(
-        run,
-        `the loss or the gradient was not finite for ${nonFiniteSteps} steps in a row, up to step ${step}`,
-      );
+    stopped = await stoppedBy(run.group, signal);
+    if (stopped !== undefined) break;
+    ahead = trainOneStep(run, ahead, log);
+    const { step } = run.progress;
     const isDue = (every: number) => step === steps || (every > 0 && step % every === 0);
-    if (isDue(evalEvery)) logEvaluation(run);
+    if (isDue(evalEvery)) logEvaluation(run, log);
     if (isDue(saveEvery)) save(run);
     await setImmediate(); // signals and listeners get their turn
   }
@@ -146,47 +152,65 @@ async function train(run: Run, stop: StopSignal): Promise<StopSignal['received']
   return stopped;
 }
 
-/** A signal to any rank stops all of them after the same step. */
-function anySignal(group: ProcessGroup, { received }: StopSignal): StopSignal['received'] {
-  const signals = ['SIGINT', 'SIGTERM'] as const;
-  const counts = group.sum(signals.map((signal) => Number(signal === received)));
-  return signals.find((_, i) => counts[i]! > 0);
+/** Where one rank is to stop all of them stop, after the same step, and all know why. */
+async function stoppedBy(group: ProcessGroup, signal: AbortSignal | undefined): Promise<string | undefined> {
+  const isAborted = signal?.aborted === true;
+  const [count = 0] = group.sum([Number(isAborted)]);
+  if (count === 0) return undefined;
+  const reasons = await group.gather('stopped', isAborted ? reasonOf(signal) : null);
+  return reasons.find((reason) => reason !== null) ?? undefined;
 }
 
-function logStep(run: Run): void {
-  const started = performance.now();
-  const { config, state, progress, group } = run;
-  const { batchSize, steps } = config.train;
-  const { lossScale } = progress;
-  let dataSeconds = 0;
-  const batchesFrom = (samples: number) => {
-    const before = performance.now();
-    const batches = microBatchesOf(run, samples);
-    dataSeconds += (performance.now() - before) / 1000;
-    return batches;
-  };
+/**
+ * Trains one step and logs it. The batch of the next one, which is given back, is made between the two halves of this one, while a GPU
+ * works.
+ */
+function trainOneStep(
+  run: Run,
+  ahead: MicroBatch[] | undefined,
+  log: (line: Metrics) => void,
+): MicroBatch[] | undefined {
+  const { state, progress, group, report } = run;
+  const { batchSize, steps } = run.config.train;
+  const scale = progress.lossScale?.scale;
+  const timer = new StepTimer();
   group.traffic(); // of what came before the step
-  const batches = run.ahead ?? batchesFrom(progress.samples);
-  run.ahead = undefined;
-  const result = trainStep(state, progress.step, batches, {
-    ...(lossScale && { lossScale: lossScale.scale }),
-    meanwhile: () => {
-      if (progress.step + 1 < steps) run.ahead = batchesFrom(progress.samples + batchSize);
-    },
-  });
+  const batches = ahead ?? timer.data(() => microBatchesOf(run, progress.samples));
+  using begun = beginStep(state, progress.step, batches, scale === undefined ? {} : { lossScale: scale });
+  const isLast = progress.step + 1 >= steps;
+  const next = isLast ? undefined : timer.data(() => microBatchesOf(run, progress.samples + batchSize));
+  const result = begun.finish();
   run.progress = progressAfter(progress, result, batchSize);
-  const stepSeconds = (performance.now() - started) / 1000;
-  const metrics = stepMetrics(run, result, lossScale?.scale, {
-    stepSeconds,
-    dataSeconds,
-    tokensPerSecond: result.tokens / stepSeconds,
-  });
-  log(run, metrics);
-  run.report.step?.(metrics);
+  const metrics = stepMetrics(run, result, scale, timer);
+  log(metrics);
   if (run.progress.nonFiniteSteps > progress.nonFiniteSteps)
-    run.report.warn(`step ${metrics.step}: loss or gradient is not finite; nothing was changed`);
+    report.warn(`step ${metrics.step}: loss or gradient is not finite; nothing was changed`);
   const warning = result.applied && run.norms.hear(metrics.step, result.gradientNorm);
-  if (warning) run.report.warn(warning);
+  if (warning) report.warn(warning);
+  const { step, nonFiniteSteps } = run.progress;
+  if (nonFiniteSteps >= maxNonFiniteSteps)
+    throw diverged(
+      run,
+      `the loss or the gradient was not finite for ${nonFiniteSteps} steps in a row, up to step ${step}`,
+    );
+  return next;
+}
+
+/** The time of a step, and of that the time of making batches, in seconds. */
+class StepTimer {
+  dataSeconds = 0;
+  readonly #started = performance.now();
+
+  data<T>(make: () => T): T {
+    const before = performance.now();
+    const made = make();
+    this.dataSeconds += (performance.now() - before) / 1000;
+    return made;
+  }
+
+  get stepSeconds(): number {
+    return (performance.now() - this.#started) / 1000;
+  }
 }
 
 /** Where a run stands after a step. */
@@ -222,32 +246,37 @@ function stepMetrics(
   { config, work, progress, group }: Run,
   result: StepResult,
   lossScale: number | undefined,
-  speed: Pick<StepMetrics, 'stepSeconds' | 'dataSeconds' | 'tokensPerSecond'>,
+  { stepSeconds, dataSeconds }: StepTimer,
 ): StepMetrics {
-  const { applied, predictedTokens, tokens: _, loss, tokenLoss, nspLoss, updatedBlocks, ...logged } = result;
-  const done = { ...work, predictedTokens };
   const { step, samples, tokens } = progress;
+  const done = { ...work, predictedTokens: result.predictedTokens };
   return {
     type: 'step',
     step,
     samples,
     tokens,
-    loss,
-    [`${objectives[config.data.objective].loss}Loss`]: tokenLoss,
-    ...logged,
-    ...(nspLoss !== undefined && { nspLoss }),
+    loss: result.loss,
+    [`${objectives[config.data.objective].loss}Loss`]: result.tokenLoss,
+    learningRate: result.learningRate,
+    gradientNorm: result.gradientNorm,
+    theta: result.theta,
+    keepRates: result.keepRates,
+    depth: result.depth,
+    ...(result.nspLoss !== undefined && { nspLoss: result.nspLoss }),
     expectedDepth: expectedDepth(result.keepRates),
-    ...speed,
-    flops: stepFlops(done, result.depth, updatedBlocks),
-    denseFlops: stepFlops(done, config.model.layers),
+    stepSeconds,
+    dataSeconds,
+    tokensPerSecond: result.tokens / stepSeconds,
+    flops: stepFlops(done, result.depth, result.updatedBlocks),
+    denseFlops: stepFlops(done, work.layers),
     peakMemoryBytes: isCuda(config.train.device) ? gpus.peakBytes() : process.resourceUsage().maxRSS * 1024,
     ...(group.size > 1 && { ranks: group.size, ...group.traffic() }),
     ...(lossScale !== undefined && { lossScale }),
-    ...(!applied && { applied }),
+    ...(!result.applied && { applied: false }),
   };
 }
 
-function logEvaluation(run: Run): void {
+function logEvaluation(run: Run, log: (line: Metrics) => void): void {
   const { config, state, texts, group, progress } = run;
   const evaluation = evaluateHeldOut(run, config.train);
   const hasDiverged = !Number.isFinite(evaluation.loss);
@@ -257,8 +286,7 @@ function logEvaluation(run: Run): void {
     const trained = { model: state.model, tokenizer: texts.tokenizer, device: config.train.device };
     const examples = hasDiverged ? {} : { examples: fillExamples(trained, texts.valid) };
     const metrics: EvalMetrics = { type: 'eval', step: progress.step, split: 'valid', ...numbers, ...examples };
-    log(run, metrics);
-    run.report.evaluation?.(metrics);
+    log(metrics);
   }
   if (hasDiverged) throw diverged(run, `the held-out loss was not finite at step ${progress.step}`);
 }
@@ -271,13 +299,6 @@ function evaluateHeldOut(
   const batches = [...heldOutBatches(texts.valid, { limit, size, mask: texts.mask })];
   const own = batches.filter((_, i) => i % group.size === group.rank);
   return evaluate(state.model, own, config.train.device, { group });
-}
-
-function log(run: Run, metrics: Metrics): void {
-  if (run.group.rank !== 0) return;
-  const path = join(run.out, 'metrics.jsonl');
-  writing(path, () => appendMetrics(path, metrics));
-  run.events?.metrics(metrics);
 }
 
 /** Rank 0 writes; with a divided optimizer the others give their parts of it. */

@@ -1,35 +1,36 @@
 import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import {
+  type Checkpoint,
+  checkpointsOf,
+  checkResumable,
+  checkSameModel,
+  firstDifference,
+  holdsRun,
+  insteadOf,
+  kindOf,
+  loadOptimizer,
+  loadWeights,
+  openCheckpoint,
+  type Progress,
+  weightsFrom,
+} from '../checkpoints/index.ts';
 import type { Config } from '../config/index.ts';
-import { type MicroBatch, type Samples, TextTokenizer } from '../data/index.ts';
-import type { StepWork } from '../depth/index.ts';
+import { type Documents, type Samples, TextTokenizer } from '../data/index.ts';
+import { type DepthMethod, type StepWork, withTail } from '../depth/index.ts';
 import { alone, type ProcessGroup } from '../distributed/index.ts';
 import { ConfigError, counted, DataError, OutputError } from '../errors/index.ts';
 import { lockRun, makeFolder, replaceFile, writing } from '../files/index.ts';
 import { familyOf, initialiseParameters, makeIdentity, parameterSpecs, partsOf, type Weights } from '../model/index.ts';
 import type { OptimizerState } from '../optimizers/index.ts';
+import { jsonl, type OpenSink, openSink, type Reporter, type Sink, tensorBoard } from '../runs/index.ts';
 import { Tensor } from '../tensor/index.ts';
-import {
-  type Checkpoint,
-  checkpointsOf,
-  loadOptimizer,
-  loadWeights,
-  openCheckpoint,
-  type Progress,
-} from './checkpoint.ts';
-import { holdsRun, kindOf } from './folders.ts';
-import { truncateMetrics } from './metrics.ts';
+import { initialLossScale } from './loss-scale.ts';
 import { NormWatch } from './norm-watch.ts';
 import { logFrequencies } from './output-bias.ts';
-import { initialLossScale } from './precision.ts';
-import type { Reporter } from './reporter.ts';
-import { checkResumable, firstDifference, insteadOf } from './resume.ts';
 import { ownersOf, spread } from './shards.ts';
-import { trainingState } from './state.ts';
-import type { TrainingState } from './step.ts';
-import { type EventWriter, openEvents } from './tensorboard.ts';
+import { type TrainingState, trainingState } from './state.ts';
 import { checkKnown, openTexts, openTokenizer, type Texts } from './texts.ts';
-import { checkSameModel, weightsFrom } from './trained.ts';
 import { workOf } from './work.ts';
 
 /** A run while it trains. */
@@ -42,11 +43,9 @@ export interface Run extends Disposable {
   readonly work: StepWork;
   readonly group: ProcessGroup;
   readonly report: Reporter;
-  /** Rank 0's. */
-  readonly events: EventWriter | undefined;
+  /** Where its metrics go; on rank 0 alone. */
+  readonly sinks: readonly OpenSink[];
   progress: Progress;
-  /** The micro-batches of the next step, where they are made already. */
-  ahead?: MicroBatch[] | undefined;
   /** Its newest checkpoint; empty before there is one. */
   saved: string;
   readonly norms: NormWatch;
@@ -57,6 +56,12 @@ export interface RunOptions {
   out: string;
   /** Go on from the newest checkpoint in `out`. */
   resume?: boolean;
+  /** A depth method instead of the configuration's: a pure function of the step, the same whenever the run goes on. */
+  depth?: DepthMethod | undefined;
+  /** What to train on instead of `data.train`. */
+  samples?: Documents | undefined;
+  /** Where the metrics go, on rank 0; `metrics.jsonl` and TensorBoard's files in the folder of the run where nothing is said. */
+  sinks?: readonly Sink[];
 }
 
 /** What rank 0 finds and the others need to know. */
@@ -98,21 +103,23 @@ export async function openRun(
 /** Puts into `held` what has to be given back at the end: the run's lock, its open texts and events. */
 async function open(
   given: Config,
-  { out, resume = false }: RunOptions,
+  options: RunOptions,
   report: Reporter,
   group: ProcessGroup,
   held: Disposable[],
 ): Promise<Omit<Run, keyof Disposable>> {
+  const { out, resume = false, samples, depth } = options;
   const isFirst = group.rank === 0;
   const sources = isFirst ? openSources(given, out, resume, report, held) : undefined;
-  const start = await group.share('start', sources && (await startOf(given, sources, report)));
+  const start = await group.share('start', sources && (await startOf(given, sources, report, samples)));
   const tokenizer = TextTokenizer.fromJson(start.tokenizerJson);
   const config: Config = { ...given, model: { ...given.model, vocabSize: start.config.model.vocabSize } };
   checkSameConfig(start.config, config, group);
   checkShares(config, group);
-  if (sources?.checkpoint) checkResumable(out, sources.checkpoint, config, report);
+  if (sources?.checkpoint) checkResumable(out, sources.checkpoint, config, (message) => report.warn(message));
+  checkSamples(out, start.progress, samples);
   const isResumed = start.progress !== undefined;
-  const texts = await machineByMachine(group, () => openTexts(config, tokenizer, report, { isResumed }));
+  const texts = await machineByMachine(group, () => openTexts(config, tokenizer, report, { samples, isResumed }));
   held.push({ [Symbol.dispose]: () => texts.close() });
   checkSameTexts(await group.gather('texts', texts.hash), group);
   if (start.progress && start.progress.textHash !== texts.hash) {
@@ -122,17 +129,18 @@ async function open(
     );
   }
   if (!start.progress) checkKnown(texts, config);
-  const state = openState(config, group, start, { sources, texts, report });
+  const state = openState(config, group, start, { sources, texts, report, depth });
   const fresh: Progress = { step: 0, samples: 0, tokens: 0, nonFiniteSteps: 0, textHash: texts.hash };
+  if (samples) fresh.source = samples.name;
   if (config.train.precision === 'fp16') fresh.lossScale = initialLossScale;
   const progress = start.progress ?? fresh;
   const step = start.progress ? progress.step : -1;
-  const events = sources && openFolder(config, out, resume, { ...sources, step }, held);
+  const sinks = sources ? openFolder(config, options, { ...sources, step }, held) : [];
   if (sources?.checkpoint) report.note(`going on from ${sources.checkpoint.path}`);
   const { saved } = start;
   const norms = new NormWatch();
   const work = workOf(config);
-  return { config, out, texts, state, work, group, report, events, progress, saved, norms };
+  return { config, out, texts, state, work, group, report, sinks, progress, saved, norms };
 }
 
 /** Looks into the folder of the run, and takes it if it is there. */
@@ -149,9 +157,14 @@ function openSources(given: Config, out: string, resume: boolean, report: Report
 }
 
 /** The tokenizer of the checkpoint, or the configuration's own; and what follows from it. */
-async function startOf(given: Config, { checkpoint, initial }: Sources, report: Reporter): Promise<Start> {
+async function startOf(
+  given: Config,
+  { checkpoint, initial }: Sources,
+  report: Reporter,
+  samples: Documents | undefined,
+): Promise<Start> {
   const known = checkpoint ?? initial;
-  const tokenizer = known ? TextTokenizer.fromJson(known.tokenizerJson) : await openTokenizer(given, report);
+  const tokenizer = known ? TextTokenizer.fromJson(known.tokenizerJson) : await openTokenizer(given, report, samples);
   const vocabSize = known?.config.model.vocabSize ?? tokenizer.vocabSize;
   const config: Config = { ...given, model: { ...given.model, vocabSize } };
   if (initial) checkSameModel(initial, config.model);
@@ -162,6 +175,14 @@ async function startOf(given: Config, { checkpoint, initial }: Sources, report: 
   }
   const start = { tokenizerJson: tokenizer.json, config, saved: checkpoint?.path ?? '' };
   return checkpoint ? { ...start, progress: checkpoint.progress, updates: checkpoint.updates } : start;
+}
+
+/** Refuses to go on with another source of documents than before. */
+function checkSamples(out: string, progress: Progress | undefined, samples: Documents | undefined): void {
+  if (progress === undefined || progress.source === samples?.name) return;
+  const was = progress.source === undefined ? 'data.train' : `a program's samples ${progress.source}`;
+  const is = samples ? `the samples ${samples.name}` : 'none of them';
+  throw new ConfigError(`${out}: was trained on ${was}, and now there are ${is}; pass the same samples again`);
 }
 
 function checkSameConfig(first: Config, own: Config, { rank }: ProcessGroup): void {
@@ -195,24 +216,22 @@ async function machineByMachine<T>(group: ProcessGroup, prepare: () => Promise<T
 
 function openFolder(
   config: Config,
-  out: string,
-  resume: boolean,
+  { out, resume = false, sinks = [jsonl(), tensorBoard()] }: RunOptions,
   { exists, step }: Sources & { step: number },
   held: Disposable[],
-): EventWriter {
+): OpenSink[] {
   const configPath = join(out, 'config.json');
   if (!exists) {
     writing(out, () => makeFolder(out));
     held.push(writing(out, () => lockRun(out)));
     refuseOld(configPath, resume); // another process may have made it meanwhile
   }
-  const json = JSON.stringify(config, null, 2);
-  replaceFile(configPath, `${json}\n`);
-  truncateMetrics(join(out, 'metrics.jsonl'), step);
-  const events = openEvents(join(out, 'events'), { step, steps: config.train.steps });
-  held.push(events);
-  events.text('config', Math.max(0, step), `\`\`\`json\n${json}\n\`\`\``);
-  return events;
+  replaceFile(configPath, `${JSON.stringify(config, null, 2)}\n`);
+  return sinks.map((sink) => {
+    const open = openSink(sink, { out, config, step });
+    held.push({ [Symbol.dispose]: () => open.close?.() });
+    return open;
+  });
 }
 
 /** Refuses what no run can be written to, before work is done for it. */
@@ -240,6 +259,7 @@ interface StateSources {
   sources: Sources | undefined;
   texts: Texts;
   report: Reporter;
+  depth: DepthMethod | undefined;
 }
 
 /** The tensors of a run: those of its checkpoint; or the weights of another, or new ones from the seed. */
@@ -249,7 +269,9 @@ function openState(config: Config, group: ProcessGroup, { updates }: Start, give
   const parts = partsOf(model, parameterSpecs(model));
   const owners = train.shardOptimizer ? ownersOf(parts, group) : undefined;
   const own = spread({ parts, masters, owners, group, config }, { optimizer, updates });
-  const state = trainingState(config, masters, { optimizer: own, group });
+  const { steps } = train;
+  const depth = given.depth && withTail(given.depth, config.depth, model.layers, steps);
+  const state = trainingState(config, masters, { optimizer: own, depth, group });
   if (own) return state;
   for (const [l, keepRate] of state.depth(0).keepRates.entries()) if (keepRate === 0) makeIdentity(model, masters, l);
   return state;
@@ -258,7 +280,7 @@ function openState(config: Config, group: ProcessGroup, { updates }: Start, give
 /** What rank 0 has of weights and moments; on the others room for it. */
 function readState(
   { model, train }: Config,
-  { sources, texts, report }: StateSources,
+  { sources, texts, report }: Omit<StateSources, 'depth'>,
 ): { masters: Weights; optimizer?: OptimizerState } {
   const { device, seed } = train;
   const specs = parameterSpecs(model);

@@ -1,7 +1,7 @@
 import { broadcastTogether, type ProcessGroup } from '../distributed/index.ts';
-import type { ParameterSpec, Parts } from '../model/index.ts';
+import { numParameters, type ParameterSpec, type Parts } from '../model/index.ts';
 import { type OptimizerState, type ParameterState, slotTensors, zeroState } from '../optimizers/index.ts';
-import type { TrainingState } from './step.ts';
+import type { TrainingState } from './state.ts';
 
 // ZeRO-1 (Rajbhandari et al. 2020, arXiv 1910.02054): the optimizer state is divided over the ranks. A rank that owns a part
 // of the model gets the sum of its gradients, updates it, and sends it to the others.
@@ -11,10 +11,7 @@ export type Owners = ReadonlyMap<string, number>;
 
 /** Gives each part of a model, the largest first, to the rank that has the least. */
 export function ownersOf({ blocks, outer }: Parts, { size }: Pick<ProcessGroup, 'size'>): Owners {
-  const parts = [...blocks, outer].map((specs) => ({
-    specs,
-    size: specs.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
-  }));
+  const parts = [...blocks, outer].map((specs) => ({ specs, size: numParameters(specs) }));
   const held = new Array<number>(size).fill(0);
   return new Map(
     parts

@@ -1,11 +1,37 @@
 import type { Config } from '../config/index.ts';
-import { depthMethod } from '../depth/index.ts';
+import { type DepthMethod, depthMethod } from '../depth/index.ts';
 import { alone, type ProcessGroup } from '../distributed/index.ts';
-import { familyOf, parameterSpecs, partsOf, type Weights } from '../model/index.ts';
-import { initialState, learningRate, type OptimizerState } from '../optimizers/index.ts';
-import { dtypeOf } from './precision.ts';
-import { ownersOf } from './shards.ts';
-import type { TrainingState } from './step.ts';
+import {
+  familyOf,
+  type ParameterSpec,
+  type Parts,
+  parameterSpecs,
+  partsOf,
+  type Transformer,
+  type Weights,
+} from '../model/index.ts';
+import { initialState, type LearningRate, learningRate, type OptimizerState } from '../optimizers/index.ts';
+import { dtypeOf } from '../tensor/index.ts';
+import { type Owners, ownersOf } from './shards.ts';
+
+/** Everything that an optimizer step reads and changes. */
+export interface TrainingState {
+  readonly config: Config;
+  readonly specs: readonly ParameterSpec[];
+  /** The same by where they are in the model. */
+  readonly parts: Parts;
+  /** float32 */
+  readonly masters: Weights;
+  /** The model over them. */
+  readonly model: Transformer;
+  readonly optimizer: OptimizerState;
+  readonly depth: DepthMethod;
+  readonly learningRate: LearningRate;
+  /** The ranks that train it together. */
+  readonly group: ProcessGroup;
+  /** Which rank has the optimizer state of which parameters; undefined where every rank has all of it. */
+  readonly owners: Owners | undefined;
+}
 
 /**
  * What optimizer steps with a configuration start from: float32 weights, and fresh moments unless some are given; with the other
@@ -14,7 +40,11 @@ import type { TrainingState } from './step.ts';
 export function trainingState(
   config: Config,
   masters: Weights,
-  { optimizer, group = alone }: { optimizer?: OptimizerState | undefined; group?: ProcessGroup } = {},
+  {
+    optimizer,
+    depth = depthMethod(config.depth, config.model.layers, config.train.steps),
+    group = alone,
+  }: { optimizer?: OptimizerState | undefined; depth?: DepthMethod | undefined; group?: ProcessGroup } = {},
 ): TrainingState {
   const { model, train } = config;
   const specs = parameterSpecs(model);
@@ -29,7 +59,7 @@ export function trainingState(
     masters,
     model: familyOf(model).create(model, masters, dtypeOf[train.precision]),
     optimizer: optimizer ?? initialState(train.optimizer, own),
-    depth: depthMethod(config.depth, model.layers, train.steps),
+    depth,
     learningRate: learningRate(train),
     group,
     owners,

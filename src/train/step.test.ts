@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { MicroBatch } from '../data/index.ts';
 import { type DepthMethod, drawGates } from '../depth/index.ts';
-import { Bert, type Transformer } from '../model/index.ts';
+import { Bert, modelInputs, pretrainingLosses, type Transformer } from '../model/index.ts';
 import { liveTensors, scope, Tensor } from '../tensor/index.ts';
 import { native } from '../tensor/native.ts';
-import { modelInputs, pretrainingLosses } from './objective.ts';
-import { type TrainingState, trainStep } from './step.ts';
+import type { TrainingState } from './state.ts';
+import { beginStep, trainStep } from './step.ts';
 import { joined, rowOf, snapshot, tinyBatch, tinyConfig, tinyState } from './tiny.fixture.ts';
 
 const scoped = (name: string, body: () => void) => test(name, () => scope(body));
@@ -204,12 +204,14 @@ scoped(
         return toArray(x);
       };
       try {
-        trainStep(state, 5, [tinyBatch(1), tinyBatch(2)], { meanwhile: () => read.push('meanwhile') });
+        using begun = beginStep(state, 5, [tinyBatch(1), tinyBatch(2)]);
+        read.push('begun');
+        begun.finish();
       } finally {
         Object.assign(native(), { item, toArray });
       }
       // The norm, two token losses and two next-sentence losses.
-      assert.equal(read[0], 'meanwhile');
+      assert.equal(read[0], 'begun');
       assert.deepEqual(new Set(read.slice(1)), new Set(['item']));
       assert.equal(read.length, 1 + 1 + 2 + 2, `${read}`);
     }

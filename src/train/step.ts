@@ -1,40 +1,12 @@
-import type { Config } from '../config/index.ts';
 import type { MicroBatch } from '../data/index.ts';
-import { type DepthMethod, drawGates, type Gate, openShare, partOfGate } from '../depth/index.ts';
-import type { ProcessGroup } from '../distributed/index.ts';
-import {
-  type ParameterSpec,
-  type Parts,
-  type Pass,
-  placesPerBlock,
-  type Transformer,
-  type Weights,
-} from '../model/index.ts';
-import { type LearningRate, type OptimizerState, updateParameters } from '../optimizers/index.ts';
+import { drawGates, type Gate, openShare, partOfGate } from '../depth/index.ts';
+import { headLosses, modelInputs, type ParameterSpec, type Pass, placesPerBlock } from '../model/index.ts';
+import { updateParameters } from '../optimizers/index.ts';
 import { drawSeed, Stream } from '../random/index.ts';
 import { keep, scope, Tensor } from '../tensor/index.ts';
 import { GradientSums } from './gradients.ts';
-import { headLosses, modelInputs } from './objective.ts';
-import { type Owners, shareUpdates } from './shards.ts';
-
-/** Everything that an optimizer step reads and changes. */
-export interface TrainingState {
-  readonly config: Config;
-  readonly specs: readonly ParameterSpec[];
-  /** The same by where they are in the model. */
-  readonly parts: Parts;
-  /** float32 */
-  readonly masters: Weights;
-  /** The model over them. */
-  readonly model: Transformer;
-  readonly optimizer: OptimizerState;
-  readonly depth: DepthMethod;
-  readonly learningRate: LearningRate;
-  /** The ranks that train it together. */
-  readonly group: ProcessGroup;
-  /** Which rank has the optimizer state of which parameters; undefined where every rank has all of it. */
-  readonly owners: Owners | undefined;
-}
+import { shareUpdates } from './shards.ts';
+import type { TrainingState } from './state.ts';
 
 /** What one optimizer step did. */
 export interface StepResult {
@@ -61,10 +33,14 @@ export interface StepResult {
 }
 
 export interface StepOptions {
-  /** What the loss is multiplied with before the backward pass, so that float16 gradients do not vanish; taken out again. */
+  /** What the loss is multiplied by before the backward pass, so that float16 gradients do not vanish; taken out again. */
   lossScale?: number;
-  /** Called once all work up to the gradients has been given out: a GPU is busy with it, and nothing waits for it yet. */
-  meanwhile?: () => void;
+}
+
+/** A step of which all work up to the gradients has been given out: a GPU is busy with it, and nothing waits for it yet. */
+export interface BegunStep extends Disposable {
+  /** Waits for the gradients and updates the weights. */
+  finish(): StepResult;
 }
 
 /**
@@ -77,8 +53,19 @@ export function trainStep(
   state: TrainingState,
   step: number,
   microBatches: readonly MicroBatch[],
-  { lossScale = 1, meanwhile }: StepOptions = {},
+  options?: StepOptions,
 ): StepResult {
+  using begun = beginStep(state, step, microBatches, options);
+  return begun.finish();
+}
+
+/** The first half of `trainStep`, up to the gradients: what is done before `finish` is done while a GPU works. */
+export function beginStep(
+  state: TrainingState,
+  step: number,
+  microBatches: readonly MicroBatch[],
+  { lossScale = 1 }: StepOptions = {},
+): BegunStep {
   const { config, depth, group } = state;
   const { theta, keepRates, branchScales } = depth(step);
   const { seed } = config.train;
@@ -99,10 +86,44 @@ export function trainStep(
   });
   const lastRuns = keepRates.map((_, l) => wholes.findLastIndex(({ gates }) => gates[l] !== false));
 
-  using gradients = new GradientSums(group, config.train.device);
-  const sums = { gradients, lastRuns, predictedTokens, sequences, lossScale };
-  using losses = accumulate(state, microBatches, passes, sums);
-  meanwhile?.();
+  const gradients = new GradientSums(group, config.train.device);
+  const losses = new Losses();
+  const free = () => {
+    gradients[Symbol.dispose]();
+    losses[Symbol.dispose]();
+  };
+  const sums = { gradients, losses, lastRuns, predictedTokens, sequences, lossScale };
+  try {
+    accumulate(state, microBatches, passes, sums);
+  } catch (error) {
+    free();
+    throw error;
+  }
+  const finish = (): StepResult => {
+    const { loss, nspLoss, tokenLoss, ...updated } = update(state, step, sums);
+    return {
+      loss,
+      tokenLoss,
+      nspLoss,
+      ...updated,
+      theta,
+      keepRates,
+      depth: total(wholes, (whole) => total(whole.gates, (gate) => openShare(gate, whole.sequences))) / wholes.length,
+      updatedBlocks: lastRuns.filter((last) => last >= 0).length,
+      predictedTokens,
+      tokens,
+    };
+  };
+  return { finish, [Symbol.dispose]: free };
+}
+
+/** The second half: waits for the gradients, clips them and updates what has one. */
+function update(
+  state: TrainingState,
+  step: number,
+  { gradients, losses, lastRuns, lossScale }: Sums,
+): Pick<StepResult, 'loss' | 'tokenLoss' | 'nspLoss' | 'learningRate' | 'gradientNorm' | 'applied'> {
+  const { config, group } = state;
   const mine = gradients.finish(); // on several GPUs this waits for the backward pass
   using norm = Tensor.globalNorm([...mine.values()]);
   // The numbers of a step: the only ones that anything waits for.
@@ -115,21 +136,7 @@ export function trainStep(
   const applied = updateParameters(config.train, state, mine, { loss, learningRate, gradientNorm, lossScale });
   const { blocks, outer } = state.parts;
   if (applied) shareUpdates(state, [...blocks.filter((_, l) => lastRuns[l]! >= 0), outer]);
-
-  return {
-    loss,
-    tokenLoss,
-    nspLoss: own.nsp === undefined ? undefined : nspLoss,
-    learningRate,
-    gradientNorm,
-    theta,
-    keepRates,
-    depth: total(wholes, (whole) => total(whole.gates, (gate) => openShare(gate, whole.sequences))) / wholes.length,
-    updatedBlocks: lastRuns.filter((last) => last >= 0).length,
-    predictedTokens,
-    tokens,
-    applied,
-  };
+  return { loss, tokenLoss, nspLoss: own.nsp === undefined ? undefined : nspLoss, learningRate, gradientNorm, applied };
 }
 
 /** The gates of a whole micro-batch as the part of it sees them that this rank has. */
@@ -147,6 +154,7 @@ function passOfPart(gates: readonly Gate[], { numSequences, part }: MicroBatch):
 /** What a step's micro-batches add up to. */
 interface Sums {
   gradients: GradientSums;
+  losses: Losses;
   /** For each block the last micro-batch in which a rank runs it, or −1. */
   lastRuns: readonly number[];
   /** Of the whole step, on all ranks. */
@@ -182,11 +190,10 @@ function accumulate(
   { model, config, parts, masters, owners }: TrainingState,
   microBatches: readonly MicroBatch[],
   passes: readonly Pass[],
-  { gradients, lastRuns, predictedTokens, sequences, lossScale }: Sums,
-): Losses {
+  { gradients, losses, lastRuns, predictedTokens, sequences, lossScale }: Sums,
+): void {
   const leaves = (specs: readonly ParameterSpec[]) => specs.map(({ name }) => masters.get(name)!);
   const ownerOf = ([spec]: readonly ParameterSpec[]) => owners?.get(spec!.name);
-  const losses = new Losses();
   microBatches.forEach((batch, i) => {
     scope(() => {
       const stream = model.residualStream(modelInputs(batch, config.train.device), passes[i]);
@@ -218,7 +225,6 @@ function accumulate(
         );
     });
   });
-  return losses;
 }
 
 function total<T>(items: readonly T[], of: (item: T) => number): number {

@@ -6,10 +6,13 @@ import {
   type Corpus,
   type CorpusIndex,
   corpusFormat,
+  type Documents,
   listSources,
   type Mask,
   makeMask,
+  type PrepareProgress,
   prepareCorpus,
+  prepareDocuments,
   readTexts,
   type Samples,
   type SourceFile,
@@ -26,7 +29,7 @@ import {
 import { ConfigError, counted, DataError } from '../errors/index.ts';
 import { makeFolder, replaceFile, writing } from '../files/index.ts';
 import { familyOf } from '../model/index.ts';
-import type { Reporter } from './reporter.ts';
+import type { Reporter } from '../runs/index.ts';
 
 /** Text that a tokenizer is trained on at most, in bytes: more changes a vocabulary of 30,000 tokens hardly. */
 const tokenizerBytes = 64e6;
@@ -56,18 +59,18 @@ export async function openTexts(
   config: Config,
   tokenizer: TextTokenizer,
   report: Reporter,
-  { isResumed = false } = {},
+  { samples, isResumed = false }: { samples?: Documents | undefined; isResumed?: boolean } = {},
 ): Promise<Texts> {
   const { data } = config;
-  const options = { exclude: data.exclude, textField: data.textField, tokenizer, cacheDir: data.cache };
-  const prepare = (paths: readonly string[]) =>
-    prepareCorpus({
-      ...options,
-      paths,
-      onProgress: (progress) => report.prepare?.(progress),
-      onWarning: (message) => report.warn(message),
-    });
-  const corpora: Corpus[] = [await prepare(data.train)];
+  const { exclude, textField } = data;
+  const options = {
+    tokenizer,
+    cacheDir: data.cache,
+    onProgress: (progress: PrepareProgress) => report.prepare?.(progress),
+    onWarning: (message: string) => report.warn(message),
+  };
+  const prepare = (paths: readonly string[]) => prepareCorpus({ ...options, exclude, textField, paths });
+  const corpora: Corpus[] = [await (samples ? prepareDocuments(samples, options) : prepare(data.train))];
   try {
     if (data.valid.length > 0) {
       corpora.push(await prepare(data.valid));
@@ -181,10 +184,14 @@ function contentOf({ index }: Corpus): unknown {
   return [index.lengths.sha256, index.shards.map((shard) => shard.sha256)];
 }
 
-/** The tokenizer of a configuration: the one that it names, or one trained on its texts, kept for the next time. */
-export async function openTokenizer(config: Config, report: Reporter): Promise<TextTokenizer> {
+/**
+ * The tokenizer of a configuration: the one that it names, or one trained on its texts, kept for the next time, or on a program's
+ * documents.
+ */
+export async function openTokenizer(config: Config, report: Reporter, samples?: Documents): Promise<TextTokenizer> {
   const { data, model } = config;
   if (data.tokenizer !== undefined) return checkKind(TextTokenizer.fromFile(data.tokenizer), config);
+  if (samples) return trainOnDocuments(samples, config, report);
   if (data.train.length === 0)
     throw new ConfigError('data.train: no text to train on; give files or folders with --data');
   const files = await listSources(data.train, data.exclude);
@@ -211,6 +218,26 @@ export async function openTokenizer(config: Config, report: Reporter): Promise<T
   writing(data.cache, () => makeFolder(data.cache));
   replaceFile(path, tokenizer.json);
   return tokenizer;
+}
+
+/** Throws a ConfigError where the documents are tokens already. */
+async function trainOnDocuments(samples: Documents, { data, model }: Config, report: Reporter): Promise<TextTokenizer> {
+  const { title, train } = tokenizerKinds[familyOf(model).tokenizer];
+  report.note(`training a ${title} tokenizer of up to ${counted(model.vocabSize, 'token')} on ${samples.name}`);
+  const { lowercase, stripAccents } = data;
+  const onProgress = tokenizerProgress((line) => report.note(line));
+  const options = { vocabSize: model.vocabSize, maxBytes: tokenizerBytes, lowercase, stripAccents, onProgress };
+  return train(textsOf(samples), options);
+}
+
+async function* textsOf(samples: Documents): AsyncGenerator<string> {
+  for await (const document of samples) {
+    if (typeof document === 'string') yield document;
+    else
+      throw new ConfigError(
+        `data.tokenizer: missing, and the samples ${samples.name} are tokens; name the tokenizer.json that they were made with`,
+      );
+  }
 }
 
 function checkKind(tokenizer: TextTokenizer, { data, model }: Config): TextTokenizer {

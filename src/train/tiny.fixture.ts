@@ -5,8 +5,7 @@ import type { DepthMethod } from '../depth/index.ts';
 import { initialise } from '../model/index.ts';
 import { drawSeed } from '../random/index.ts';
 import { setNumThreads, type Tensor } from '../tensor/index.ts';
-import { trainingState } from './state.ts';
-import type { TrainingState } from './step.ts';
+import { type TrainingState, trainingState } from './state.ts';
 
 // Threads that wait for each other cost more than they bring here, most of all while other tests run beside.
 setNumThreads(1);

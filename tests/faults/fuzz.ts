@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { Tokenizer } from 'tokenizers';
+import { loadOptimizer, loadWeights, openCheckpoint, writeCheckpoint } from '../../src/checkpoints/index.ts';
 import { fromDeepSpeed, loadConfig, readConfigFile } from '../../src/config/index.ts';
 import { wordTokenizer } from '../../src/data/fixtures.ts';
 import {
@@ -27,7 +28,6 @@ import { readTokenizer } from '../../src/interop/read-tokenizer.ts';
 import type { ModelConfig } from '../../src/model/index.ts';
 import { openGlueTask, openOwnTask } from '../../src/tasks/index.ts';
 import { readSafetensors, scope, Tensor, writeSafetensors } from '../../src/tensor/index.ts';
-import { loadOptimizer, loadWeights, openCheckpoint, writeCheckpoint } from '../../src/train/checkpoint.ts';
 import { tinyConfig, tinyState } from '../../src/train/tiny.fixture.ts';
 import { sentences } from '../cli.fixture.ts';
 import { drawing } from '../drawing.fixture.ts';

@@ -8,7 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { type Config, loadConfig, type PartialConfig, pretrain, readMetrics } from '../../src/index.ts';
+import { type Config, loadConfig, type PartialConfig, pretrain } from '../../src/index.ts';
+import { readMetrics } from '../../src/runs/index.ts';
 import { taper } from '../cli.fixture.ts';
 
 /** Relative. Another libtorch or processor sums in another order. */

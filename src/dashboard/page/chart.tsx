@@ -1,31 +1,19 @@
 import { useEffect, useRef } from 'preact/hooks';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
+import type { ChartLine, RunChart } from '../../report/charts.ts';
 import { useTheme } from './theme.ts';
 
 /** A line through points with rising x. */
-export interface Line {
-  name: string;
+export interface Line extends ChartLine {
   colour: string;
-  x: readonly number[];
-  y: readonly (number | null)[];
-  /** Behind the others: what they smooth. */
-  isFaint?: boolean;
-  isDashed?: boolean;
-  /** Points alone tell more than the line between them. */
-  hasPoints?: boolean;
 }
 
-export interface ChartProps {
-  title: string;
-  /** What the vertical axis counts, and how a value of it is written. */
-  yLabel: string;
-  format: (value: number) => string;
+export interface ChartProps extends Omit<RunChart, 'lines' | 'mayBeLog'> {
   xLabel: string;
   formatX: (value: number) => string;
   lines: readonly Line[];
   isLog?: boolean;
-  fromZero?: boolean;
 }
 
 const height = 260;

@@ -1,11 +1,12 @@
 import { render } from 'preact';
 import { useEffect } from 'preact/hooks';
+import { type Axis, axes } from '../../report/charts.ts';
 import { Figures } from './figures.tsx';
 import { useLive } from './live.ts';
 import { RunList } from './run-list.tsx';
 import './style.css';
 import { Compared, Configs, Examples, Facts, Log } from './tables.tsx';
-import { type Axis, axes, useView, type View } from './view.ts';
+import { useView, type View } from './view.ts';
 
 function App() {
   const [view, change] = useView();

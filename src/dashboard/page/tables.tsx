@@ -2,9 +2,8 @@ import { useEffect, useState } from 'preact/hooks';
 import { counted } from '../../errors/index.ts';
 import type { Comparison } from '../../report/compare.ts';
 import { comparisonNote, comparisonTables } from '../../report/comparison-tables.ts';
-import { bytesText, duration, flopsText, percent, rounded, startedText } from '../../report/format.ts';
+import { bytesText, compact, duration, flopsText, percent, rounded, startedText } from '../../report/format.ts';
 import type { ShownRun } from '../api.ts';
-import { compact } from './figures.tsx';
 import { runColours } from './theme.ts';
 
 const orDash = <T,>(value: T | null | undefined, text: (value: T) => string) =>
@@ -96,7 +95,8 @@ function Ending({ run: { log } }: { run: ShownRun }) {
 function factsOf(run: ShownRun): [string, string][] {
   const { columns, evaluations, saved, savedAtEnd } = run;
   const last = <T,>(values: readonly T[]) => values.at(-1);
-  const atEnd = (fraction: number) => ` (${percent(fraction)} at the end)`;
+  const atEnd = (fraction: number | null | undefined) =>
+    typeof fraction === 'number' ? ` (${percent(fraction)} at the end)` : '';
   const flops = last(columns.flopsPerSecond);
   return [
     ['step', `${run.step.toLocaleString('en')} of ${run.steps.toLocaleString('en')}`],
@@ -104,12 +104,12 @@ function factsOf(run: ShownRun): [string, string][] {
     ['training loss', orDash(run.loss, (loss) => loss.toFixed(3))],
     ['held-out loss', orDash(run.heldOutLoss, (loss) => loss.toFixed(3))],
     ['perplexity', orDash(last(evaluations)?.perplexity, rounded)],
-    ['right pieces', orDash(last(evaluations)?.accuracy, percent)],
+    ['accuracy', orDash(last(evaluations)?.accuracy, percent)],
     ['θ', orDash(last(columns.theta), (theta) => theta.toFixed(3))],
     ['blocks expected', orDash(last(columns.expectedDepth), (depth) => `${rounded(depth)} of ${run.layers}`)],
-    ['block FLOPs saved', percent(saved.blockFlops) + atEnd(savedAtEnd.blockFlops)],
-    ['step FLOPs saved', percent(saved.stepFlops) + atEnd(savedAtEnd.stepFlops)],
-    ['time saved', orDash(saved.time, percent) + (savedAtEnd.time === null ? '' : atEnd(savedAtEnd.time))],
+    ['block FLOPs saved', percent(saved.blockFlops) + atEnd(savedAtEnd?.blockFlops)],
+    ['step FLOPs saved', percent(saved.stepFlops) + atEnd(savedAtEnd?.stepFlops)],
+    ['time saved', orDash(saved.time, percent) + atEnd(savedAtEnd?.time)],
     ['speed', orDash(last(columns.tokensPerSecond), (speed) => `${compact(speed)} tokens/s`)],
     ['MFU', run.peakFlops === null ? '–' : orDash(flops, (value) => percent(value / run.peakFlops!))],
     ['waiting for data', orDash(last(columns.dataShare), percent)],

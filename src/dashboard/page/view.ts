@@ -1,14 +1,5 @@
 import { useEffect, useState } from 'preact/hooks';
-
-/** What the horizontal axes count. */
-export const axes = {
-  step: 'steps',
-  samples: 'samples',
-  tokens: 'tokens',
-  flops: 'FLOPs',
-  seconds: 'time',
-} as const;
-export type Axis = keyof typeof axes;
+import { type Axis, axes } from '../../report/charts.ts';
 
 /** What the page shows: all of it stands in the address, so that a view can be kept and sent. */
 export interface View {

@@ -1,9 +1,9 @@
-import type { MicroBatch } from '../data/index.ts';
+import { type MicroBatch, type Objective, objectives } from '../data/index.ts';
 import { alone, type ProcessGroup } from '../distributed/index.ts';
 import { DataError } from '../errors/index.ts';
-import type { Pass, Transformer } from '../model/index.ts';
+import { type Pass, pretrainingLosses, type Transformer } from '../model/index.ts';
+import type { EvalMetrics } from '../runs/index.ts';
 import { type Device, noGrad, scope } from '../tensor/index.ts';
-import { pretrainingLosses } from './objective.ts';
 
 /** The numbers of an evaluation. */
 export interface Evaluation {
@@ -51,4 +51,14 @@ export function evaluate(
   const tokenLoss = tokenSum / tokens;
   const loss = tokenLoss + nspSum / sequences;
   return { loss, tokenLoss, tokenAccuracy: right / tokens, perplexity: Math.exp(tokenLoss), tokens };
+}
+
+/** The numbers of an evaluation under the names that metrics have for the objective. */
+export function evaluationNumbers(
+  objective: Objective,
+  evaluation: Evaluation,
+): Omit<EvalMetrics, 'type' | 'step' | 'split' | 'examples'> {
+  const { tokenLoss, tokenAccuracy, loss, perplexity, tokens } = evaluation;
+  const name = objectives[objective].loss;
+  return { loss, [`${name}Loss`]: tokenLoss, [`${name}Accuracy`]: tokenAccuracy, perplexity, tokens };
 }

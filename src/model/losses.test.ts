@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Bert, bertNames, initialise } from '../model/index.ts';
 import { scope, Tensor } from '../tensor/index.ts';
-import { modelInputs, pretrainingLosses } from './objective.ts';
-import { tinyBatch, tinyConfig } from './tiny.fixture.ts';
+import { tinyBatch, tinyConfig } from '../train/tiny.fixture.ts';
+import { Bert, bertNames, initialise } from './index.ts';
+import { modelInputs, pretrainingLosses } from './losses.ts';
 
 const { model } = tinyConfig();
 const scoped = (name: string, body: () => void) => test(name, () => scope(body));

@@ -1,16 +1,11 @@
 import type { Samples, TextTokenizer } from '../data/index.ts';
 import { familyOf } from '../model/index.ts';
+import type { FilledExample } from '../runs/index.ts';
 import { predict } from './fill.ts';
 import type { TrainedModel } from './trained.ts';
 
 const numExamples = 3;
 const [longest, firstGap, gapEvery] = [32, 4, 5];
-
-/** A held-out text with gaps, and what the model puts there: `parts[0] gaps[0] parts[1] …`. */
-export interface FilledExample {
-  parts: string[];
-  gaps: { right: string; guess: string; probability: number }[];
-}
 
 /**
  * What a model puts into the gaps of the first held-out texts: a BERT with all of them masked, a GPT each after the words before it.

@@ -1,6 +1,6 @@
 import type { MicroBatch, TokenBatch } from '../data/index.ts';
-import type { ModelInputs, Pass, Transformer } from '../model/index.ts';
 import { type Device, Tensor } from '../tensor/index.ts';
+import type { ModelInputs, Pass, Transformer } from './index.ts';
 
 /** Added to the attention scores of padding: far below any score, and finite in every precision. */
 const paddingBias = -1e9;

@@ -1,11 +1,12 @@
-import type { EvalMetrics, Metrics } from './metrics.ts';
+import type { EvalMetrics, Metrics } from './fields.ts';
+import { addStep, flopsSaved, nothingSpent, type Spent } from './spent.ts';
 
 /** Steps at the start that the clock is not read of: memory is laid out and kernels are chosen in them. */
 const numUntimedSteps = 3;
 /** With fewer timed steps, their noise would say more than their depth. */
 const minTimedSteps = 10;
 
-/** What a run reached and what it saved, against the same steps with every block on. */
+/** What a run reached and what it saved, against the same steps of a dense run. */
 export interface Summary {
   /** Optimizer steps in the metrics. */
   steps: number;
@@ -16,7 +17,7 @@ export interface Summary {
   stepSeconds: number;
   /** FLOPs of all steps, as their gates fell. */
   flops: number;
-  /** FLOPs of the same steps with every block on. */
+  /** FLOPs of the same steps, had every block run. */
   denseFlops: number;
   /** The fraction of the blocks' FLOPs that was not spent: `1 − mean depth/L`. */
   blockFlopsSaved: number;
@@ -37,12 +38,7 @@ export function summarise(metrics: Iterable<Metrics>): Summary {
 export class RunSums {
   #first: EvalMetrics | undefined;
   #last: EvalMetrics | undefined;
-  #steps = 0;
-  #stepSeconds = 0;
-  #flops = 0;
-  #denseFlops = 0;
-  #blocks = 0;
-  #blocksRun = 0;
+  readonly #spent = nothingSpent();
   #layers = 0;
   // Of the timed steps: means, and sums of products of what differs from them (Welford 1962), which stay exact where nothing does.
   #timed = 0;
@@ -58,14 +54,9 @@ export class RunSums {
       return;
     }
     const { depth, stepSeconds, keepRates } = line;
-    this.#steps += 1;
-    this.#stepSeconds += stepSeconds;
-    this.#flops += line.flops;
-    this.#denseFlops += line.denseFlops;
-    this.#blocks += keepRates.length;
-    this.#blocksRun += depth;
+    addStep(this.#spent, line);
     this.#layers = keepRates.length;
-    if (this.#steps <= numUntimedSteps) return;
+    if (this.#spent.steps <= numUntimedSteps) return;
     this.#timed += 1;
     const offDepth = depth - this.#depth;
     this.#depth += offDepth / this.#timed;
@@ -74,16 +65,21 @@ export class RunSums {
     this.#depthBySeconds += offDepth * (stepSeconds - this.#seconds);
   }
 
+  get spent(): Readonly<Spent> {
+    return this.#spent;
+  }
+
   summary(): Summary {
+    const { steps, depthSum, seconds, flops, denseFlops } = this.#spent;
     return {
-      steps: this.#steps,
+      steps,
       firstEvaluation: this.#first,
       lastEvaluation: this.#last,
-      stepSeconds: this.#stepSeconds,
-      flops: this.#flops,
-      denseFlops: this.#denseFlops,
-      blockFlopsSaved: this.#blocks > 0 ? 1 - this.#blocksRun / this.#blocks : 0,
-      stepFlopsSaved: this.#denseFlops > 0 ? 1 - this.#flops / this.#denseFlops : 0,
+      stepSeconds: seconds,
+      flops,
+      denseFlops,
+      blockFlopsSaved: steps > 0 ? 1 - depthSum / (steps * this.#layers) : 0,
+      stepFlopsSaved: flopsSaved(this.#spent),
       timeSaved: this.timeSavedAt(this.#depth),
     };
   }

@@ -3,13 +3,21 @@ import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFil
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, beforeEach, test } from 'node:test';
+import { loadConfig } from '../config/index.ts';
 import { DataError } from '../errors/index.ts';
-import { appendMetrics, type EvalMetrics, readMetrics, type StepMetrics, truncateMetrics } from './metrics.ts';
+import type { EvalMetrics, Metrics, StepMetrics } from './fields.ts';
+import { lastMetrics, readMetrics } from './read.ts';
+import { jsonl, type OpenSink, openSink } from './sink.ts';
 
+const { config } = loadConfig({ overrides: { model: { preset: 'bert-tiny' }, train: { steps: 10 } } });
 const folder = mkdtempSync(join(tmpdir(), 'taper-metrics-'));
 const file = join(folder, 'metrics.jsonl');
 after(() => rmSync(folder, { recursive: true }));
 beforeEach(() => rmSync(file, { force: true }));
+
+/** The sink, as a run opens it that goes on after a step. */
+const open = (step: number): OpenSink => openSink(jsonl(), { out: folder, config, step });
+const append = (...lines: Metrics[]) => lines.forEach(open(Number.POSITIVE_INFINITY).metrics);
 
 const step = (n: number): StepMetrics => ({
   type: 'step',
@@ -45,7 +53,7 @@ const evaluation = (n: number): EvalMetrics => ({
 
 test('what is appended is read back, a line each with its type first', () => {
   const all = [evaluation(0), step(1), step(2), evaluation(2)];
-  for (const metrics of all) appendMetrics(file, metrics);
+  append(...all);
   assert.deepEqual(readMetrics(file), all);
   const lines = readFileSync(file, 'utf8').split('\n');
   assert.equal(lines.length, 5);
@@ -53,22 +61,22 @@ test('what is appended is read back, a line each with its type first', () => {
   assert.equal(lines[4], '');
 });
 
-test('a file that is not there has no lines, and truncating it makes none', () => {
+test('a file that is not there has no lines, and opening it makes none', () => {
   assert.deepEqual(readMetrics(file), []);
-  truncateMetrics(file, 3);
+  open(3);
   assert.equal(existsSync(file), false);
 });
 
 test('a number that is not finite is written as null', () => {
-  appendMetrics(file, { ...step(1), loss: Number.NaN, gradientNorm: Number.POSITIVE_INFINITY, applied: false });
+  append({ ...step(1), loss: Number.NaN, gradientNorm: Number.POSITIVE_INFINITY, applied: false });
   const [found] = readMetrics(file);
   assert.deepEqual(found, { ...step(1), loss: null, gradientNorm: null, applied: false });
 });
 
 test('a last line that was cut short is left out, wherever it was cut', () => {
-  appendMetrics(file, step(1));
+  append(step(1));
   const whole = readFileSync(file, 'utf8');
-  appendMetrics(file, step(2));
+  append(step(2));
   const both = readFileSync(file, 'utf8');
   for (let size = whole.length; size < both.length; size += 7) {
     writeFileSync(file, both.slice(0, size));
@@ -77,14 +85,14 @@ test('a last line that was cut short is left out, wherever it was cut', () => {
 });
 
 test('a broken line in the middle is a DataError that names its number', () => {
-  appendMetrics(file, step(1));
+  append(step(1));
   appendFileSync(file, '{"type":"step",\n');
-  appendMetrics(file, step(2));
+  appendFileSync(file, `${JSON.stringify(step(2))}\n`);
   assert.throws(
     () => readMetrics(file),
     (error: Error) => {
       assert.ok(error instanceof DataError);
-      assert.match(error.message, /metrics\.jsonl:2: not a line of JSON/);
+      assert.match(error.message, /metrics\.jsonl:2: is neither a step nor an evaluation; delete the line/);
       return true;
     },
   );
@@ -92,14 +100,25 @@ test('a broken line in the middle is a DataError that names its number', () => {
 
 test('truncating drops steps and evaluations after the checkpoint, and half a line, so that a run can go on', () => {
   for (const metrics of [evaluation(0), step(1), evaluation(1), step(2), evaluation(2), step(3)]) {
-    appendMetrics(file, metrics);
+    append(metrics);
   }
   appendFileSync(file, '{"type":"step","step":4,"sam');
-  truncateMetrics(file, 2);
+  open(2);
   const kept = [evaluation(0), step(1), evaluation(1), step(2), evaluation(2)];
   assert.deepEqual(readMetrics(file), kept);
-  appendMetrics(file, step(3));
+  append(step(3));
   assert.deepEqual(readMetrics(file), [...kept, step(3)]);
-  truncateMetrics(file, -1);
+  open(-1);
   assert.equal(readFileSync(file, 'utf8'), '');
+});
+
+test('the end of a file is read from its end: the last steps, the newest first, and the last evaluation before them', () => {
+  append(evaluation(0), step(1), evaluation(1), step(2), step(3));
+  appendFileSync(file, 'broken\n{"type":"step","step":4,"sam');
+  assert.deepEqual(lastMetrics(file, 2), { steps: [step(3), step(2)], evaluation: evaluation(1) });
+});
+
+test('an evaluation is found beyond the first piece of the end that is read', () => {
+  writeFileSync(file, `${JSON.stringify(evaluation(0))}\n${`${JSON.stringify(step(1))}\n`.repeat(1000)}`);
+  assert.deepEqual(lastMetrics(file, 1), { steps: [step(1)], evaluation: evaluation(0) });
 });

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Progress } from './checkpoint.ts';
-import { dtypeOn, initialLossScale, nextLossScale } from './precision.ts';
+import type { Progress } from '../checkpoints/index.ts';
+import { dtypeOn } from '../tensor/index.ts';
+import { initialLossScale, nextLossScale } from './loss-scale.ts';
 import { progressAfter } from './pretrain.ts';
 
 test('the loss scale halves with each step that overflows, and no lower than 1', () => {

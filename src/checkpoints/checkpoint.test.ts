@@ -7,10 +7,10 @@ import { after, beforeEach, test } from 'node:test';
 import type { Config } from '../config/index.ts';
 import { CheckpointError, OutputError } from '../errors/index.ts';
 import { scope, Tensor } from '../tensor/index.ts';
+import { type TrainingState, trainingState } from '../train/state.ts';
+import { trainStep } from '../train/step.ts';
+import { snapshot, tinyBatch, tinyConfig, tinyState } from '../train/tiny.fixture.ts';
 import { loadOptimizer, loadWeights, openCheckpoint, type Progress, saveCheckpoint } from './checkpoint.ts';
-import { trainingState } from './state.ts';
-import { type TrainingState, trainStep } from './step.ts';
-import { snapshot, tinyBatch, tinyConfig, tinyState } from './tiny.fixture.ts';
 
 const run = mkdtempSync(join(tmpdir(), 'taper-checkpoint-'));
 const checkpoints = join(run, 'checkpoints');

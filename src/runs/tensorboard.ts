@@ -4,8 +4,16 @@ import { join } from 'node:path';
 import crc32c from 'crc-32/crc32c.js';
 import { PbfWriter } from 'pbf';
 import { makeFolder, writing } from '../files/index.ts';
-import type { FilledExample } from './examples.ts';
-import type { EvalMetrics, Metrics, StepMetrics } from './metrics.ts';
+import {
+  type EvalMetrics,
+  evalFields,
+  type Field,
+  type FilledExample,
+  type StepMetrics,
+  stepFields,
+} from './fields.ts';
+import type { Sink } from './sink.ts';
+import { addStep, flopsSaved, nothingSpent } from './spent.ts';
 
 // TensorBoard's files: TFRecords of Events. The numbers are those of the fields in event.proto, summary.proto,
 // histogram.proto and tensor.proto. Source: https://github.com/tensorflow/tensorboard/tree/master/tensorboard/compat/proto.
@@ -20,57 +28,52 @@ const stringType = 7;
 /** Without it TensorBoard would have to know the plugin. */
 const tensorClass = 2;
 
-/** Writes what a run logs to a file for TensorBoard, an append for each. */
-export interface EventWriter extends Disposable {
-  /** Scalars and the histogram of a step, or the scalars of an evaluation; of a long run not each step. */
-  metrics(line: Metrics): void;
-  /** A text, as Markdown. */
-  text(tag: string, step: number, text: string): void;
-}
-
 /** One thing to be shown at a step. */
 type Value = { tag: string } & ({ scalar: number } | { histogram: readonly number[] } | { text: string });
 
 /**
- * Begins a new file in a folder, which is made where it is missing, for a run of `steps` that goes on after `step`: what
- * older files have of later steps is not shown. A run that begins anew gives −1.
+ * TensorBoard's files in the folder `events` of the run, an append for each line; of a long run not each step. A run that goes on
+ * begins a new file; what older files have of later steps is not shown.
  *
- * @throws OutputError when it cannot be written, now or later.
+ * @throws OutputError when they cannot be written.
  */
-export function openEvents(folder: string, { step: last, steps }: { step: number; steps: number }): EventWriter {
-  const { path, file } = writing(folder, () => newFile(folder));
-  const write = (step: number, writeWhat: (pbf: PbfWriter) => void) => {
-    const pbf = new PbfWriter();
-    pbf.writeDoubleField(1, Date.now() / 1000);
-    pbf.writeVarintField(2, step);
-    writeWhat(pbf);
-    writing(path, () => appendFileSync(file, record(pbf.finish())));
-  };
-  const writeValues = (step: number, values: readonly Value[]) =>
-    write(step, (pbf) => pbf.writeMessage(5, writeSummary, values));
+export const tensorBoard = (): Sink => ({
+  open({ out, config, step: last }) {
+    const folder = join(out, 'events');
+    const { path, file } = writing(folder, () => newFile(folder));
+    const write = (step: number, writeWhat: (pbf: PbfWriter) => void) => {
+      const pbf = new PbfWriter();
+      pbf.writeDoubleField(1, Date.now() / 1000);
+      pbf.writeVarintField(2, step);
+      writeWhat(pbf);
+      writing(path, () => appendFileSync(file, record(pbf.finish())));
+    };
+    const writeValues = (step: number, values: readonly Value[]) =>
+      write(step, (pbf) => pbf.writeMessage(5, writeSummary, values));
 
-  write(0, (pbf) => pbf.writeStringField(3, 'brain.Event:2'));
-  // TensorBoard takes the first of these for the beginning of the run, and drops later steps only at those that follow.
-  write(last + 1, (pbf) => pbf.writeMessage(7, (_, session) => session.writeVarintField(1, sessionStart), undefined));
+    write(0, (pbf) => pbf.writeStringField(3, 'brain.Event:2'));
+    // TensorBoard takes the first of these for the beginning of the run, and drops later steps only at those that follow.
+    write(last + 1, (pbf) => pbf.writeMessage(7, (_, session) => session.writeVarintField(1, sessionStart), undefined));
+    const text = `\`\`\`json\n${JSON.stringify(config, null, 2)}\n\`\`\``;
+    writeValues(Math.max(0, last), [{ tag: 'config', text }]);
 
-  const every = Math.ceil(steps / maxSteps);
-  let flops = 0;
-  let denseFlops = 0;
-  return {
-    metrics: (line) => {
-      const { step } = line;
-      if (line.type === 'eval') {
-        writeValues(step, evaluationValues(line));
-        return;
-      }
-      flops += line.flops;
-      denseFlops += line.denseFlops;
-      if (step % every === 0 || step === steps) writeValues(step, stepValues(line, 1 - flops / denseFlops));
-    },
-    text: (tag, step, text) => writeValues(step, [{ tag, text }]),
-    [Symbol.dispose]: () => writing(path, () => closeSync(file)),
-  };
-}
+    const { steps } = config.train;
+    const every = Math.ceil(steps / maxSteps);
+    const spent = nothingSpent();
+    return {
+      metrics: (line) => {
+        const { step } = line;
+        if (line.type === 'eval') {
+          writeValues(step, evaluationValues(line));
+          return;
+        }
+        addStep(spent, line);
+        if (step % every === 0 || step === steps) writeValues(step, stepValues(line, flopsSaved(spent)));
+      },
+      close: () => writing(path, () => closeSync(file)),
+    };
+  },
+});
 
 /** TensorBoard reads the files of a folder in the order of their names, so a new one comes behind all others, whatever the clock says. */
 function newFile(folder: string): { path: string; file: number } {
@@ -81,36 +84,27 @@ function newFile(folder: string): { path: string; file: number } {
   return { path, file: openSync(path, 'ax') };
 }
 
-function stepValues(line: StepMetrics, flopsSaved: number): Value[] {
-  const scalars = scalarValues({
-    'train/loss': line.loss,
-    'train/mlmLoss': line.mlmLoss,
-    'train/nspLoss': line.nspLoss,
-    'train/clmLoss': line.clmLoss,
-    'train/learningRate': line.learningRate,
-    'train/gradientNorm': line.gradientNorm,
-    'depth/theta': line.theta,
-    'depth/expected': line.expectedDepth,
-    'depth/run': line.depth,
-    'speed/tokensPerSecond': line.tokensPerSecond,
-    'speed/stepSeconds': line.stepSeconds,
-    'cost/flopsSaved': flopsSaved,
-    'memory/peakBytes': line.peakMemoryBytes,
-  });
-  return [...scalars, { tag: 'depth/keepRates', histogram: line.keepRates }];
+function stepValues(line: StepMetrics, saved: number): Value[] {
+  return [
+    ...scalarValues(stepFields, line),
+    { tag: 'cost/flopsSaved', scalar: saved },
+    { tag: 'depth/keepRates', histogram: line.keepRates },
+  ];
 }
 
 function evaluationValues(line: EvalMetrics): Value[] {
-  const scalars = scalarValues({
-    'valid/loss': line.loss,
-    'valid/mlmLoss': line.mlmLoss,
-    'valid/mlmAccuracy': line.mlmAccuracy,
-    'valid/clmLoss': line.clmLoss,
-    'valid/clmAccuracy': line.clmAccuracy,
-    'valid/perplexity': line.perplexity,
-  });
+  const scalars = scalarValues(evalFields, line);
   const texts = (line.examples ?? []).map(exampleText);
   return texts.length > 0 ? [...scalars, { tag: 'valid/examples', text: texts.join('\n\n') }] : scalars;
+}
+
+/** The numbers of a line whose fields have a tag. */
+function scalarValues(fields: Readonly<Record<string, Field>>, line: object): Value[] {
+  const values: Record<string, unknown> = { ...line };
+  return Object.entries(fields).flatMap(([name, { tag }]) => {
+    const scalar = values[name];
+    return tag !== undefined && typeof scalar === 'number' ? [{ tag, scalar }] : [];
+  });
 }
 
 /** As Markdown: what the model put into a gap is bold where that is right; where not, it stands in italics behind what is. */
@@ -128,10 +122,6 @@ function exampleText({ parts, gaps }: FilledExample): string {
 /** What Markdown would take for its own is written as a number. */
 function plain(text: string): string {
   return text.replace(/[\\`*_{}[\]()#+\-!|<>&~]/g, (character) => `&#${character.charCodeAt(0)};`);
-}
-
-function scalarValues(numbers: Readonly<Record<string, number | undefined>>): Value[] {
-  return Object.entries(numbers).flatMap(([tag, scalar]) => (scalar === undefined ? [] : [{ tag, scalar }]));
 }
 
 function writeSummary(values: readonly Value[], pbf: PbfWriter): void {

@@ -1,8 +1,7 @@
 import { DataError } from '../errors/index.ts';
-import { familyOf } from '../model/index.ts';
+import { familyOf, modelInputs } from '../model/index.ts';
 import { drawSeed, Stream } from '../random/index.ts';
 import { noGrad, scope, Tensor } from '../tensor/index.ts';
-import { modelInputs } from './objective.ts';
 import type { TrainedModel } from './trained.ts';
 
 /** How a text is gone on with. */

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { after, test } from 'node:test';
+import { loadConfig } from '../config/index.ts';
 import { OutputError } from '../errors/index.ts';
-import type { EvalMetrics, StepMetrics } from './metrics.ts';
+import type { EvalMetrics, StepMetrics } from './fields.ts';
+import { openSink } from './sink.ts';
 import { crc32c, type Event, eventFiles, readEvents, shownValues } from './tensorboard.fixture.ts';
-import { openEvents } from './tensorboard.ts';
+import { tensorBoard } from './tensorboard.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'taper-events-'));
 after(() => rmSync(root, { recursive: true }));
@@ -45,11 +47,22 @@ const evaluation: EvalMetrics = {
   tokens: 64,
 };
 
-/** The events of the only file of a folder, without those that begin it. */
+/** The sink that writes to the folder `events` of a run of so many steps. */
+function openEvents(folder: string, { step, steps }: { step: number; steps: number }) {
+  const { config } = loadConfig({ overrides: { model: { preset: 'bert-tiny' }, train: { steps: 10 } } });
+  const sink = openSink(tensorBoard(), {
+    out: dirname(folder),
+    config: { ...config, train: { ...config.train, steps } },
+    step,
+  });
+  return { metrics: sink.metrics, [Symbol.dispose]: () => sink.close?.() };
+}
+
+/** The events of the only file of a folder, without those that begin it: version, start, and the configuration. */
 const eventsOf = (folder: string): Event[] => {
   const [file, ...others] = eventFiles(folder);
   assert.equal(others.length, 0);
-  return readEvents(file!).slice(2);
+  return readEvents(file!).slice(3);
 };
 const scalarsOf = (event: Event | undefined) =>
   Object.fromEntries(
@@ -73,7 +86,7 @@ test('a file has the name by which TensorBoard finds it, and begins with its ver
   const events = readEvents(file!);
   for (const { wallTime } of events) assert.ok(wallTime >= before && wallTime <= Date.now() / 1000);
   assert.deepEqual(
-    events.map(({ wallTime: _, ...event }) => event),
+    events.slice(0, 2).map(({ wallTime: _, ...event }) => event),
     [
       { step: 0, fileVersion: 'brain.Event:2' },
       { step: 0, sessionLog: { status: 'START' } },
@@ -168,18 +181,14 @@ test('numbers that are not finite, and steps beyond 32 bits, stay what they are'
 test('a text is a string without dimensions for the text plugin', () => {
   const folder = newFolder();
   using events = openEvents(folder, { step: -1, steps: 10 });
-  const text = 'The **Käse** 🧀 sat.\n\n| a | b |';
-  events.text('valid/examples', 3, text);
+  const gap = { right: 'Käse', guess: 'Käse', probability: 0.5 };
+  events.metrics({ ...evaluation, step: 3, examples: [{ parts: ['The', '🧀 sat.'], gaps: [gap] }] });
   const [event] = eventsOf(folder);
   assert.equal(event!.step, 3);
-  assert.deepEqual(event!.summary, {
-    value: [
-      {
-        tag: 'valid/examples',
-        metadata: { pluginData: { pluginName: 'text' }, dataClass: 'DATA_CLASS_TENSOR' },
-        tensor: { dtype: 'DT_STRING', tensorShape: {}, stringVal: [Buffer.from(text)] },
-      },
-    ],
+  assert.deepEqual(event!.summary!.value.at(-1), {
+    tag: 'valid/examples',
+    metadata: { pluginData: { pluginName: 'text' }, dataClass: 'DATA_CLASS_TENSOR' },
+    tensor: { dtype: 'DT_STRING', tensorShape: {}, stringVal: [Buffer.from('The **Käse** 🧀 sat.')] },
   });
 });
 
@@ -236,7 +245,7 @@ test('a new file is read after all others, be they of the same second or of a cl
 test('what cannot be written is an OutputError', () => {
   const file = join(root, 'file');
   writeFileSync(file, '');
-  assert.throws(() => openEvents(file, { step: -1, steps: 10 }), OutputError);
+  assert.throws(() => openEvents(join(file, 'events'), { step: -1, steps: 10 }), OutputError);
   const events = openEvents(newFolder(), { step: -1, steps: 10 });
   events[Symbol.dispose]();
   assert.throws(() => events.metrics(step(1)), OutputError);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { EvalMetrics, StepMetrics } from './metrics.ts';
+import type { EvalMetrics, StepMetrics } from './fields.ts';
 import { RunSums, summarise } from './summary.ts';
 
 const layers = 4;

@@ -1,66 +1,7 @@
-import { TextTokenizer } from '../data/index.ts';
 import { CheckpointError, ConfigError } from '../errors/index.ts';
-import {
-  familyOf,
-  initialiseParameters,
-  type ModelConfig,
-  type ParameterSpec,
-  type Transformer,
-} from '../model/index.ts';
+import { initialiseParameters, type ModelConfig, type ParameterSpec } from '../model/index.ts';
 import type { Device, Tensor } from '../tensor/index.ts';
-import { type Checkpoint, loadWeights, openCheckpoint } from './checkpoint.ts';
-import { checkDevice } from './device.ts';
-import { predict } from './fill.ts';
-import { dtypeOn } from './precision.ts';
-
-/** A model out of a checkpoint, ready to be used. Its tensors belong to the caller. */
-export interface TrainedModel {
-  checkpoint: Checkpoint;
-  tokenizer: TextTokenizer;
-  /** In the precision that it was trained in. */
-  model: Transformer;
-  device: Device;
-}
-
-export interface TrainedOptions {
-  warn: (message: string) => void;
-  device: Device;
-}
-
-/**
- * Opens the pre-trained model of a checkpoint folder, or of a run's newest whole checkpoint; `warn` hears of newer broken ones.
- *
- * @throws CheckpointError when there is none, it is broken, its model was fine-tuned or predicts nothing but NaN; ConfigError
- *   for a device that is not there.
- */
-export function openTrained(path: string, { warn, device }: TrainedOptions): TrainedModel {
-  const checkpoint = openCheckpoint(path, warn);
-  if (checkpoint.classifier) {
-    throw new CheckpointError(`${path}: is a fine-tuned classifier; give the pre-trained model that it was made of`);
-  }
-  checkDevice(device);
-  const { model: sizes, train } = checkpoint.config;
-  const weights = loadWeights(checkpoint, sizes, device);
-  const tokenizer = TextTokenizer.fromJson(checkpoint.tokenizerJson);
-  const model = familyOf(sizes).create(sizes, weights, dtypeOn(device, train.precision));
-  const trained = { checkpoint, tokenizer, model, device };
-  checkPredicts(trained);
-  return trained;
-}
-
-/** Throws a CheckpointError for a pre-trained model that predicts nothing but NaN. */
-export function checkPredicts(trained: TrainedModel): void {
-  const { tokenizer, checkpoint } = trained;
-  const [[likeliest] = []] = predict(trained, Int32Array.of(tokenizer.sepId), Int32Array.of(0), 1);
-  if (!Number.isFinite(likeliest?.probability)) throw predictsNothing(checkpoint);
-}
-
-/** Of weights that are finite, but so large that what comes of them is not. */
-export function predictsNothing({ path }: Checkpoint): CheckpointError {
-  return new CheckpointError(
-    `${path}: training had diverged: what this model predicts is not finite; use an earlier checkpoint`,
-  );
-}
+import { type Checkpoint, loadWeights } from './checkpoint.ts';
 
 /** What a new run or a fine-tuning begins with. */
 export interface InitialWeights {

@@ -1,15 +1,10 @@
 import { appendFileSync } from 'node:fs';
-import { cpus, hostname, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { packageVersion } from '../config/index.ts';
 import { OutputError } from '../errors/index.ts';
 import { writing } from '../files/index.ts';
-import { numProcessors } from '../machine/index.ts';
-import { runtime } from '../tensor/index.ts';
-import { peakFlops } from './peak.ts';
-import { dtypeOf } from './precision.ts';
+import type { Metrics } from './fields.ts';
 import type { Reporter } from './reporter.ts';
-import type { Run } from './run.ts';
+import type { OpenSink } from './sink.ts';
 
 /** What a run was trained with and on. */
 export interface Environment {
@@ -43,7 +38,7 @@ export type LogLine = {
 type Entry = LogLine extends infer Line ? (Line extends LogLine ? Omit<Line, 'time' | 'step'> : never) : never;
 
 /** What a run says of itself: kept until it has a folder, then written to its `log.jsonl`. */
-export class RunLog {
+export class RunLog implements OpenSink {
   #step = 0;
   #held: LogLine[] = [];
   #path: string | undefined;
@@ -60,19 +55,20 @@ export class RunLog {
         this.#add({ type: 'warning', text });
         report.warn(text);
       },
-      step: (metrics) => {
-        this.#step = metrics.step;
-        report.step?.(metrics);
-      },
     };
   }
 
-  /** Training begins: from here on lines go to the folder of the run. */
-  open({ out, progress }: Run, start: Entry): void {
+  /** Training begins, or goes on after `step`: from here on lines go to the folder of the run. */
+  open(out: string, step: number, start: Omit<Extract<LogLine, { type: 'start' }>, 'type' | 'time' | 'step'>): void {
     this.#path = join(out, 'log.jsonl');
-    this.#step = progress.step;
-    for (const line of this.#held.splice(0)) this.#write({ ...line, step: progress.step });
-    this.#add(start);
+    this.#step = step;
+    for (const line of this.#held.splice(0)) this.#write({ ...line, step });
+    this.#add({ type: 'start', ...start });
+  }
+
+  /** What is said from here on is said of this line's step. */
+  metrics({ step }: Metrics): void {
+    this.#step = step;
   }
 
   /** Training has ended; without a folder there is nothing to write to, and a disk that is full has been told of already. */
@@ -95,27 +91,4 @@ export class RunLog {
     const path = this.#path!;
     writing(path, () => appendFileSync(path, `${JSON.stringify(line)}\n`));
   }
-}
-
-/** The line that training begins with. */
-export function startEntry({ config: { train }, group }: Run): Entry {
-  const { numThreads: threads, torchVersion: libtorch, matmulLibrary: matmul } = runtime();
-  return {
-    type: 'start',
-    command: process.argv.slice(1),
-    environment: {
-      taper: packageVersion(),
-      node: process.versions.node,
-      libtorch,
-      matmul,
-      host: hostname(),
-      processor: cpus()[0]?.model ?? process.arch,
-      processors: numProcessors(),
-      memoryBytes: totalmem(),
-      threads,
-      device: train.device,
-      ranks: group.size,
-      peakFlops: peakFlops(dtypeOf[train.precision], train.device),
-    },
-  };
 }

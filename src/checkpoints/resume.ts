@@ -2,7 +2,6 @@ import { type Config, keysThatAffect } from '../config/index.ts';
 import { CheckpointError, ConfigError, counted } from '../errors/index.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { type Difference, differences, newRunCommand } from './new-run.ts';
-import type { Reporter } from './reporter.ts';
 
 /** What may change when a run goes on without changing what it computes. The texts are compared by what is in them. */
 const free = keysThatAffect('start', 'time', 'nothing');
@@ -18,7 +17,7 @@ export function checkResumable(
   run: string,
   { config: before, progress }: Checkpoint,
   after: Config,
-  report: Reporter,
+  warn: (message: string) => void,
 ): void {
   if (after.train.steps < progress.step) {
     throw new ConfigError(
@@ -28,7 +27,7 @@ export function checkResumable(
   for (const { key, was, is } of differences(before, after).map(shown)) {
     if (free.has(key)) continue;
     if (key === 'train.steps') {
-      report.warn(
+      warn(
         `train.steps: ${is} instead of ${was}; learning rate and θ go on as in a run of ${counted(Number(is), 'step')}`,
       );
     } else if (key.startsWith('model.')) {

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Bert, bertNames, initialise, type ModelConfig } from '../model/index.ts';
 import { liveTensors, scope, Tensor } from '../tensor/index.ts';
+import { joined, rowOf, tinyBatch, tinyConfig } from '../train/tiny.fixture.ts';
 import { evaluate } from './evaluate.ts';
-import { joined, rowOf, tinyBatch, tinyConfig } from './tiny.fixture.ts';
 
 const { model } = tinyConfig({ model: { dropout: 0.5, attentionDropout: 0.5 } });
 const scoped = (name: string, body: () => void) => test(name, () => scope(body));

@@ -1,7 +1,6 @@
 import { DataError } from '../errors/index.ts';
-import { familyOf } from '../model/index.ts';
+import { familyOf, modelInputs } from '../model/index.ts';
 import { noGrad, scope, Tensor } from '../tensor/index.ts';
-import { modelInputs } from './objective.ts';
 import type { TrainedModel } from './trained.ts';
 
 const maskText = '[MASK]';

@@ -20,7 +20,6 @@ import { type OptimizerState, optimizers } from '../optimizers/index.ts';
 import { type Device, firstNonFinite, readSafetensors, type Tensor, writeSafetensors } from '../tensor/index.ts';
 import { holdsRun, kindOf, whyNoCheckpoint } from './folders.ts';
 import { newRunCommand } from './new-run.ts';
-import type { LossScale } from './precision.ts';
 import { areFinite, readWeights, writeWeights } from './weights.ts';
 
 // A checkpoint is a folder: model.safetensors, config.json and tokenizer.json are Hugging Face's and open there as they
@@ -31,6 +30,12 @@ const neededFiles = ['model.safetensors', 'config.json', 'tokenizer.json'] as co
 const optimizerFile = 'optimizer.safetensors';
 /** What an imported or fine-tuned model says of itself; kept for when it is exported. */
 const cardFile = 'README.md';
+
+/** The scale of the loss in fp16, and for how many steps in a row it has been good. */
+export interface LossScale {
+  scale: number;
+  goodSteps: number;
+}
 
 /** Where a run stands, beside its tensors. */
 export interface Progress {
@@ -44,6 +49,8 @@ export interface Progress {
   nonFiniteSteps: number;
   /** SHA-256 of the tokenised texts that the run reads. */
   textHash: string;
+  /** The name of the program's documents that it is trained on, where these are not the configuration's. */
+  source?: string;
   /** In fp16. */
   lossScale?: LossScale;
 }
@@ -235,11 +242,19 @@ function openFolder(path: string): Checkpoint {
       `${path}: training had diverged: ${tensor} in ${name} holds numbers that are not finite; use an earlier checkpoint`,
     );
   }
-  const { classifier, updates, step, samples, tokens, nonFiniteSteps, textHash, lossScale } = trainer;
+  const { classifier, updates, step, samples, tokens, nonFiniteSteps, textHash, source, lossScale } = trainer;
   const { config } = loadConfig({ overrides: trainer.config }); // with the defaults of keys that have come since
   return {
     path,
-    progress: { step, samples, tokens, nonFiniteSteps, textHash, ...(lossScale && { lossScale }) },
+    progress: {
+      step,
+      samples,
+      tokens,
+      nonFiniteSteps,
+      textHash,
+      ...(source !== undefined && { source }),
+      ...(lossScale && { lossScale }),
+    },
     config,
     ...(classifier && { classifier }),
     updates,

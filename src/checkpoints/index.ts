@@ -1,0 +1,18 @@
+export {
+  type Checkpoint,
+  checkpointPath,
+  checkpointsOf,
+  isWhole,
+  type LossScale,
+  loadOptimizer,
+  loadWeights,
+  openCheckpoint,
+  type Progress,
+  saveCheckpoint,
+  writeCheckpoint,
+} from './checkpoint.ts';
+export { type FolderKind, freeName, holdsRun, kindOf, modelsIn, named, whyNoCheckpoint } from './folders.ts';
+export { checkSameModel, type InitialWeights, weightsFrom } from './initial-weights.ts';
+export { newRunCommand } from './new-run.ts';
+export { checkResumable, firstDifference, insteadOf } from './resume.ts';
+export { areFinite, takeWeights, writeWeights } from './weights.ts';

@@ -1,0 +1,25 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+
+/** What a shell expects of a program that a signal ended. */
+export const signalExitCodes: Readonly<Record<string, number>> = { SIGINT: 130, SIGTERM: 143 };
+
+/**
+ * Listens to SIGINT and SIGTERM until disposed: the first one aborts `signal`, with its name as the reason; a second SIGINT exits at
+ * once. When a launcher that started this process is gone, that counts as SIGTERM.
+ */
+export function watchSignals(): { signal: AbortSignal } & Disposable {
+  const controller = new AbortController();
+  const { signal } = controller;
+  const listen = (name: 'SIGINT' | 'SIGTERM') => {
+    if (signal.aborted && name === 'SIGINT') process.exit(signalExitCodes.SIGINT);
+    controller.abort(name);
+  };
+  const launcherGone = () => listen('SIGTERM');
+  process.on('SIGINT', listen).on('SIGTERM', listen).on('disconnect', launcherGone);
+  return {
+    signal,
+    [Symbol.dispose]: () => {
+      process.off('SIGINT', listen).off('SIGTERM', listen).off('disconnect', launcherGone);
+    },
+  };
+}

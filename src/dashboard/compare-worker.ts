@@ -1,0 +1,14 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { compareRuns, readRun } from '../report/index.ts';
+import type { Answer } from './compare.ts';
+
+/** Compares the runs in the folders that it is given. What is worth a warning in a terminal, the page shows of each run. */
+function answer(folders: readonly string[]): Answer {
+  try {
+    return compareRuns(folders.map((folder) => readRun(folder, () => {})));
+  } catch (error) {
+    return { error: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+parentPort?.postMessage(answer(workerData as readonly string[]));

@@ -1,0 +1,55 @@
+import { type Checkpoint, loadWeights, openCheckpoint } from '../checkpoints/index.ts';
+import { TextTokenizer } from '../data/index.ts';
+import { CheckpointError } from '../errors/index.ts';
+import { familyOf, type Transformer } from '../model/index.ts';
+import { checkDevice, type Device, dtypeOn } from '../tensor/index.ts';
+import { predict } from './fill.ts';
+
+/** A model out of a checkpoint, ready to be used. Its tensors belong to the caller. */
+export interface TrainedModel {
+  checkpoint: Checkpoint;
+  tokenizer: TextTokenizer;
+  /** In the precision that it was trained in. */
+  model: Transformer;
+  device: Device;
+}
+
+export interface TrainedOptions {
+  warn: (message: string) => void;
+  device: Device;
+}
+
+/**
+ * Opens the pre-trained model of a checkpoint folder, or of a run's newest whole checkpoint; `warn` hears of newer broken ones.
+ *
+ * @throws CheckpointError when there is none, it is broken, its model was fine-tuned or predicts nothing but NaN; ConfigError
+ *   for a device that is not there.
+ */
+export function openTrained(path: string, { warn, device }: TrainedOptions): TrainedModel {
+  const checkpoint = openCheckpoint(path, warn);
+  if (checkpoint.classifier) {
+    throw new CheckpointError(`${path}: is a fine-tuned classifier; give the pre-trained model that it was made of`);
+  }
+  checkDevice(device);
+  const { model: sizes, train } = checkpoint.config;
+  const weights = loadWeights(checkpoint, sizes, device);
+  const tokenizer = TextTokenizer.fromJson(checkpoint.tokenizerJson);
+  const model = familyOf(sizes).create(sizes, weights, dtypeOn(device, train.precision));
+  const trained = { checkpoint, tokenizer, model, device };
+  checkPredicts(trained);
+  return trained;
+}
+
+/** Throws a CheckpointError for a pre-trained model that predicts nothing but NaN. */
+export function checkPredicts(trained: TrainedModel): void {
+  const { tokenizer, checkpoint } = trained;
+  const [[likeliest] = []] = predict(trained, Int32Array.of(tokenizer.sepId), Int32Array.of(0), 1);
+  if (!Number.isFinite(likeliest?.probability)) throw predictsNothing(checkpoint);
+}
+
+/** Of weights that are finite, but so large that what comes of them is not. */
+export function predictsNothing({ path }: Checkpoint): CheckpointError {
+  return new CheckpointError(
+    `${path}: training had diverged: what this model predicts is not finite; use an earlier checkpoint`,
+  );
+}

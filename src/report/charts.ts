@@ -1,0 +1,134 @@
+import { type Field, stepFields } from '../runs/fields.ts';
+import { bytesText, compact, percent, rounded } from './format.ts';
+import type { RunView } from './run-view.ts';
+import { type Columns, smoothed } from './series.ts';
+
+/** What the horizontal axis of a run's charts counts. */
+export const axes = {
+  step: 'steps',
+  samples: 'samples',
+  tokens: 'tokens',
+  flops: 'FLOPs',
+  seconds: 'time',
+} as const;
+export type Axis = keyof typeof axes;
+
+/** A line of a chart; a value that is null is a gap. */
+export interface ChartLine {
+  name: string;
+  x: readonly number[];
+  y: readonly (number | null)[];
+  isFaint?: boolean;
+  isDashed?: boolean;
+  hasPoints?: boolean;
+}
+
+/** A chart of runs, as the report and the dashboard draw it. */
+export interface RunChart {
+  title: string;
+  yLabel: string;
+  /** A value in few characters. */
+  format(value: number): string;
+  /** Whether the vertical axis begins at 0. */
+  fromZero?: boolean;
+  /** Whether it may be logarithmic. */
+  mayBeLog?: boolean;
+  /** The lines of one run; none where the run has nothing for them. `smoothing` is the weight of what came before, 0 to 0.99. */
+  lines(run: RunView, view: { x: Axis; smoothing: number }): ChartLine[];
+}
+
+const nats = (value: number) => value.toFixed(3);
+
+/** What stands first. */
+export const lossCharts: readonly RunChart[] = [
+  {
+    title: 'Training loss',
+    yLabel: 'nats',
+    format: nats,
+    mayBeLog: true,
+    lines: ({ columns }, { x, smoothing }) => [
+      { name: 'as it was', x: columns[x], y: columns.loss, isFaint: true },
+      { name: 'smoothed', x: columns[x], y: smoothed(columns.loss, smoothing) },
+    ],
+  },
+  {
+    title: 'Held-out loss',
+    yLabel: 'nats',
+    format: nats,
+    mayBeLog: true,
+    lines: ({ evaluations }, { x }) => [
+      {
+        name: 'held-out',
+        x: evaluations.map((point) => point[x]),
+        y: evaluations.map(({ loss }) => loss),
+        hasPoints: true,
+      },
+    ],
+  },
+];
+
+const overSteps =
+  (name: string, y: (columns: Columns, run: RunView) => readonly (number | null)[]): RunChart['lines'] =>
+  (run, { x }) => [{ name, x: run.columns[x], y: y(run.columns, run) }];
+
+const formats: Readonly<Record<string, (value: number) => string>> = { nats, bytes: bytesText };
+
+/** The charts of fields that have one of their own. */
+const fieldCharts = Object.entries(stepFields as Record<string, Field>).flatMap(([name, field]): RunChart[] => {
+  if (!field.chart) return [];
+  const { title, ...look } = field.chart;
+  const format = formats[field.unit] ?? rounded;
+  const y = (columns: Columns) => columns[name as keyof Columns] as (number | null)[];
+  return [{ title, yLabel: field.unit, format, ...look, lines: overSteps(title, y) }];
+});
+
+/** What stands behind the picture of the keep rates. */
+export const otherCharts: readonly RunChart[] = [
+  {
+    title: 'Depth',
+    yLabel: 'blocks',
+    format: rounded,
+    fromZero: true,
+    lines: ({ columns }, { x }) => [
+      { name: 'ran', x: columns[x], y: columns.depth, isFaint: true },
+      { name: 'expected', x: columns[x], y: columns.expectedDepth },
+    ],
+  },
+  {
+    title: 'FLOPs saved',
+    yLabel: 'so far, of a dense run',
+    format: percent,
+    fromZero: true,
+    lines: overSteps('saved', ({ flops, denseFlops }) => flops.map((spent, i) => 1 - spent / denseFlops[i]!)),
+  },
+  {
+    title: 'Speed',
+    yLabel: 'tokens/s',
+    format: compact,
+    fromZero: true,
+    lines: overSteps('tokens/s', ({ tokensPerSecond }) => tokensPerSecond),
+  },
+  {
+    title: 'Model FLOPs utilisation (MFU)',
+    yLabel: 'of a large matrix product',
+    format: percent,
+    fromZero: true,
+    lines: ({ columns, peakFlops }, { x }) =>
+      peakFlops === null
+        ? []
+        : [{ name: 'MFU', x: columns[x], y: columns.flopsPerSecond.map((value) => value / peakFlops) }],
+  },
+  {
+    title: 'Waiting',
+    yLabel: 'of the time of the steps',
+    format: percent,
+    fromZero: true,
+    lines: ({ columns }, { x }) => [
+      { name: 'for data', x: columns[x], y: columns.dataShare },
+      ...(columns.waitShare.some((value) => value > 0)
+        ? [{ name: 'for other ranks', x: columns[x], y: columns.waitShare, isDashed: true }]
+        : []),
+    ],
+  },
+  ...fieldCharts,
+];

@@ -1,0 +1,15 @@
+import type { Device, Dtype } from './tensor.ts';
+
+/** The precision of matrix products and attention, by its name in a configuration. Weights and moments are float32. */
+export const dtypeOf = {
+  fp32: 'float32',
+  bf16: 'bfloat16',
+  fp16: 'float16',
+} as const satisfies Record<string, Dtype>;
+
+export type Precision = keyof typeof dtypeOf;
+
+/** That of a model which was trained in `precision`, on another device: a processor does not multiply float16. */
+export function dtypeOn(device: Device, precision: Precision): Dtype {
+  return precision === 'fp16' && device === 'cpu' ? 'float32' : dtypeOf[precision];
+}

@@ -1,4 +1,4 @@
-import type { BenchResult } from '../src/cli/bench.ts';
+import type { BenchResult } from '../src/cli/bench-options.ts';
 import { stepFlops } from '../src/depth/index.ts';
 import { bertWork } from './bert-work.ts';
 import { runTaper } from './programs.ts';

@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { BenchResult } from '../src/cli/bench.ts';
 import type { OpTimes } from '../src/cli/bench-ops.ts';
+import type { BenchResult } from '../src/cli/bench-options.ts';
 import type { Check } from './gpu-numbers.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));

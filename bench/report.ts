@@ -2,11 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
-/** A Markdown table; the first row is its head. */
-export function table(rows: readonly (readonly (string | number)[])[]): string {
-  const [head, ...body] = rows.map((row) => `| ${row.join(' | ')} |`);
-  return [head, `|${'---|'.repeat(rows[0]!.length)}`, ...body].join('\n');
-}
+export { markdownTable as table } from '../src/report/format.ts';
 
 /** Writes docs/results/NAME.md: what was measured, by which command, when and on what, and the tables. */
 export function writeResults(name: string, title: string, command: string, text: string): void {

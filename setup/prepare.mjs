@@ -1,24 +1,31 @@
 // The steps of the set-up, in their order.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { agrees, archiveObstacle, findArchive, provideArchive } from './archive.mjs';
+import { agrees, archiveObstacle, cacheFolder, findArchive, provideArchive } from './archive.mjs';
 import { findLibtorch } from './libtorch.mjs';
-import { SetupFailure } from './shell.mjs';
-import { buildAddon, buildPage, compileTypeScript, installNodeModules } from './steps.mjs';
+import { SetupFailure, say } from './shell.mjs';
+import {
+  addonInCache,
+  buildAddon,
+  buildAddonInCache,
+  buildPage,
+  compileTypeScript,
+  installNodeModules,
+} from './steps.mjs';
 import { findMissing, installMissing, instructions, isOnlyWanted } from './system.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 /**
- * Does every step that is not done yet; a step that fails sets the exit code and says why. The packages for development come
- * when they are asked for, and stay.
+ * Does every step that is not done yet; a step that fails sets the exit code and says why. In a checkout, the packages of the tests come
+ * when they are asked for, and stay. A package that npm installed needs its addon alone; `--addon` prints where that is, and
+ * installs nothing for it.
  */
-export async function prepare(wantsDevelopment) {
+export async function prepare(words) {
   try {
-    const { libtorch, archive } = provideSystem();
-    const hasDevelopment = installNodeModules(root, wantsDevelopment);
-    buildAddon(root, libtorch ?? (await downloadLibtorch(archive)), hasDevelopment);
-    compileTypeScript(root, hasDevelopment);
-    buildPage(root);
+    if (existsSync(join(root, 'package-lock.json'))) await prepareCheckout(words.includes('--dev'));
+    else await preparePackage(words.includes('--addon'));
   } catch (error) {
     if (!(error instanceof SetupFailure)) throw error;
     process.stderr.write(`${error.message}\n`);
@@ -26,15 +33,38 @@ export async function prepare(wantsDevelopment) {
   }
 }
 
+async function prepareCheckout(wantsTests) {
+  const { libtorch, archive } = provideSystem({ logs: join(root, 'build'), mayInstall: true });
+  const hasTests = installNodeModules(root, wantsTests);
+  buildAddon(root, libtorch ?? (await downloadLibtorch(archive)), hasTests);
+  compileTypeScript(root, hasTests);
+  buildPage(root);
+}
+
+async function preparePackage(isFirstUse) {
+  const cache = cacheFolder(process.env);
+  if (!cache)
+    throw new SetupFailure('setup: neither XDG_CACHE_HOME nor HOME says where to keep the native addon; set one', 2);
+  const kept = addonInCache(root, findLibtorch().libtorch, cache);
+  if (isFirstUse && kept && existsSync(kept.file)) {
+    process.stdout.write(kept.file);
+    return;
+  }
+  const { libtorch, archive } = provideSystem({ logs: cache, mayInstall: !isFirstUse });
+  const file = buildAddonInCache(root, libtorch ?? (await downloadLibtorch(archive)), cache);
+  if (isFirstUse) process.stdout.write(file);
+  else say(`ready; the native addon is ${file}`);
+}
+
 /**
  * Finds libtorch and the build tools, installing what is missing where that is possible. Returns `libtorch`, or, when only that
  * is missing still, the `archive` to download. Throws instructions (exit code 2) otherwise.
  */
-function provideSystem() {
+function provideSystem({ logs, mayInstall }) {
   const before = findLibtorch();
   const missing = findMissing(before.libtorch);
   if (missing.needs.length === 0) return before;
-  const failure = installMissing(missing, root);
+  const failure = installMissing(missing, { logs, mayInstall });
   const after = findLibtorch();
   const { libtorch, looked } = after;
   const still = findMissing(libtorch);
@@ -42,7 +72,7 @@ function provideSystem() {
   const archive = findArchive();
   const noArchive = archive.obstacle ?? archiveObstacle(archive);
   const onlyLibtorch = still.needs.join() === 'libtorch';
-  const mayDownload = onlyLibtorch && !process.env.TAPER_NO_INSTALL;
+  const mayDownload = onlyLibtorch && mayInstall && !process.env.TAPER_NO_INSTALL;
   const isDeclined = mayDownload && !noArchive && !agrees(archive);
   if (mayDownload && !noArchive && !isDeclined) return { archive };
   const obstacles = [

@@ -8,5 +8,5 @@ if (mistake) {
   process.stderr.write(`${mistake}\n`);
   process.exitCode = 2;
 } else {
-  void import('./prepare.mjs').then(({ prepare }) => prepare(process.argv.includes('--dev')));
+  void import('./prepare.mjs').then(({ prepare }) => prepare(process.argv.slice(2)));
 }

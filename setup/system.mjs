@@ -50,8 +50,10 @@ function missingDebianPackages(libtorch, environment) {
  * Installs Debian packages with apt-get where that is possible. Returns why not everything was installed, or undefined: the
  * `obstacle`, and `packages`, those of the missing ones that this release has.
  */
-export function installMissing({ needs, packages }, root) {
-  const { prefix, obstacle } = installer();
+export function installMissing({ needs, packages }, { logs, mayInstall }) {
+  const { prefix, obstacle } = mayInstall
+    ? installer()
+    : { obstacle: 'a first use installs nothing; `npx taper-lm setup` does' };
   if (obstacle) {
     if (needs.every(isOnlyWanted)) {
       const losses = needs.map((name) => `${name} (${wanted[name]})`).join(', ');
@@ -59,7 +61,7 @@ export function installMissing({ needs, packages }, root) {
     }
     return { obstacle, packages: withoutOldLibtorch(packages) };
   }
-  const log = join(root, 'build/apt.log');
+  const log = join(logs, 'apt.log');
   rmSync(log, { force: true });
   const aptGet = (...words) => runLogged(prefix[0], [...prefix.slice(1), ...words], { log });
   say('reading the lists of Debian packages with apt-get');

@@ -3,8 +3,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
-import type { BenchResult } from '../src/cli/bench.ts';
 import type { OpTimes } from '../src/cli/bench-ops.ts';
+import type { BenchResult } from '../src/cli/bench-options.ts';
 import { scriptTexts } from '../src/data/scripts.fixture.ts';
 import { linesOf, quickTaper, start, taper, untilSteps, writeTiny } from './cli.fixture.ts';
 

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { globSync } from 'tinyglobby';
-import { configurationMarkdown, settings } from '../src/config/index.ts';
+import { settings } from '../src/config/index.ts';
 
 // What the documents name must exist: files, settings, commands and their flags.
 
@@ -65,9 +65,4 @@ test('every command and flag that a document shows is one of taper', () => {
 test('each depth method has its card', () => {
   const methods = settings.find((setting) => setting.path === 'depth.method')!.choices!;
   for (const method of methods) assert.ok(existsSync(join(root, 'docs/methods', `${method}.md`)), method);
-});
-
-test('docs/configuration.md is what the schema says', () => {
-  const found = readFileSync(join(root, 'docs/configuration.md'), 'utf8');
-  assert.equal(found, configurationMarkdown(), 'run `npm run docs`');
 });

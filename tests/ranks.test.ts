@@ -158,7 +158,7 @@ test('launch refuses what is not done by several processes, and a micro-batch wi
       ['launch', '--processes', '1', 'pretrain', 'none.yaml', '--out', 'x', '--quiet'],
       /none\.yaml: there is no such file/,
     ],
-    [['launch', '--processes', 'two', '--', 'pretrain'], /give a whole number/],
+    [['launch', '--processes', 'two', '--', 'pretrain'], /--processes two: not a whole number from 0 up/],
     [
       ranks(2, ...words('few', ['train.batchSize=1', 'train.microBatchSize=1'])),
       /1 sequence cannot be divided over 2 ranks/,

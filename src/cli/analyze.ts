@@ -2,9 +2,10 @@ import { Command } from 'commander';
 import type { GradientFlow, Lesions, Similarity } from '../analysis/index.ts';
 import { counted } from '../errors/index.ts';
 import { table } from '../report/format.ts';
-import { countOf, dataOption, deviceOption, jsonOption } from './config.ts';
+import { dataOption, deviceOption, jsonOption } from './config.ts';
 import { prepareFolder, writeFiles } from './files.ts';
 import { openHeldOut } from './held-out.ts';
+import { countOf } from './numbers.ts';
 
 interface AnalyzeOptions {
   data: string[];

@@ -1,6 +1,6 @@
 import { percent } from '../report/format.ts';
 import { adamw, type Dtype, dtypeOf, scope, setNumThreads, synchronize, Tensor } from '../tensor/index.ts';
-import type { BenchOptions } from './bench.ts';
+import type { BenchOptions } from './bench-options.ts';
 import { benchStep, median, predictedTokens } from './bench-step.ts';
 
 /** What one operation of a step takes on this machine. */

@@ -12,7 +12,7 @@ import {
   trainingState,
   workOf,
 } from '../train/index.ts';
-import type { BenchOptions, BenchResult } from './bench.ts';
+import type { BenchOptions, BenchResult } from './bench-options.ts';
 
 const maskRate = 0.15;
 

@@ -1,79 +1,7 @@
-import { Command, InvalidArgumentError, Option } from 'commander';
-import type { Config } from '../config/index.ts';
-import type { Granularity } from '../depth/index.ts';
+import { Command, Option } from 'commander';
+import type { BenchOptions } from './bench-options.ts';
 import { deviceOption } from './config.ts';
-
-/** The flags of `taper-lm bench step`. */
-export interface BenchOptions {
-  layers: number;
-  hidden: number;
-  heads: number;
-  ffn: number;
-  vocab: number;
-  seq: number;
-  batch: number;
-  dropout: number;
-  dtype: Config['train']['precision'];
-  tf32: boolean;
-  device: string;
-  theta: number;
-  granularity: Granularity;
-  postln: boolean;
-  steps: number;
-  warmup: number;
-  threads: number;
-}
-
-/** What `taper-lm bench step` prints, with the keys of the PyTorch program that it is laid beside. */
-export interface BenchResult {
-  peer: string;
-  params_m: number;
-  dtype: string;
-  device: string;
-  layers: number;
-  hidden: number;
-  batch: number;
-  seq: number;
-  vocab: number;
-  theta: number;
-  mean_layers_run: number;
-  step_s_median: number;
-  step_s_mean: number;
-  step_s_min: number;
-  /** Until all work of a step was given out: what a GPU that is faster than this waits for. */
-  host_s_median: number;
-  tokens_per_s: number;
-  threads: number;
-  /** FLOPs of the steps' products and updates, by time. */
-  gflops_per_s: number;
-  /** The fastest that one large matrix product goes on this machine, in the same precision. */
-  peak_gflops_per_s: number;
-  /** Model FLOPs utilisation: the one over the other. */
-  mfu: number;
-  /** The most resident memory. */
-  peak_memory_mb: number;
-  /** The time of every measured step, in order, and the blocks that it ran. */
-  step_s: number[];
-  layers_run: number[];
-}
-
-function count(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError('it must be a whole number from 0 up.');
-  return value;
-}
-
-function atLeastOne(text: string): number {
-  const value = count(text);
-  if (value === 0) throw new InvalidArgumentError('it must be 1 or more.');
-  return value;
-}
-
-function rate(text: string): number {
-  const value = Number(text);
-  if (!(value >= 0 && value <= 1)) throw new InvalidArgumentError('it must be a number from 0 to 1.');
-  return value;
-}
+import { countOf, numberOf } from './numbers.ts';
 
 /** The size of a model and of its steps, as flags. */
 function sized(command: Command): Command {
@@ -100,8 +28,9 @@ function sized(command: Command): Command {
     ['threads', 'threads; 0 takes every processor', 0],
   ];
   for (const [name, meaning, value] of numbers) {
-    const parse = name === 'dropout' ? rate : name === 'steps' ? atLeastOne : count;
-    command.option(`--${name} <n>`, meaning, parse, value);
+    const option = `--${name}`;
+    const parse = name === 'dropout' ? numberOf(option, { from: 0, to: 1 }) : countOf(option, name === 'steps' ? 1 : 0);
+    command.option(`${option} <n>`, meaning, parse, value);
   }
   return command;
 }
@@ -109,7 +38,12 @@ function sized(command: Command): Command {
 function stepCommand(): Command {
   return sized(new Command('step'))
     .description('time one optimizer step of BERT pre-training on random tokens')
-    .option('--theta <n>', 'keep rate of the deepest block; 1 drops nothing', rate, 1)
+    .option(
+      '--theta <n>',
+      'keep rate of the deepest block; 1 drops nothing',
+      numberOf('--theta', { from: 0, to: 1 }),
+      1,
+    )
     .addOption(
       new Option('--granularity <granularity>', 'what one gate decides for')
         .choices(['batch', 'sequence'])

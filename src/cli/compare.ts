@@ -1,10 +1,12 @@
 import { resolve } from 'node:path';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import { DataError } from '../errors/index.ts';
 import { table } from '../report/format.ts';
 import type { Comparison, RunRecord } from '../report/index.ts';
 import { jsonOption } from './config.ts';
 import { writeFiles } from './files.ts';
+import { numberOf } from './numbers.ts';
+import { warn } from './terminal.ts';
 
 interface CompareOptions {
   loss?: number;
@@ -17,17 +19,15 @@ export function compareCommand(): Command {
   return new Command('compare')
     .description('lay runs side by side: loss at equal samples, FLOPs and time, and what it took to reach one loss')
     .argument('<run...>', 'folders of runs; the first is what the others are measured against')
-    .option('--loss <nats>', 'the loss that all are to reach (default: the highest of their last)', lossOf)
+    .option(
+      '--loss <nats>',
+      'the loss that all are to reach (default: the highest of their last)',
+      numberOf('--loss', { above: 0 }),
+    )
     .option('--out <dir>', 'write the curves and the numbers there: SVG and JSON')
     .addOption(jsonOption())
     .addHelpText('after', '\nExample:\n  npx taper-lm compare runs/dense runs/pld --out comparison')
     .action(run);
-}
-
-function lossOf(text: string): number {
-  const loss = Number(text);
-  if (!(loss > 0 && loss < Number.POSITIVE_INFINITY)) throw new InvalidArgumentError('it must be a number above 0.');
-  return loss;
 }
 
 async function run(paths: string[], options: CompareOptions): Promise<void> {
@@ -35,7 +35,6 @@ async function run(paths: string[], options: CompareOptions): Promise<void> {
   if (paths.length < 2) throw new DataError(`${paths[0]}: one run has nothing to be compared with; give two or more`);
   const twice = paths.find((path, i) => paths.slice(0, i).some((before) => resolve(before) === resolve(path)));
   if (twice !== undefined) throw new DataError(`${twice}: is given twice; give each run once`);
-  const warn = (message: string) => process.stderr.write(`warning: ${message}\n`);
   const records = paths.map((path) => readRun(path, warn));
   const comparison = compareRuns(records, options);
   if (options.out !== undefined) await writeComparison(options.out, records, comparison);

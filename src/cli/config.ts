@@ -57,26 +57,3 @@ export function configOf(file: string | undefined, options: ConfigOptions, comma
   ];
   return { ...loaded, warnings };
 }
-
-/** Reads the value of an option that takes a whole number from `least` up. */
-export function countOf(option: string, least = 1): (text: string) => number {
-  return (text) => {
-    const count = Number(text);
-    if (Number.isSafeInteger(count) && count >= least) return count;
-    throw new ConfigError(`${option} ${text}: not a whole number from ${least} up`);
-  };
-}
-
-/** Reads the value of an option that takes a number from `least` up. */
-export function numberOf(option: string, least: number): (text: string) => number {
-  return (text) => {
-    const value = text.trim() === '' ? Number.NaN : Number(text);
-    if (Number.isFinite(value) && value >= least) return value;
-    throw new ConfigError(`${option} ${text}: not a number from ${least} up`);
-  };
-}
-
-/** Reads each value of an option that takes several. */
-export function listOf<T>(one: (text: string) => T): (text: string, before: T[] | undefined) => T[] {
-  return (text, before = []) => [...before, one(text)];
-}

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { ConfigError, DataError } from '../errors/index.ts';
-import { countOf } from './config.ts';
+import { countOf } from './numbers.ts';
 
 interface DashboardCommandOptions {
   host: string;

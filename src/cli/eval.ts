@@ -2,8 +2,9 @@ import { Command } from 'commander';
 import { objectives } from '../data/index.ts';
 import { counted } from '../errors/index.ts';
 import { percent, rounded } from '../report/format.ts';
-import { countOf, dataOption, deviceOption, jsonOption } from './config.ts';
+import { dataOption, deviceOption, jsonOption } from './config.ts';
 import { openHeldOut } from './held-out.ts';
+import { countOf } from './numbers.ts';
 
 interface EvalOptions {
   data: string[];

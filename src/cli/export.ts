@@ -1,9 +1,11 @@
 import { Command, Option } from 'commander';
 import { ConfigError } from '../errors/index.ts';
 import type { OutgoingModel } from '../interop/index.ts';
-import { countOf, dataOption, jsonOption } from './config.ts';
+import { dataOption, jsonOption } from './config.ts';
 import { checkNewFolder } from './files.ts';
 import { openHeldOut } from './held-out.ts';
+import { countOf } from './numbers.ts';
+import { warn } from './terminal.ts';
 
 interface ExportOptions {
   to: 'hf' | 'onnx';
@@ -53,7 +55,6 @@ export function exportCommand(): Command {
 async function run(path: string, options: ExportOptions): Promise<void> {
   checkNewFolder(options.out);
   const { exportHuggingFace, exportOnnx, openOutgoing } = await import('../interop/index.ts');
-  const warn = (message: string) => process.stderr.write(`warning: ${message}\n`);
   let model = openOutgoing(path, warn);
   let shortened: Shortened | undefined;
   if (options.blocks !== undefined) [model, shortened] = await shorten(path, model, options, options.blocks);

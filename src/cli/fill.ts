@@ -1,7 +1,9 @@
 import { Command } from 'commander';
 import type { FilledText } from '../inference/index.ts';
 import { percent } from '../report/format.ts';
-import { countOf, deviceOption, jsonOption } from './config.ts';
+import { deviceOption, jsonOption } from './config.ts';
+import { countOf } from './numbers.ts';
+import { warn } from './terminal.ts';
 
 interface FillOptions {
   top: number;
@@ -24,7 +26,6 @@ export function fillCommand(): Command {
 
 async function run(path: string, text: string, options: FillOptions): Promise<void> {
   const { fillMasks, openTrained } = await import('../inference/index.ts');
-  const warn = (message: string) => process.stderr.write(`warning: ${message}\n`);
   const model = openTrained(path, { warn, device: options.device });
   const filled = await fillMasks(model, text, options.top);
   const { sequenceLength } = model.checkpoint.config.data;

@@ -4,9 +4,11 @@ import { ConfigError, counted } from '../errors/index.ts';
 import { percent, table } from '../report/format.ts';
 import type { FineTuned, FineTuneSettings, OwnColumns, Task } from '../tasks/index.ts';
 import { fineTuneDefaults as defaults } from '../tasks/settings.ts';
-import { countOf, deviceOption, jsonOption, listOf, numberOf } from './config.ts';
+import { deviceOption, jsonOption } from './config.ts';
 import { checkNewFolder, writeFiles } from './files.ts';
+import { countOf, listOf, numberOf } from './numbers.ts';
 import { fineTuneBar } from './progress.ts';
+import { warn } from './terminal.ts';
 
 /** The options of a fine-tuning that `finetune` and `glue` share. */
 export interface FineTuneOptions {
@@ -52,7 +54,12 @@ export function finetuneCommand(): Command {
     .option('--text <column...>', 'the columns of one or two texts of an own set')
     .option('--label <column>', 'the column of the label of an own set', 'label')
     .option('--regression', 'the label is a number to be found')
-    .option('--learning-rate <x>', 'the peak learning rate', numberOf('--learning-rate', 0), defaults.learningRate)
+    .option(
+      '--learning-rate <x>',
+      'the peak learning rate',
+      numberOf('--learning-rate', { from: 0 }),
+      defaults.learningRate,
+    )
     .option(
       '--seeds <n...>',
       'the seeds to train with; the best model is kept (default: 1)',
@@ -81,20 +88,12 @@ export const fineTuneOptions = () => [
     .argParser(countOf('--max-length', 8))
     .default(defaults.maxLength),
   new Option('--dropout <rate>', 'of hidden states and attention')
-    .argParser(rateOf('--dropout'))
+    .argParser(numberOf('--dropout', { from: 0, below: 1 }))
     .default(defaults.dropout),
   new Option('--precision <kind>', 'of matrix products (default: as the model was trained)').choices(['fp32', 'bf16']),
   deviceOption(),
   new Option('--threads <n>', 'for tensor work; 0 takes all').argParser(countOf('--threads', 0)).default(0),
 ];
-
-function rateOf(option: string): (text: string) => number {
-  return (text) => {
-    const rate = numberOf(option, 0)(text);
-    if (rate < 1) return rate;
-    throw new ConfigError(`${option} ${text}: not a number from 0 up and below 1`);
-  };
-}
 
 /** The settings of a fine-tuning of a checkpoint that was trained in `precision`. */
 export function settingsOf(
@@ -111,7 +110,6 @@ async function run(path: string, options: FinetuneCommandOptions): Promise<void>
   const { fineTune } = await import('../tasks/index.ts');
   const { openCheckpoint } = await import('../checkpoints/index.ts');
   const { setNumThreads } = await import('../tensor/index.ts');
-  const warn = (message: string) => process.stderr.write(`warning: ${message}\n`);
   const task = await openTask(options, warn);
   const checkpoint = openCheckpoint(path, warn);
   if (task.isHeldOut) process.stderr.write(`${heldOutText(task)}\n`);

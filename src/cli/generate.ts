@@ -1,5 +1,7 @@
 import { Command } from 'commander';
-import { countOf, deviceOption, jsonOption, numberOf } from './config.ts';
+import { deviceOption, jsonOption } from './config.ts';
+import { countOf, numberOf } from './numbers.ts';
+import { warn } from './terminal.ts';
 
 interface Options {
   tokens: number;
@@ -20,7 +22,7 @@ export function generateCommand(): Command {
     .option(
       '--temperature <x>',
       'below 1 likely tokens become likelier; 0 takes the likeliest',
-      numberOf('--temperature', 0),
+      numberOf('--temperature', { from: 0 }),
       0.8,
     )
     .option('--top-k <n>', 'draw from so many of the likeliest tokens', countOf('--top-k'), 50)
@@ -33,7 +35,6 @@ export function generateCommand(): Command {
 
 async function run(path: string, text: string, { device, json, ...options }: Options): Promise<void> {
   const { generate, openTrained } = await import('../inference/index.ts');
-  const warn = (message: string) => process.stderr.write(`warning: ${message}\n`);
   const written = await generate(openTrained(path, { warn, device }), text, options);
   process.stdout.write(json ? `${JSON.stringify({ prompt: text, text: text + written })}\n` : `${text}${written}\n`);
 }

@@ -6,10 +6,12 @@ import { DataError } from '../errors/index.ts';
 import { table } from '../report/format.ts';
 import type { GlueName, Scores } from '../tasks/index.ts';
 import { mean } from '../tasks/metrics.ts';
-import { countOf, jsonOption, listOf, numberOf } from './config.ts';
+import { jsonOption } from './config.ts';
 import { prepareFolder } from './files.ts';
 import { type FineTuneOptions, fineTuneOptions, settingsOf } from './finetune.ts';
+import { countOf, listOf, numberOf } from './numbers.ts';
 import { fineTuneBar } from './progress.ts';
+import { warn } from './terminal.ts';
 
 interface GlueOptions extends FineTuneOptions {
   data: string;
@@ -53,7 +55,7 @@ export function glueCommand(): Command {
     .option(
       '--learning-rates <x...>',
       'peak learning rates (default: 1e-5 3e-5 5e-5 1e-4)',
-      listOf(numberOf('--learning-rates', 0)),
+      listOf(numberOf('--learning-rates', { from: 0 })),
     )
     .option('--seeds <n...>', 'seeds (default: 1)', listOf(countOf('--seeds', 0)))
     .requiredOption('--out <dir>', 'keep the results there; a run that was stopped goes on from them');
@@ -71,7 +73,6 @@ async function run(path: string, options: GlueOptions): Promise<void> {
   const { checkTunable, fineTune, glueNames, glueTasks, nameOfTask, openGlueTask } = await import('../tasks/index.ts');
   const { openCheckpoint } = await import('../checkpoints/index.ts');
   const { setNumThreads } = await import('../tensor/index.ts');
-  const warn = (message: string) => process.stderr.write(`warning: ${message}\n`);
   const learningRates = [...new Set(options.learningRates ?? [1e-5, 3e-5, 5e-5, 1e-4])];
   const seeds = [...new Set(options.seeds ?? [1])];
   const isThere = (name: GlueName) =>

@@ -1,5 +1,6 @@
 import type { MicroBatch } from '../data/index.ts';
 import type { TrainedModel } from '../inference/index.ts';
+import { warn } from './terminal.ts';
 
 /** A trained model, and masked batches of a text for it, read from the disk as they are asked for until it is disposed. */
 export interface HeldOut extends TrainedModel, Disposable {
@@ -15,7 +16,6 @@ export async function openHeldOut(
   const { heldOutBatches, makeMask, prepareCorpus, samplesOf, wholeCorpus } = await import('../data/index.ts');
   const { openTrained } = await import('../inference/index.ts');
   const { warnOfUnknown } = await import('../train/index.ts');
-  const warn = (message: string) => process.stderr.write(`warning: ${message}\n`);
   const trained = openTrained(path, { warn, device: options.device });
   const { checkpoint, tokenizer } = trained;
   const { data, train } = checkpoint.config;

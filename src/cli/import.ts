@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { jsonOption } from './config.ts';
+import { warn } from './terminal.ts';
 
 /** `taper-lm import`: a model of Hugging Face as a checkpoint. */
 export function importCommand(): Command {
@@ -11,7 +12,7 @@ export function importCommand(): Command {
     .addHelpText('after', '\nExample:\n  npx taper-lm import downloads/bert-base-uncased --out models/bert-base')
     .action(async (folder: string, { out, json }: { out: string; json?: boolean }) => {
       const { importHuggingFace } = await import('../interop/index.ts');
-      importHuggingFace(folder, out, (message) => process.stderr.write(`warning: ${message}\n`));
+      importHuggingFace(folder, out, warn);
       process.stdout.write(json ? `${JSON.stringify({ checkpoint: out })}\n` : `${out}\n`);
     });
 }

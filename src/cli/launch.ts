@@ -1,7 +1,8 @@
 import { fileURLToPath } from 'node:url';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import { launch } from '../distributed/launch.ts';
 import { ConfigError } from '../errors/index.ts';
+import { countOf } from './numbers.ts';
 
 const mainPath = fileURLToPath(new URL('main.js', import.meta.url));
 
@@ -9,11 +10,11 @@ const mainPath = fileURLToPath(new URL('main.js', import.meta.url));
 export function launchCommand(): Command {
   return new Command('launch')
     .description('train with several processes on this machine, each on its part of every batch')
-    .option('--processes <n>', 'how many', wholeNumber)
+    .option('--processes <n>', 'how many', countOf('--processes', 0))
     .option(
       '--max-restarts <n>',
       'start all again, from the newest checkpoint, when one fails; so often',
-      wholeNumber,
+      countOf('--max-restarts', 0),
       0,
     )
     .argument('<command...>', '`-- pretrain` and what belongs to it')
@@ -42,16 +43,13 @@ async function run(command: string[], { processes, maxRestarts }: { processes?: 
     );
   }
   if (processes < 1) throw new ConfigError('--processes: 0 is too few; give at least 1');
-  process.exitCode = await launch({
+  const ranks = launch({
     processes,
     maxRestarts,
     command: [process.execPath, ...process.execArgv, mainPath, ...command],
     resume: '--resume',
     say: (message) => process.stderr.write(`${message}\n`),
   });
-}
-
-function wholeNumber(text: string): number {
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('give a whole number');
-  return Number(text);
+  process.on('SIGINT', ranks.send).on('SIGTERM', ranks.send);
+  process.exitCode = await ranks.ended;
 }

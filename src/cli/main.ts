@@ -19,6 +19,7 @@ import { planCommand } from './plan.ts';
 import { pretrainCommand } from './pretrain.ts';
 import { reportCommand } from './report.ts';
 import { settle } from './settle.ts';
+import { setupCommand } from './setup.ts';
 import { tokenizerCommand } from './tokenizer.ts';
 
 const program = new Command('taper-lm')
@@ -45,6 +46,7 @@ const commands = [
   dataCommand(),
   dashboardCommand(),
   benchCommand(),
+  setupCommand(),
 ];
 for (const command of commands) program.addCommand(command);
 settle(program, 'npx taper-lm');

@@ -22,6 +22,7 @@ import { workOf } from '../train/work.ts';
 import { type ConfigOptions, configArgument, configOf, deepSpeedOption, jsonOption, setOption } from './config.ts';
 import { writeFiles } from './files.ts';
 import { memoryFacts, memoryWarning } from './memory.ts';
+import { warn } from './terminal.ts';
 
 /** Where in a run its schedule is shown, as fractions: it changes most at the start. */
 const shownAt = [0, 0.01, 0.02, 0.05, 0.1, 0.5, 1];
@@ -77,7 +78,7 @@ export function planCommand(): Command {
       if (tooMuch !== undefined) plan.warnings.push(tooMuch);
       if (options.svg !== undefined) await draw(loaded.config, options.svg);
       if (options.measure) plan.measured = await measured(loaded.config, plan);
-      if (!options.json) for (const warning of plan.warnings) process.stderr.write(`warning: ${warning}\n`);
+      if (!options.json) plan.warnings.forEach(warn);
       process.stdout.write(options.json ? `${JSON.stringify(plan)}\n` : planText(plan, loaded.config));
     });
 }

@@ -14,15 +14,16 @@ import {
   type ConfigOptions,
   configArgument,
   configOf,
-  countOf,
   dataOption,
   deepSpeedOption,
   jsonOption,
   setOption,
 } from './config.ts';
 import { checkMemory } from './memory.ts';
+import { countOf } from './numbers.ts';
 import { terminalReporter } from './progress.ts';
 import { signalExitCodes, watchSignals } from './signals.ts';
+import { warn } from './terminal.ts';
 
 interface PretrainCommandOptions extends Omit<ConfigOptions, 'from'> {
   from?: string;
@@ -82,7 +83,6 @@ async function run(file: string | undefined, options: PretrainCommandOptions, co
 
 async function modelOfCheckpoint(path: string): Promise<NonNullable<PartialConfig['model']>> {
   const { openCheckpoint } = await import('../checkpoints/index.ts');
-  const warn = (message: string) => process.stderr.write(`warning: ${message}\n`);
   // What is dropped out in training is no part of the model.
   const { dropout: _, attentionDropout: __, ...model } = openCheckpoint(path, warn).config.model;
   return model;

@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { ConfigError, DataError, UserError } from '../errors/index.ts';
 import type { Comparison, ReportedRun } from '../report/index.ts';
 import { writeFiles } from './files.ts';
+import { warn } from './terminal.ts';
 
 /** `taper-lm report`: what runs came to, as one page to send or to print. */
 export function reportCommand(): Command {
@@ -58,7 +59,7 @@ async function comparisonOf(paths: readonly string[]): Promise<Comparison | stri
   if (paths.length === 1) return undefined;
   const { compareRuns, readRun } = await import('../report/index.ts');
   try {
-    return compareRuns(paths.map((path) => readRun(path, (message) => process.stderr.write(`warning: ${message}\n`))));
+    return compareRuns(paths.map((path) => readRun(path, warn)));
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     return error.message;

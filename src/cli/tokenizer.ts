@@ -5,7 +5,8 @@ import { counted } from '../errors/index.ts';
 import { makeFolder, replaceFile, writing } from '../files/index.ts';
 import { namesOf } from '../keys/index.ts';
 import { tokenizerProgress, trainTokenizer } from '../train/texts.ts';
-import { countOf, dataOption } from './config.ts';
+import { dataOption } from './config.ts';
+import { countOf } from './numbers.ts';
 
 interface TrainOptions {
   data: string[];

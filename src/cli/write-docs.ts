@@ -1,5 +1,8 @@
-import { writeFileSync } from 'node:fs';
-import { configurationMarkdown } from '../config/index.ts';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { configurationMarkdown, withMetricTables } from './reference.ts';
 
-// Writes the pages of docs/ that are made from the program itself: `npm run docs`.
-writeFileSync(new URL('../../../docs/configuration.md', import.meta.url), configurationMarkdown());
+// Writes what in docs/ is made from the program itself: `npm run docs`.
+const docs = new URL('../../../docs/', import.meta.url);
+writeFileSync(new URL('configuration.md', docs), configurationMarkdown());
+const metrics = new URL('metrics.md', docs);
+writeFileSync(metrics, withMetricTables(readFileSync(metrics, 'utf8')));

@@ -1,5 +1,4 @@
 export { type FromDeepSpeed, fromDeepSpeed } from './deepspeed.ts';
-export { configurationMarkdown } from './docs.ts';
 export { type Derived, deviceOf, type LoadedConfig, loadConfig, readConfigFile } from './load.ts';
 export { taperName } from './other-names.ts';
 export { type Config, configSchema, type PartialConfig } from './schema.ts';

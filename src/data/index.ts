@@ -1,7 +1,7 @@
 export { heldOutBatches, type MicroBatch, makeMicroBatch, type TokenBatch } from './batch.ts';
 export { Corpus, type CorpusIndex, corpusFormat, openCorpus, type StoredFile, unknownShare } from './corpus.ts';
 export { charactersOf } from './encoding.ts';
-export { listSources, type SourceFile, sharedSources } from './listing.ts';
+export { listSources, sharedSources } from './listing.ts';
 export { type Mask, type Masked, type MaskOptions, maskTokens } from './masking.ts';
 export { makeMask, type NamedObjective, type Objective, objectives, samplesOf } from './objectives.ts';
 export { permute, sampleAt } from './sampler.ts';
@@ -14,7 +14,7 @@ export {
   prepareCorpus,
   prepareDocuments,
 } from './shards.ts';
-export { type DocumentPart, type ReadOptions, readParts, readTexts } from './sources.ts';
+export { type DocumentPart, type ReadOptions, readParts, readTexts, type SourceFile } from './sources.ts';
 export { type CorpusView, splitCorpus, wholeCorpus } from './split.ts';
 export { specialIdsOf, TextTokenizer } from './tokenizer.ts';
 export { bertPieces, byteLevelJson, endOfText, wordPieceJson } from './tokenizer-json.ts';

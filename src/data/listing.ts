@@ -3,17 +3,9 @@ import { access, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { escapePath, type GlobOptions, glob, isDynamicPattern } from 'tinyglobby';
 import { counted, DataError } from '../errors/index.ts';
-import { isTextFile, textEndings } from './sources.ts';
+import { isTextFile, type SourceFile, textEndings } from './sources.ts';
 
 const maxNamed = 3;
-
-/** A file of texts. */
-export interface SourceFile {
-  /** Absolute. */
-  path: string;
-  bytes: number;
-  modifiedMs: number;
-}
 
 /**
  * The text files that `paths` name, each once whatever links lead to it, in the order of `paths` and by name within one of them

@@ -1,7 +1,6 @@
 import { constants } from 'node:buffer';
 import { DataError } from '../errors/index.ts';
 import { readCharacters } from './encoding.ts';
-import type { SourceFile } from './listing.ts';
 import { markdownParts } from './markdown.ts';
 import { openParquetColumn } from './parquet.ts';
 
@@ -9,6 +8,14 @@ const utf8 = new TextDecoder('utf-8', { fatal: true });
 const partCharacters = 1 << 20;
 /** A line of JSON is read at once. Its text takes up to four times as many bytes, several times over. */
 const maxLineCharacters = 1 << 27;
+
+/** A file of texts. */
+export interface SourceFile {
+  /** Absolute. */
+  path: string;
+  bytes: number;
+  modifiedMs: number;
+}
 
 /** A document, or a part of a long one: parts follow one another and are cut at white space. */
 export interface DocumentPart {

@@ -1,5 +1,6 @@
 import type { Granularity } from './gates.ts';
-import { type DepthMethod, expectedDepth } from './method.ts';
+import type { DepthMethod } from './method.ts';
+import { expectedDepth } from './state.ts';
 
 /** FLOPs of a forward pass's matrix products, which follow from a model's shapes; a multiply and an add are two FLOPs. */
 export interface ForwardFlops {

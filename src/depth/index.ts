@@ -1,14 +1,6 @@
 export { type ForwardFlops, type PlannedCost, plannedCost, type StepWork, stepFlops } from './cost.ts';
 export { drawGates, type Gate, type Granularity, openShare, partOfGate } from './gates.ts';
-export {
-  type DepthMethod,
-  type DepthState,
-  expectedDepth,
-  type MethodOptions,
-  type NamedMethod,
-  scaled,
-  unscaled,
-} from './method.ts';
+export type { DepthMethod, MethodOptions, NamedMethod } from './method.ts';
 export { constant } from './methods/constant.ts';
 export { dense } from './methods/dense.ts';
 export { fade } from './methods/fade.ts';
@@ -35,3 +27,4 @@ export {
   ownWords,
   withTail,
 } from './settings.ts';
+export { type DepthState, expectedDepth, scaled, unscaled } from './state.ts';

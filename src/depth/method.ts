@@ -1,16 +1,7 @@
 import type { ZodRawShape } from 'zod';
 import type { Profile } from './profile.ts';
 import type { Gamma } from './schedule.ts';
-
-/** What a depth method says about one optimizer step; lists go from the lowest block up and have L entries. */
-export interface DepthState {
-  /** The schedule's θ at this step; 1 means that nothing is dropped. */
-  readonly theta: number;
-  /** The probability that a block runs. */
-  readonly keepRates: readonly number[];
-  /** What the branches of a block that runs are multiplied with: `1/p`, or 1 for a method that does not scale. */
-  readonly branchScales: readonly number[];
-}
+import type { DepthState } from './state.ts';
 
 /** A depth method: a pure function of the optimizer step, counted from 0. */
 export type DepthMethod = (step: number) => DepthState;
@@ -45,24 +36,4 @@ export interface NamedMethod<Own extends object = object> {
   jumps?(own: Own): number[];
   /** Throws a RangeError for options that `mistakes` would tell of. Absent where a program passes a function instead. */
   create?(options: MethodOptions & Own): DepthMethod;
-}
-
-/** The state in which each kept branch is scaled by `1/p`: by the same p that its gate is drawn with. */
-export function scaled(theta: number, keepRates: readonly number[]): DepthState {
-  return { theta, keepRates, branchScales: keepRates.map((keepRate) => 1 / keepRate) };
-}
-
-/** The state in which a kept branch is left as it is. */
-export function unscaled(theta: number, keepRates: readonly number[]): DepthState {
-  return { theta, keepRates, branchScales: keepRates.map(() => 1) };
-}
-
-/** The state in which every block runs. */
-export function whole(layers: number): DepthState {
-  return unscaled(1, new Array<number>(layers).fill(1));
-}
-
-/** The mean number of blocks that run: `Σ p_l`. */
-export function expectedDepth(keepRates: readonly number[]): number {
-  return keepRates.reduce((sum, keepRate) => sum + keepRate, 0);
 }

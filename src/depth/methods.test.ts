@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { constant, dense, fade, layerdrop, pld, shallow, staged, timeOnly } from './index.ts';
-import { expectedDepth } from './method.ts';
 import { profileRates } from './profile.ts';
 import { type DepthSettings, depthMethod, depthWarnings } from './settings.ts';
+import { expectedDepth } from './state.ts';
 
 const near = (found: number, expected: number, tolerance = 1e-12) =>
   assert.ok(Math.abs(found - expected) <= tolerance, `${found} is not ${expected}`);

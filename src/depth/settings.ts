@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import { ConfigError } from '../errors/index.ts';
 import { key } from '../keys/index.ts';
-import { type DepthMethod, type NamedMethod, whole } from './method.ts';
+import type { DepthMethod, NamedMethod } from './method.ts';
 import { type DepthMethodName, depthMethods, ownKeys } from './methods.ts';
 import { profiles } from './profile.ts';
 import { gammaWarning } from './schedule.ts';
+import { whole } from './state.ts';
 
 /** The `depth` section of a configuration. */
 export const depthSection = z

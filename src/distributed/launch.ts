@@ -28,20 +28,22 @@ const settleMs = 10_000;
 /** A mistake of the user, and what a signal to the launcher ends with: starting again would not help. */
 const finalCodes = [2, 130, 143];
 
+/** Several ranks of a program that run. */
+export interface Launched {
+  /** Their exit code, once all have ended and are not started again. */
+  ended: Promise<number>;
+  /** Sends a signal to all of them; they are not started again then. */
+  send(signal: NodeJS.Signals): void;
+}
+
 /**
- * Runs a program as several ranks on this machine, under torchrun's variables, and gives the exit code. When one fails, the
- * others are ended, and all start again, up to `maxRestarts` times. SIGINT and SIGTERM are passed on. No rank outlives this process:
- * its going closes a channel that each rank listens to.
+ * Runs a program as several ranks on this machine, under torchrun's variables. When one fails, the others are ended, and all start
+ * again, up to `maxRestarts` times. No rank outlives this process: its going closes a channel that each rank listens to.
  */
-export async function launch(options: LaunchOptions): Promise<number> {
+export function launch(options: LaunchOptions): Launched {
   const ranks = new Set<ChildProcess>();
   let signalled = false;
-  const passOn = (signal: NodeJS.Signals) => {
-    signalled = true;
-    for (const rank of ranks) rank.kill(signal);
-  };
-  process.on('SIGINT', passOn).on('SIGTERM', passOn);
-  try {
+  const untilDone = async () => {
     for (let restarts = 0; ; restarts++) {
       const failed = await runRanks(options, restarts, ranks);
       if (failed === undefined) return 0;
@@ -53,9 +55,12 @@ export async function launch(options: LaunchOptions): Promise<number> {
       }
       options.say(`${describe(failed)}; starting all ranks again (${restarts + 1} of ${options.maxRestarts})`);
     }
-  } finally {
-    process.off('SIGINT', passOn).off('SIGTERM', passOn);
-  }
+  };
+  const send = (signal: NodeJS.Signals) => {
+    signalled = true;
+    for (const rank of ranks) rank.kill(signal);
+  };
+  return { ended: untilDone(), send };
 }
 
 /** Starts all ranks and waits for their ends; gives the failure that tells most, if there is one. */

@@ -2,7 +2,7 @@ import type { Samples, TextTokenizer } from '../data/index.ts';
 import { familyOf } from '../model/index.ts';
 import type { FilledExample } from '../runs/index.ts';
 import { predict } from './fill.ts';
-import type { TrainedModel } from './trained.ts';
+import type { TrainedModel } from './trained-model.ts';
 
 const numExamples = 3;
 const [longest, firstGap, gapEvery] = [32, 4, 5];

@@ -1,7 +1,7 @@
 import { DataError } from '../errors/index.ts';
 import { familyOf, modelInputs } from '../model/index.ts';
 import { noGrad, scope, Tensor } from '../tensor/index.ts';
-import type { TrainedModel } from './trained.ts';
+import type { TrainedModel } from './trained-model.ts';
 
 const maskText = '[MASK]';
 /** [CLS] before the text and [SEP] behind it. */

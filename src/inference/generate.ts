@@ -2,7 +2,7 @@ import { DataError } from '../errors/index.ts';
 import { familyOf, modelInputs } from '../model/index.ts';
 import { drawSeed, Stream } from '../random/index.ts';
 import { noGrad, scope, Tensor } from '../tensor/index.ts';
-import type { TrainedModel } from './trained.ts';
+import type { TrainedModel } from './trained-model.ts';
 
 /** How a text is gone on with. */
 export interface GenerateOptions {

@@ -1,18 +1,10 @@
 import { type Checkpoint, loadWeights, openCheckpoint } from '../checkpoints/index.ts';
 import { TextTokenizer } from '../data/index.ts';
 import { CheckpointError } from '../errors/index.ts';
-import { familyOf, type Transformer } from '../model/index.ts';
+import { familyOf } from '../model/index.ts';
 import { checkDevice, type Device, dtypeOn } from '../tensor/index.ts';
 import { predict } from './fill.ts';
-
-/** A model out of a checkpoint, ready to be used. Its tensors belong to the caller. */
-export interface TrainedModel {
-  checkpoint: Checkpoint;
-  tokenizer: TextTokenizer;
-  /** In the precision that it was trained in. */
-  model: Transformer;
-  device: Device;
-}
+import type { TrainedModel } from './trained-model.ts';
 
 export interface TrainedOptions {
   warn: (message: string) => void;

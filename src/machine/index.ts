@@ -1,2 +1,3 @@
 export { type MachineMemory, machineMemory } from './memory.ts';
+export { isCheckout, taperFolder } from './place.ts';
 export { defaultDevice, hasBfloat16Products, numProcessors } from './processor.ts';

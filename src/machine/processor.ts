@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { fileURLToPath } from 'node:url';
+import { setupState } from './place.ts';
 
 /**
  * Whether this machine's processor multiplies bfloat16 numbers itself (AVX-512 BF16; what has AMX has that too). Without
@@ -18,7 +18,7 @@ export function defaultDevice(
   environment: Readonly<Record<string, string | undefined>> = process.env,
   files = {
     driver: ['/dev/nvidiactl', '/dev/dxg'],
-    setup: fileURLToPath(new URL('../../../build/setup.json', import.meta.url)),
+    setup: setupState(environment),
   },
 ): 'cuda' | 'cpu' {
   if (/^\s*(-1.*)?$/.test(environment.CUDA_VISIBLE_DEVICES ?? '0')) return 'cpu';

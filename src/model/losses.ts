@@ -1,6 +1,7 @@
 import type { MicroBatch, TokenBatch } from '../data/index.ts';
 import { type Device, Tensor } from '../tensor/index.ts';
-import type { ModelInputs, Pass, Transformer } from './index.ts';
+import type { Pass } from './block.ts';
+import type { ModelInputs, Transformer } from './transformer.ts';
 
 /** Added to the attention scores of padding: far below any score, and finite in every precision. */
 const paddingBias = -1e9;

@@ -49,6 +49,12 @@ export function startedText([program = '', ...words]: readonly string[]): string
   return commandText([program, ...words]);
 }
 
+/** A Markdown table; the first row is its head. */
+export function markdownTable(rows: readonly (readonly (string | number)[])[]): string {
+  const [head, ...body] = rows.map((row) => `| ${row.join(' | ')} |`);
+  return [head, `|${' --- |'.repeat(rows[0]!.length)}`, ...body].join('\n');
+}
+
 /** Rows as lines of text whose columns stand below each other, numbers to the right. */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));

@@ -7,7 +7,7 @@ import { heatMap, lineChart, type Series } from './chart.ts';
 import { lossCharts, otherCharts, type RunChart } from './charts.ts';
 import type { Comparison } from './compare.ts';
 import { comparisonNote, comparisonTables } from './comparison-tables.ts';
-import { bytesText, duration, flopsText, percent, rounded, startedText } from './format.ts';
+import { bytesText, duration, flopsText, markdownTable, percent, rounded, startedText } from './format.ts';
 import type { RunView } from './run-view.ts';
 import type { Columns } from './series.ts';
 
@@ -101,11 +101,6 @@ function text(words: string): string {
   return words.replace(/[\\`*_{}[\]<>#|&~]/g, (character) => `&#${character.charCodeAt(0)};`);
 }
 
-function table(rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
-  return [line(rows[0]!), line(rows[0]!.map(() => '---')), ...rows.slice(1).map(line)].join('\n');
-}
-
 const orDash = <T>(value: T | null | undefined, write: (value: T) => string) =>
   value === null || value === undefined ? '–' : write(value);
 
@@ -126,7 +121,10 @@ function resultsTable(runs: readonly ReportedRun[]): string {
     ['utilisation (MFU)', ({ columns, peakFlops }) => orDash(mfu(columns, peakFlops), percent)],
     ['peak memory', ({ columns }) => orDash(columns.peakMemoryBytes.at(-1), bytesText)],
   ];
-  return table([['', ...runs.map(({ name }) => text(name))], ...rows.map(([name, of]) => [name, ...runs.map(of)])]);
+  return markdownTable([
+    ['', ...runs.map(({ name }) => text(name))],
+    ...rows.map(([name, of]) => [name, ...runs.map(of)]),
+  ]);
 }
 
 function mfu({ flops, seconds }: Columns, peakFlops: number | null): number | undefined {
@@ -136,7 +134,7 @@ function mfu({ flops, seconds }: Columns, peakFlops: number | null): number | un
 /** What each run came to stands in the table of results. */
 function comparisonParts(comparison: Comparison): string[] {
   const [, ...tables] = comparisonTables(comparison, text);
-  return [...tables.flatMap(({ title, rows }) => [`### ${title}`, table(rows)]), comparisonNote];
+  return [...tables.flatMap(({ title, rows }) => [`### ${title}`, markdownTable(rows)]), comparisonNote];
 }
 
 /** A chart of the runs over their steps, with the lines that smooth others but not those. */
@@ -210,10 +208,10 @@ function settingsParts(runs: readonly ReportedRun[]): string[] {
   const differing = keys.filter((key) => new Set(maps.map((map) => map.get(key))).size > 1);
   return [
     ...(runs.length > 1
-      ? ['## Settings that differ', differing.length > 0 ? table([head, ...differing.map(row)]) : 'None.']
+      ? ['## Settings that differ', differing.length > 0 ? markdownTable([head, ...differing.map(row)]) : 'None.']
       : []),
     '## All settings',
-    table([head, ...keys.map(row)]),
+    markdownTable([head, ...keys.map(row)]),
   ];
 }
 

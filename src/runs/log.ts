@@ -4,7 +4,6 @@ import { OutputError } from '../errors/index.ts';
 import { writing } from '../files/index.ts';
 import type { Metrics } from './fields.ts';
 import type { Reporter } from './reporter.ts';
-import type { OpenSink } from './sink.ts';
 
 /** What a run was trained with and on. */
 export interface Environment {
@@ -38,7 +37,7 @@ export type LogLine = {
 type Entry = LogLine extends infer Line ? (Line extends LogLine ? Omit<Line, 'time' | 'step'> : never) : never;
 
 /** What a run says of itself: kept until it has a folder, then written to its `log.jsonl`. */
-export class RunLog implements OpenSink {
+export class RunLog {
   #step = 0;
   #held: LogLine[] = [];
   #path: string | undefined;

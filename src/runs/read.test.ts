@@ -92,7 +92,7 @@ test('a broken line in the middle is a DataError that names its number', () => {
     () => readMetrics(file),
     (error: Error) => {
       assert.ok(error instanceof DataError);
-      assert.match(error.message, /metrics\.jsonl:2: is neither a step nor an evaluation; delete the line/);
+      assert.match(error.message, /metrics\.jsonl:2: neither a step nor an evaluation; delete the line/);
       return true;
     },
   );

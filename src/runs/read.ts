@@ -30,7 +30,7 @@ export function readMetrics(path: string): Metrics[] {
   return lines.map((text, i) => {
     const line = metricsOf(text);
     if (line) return line;
-    throw new DataError(`${path}:${i + 1}: is neither a step nor an evaluation; delete the line`);
+    throw new DataError(`${path}:${i + 1}: neither a step nor an evaluation; delete the line`);
   });
 }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { wordTokenizer } from '../data/fixtures.ts';
 import { encodeExamples, shuffledBatches, sortedBatches } from './batches.ts';
-import type { Example } from './task.ts';
+import type { Example } from './example.ts';
 
 const tokenizer = wordTokenizer(100);
 const { clsId, sepId, padId } = tokenizer;

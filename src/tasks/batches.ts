@@ -1,5 +1,5 @@
 import { permute, type TextTokenizer, type TokenBatch } from '../data/index.ts';
-import type { Example } from './task.ts';
+import type { Example } from './example.ts';
 
 /** An example as token ids: [CLS] A [SEP], or [CLS] A [SEP] B [SEP]. */
 export interface EncodedExample {

@@ -4,12 +4,12 @@ import { TextTokenizer } from '../data/index.ts';
 import { CheckpointError, DataError } from '../errors/index.ts';
 import { predictsNothing } from '../inference/index.ts';
 import {
-  Bert,
   type Classifier,
   familyOf,
   modelInputs,
   type ParameterSpec,
   parameterSpecs,
+  type Transformer,
   type Weights,
 } from '../model/index.ts';
 import {
@@ -73,7 +73,7 @@ interface State {
   specs: readonly ParameterSpec[];
   masters: Weights;
   optimizer: OptimizerState;
-  model: Bert;
+  model: Transformer;
 }
 
 /**
@@ -105,7 +105,7 @@ export async function fineTune(
   const specs = parameterSpecs(sizes, task.classifier);
   const { weights: masters } = weightsFrom(checkpoint, specs, settings);
   for (const weight of masters.values()) weight.requiresGrad();
-  const model = new Bert(sizes, masters, dtypeOf[settings.precision]);
+  const model = familyOf(sizes).create(sizes, masters, dtypeOf[settings.precision]);
   const state: State = {
     checkpoint,
     task,
@@ -202,7 +202,7 @@ function fineTuneStep(
   const targets = batch.indices.map((i) => examples[i]!.target!);
   const names = [...masters.keys()];
   const { loss, gradients } = scope(() => {
-    const logits = model.classLogits(model.encode(modelInputs(batch, device), pass), pass).to('float32');
+    const logits = model.classLogits!(model.encode(modelInputs(batch, device), pass), pass).to('float32');
     const mean = task.classifier.isRegression
       ? squaredError(logits.reshape([N]), targets)
       : logits.crossEntropy(Tensor.from(BigInt64Array.from(targets, BigInt), [N], { device }), 'mean');
@@ -247,7 +247,7 @@ function predict({ task, settings, model }: State, examples: readonly EncodedExa
   })) {
     scope(() =>
       noGrad(() => {
-        const logits = model.classLogits(model.encode(modelInputs(batch, settings.device))).to('float32');
+        const logits = model.classLogits!(model.encode(modelInputs(batch, settings.device))).to('float32');
         const found = (task.classifier.isRegression ? logits.reshape([-1]) : logits.argmax(-1)).toFloats();
         for (const [row, i] of batch.indices.entries()) predictions[i] = found[row]!;
       }),

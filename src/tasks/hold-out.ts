@@ -1,5 +1,5 @@
 import { permute } from '../data/index.ts';
-import type { Example } from './task.ts';
+import type { Example } from './example.ts';
 
 /** The fraction of a training set that is held out where no set to judge by was given. */
 export const heldOutFraction = 0.1;

@@ -1,3 +1,4 @@
+export type { Example } from './example.ts';
 export {
   checkTunable,
   type FineTuned,
@@ -11,7 +12,6 @@ export { confusion, predictionsTsv } from './predictions.ts';
 export { type FineTuneSettings, fineTuneDefaults } from './settings.ts';
 export {
   columnsOf,
-  type Example,
   type ExampleSet,
   type OwnColumns,
   openGlueTask,

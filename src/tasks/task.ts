@@ -2,17 +2,12 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { counted, DataError } from '../errors/index.ts';
 import type { Classifier } from '../model/index.ts';
+import type { Example } from './example.ts';
 import { type GlueName, type GlueTask, glueTasks } from './glue.ts';
 import { holdOut } from './hold-out.ts';
 import { classLabels } from './labels.ts';
 import type { MetricName } from './metrics.ts';
 import { type Row, readTable, type Table } from './tables.ts';
-
-/** One or two texts, and what is to be found: the number of a label, or a value. Without one it is to be predicted only. */
-export interface Example {
-  texts: readonly string[];
-  target: number | undefined;
-}
 
 /** A set of examples, such as the development set of a task. */
 export interface ExampleSet {

@@ -1,9 +1,9 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { SetupError } from '../errors/index.ts';
-import { numProcessors } from '../machine/index.ts';
+import { isCheckout, numProcessors, taperFolder } from '../machine/index.ts';
 
 /** An operation failed in libtorch; the message names it and the shapes that it was given. */
 export class NativeError extends Error {
@@ -151,9 +151,22 @@ export interface Native {
   trustRatio(weightNorm: Handle, stepNorm: Handle): Handle;
 }
 
-/** TAPER_ADDON names another build of the addon: one that tests are to run on. */
-const addonPath =
-  process.env.TAPER_ADDON ?? fileURLToPath(new URL('../../../build/native/taper.node', import.meta.url));
+/**
+ * Where the addon is. TAPER_ADDON names another build, which tests run on; a checkout has its own; for a package that npm installed,
+ * the set-up says where it is in the user's cache, and builds it at the first use.
+ */
+function addonPath(): string {
+  if (process.env.TAPER_ADDON) return process.env.TAPER_ADDON;
+  if (isCheckout) return join(taperFolder, 'build/native/taper.node');
+  const setup = spawnSync(process.execPath, [join(taperFolder, 'setup/setup.mjs'), '--addon'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    encoding: 'utf8',
+  });
+  if (setup.status === 0) return setup.stdout;
+  throw new SetupError(
+    'the native addon could not be built for this machine, as the lines above say; then run npx taper-lm setup',
+  );
+}
 
 /**
  * What libtorch's libraries read from the environment when they are loaded, unless the user has set it. OpenBLAS 0.3.21
@@ -176,28 +189,17 @@ function prepareEnvironment(): void {
     process.env.OPENBLAS_CORETYPE ??= 'SKYLAKEX';
 }
 
-/** How the addon is built. npm leaves package-lock.json, and with it the set-up that builds the addon, to a checkout. */
-function build(): string {
-  const root = fileURLToPath(new URL('../../..', import.meta.url));
-  if (existsSync(join(root, 'package-lock.json'))) return `run \`npm run build\` in ${root}`;
-  return (
-    'a package that npm installed has none, and does without it what needs no training, such as `npx taper-lm plan`; ' +
-    'clone the source of taper, run `npm start` there, which builds it, and use npx taper-lm in that folder'
-  );
-}
-
 function load(): Native {
-  if (!existsSync(addonPath))
-    throw new SetupError(`the native addon is not built (${addonPath} is missing): ${build()}`);
+  const path = addonPath();
+  const advice = isCheckout ? `run \`npm run build\` in ${taperFolder}` : 'run npx taper-lm setup';
+  if (!existsSync(path)) throw new SetupError(`the native addon is not built (${path} is missing): ${advice}`);
   prepareEnvironment();
   let addon: Native;
   try {
-    addon = createRequire(import.meta.url)(addonPath) as Native;
+    addon = createRequire(import.meta.url)(path) as Native;
   } catch (cause) {
     const reason = (cause as Error).message.split('\n')[0];
-    throw new SetupError(`the native addon does not load (${reason}): ${build()}; see docs/setup.md`, {
-      cause,
-    });
+    throw new SetupError(`the native addon does not load (${reason}): ${advice}; see docs/setup.md`, { cause });
   }
   addon.useErrorClasses(NativeError, UseAfterFreeError);
   addon.setNumThreads(numProcessors());

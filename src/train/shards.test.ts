@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { alone, type ProcessGroup } from '../distributed/index.ts';
 import { initialise, parameterSpecs } from '../model/index.ts';
 import { scope } from '../tensor/index.ts';
-import { ownersOf } from './shards.ts';
+import { ownersOf } from './owners.ts';
 import { trainingState } from './state.ts';
 import { tinyConfig } from './tiny.fixture.ts';
 

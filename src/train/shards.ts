@@ -1,28 +1,10 @@
-import { broadcastTogether, type ProcessGroup } from '../distributed/index.ts';
-import { numParameters, type ParameterSpec, type Parts } from '../model/index.ts';
+import { broadcastTogether } from '../distributed/index.ts';
+import type { ParameterSpec } from '../model/index.ts';
 import { type OptimizerState, type ParameterState, slotTensors, zeroState } from '../optimizers/index.ts';
 import type { TrainingState } from './state.ts';
 
 // ZeRO-1 (Rajbhandari et al. 2020, arXiv 1910.02054): the optimizer state is divided over the ranks. A rank that owns a part
 // of the model gets the sum of its gradients, updates it, and sends it to the others.
-
-/** The rank that owns each parameter, by name. */
-export type Owners = ReadonlyMap<string, number>;
-
-/** Gives each part of a model, the largest first, to the rank that has the least. */
-export function ownersOf({ blocks, outer }: Parts, { size }: Pick<ProcessGroup, 'size'>): Owners {
-  const parts = [...blocks, outer].map((specs) => ({ specs, size: numParameters(specs) }));
-  const held = new Array<number>(size).fill(0);
-  return new Map(
-    parts
-      .sort((a, b) => b.size - a.size)
-      .flatMap((part) => {
-        const owner = held.indexOf(Math.min(...held));
-        held[owner]! += part.size;
-        return part.specs.map(({ name }) => [name, owner] as const);
-      }),
-  );
-}
 
 /** After an update: what each rank has updated of some parts goes to the others. */
 export function shareUpdates(

@@ -12,7 +12,7 @@ import {
 } from '../model/index.ts';
 import { initialState, type LearningRate, learningRate, type OptimizerState } from '../optimizers/index.ts';
 import { dtypeOf } from '../tensor/index.ts';
-import { type Owners, ownersOf } from './shards.ts';
+import { type Owners, ownersOf } from './owners.ts';
 
 /** Everything that an optimizer step reads and changes. */
 export interface TrainingState {

@@ -1,4 +1,5 @@
-import { type DepthMethod, type NamedMethod, whole } from '../method.ts';
+import type { DepthMethod, NamedMethod } from '../method.ts';
+import { whole } from '../state.ts';
 
 /** Every one of L blocks runs at every step: the control. */
 export function dense(layers: number): DepthMethod {

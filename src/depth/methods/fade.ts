@@ -1,4 +1,5 @@
-import { type DepthMethod, type MethodOptions, type NamedMethod, scaled } from '../method.ts';
+import type { DepthMethod, MethodOptions, NamedMethod } from '../method.ts';
+import { scaled } from '../state.ts';
 
 /**
  * Dropping that fades to dense: block l = 0 … L−1 is dropped with `p_max·(l/(L−1))·(1 − t/(T−1))`, p_max = 1 − θ̄, and a

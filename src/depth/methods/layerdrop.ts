@@ -1,5 +1,6 @@
-import { type DepthMethod, type MethodOptions, type NamedMethod, unscaled } from '../method.ts';
+import type { DepthMethod, MethodOptions, NamedMethod } from '../method.ts';
 import { profileRates } from '../profile.ts';
+import { unscaled } from '../state.ts';
 
 /**
  * LayerDrop: `p_l = θ̄` for every block at every step, and nothing is scaled.

@@ -1,6 +1,7 @@
 import { counted } from '../../errors/index.ts';
 import { count, key } from '../../keys/index.ts';
-import { type DepthMethod, type MethodOptions, type NamedMethod, unscaled } from '../method.ts';
+import type { DepthMethod, MethodOptions, NamedMethod } from '../method.ts';
+import { unscaled } from '../state.ts';
 
 /** The key of `shallow`. */
 export interface Blocks {

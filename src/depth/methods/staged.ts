@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { key, rate } from '../../keys/index.ts';
-import { type DepthMethod, type MethodOptions, type NamedMethod, unscaled, whole } from '../method.ts';
+import type { DepthMethod, MethodOptions, NamedMethod } from '../method.ts';
+import { unscaled, whole } from '../state.ts';
 
 /** The keys of `staged`. */
 export interface Stages {

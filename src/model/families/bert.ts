@@ -82,7 +82,7 @@ export class Bert extends Transformer {
   }
 
   /** The classifier on the pooled first token: logits [N, labels]. */
-  classLogits(hidden_NTD: Tensor, pass?: Pass): Tensor {
+  override classLogits(hidden_NTD: Tensor, pass?: Pass): Tensor {
     const { p, seed, firstRow } = dropoutAt(this.config.dropout, pass, this.config.layers, DropoutPlace.pooled);
     return linear(this.pool(hidden_NTD).dropout(p, seed, firstRow), this, bertNames.classifier);
   }

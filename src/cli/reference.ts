@@ -1,6 +1,8 @@
+import { keysThatAffect, type Section, type Setting, sections } from '../config/index.ts';
 import { depthMethods } from '../depth/index.ts';
 import { presets } from '../model/index.ts';
-import { keysThatAffect, type Section, type Setting, sections } from './settings.ts';
+import { markdownTable } from '../report/format.ts';
+import { evalFields, type Field, stepFields } from '../runs/index.ts';
 
 const introduction = `# Configuration
 
@@ -39,7 +41,7 @@ function sectionMarkdown({ name, description, settings }: Section): string {
     defaultText(setting),
     setting.description,
   ]);
-  return `## ${name}\n\n${description}\n\n${table(['key', 'type', 'default', 'meaning'], rows)}`;
+  return `## ${name}\n\n${description}\n\n${markdownTable([['key', 'type', 'default', 'meaning'], ...rows])}\n`;
 }
 
 function defaultText(setting: Setting): string {
@@ -53,7 +55,7 @@ function methodsMarkdown(): string {
     const keys = [...method.reads, ...Object.keys('keys' in method ? method.keys : {})];
     return [`[\`${name}\`](methods/${name}.md)`, method.title, keys.map((key) => `\`${key}\``).join(', ') || '–'];
   });
-  return `## Depth methods\n\n${table(['method', 'what it is', 'keys of `depth` that it reads'], rows)}`;
+  return `## Depth methods\n\n${markdownTable([['method', 'what it is', 'keys of `depth` that it reads'], ...rows])}\n`;
 }
 
 function presetsMarkdown(): string {
@@ -64,10 +66,30 @@ function presetsMarkdown(): string {
     `${hiddenSize / 64}`,
     `${4 * hiddenSize}`,
   ]);
-  return `## Presets\n\n${table(['preset', 'layers', 'hiddenSize', 'heads', 'ffnSize'], rows)}`;
+  return `## Presets\n\n${markdownTable([['preset', 'layers', 'hiddenSize', 'heads', 'ffnSize'], ...rows])}\n`;
 }
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |\n`;
-  return line(head) + line(head.map(() => '---')) + rows.map(line).join('');
+/** The tables of docs/metrics.md, by the names that stand in its comments. */
+const metricTables: Readonly<Record<string, () => string>> = {
+  'step fields': () => fieldsMarkdown(stepFields),
+  'evaluation fields': () => fieldsMarkdown(evalFields),
+  'TensorBoard tags': () => {
+    const tagged = [...Object.entries<Field>(stepFields), ...Object.entries<Field>(evalFields)];
+    const rows = tagged.flatMap(([name, { tag, meaning }]) => (tag ? [[`\`${tag}\``, `\`${name}\`: ${meaning}`]] : []));
+    return markdownTable([['tag', 'field'], ...rows]);
+  },
+};
+
+function fieldsMarkdown(fields: Readonly<Record<string, Field>>): string {
+  const rows = Object.entries(fields).map(([name, { meaning, unit }]) => [`\`${name}\``, meaning, unit]);
+  return markdownTable([['key', 'meaning', 'unit'], ...rows]);
+}
+
+/** docs/metrics.md with its tables as the program has them: each stands between `<!-- NAME, by npm run docs -->` and `<!-- end -->`. */
+export function withMetricTables(page: string): string {
+  return Object.entries(metricTables).reduce((text, [name, table]) => {
+    const [begin, end] = [`<!-- ${name}, by npm run docs -->\n`, '\n<!-- end -->'];
+    const start = text.indexOf(begin) + begin.length;
+    return text.slice(0, start) + table() + text.slice(text.indexOf(end, start));
+  }, page);
 }

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { configurationMarkdown } from './docs.ts';
-import { loadConfig } from './load.ts';
-import { settings } from './settings.ts';
+import { loadConfig, settings } from '../config/index.ts';
+import { evalFields, stepFields } from '../runs/index.ts';
+import { configurationMarkdown, withMetricTables } from './reference.ts';
 
 const markdown = configurationMarkdown();
 
@@ -34,4 +35,16 @@ test('a documented default is what a config gets that does not say', () => {
     const section: Record<string, unknown> = config[setting.section];
     assert.deepEqual(section[setting.key], setting.default, setting.path);
   }
+});
+
+test('the pages in docs/ are those that npm run docs writes', () => {
+  const page = (name: string) => readFileSync(new URL(`../../../docs/${name}`, import.meta.url), 'utf8');
+  assert.equal(page('configuration.md'), markdown);
+  assert.equal(page('metrics.md'), withMetricTables(page('metrics.md')));
+});
+
+test('docs/metrics.md has every field, and every tag', () => {
+  const page = readFileSync(new URL('../../../docs/metrics.md', import.meta.url), 'utf8');
+  for (const name of [...Object.keys(stepFields), ...Object.keys(evalFields)])
+    assert.ok(page.includes(`| \`${name}\` |`), name);
 });

@@ -1,0 +1,56 @@
+import type { Config } from '../config/index.ts';
+import type { Granularity } from '../depth/index.ts';
+
+/** The flags of `taper-lm bench step`. */
+export interface BenchOptions {
+  layers: number;
+  hidden: number;
+  heads: number;
+  ffn: number;
+  vocab: number;
+  seq: number;
+  batch: number;
+  dropout: number;
+  dtype: Config['train']['precision'];
+  tf32: boolean;
+  device: string;
+  theta: number;
+  granularity: Granularity;
+  postln: boolean;
+  steps: number;
+  warmup: number;
+  threads: number;
+}
+
+/** What `taper-lm bench step` prints, with the keys of the PyTorch program that it is laid beside. */
+export interface BenchResult {
+  peer: string;
+  params_m: number;
+  dtype: string;
+  device: string;
+  layers: number;
+  hidden: number;
+  batch: number;
+  seq: number;
+  vocab: number;
+  theta: number;
+  mean_layers_run: number;
+  step_s_median: number;
+  step_s_mean: number;
+  step_s_min: number;
+  /** Until all work of a step was given out: what a GPU that is faster than this waits for. */
+  host_s_median: number;
+  tokens_per_s: number;
+  threads: number;
+  /** FLOPs of the steps' products and updates, by time. */
+  gflops_per_s: number;
+  /** The fastest that one large matrix product goes on this machine, in the same precision. */
+  peak_gflops_per_s: number;
+  /** Model FLOPs utilisation: the one over the other. */
+  mfu: number;
+  /** The most resident memory. */
+  peak_memory_mb: number;
+  /** The time of every measured step, in order, and the blocks that it ran. */
+  step_s: number[];
+  layers_run: number[];
+}

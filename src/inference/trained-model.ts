@@ -1,0 +1,13 @@
+import type { Checkpoint } from '../checkpoints/index.ts';
+import type { TextTokenizer } from '../data/index.ts';
+import type { Transformer } from '../model/index.ts';
+import type { Device } from '../tensor/index.ts';
+
+/** A model out of a checkpoint, ready to be used. Its tensors belong to the caller. */
+export interface TrainedModel {
+  checkpoint: Checkpoint;
+  tokenizer: TextTokenizer;
+  /** In the precision that it was trained in. */
+  model: Transformer;
+  device: Device;
+}

@@ -13,13 +13,13 @@ import {
   openTrained,
   pretrain,
   type StepMetrics,
-  setNumThreads,
+  tensor,
 } from './index.ts';
 
 test('the library trains a model and uses it, as its doc comment shows', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'taper-library-'));
   try {
-    setNumThreads(1);
+    tensor.setNumThreads(1);
     writeFileSync(join(folder, 'text.txt'), 'The cat sees the dog in the old garden. '.repeat(100));
     const { config } = loadConfig({
       overrides: {
@@ -44,7 +44,7 @@ test('the library trains a model and uses it, as its doc comment shows', async (
 test('a program trains with its own depth method, documents and sink, stops it, and goes on bit for bit', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'taper-own-'));
   try {
-    setNumThreads(1);
+    tensor.setNumThreads(1);
     const { config } = loadConfig({
       overrides: {
         model: { layers: 2, hiddenSize: 32, heads: 2, vocabSize: 60, maxPositions: 16, dropout: 0 },

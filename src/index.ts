@@ -13,30 +13,49 @@
  *     });
  *     const { checkpoint } = await pretrain(config, { out: 'runs/mine' });
  *
- * Its parts are here as well: `depth` (methods, gates, cost; no tensor needed), `data` (text to masked batches),
- * `analysis` (what blocks do in a trained model), `report` (runs side by side, charts, reports), `dashboard` (the page of runs), `interop` (Hugging Face in and out), `distributed` (ranks),
- * the model with its switchable blocks, the training step, and tensors over libtorch. A mistake that the user can mend
- * is a `UserError` of one line.
+ * `pretrain` takes a program's own depth method, documents, sinks and abort signal. The parts of taper are here as well, each under its
+ * own name and as `taper-lm/NAME`: `depth` (methods, gates, cost; no tensor needed), `data` (text to masked batches), `model`,
+ * `optimizers`, `train` (the step), `checkpoints`, `inference`, `runs` (what a run wrote), `tasks` (GLUE and your own), `analysis`,
+ * `report`, `dashboard`, `interop` (Hugging Face and ONNX), `distributed` and `tensor`.
+ *
+ * Importing it loads no libtorch, changes no environment variable and listens to no signal; the first tensor loads libtorch. A mistake
+ * that the user can fix is a `UserError` of one line.
  *
  * Legend of the shapes in all doc comments: N sequences, T positions, D model width, H heads, F feed-forward width,
  * V vocabulary, L blocks, M masked tokens. Losses are in nats, times in seconds.
  */
 export * as analysis from './analysis/index.ts';
-export * from './checkpoints/index.ts';
-export * from './config/index.ts';
+export * as checkpoints from './checkpoints/index.ts';
+export { type Checkpoint, openCheckpoint } from './checkpoints/index.ts';
+export { type Config, type LoadedConfig, loadConfig, type PartialConfig } from './config/index.ts';
 export * as dashboard from './dashboard/index.ts';
+export type { Document, Documents } from './data/index.ts';
 export * as data from './data/index.ts';
+export type { DepthMethod, DepthState } from './depth/index.ts';
 export * as depth from './depth/index.ts';
 export * as distributed from './distributed/index.ts';
+export { launch } from './distributed/index.ts';
 export * from './errors/index.ts';
-export * from './inference/index.ts';
+export * as inference from './inference/index.ts';
+export { evaluate, fillMasks, generate, openTrained, type TrainedModel } from './inference/index.ts';
 export * as interop from './interop/index.ts';
-export * from './machine/index.ts';
-export * from './model/index.ts';
-export * from './optimizers/index.ts';
-export * as random from './random/index.ts';
+export * as model from './model/index.ts';
+export * as optimizers from './optimizers/index.ts';
 export * as report from './report/index.ts';
-export * from './runs/index.ts';
+export * as runs from './runs/index.ts';
+export {
+  type EvalMetrics,
+  jsonl,
+  type Metrics,
+  type Reporter,
+  readMetrics,
+  type Sink,
+  type StepMetrics,
+  summarise,
+  tensorBoard,
+} from './runs/index.ts';
 export * as tasks from './tasks/index.ts';
-export * from './tensor/index.ts';
-export * from './train/index.ts';
+export { fineTune, glueTasks, openGlueTask, openOwnTask } from './tasks/index.ts';
+export * as tensor from './tensor/index.ts';
+export * as train from './train/index.ts';
+export { type PretrainOptions, type PretrainResult, pretrain } from './train/index.ts';

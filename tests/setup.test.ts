@@ -256,9 +256,14 @@ test('packages for another C library, which some npm install as well, are remove
 
 test('package-lock.json holds every package that another one may ask for, on any platform, as npm ci demands', () => {
   const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as Lock;
+  // Node looks beside a package, then in each folder that holds it.
+  const foldersOf = (path: string) => [
+    '',
+    ...[...path.matchAll(/(?=\/node_modules\/)|$/g)].map(({ index }) => `${path.slice(0, index)}/`),
+  ];
   const absent = Object.entries(packages).flatMap(([path, { dependencies, optionalDependencies }]) =>
     Object.keys({ ...dependencies, ...optionalDependencies })
-      .filter((name) => !packages[`node_modules/${name}`] && !packages[`${path}/node_modules/${name}`])
+      .filter((name) => !foldersOf(path).some((folder) => packages[`${folder}node_modules/${name}`]))
       .map((name) => `${path} asks for ${name}`),
   );
   assert.deepEqual(absent, []);

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { marked } from 'marked';
+import MarkdownIt from 'markdown-it';
 import { counted } from '../errors/index.ts';
 import type { LogLine } from '../runs/index.ts';
 import { heatMap, lineChart, type Series } from './chart.ts';
@@ -67,10 +67,12 @@ export function reportOf(
 
 /** A report as one HTML document that needs nothing else: the figures stand in it. */
 export function reportHtml({ markdown, figures }: Report): string {
-  const body = (marked.parse(markdown, { async: false }) as string).replace(
-    /<p><img src="([^"]+)" alt="([^"]*)"><\/p>/g,
-    (_, file: string, alt: string) => `<figure role="img" aria-label="${alt}">${figures[file]}</figure>`,
-  );
+  const body = new MarkdownIt()
+    .render(markdown)
+    .replace(
+      /<p><img src="([^"]+)" alt="([^"]*)"><\/p>/g,
+      (_, file: string, alt: string) => `<figure role="img" aria-label="${alt}">${figures[file]}</figure>`,
+    );
   const [, title = ''] = /<h1>(.*?)<\/h1>/.exec(body) ?? [];
   return `<!doctype html>
 <html lang="en">

@@ -120,11 +120,7 @@ suite('taper refuses', { concurrency: 2 }, () => {
       /required option '--vocab-size <n>' not specified; see npx taper-lm tokenizer train --help/,
     ],
     ['a count of zero', ['fill', 'runs/tiny', '[MASK]', '--top', '0'], /--top 0: not a whole number from 1 up/],
-    [
-      'a benchmark of no steps',
-      ['bench', 'ops', '--steps', '0'],
-      /'--steps <n>' argument '0' is invalid\. it must be 1 or more/,
-    ],
+    ['a benchmark of no steps', ['bench', 'ops', '--steps', '0'], /--steps 0: not a whole number from 1 up/],
     [
       'no configuration at all',
       ['plan'],
@@ -324,7 +320,7 @@ suite('taper refuses', { concurrency: 2 }, () => {
   });
 
   test('to train without its native addon, though not to plan', async () => {
-    // The compiled program without build/ beside it.
+    // The compiled program of a checkout without build/ beside it.
     const copy = at('copy');
     const dist = fileURLToPath(new URL('../src', import.meta.url));
     const project = fileURLToPath(new URL('../..', import.meta.url));
@@ -333,11 +329,6 @@ suite('taper refuses', { concurrency: 2 }, () => {
     symlinkSync(join(project, 'node_modules'), join(copy, 'node_modules'));
     const program = join(copy, 'dist/src/cli/main.js');
     const words = ['pretrain', 'tiny.yaml', '--out', 'runs/new'];
-    await refused(
-      words,
-      /the native addon is not built .*taper\.node is missing.*: a package that npm .*clone the source/,
-      program,
-    );
     writeFileSync(join(copy, 'package-lock.json'), '{}');
     await refused(words, /taper\.node is missing.*: run `npm run build` in \S+copy/, program);
     const { code, stderr } = await taper(['plan', 'tiny.yaml'], { cwd: folder, program });

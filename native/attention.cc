@@ -20,16 +20,21 @@ struct Shape {
   }
   // What the kernels are told of one head.
   kernels::Attention how(int64_t n, int64_t h, const Tensor& bias, bool causal, const kernels::Dropout& dropout, int64_t firstRow) const {
-    return {T, T, static_cast<float>(1 / std::sqrt(static_cast<double>(d))), bias.defined() ? dataOf<float>(bias) + n * T : nullptr,
-            causal, ((firstRow + n) * H + h) * T * T, dropout};
+    return {T,
+            T,
+            static_cast<float>(1 / std::sqrt(static_cast<double>(d))),
+            bias.defined() ? dataOf<float>(bias) + n * T : nullptr,
+            causal,
+            ((firstRow + n) * H + h) * T * T,
+            dropout};
   }
 };
 
 Matrix square(const Tensor& room, int64_t T) { return {room.data_ptr(), room.scalar_type(), T, T, T, 1}; }
 
 struct Attention : torch::autograd::Function<Attention> {
-  static Tensor forward(AutogradContext* context, const Tensor& qkv, const Optional<Tensor>& givenBias, bool causal, int64_t heads, double p,
-                        double seed, int64_t firstRow) {
+  static Tensor forward(AutogradContext* context, const Tensor& qkv, const Optional<Tensor>& givenBias, bool causal, int64_t heads,
+                        double p, double seed, int64_t firstRow) {
     const Tensor bias = givenBias ? givenBias->contiguous() : Tensor();
     const auto s = Shape::of(qkv, heads);
     const auto dropout = dropoutOf(p, seed);
@@ -110,7 +115,8 @@ Tensor gpuAttention(const Tensor& qkv, const Optional<Tensor>& bias, bool causal
 }
 #endif
 
-Tensor plainAttention(const Tensor& qkv, const Optional<Tensor>& bias, bool causal, int64_t heads, double p, double seed, int64_t firstRow) {
+Tensor plainAttention(const Tensor& qkv, const Optional<Tensor>& bias, bool causal, int64_t heads, double p, double seed,
+                      int64_t firstRow) {
   const auto s = Shape::of(qkv, heads);
   const auto parts = qkv.view({s.N, s.T, 3, s.H, s.d}).permute({2, 0, 3, 1, 4});
   Tensor scores = at::matmul(parts[0], parts[1].transpose(2, 3)) * (1 / std::sqrt(static_cast<double>(s.d)));

@@ -65,9 +65,7 @@ struct From<std::string> {
 };
 template <>
 struct From<at::ScalarType> {
-  static at::ScalarType get(const Napi::Value& value, size_t) {
-    return dtypeFromName(value.As<Napi::String>().Utf8Value());
-  }
+  static at::ScalarType get(const Napi::Value& value, size_t) { return dtypeFromName(value.As<Napi::String>().Utf8Value()); }
 };
 template <>
 struct From<Device> {

@@ -30,9 +30,8 @@ Tensor applyDropout(const Tensor& input, const Dropout& how) {
     using Element = std::remove_pointer_t<decltype(element)>;
     const auto* from = dataOf<Element>(x);
     auto* into = dataOf<Element>(y);
-    at::parallel_for(0, x.numel(), kGrain, [&](int64_t begin, int64_t end) {
-      kernels::dropout(from + begin, into + begin, begin, end - begin, how);
-    });
+    at::parallel_for(0, x.numel(), kGrain,
+                     [&](int64_t begin, int64_t end) { kernels::dropout(from + begin, into + begin, begin, end - begin, how); });
   };
   switch (x.scalar_type()) {
     case at::kDouble: run(static_cast<double*>(nullptr)); break;
@@ -71,33 +70,38 @@ struct AddDropout : torch::autograd::Function<AddDropout> {
     keep(context, how);
     context->saved_data["dtype"] = static_cast<int64_t>(branch.scalar_type());
     Tensor y = at::empty_like(x);
-    if (isOnGpu(x)) launchFor(branch, [&](auto* element, gpu::Stream stream) {
-      gpu::addDropout(dataOf<float>(x), dataOf<std::remove_pointer_t<decltype(element)>>(branch), dataOf<float>(y), x.numel(), how, stream);
-    });
-    else withElement(branch, [&](auto* element) {
-      using Element = std::remove_pointer_t<decltype(element)>;
-      const auto *from = dataOf<float>(x);
-      const auto* added = dataOf<Element>(branch);
-      auto* into = dataOf<float>(y);
-      at::parallel_for(0, x.numel(), kGrain, [&](int64_t begin, int64_t end) {
-        kernels::addDropout(from + begin, added + begin, into + begin, begin, end - begin, how);
+    if (isOnGpu(x))
+      launchFor(branch, [&](auto* element, gpu::Stream stream) {
+        gpu::addDropout(dataOf<float>(x), dataOf<std::remove_pointer_t<decltype(element)>>(branch), dataOf<float>(y), x.numel(), how,
+                        stream);
       });
-    });
+    else
+      withElement(branch, [&](auto* element) {
+        using Element = std::remove_pointer_t<decltype(element)>;
+        const auto* from = dataOf<float>(x);
+        const auto* added = dataOf<Element>(branch);
+        auto* into = dataOf<float>(y);
+        at::parallel_for(0, x.numel(), kGrain, [&](int64_t begin, int64_t end) {
+          kernels::addDropout(from + begin, added + begin, into + begin, begin, end - begin, how);
+        });
+      });
     return y;
   }
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const Tensor dy = gradients[0].contiguous();
     const Dropout how = kept(context);
     Tensor dBranch = at::empty(dy.sizes(), dy.options().dtype(static_cast<at::ScalarType>(context->saved_data["dtype"].toInt())));
-    if (isOnGpu(dy)) launchFor(dBranch, [&](auto* element, gpu::Stream stream) {
-      gpu::dropout(dataOf<float>(dy), dataOf<std::remove_pointer_t<decltype(element)>>(dBranch), dy.numel(), how, stream);
-    });
-    else withElement(dBranch, [&](auto* element) {
-      auto* into = dataOf<std::remove_pointer_t<decltype(element)>>(dBranch);
-      at::parallel_for(0, dy.numel(), kGrain, [&](int64_t begin, int64_t end) {
-        kernels::dropout(dataOf<float>(dy) + begin, into + begin, begin, end - begin, how);
+    if (isOnGpu(dy))
+      launchFor(dBranch, [&](auto* element, gpu::Stream stream) {
+        gpu::dropout(dataOf<float>(dy), dataOf<std::remove_pointer_t<decltype(element)>>(dBranch), dy.numel(), how, stream);
       });
-    });
+    else
+      withElement(dBranch, [&](auto* element) {
+        auto* into = dataOf<std::remove_pointer_t<decltype(element)>>(dBranch);
+        at::parallel_for(0, dy.numel(), kGrain, [&](int64_t begin, int64_t end) {
+          kernels::dropout(dataOf<float>(dy) + begin, into + begin, begin, end - begin, how);
+        });
+      });
     return {gradients[0], dBranch, Tensor()};
   }
 };

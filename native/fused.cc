@@ -27,5 +27,6 @@ gpu::Stream streamOf(const Tensor&) { return nullptr; }
 #endif
 
 void defineFused(Napi::Object exports) {
-  define(exports, "setKernels", +[](bool on) { kernelsOn = on; });
+  define(
+      exports, "setKernels", +[](bool on) { kernelsOn = on; });
 }

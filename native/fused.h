@@ -35,8 +35,10 @@ Element* dataOf(const Tensor& x) {
 // Calls body with a null pointer of the element type that kernels know the tensor's dtype by.
 template <typename Body>
 void withElement(const Tensor& x, Body body) {
-  if (x.scalar_type() == at::kFloat) body(static_cast<float*>(nullptr));
-  else body(static_cast<uint16_t*>(nullptr));
+  if (x.scalar_type() == at::kFloat)
+    body(static_cast<float*>(nullptr));
+  else
+    body(static_cast<uint16_t*>(nullptr));
 }
 
 // On the GPU where x is: calls body with such a pointer of the GPU's kernels, and the stream to launch them on.

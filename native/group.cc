@@ -1,6 +1,6 @@
 // The ranks that train together: libtorch's c10d. A store of small texts that every rank sees, and sums and copies of tensors
-// among all ranks, by Gloo where tensors are on the CPU and by NCCL where they are on GPUs. One group a process. What blocks on another machine runs on a thread of its own and gives a promise,
-// but for `waitForRanks`, which is where a training step waits.
+// among all ranks, by Gloo where tensors are on the CPU and by NCCL where they are on GPUs. One group a process. What blocks on another
+// machine runs on a thread of its own and gives a promise, but for `waitForRanks`, which is where a training step waits.
 #include <napi.h>
 
 #include <functional>
@@ -111,8 +111,10 @@ struct Answer {
     const std::unique_ptr<Answer> owned(answer);
     if (env == nullptr) return;  // the process is ending
     try {
-      if (!answer->error.empty()) answer->deferred.Reject(nativeError(env, answer->error));
-      else answer->deferred.Resolve(answer->text ? toJs(env, *answer->text) : env.Undefined());
+      if (!answer->error.empty())
+        answer->deferred.Reject(nativeError(env, answer->error));
+      else
+        answer->deferred.Resolve(answer->text ? toJs(env, *answer->text) : env.Undefined());
     } catch (const Napi::Error&) {
       // JavaScript runs no more.
     }

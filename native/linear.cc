@@ -97,7 +97,9 @@ Tensor linear(const Tensor& x, std::vector<Tensor> weights, std::vector<Tensor> 
                 "a bias must be as long as its weight's first size");
   }
   if (takesKernels) return Linear::apply(x.contiguous(), at::TensorList(weights), at::TensorList(biases));
-  const auto together = [&](const std::vector<Tensor>& parts) { return (parts.size() == 1 ? parts[0] : at::cat(parts)).to(x.scalar_type()); };
+  const auto together = [&](const std::vector<Tensor>& parts) {
+    return (parts.size() == 1 ? parts[0] : at::cat(parts)).to(x.scalar_type());
+  };
   return biases.empty() ? at::linear(x, together(weights)) : at::linear(x, together(weights), together(biases));
 }
 
@@ -110,7 +112,8 @@ c10::intrusive_ptr<Operand> operandOf(const std::vector<Tensor>& weights, at::Sc
   if (found != entries.end() && found->second.isOf(weights, type)) return found->second.operand;
   for (auto entry = entries.begin(); entry != entries.end();) entry = entry->second.isOrphan() ? entries.erase(entry) : std::next(entry);
   Entry entry{{}, c10::make_intrusive<Operand>(joined(weights, type))};
-  for (const Tensor& weight : weights) entry.sources.push_back({decltype(Entry::Source::weight)(weight.getIntrusivePtr()), weight._version()});
+  for (const Tensor& weight : weights)
+    entry.sources.push_back({decltype(Entry::Source::weight)(weight.getIntrusivePtr()), weight._version()});
   return entries.insert_or_assign(key, std::move(entry)).first->second.operand;
 }
 
@@ -120,8 +123,10 @@ Tensor sumOfRows(const Matrix& x) {
   at::parallel_for(0, (x.columns + 63) / 64, 1, [&](int64_t first, int64_t last) {
     const int64_t begin = first * 64, count = std::min(x.columns, last * 64) - begin;
     float* into = dataOf<float>(y) + begin;
-    if (x.type == at::kFloat) kernels::sumRows(static_cast<float*>(x.data) + begin, into, x.rows, count, x.rowStride);
-    else kernels::sumRows(static_cast<uint16_t*>(x.data) + begin, into, x.rows, count, x.rowStride);
+    if (x.type == at::kFloat)
+      kernels::sumRows(static_cast<float*>(x.data) + begin, into, x.rows, count, x.rowStride);
+    else
+      kernels::sumRows(static_cast<uint16_t*>(x.data) + begin, into, x.rows, count, x.rowStride);
   });
   return y;
 }

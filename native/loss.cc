@@ -32,24 +32,28 @@ Result lossOf(const Tensor& x, const Tensor& masterWeight, const Optional<Tensor
     const Tensor z = logits.narrow(0, 0, rows);
     const float* addend = bias ? dataOf<float>(*bias) : nullptr;
     multiply(matrixOf(part), operand->transposed, matrixOf(z), onGpu ? nullptr : addend);
-    if (onGpu) launchFor(x, [&](auto* element, gpu::Stream stream) {
-      gpu::crossEntropy(dataOf<float>(z), addend, dataOf<int64_t>(target) + start,
-                        gradient ? dataOf<std::remove_pointer_t<decltype(element)>>(dLogits) : element, dataOf<float>(losses) + start,
-                        dataOf<float>(hits) + start, rows, V, stream);
-    });
-    else at::parallel_for(0, rows, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t row = begin; row < end; row++) {
-        const float* line = dataOf<float>(z) + row * V;
-        const int64_t label = dataOf<int64_t>(target)[start + row];
-        kernels::RowLoss of{};
-        if (!gradient) of = kernels::crossEntropy(line, V, label);
-        else withElement(dLogits, [&](auto* element) {
-          of = kernels::crossEntropy(line, dataOf<std::remove_pointer_t<decltype(element)>>(dLogits) + row * V, V, label);
-        });
-        dataOf<float>(losses)[start + row] = of.loss;
-        dataOf<float>(hits)[start + row] = of.hit;
-      }
-    });
+    if (onGpu)
+      launchFor(x, [&](auto* element, gpu::Stream stream) {
+        gpu::crossEntropy(dataOf<float>(z), addend, dataOf<int64_t>(target) + start,
+                          gradient ? dataOf<std::remove_pointer_t<decltype(element)>>(dLogits) : element, dataOf<float>(losses) + start,
+                          dataOf<float>(hits) + start, rows, V, stream);
+      });
+    else
+      at::parallel_for(0, rows, 1, [&](int64_t begin, int64_t end) {
+        for (int64_t row = begin; row < end; row++) {
+          const float* line = dataOf<float>(z) + row * V;
+          const int64_t label = dataOf<int64_t>(target)[start + row];
+          kernels::RowLoss of{};
+          if (!gradient)
+            of = kernels::crossEntropy(line, V, label);
+          else
+            withElement(dLogits, [&](auto* element) {
+              of = kernels::crossEntropy(line, dataOf<std::remove_pointer_t<decltype(element)>>(dLogits) + row * V, V, label);
+            });
+          dataOf<float>(losses)[start + row] = of.loss;
+          dataOf<float>(hits)[start + row] = of.hit;
+        }
+      });
     if (!gradient) continue;
     const Matrix dz = matrixOf(dLogits.narrow(0, 0, rows));
     multiply(dz, operand->asIs, matrixOf(result.dx.narrow(0, start, rows)));
@@ -80,8 +84,9 @@ struct LinearCrossEntropy : torch::autograd::Function<LinearCrossEntropy> {
 
 // x [M, D], weight [V, D], bias [V] or none, target [M]: the summed loss in nats, and how many targets have the largest logit.
 std::vector<Tensor> linearCrossEntropy(const Tensor& x, const Tensor& weight, Optional<Tensor> bias, const Tensor& target) {
-  TORCH_CHECK(x.dim() == 2 && weight.dim() == 2 && x.size(1) == weight.size(1) && (!bias || bias->sizes() == at::IntArrayRef({weight.size(0)})) &&
-                  target.sizes() == at::IntArrayRef({x.size(0)}) && target.scalar_type() == at::kLong,
+  TORCH_CHECK(x.dim() == 2 && weight.dim() == 2 && x.size(1) == weight.size(1) &&
+                  (!bias || bias->sizes() == at::IntArrayRef({weight.size(0)})) && target.sizes() == at::IntArrayRef({x.size(0)}) &&
+                  target.scalar_type() == at::kLong,
               "it wants an input [M, D], a weight [V, D], a bias [V] and an int64 target [M]");
   if (!hasKernels(x) || weight.scalar_type() != at::kFloat || (bias && bias->scalar_type() != at::kFloat)) {
     const Tensor logits = at::linear(x, weight.to(x.scalar_type()), bias ? bias->to(x.scalar_type()) : Tensor());
@@ -90,7 +95,8 @@ std::vector<Tensor> linearCrossEntropy(const Tensor& x, const Tensor& weight, Op
   }
   // Only on the CPU, where a look at the numbers does not wait for them.
   if (target.is_cpu() && target.numel())
-    TORCH_CHECK(target.min().item<int64_t>() >= 0 && target.max().item<int64_t>() < weight.size(0), "a target is not in [0, ", weight.size(0), ")");
+    TORCH_CHECK(target.min().item<int64_t>() >= 0 && target.max().item<int64_t>() < weight.size(0), "a target is not in [0, ",
+                weight.size(0), ")");
   const bool gradient = at::GradMode::is_enabled() && (x.requires_grad() || weight.requires_grad() || (bias && bias->requires_grad()));
   const Tensor input = x.contiguous(), labels = target.contiguous();
   const auto addend = bias ? Optional<Tensor>(bias->contiguous()) : Optional<Tensor>();

@@ -12,7 +12,11 @@ Matrix matrixOf(const at::Tensor& tensor) {
 
 at::Tensor tensorOf(const Matrix& m) {
   const int64_t sizes[] = {m.rows, m.columns}, strides[] = {m.rowStride, m.columnStride};
-  return at::for_blob(m.data, sizes).strides(strides).options(at::TensorOptions().dtype(m.type).device(m.device)).target_device(m.device).make_tensor();
+  return at::for_blob(m.data, sizes)
+      .strides(strides)
+      .options(at::TensorOptions().dtype(m.type).device(m.device))
+      .target_device(m.device)
+      .make_tensor();
 }
 
 #if defined(TAPER_MKLDNN) && defined(__x86_64__)
@@ -63,7 +67,8 @@ static void multiplyByAten(const Matrix& a, const Matrix& b, const Matrix& c, co
   const at::NoGradGuard guard;
   at::Tensor into = tensorOf(c);
   const at::Tensor x = tensorOf(a), y = tensorOf(b);
-  const at::Tensor row = bias ? tensorOf({const_cast<float*>(bias), at::kFloat, 1, c.columns, c.columns, 1, c.device}).select(0, 0) : at::Tensor();
+  const at::Tensor row =
+      bias ? tensorOf({const_cast<float*>(bias), at::kFloat, 1, c.columns, c.columns, 1, c.device}).select(0, 0) : at::Tensor();
   if (a.type == c.type) {
     product(into, x, y, row, accumulate);
   } else {
@@ -146,8 +151,18 @@ Product& productOf(const Matrix& a, const Matrix& b, const Matrix& c, bool hasBi
   // How a product is cut into tasks depends on the threads it may use: one inside somebody else's parallel loop.
   using Key = std::array<int64_t, 13>;
   static thread_local std::map<Key, Product> products;
-  const Key key{a.rows, a.columns, c.columns, a.rowStride, a.columnStride, b.rowStride, b.columnStride, c.rowStride, c.columnStride,
-                a.type == at::kBFloat16, c.type == at::kBFloat16, hasBias + 2 * accumulate + 4 * anyLayout,
+  const Key key{a.rows,
+                a.columns,
+                c.columns,
+                a.rowStride,
+                a.columnStride,
+                b.rowStride,
+                b.columnStride,
+                c.rowStride,
+                c.columnStride,
+                a.type == at::kBFloat16,
+                c.type == at::kBFloat16,
+                hasBias + 2 * accumulate + 4 * anyLayout,
                 omp_in_parallel() ? 1 : omp_get_max_threads()};
   const auto found = products.find(key);
   if (found != products.end()) return found->second;

@@ -1,9 +1,9 @@
 // The module: its error classes, its per-environment state, and the names of dtypes.
-#include "binding.h"
-#include "allocator.h"
-#include "matmul.h"
-
 #include <ATen/Parallel.h>
+
+#include "allocator.h"
+#include "binding.h"
+#include "matmul.h"
 #ifdef _OPENMP
 #include <omp.h>
 #endif
@@ -70,9 +70,7 @@ std::string firstLine(const char* message) {
 
 Napi::Value nativeError(Napi::Env env, const std::string& message) { return errorOf(Handles::of(env).nativeError, message); }
 void throwNativeError(Napi::Env env, const std::string& message) { throwAs(Handles::of(env).nativeError, message); }
-void throwUseAfterFree(Napi::Env env, const std::string& message) {
-  throwAs(Handles::of(env).useAfterFreeError, message);
-}
+void throwUseAfterFree(Napi::Env env, const std::string& message) { throwAs(Handles::of(env).useAfterFreeError, message); }
 
 static Napi::Object init(Napi::Env env, Napi::Object exports) {
   keepMemory();

@@ -17,23 +17,17 @@ void defineOps(Napi::Object exports) {
   op("softmax", [](const Tensor& x, int64_t dim) { return at::softmax(x, dim); });
   op("sum", [](const Tensor& x) { return at::sum(x); });
   op("norm", [](const Tensor& x) { return at::norm(x); });
-  op("matmul", [](const Tensor& x, const Tensor& y) { return at::matmul(x, y); });
   op("embedding", [](const Tensor& weight, const Tensor& indices) { return at::embedding(weight, indices); });
   op("crossEntropy", [](const Tensor& logits, const Tensor& target, std::string reduction) {
-    const auto how = reduction == "sum"    ? at::Reduction::Sum
-                     : reduction == "mean" ? at::Reduction::Mean
-                                           : at::Reduction::None;
+    const auto how = reduction == "sum" ? at::Reduction::Sum : reduction == "mean" ? at::Reduction::Mean : at::Reduction::None;
     return at::cross_entropy_loss(logits, target, {}, how);
   });
   op("reshape", [](const Tensor& x, Ints shape) { return at::reshape(x, shape); });
   op("transpose", [](const Tensor& x, int64_t dim0, int64_t dim1) { return at::transpose(x, dim0, dim1); });
   op("select", [](const Tensor& x, int64_t dim, int64_t index) { return at::select(x, dim, index); });
-  op("narrow", [](const Tensor& x, int64_t dim, int64_t start, int64_t length) {
-    return at::narrow(x, dim, start, length);
-  });
+  op("narrow", [](const Tensor& x, int64_t dim, int64_t start, int64_t length) { return at::narrow(x, dim, start, length); });
   op("indexSelect", [](const Tensor& x, int64_t dim, const Tensor& index) { return at::index_select(x, dim, index); });
   op("argmax", [](const Tensor& x, int64_t dim) { return at::argmax(x, dim); });
-  op("eq", [](const Tensor& x, const Tensor& y) { return at::eq(x, y); });
   op("topk", [](const Tensor& x, int64_t k, int64_t dim) {
     auto [values, indices] = at::topk(x, k, dim);
     return std::vector<Tensor>{values, indices};

@@ -27,19 +27,20 @@ void adamw_(const Tensors& parameters, const Tensors& gradients, const Tensors& 
   for (size_t i = 0; i < parameters.size(); i++) {
     const Tensor &parameter = parameters[i], &moment = moments[i], &variance = variances[i], gradient = gradients[i].contiguous();
     for (const Tensor* t : {&parameter, &gradient, &moment, &variance})
-      TORCH_CHECK(t->scalar_type() == at::kFloat && t->is_contiguous() && t->sizes() == parameter.sizes() && t->device() == parameters[0].device(),
-                  "parameter, gradient and both moments must be contiguous float32 tensors of one shape, on one device");
+      TORCH_CHECK(
+          t->scalar_type() == at::kFloat && t->is_contiguous() && t->sizes() == parameter.sizes() && t->device() == parameters[0].device(),
+          "parameter, gradient and both moments must be contiguous float32 tensors of one shape, on one device");
     torch::autograd::impl::bump_version(parameter);  // operands made of it are stale
-    const auto h = hyperparameters(learningRate, beta1, beta2, epsilon, weightDecay[i], biasCorrection1[i], biasCorrection2[i], gradientScale);
+    const auto h =
+        hyperparameters(learningRate, beta1, beta2, epsilon, weightDecay[i], biasCorrection1[i], biasCorrection2[i], gradientScale);
     float *p = dataOf<float>(parameter), *m = dataOf<float>(moment), *v = dataOf<float>(variance);
     const float* g = dataOf<float>(gradient);
     if (isOnGpu(parameter)) {
       onGpu.push_back({p, g, m, v, parameter.numel(), h});
       held.push_back(gradient);
     } else if (parameter.is_cpu()) {
-      at::parallel_for(0, parameter.numel(), /*grain=*/16384, [&](int64_t begin, int64_t end) {
-        kernels::adamw(p + begin, g + begin, m + begin, v + begin, end - begin, h);
-      });
+      at::parallel_for(0, parameter.numel(), /*grain=*/16384,
+                       [&](int64_t begin, int64_t end) { kernels::adamw(p + begin, g + begin, m + begin, v + begin, end - begin, h); });
     } else {
       const auto scaled = gradient * gradientScale;
       moment.mul_(beta1).add_(scaled, 1 - beta1);

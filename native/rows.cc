@@ -14,9 +14,11 @@ bool isPlain(const Tensor& x) { return x.is_cpu() && x.is_contiguous() && x.nume
 template <typename Source>
 void copyRows(const Tensor& y, Source source) {
   const size_t bytes = y.nbytes() / static_cast<size_t>(y.size(0));
-  at::parallel_for(0, y.size(0), std::max<int64_t>(1, static_cast<int64_t>(kGrain * sizeof(float) / bytes)), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; i++) std::memcpy(static_cast<char*>(y.data_ptr()) + i * bytes, source(i, bytes), bytes);
-  });
+  at::parallel_for(0, y.size(0), std::max<int64_t>(1, static_cast<int64_t>(kGrain * sizeof(float) / bytes)),
+                   [&](int64_t begin, int64_t end) {
+                     for (int64_t i = begin; i < end; i++)
+                       std::memcpy(static_cast<char*>(y.data_ptr()) + i * bytes, source(i, bytes), bytes);
+                   });
 }
 
 // Whether the GPU's kernels can copy them.

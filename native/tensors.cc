@@ -21,8 +21,8 @@ Napi::Value fromArray(const Napi::CallbackInfo& info) {
     const auto device = From<Device>::get(info[3], 3).device;
     // To a GPU it goes from memory that stays in place, so that nobody waits for it; libtorch keeps that memory until it has.
     auto tensor = at::empty(shape, at::TensorOptions().dtype(dtype).pinned_memory(device.is_cuda()));
-    TORCH_CHECK(tensor.nbytes() == array.ByteLength(), "shape ", tensor.sizes(), " of ", dtypeName(dtype), " needs ",
-                tensor.nbytes(), " bytes, the array has ", array.ByteLength());
+    TORCH_CHECK(tensor.nbytes() == array.ByteLength(), "shape ", tensor.sizes(), " of ", dtypeName(dtype), " needs ", tensor.nbytes(),
+                " bytes, the array has ", array.ByteLength());
     std::memcpy(tensor.data_ptr(), bytes, array.ByteLength());
     return toJs(info.Env(), tensor.to(device, /*non_blocking=*/device.is_cuda()));
   } catch (const c10::Error& error) {

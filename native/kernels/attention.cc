@@ -90,13 +90,17 @@ INLINE void attentionBackwardOf(const float* scores, const float* dp, const floa
 
 template <typename T>
 INLINE void forwardOf(float* scores, T* p, float* logSum, const Attention& how) {
-  if (how.columnBias) attentionOf<true>(scores, p, logSum, how);
-  else attentionOf<false>(scores, p, logSum, how);
+  if (how.columnBias)
+    attentionOf<true>(scores, p, logSum, how);
+  else
+    attentionOf<false>(scores, p, logSum, how);
 }
 template <typename T>
 INLINE void backwardOf(const float* scores, const float* dp, const float* logSum, T* p, T* ds, const Attention& how) {
-  if (how.columnBias) attentionBackwardOf<true>(scores, dp, logSum, p, ds, how);
-  else attentionBackwardOf<false>(scores, dp, logSum, p, ds, how);
+  if (how.columnBias)
+    attentionBackwardOf<true>(scores, dp, logSum, p, ds, how);
+  else
+    attentionBackwardOf<false>(scores, dp, logSum, p, ds, how);
 }
 
 }  // namespace

@@ -49,9 +49,7 @@ VERSIONS RowLoss crossEntropy(const float* x, int64_t classes, int64_t target) {
   const float top = largest(x, classes);
   return {top + std::log(sumOfExponentials(x, classes, top)) - x[target], isFirst(x, target, top)};
 }
-VERSIONS RowLoss crossEntropy(const float* x, float* dx, int64_t classes, int64_t target) {
-  return crossEntropyOf(x, dx, classes, target);
-}
+VERSIONS RowLoss crossEntropy(const float* x, float* dx, int64_t classes, int64_t target) { return crossEntropyOf(x, dx, classes, target); }
 VERSIONS RowLoss crossEntropy(const float* x, uint16_t* dx, int64_t classes, int64_t target) {
   return crossEntropyOf(x, dx, classes, target);
 }

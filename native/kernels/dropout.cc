@@ -38,18 +38,10 @@ INLINE void addDropoutOf(const float* x, const Branch* branch, float* y, int64_t
 
 }  // namespace
 
-VERSIONS void dropout(const float* x, float* y, int64_t start, int64_t count, Dropout how) {
-  dropoutOf(x, y, start, count, how);
-}
-VERSIONS void dropout(const double* x, double* y, int64_t start, int64_t count, Dropout how) {
-  dropoutOf(x, y, start, count, how);
-}
-VERSIONS void dropout(const uint16_t* x, uint16_t* y, int64_t start, int64_t count, Dropout how) {
-  dropoutOf(x, y, start, count, how);
-}
-VERSIONS void dropout(const float* x, uint16_t* y, int64_t start, int64_t count, Dropout how) {
-  dropoutOf(x, y, start, count, how);
-}
+VERSIONS void dropout(const float* x, float* y, int64_t start, int64_t count, Dropout how) { dropoutOf(x, y, start, count, how); }
+VERSIONS void dropout(const double* x, double* y, int64_t start, int64_t count, Dropout how) { dropoutOf(x, y, start, count, how); }
+VERSIONS void dropout(const uint16_t* x, uint16_t* y, int64_t start, int64_t count, Dropout how) { dropoutOf(x, y, start, count, how); }
+VERSIONS void dropout(const float* x, uint16_t* y, int64_t start, int64_t count, Dropout how) { dropoutOf(x, y, start, count, how); }
 
 VERSIONS void addDropout(const float* x, const float* branch, float* y, int64_t start, int64_t count, Dropout how) {
   addDropoutOf(x, branch, y, start, count, how);

@@ -45,7 +45,8 @@ inline uint16_t toBfloat16(float x) {
 inline float fromHalf(uint16_t bits) {
   const int exponent = bits >> 10 & 31, fraction = bits & 1023;
   const float x = exponent == 31 ? (fraction ? NAN : INFINITY)
-                  : exponent ? std::ldexp(1024.f + static_cast<float>(fraction), exponent - 25) : std::ldexp(static_cast<float>(fraction), -24);
+                  : exponent     ? std::ldexp(1024.f + static_cast<float>(fraction), exponent - 25)
+                                 : std::ldexp(static_cast<float>(fraction), -24);
   return bits & 0x8000 ? -x : x;
 }
 inline uint16_t toHalf(float x) {
@@ -55,7 +56,7 @@ inline uint16_t toHalf(float x) {
   if (size >= 65520) return sign | 0x7c00;
   const int exponent = size < 0x1p-14f ? -14 : std::ilogb(size);
   const float units = std::nearbyint(std::ldexp(size, 10 - exponent));  // to even, as the processor rounds
-  const int whole = static_cast<int>(units) + (exponent + 14) * 1024;  // a carry goes into the exponent
+  const int whole = static_cast<int>(units) + (exponent + 14) * 1024;   // a carry goes into the exponent
   return static_cast<uint16_t>(sign | whole);
 }
 

@@ -63,9 +63,7 @@ INLINE void applyBackward(const T* x, const T* dy, T* dx, int64_t count) {
 VERSIONS void gelu(const float* x, float* y, int64_t count) { apply<Exact>(x, y, count); }
 VERSIONS void gelu(const uint16_t* x, uint16_t* y, int64_t count) { apply<Exact>(x, y, count); }
 VERSIONS void geluBackward(const float* x, const float* dy, float* dx, int64_t count) { applyBackward<Exact>(x, dy, dx, count); }
-VERSIONS void geluBackward(const uint16_t* x, const uint16_t* dy, uint16_t* dx, int64_t count) {
-  applyBackward<Exact>(x, dy, dx, count);
-}
+VERSIONS void geluBackward(const uint16_t* x, const uint16_t* dy, uint16_t* dx, int64_t count) { applyBackward<Exact>(x, dy, dx, count); }
 VERSIONS void geluTanh(const float* x, float* y, int64_t count) { apply<Tanh>(x, y, count); }
 VERSIONS void geluTanh(const uint16_t* x, uint16_t* y, int64_t count) { apply<Tanh>(x, y, count); }
 VERSIONS void geluTanhBackward(const float* x, const float* dy, float* dx, int64_t count) { applyBackward<Tanh>(x, dy, dx, count); }

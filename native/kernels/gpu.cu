@@ -80,7 +80,7 @@ struct Words {
 __device__ Words philox(uint64_t counter, uint64_t seed) {
   uint32_t a = static_cast<uint32_t>(counter), b = static_cast<uint32_t>(counter >> 32), c = 0, d = 0;
   uint32_t k0 = static_cast<uint32_t>(seed), k1 = static_cast<uint32_t>(seed >> 32);
-UNROLL
+  UNROLL
   for (int round = 0; round < 10; round++) {
     const uint64_t p = uint64_t{0xD2511F53u} * a, q = uint64_t{0xCD9E8D57u} * c;
     a = static_cast<uint32_t>(q >> 32) ^ b ^ k0;
@@ -101,7 +101,7 @@ __device__ void overElements(int64_t count, Dropout how, Body body) {
   const int64_t counter = how.first / 128 * 16 + static_cast<int64_t>(blockIdx.x) * kDropoutThreads + threadIdx.x;
   const int64_t start = counter / 16 * 128 + counter % 16 - how.first;
   const Words words = how.threshold ? philox(static_cast<uint64_t>(counter), how.seed) : Words{};
-UNROLL
+  UNROLL
   for (int i = 0; i < 8; i++) {
     const int64_t element = start + 16 * i;
     if (element >= 0 && element < count) body(element, words[i] >= how.threshold);
@@ -125,8 +125,8 @@ __global__ void addDropoutKernel(const float* __restrict__ x, const Element* __r
 constexpr int kNormRows = 4;  // a block has a warp for each of so many rows
 
 template <typename Element>
-__global__ void layerNormKernel(const float* x, const float* weight, const float* bias, Element* y, float* mean, float* rstd,
-                                int64_t rows, int64_t width, float eps) {
+__global__ void layerNormKernel(const float* x, const float* weight, const float* bias, Element* y, float* mean, float* rstd, int64_t rows,
+                                int64_t width, float eps) {
   const int64_t row = static_cast<int64_t>(blockIdx.x) * kNormRows + threadIdx.x / kWarp;
   if (row >= rows) return;
   const int lane = threadIdx.x % kWarp;
@@ -156,7 +156,7 @@ __global__ void layerNormBackwardKernel(const Element* dy, const float* x, const
     const float m = mean[row], r = rstd[row];
     float xHat[Columns] = {}, g[Columns] = {};
     Two sum{0, 0};
-UNROLL
+    UNROLL
     for (int k = 0; k < Columns; k++) {
       const int64_t column = threadIdx.x + static_cast<int64_t>(k) * kNormThreads;
       if (column >= width) continue;
@@ -168,14 +168,13 @@ UNROLL
       sum = {sum.a + g[k], sum.b + g[k] * xHat[k]};
     }
     sum = sumOfBlock<kNormThreads>(sum);
-UNROLL
+    UNROLL
     for (int k = 0; k < Columns; k++) {
       const int64_t column = threadIdx.x + static_cast<int64_t>(k) * kNormThreads;
-      if (column < width)
-        dx[row * width + column] = r * (g[k] - (sum.a + xHat[k] * sum.b) / static_cast<float>(width));
+      if (column < width) dx[row * width + column] = r * (g[k] - (sum.a + xHat[k] * sum.b) / static_cast<float>(width));
     }
   }
-UNROLL
+  UNROLL
   for (int k = 0; k < Columns; k++) {
     const int64_t column = threadIdx.x + static_cast<int64_t>(k) * kNormThreads;
     if (column >= width) continue;
@@ -253,8 +252,10 @@ void copyRows(const void* x, const int64_t* index, void* y, int64_t rows, int64_
            parts, pieces);
   };
   const auto address = reinterpret_cast<uintptr_t>(x) | reinterpret_cast<uintptr_t>(y) | static_cast<uintptr_t>(bytes);
-  if (address % sizeof(Sixteen) == 0) run(static_cast<Sixteen*>(nullptr));
-  else run(static_cast<uint8_t*>(nullptr));
+  if (address % sizeof(Sixteen) == 0)
+    run(static_cast<Sixteen*>(nullptr));
+  else
+    run(static_cast<uint8_t*>(nullptr));
 }
 
 // --- AdamW ---
@@ -300,16 +301,16 @@ void addDropout(const float* x, const Element* branch, float* y, int64_t count, 
 }
 
 template <typename Element>
-void layerNorm(const float* x, const float* weight, const float* bias, Element* y, float* mean, float* rstd, int64_t rows,
-               int64_t width, float eps, Stream stream) {
-  launch(layerNormKernel<Element>, piecesOf(rows, kNormRows), kNormRows * kWarp, stream, x, weight, bias, y, mean, rstd, rows, width,
-         eps);
+void layerNorm(const float* x, const float* weight, const float* bias, Element* y, float* mean, float* rstd, int64_t rows, int64_t width,
+               float eps, Stream stream) {
+  launch(layerNormKernel<Element>, piecesOf(rows, kNormRows), kNormRows * kWarp, stream, x, weight, bias, y, mean, rstd, rows, width, eps);
 }
 
 template <typename Element>
-void layerNormBackward(const Element* dy, const float* x, const float* weight, const float* mean, const float* rstd, float* dx,
-                       float* sums, int64_t rows, int64_t width, int64_t pieces, Stream stream) {
-  const auto kernel = width <= 4 * kNormThreads ? layerNormBackwardKernel<4, Element> : layerNormBackwardKernel<widestNorm / kNormThreads, Element>;
+void layerNormBackward(const Element* dy, const float* x, const float* weight, const float* mean, const float* rstd, float* dx, float* sums,
+                       int64_t rows, int64_t width, int64_t pieces, Stream stream) {
+  const auto kernel =
+      width <= 4 * kNormThreads ? layerNormBackwardKernel<4, Element> : layerNormBackwardKernel<widestNorm / kNormThreads, Element>;
   launch(kernel, pieces, kNormThreads, stream, dy, x, weight, mean, rstd, dx, sums, rows, width);
 }
 
@@ -339,7 +340,7 @@ void adamw(const std::vector<Update>& updates, Stream stream) {
   }
 }
 
-#define FOR_ELEMENT(Element)                                                                                                        \
+#define FOR_ELEMENT(Element)                                                                                                       \
   template void dropout(const Element*, Element*, int64_t, Dropout, Stream);                                                       \
   template void addDropout(const float*, const Element*, float*, int64_t, Dropout, Stream);                                        \
   template void layerNorm(const float*, const float*, const float*, Element*, float*, float*, int64_t, int64_t, float, Stream);    \

@@ -29,13 +29,13 @@ void addDropout(const float* x, const Element* branch, float* y, int64_t count, 
 
 // Rows of `width`: y = (x − mean)·rstd·weight + bias, with rstd = 1/√(variance + eps); mean and rstd of each row are kept.
 template <typename Element>
-void layerNorm(const float* x, const float* weight, const float* bias, Element* y, float* mean, float* rstd, int64_t rows,
-               int64_t width, float eps, Stream stream);
+void layerNorm(const float* x, const float* weight, const float* bias, Element* y, float* mean, float* rstd, int64_t rows, int64_t width,
+               float eps, Stream stream);
 // dx of the rows, and [pieces, 2, width] partial sums of what they add to dWeight and dBias. Rows may be as wide as widestNorm.
 constexpr int64_t widestNorm = 8192;
 template <typename Element>
-void layerNormBackward(const Element* dy, const float* x, const float* weight, const float* mean, const float* rstd, float* dx,
-                       float* sums, int64_t rows, int64_t width, int64_t pieces, Stream stream);
+void layerNormBackward(const Element* dy, const float* x, const float* weight, const float* mean, const float* rstd, float* dx, float* sums,
+                       int64_t rows, int64_t width, int64_t pieces, Stream stream);
 
 // Softmax cross-entropy of each row of logits x + bias (or no bias: null) with its class: the loss in nats, 1 where the class is
 // the first with the largest logit and 0 elsewhere, and unless dx is null the gradient softmax − onehot. dx may be x.

@@ -36,10 +36,10 @@ void geluTanhBackward(const float* x, const float* dy, float* dx, int64_t count)
 void geluTanhBackward(const uint16_t* x, const uint16_t* dy, uint16_t* dx, int64_t count);
 
 // Rows of `width`: y = (x − mean)·rstd·weight + bias, with rstd = 1/√(variance + eps); mean and rstd of each row are kept.
-void layerNorm(const float* x, const float* weight, const float* bias, float* y, float* mean, float* rstd, int64_t rows,
-               int64_t width, float eps);
-void layerNorm(const float* x, const float* weight, const float* bias, uint16_t* y, float* mean, float* rstd, int64_t rows,
-               int64_t width, float eps);
+void layerNorm(const float* x, const float* weight, const float* bias, float* y, float* mean, float* rstd, int64_t rows, int64_t width,
+               float eps);
+void layerNorm(const float* x, const float* weight, const float* bias, uint16_t* y, float* mean, float* rstd, int64_t rows, int64_t width,
+               float eps);
 // dx of the rows, and what they add to dWeight and dBias.
 void layerNormBackward(const float* dy, const float* x, const float* weight, const float* mean, const float* rstd, float* dx,
                        float* dWeight, float* dBias, int64_t rows, int64_t width);
@@ -65,7 +65,8 @@ void attentionBackward(const float* scores, const float* dp, const float* logSum
 void attentionBackward(const float* scores, const float* dp, const float* logSum, uint16_t* p, uint16_t* ds, const Attention& how);
 
 // Softmax cross-entropy of one row of logits with the class `target`: returns the loss in nats, and whether the class
-// has the largest logit (the first of them, as argmax has it). The others also write the gradient softmax(x) − onehot(target); the float32 one may do so over x.
+// has the largest logit (the first of them, as argmax has it). The others also write the gradient softmax(x) − onehot(target); the float32
+// one may do so over x.
 struct RowLoss {
   float loss;
   bool hit;
@@ -80,7 +81,7 @@ void sumRows(const uint16_t* x, float* y, int64_t rows, int64_t columns, int64_t
 
 struct AdamW {
   float learningRate, beta1, beta2, epsilon, weightDecay, gradientScale;
-  float newShare1, newShare2;  // 1 − β, taken in double: in float 1 − 0.999 is 0.005 % off
+  float newShare1, newShare2;              // 1 − β, taken in double: in float 1 − 0.999 is 0.005 % off
   float biasCorrection1, biasCorrection2;  // 1 − βᵗ, or 1 without bias correction
 };
 void adamw(float* parameter, const float* gradient, float* moment, float* variance, int64_t count, const AdamW& h);

@@ -7,8 +7,8 @@ namespace kernels {
 namespace {
 
 template <typename T>
-INLINE void layerNormOf(const float* x, const float* weight, const float* bias, T* y, float* mean, float* rstd, int64_t rows,
-                        int64_t width, float eps) {
+INLINE void layerNormOf(const float* x, const float* weight, const float* bias, T* y, float* mean, float* rstd, int64_t rows, int64_t width,
+                        float eps) {
   for (int64_t row = 0; row < rows; row++, x += width, y += width) {
     float sum = 0, squares = 0;
 #pragma omp simd reduction(+ : sum)

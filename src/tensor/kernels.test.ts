@@ -56,7 +56,8 @@ test('the hits of linearCrossEntropy are the targets with the largest logit', ()
   scope(() => {
     const [x, weight, bias] = [[40, 8], [11, 8], [11]].map((shape, i) => Tensor.normal(shape, { std: 1, seed: i }));
     const target = ints(x!, 11);
-    const expected = x!.linear(weight!, bias!).argmax(-1).eq(target).sum().item();
+    const [best, wanted] = [x!.linear(weight!, bias!).argmax(-1).toArray(), target.toArray()];
+    const expected = best.filter((id, i) => id === wanted[i]).length;
     assert.ok(expected > 0);
     assert.equal(x!.linearCrossEntropy(weight!, bias!, target).hits.item(), expected);
   });

@@ -81,7 +81,6 @@ export interface Native {
   softmax(x: Handle, dim: number): Handle;
   sum(x: Handle): Handle;
   norm(x: Handle): Handle;
-  matmul(x: Handle, y: Handle): Handle;
   embedding(weight: Handle, indices: Handle): Handle;
   crossEntropy(logits: Handle, target: Handle, reduction: string): Handle;
   reshape(x: Handle, shape: readonly number[]): Handle;
@@ -90,7 +89,6 @@ export interface Native {
   narrow(x: Handle, dim: number, start: number, length: number): Handle;
   indexSelect(x: Handle, dim: number, index: Handle): Handle;
   argmax(x: Handle, dim: number): Handle;
-  eq(x: Handle, y: Handle): Handle;
   topk(x: Handle, k: number, dim: number): Handle[];
 
   linear(x: Handle, weights: readonly Handle[], biases: readonly Handle[]): Handle;

@@ -207,9 +207,6 @@ export class Tensor implements Disposable {
   trustRatio(stepNorm: Tensor): Tensor {
     return new Tensor(native().trustRatio(this.handle, stepNorm.handle));
   }
-  matmul(other: Tensor): Tensor {
-    return new Tensor(native().matmul(this.handle, other.handle));
-  }
   /**
    * `this · weightᵀ + bias`, weight [out, in], in the precision of this: weights of another are cast, once until they
    * change. Of several weights and biases the results stand side by side in the last dimension.
@@ -301,9 +298,6 @@ export class Tensor implements Disposable {
   }
   argmax(dim: number): Tensor {
     return new Tensor(native().argmax(this.handle, dim));
-  }
-  eq(other: Tensor): Tensor {
-    return new Tensor(native().eq(this.handle, other.handle));
   }
   /** The k largest elements along `dim`, in falling order, and where they stand. */
   topk(k: number, dim = -1): { values: Tensor; indices: Tensor } {

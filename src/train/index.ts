@@ -1,7 +1,8 @@
 export { prepareDevice } from './device.ts';
+export { NonFiniteError } from './divergence.ts';
 export { estimateMemory, fittingMicroBatch, type MemoryEstimate } from './memory.ts';
 export { peakFlops } from './peak.ts';
-export { InterruptedError, NonFiniteError, type PretrainOptions, type PretrainResult, pretrain } from './pretrain.ts';
+export { InterruptedError, type PretrainOptions, type PretrainResult, pretrain } from './pretrain.ts';
 export { type TrainingState, trainingState } from './state.ts';
 export { type BegunStep, beginStep, dropoutSeeds, type StepOptions, type StepResult, trainStep } from './step.ts';
 export { openTokenizer, trainTokenizer, unknownText, vocabularyAdvice, warnOfUnknown } from './texts.ts';

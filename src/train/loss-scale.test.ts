@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { Progress } from '../checkpoints/index.ts';
 import { dtypeOn } from '../tensor/index.ts';
 import { initialLossScale, nextLossScale } from './loss-scale.ts';
-import { progressAfter } from './pretrain.ts';
+import { progressAfter } from './step-metrics.ts';
 
 test('the loss scale halves with each step that overflows, and no lower than 1', () => {
   let state = initialLossScale;

@@ -1,39 +1,18 @@
-import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import {
-  areFinite,
-  checkpointPath,
-  checkpointsOf,
-  isWhole,
-  newRunCommand,
-  type Progress,
-  saveCheckpoint,
-} from '../checkpoints/index.ts';
 import type { Config, LoadedConfig } from '../config/index.ts';
-import { heldOutBatches, type MicroBatch, makeMicroBatch, objectives } from '../data/index.ts';
-import { expectedDepth, stepFlops } from '../depth/index.ts';
+import { type MicroBatch, makeMicroBatch } from '../data/index.ts';
 import { joinRanks, type ProcessGroup, partOf, type RankEnvironment, rankEnvironment } from '../distributed/index.ts';
-import { UserError } from '../errors/index.ts';
-import { type Evaluation, evaluate, evaluationNumbers, fillExamples } from '../inference/index.ts';
 import { numProcessors } from '../machine/index.ts';
-import { type EvalMetrics, type Metrics, type Reporter, RunLog, readMetrics, type StepMetrics } from '../runs/index.ts';
-import { gpus, isCuda, setNumThreads } from '../tensor/index.ts';
+import { type Metrics, type Reporter, RunLog, type StepMetrics } from '../runs/index.ts';
+import { setNumThreads } from '../tensor/index.ts';
 import { prepareDevice } from './device.ts';
+import { checkSteps } from './divergence.ts';
 import { environmentOf } from './environment.ts';
-import { nextLossScale } from './loss-scale.ts';
+import { logEvaluation } from './evaluation.ts';
 import { openRun, type Run, type RunOptions } from './run.ts';
-import { withWholeOptimizer } from './shards.ts';
-import { beginStep, type StepResult } from './step.ts';
-
-/** So many steps in a row without a finite loss and gradient end a run. */
-const maxNonFiniteSteps = 5;
-/** Held-out sequences whose loss must be finite before a checkpoint is written. */
-const numProbes = 8;
-/** The highest learning rate that is advised after a divergence. */
-const safeLearningRate = 1e-3;
-
-/** Training diverged: a loss, gradients in several steps in a row, weights or moments were not finite; it was stopped, and not saved. */
-export class NonFiniteError extends UserError {}
+import { save } from './save.ts';
+import { type BegunStep, beginStep } from './step.ts';
+import { progressAfter, StepTimer, stepMetrics } from './step-metrics.ts';
 
 /** Training was stopped before there was anything to save. */
 export class InterruptedError extends Error {
@@ -136,20 +115,25 @@ async function train(run: Run, runLog: RunLog, signal: AbortSignal | undefined):
     for (const sink of [runLog, ...run.sinks]) sink.metrics(line);
   };
   let stopped: string | undefined;
-  let ahead: MicroBatch[] | undefined;
+  let batches: MicroBatch[] | undefined;
   if (run.progress.step === 0) logEvaluation(run, log);
   while (run.progress.step < steps) {
     stopped = await stoppedBy(run.group, signal);
     if (stopped !== undefined) break;
-    ahead = trainOneStep(run, ahead, log);
-    const { step } = run.progress;
-    const isDue = (every: number) => step === steps || (every > 0 && step % every === 0);
-    if (isDue(evalEvery)) logEvaluation(run, log);
-    if (isDue(saveEvery)) save(run);
+    const { metrics, next } = trainOneStep(run, batches);
+    batches = next;
+    log(metrics);
+    checkSteps(run);
+    if (isDue(run, evalEvery)) logEvaluation(run, log);
+    if (isDue(run, saveEvery)) save(run);
     await setImmediate(); // signals and listeners get their turn
   }
   if (!run.saved.endsWith(`step-${run.progress.step}`)) save(run);
   return stopped;
+}
+
+function isDue({ progress: { step }, config }: Run, every: number): boolean {
+  return step === config.train.steps || (every > 0 && step % every === 0);
 }
 
 /** Where one rank is to stop all of them stop, after the same step, and all know why. */
@@ -161,191 +145,42 @@ async function stoppedBy(group: ProcessGroup, signal: AbortSignal | undefined): 
   return reasons.find((reason) => reason !== null) ?? undefined;
 }
 
-/**
- * Trains one step and logs it. The batch of the next one, which is given back, is made between the two halves of this one, while a GPU
- * works.
- */
-function trainOneStep(
-  run: Run,
-  ahead: MicroBatch[] | undefined,
-  log: (line: Metrics) => void,
-): MicroBatch[] | undefined {
-  const { state, progress, group, report } = run;
-  const { batchSize, steps } = run.config.train;
-  const scale = progress.lossScale?.scale;
+/** Trains one step, and fetches the batches of the next one while a GPU works on this one. */
+function trainOneStep(run: Run, batches: MicroBatch[] | undefined): { metrics: StepMetrics; next: typeof batches } {
   const timer = new StepTimer();
+  using begun = begin(run, batches ?? timer.data(() => fetch(run, 0))!);
+  const next = timer.data(() => fetch(run, 1));
+  return { metrics: finish(run, begun, timer), next };
+}
+
+function begin({ state, progress, group }: Run, batches: readonly MicroBatch[]): BegunStep {
   group.traffic(); // of what came before the step
-  const batches = ahead ?? timer.data(() => microBatchesOf(run, progress.samples));
-  using begun = beginStep(state, progress.step, batches, scale === undefined ? {} : { lossScale: scale });
-  const isLast = progress.step + 1 >= steps;
-  const next = isLast ? undefined : timer.data(() => microBatchesOf(run, progress.samples + batchSize));
+  const { lossScale } = progress;
+  return beginStep(state, progress.step, batches, lossScale && { lossScale: lossScale.scale });
+}
+
+/** Finishes a step: what it did, as a line of metrics. */
+function finish(run: Run, begun: BegunStep, timer: StepTimer): StepMetrics {
+  const { progress: before, report } = run;
   const result = begun.finish();
-  run.progress = progressAfter(progress, result, batchSize);
-  const metrics = stepMetrics(run, result, scale, timer);
-  log(metrics);
-  if (run.progress.nonFiniteSteps > progress.nonFiniteSteps)
-    report.warn(`step ${metrics.step}: loss or gradient is not finite; nothing was changed`);
-  const warning = result.applied && run.norms.hear(metrics.step, result.gradientNorm);
-  if (warning) report.warn(warning);
+  run.progress = progressAfter(before, result, run.config.train.batchSize);
+  const metrics = stepMetrics(run, result, before.lossScale?.scale, timer);
   const { step, nonFiniteSteps } = run.progress;
-  if (nonFiniteSteps >= maxNonFiniteSteps)
-    throw diverged(
-      run,
-      `the loss or the gradient was not finite for ${nonFiniteSteps} steps in a row, up to step ${step}`,
-    );
-  return next;
+  if (nonFiniteSteps > before.nonFiniteSteps)
+    report.warn(`step ${step}: loss or gradient is not finite; nothing was changed`);
+  const warning = result.applied && run.norms.hear(step, result.gradientNorm);
+  if (warning) report.warn(warning);
+  return metrics;
 }
 
-/** The time of a step, and of that the time of making batches, in seconds. */
-class StepTimer {
-  dataSeconds = 0;
-  readonly #started = performance.now();
-
-  data<T>(make: () => T): T {
-    const before = performance.now();
-    const made = make();
-    this.dataSeconds += (performance.now() - before) / 1000;
-    return made;
-  }
-
-  get stepSeconds(): number {
-    return (performance.now() - this.#started) / 1000;
-  }
-}
-
-/** Where a run stands after a step. */
-export function progressAfter(
-  { lossScale, ...before }: Progress,
-  { applied, loss, tokens }: Pick<StepResult, 'applied' | 'loss' | 'tokens'>,
-  batchSize: number,
-): Progress {
-  // In fp16 gradients that overflow are how the scale finds its place: that is nothing to count, or to warn of.
-  const isOverflow = !applied && Number.isFinite(loss) && lossScale !== undefined && lossScale.scale > 1;
-  return {
-    ...before,
-    step: before.step + 1,
-    samples: before.samples + batchSize,
-    tokens: before.tokens + tokens,
-    nonFiniteSteps: applied ? 0 : before.nonFiniteSteps + Number(!isOverflow),
-    ...(lossScale && { lossScale: nextLossScale(lossScale, applied) }),
-  };
-}
-
-/** This rank's part of each micro-batch of the step that begins after so many samples. */
-function microBatchesOf({ config, texts, group }: Run, samples: number): MicroBatch[] {
-  const { batchSize, microBatchSize, seed } = config.train;
+/** This rank's part of each micro-batch of the step after the next `ahead` ones; undefined past the last. */
+function fetch({ config, texts, group, progress }: Run, ahead: number): MicroBatch[] | undefined {
+  const { batchSize, microBatchSize, seed, steps } = config.train;
+  if (progress.step + ahead >= steps) return undefined;
   const { first, count } = partOf(microBatchSize, group);
   return Array.from({ length: batchSize / microBatchSize }, (_, i) => {
-    const start = samples + i * microBatchSize + first;
+    const start = progress.samples + ahead * batchSize + i * microBatchSize + first;
     const batch = makeMicroBatch(texts.train, { seed, start, size: count, mask: texts.mask });
     return group.size === 1 ? batch : { ...batch, part: { first, of: microBatchSize } };
   });
-}
-
-function stepMetrics(
-  { config, work, progress, group }: Run,
-  result: StepResult,
-  lossScale: number | undefined,
-  { stepSeconds, dataSeconds }: StepTimer,
-): StepMetrics {
-  const { step, samples, tokens } = progress;
-  const done = { ...work, predictedTokens: result.predictedTokens };
-  return {
-    type: 'step',
-    step,
-    samples,
-    tokens,
-    loss: result.loss,
-    [`${objectives[config.data.objective].loss}Loss`]: result.tokenLoss,
-    learningRate: result.learningRate,
-    gradientNorm: result.gradientNorm,
-    theta: result.theta,
-    keepRates: result.keepRates,
-    depth: result.depth,
-    ...(result.nspLoss !== undefined && { nspLoss: result.nspLoss }),
-    expectedDepth: expectedDepth(result.keepRates),
-    stepSeconds,
-    dataSeconds,
-    tokensPerSecond: result.tokens / stepSeconds,
-    flops: stepFlops(done, result.depth, result.updatedBlocks),
-    denseFlops: stepFlops(done, work.layers),
-    peakMemoryBytes: isCuda(config.train.device) ? gpus.peakBytes() : process.resourceUsage().maxRSS * 1024,
-    ...(group.size > 1 && { ranks: group.size, ...group.traffic() }),
-    ...(lossScale !== undefined && { lossScale }),
-    ...(!result.applied && { applied: false }),
-  };
-}
-
-function logEvaluation(run: Run, log: (line: Metrics) => void): void {
-  const { config, state, texts, group, progress } = run;
-  const evaluation = evaluateHeldOut(run, config.train);
-  const hasDiverged = !Number.isFinite(evaluation.loss);
-  if (group.rank === 0) {
-    // All know the numbers, rank 0 writes them.
-    const numbers = evaluationNumbers(config.data.objective, evaluation);
-    const trained = { model: state.model, tokenizer: texts.tokenizer, device: config.train.device };
-    const examples = hasDiverged ? {} : { examples: fillExamples(trained, texts.valid) };
-    const metrics: EvalMetrics = { type: 'eval', step: progress.step, split: 'valid', ...numbers, ...examples };
-    log(metrics);
-  }
-  if (hasDiverged) throw diverged(run, `the held-out loss was not finite at step ${progress.step}`);
-}
-
-function evaluateHeldOut(
-  { config, state, texts, group }: Run,
-  { microBatchSize, evalSamples: limit }: Pick<Config['train'], 'microBatchSize' | 'evalSamples'>,
-): Evaluation {
-  const size = Math.ceil(microBatchSize / group.size);
-  const batches = [...heldOutBatches(texts.valid, { limit, size, mask: texts.mask })];
-  const own = batches.filter((_, i) => i % group.size === group.rank);
-  return evaluate(state.model, own, config.train.device, { group });
-}
-
-/** Rank 0 writes; with a divided optimizer the others give their parts of it. */
-function save(run: Run): void {
-  checkHealthy(run);
-  const { config, out, progress, state, texts } = run;
-  const { masters: weights } = state;
-  withWholeOptimizer(state, (optimizer) => {
-    saveCheckpoint(out, { config, progress, weights, optimizer, tokenizerJson: texts.tokenizer.json });
-  });
-  run.saved = checkpointPath(out, progress.step);
-}
-
-/**
- * Refuses, on every rank, a state that nothing can go on from: weights or moments that are not finite, or so large that the
- * loss is not. A loss that is merely high may come down again.
- */
-function checkHealthy(run: Run): void {
-  const { progress, state, group } = run;
-  const [broken = 0] = group.sum([Number(!areFinite(state.masters, state.optimizer))]);
-  const { step } = progress;
-  if (broken > 0) throw diverged(run, `weights or moments of the optimizer were not finite at step ${step}`);
-  const { loss } = evaluateHeldOut(run, { microBatchSize: numProbes, evalSamples: numProbes });
-  if (!Number.isFinite(loss)) throw diverged(run, `the held-out loss was not finite at step ${step}`);
-}
-
-/** Rank 0, which knows the folder of the run, advises a new one from its last good checkpoint. */
-function diverged({ config, out, progress, group }: Run, what: string): NonFiniteError {
-  const { peakLearningRate, from, precision } = config.train;
-  const message = `training diverged: ${what}; no checkpoint of that is written`;
-  if (group.rank !== 0) return new NonFiniteError(message);
-  if (progress.step === 0) {
-    const advice = from === undefined ? 'lower model.embeddingStd' : `${from} diverged itself: use another checkpoint`;
-    return new NonFiniteError(`${message}; ${advice}`);
-  }
-  const good = lastGoodCheckpoint(out);
-  const lower = Number(Math.min(peakLearningRate / 10, safeLearningRate).toPrecision(2));
-  const command = newRunCommand(out, { ...config, train: { ...config.train, peakLearningRate: lower } }, good);
-  const where = good === undefined ? 'start a new run' : `start a new run from ${good}`;
-  const precise = precision === 'fp32' ? '' : ', or with train.precision=fp32';
-  return new NonFiniteError(`${message}; ${where} with a lower learning rate${precise}: ${command}`);
-}
-
-/** The newest checkpoint from which a step was taken, and whose loss in that step was not above the run's first. */
-function lastGoodCheckpoint(out: string): string | undefined {
-  const steps = readMetrics(join(out, 'metrics.jsonl')).filter((metrics) => metrics.type === 'step');
-  const losses = new Map(steps.map(({ step, loss, applied = true }) => [step - 1, applied ? loss : Infinity]));
-  const lossOf = (path: string) => losses.get(Number(path.split('-').at(-1))) ?? Infinity;
-  return checkpointsOf(out).find((path) => lossOf(path) <= lossOf('step-0') && isWhole(path));
 }

@@ -21,16 +21,15 @@ import { type DepthMethod, type StepWork, withTail } from '../depth/index.ts';
 import { alone, type ProcessGroup } from '../distributed/index.ts';
 import { ConfigError, counted, DataError, OutputError } from '../errors/index.ts';
 import { lockRun, makeFolder, replaceFile, writing } from '../files/index.ts';
-import { familyOf, initialiseParameters, makeIdentity, parameterSpecs, partsOf, type Weights } from '../model/index.ts';
+import { familyOf, initialiseParameters, makeIdentity, type ParameterSpec, type Weights } from '../model/index.ts';
 import type { OptimizerState } from '../optimizers/index.ts';
 import { jsonl, type OpenSink, openSink, type Reporter, type Sink, tensorBoard } from '../runs/index.ts';
 import { Tensor } from '../tensor/index.ts';
 import { initialLossScale } from './loss-scale.ts';
 import { NormWatch } from './norm-watch.ts';
 import { logFrequencies } from './output-bias.ts';
-import { ownersOf } from './owners.ts';
 import { spread } from './shards.ts';
-import { type TrainingState, trainingState } from './state.ts';
+import { layoutOf, type TrainingState, trainingState } from './state.ts';
 import { checkKnown, openTexts, openTokenizer, type Texts } from './texts.ts';
 import { workOf } from './work.ts';
 
@@ -266,13 +265,12 @@ interface StateSources {
 /** The tensors of a run: those of its checkpoint; or the weights of another, or new ones from the seed. */
 function openState(config: Config, group: ProcessGroup, { updates }: Start, given: StateSources): TrainingState {
   const { model, train } = config;
-  const { masters, optimizer } = readState(config, given);
-  const parts = partsOf(model, parameterSpecs(model));
-  const owners = train.shardOptimizer ? ownersOf(parts, group) : undefined;
-  const own = spread({ parts, masters, owners, group, config }, { optimizer, updates });
+  const layout = layoutOf(config, group);
+  const { masters, optimizer } = readState(config, layout.specs, given);
+  const own = spread({ ...layout, masters, group, config }, { optimizer, updates });
   const { steps } = train;
   const depth = given.depth && withTail(given.depth, config.depth, model.layers, steps);
-  const state = trainingState(config, masters, { optimizer: own, depth, group });
+  const state = trainingState(config, masters, { optimizer: own, depth, group, layout });
   if (own) return state;
   for (const [l, keepRate] of state.depth(0).keepRates.entries()) if (keepRate === 0) makeIdentity(model, masters, l);
   return state;
@@ -281,10 +279,10 @@ function openState(config: Config, group: ProcessGroup, { updates }: Start, give
 /** What rank 0 has of weights and moments; on the others room for it. */
 function readState(
   { model, train }: Config,
+  specs: readonly ParameterSpec[],
   { sources, texts, report }: Omit<StateSources, 'depth'>,
 ): { masters: Weights; optimizer?: OptimizerState } {
   const { device, seed } = train;
-  const specs = parameterSpecs(model);
   if (sources === undefined)
     return { masters: new Map(specs.map(({ name, shape }) => [name, Tensor.zeros(shape, { device })])) };
   const { checkpoint, initial } = sources;

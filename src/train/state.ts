@@ -33,6 +33,15 @@ export interface TrainingState {
   readonly owners: Owners | undefined;
 }
 
+/** Where the parameters of a model are: in which part of it, and on which rank the optimizer state of each is. */
+export type Layout = Pick<TrainingState, 'specs' | 'parts' | 'owners'>;
+
+export function layoutOf({ model, train }: Config, group: ProcessGroup = alone): Layout {
+  const specs = parameterSpecs(model);
+  const parts = partsOf(model, specs);
+  return { specs, parts, owners: train.shardOptimizer ? ownersOf(parts, group) : undefined };
+}
+
 /**
  * What optimizer steps with a configuration start from: float32 weights, and fresh moments unless some are given; with the other
  * ranks of a group, all of which have the same weights.
@@ -44,24 +53,26 @@ export function trainingState(
     optimizer,
     depth = depthMethod(config.depth, config.model.layers, config.train.steps),
     group = alone,
-  }: { optimizer?: OptimizerState | undefined; depth?: DepthMethod | undefined; group?: ProcessGroup } = {},
+    layout = layoutOf(config, group),
+  }: {
+    optimizer?: OptimizerState | undefined;
+    depth?: DepthMethod | undefined;
+    group?: ProcessGroup;
+    layout?: Layout;
+  } = {},
 ): TrainingState {
   const { model, train } = config;
-  const specs = parameterSpecs(model);
-  const parts = partsOf(model, specs);
-  const owners = train.shardOptimizer ? ownersOf(parts, group) : undefined;
+  const { owners } = layout;
   const own = new Map([...masters].filter(([name]) => (owners?.get(name) ?? group.rank) === group.rank));
   for (const weight of masters.values()) weight.requiresGrad();
   return {
+    ...layout,
     config,
-    specs,
-    parts,
     masters,
     model: familyOf(model).create(model, masters, dtypeOf[train.precision]),
     optimizer: optimizer ?? initialState(train.optimizer, own),
     depth,
     learningRate: learningRate(train),
     group,
-    owners,
   };
 }

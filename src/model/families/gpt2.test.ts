@@ -85,10 +85,7 @@ scoped('the loss is the cross-entropy of the logits, which the word embeddings m
   const hidden = model.encode(inputs(ids));
   const positions = Tensor.from(BigInt64Array.of(0n, 3n, 9n), [3]);
   const labels = [4, 0, 49];
-  const logits = hidden
-    .reshape([-1, 16])
-    .indexSelect(0, positions)
-    .matmul(weights.get('transformer.wte.weight')!.transpose(0, 1));
+  const logits = hidden.reshape([-1, 16]).indexSelect(0, positions).linear(weights.get('transformer.wte.weight')!);
   const found = model.tokenLogits(hidden, positions).toFloats();
   for (const [i, logit] of logits.toFloats().entries()) assert.ok(Math.abs(logit - found[i]!) < 1e-4);
   const expected = labels.reduce((sum, label, m) => {

@@ -1,0 +1,134 @@
+/** How several steps in a row are shown as one: by their mean, by the last of them, or by the sum since the run began. */
+export type Over = 'mean' | 'last' | 'sum';
+
+/** A chart of one field, over the steps of a run. */
+export interface FieldChart {
+  title: string;
+  /** Whether the vertical axis begins at 0. */
+  fromZero?: boolean;
+  /** Whether the axis may be logarithmic. */
+  mayBeLog?: boolean;
+}
+
+/** A field of a line of `metrics.jsonl`; `T` is what stands there, with undefined where it may be absent. */
+export interface Field<T = unknown> {
+  /** Empty for what has none. */
+  unit: string;
+  meaning: string;
+  /** What TensorBoard calls it; what has no tag is not written there. */
+  tag?: string;
+  over?: Over;
+  chart?: FieldChart;
+  /** The type alone: never set. */
+  type?: T;
+}
+
+type More = Omit<Field, 'unit' | 'meaning' | 'type'>;
+const number = (unit: string, meaning: string, more: More = {}): Field<number> => ({ unit, meaning, ...more });
+const optional = (unit: string, meaning: string, more: More = {}): Field<number | undefined> => ({
+  unit,
+  meaning,
+  ...more,
+});
+const of = <T>(meaning: string, more: More = {}): Field<T> => ({ unit: '', meaning, ...more });
+
+/** A held-out text with gaps, and what the model puts there: `parts[0] gaps[0] parts[1] …`. */
+export interface FilledExample {
+  parts: string[];
+  gaps: { right: string; guess: string; probability: number }[];
+}
+
+/** The fields of one optimizer step. What is logged is what the model used. */
+export const stepFields = {
+  step: number('', 'optimizer steps done, this one included: 1 for the first', { over: 'last' }),
+  samples: number('sequences', 'sequences seen since the start of the run', { over: 'last' }),
+  tokens: number('tokens', 'tokens seen since the start of the run, without padding', { over: 'last' }),
+  loss: number('nats', '`mlmLoss` + `nspLoss`, or `clmLoss`', { tag: 'train/loss', over: 'mean' }),
+  mlmLoss: optional('nats', 'mean over the masked tokens of the step', { tag: 'train/mlmLoss' }),
+  clmLoss: optional('nats', 'with `clm` instead: mean over the tokens of the step, each of which is predicted', {
+    tag: 'train/clmLoss',
+  }),
+  nspLoss: optional('nats', 'mean over the sequences of the step; only with `mlm+nsp`', { tag: 'train/nspLoss' }),
+  learningRate: number('', 'the learning rate of this step', {
+    tag: 'train/learningRate',
+    over: 'last',
+    chart: { title: 'Learning rate', fromZero: true },
+  }),
+  gradientNorm: number('', 'the norm of all gradients that exist, before clipping', {
+    tag: 'train/gradientNorm',
+    over: 'mean',
+    chart: { title: 'Gradient norm before clipping', mayBeLog: true },
+  }),
+  theta: number('', 'θ(t): under PLD the keep rate of the deepest block', {
+    tag: 'depth/theta',
+    over: 'last',
+    chart: { title: 'θ' },
+  }),
+  keepRates: of<readonly number[]>('the probability that each block ran, from the lowest up', { over: 'last' }),
+  depth: number(
+    'blocks',
+    'blocks that ran, mean over the micro-batches; with one gate per sequence a block counts as the share of the sequences that it ran on',
+    { tag: 'depth/run', over: 'mean' },
+  ),
+  expectedDepth: number('blocks', 'the sum of the keep rates', { tag: 'depth/expected', over: 'mean' }),
+  stepSeconds: number('s', 'making a batch, forward, backward and update', { tag: 'speed/stepSeconds', over: 'sum' }),
+  dataSeconds: number(
+    's',
+    'of that, making the batch of the next step (the first step makes its own as well); a GPU works meanwhile',
+    { over: 'sum' },
+  ),
+  tokensPerSecond: number('tokens/s', 'tokens of this step / `stepSeconds`', { tag: 'speed/tokensPerSecond' }),
+  flops: number('FLOPs', 'FLOPs of this step, as its gates fell', { over: 'sum' }),
+  denseFlops: number('FLOPs', 'FLOPs of this step, had every block run', { over: 'sum' }),
+  peakMemoryBytes: number(
+    'bytes',
+    'the most resident memory that the process has had; on a GPU the most that tensors have held there',
+    { tag: 'memory/peakBytes', over: 'last', chart: { title: 'Peak memory', fromZero: true } },
+  ),
+  ranks: optional('', 'with [several ranks](distributed.md): how many trained together'),
+  bytesSent: optional('bytes', 'with several ranks: what rank 0 sent in this step, counted from the shapes'),
+  waitSeconds: optional('s', 'with several ranks: how long rank 0 waited for others', { over: 'sum' }),
+  lossScale: optional('', 'in `fp16`: what the loss was multiplied by before the backward pass'),
+  applied: of<false | undefined>(
+    '`false` when loss or gradient was not finite and nothing was changed; absent otherwise',
+  ),
+};
+
+/** The fields of one evaluation on held-out text: dense, without dropout. */
+export const evalFields = {
+  step: number('', 'optimizer steps done'),
+  split: of<'valid'>('`valid`'),
+  loss: number('nats', '`mlmLoss` + the next-sentence loss, or `clmLoss`', { tag: 'valid/loss' }),
+  mlmLoss: optional('nats', 'mean over the masked tokens', { tag: 'valid/mlmLoss' }),
+  mlmAccuracy: optional('', 'the fraction of the masked tokens that the model ranks first', {
+    tag: 'valid/mlmAccuracy',
+  }),
+  clmLoss: optional('nats', 'with `clm` instead: mean over the tokens, each of which is predicted', {
+    tag: 'valid/clmLoss',
+  }),
+  clmAccuracy: optional('', 'the fraction of those that the model ranks first', { tag: 'valid/clmAccuracy' }),
+  perplexity: number('', '`exp` of the mean over the predicted tokens', { tag: 'valid/perplexity' }),
+  tokens: number('tokens', 'tokens that were predicted'),
+  examples: of<readonly FilledExample[] | undefined>(
+    'the first held-out texts with gaps: `parts[0] gaps[0] parts[1] …`; of each gap the `right` token, the model’s `guess` and its `probability`. A BERT sees all gaps masked, a GPT fills each after the words before it',
+  ),
+};
+
+type TypeOf<F> = F extends Field<infer T> ? T : never;
+/** A line with these fields; what may be undefined may be absent. */
+type LineOf<Fields> = {
+  [Name in keyof Fields as undefined extends TypeOf<Fields[Name]> ? never : Name]: TypeOf<Fields[Name]>;
+} & {
+  [Name in keyof Fields as undefined extends TypeOf<Fields[Name]> ? Name : never]?: Exclude<
+    TypeOf<Fields[Name]>,
+    undefined
+  >;
+};
+
+/** One optimizer step, as a line of `metrics.jsonl`: `stepFields` says what is in it. */
+export type StepMetrics = { type: 'step' } & LineOf<typeof stepFields>;
+
+/** One evaluation on held-out text, as a line of `metrics.jsonl`: `evalFields` says what is in it. */
+export type EvalMetrics = { type: 'eval' } & LineOf<typeof evalFields>;
+
+export type Metrics = StepMetrics | EvalMetrics;

@@ -1,0 +1,33 @@
+import type { Config } from '../config/index.ts';
+import { heldOutBatches } from '../data/index.ts';
+import { type Evaluation, evaluate, evaluationNumbers, fillExamples } from '../inference/index.ts';
+import type { EvalMetrics, Metrics } from '../runs/index.ts';
+import { diverged } from './divergence.ts';
+import type { Run } from './run.ts';
+
+/** Evaluates a run on its held-out text. Throws a NonFiniteError where the loss is not finite. */
+export function logEvaluation(run: Run, log: (line: Metrics) => void): void {
+  const { config, state, texts, group, progress } = run;
+  const evaluation = evaluateHeldOut(run, config.train);
+  const hasDiverged = !Number.isFinite(evaluation.loss);
+  if (group.rank === 0) {
+    // All know the numbers, rank 0 writes them.
+    const numbers = evaluationNumbers(config.data.objective, evaluation);
+    const trained = { model: state.model, tokenizer: texts.tokenizer, device: config.train.device };
+    const examples = hasDiverged ? {} : { examples: fillExamples(trained, texts.valid) };
+    const metrics: EvalMetrics = { type: 'eval', step: progress.step, split: 'valid', ...numbers, ...examples };
+    log(metrics);
+  }
+  if (hasDiverged) throw diverged(run, `the held-out loss was not finite at step ${progress.step}`);
+}
+
+/** Every rank evaluates its share of the batches. */
+export function evaluateHeldOut(
+  { config, state, texts, group }: Run,
+  { microBatchSize, evalSamples: limit }: Pick<Config['train'], 'microBatchSize' | 'evalSamples'>,
+): Evaluation {
+  const size = Math.ceil(microBatchSize / group.size);
+  const batches = [...heldOutBatches(texts.valid, { limit, size, mask: texts.mask })];
+  const own = batches.filter((_, i) => i % group.size === group.rank);
+  return evaluate(state.model, own, config.train.device, { group });
+}

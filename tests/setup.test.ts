@@ -30,7 +30,7 @@ interface NodeModule {
 interface Lock {
   packages: Record<
     string,
-    { dev?: boolean; dependencies?: Record<string, string>; optionalDependencies?: Record<string, string> }
+    Partial<Record<'dependencies' | 'devDependencies' | 'optionalDependencies', Record<string, string>>>
   >;
 }
 
@@ -149,7 +149,7 @@ test('another npm or Node than that of the last time installs the npm packages a
       npm_config_user_agent: npm && `npm/${npm} node/v22.12.0 linux x64`,
     });
   const nothing = { status: 0, stderr: '' };
-  const installs = { status: 0, stderr: 'setup: installing the npm packages, with those for development\n' };
+  const installs = { status: 0, stderr: 'setup: installing the npm packages, with those of the tests\n' };
   const stateFile = join(project, 'build/setup.json');
   const { npm: _npm, ...state } = JSON.parse(readFileSync(stateFile, 'utf8')) as { npm: object };
   writeFileSync(stateFile, JSON.stringify(state));
@@ -168,7 +168,7 @@ test('another npm or Node than that of the last time installs the npm packages a
   assert.equal(readFileSync(calls, 'utf8'), 'ci --include=dev\n'.repeat(2));
 });
 
-test('without --dev no packages for development are installed and no tests compiled; where they are there, they stay', () => {
+test('without --dev the packages of the tests are not installed and no tests compiled; where they are there, they stay', () => {
   const project = makeProject('project-run');
   write(join(project, 'tests/some.test.ts'), 'export {};\n');
   write(join(project, 'src/some.test.ts'), 'export {};\n');
@@ -178,10 +178,17 @@ test('without --dev no packages for development are installed and no tests compi
   const lists = join(folder, 'lists');
   const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as Lock;
   const list = (name: string, entries: object) => write(join(lists, name), JSON.stringify({ packages: entries }));
-  list('--include=dev', packages);
-  list('--omit=dev', Object.fromEntries(Object.entries(packages).filter(([, { dev }]) => !dev)));
+  const own = new Set(Object.keys({ ...packages['']?.dependencies, ...packages['']?.devDependencies }));
+  list('all', packages);
+  list(
+    'own',
+    Object.fromEntries(Object.entries(packages).filter(([path]) => own.has(path.replace('node_modules/', '')))),
+  );
   const bin = join(folder, 'bin-npm-run');
-  executable(join(bin, 'npm'), `echo "$@" >> '${calls}'; cp '${lists}/'"$2" node_modules/.package-lock.json`);
+  executable(
+    join(bin, 'npm'),
+    `echo "$@" >> '${calls}'; cp '${lists}/'$([ $# = 3 ] && echo own || echo all) node_modules/.package-lock.json`,
+  );
   const LIBTORCH = makeLibtorch(join(folder, 'libtorch-run'));
   const setUp = (...words: string[]) => runSetup(project, { LIBTORCH, PATH: `${bin}:${process.env.PATH}` }, words);
   const nothing = { status: 0, stderr: '' };
@@ -194,14 +201,14 @@ test('without --dev no packages for development are installed and no tests compi
   write(join(project, 'native/addon.cc'), 'int answer() { return 44; }\n');
   assert.match(setUp().stderr, /^setup: building .*\nsetup: built in \d+ s\n$/);
   assert.deepEqual(setUp(), nothing);
-  assert.match(setUp('--dev').stderr, /installing the npm packages, with those for development\n.*compiling/);
+  assert.match(setUp('--dev').stderr, /installing the npm packages, with those of the tests\n.*compiling/);
   write(join(project, 'native/addon.cc'), 'int answer() { return 45; }\n');
   assert.match(setUp().stderr, /^setup: building/);
   assert.equal(headers().length, 1, 'who develops compiles often');
   const all = ['dist/src/cli/main.js', 'dist/src/index.js', 'dist/src/some.test.js', 'dist/tests/some.test.js'];
   assert.deepEqual(findCompiled(project), all);
   assert.deepEqual([setUp(), setUp('--dev'), setUp()], [nothing, nothing, nothing]);
-  assert.equal(readFileSync(calls, 'utf8'), 'ci --omit=dev\nci --include=dev\n');
+  assert.equal(readFileSync(calls, 'utf8'), 'ci --include=dev --workspaces=false\nci --include=dev\n');
 });
 
 test('as many compilers run at once as the memory holds, also where a control group limits it', (t) => {
@@ -270,14 +277,11 @@ test('package-lock.json holds every package that another one may ask for, on any
 });
 
 test('docs/dependencies.md gives a reason for each dependency, and for nothing else', () => {
-  const { dependencies, devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
-    dependencies: Record<string, string>;
-    devDependencies: Record<string, string>;
-  };
+  const named = ['package.json', 'tests/package.json'].flatMap((file) => {
+    const { dependencies, devDependencies } = JSON.parse(readFileSync(join(root, file), 'utf8'));
+    return Object.keys({ ...dependencies, ...devDependencies });
+  });
   const { packages } = findMissing(undefined, { PATH: emptyFolder });
   const rows = readFileSync(join(root, 'docs/dependencies.md'), 'utf8').matchAll(/^\| `([^`]+)` \| \S/gm);
-  assert.deepEqual(
-    [...rows].map((row) => row[1]).sort(),
-    [...Object.keys(dependencies), ...Object.keys(devDependencies), ...packages].sort(),
-  );
+  assert.deepEqual([...rows].map((row) => row[1]).sort(), [...named, ...packages].sort());
 });

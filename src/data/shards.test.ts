@@ -14,7 +14,7 @@ import { type TestContext, test } from 'node:test';
 import { DataError, OutputError } from '../errors/index.ts';
 import { openCorpus } from './corpus.ts';
 import { range, temporaryFolder, wordsText, wordTokenizer } from './fixtures.ts';
-import { type PrepareOptions, type PrepareProgress, prepareCorpus } from './shards.ts';
+import { type PrepareOptions, type PrepareProgress, prepareCorpus, prepareDocuments } from './shards.ts';
 
 const documents = [range(0, 9), [7], range(20, 49), [1, 2, 3]];
 const firstWord = 9;
@@ -234,4 +234,54 @@ test('a cache folder that cannot be written is an error that names it', async (t
       (error) => error instanceof OutputError && /cannot be written \((EEXIST|ENOTDIR)\)/.test(error.message),
     );
   }
+});
+
+test("a program's documents become the corpus of the same texts, be they texts or tokens, and it is made once", async (t) => {
+  const { options, onlyCorpus } = setUp(t);
+  const texts = { name: 'mine', [Symbol.iterator]: () => documents.map(wordsText).values() };
+  const tokens = {
+    name: 'mine',
+    async *[Symbol.asyncIterator]() {
+      for (const numbers of documents) yield numbers.map((number) => number + firstWord);
+    },
+  };
+  for (const source of [texts, tokens, texts]) {
+    const corpus = await prepareDocuments(source, options);
+    t.after(() => corpus.close());
+    assert.deepEqual([...corpus.documentStarts], [0, 10, 11, 41, 44]);
+    const read = new Int32Array(44);
+    corpus.read(0, read);
+    assert.deepEqual([...read], expected);
+    onlyCorpus();
+  }
+});
+
+test("a program's documents without text, with a token that is none, or that fail are DataErrors that say where", async (t) => {
+  const { options, warnings } = setUp(t);
+  const refused = (list: () => Iterable<string | number[]>, message: RegExp) =>
+    assert.rejects(
+      prepareDocuments({ name: 'mine', [Symbol.iterator]: () => list()[Symbol.iterator]() }, options),
+      (error: Error) => {
+        assert.ok(error instanceof DataError, error.message);
+        assert.match(error.message, message);
+        return true;
+      },
+    );
+  await refused(() => [' ', []], /samples mine: hold no text; give at least one document/);
+  const { vocabSize } = options.tokenizer;
+  for (const wrong of [-1, 0.5, vocabSize])
+    await refused(
+      () => ['0', [9, wrong]],
+      new RegExp(`samples mine, document 2: has the token ${wrong}, and the tokenizer has 0 to ${vocabSize - 1}`),
+    );
+  await refused(function* () {
+    yield wordsText([1]);
+    throw new Error('the line is cut');
+  }, /samples mine, document 1: the line is cut/);
+  const corpus = await prepareDocuments(
+    { name: 'mine', [Symbol.iterator]: () => ['', wordsText([1])].values() },
+    options,
+  );
+  corpus.close();
+  assert.deepEqual(warnings, ['1 of 2 documents has no text and is left out: samples mine, document 1']);
 });

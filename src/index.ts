@@ -23,6 +23,8 @@
  *
  * Legend of the shapes in all doc comments: N sequences, T positions, D model width, H heads, F feed-forward width,
  * V vocabulary, L blocks, M masked tokens. Losses are in nats, times in seconds.
+ *
+ * @module taper-lm
  */
 export * as analysis from './analysis/index.ts';
 export * as checkpoints from './checkpoints/index.ts';

@@ -94,8 +94,8 @@ export interface CheckpointContent
 /**
  * Writes a checkpoint folder: beside its place first, then renamed.
  *
- * @throws CheckpointError when a weight or a moment is not finite, OutputError when the folder cannot be written; nothing
- *   half-written stays.
+ * @throws CheckpointError when a weight or a moment is not finite.
+ * @throws OutputError when the folder cannot be written; nothing half-written stays.
  */
 export function writeCheckpoint(path: string, content: CheckpointContent): void {
   const target = path.replace(/(?<=.)\/+$/, ''); // its place is beside itself, also with a slash at its end
@@ -143,7 +143,8 @@ export function writeCheckpoint(path: string, content: CheckpointContent): void 
  * Writes `checkpoints/step-N` of a run, and names it in `checkpoints/latest`; older ones than the newest
  * `keepCheckpoints` are deleted after that, but not while steps are not finite: they may be needed yet. Returns its path.
  *
- * @throws what `writeCheckpoint` does.
+ * @throws CheckpointError when a weight or a moment is not finite.
+ * @throws OutputError when the folder cannot be written.
  */
 export function saveCheckpoint(run: string, content: CheckpointContent): string {
   const { config, progress } = content;
@@ -274,7 +275,11 @@ export function loadWeights(checkpoint: Checkpoint, model: ModelConfig, device: 
   return readWeights(file, parameterSpecs(model, checkpoint.classifier), device);
 }
 
-/** The optimizer state of a checkpoint; its tensors belong to the caller. */
+/**
+ * The optimizer state of a checkpoint; its tensors belong to the caller.
+ *
+ * @throws CheckpointError when the checkpoint has no optimizer state, or lacks the moments of a parameter.
+ */
 export function loadOptimizer(checkpoint: Checkpoint, device: Device): OptimizerState {
   const file = join(checkpoint.path, optimizerFile);
   if (!existsSync(file)) {

@@ -1,3 +1,8 @@
+/**
+ * Checkpoints and the folders that hold them: written whole or not at all, opened with every checksum compared.
+ *
+ * @module taper-lm/checkpoints
+ */
 export {
   type Checkpoint,
   checkpointPath,
@@ -11,7 +16,7 @@ export {
   saveCheckpoint,
   writeCheckpoint,
 } from './checkpoint.ts';
-export { type FolderKind, freeName, holdsRun, kindOf, modelsIn, named, whyNoCheckpoint } from './folders.ts';
+export { type FolderKind, freeName, holdsRun, kindOf, modelsIn, named } from './folders.ts';
 export { checkSameModel, type InitialWeights, weightsFrom } from './initial-weights.ts';
 export { newRunCommand } from './new-run.ts';
 export { checkResumable, firstDifference, insteadOf } from './resume.ts';

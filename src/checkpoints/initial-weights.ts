@@ -14,7 +14,11 @@ export interface InitialWeights {
 /** What a model computes with its weights, beside their shapes. */
 const meanings = ['kind', 'norm', 'heads', 'activation', 'layerNormEpsilon'] as const;
 
-/** Throws a ConfigError where a checkpoint's weights would mean something else in a model. */
+/**
+ * Checks that a checkpoint's weights mean the same in a model: its family, norm, heads, activation and epsilon.
+ *
+ * @throws ConfigError where one of them differs: with the key and both values.
+ */
 export function checkSameModel(checkpoint: Checkpoint, model: ModelConfig): void {
   const theirs = checkpoint.config.model;
   const other = meanings.find((key) => theirs[key] !== model[key]);

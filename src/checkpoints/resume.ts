@@ -7,11 +7,12 @@ import { type Difference, differences, newRunCommand } from './new-run.ts';
 const free = keysThatAffect('start', 'time', 'nothing');
 
 /**
- * Compares the configuration of a checkpoint with the one that its run is to go on with.
+ * Compares the configuration of a checkpoint with the one that its run is to go on with. A key that the checkpoint's taper
+ * did not have counts as its default. `train.steps` may change, with a warning, to what is yet to come.
  *
- * @throws CheckpointError when the model is of another shape, ConfigError when another setting differs that the
- *   numbers depend on: with its old and new value, and the command that starts a new run with it. A key that the
- *   checkpoint's taper did not have counts as its default. `train.steps` may change, with a warning, to what is yet to come.
+ * @throws CheckpointError when the model is of another shape.
+ * @throws ConfigError when another setting differs that the numbers depend on: with its old and new value, and the
+ *   command that starts a new run with it.
  */
 export function checkResumable(
   run: string,

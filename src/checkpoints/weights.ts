@@ -30,7 +30,11 @@ export function readWeights(path: string, specs: readonly ParameterSpec[], devic
   return takeWeights(path, specs, readSafetensors(path, device));
 }
 
-/** The same of the tensors of a file, which are freed where they are not the weights themselves. */
+/**
+ * The same of the tensors of a file, which are freed where they are not the weights themselves.
+ *
+ * @throws CheckpointError when they are not those of the model: with the first tensor that differs.
+ */
 export function takeWeights(
   path: string,
   specs: readonly ParameterSpec[],

@@ -3,7 +3,11 @@ import { join } from 'node:path';
 import { OutputError } from '../errors/index.ts';
 import { makeFolder, writing } from '../files/index.ts';
 
-/** Makes an output folder, before work is done for it. Throws an OutputError where that cannot be. */
+/**
+ * Makes an output folder, before work is done for it.
+ *
+ * @throws OutputError where that cannot be.
+ */
 export function prepareFolder(folder: string): void {
   writing(folder, () => makeFolder(folder));
 }

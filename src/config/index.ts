@@ -1,3 +1,8 @@
+/**
+ * The configuration of a run: its schema, defaults and checks, and the values that follow from others.
+ *
+ * @module taper-lm/config
+ */
 export { type FromDeepSpeed, fromDeepSpeed } from './deepspeed.ts';
 export { type Derived, deviceOf, type LoadedConfig, loadConfig, readConfigFile } from './load.ts';
 export { taperName } from './other-names.ts';

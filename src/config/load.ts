@@ -48,8 +48,9 @@ export interface ConfigSources {
  * The complete configuration of a run, from the least to the most important source: defaults, a YAML or JSON `file`,
  * `overrides` (flags, a DeepSpeed file), and `sets` of the form `section.key=value` with a value in YAML, or with `null`, which
  * takes the key back to its default.
- * Throws a ConfigError of one line for a file that is missing or broken, an unknown key, a value of the wrong type or
- * out of range, and values that do not fit each other; of several mistakes it tells the first and their number.
+ *
+ * @throws ConfigError of one line for a file that is missing or broken, an unknown key, a value of the wrong type or
+ *   out of range, and values that do not fit each other; of several mistakes it tells the first and their number.
  */
 export function loadConfig(sources: ConfigSources = {}): LoadedConfig {
   const raw = rawConfig(sources);
@@ -66,7 +67,11 @@ export function loadConfig(sources: ConfigSources = {}): LoadedConfig {
   return { config, derived, warnings: warningsOf(config) };
 }
 
-/** Where a configuration says that training runs, before it is checked. Throws as `loadConfig` does for a file that cannot be read. */
+/**
+ * Where a configuration says that training runs, before it is checked.
+ *
+ * @throws ConfigError for a file that cannot be read, as `loadConfig`.
+ */
 export function deviceOf(sources: ConfigSources): string {
   const { train } = rawConfig(sources);
   const device = isMapping(train) ? train.device : undefined;
@@ -83,7 +88,8 @@ function rawConfig({ file, overrides = {}, sets = [] }: ConfigSources): RawConfi
 
 /**
  * The content of a YAML or JSON file.
- * Throws a ConfigError with the line and column where it is broken, or with the reason why it cannot be read.
+ *
+ * @throws ConfigError with the line and column where it is broken, or with the reason why it cannot be read.
  */
 export function readConfigFile(file: string): unknown {
   let text: string;
@@ -176,7 +182,11 @@ function mistakesError(mistakes: readonly string[]): ConfigError {
   return new ConfigError(first + more);
 }
 
-/** Fills in the values that follow from others. Throws a ConfigError when the sizes of the model are not known. */
+/**
+ * Fills in the values that follow from others.
+ *
+ * @throws ConfigError when the sizes of the model are not known.
+ */
 function complete(parsed: ParsedConfig): { config: Config; derived: Derived[] } {
   const derived: Derived[] = [];
   const orDerived = (key: string, given: number | undefined, value: number, reason: string): number => {

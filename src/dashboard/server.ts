@@ -25,6 +25,7 @@ const contentTypes: Record<string, string> = {
 const lookMs = 2000;
 const loopback = ['127.0.0.1', 'localhost', '[::1]'];
 
+/** Which runs a dashboard shows, and where it listens. */
 export interface DashboardOptions {
   /** The folder of the runs, or of one. */
   folder: string;
@@ -34,16 +35,19 @@ export interface DashboardOptions {
   port: number;
 }
 
+/** A dashboard that is being served. */
 export interface Dashboard {
   /** Where the page is, with the token where one is asked for. */
   url: string;
+  /** Ends the server and every open connection. */
   close(): Promise<void>;
 }
 
 /**
  * Serves the dashboard of a folder of runs.
  *
- * @throws ConfigError for a port or an address that cannot be had, SetupError where the page was not built.
+ * @throws ConfigError for a port or an address that cannot be had.
+ * @throws SetupError where the page was not built.
  */
 export async function startDashboard({ folder, host, port }: DashboardOptions): Promise<Dashboard> {
   if (port > 65_535) throw new ConfigError(`--port ${port}: is no port; give one from 0 to 65535`);

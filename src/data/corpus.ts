@@ -53,7 +53,12 @@ export class Corpus {
     this.#descriptors = descriptors;
   }
 
-  /** Fills `into` with the tokens from `start` on. Throws a RangeError where they go past the end. */
+  /**
+   * Fills `into` with the tokens from `start` on.
+   *
+   * @throws RangeError where they go past the end.
+   * @throws DataError where a file was cut short while it was open.
+   */
   read(start: number, into: Int32Array): void {
     const { tokens, bytesPerToken, tokensPerShard } = this.index;
     if (start < 0 || start + into.length > tokens) {
@@ -85,7 +90,8 @@ export class Corpus {
 
 /**
  * Opens a corpus that `prepareCorpus` made, after comparing every file with its checksum (1.5 GB a second).
- * Throws a DataError where a file is missing or changed.
+ *
+ * @throws DataError where a file is missing or changed.
  */
 export function openCorpus(folder: string): Corpus {
   const index = readIndex(folder);

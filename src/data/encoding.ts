@@ -8,7 +8,9 @@ const chunkBytes = 1 << 20;
 /**
  * The characters of a UTF-8 file, unpacked where its name ends in .gz, without a byte order mark.
  * `onRead` gets the number of bytes of the file that were read since its last call.
- * Throws a DataError where they are not UTF-8 or hold a zero byte, with the command that converts them where the encoding is known.
+ *
+ * @throws DataError where they are not UTF-8 or hold a zero byte, with the command that converts them where the
+ *   encoding is known.
  */
 export async function* readCharacters(path: string, onRead?: (bytes: number) => void): AsyncGenerator<string> {
   const decoder = new TextDecoder('utf-8', { fatal: true });

@@ -1,3 +1,8 @@
+/**
+ * From text to masked micro-batches: sources, tokenizers, corpora on disk, samples and masks.
+ *
+ * @module taper-lm/data
+ */
 export { heldOutBatches, type MicroBatch, makeMicroBatch, type TokenBatch } from './batch.ts';
 export { Corpus, type CorpusIndex, corpusFormat, openCorpus, type StoredFile, unknownShare } from './corpus.ts';
 export { charactersOf } from './encoding.ts';

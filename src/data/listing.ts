@@ -12,7 +12,8 @@ const maxNamed = 3;
  * (so that the order does not depend on where they lie): files, folders with all below them, and globs.
  * In folders and globs other endings, empty files, links to nothing and names that are not UTF-8 are passed over, the
  * last two with a warning. `exclude` are globs: without a slash of file names, with one of paths below the folder that is searched.
- * Throws a DataError where a path is missing, unreadable or of another ending, or where nothing is found.
+ *
+ * @throws DataError where a path is missing, unreadable or of another ending, or where nothing is found.
  */
 export async function listSources(
   paths: readonly string[],

@@ -42,7 +42,8 @@ export function markdownText(source: string): string {
 /**
  * The text of a Markdown document of any length in parts, in bounded memory. It is that of `markdownText`, but that a
  * link definition counts from the piece of about a million characters on in which it stands.
- * Throws an Error where a single block has more than 16 million characters.
+ *
+ * @throws Error where a single block has more than 16 million characters.
  */
 export async function* markdownParts(source: AsyncIterable<string>, { piece, block } = limits): AsyncGenerator<string> {
   const env: Env = {};

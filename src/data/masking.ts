@@ -20,7 +20,7 @@ export type Mask = (ids: Int32Array, key: SampleKey) => Masked;
 
 /**
  * BERT's dynamic masking: `max(1, round(maskRate · candidates))` of a sequence's ordinary tokens are chosen without
- * replacement; of those 80 % become [MASK], 10 % a random ordinary piece, 10 % stay. Special tokens, [UNK] among them, are no
+ * replacement; of those 80 % become [MASK], 10 % a random ordinary token, 10 % stay. Special tokens, [UNK] among them, are no
  * candidates. With `wholeWord` words are chosen in random order, passing over those that would exceed that number; a
  * first word that is longer than it is taken all the same.
  * Source: Devlin et al., "BERT", NAACL 2019, section 3.1; whole words as in Google's BERT repository.

@@ -50,7 +50,8 @@ export type Objective = keyof typeof objectives;
 
 /**
  * The samples of a view for sequences of T tokens; it holds numbers for each document, none for each sample.
- * Throws a DataError where the text does not fill one sequence.
+ *
+ * @throws DataError where the text does not fill one sequence.
  */
 export function samplesOf(
   view: CorpusView,

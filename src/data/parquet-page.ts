@@ -19,7 +19,11 @@ const [largePage, mostPacked] = [2 ** 29, 1032];
 
 const broken = (what: string) => new Error(`a page of the parquet file ${what}; copy the file again`);
 
-/** The size of a page in the file. Throws an Error where it, or its unpacked size, is impossible. */
+/**
+ * The size of a page in the file.
+ *
+ * @throws Error where it, or its unpacked size, is impossible.
+ */
 export function sizeOf(header: PageHeader, left: number): number {
   const { compressed_page_size: bytes, uncompressed_page_size: unpacked, data_page_header_v2: v2 } = header;
   const levels = v2 ? levelBytes(v2) : 0;
@@ -51,8 +55,10 @@ export function unpackPage(header: PageHeader, packed: Uint8Array, codec: Column
 
 /**
  * Walks over the runs of a flat column's page: its levels, which are 1 where there is a value, and the numbers of its dictionary's entries.
- * Throws an Error where they are not as many as its header says: hyparquet goes by the counts of the runs, up to 2³¹ values.
  * Source: apache/parquet-format, Encodings.md, "RLE / Bit-Packing Hybrid".
+ *
+ * @throws Error where they are not as many as its header says: hyparquet goes by the counts of the runs, up to 2³¹
+ *   values.
  */
 export function checkRuns(header: PageHeader, page: Uint8Array, isNullable: boolean): void {
   const { data_page_header: v1, data_page_header_v2: v2 } = header;

@@ -31,7 +31,8 @@ export interface ParquetColumn {
 
 /**
  * A column of a Parquet file, of which a page at a time is in memory, whatever the size of the row groups, and no other column.
- * Throws an Error where the file is broken.
+ *
+ * @throws Error where the file is broken.
  */
 export async function openParquetColumn(path: string, name: string): Promise<ParquetColumn> {
   const metadata = await parquetMetadataAsync(await asyncBufferFromFile(path));

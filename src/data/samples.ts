@@ -63,8 +63,9 @@ export function packedSamples(
  * Windows of T−3 tokens within a document, spread evenly so that each token is in one and none is padded; a document shorter than
  * that is one short window. A window is divided in A and B at the sentence end nearest to a random point, B is replaced with
  * probability ½ by as long a run from another document, and the sequence is `[CLS] A [SEP] B [SEP]`.
- * Throws a DataError where no document is long enough.
  * Source: Devlin et al., "BERT", NAACL 2019, appendix A.2.
+ *
+ * @throws DataError where no document is long enough.
  */
 export function pairedSamples(view: CorpusView, tokenizer: TextTokenizer, sequenceLength: number): Samples {
   const { corpus, starts, lengths } = view;

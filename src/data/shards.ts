@@ -68,7 +68,9 @@ export type Documents = (Iterable<Document> | AsyncIterable<Document>) & {
  * Tokenises text files into a corpus on disk and opens it; where that was done before and no source changed, only
  * opens it. A kept corpus that is damaged is made again, with a warning. It is built beside and renamed, so that a
  * crash leaves nothing half.
- * Throws a DataError for bad sources and an OutputError where the cache folder cannot be written.
+ *
+ * @throws DataError for bad sources.
+ * @throws OutputError where the cache folder cannot be written.
  */
 export async function prepareCorpus(options: PrepareOptions): Promise<Corpus> {
   const { tokenizer, cacheDir, textField = 'text', onWarning = () => {} } = options;
@@ -99,8 +101,9 @@ export async function prepareCorpus(options: PrepareOptions): Promise<Corpus> {
 
 /**
  * Tokenises a program's documents into a corpus on disk, which is named by what is in it, and opens it.
- * Throws a DataError where there is no text, or a token that the tokenizer does not have; an OutputError where the cache
- * folder cannot be written.
+ *
+ * @throws DataError where there is no text, or a token that the tokenizer does not have.
+ * @throws OutputError where the cache folder cannot be written.
  */
 export async function prepareDocuments(documents: Documents, options: TokeniseOptions): Promise<Corpus> {
   const { tokenizer, cacheDir } = options;

@@ -64,7 +64,8 @@ class NoTextError extends DataError {}
 /**
  * The documents of a file in parts, in bounded memory: a text or Markdown file is one document, a JSON line or
  * Parquet row is one each; documents without a text (null or white space) are left out of the latter.
- * Throws a DataError, naming the line or row, where the file is unreadable, empty, broken or not text.
+ *
+ * @throws DataError where the file is unreadable, empty, broken or not text: with the line or row.
  */
 export async function* readParts(file: SourceFile, options: ReadOptions): AsyncGenerator<DocumentPart> {
   let empty = true;
@@ -95,7 +96,8 @@ export async function* readParts(file: SourceFile, options: ReadOptions): AsyncG
 /**
  * The documents of files one after another, in parts, of each file at most `maxBytesPerFile` (and a part) of UTF-8 text. A file
  * without any text is passed over, as a row without is.
- * Throws a DataError as `readParts` does, or where no file holds a text.
+ *
+ * @throws DataError as `readParts`, and where no file holds a text.
  */
 export async function* readAllParts(
   files: readonly SourceFile[],

@@ -1,6 +1,6 @@
-/** BERT's special pieces, in the order that a vocabulary trained here has them. */
+/** BERT's special tokens, in the order that a vocabulary trained here has them. */
 export const bertPieces = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]'] as const;
-/** What stands between documents in GPT-2's texts; the last piece of its vocabulary. */
+/** The token between documents in GPT-2's texts, the last of its vocabulary. */
 export const endOfText = '<|endoftext|>';
 
 /** WordPiece: a longer word is [UNK]. */
@@ -45,7 +45,7 @@ export interface WordPieceOptions {
   cutsWords?: boolean;
 }
 
-/** Hugging Face's `tokenizer.json` of a BERT tokenizer with these pieces, the special ones among them. */
+/** Hugging Face's `tokenizer.json` of a BERT tokenizer with these tokens, the special ones among them. */
 export function wordPieceJson(
   pieces: readonly string[],
   { lowercase, stripAccents, cutsWords = false }: WordPieceOptions,
@@ -76,7 +76,7 @@ export function wordPieceJson(
   });
 }
 
-/** Hugging Face's `tokenizer.json` of a GPT-2 tokenizer: pieces of bytes and the end of a text with their numbers, and merges. */
+/** Hugging Face's `tokenizer.json` of a GPT-2 tokenizer: tokens of bytes and the end of a text with their ids, and merges. */
 export function byteLevelJson(vocab: Readonly<Record<string, number>>, merges: readonly string[]): string {
   const byteLevel = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true };
   return JSON.stringify({

@@ -35,7 +35,9 @@ interface VocabularyOptions {
  * Trains a WordPiece vocabulary on texts and returns its tokenizer: the five special tokens, then the characters and
  * merges of the first `maxBytes` of UTF-8 text, `vocabSize` in all, or fewer where the text does not hold as many.
  * Words of more than 100 characters and scripts without spaces are cut, where the text has any.
- * The same texts always give the same vocabulary. Throws a DataError where the texts hold no word.
+ * The same texts always give the same vocabulary.
+ *
+ * @throws DataError where the texts hold no word.
  */
 export async function trainWordPiece(
   documents: AsyncIterable<string>,
@@ -54,8 +56,10 @@ export async function trainWordPiece(
 /**
  * Trains GPT-2's byte-level vocabulary on texts and returns its tokenizer: the 256 bytes, the merges of the first
  * `maxBytes` of UTF-8 text, and the end of a text, `vocabSize` in all, or fewer where the text does not hold as many.
- * The same texts always give the same vocabulary. Throws a DataError where the texts hold no word.
+ * The same texts always give the same vocabulary.
  * Source: Radford et al., "Language models are unsupervised multitask learners", 2019, section 2.2.
+ *
+ * @throws DataError where the texts hold no word.
  */
 export async function trainByteLevel(
   documents: AsyncIterable<string>,

@@ -49,11 +49,11 @@ export class TextTokenizer {
   readonly sepId: number;
   /** [MASK], or −1. */
   readonly maskId: number;
-  /** [V] 1 for a piece that continues a word: it starts with `##`. */
+  /** [V] 1 for a token that continues a word: it starts with `##`. */
   readonly isContinuation: Uint8Array;
-  /** [V] 1 for the pieces `.`, `!` and `?`. */
+  /** [V] 1 for the tokens `.`, `!` and `?`. */
   readonly isSentenceEnd: Uint8Array;
-  /** [V] 1 for a special token, and for a number without a piece. */
+  /** [V] 1 for a special token, and for an id without a token. */
   readonly isSpecial: Uint8Array;
 
   readonly #tokenizer: Tokenizer;
@@ -108,7 +108,11 @@ export class TextTokenizer {
     this.#wordsOf = wordsOf(parsed);
   }
 
-  /** Reads a `tokenizer.json`. Throws a DataError where it is missing, broken or without BERT's special tokens. */
+  /**
+   * Reads a `tokenizer.json`.
+   *
+   * @throws DataError where it is missing, broken or without BERT's special tokens.
+   */
   static fromFile(path: string): TextTokenizer {
     let json: string;
     try {
@@ -119,7 +123,11 @@ export class TextTokenizer {
     return new TextTokenizer(json, path);
   }
 
-  /** Takes the text of a `tokenizer.json`, which errors call `where`. Throws a DataError where it is broken or without BERT's special tokens. */
+  /**
+   * Takes the text of a `tokenizer.json`, which errors call `where`.
+   *
+   * @throws DataError where it is broken or without BERT's special tokens.
+   */
   static fromJson(json: string, where = 'tokenizer'): TextTokenizer {
     return new TextTokenizer(json, where);
   }
@@ -201,7 +209,11 @@ export class TextTokenizer {
     return this.#tokenizer.getDecoder()?.decode(pieces) ?? pieces.join(' ');
   }
 
-  /** The piece of each token id. Throws a RangeError for an id without one. */
+  /**
+   * The token of each id, as text.
+   *
+   * @throws RangeError for an id without one.
+   */
   pieces(ids: Iterable<number>): string[] {
     return Array.from(ids, (id) => {
       const piece = this.#tokenizer.idToToken(id);

@@ -38,7 +38,7 @@ export interface PlannedCost {
   blockFlopsSaved: number;
   /** The fraction of the whole step's FLOPs that is not spent. */
   stepFlopsSaved: number;
-  /** FLOPs of the whole run with every block on. */
+  /** FLOPs of the whole run if it were dense. */
   denseFlops: number;
   /** FLOPs of the whole run under the method. */
   expectedFlops: number;
@@ -61,7 +61,7 @@ export function stepFlops(work: StepWork, depth: number, updatedBlocks = depth):
   return forwardAndBackward * products + optimizerOperations * updated;
 }
 
-/** How gates are drawn in a step: one draw a micro-batch. */
+/** How gates are drawn in a step: one draw per micro-batch. */
 export interface Draws {
   microBatches?: number;
   granularity?: Granularity;

@@ -15,7 +15,9 @@ export type Granularity = 'batch' | 'sequence';
  * with the smallest words of `philox(counter: (n, 0, 0, Stream.gate), key: (w₂, w₃))`, so each with probability p_l.
  *
  * `step`, `microBatch` and the block are integers in 0 … 2³²−1 (larger ones would wrap around), the seed one in
- * 0 … 2⁵³−1. Throws a RangeError for another seed.
+ * 0 … 2⁵³−1.
+ *
+ * @throws RangeError for another seed.
  */
 export function drawGates(options: {
   seed: number;

@@ -1,3 +1,8 @@
+/**
+ * Which blocks run at which step: depth methods, gates and what they cost. It needs no tensor.
+ *
+ * @module taper-lm/depth
+ */
 export { type ForwardFlops, type PlannedCost, plannedCost, type StepWork, stepFlops } from './cost.ts';
 export { drawGates, type Gate, type Granularity, openShare, partOfGate } from './gates.ts';
 export type { DepthMethod, MethodOptions, NamedMethod } from './method.ts';

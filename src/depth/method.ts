@@ -30,10 +30,14 @@ export interface NamedMethod<Own extends object = object> {
   words?(own: Own): string;
   /** The value of an own key that nobody gave and that follows from others, with the reason. */
   derive?(options: MethodOptions & Own): { key: keyof Own & string; value: unknown; reason: string } | undefined;
-  /** What does not fit together, each with how to mend it. */
+  /** What does not fit together, each with how to fix it. */
   mistakes?(options: MethodOptions & Own, model: { norm: 'pre' | 'post' }): string[];
   /** Fractions of the run at which its keep rates jump. */
   jumps?(own: Own): number[];
-  /** Throws a RangeError for options that `mistakes` would tell of. Absent where a program passes a function instead. */
+  /**
+   * Makes the method; absent where a program passes a function instead.
+   *
+   * @throws RangeError for options that `mistakes` would tell of.
+   */
   create?(options: MethodOptions & Own): DepthMethod;
 }

@@ -2,6 +2,7 @@ import { type DepthState, scaled } from './state.ts';
 
 /** How the keep rate falls along the depth; `deepspeed` is `linear0` with the scale of DeepSpeed's code. */
 export const profiles = ['linear', 'linear0', 'uniform', 'deepspeed'] as const;
+/** The name of a profile along the depth. */
 export type Profile = (typeof profiles)[number];
 
 /**

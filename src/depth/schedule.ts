@@ -12,7 +12,8 @@ export function theta(step: number, { thetaBar, gamma }: { thetaBar: number; gam
 
 /**
  * Gamma in 1/steps: `c/T` is divided by the total number of steps, a number stays as it is.
- * Throws a RangeError when the result is not a positive finite number.
+ *
+ * @throws RangeError when the result is not a positive finite number.
  */
 export function resolveGamma(gamma: Gamma, totalSteps: number): number {
   const perStep = typeof gamma === 'number' ? gamma : Number(gamma.replace(/\/T$/, '')) / totalSteps;

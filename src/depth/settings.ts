@@ -64,7 +64,8 @@ const named = ({ method }: Pick<DepthSettings, 'method'>): NamedMethod<MethodSet
 /**
  * The depth method that the settings ask for, over L blocks and a run of `totalSteps`; undefined where it is a function that only a
  * program has.
- * Throws a RangeError when the method lacks a setting, or has one that is out of range.
+ *
+ * @throws RangeError when the method lacks a setting, or has one that is out of range.
  */
 export function knownMethod(settings: MethodSettings, layers: number, totalSteps: number): DepthMethod | undefined {
   const method = named(settings).create?.({ ...settings, layers, totalSteps });
@@ -84,7 +85,12 @@ export function withTail(
   return (step) => (step < tailStart ? method(step) : dense);
 }
 
-/** As `knownMethod`. Throws a ConfigError where a program would have to pass the function. */
+/**
+ * The depth method that the settings ask for, over L blocks and a run of `totalSteps`.
+ *
+ * @throws RangeError when the method lacks a setting, or has one that is out of range.
+ * @throws ConfigError where a program would have to pass the function.
+ */
 export function depthMethod(settings: MethodSettings, layers: number, totalSteps: number): DepthMethod {
   const method = knownMethod(settings, layers, totalSteps);
   if (method) return method;
@@ -105,7 +111,7 @@ export function completeDepth<S extends MethodSettings>(
   return { ...settings, [found.key]: found.value };
 }
 
-/** What does not fit together in complete settings, each with how to mend it. */
+/** What does not fit together in complete settings, each with how to fix it. */
 export function depthMistakes(
   settings: MethodSettings,
   model: { layers: number; norm: 'pre' | 'post' },

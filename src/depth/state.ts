@@ -4,7 +4,7 @@ export interface DepthState {
   readonly theta: number;
   /** The probability that a block runs. */
   readonly keepRates: readonly number[];
-  /** What the branches of a block that runs are multiplied with: `1/p`, or 1 for a method that does not scale. */
+  /** What the branches of a block that runs are multiplied by: `1/p`, or 1 for a method that does not scale. */
   readonly branchScales: readonly number[];
 }
 

@@ -51,6 +51,7 @@ export interface ProcessGroup extends Disposable {
   settle(error: unknown): Promise<unknown>;
 }
 
+/** How much one rank sent in collectives, and how long it waited for them. */
 export interface Traffic {
   bytesSent: number;
   waitSeconds: number;
@@ -87,8 +88,9 @@ export const alone: ProcessGroup = {
  * Meets the other ranks of `environment` and connects with them; without one the process is alone. Their tensors are on `device`:
  * they talk through NCCL there, and through Gloo on the CPU. A rank that shows no sign of life for `timeoutSeconds` is given up.
  *
- * @throws PeerError when not all ranks come, ConfigError for a name that is not found or a port that is taken, SetupError where c10d
- *   is not there.
+ * @throws PeerError when not all ranks come.
+ * @throws ConfigError for a name that is not found or a port that is taken.
+ * @throws SetupError where c10d is not there.
  */
 export async function joinRanks(
   environment: RankEnvironment | undefined,
@@ -190,7 +192,7 @@ async function ownAddress(host: string, port: number): Promise<string> {
   }
 }
 
-/** How to mend it. */
+/** How to fix it. */
 const again = 'start all ranks again with --resume';
 /** How long a rank waits for the others' word when one is gone, beside what they may need to get there. */
 const graceSeconds = 5;

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createServer } from 'node:net';
 import { constants } from 'node:os';
 
+/** What to launch, and how often to start it again after a failure. */
 export interface LaunchOptions {
   /** The number of ranks. */
   processes: number;
@@ -11,6 +12,7 @@ export interface LaunchOptions {
   command: readonly [string, ...string[]];
   /** What is added to the command when it is started again. */
   resume: string;
+  /** Hears how a rank failed, and of each start after that. */
   say(message: string): void;
 }
 

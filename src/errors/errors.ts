@@ -1,6 +1,6 @@
 /**
- * A mistake that the user can mend: the command line prints its one line and exits with 2.
- * The message says where, what was found, what was expected and how to mend it.
+ * A mistake that the user can fix: the command line prints its one line and exits with 2.
+ * The message says where, what was found, what was expected and how to fix it.
  */
 export class UserError extends Error {
   override get name(): string {

@@ -2,8 +2,10 @@ import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 
 /**
- * Makes a folder and those above it, where they are missing. Throws the system's error where that cannot be:
- * `mkdirSync` with `recursive` never returns where a folder takes no new ones, such as /proc.
+ * Makes a folder and those above it, where they are missing. `mkdirSync` with `recursive` would never return where a folder
+ * takes no new ones, such as /proc.
+ *
+ * @throws Error of the system where that cannot be.
  */
 export function makeFolder(path: string): void {
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;

@@ -11,7 +11,7 @@ export interface Evaluation {
   loss: number;
   /** Mean over the predicted tokens, in nats. */
   tokenLoss: number;
-  /** The fraction of the predicted tokens whose likeliest piece is the right one. */
+  /** The accuracy: the fraction of the predicted tokens that the model ranks first. */
   tokenAccuracy: number;
   /** `exp(tokenLoss)` */
   perplexity: number;

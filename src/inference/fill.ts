@@ -7,25 +7,25 @@ const maskText = '[MASK]';
 /** [CLS] before the text and [SEP] behind it. */
 const numBorderTokens = 2;
 
-/** One piece that may stand at a mask. */
+/** A token that may stand at a mask. */
 export interface Prediction {
-  /** `##` before a piece says that it goes on the word before. */
+  /** The token as text; `##` at its start says that it continues the word before it. */
   piece: string;
   probability: number;
 }
 
 /** A text whose masks were filled. */
 export interface FilledText {
-  /** The likeliest pieces of each mask, the likeliest first; each mask is judged with the others still masked. */
+  /** The likeliest tokens of each mask, the likeliest first; each mask is judged with the others still masked. */
   masks: Prediction[][];
-  /** The text with the likeliest piece at each mask. */
+  /** The text with the likeliest token at each mask. */
   text: string;
   /** Tokens that the model read. */
   tokens: number;
 }
 
 /**
- * The `top` likeliest pieces for each [MASK] of a text: `softmax(logits)` over the vocabulary.
+ * The `top` likeliest tokens for each [MASK] of a text: `softmax(logits)` over the vocabulary.
  *
  * @throws DataError for a model that knows no masks, a text without [MASK], and for one longer than the model has positions.
  */

@@ -1,3 +1,8 @@
+/**
+ * Using a trained model: evaluation, filled masks and generated text.
+ *
+ * @module taper-lm/inference
+ */
 export { type Evaluation, evaluate, evaluationNumbers } from './evaluate.ts';
 export { fillExamples } from './examples.ts';
 export { type FilledText, fillMasks, type Prediction } from './fill.ts';

@@ -14,8 +14,8 @@ export interface TrainedOptions {
 /**
  * Opens the pre-trained model of a checkpoint folder, or of a run's newest whole checkpoint; `warn` hears of newer broken ones.
  *
- * @throws CheckpointError when there is none, it is broken, its model was fine-tuned or predicts nothing but NaN; ConfigError
- *   for a device that is not there.
+ * @throws CheckpointError when there is none, it is broken, its model was fine-tuned or predicts nothing but NaN.
+ * @throws ConfigError for a device that is not there.
  */
 export function openTrained(path: string, { warn, device }: TrainedOptions): TrainedModel {
   const checkpoint = openCheckpoint(path, warn);
@@ -32,7 +32,11 @@ export function openTrained(path: string, { warn, device }: TrainedOptions): Tra
   return trained;
 }
 
-/** Throws a CheckpointError for a pre-trained model that predicts nothing but NaN. */
+/**
+ * Checks that a pre-trained model predicts numbers.
+ *
+ * @throws CheckpointError where it predicts nothing but NaN.
+ */
 export function checkPredicts(trained: TrainedModel): void {
   const { tokenizer, checkpoint } = trained;
   const [[likeliest] = []] = predict(trained, Int32Array.of(tokenizer.sepId), Int32Array.of(0), 1);

@@ -19,7 +19,7 @@ export function newFolder(out: string): void {
  * Writes a folder that Hugging Face's `transformers` opens: with the pre-training heads or the classifier, or with
  * `encoderOnly` the bare encoder (`BertModel`, `MegatronBertModel`), whose tensors have no prefix.
  *
- * @throws OutputError when the folder is there already or cannot be written.
+ * @throws OutputError when the folder already exists or cannot be written.
  */
 export function exportHuggingFace(model: OutgoingModel, out: string, { encoderOnly }: { encoderOnly: boolean }): void {
   const { checkpoint, config, weights } = model;

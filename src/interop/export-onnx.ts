@@ -29,7 +29,8 @@ const architectures: Record<OnnxHead, string> = {
  * `onnx/model_quantized.onnx` in 8 bits, the tokenizer and the configuration. A pre-trained model fills masks, or gives embeddings
  * with `encoderOnly`; a fine-tuned one classifies. Returns the bytes of each file.
  *
- * @throws CheckpointError for a model that is no BERT, OutputError when the folder is there already or cannot be written.
+ * @throws CheckpointError for a model that is no BERT.
+ * @throws OutputError when the folder already exists or cannot be written.
  */
 export function exportOnnx(
   model: OutgoingModel,

@@ -18,8 +18,10 @@ const longestSequence = 1024;
  * shards), and the tokenizer. Heads that it lacks are new, from a fixed seed; other heads that it has are left out: `warn` hears
  * of both, by name.
  *
- * @throws CheckpointError, ConfigError, DataError for a folder that cannot be used; OutputError when `out` is there already or
- *   cannot be written.
+ * @throws CheckpointError for a folder that is no model of Hugging Face's, or whose files are missing or broken.
+ * @throws ConfigError for a model that taper does not have.
+ * @throws DataError for a tokenizer that cannot be used.
+ * @throws OutputError when `out` already exists or cannot be written.
  */
 export function importHuggingFace(folder: string, out: string, warn: (message: string) => void): void {
   if (existsSync(out)) throw new OutputError(`${out}: is there already; give a new folder`);

@@ -1,3 +1,8 @@
+/**
+ * Models in and out: folders of Hugging Face's `transformers`, ONNX, and models with blocks left out.
+ *
+ * @module taper-lm/interop
+ */
 export { exportHuggingFace } from './export-hf.ts';
 export { exportOnnx } from './export-onnx.ts';
 export { importHuggingFace } from './import.ts';

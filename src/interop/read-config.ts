@@ -18,7 +18,11 @@ export interface ImportedConfig {
   classifier?: Classifier;
 }
 
-/** The JSON of a file in a folder. Throws a CheckpointError where it is missing or broken. */
+/**
+ * The JSON of a file in a folder.
+ *
+ * @throws CheckpointError where it is missing or broken.
+ */
 export function readJson(folder: string, name: string): Json {
   const path = join(folder, name);
   if (!existsSync(path)) {
@@ -40,7 +44,8 @@ export function readJson(folder: string, name: string): Json {
  * The model that a Hugging Face `config.json` of one of the families describes. What it leaves out has the default of
  * transformers; `warn` hears of sizes among that.
  *
- * @throws CheckpointError where it is missing or broken, ConfigError for a model that taper does not have.
+ * @throws CheckpointError where it is missing or broken.
+ * @throws ConfigError for a model that taper does not have.
  */
 export function readConfig(folder: string, warn: (message: string) => void): ImportedConfig {
   const file = join(folder, 'config.json');

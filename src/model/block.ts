@@ -8,7 +8,7 @@ import type { ModelConfig, Weights } from './parameters.ts';
 export interface Pass {
   /** One gate a block: on which sequences it runs. */
   gates: readonly Gate[];
-  /** What the branches of each block are multiplied with when it runs: `1/p_l`. */
+  /** What the branches of each block are multiplied by when it runs: `1/p_l`. */
   branchScales: readonly number[];
   /** The dropout seed of one place in one block; nothing is dropped out without it. */
   dropoutSeed?(block: number, place: DropoutPlace): number;

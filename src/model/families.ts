@@ -14,6 +14,7 @@ import {
 /** The families of models that a configuration can name. */
 export const families = { bert, gpt2 } satisfies Record<string, Family>;
 
+/** The family of a model. */
 export const familyOf = ({ kind }: Pick<ModelConfig, 'kind'>): Family => families[kind as keyof typeof families];
 
 /** The parameters of a model: with its pre-training heads, or with a classifier instead of them. */
@@ -21,6 +22,7 @@ export function parameterSpecs(config: ModelConfig, classifier?: Classifier): Pa
   return familyOf(config).parameters(config, classifier);
 }
 
+/** Sorts the parameters of a model into those of each block and those outside the blocks. */
 export function partsOf(config: ModelConfig, specs: readonly ParameterSpec[]): Parts {
   const { blockPrefix } = familyOf(config);
   const prefixes = Array.from({ length: config.layers }, (_, l) => blockPrefix(config, l));

@@ -19,7 +19,7 @@ export interface Family {
   isCausal: boolean;
   /** Whether it can have a classifier instead of its pre-training heads. */
   hasClassifier: boolean;
-  /** What of a configuration it does not take, each with how to mend it. */
+  /** What of a configuration it does not take, each with how to fix it. */
   mistakes?(config: ModelConfig): string[];
   /** What the names of its parameters begin with, but for those of heads. */
   prefix: string;

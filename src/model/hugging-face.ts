@@ -33,7 +33,7 @@ export interface HuggingFace {
 const largest = 10_000_000;
 const mostLayers = 1000;
 
-/** Reads values of a `config.json`; each method throws a ConfigError for one that cannot be. */
+/** Reads values of a `config.json` and refuses those that no model can have. */
 export class ConfigReader {
   readonly file: string;
   readonly json: Json;
@@ -43,6 +43,11 @@ export class ConfigReader {
     this.json = json;
   }
 
+  /**
+   * A whole number from 1 to `most`.
+   *
+   * @throws ConfigError where the value is missing or is no such number.
+   */
   count(key: string, most = largest): number {
     const value = this.json[key];
     if (typeof value === 'number' && Number.isInteger(value) && value > 0 && value <= most) return value;
@@ -51,25 +56,42 @@ export class ConfigReader {
     );
   }
 
+  /**
+   * A number of blocks, L.
+   *
+   * @throws ConfigError where the value is missing or is no whole number from 1 to 1000.
+   */
   layers(key: string): number {
     return this.count(key, mostLayers);
   }
 
-  /** A positive number. */
+  /**
+   * A positive number; `otherwise` where it is left out.
+   *
+   * @throws ConfigError for another value.
+   */
   positive(key: string, otherwise: number): number {
     const value = this.json[key] ?? otherwise;
     if (typeof value === 'number' && value > 0) return value;
     throw new ConfigError(`${this.file}: ${key} ${JSON.stringify(value)} is not a number above 0`);
   }
 
-  /** A probability of dropping out. */
+  /**
+   * A probability of dropping out, from 0 up and below 1; 0.1 where it is left out.
+   *
+   * @throws ConfigError for another value.
+   */
   rate(key: string): number {
     const value = this.json[key] ?? 0.1;
     if (typeof value === 'number' && value >= 0 && value < 1) return value;
     throw new ConfigError(`${this.file}: ${key} ${JSON.stringify(value)} is not a number from 0 up and below 1`);
   }
 
-  /** transformers' names of the two forms of GELU. */
+  /**
+   * One of the two forms of GELU, by transformers' names; `otherwise` where it is left out.
+   *
+   * @throws ConfigError for another activation.
+   */
   activation(key: string, otherwise: string): ModelConfig['activation'] {
     const value = this.json[key] ?? otherwise;
     if (value === 'gelu') return 'gelu';

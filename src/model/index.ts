@@ -1,3 +1,8 @@
+/**
+ * Transformer models: families, parameters, the switchable block and losses.
+ *
+ * @module taper-lm/model
+ */
 export {
   type Branch,
   type Branches,

@@ -84,6 +84,7 @@ export function embeddingSpec(
   return { name, shape: [rows, hiddenSize], start: 'normal', std, decays: true };
 }
 
+/** The number of elements of all parameters together. */
 export function numParameters(specs: readonly ParameterSpec[]): number {
   return specs.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
 }

@@ -1,3 +1,8 @@
+/**
+ * Optimizers and learning rates, as plain functions.
+ *
+ * @module taper-lm/optimizers
+ */
 export {
   type LearningRate,
   type LearningRateSettings,

@@ -11,7 +11,7 @@ export const warmupShapes = {
   log: (peak: number, step: number, warmup: number) => (peak * Math.log(step + 1)) / Math.log(Math.max(2, warmup)),
 };
 
-/** What the peak is multiplied with after the warm-up: `u` is the share of what follows it that is done, `steps` its steps. */
+/** What the peak is multiplied by after the warm-up: `u` is the share of what follows it that is done, `steps` its steps. */
 export const schedules = {
   linear: (u: number) => 1 - u,
   exponential: (_: number, steps: number) => exponentialBase ** (steps / exponentialSteps),

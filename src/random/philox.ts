@@ -53,7 +53,8 @@ export function philox4x32(
 
 /**
  * The Philox key of a seed: its low and its high 32 bits.
- * Throws a RangeError unless the seed is an integer in 0 … 2⁵³−1.
+ *
+ * @throws RangeError unless the seed is an integer in 0 … 2⁵³−1.
  */
 export function seedKey(seed: number): [number, number] {
   if (!Number.isSafeInteger(seed) || seed < 0) {
@@ -64,7 +65,8 @@ export function seedKey(seed: number): [number, number] {
 
 /**
  * A seed for another generator, 0 … 2⁵³−1, as a pure function of a counter and a seed.
- * Throws a RangeError for a seed that `seedKey` refuses.
+ *
+ * @throws RangeError for a seed that `seedKey` refuses.
  */
 export function drawSeed(counter: readonly [number, number, number, number], seed: number): number {
   const [low, high] = philox4x32(counter, seedKey(seed));

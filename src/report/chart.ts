@@ -11,6 +11,7 @@ export interface Series {
   points: readonly Point[];
 }
 
+/** What a line chart shows, and how. */
 export interface LineChartOptions {
   title: string;
   xLabel: string;

@@ -5,6 +5,7 @@ import type { EvaluationPoint, RunRecord } from './run-record.ts';
 
 /** What a run spends. */
 export type Cost = 'samples' | 'flops' | 'seconds';
+/** All that a run spends, in the order of the tables. */
 export const costs = ['samples', 'flops', 'seconds'] as const;
 
 /** A mean over runs, with the least and the most of them. */
@@ -14,6 +15,7 @@ export interface Spread {
   most: number;
 }
 
+/** One run of a comparison. */
 export interface ComparedRun {
   name: string;
   seed: number;

@@ -1,3 +1,8 @@
+/**
+ * What came of runs: records, comparisons, charts in SVG and reports.
+ *
+ * @module taper-lm/report
+ */
 export { heatMap, type LineChartOptions, lineChart, type Series } from './chart.ts';
 export {
   type ComparedRun,

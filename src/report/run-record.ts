@@ -28,9 +28,10 @@ export interface RunRecord {
 /**
  * Reads the record of a run folder; `warn` hears of a run that is not at its end.
  *
- * @throws DataError when it is no run, has no evaluation after its first step, evaluations over different tokens, or a loss
- *   that is not a number;
- *   ConfigError or CheckpointError when its configuration or checkpoint is broken.
+ * @throws DataError when it is no run, has no evaluation after its first step, evaluations over different tokens, or a
+ *   loss that is not a number.
+ * @throws ConfigError when its configuration is broken.
+ * @throws CheckpointError when its checkpoint is broken.
  */
 export function readRun(run: string, warn: (message: string) => void): RunRecord {
   const metricsFile = join(run, 'metrics.jsonl');

@@ -21,7 +21,7 @@ export interface RunView {
   /** [points] At the step of each point, which blocks its first micro-batch ran; empty where each sequence has gates of its own. */
   gates: boolean[][];
   evaluations: ShownEvaluation[];
-  /** Fractions of what every block on would have taken. `time` is null while too little is known. */
+  /** Fractions of what a dense run would have taken. `time` is null while too little is known. */
   saved: { blockFlops: number; stepFlops: number; time: number | null };
   /** What the schedule saves by the run's end, in the mean over its gates, where it is known; the time by what was measured so far. */
   savedAtEnd: { blockFlops: number; stepFlops: number; time: number | null } | null;
@@ -126,7 +126,11 @@ export class RunReader {
     return true;
   }
 
-  /** Throws a ConfigError where the configuration cannot be read. */
+  /**
+   * The run as far as it has been read.
+   *
+   * @throws ConfigError where the configuration cannot be read.
+   */
   view(): RunView {
     const { config, planned } = this.#plan();
     const columns = this.#series.columns();

@@ -131,4 +131,5 @@ export type StepMetrics = { type: 'step' } & LineOf<typeof stepFields>;
 /** One evaluation on held-out text, as a line of `metrics.jsonl`: `evalFields` says what is in it. */
 export type EvalMetrics = { type: 'eval' } & LineOf<typeof evalFields>;
 
+/** A line of `metrics.jsonl`. */
 export type Metrics = StepMetrics | EvalMetrics;

@@ -1,3 +1,8 @@
+/**
+ * What a run writes: its metrics line by line and its log; the sinks that write them and the functions that read them.
+ *
+ * @module taper-lm/runs
+ */
 export {
   type EvalMetrics,
   evalFields,

@@ -16,6 +16,7 @@ export interface SinkRun {
 
 /** Hears the metrics of a run, line by line. */
 export interface OpenSink {
+  /** Hears each step and each evaluation. */
   metrics(line: Metrics): void;
   /** The run has ended, or failed. */
   close?(): void;
@@ -24,6 +25,7 @@ export interface OpenSink {
 /** Where the metrics of a run go, on rank 0: a function that hears each line, or something that is opened with the run. */
 export type Sink = ((line: Metrics) => void) | { open(run: SinkRun): OpenSink };
 
+/** Opens a sink for a run; a function needs no opening. */
 export function openSink(sink: Sink, run: SinkRun): OpenSink {
   return typeof sink === 'function' ? { metrics: sink } : sink.open(run);
 }

@@ -18,11 +18,13 @@ export interface Spent {
   depthSum: number;
 }
 
+/** What is spent before the first step: 0 of everything. */
 export const nothingSpent = (): Spent => ({
   ...{ steps: 0, samples: 0, tokens: 0, flops: 0, denseFlops: 0 },
   ...{ seconds: 0, dataSeconds: 0, waitSeconds: 0, depthSum: 0 },
 });
 
+/** Adds a step to what was spent before it, in place. */
 export function addStep(spent: Spent, line: StepMetrics): void {
   spent.steps += 1;
   spent.samples = line.samples;

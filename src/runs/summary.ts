@@ -47,6 +47,7 @@ export class RunSums {
   #depthSquares = 0;
   #depthBySeconds = 0;
 
+  /** Adds a line, in the order of the file. */
   add(line: Metrics): void {
     if (line.type === 'eval') {
       this.#first ??= line;
@@ -65,10 +66,12 @@ export class RunSums {
     this.#depthBySeconds += offDepth * (stepSeconds - this.#seconds);
   }
 
+  /** What the steps so far have spent. */
   get spent(): Readonly<Spent> {
     return this.#spent;
   }
 
+  /** The summary of the lines so far; without any step the fractions saved are 0. */
   summary(): Summary {
     const { steps, depthSum, seconds, flops, denseFlops } = this.#spent;
     return {

@@ -4,8 +4,8 @@ const chunkBytes = 4e6;
 const lineBreak = 10;
 
 /**
- * The lines of a growing file, each once and only whole ones. Where it was replaced by another file, or became shorter, `isNew`
- * says that reading began again.
+ * The lines of a growing file, each once and only whole ones. Where it was replaced by another file, or became shorter, it is
+ * read from its beginning again.
  */
 export class Tail {
   readonly #path: string;

@@ -52,7 +52,9 @@ export interface FineTuned {
 
 /** Who hears how it goes. */
 export interface FineTuneReporter {
+  /** Hears after each step its loss: in nats, or the mean squared error of a regression. */
   step?(done: number, total: number, loss: number): void;
+  /** Hears after each epoch, counted from 1, its scores on the development sets. */
   epoch?(epoch: number, devs: readonly Scores[]): void;
 }
 
@@ -77,11 +79,12 @@ interface State {
 }
 
 /**
- * Fine-tunes a pre-trained BERT with a new classifier on a task: AdamW, a linear warm-up and decay, every block in every step;
+ * Fine-tunes a pre-trained BERT with a new classifier on a task, dense, with AdamW and a linear warm-up and decay;
  * after each epoch the first development set is scored, and the best epoch is kept.
  *
- * @throws CheckpointError for a model that is no BERT, DataError when its loss is not finite, ConfigError for a device that is
- *   not there.
+ * @throws CheckpointError for a model that is no BERT.
+ * @throws DataError when its loss is not finite.
+ * @throws ConfigError for a device that is not there.
  */
 export async function fineTune(
   checkpoint: Checkpoint,
@@ -165,7 +168,11 @@ export async function fineTune(
   return { ...best!, classifier: task.classifier, history };
 }
 
-/** Throws a CheckpointError for a model that cannot be fine-tuned. */
+/**
+ * Checks that a model can be fine-tuned.
+ *
+ * @throws CheckpointError for a model that is no BERT.
+ */
 export function checkTunable({ path, config }: Checkpoint): void {
   if (familyOf(config.model).hasClassifier) return;
   throw new CheckpointError(`${path}: is a ${config.model.kind} model; only BERT models are fine-tuned`);

@@ -132,10 +132,16 @@ export const glueTasks = {
   },
 } as const satisfies Record<string, GlueTask>;
 
+/** The name of a task of GLUE, in lower case. */
 export type GlueName = keyof typeof glueTasks;
+/** The names of the tasks, in the order of GLUE's table. */
 export const glueNames = Object.keys(glueTasks) as GlueName[];
 
-/** The task that a user means: SST-2 or sst2. Throws a ConfigError for another word, which came from `option`. */
+/**
+ * The task that a user means: SST-2 or sst2.
+ *
+ * @throws ConfigError for another word, which came from `option`.
+ */
 export function nameOfTask(text: string, option: string): GlueName {
   const plain = text.toLowerCase().replaceAll(/[^a-z0-9]/g, '');
   const name = glueNames.find((known) => known === plain);

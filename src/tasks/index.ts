@@ -1,3 +1,8 @@
+/**
+ * Tasks with labels, GLUE's and your own: tables, fine-tuning and scores.
+ *
+ * @module taper-lm/tasks
+ */
 export type { Example } from './example.ts';
 export {
   checkTunable,

@@ -6,6 +6,7 @@ export type MetricName = 'accuracy' | 'f1' | 'matthews' | 'pearson' | 'spearman'
 /** A score of predictions against the right values. */
 export type Metric = (predicted: readonly number[], right: readonly number[]) => number;
 
+/** The scores by their names; each is a function of predictions and right values. */
 export const metrics: Record<MetricName, Metric> = { accuracy, f1, matthews, pearson, spearman };
 
 /** The fraction of right predictions. */

@@ -119,7 +119,11 @@ function parquetOf(place: string, part: string): string {
   return join(place, exact[0]!);
 }
 
-/** How a label's cell is read. Throws a DataError for one that is none. */
+/**
+ * How a label's cell is read.
+ *
+ * @throws DataError for one that is none.
+ */
 type TargetOf = (cell: unknown, where: string) => number;
 
 function targetOf({ labels }: GlueTask, isTsv: boolean): TargetOf {

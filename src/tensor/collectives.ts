@@ -3,7 +3,11 @@ import type { Tensor } from './tensor.ts';
 
 /** A collective operation under way. */
 export interface Pending {
-  /** Blocks until it is done. Throws a NativeError when another rank is gone, or does not answer in time. */
+  /**
+   * Blocks until it is done.
+   *
+   * @throws NativeError when another rank is gone, or does not answer in time.
+   */
   wait(): void;
 }
 

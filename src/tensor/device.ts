@@ -2,7 +2,11 @@ import { ConfigError } from '../errors/index.ts';
 import { gpus, isCuda, NativeError } from './native.ts';
 import { type Device, Tensor } from './tensor.ts';
 
-/** Throws a ConfigError for a device that this machine, or its libtorch, does not have. */
+/**
+ * Checks that tensors can be made on a device.
+ *
+ * @throws ConfigError for a device that this machine, or its libtorch, does not have.
+ */
 export function checkDevice(device: Device): void {
   try {
     Tensor.full([1], 0, { device }).free();

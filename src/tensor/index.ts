@@ -1,3 +1,8 @@
+/**
+ * Tensors of libtorch with gradients, which scopes free; safetensors files, devices and collectives.
+ *
+ * @module taper-lm/tensor
+ */
 export { type AdamWNumbers, type AdamWUpdate, adamw } from './adamw.ts';
 export { allReduce, broadcast, groupOfProcess, type Pending, reduce } from './collectives.ts';
 export { checkDevice } from './device.ts';

@@ -17,6 +17,7 @@ export class UseAfterFreeError extends NativeError {
 
 /** A tensor in the addon. 0 is "no tensor"; a number is never used twice. */
 export type Handle = number;
+/** The arrays that tensors are made of and copied out to. */
 export type TypedArray = Float32Array | Float64Array | Int32Array | BigInt64Array | Uint8Array | Uint16Array;
 
 /** What ranks talk through: Gloo with tensors on the CPU, NCCL with tensors on GPUs. */

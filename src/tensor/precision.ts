@@ -7,6 +7,7 @@ export const dtypeOf = {
   fp16: 'float16',
 } as const satisfies Record<string, Dtype>;
 
+/** A name that `train.precision` takes. */
 export type Precision = keyof typeof dtypeOf;
 
 /** That of a model which was trained in `precision`, on another device: a processor does not multiply float16. */

@@ -13,6 +13,7 @@ export function bytesPerElement(dtype: Dtype): number {
   return sizes[dtype] ?? 2;
 }
 
+/** The dtype and the device of a new tensor; on `cpu` where nothing is said. */
 export interface Placement {
   dtype?: Dtype;
   device?: Device;
@@ -57,6 +58,8 @@ export class Tensor implements Disposable {
   /**
    * A copy of `data` as a tensor of `shape`. A Uint16Array holds the raw bits of bfloat16, or of float16 when `dtype`
    * says so; a Uint8Array bytes, or bools.
+   *
+   * @throws NativeError for a dtype that such an array does not hold, and for another number of elements than `shape` has.
    */
   static from(
     data: TypedArray,
@@ -95,12 +98,15 @@ export class Tensor implements Disposable {
     return new Tensor(native().globalNorm(handlesOf(tensors)));
   }
 
+  /** The size of each dimension. */
   get shape(): number[] {
     return native().shape(this.handle);
   }
+  /** The type of the elements. */
   get dtype(): Dtype {
     return native().dtype(this.handle) as Dtype;
   }
+  /** Where the elements are. */
   get device(): Device {
     return native().device(this.handle);
   }
@@ -137,16 +143,19 @@ export class Tensor implements Disposable {
     release(this);
   }
 
-  /** The same numbers as another dtype; the same tensor again when it has it already. */
+  /** The same numbers as another dtype; the same tensor again when it has that dtype. */
   to(dtype: Dtype): Tensor {
     return new Tensor(native().to(this.handle, dtype));
   }
+  /** The same numbers on another device; the same tensor again when it is on that device. */
   toDevice(device: Device): Tensor {
     return new Tensor(native().toDevice(this.handle, device));
   }
+  /** The same elements in the same memory, cut off from the recorded graph. */
   detach(): Tensor {
     return new Tensor(native().detach(this.handle));
   }
+  /** A copy in memory of its own; gradients flow through it. */
   clone(): Tensor {
     return new Tensor(native().clone(this.handle));
   }
@@ -156,6 +165,7 @@ export class Tensor implements Disposable {
     native().requiresGrad(this.handle, on);
     return this;
   }
+  /** `this = source`, element by element, in the dtype and on the device of this. */
   copy_(source: Tensor): this {
     native().copy_(this.handle, source.handle);
     return this;
@@ -165,6 +175,7 @@ export class Tensor implements Disposable {
     native().add_(this.handle, other.handle, alpha);
     return this;
   }
+  /** `this *= factor` */
   mul_(factor: number): this {
     native().mul_(this.handle, factor);
     return this;
@@ -175,16 +186,20 @@ export class Tensor implements Disposable {
     if (typeof other === 'number') return new Tensor(native().addScalar(this.handle, other * alpha));
     return new Tensor(native().add(this.handle, other.handle, alpha));
   }
+  /** `this · other`, element by element; shapes are broadcast. */
   mul(other: Tensor | number): Tensor {
     if (typeof other === 'number') return new Tensor(native().mulScalar(this.handle, other));
     return new Tensor(native().mul(this.handle, other.handle));
   }
+  /** `this / other`, element by element; shapes are broadcast. */
   div(other: Tensor): Tensor {
     return new Tensor(native().div(this.handle, other.handle));
   }
+  /** `√this`, element by element. */
   sqrt(): Tensor {
     return new Tensor(native().sqrt(this.handle));
   }
+  /** `tanh(this)`, element by element. */
   tanh(): Tensor {
     return new Tensor(native().tanh(this.handle));
   }
@@ -192,6 +207,7 @@ export class Tensor implements Disposable {
   gelu(approximate: 'none' | 'tanh' = 'none'): Tensor {
     return new Tensor(native().gelu(this.handle, approximate));
   }
+  /** `exp(x_i) / Σ_j exp(x_j)` along `dim`. */
   softmax(dim: number): Tensor {
     return new Tensor(native().softmax(this.handle, dim));
   }
@@ -270,19 +286,23 @@ export class Tensor implements Disposable {
     const [loss, hits] = native().linearCrossEntropy(this.handle, weight.handle, bias?.handle, target.handle);
     return { loss: new Tensor(loss!), hits: new Tensor(hits!) };
   }
-  /** One dimension may be −1. */
+  /** The same elements in another shape, in which one dimension may be −1. */
   reshape(shape: readonly number[]): Tensor {
     return new Tensor(native().reshape(this.handle, shape));
   }
+  /** Two dimensions swapped: a view of the same memory. */
   transpose(dim0: number, dim1: number): Tensor {
     return new Tensor(native().transpose(this.handle, dim0, dim1));
   }
+  /** What is at `index` of a dimension, without that dimension: a view of the same memory. */
   select(dim: number, index: number): Tensor {
     return new Tensor(native().select(this.handle, dim, index));
   }
+  /** `length` entries of a dimension from `start` on: a view of the same memory. */
   narrow(dim: number, start: number, length: number): Tensor {
     return new Tensor(native().narrow(this.handle, dim, start, length));
   }
+  /** The entries of a dimension at `index` [n] (int32 or int64), copied. */
   indexSelect(dim: number, index: Tensor): Tensor {
     return new Tensor(native().indexSelect(this.handle, dim, index.handle));
   }
@@ -296,6 +316,7 @@ export class Tensor implements Disposable {
       .map((handle) => new Tensor(handle));
     return new Tensor(native().putRows(rest!.handle, index.handle, f(rows!).handle));
   }
+  /** Where the largest element along `dim` stands (int64), without that dimension. */
   argmax(dim: number): Tensor {
     return new Tensor(native().argmax(this.handle, dim));
   }
@@ -307,7 +328,7 @@ export class Tensor implements Disposable {
 
   /**
    * d(this)/d(leaf) for each leaf, undefined where this does not depend on it; frees the recorded graph. What is no
-   * single element needs `gradient`, of its shape, which the derivative is multiplied with.
+   * single element needs `gradient`, of its shape, which the derivative is multiplied by.
    */
   grad(leaves: readonly Tensor[], gradient?: Tensor): (Tensor | undefined)[] {
     return native()

@@ -1,3 +1,8 @@
+/**
+ * Training: `pretrain`, one optimizer step, and what a step takes in memory, FLOPs and time.
+ *
+ * @module taper-lm/train
+ */
 export { prepareDevice } from './device.ts';
 export { NonFiniteError } from './divergence.ts';
 export { estimateMemory, fittingMicroBatch, type MemoryEstimate } from './memory.ts';

@@ -37,6 +37,7 @@ export interface PretrainResult {
   stoppedBy: string | undefined;
 }
 
+/** The folder of a run, and what a program passes beside the configuration. */
 export interface PretrainOptions extends RunOptions, Partial<Pick<LoadedConfig, 'derived' | 'warnings'>> {
   /** Hears on rank 0 what the run says in words; it stands in `log.jsonl` as well. */
   report?: Reporter;
@@ -50,8 +51,14 @@ const silent: Reporter = { note: () => {}, warn: () => {} };
  * Pre-trains the model of a configuration and writes a run folder: `config.json`, `metrics.jsonl`, `log.jsonl`, `events/`,
  * `checkpoints/`. A resumed run goes on bit for bit as if it had never stopped (one machine, one thread count).
  *
- * @throws ConfigError, DataError, CheckpointError, OutputError for what the user can mend; NonFiniteError when training diverged;
- *   InterruptedError where `signal` was aborted while the texts were prepared; PeerError when another rank is lost.
+ * @throws ConfigError for settings that do not fit each other, the machine, or the run that is resumed.
+ * @throws DataError for texts or a tokenizer that cannot be used.
+ * @throws CheckpointError for a checkpoint that is missing, broken or of another model.
+ * @throws OutputError when the folder of the run or the cache cannot be written.
+ * @throws NonFiniteError when training diverged.
+ * @throws InterruptedError where `signal` was aborted while the texts were prepared.
+ * @throws PeerError when another rank is lost.
+ * @throws SetupError where the native addon is not built or does not load, or has no c10d for several ranks.
  */
 export async function pretrain(config: Config, options: PretrainOptions): Promise<PretrainResult> {
   const environment = rankEnvironment();

@@ -32,6 +32,7 @@ export interface StepResult {
   applied: boolean;
 }
 
+/** Options of one optimizer step. */
 export interface StepOptions {
   /** What the loss is multiplied by before the backward pass, so that float16 gradients do not vanish; taken out again. */
   lossScale?: number;

@@ -53,7 +53,9 @@ export interface Texts {
  * Prepares the texts of a configuration: the tokenizer (given, kept, or trained), the tokenised corpora (kept and used
  * again when nothing changed), and training and held-out samples of them.
  *
- * @throws ConfigError without text, DataError for texts that cannot be used, OutputError when the cache cannot be written.
+ * @throws ConfigError without text.
+ * @throws DataError for texts that cannot be used.
+ * @throws OutputError when the cache cannot be written.
  */
 export async function openTexts(
   config: Config,
@@ -187,6 +189,10 @@ function contentOf({ index }: Corpus): unknown {
 /**
  * The tokenizer of a configuration: the one that it names, or one trained on its texts, kept for the next time, or on a program's
  * documents.
+ *
+ * @throws ConfigError without text, for a tokenizer of another family, and for documents that are tokens already.
+ * @throws DataError for texts or a `tokenizer.json` that cannot be used.
+ * @throws OutputError when the cache cannot be written.
  */
 export async function openTokenizer(config: Config, report: Reporter, samples?: Documents): Promise<TextTokenizer> {
   const { data, model } = config;
@@ -220,7 +226,11 @@ export async function openTokenizer(config: Config, report: Reporter, samples?: 
   return tokenizer;
 }
 
-/** Throws a ConfigError where the documents are tokens already. */
+/**
+ * A tokenizer trained on a program's documents.
+ *
+ * @throws ConfigError where the documents are tokens already.
+ */
 async function trainOnDocuments(samples: Documents, { data, model }: Config, report: Reporter): Promise<TextTokenizer> {
   const { title, train } = tokenizerKinds[familyOf(model).tokenizer];
   report.note(`training a ${title} tokenizer of up to ${counted(model.vocabSize, 'token')} on ${samples.name}`);

@@ -24,6 +24,7 @@ export interface StepTimes {
   block: number;
 }
 
+/** The seconds of a step with `depth` blocks in a micro-batch and `updated` of them in the step, by the formula of `StepTimes`. */
 export function stepSeconds(
   { once, update, microBatch, block }: StepTimes,
   { depth, updated, microBatches }: { depth: number; updated: number; microBatches: number },
@@ -61,7 +62,7 @@ export function fitStepTimes(
 const [numWarmup, minRounds, maxRounds, maxSeconds] = [1, 3, 60, 25];
 
 /**
- * Times optimizer steps of a configuration on this machine, on random tokens in full sequences: with every block on, with
+ * Times optimizer steps of a configuration on this machine, on random tokens in full sequences: dense, with
  * half of them (of its sequences, where each has gates of its own), and, where a step has several micro-batches, with one and
  * with two of them, in turn for about half a minute. Means, since a run meets the machine's slow moments as well.
  *

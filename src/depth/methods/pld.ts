@@ -5,8 +5,9 @@ import { resolveGamma, theta } from '../schedule.ts';
 /**
  * Progressive layer dropping: `θ(t)` falls from 1 to θ̄, the profile spreads it along the depth, and a kept branch is
  * scaled by `1/p`.
- * Throws a RangeError when gamma is not a positive rate.
  * Source: Zhang and He 2020 (arXiv 2010.13369), Eq. 1 and section 4.2.
+ *
+ * @throws RangeError when gamma is not a positive rate.
  */
 export function pld(options: MethodOptions): DepthMethod {
   const { layers, thetaBar, profile, totalSteps } = options;

@@ -13,7 +13,8 @@ export interface Blocks {
  * The lowest `blocks` of L blocks run at every step and the others never: the control of equal cost. A block that never
  * runs is made the identity when training starts, so that evaluation and export, which run every block, see the shallow
  * model.
- * Throws a RangeError without `blocks`.
+ *
+ * @throws RangeError without `blocks`.
  */
 export function shallow({ layers, blocks }: Pick<MethodOptions, 'layers'> & Blocks): DepthMethod {
   if (blocks === undefined) throw new RangeError('blocks: missing; give the number of blocks that run');

@@ -15,8 +15,9 @@ export interface Stages {
  * Random sub-networks that grow in stages of equal length: in a stage of mean depth d the first and the last block run
  * always and each other one with `p = (d − 2)/(L − 2)`; nothing is scaled. Every block runs in the first
  * `denseWarmupRatio` of the steps.
- * Throws a RangeError without stages, and for one whose p is not in (0, 1].
  * Source: Panigrahi et al. 2024, RaPTr (arXiv 2402.05913): 6, 8, 10, 12 for BERT-base. Its scaled variant is not here.
+ *
+ * @throws RangeError without stages, and for one whose p is not in (0, 1].
  */
 export function staged(options: Pick<MethodOptions, 'layers' | 'totalSteps'> & Stages): DepthMethod {
   const { layers, stages = [], denseWarmupRatio, totalSteps } = options;

@@ -4,7 +4,8 @@ import { pld } from './pld.ts';
 /**
  * PLD's schedule in time without its profile: `p_l = θ(t)` for every block, scaled by `1/p`. The "temporal only"
  * ablation of PLD.
- * Throws a RangeError when gamma is not a positive rate.
+ *
+ * @throws RangeError when gamma is not a positive rate.
  */
 export function timeOnly(options: Omit<MethodOptions, 'profile'>): DepthMethod {
   return pld({ ...options, profile: 'uniform' });

@@ -15,6 +15,7 @@ import { activation, type BlockNames, blockBranches, blockFlops, blockSpecs } fr
 /** Token types: the first and the second half of a sentence pair. */
 const numTokenTypes = 2;
 
+/** Hugging Face's names of a BERT's tensors. */
 export const bertNames = {
   words: 'bert.embeddings.word_embeddings.weight',
   positions: 'bert.embeddings.position_embeddings.weight',

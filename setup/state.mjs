@@ -19,7 +19,7 @@ export function writeJson(file, value) {
   renameSync(`${file}.part`, file);
 }
 
-/** A hash of the names and contents of files and, all the way down, of folders. */
+/** A hash of the names and contents of files and, all the way down, of folders, but for the packages that npm put into them. */
 export function fingerprint(root, paths) {
   const hash = createHash('sha256');
   for (const path of paths) {
@@ -41,6 +41,7 @@ function filesUnder(root, path) {
     throw error;
   }
   return entries
+    .filter(({ name }) => name !== 'node_modules')
     .sort((a, b) => (a.name < b.name ? -1 : 1))
     .flatMap((entry) => (entry.isDirectory() ? filesUnder(root, join(path, entry.name)) : [join(path, entry.name)]));
 }

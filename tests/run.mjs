@@ -57,7 +57,7 @@ function fail(name, report) {
 /** The test sources of a folder, sorted. What dist/ holds of deleted sources is not among them. */
 function testFiles(folder, words) {
   return readdirSync(folder, { recursive: true })
-    .filter((name) => name.endsWith('.test.ts'))
+    .filter((name) => name.endsWith('.test.ts') && !name.includes('node_modules'))
     .map((name) => join(folder, name))
     .filter((path) => words.length === 0 || words.some((word) => path.includes(word)))
     .sort();

@@ -28,7 +28,9 @@ describe('taper-lm report', () => {
     const html = read('out/report.html');
     assert.doesNotMatch(html, /<script|<link|<img|@import|url\((?!#)/);
     for (const [address] of html.matchAll(/https?:\/\/[^"'\s<]+/g)) assert.match(address, /^http:\/\/www\.w3\.org\//);
-    assert.ok((html.match(/<figure[^>]*><svg/g) ?? []).length >= 9);
+    const figures = html.match(/<figure[^>]*>(?=<svg)/g) ?? [];
+    assert.ok(figures.length >= 13, `${figures.length} figures`);
+    assert.equal(html.match(/<figure/g)!.length, figures.length, 'each holds its picture');
 
     const steps = linesOf(at('pld')).filter(({ type }) => type === 'step');
     const sum = (key: string) => steps.reduce((total, line) => total + (line[key] as number), 0);

@@ -168,7 +168,7 @@ function figuresOf(runs: readonly ReportedRun[]): [file: string, svg: string][] 
 const slug = (title: string) =>
   title
     .toLowerCase()
-    .replaceAll(/[^\p{L}]+/gu, '-')
+    .replaceAll(/[^a-z]+/g, '-')
     .replace(/-$/, '');
 
 function keepRates({ name, layers, columns }: ReportedRun): string {

@@ -62,7 +62,7 @@ export const stepFields = {
   theta: number('', 'θ(t): under PLD the keep rate of the deepest block', {
     tag: 'depth/theta',
     over: 'last',
-    chart: { title: 'θ' },
+    chart: { title: 'Keep rate of the schedule, θ', fromZero: true },
   }),
   keepRates: of<readonly number[]>('the probability that each block ran, from the lowest up', { over: 'last' }),
   depth: number(

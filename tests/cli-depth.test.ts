@@ -4,6 +4,7 @@ import { appendFileSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync,
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { stepSeconds } from '../src/train/index.ts';
 import { commandsIn, linesOf, sentences, writeTiny } from './cli.fixture.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'taper-depth-'));
@@ -108,16 +109,20 @@ describe('plan', { concurrency: 2 }, () => {
       'train.batchSize=16',
     ];
     for (const microBatchSize of [16, 4]) {
-      const { measured, blockFlopsSaved } = await jsonOf(
+      const { measured, meanDepth, meanUpdated } = await jsonOf(
         'plan',
         '--measure',
         '--set',
         ...small,
         `train.microBatchSize=${microBatchSize}`,
       );
-      const { denseHours, hours, timeSaved } = measured;
+      const { stepTimes, denseHours, hours, timeSaved } = measured;
       assert.ok(hours > 0 && hours < denseHours, JSON.stringify(measured));
-      assert.ok(timeSaved < blockFlopsSaved, 'heads and embeddings are never dropped');
+      const microBatches = 16 / microBatchSize;
+      const hoursOf = (depth: number, updated: number) =>
+        (3600 * stepSeconds(stepTimes, { depth, updated, microBatches })) / 3600;
+      assert.deepEqual([denseHours, hours], [hoursOf(8, 8), hoursOf(meanDepth, meanUpdated)]);
+      assert.equal(timeSaved, 1 - hours / denseHours);
     }
   });
 });

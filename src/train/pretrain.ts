@@ -127,9 +127,10 @@ async function train(run: Run, runLog: RunLog, signal: AbortSignal | undefined):
   while (run.progress.step < steps) {
     stopped = await stoppedBy(run.group, signal);
     if (stopped !== undefined) break;
-    const { metrics, next } = trainOneStep(run, batches);
+    const { metrics, warnings, next } = trainOneStep(run, batches);
     batches = next;
     log(metrics);
+    for (const warning of warnings) run.report.warn(warning);
     checkSteps(run);
     if (isDue(run, evalEvery)) logEvaluation(run, log);
     if (isDue(run, saveEvery)) save(run);
@@ -153,11 +154,11 @@ async function stoppedBy(group: ProcessGroup, signal: AbortSignal | undefined): 
 }
 
 /** Trains one step, and fetches the batches of the next one while a GPU works on this one. */
-function trainOneStep(run: Run, batches: MicroBatch[] | undefined): { metrics: StepMetrics; next: typeof batches } {
+function trainOneStep(run: Run, batches: MicroBatch[] | undefined): Trained & { next: typeof batches } {
   const timer = new StepTimer();
   using begun = begin(run, batches ?? timer.data(() => fetch(run, 0))!);
   const next = timer.data(() => fetch(run, 1));
-  return { metrics: finish(run, begun, timer), next };
+  return { ...finish(run, begun, timer), next };
 }
 
 function begin({ state, progress, group }: Run, batches: readonly MicroBatch[]): BegunStep {
@@ -166,18 +167,24 @@ function begin({ state, progress, group }: Run, batches: readonly MicroBatch[]):
   return beginStep(state, progress.step, batches, lossScale && { lossScale: lossScale.scale });
 }
 
-/** Finishes a step: what it did, as a line of metrics. */
-function finish(run: Run, begun: BegunStep, timer: StepTimer): StepMetrics {
-  const { progress: before, report } = run;
+/** What a step did, as a line of metrics, and what is to be said of it. */
+interface Trained {
+  metrics: StepMetrics;
+  warnings: string[];
+}
+
+function finish(run: Run, begun: BegunStep, timer: StepTimer): Trained {
+  const { progress: before } = run;
   const result = begun.finish();
   run.progress = progressAfter(before, result, run.config.train.batchSize);
   const metrics = stepMetrics(run, result, before.lossScale?.scale, timer);
   const { step, nonFiniteSteps } = run.progress;
+  const warnings: string[] = [];
   if (nonFiniteSteps > before.nonFiniteSteps)
-    report.warn(`step ${step}: loss or gradient is not finite; nothing was changed`);
+    warnings.push(`step ${step}: loss or gradient is not finite; nothing was changed`);
   const warning = result.applied && run.norms.hear(step, result.gradientNorm);
-  if (warning) report.warn(warning);
-  return metrics;
+  if (warning) warnings.push(warning);
+  return { metrics, warnings };
 }
 
 /** This rank's part of each micro-batch of the step after the next `ahead` ones; undefined past the last. */

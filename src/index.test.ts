@@ -3,15 +3,19 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { after, describe, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { UserError } from './errors/index.ts';
 import {
+  type DepthMethod,
   depth,
   fillMasks,
+  jsonl,
   loadConfig,
   type Metrics,
   openTrained,
   pretrain,
+  type Sink,
   type StepMetrics,
   tensor,
 } from './index.ts';
@@ -107,6 +111,110 @@ test('a program trains with its own depth method, documents and sink, stops it, 
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+});
+
+describe('a program that is wrong, or wants more than one run', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'taper-wrong-'));
+  after(() => rmSync(folder, { recursive: true, force: true }));
+  const { config } = loadConfig({
+    overrides: {
+      model: { layers: 2, hiddenSize: 32, heads: 2, vocabSize: 60, maxPositions: 16 },
+      data: { cache: join(folder, 'cache'), sequenceLength: 16 },
+      train: { steps: 3, batchSize: 4, threads: 1, evalEvery: 0, saveEvery: 0 },
+    },
+  });
+  const samples = {
+    name: 'garden',
+    *[Symbol.iterator]() {
+      for (let i = 0; i < 100; i++) yield 'The cat sees the dog in the old garden. ';
+    },
+  };
+  let runs = 0;
+  const newRun = () => ({ out: join(folder, `run-${runs++}`), samples, sinks: [] });
+
+  test('a run frees its tensors, and so does a model that was opened', async () => {
+    const before = tensor.liveTensors();
+    const { checkpoint } = await pretrain(config, newRun());
+    assert.equal(tensor.liveTensors(), before);
+    const fails = () => {
+      throw new Error('full');
+    };
+    await assert.rejects(pretrain(config, { ...newRun(), sinks: [fails] }), /^Error: full$/);
+    assert.equal(tensor.liveTensors(), before);
+    openTrained(checkpoint, { warn: assert.fail, device: 'cpu' })[Symbol.dispose]();
+    assert.equal(tensor.liveTensors(), before);
+  });
+
+  test('what a depth method says wrongly is a ConfigError that names the step', async () => {
+    const good = { theta: 1, keepRates: [1, 0.5], branchScales: [1, 2] };
+    const wrong: [answer: unknown, message: RegExp][] = [
+      [{ ...good, keepRates: [1] }, /^depth: step 0: keepRates has 1 entries, and the model 2 blocks; return \{ theta/],
+      [{ ...good, keepRates: [1, Number.NaN] }, /keepRates\[1\] is NaN/],
+      [{ ...good, keepRates: [1, 1.5] }, /keepRates\[1\] is 1\.5/],
+      [{ ...good, keepRates: ['1', 1] }, /keepRates\[0\] is 1;/],
+      [{ ...good, keepRates: Float32Array.of(1, 1) }, /keepRates is no array/],
+      [{ ...good, branchScales: [1] }, /branchScales has 1 entries/],
+      [{ ...good, branchScales: undefined }, /branchScales is no array/],
+      [{ ...good, theta: undefined }, /theta is undefined/],
+      [undefined, /the function returned undefined/],
+      [Promise.resolve(good), /theta is undefined/],
+    ];
+    for (const [answer, message] of wrong) {
+      const depth = (() => answer) as unknown as DepthMethod;
+      await assert.rejects(pretrain(config, { ...newRun(), depth }), { name: 'ConfigError', message });
+    }
+    const late = (step: number) => (step < 2 ? good : { ...good, keepRates: [] });
+    await assert.rejects(pretrain(config, { ...newRun(), depth: late }), /depth: step 2: keepRates has 0 entries/);
+    const throws = () => {
+      throw new Error('no idea');
+    };
+    await assert.rejects(
+      pretrain(config, { ...newRun(), depth: throws }),
+      /depth: step 0: the function threw: no idea/,
+    );
+  });
+
+  test('a block whose keep rate is 0 at the first step keeps its weights', async () => {
+    const alternating = (step: number) => ({ theta: 1, keepRates: [1, step % 2], branchScales: [1, 1] });
+    const { checkpoint } = await pretrain(config, { ...newRun(), depth: alternating });
+    using trained = openTrained(checkpoint, { warn: assert.fail, device: 'cpu' });
+    const last = trained.model.weights.get('bert.encoder.layer.1.output.dense.weight')!;
+    assert.ok(last.norm().item() > 0.05);
+  });
+
+  test('two runs of one process cannot have one folder, a sink may be async, and one whose close throws leaves no lock', async () => {
+    const one = newRun();
+    await pretrain(config, { ...one, signal: AbortSignal.abort('at once') }).catch(() => {});
+    assert.ok(!existsSync(one.out), 'stopped before anything was written');
+    const heard: number[] = [];
+    const slow = async ({ step }: Metrics) => {
+      await setTimeout(5);
+      heard.push(step);
+    };
+    const longer = { ...config, train: { ...config.train, steps: 8, saveEvery: 1 } };
+    const first = pretrain(longer, { ...one, sinks: [slow] });
+    while (heard.length < 3) await setTimeout(5);
+    await assert.rejects(pretrain(longer, { ...one, resume: true }), /process \d+ is training this run/);
+    assert.equal((await first).step, 8);
+    assert.deepEqual(heard, [0, 1, 2, 3, 4, 5, 6, 7, 8, 8].slice(0, heard.length));
+
+    const closes = { open: () => ({ metrics: () => {}, close: () => assert.fail('cannot close') }) };
+    const other = newRun();
+    await assert.rejects(pretrain(config, { ...other, sinks: [jsonl(), closes] }), /cannot close/);
+    assert.ok(!existsSync(join(other.out, 'lock')));
+    const opens = { open: async () => ({ metrics: () => {} }) } as unknown as Sink;
+    await assert.rejects(
+      pretrain(config, { ...newRun(), sinks: [opens] }),
+      /^ConfigError: sinks: what open\(run\) returned/,
+    );
+  });
+
+  test('samples that are none are a ConfigError', async () => {
+    for (const wrong of [['text'], 'text', { name: 'mine' }, samples[Symbol.iterator]()]) {
+      const options = { ...newRun(), samples: wrong as unknown as typeof samples };
+      await assert.rejects(pretrain(config, options), /^ConfigError: samples: are no iterable with a name/);
+    }
+  });
 });
 
 test('importing the library loads no libtorch, and changes neither the environment nor who hears signals', () => {

@@ -29,17 +29,25 @@
 export * as analysis from './analysis/index.ts';
 export * as checkpoints from './checkpoints/index.ts';
 export { type Checkpoint, openCheckpoint } from './checkpoints/index.ts';
-export { type Config, type LoadedConfig, loadConfig, type PartialConfig } from './config/index.ts';
+export * as config from './config/index.ts';
+export { type Config, type ConfigSources, type LoadedConfig, loadConfig, type PartialConfig } from './config/index.ts';
 export * as dashboard from './dashboard/index.ts';
 export type { Document, Documents } from './data/index.ts';
 export * as data from './data/index.ts';
 export type { DepthMethod, DepthState } from './depth/index.ts';
 export * as depth from './depth/index.ts';
 export * as distributed from './distributed/index.ts';
-export { launch } from './distributed/index.ts';
+export { type Launched, type LaunchOptions, launch } from './distributed/index.ts';
 export * from './errors/index.ts';
 export * as inference from './inference/index.ts';
-export { evaluate, fillMasks, generate, openTrained, type TrainedModel } from './inference/index.ts';
+export {
+  evaluate,
+  fillMasks,
+  generate,
+  openTrained,
+  type TrainedModel,
+  type TrainedOptions,
+} from './inference/index.ts';
 export * as interop from './interop/index.ts';
 export * as model from './model/index.ts';
 export * as optimizers from './optimizers/index.ts';
@@ -49,9 +57,11 @@ export {
   type EvalMetrics,
   jsonl,
   type Metrics,
+  type OpenSink,
   type Reporter,
   readMetrics,
   type Sink,
+  type SinkRun,
   type StepMetrics,
   summarise,
   tensorBoard,
@@ -60,4 +70,11 @@ export * as tasks from './tasks/index.ts';
 export { fineTune, glueTasks, openGlueTask, openOwnTask } from './tasks/index.ts';
 export * as tensor from './tensor/index.ts';
 export * as train from './train/index.ts';
-export { type PretrainOptions, type PretrainResult, pretrain } from './train/index.ts';
+export {
+  InterruptedError,
+  NonFiniteError,
+  type PretrainOptions,
+  type PretrainResult,
+  pretrain,
+  type RunOptions,
+} from './train/index.ts';

@@ -23,9 +23,9 @@ const { Application, Converter, LogLevel, ReflectionKind, TypeScript } = typedoc
 
 /** What public signatures name and no index.ts exports: the reference says its name alone. A new one is exported, or added here. */
 const unexported = `
-  Affects BlockModel Blocks CheckpointContent Columns ConfigSources CountedEncodings Derived Draws Environment FieldChart Given
-  GroupLibrary Layout LineOf MethodSettings Metric Over Owned Owners Parsed Point Range SampleKey SectionName ShownEvaluation Stages
-  TokeniseOptions TokenizerOptions TrainedOptions VocabularyOptions WordPieceOptions indexSchema profiles storedFileSchema
+  Affects BlockModel Blocks Columns CountedEncodings Derived Draws Environment FieldChart Given
+  GroupLibrary Layout LineOf Metric Over Owned Owners Parsed Point Range SampleKey SectionName ShownEvaluation Stages
+  TokenizerOptions VocabularyOptions WordPieceOptions indexSchema profiles storedFileSchema
 `;
 
 /** What TypeDoc made of the sources. */

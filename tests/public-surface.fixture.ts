@@ -32,11 +32,11 @@ function linesOf(reflection: DeclarationReflection, owner: string): string[] {
     return [`${word} ${name}${typeParameters(reflection)}${parents(reflection)}`, ...call, ...inner(reflection)];
   }
   const isStatic = reflection.flags.isStatic ? 'static ' : '';
+  const optional = reflection.flags.isOptional ? '?' : '';
   if (signaturesOf(reflection).length > 0)
-    return signaturesOf(reflection).map((s) => isStatic + signatureText(s, name));
+    return signaturesOf(reflection).map((s) => isStatic + signatureText(s, name + optional));
   const { getSignature, setSignature } = reflection;
   const isReadonly = reflection.flags.isReadonly || (getSignature && !setSignature) ? 'readonly ' : '';
-  const optional = reflection.flags.isOptional ? '?' : '';
   const word =
     kind === ReflectionKind.TypeAlias ? 'type ' : kind === ReflectionKind.Variable ? 'const ' : isStatic + isReadonly;
   const head = `${word}${name}${typeParameters(reflection)}${optional}`;

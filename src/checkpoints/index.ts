@@ -5,6 +5,7 @@
  */
 export {
   type Checkpoint,
+  type CheckpointContent,
   checkpointPath,
   checkpointsOf,
   isWhole,

@@ -4,7 +4,7 @@
  * @module taper-lm/config
  */
 export { type FromDeepSpeed, fromDeepSpeed } from './deepspeed.ts';
-export { type Derived, deviceOf, type LoadedConfig, loadConfig, readConfigFile } from './load.ts';
+export { type ConfigSources, type Derived, deviceOf, type LoadedConfig, loadConfig, readConfigFile } from './load.ts';
 export { taperName } from './other-names.ts';
 export { type Config, configSchema, type PartialConfig } from './schema.ts';
 export { keysThatAffect, type Section, type Setting, sections, settings } from './settings.ts';

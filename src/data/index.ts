@@ -18,6 +18,7 @@ export {
   type PrepareProgress,
   prepareCorpus,
   prepareDocuments,
+  type TokeniseOptions,
 } from './shards.ts';
 export { type DocumentPart, type ReadOptions, readParts, readTexts, type SourceFile } from './sources.ts';
 export { type CorpusView, splitCorpus, wholeCorpus } from './split.ts';

@@ -113,7 +113,10 @@ export async function prepareDocuments(documents: Documents, options: TokeniseOp
     const blank: CorpusIndex['blank'] = { documents: 0 };
     const parts = partsOf(documents, tokenizer.vocabSize, blank);
     const index = await build(building.path, parts, { ...options, sources, blank, progress: noProgress(0) });
-    if (index.tokens === 0) throw new DataError(`samples ${documents.name}: hold no text; give at least one document`);
+    if (index.tokens === 0)
+      throw new DataError(
+        `samples ${documents.name}: hold no text; give at least one document, and an iterable that can be read more than once`,
+      );
     const content = [tokenizer.hash, index.lengths.sha256, ...index.shards.map((shard) => shard.sha256)];
     const folder = join(cacheDir, sha256(`${corpusFormat} ${content.join(' ')}`).slice(0, 16));
     if (!existsSync(folder)) publish(building.path, folder);
@@ -130,6 +133,8 @@ async function* partsOf(documents: Documents, vocabSize: number, blank: CorpusIn
   try {
     for await (const document of documents) {
       number += 1;
+      if (typeof document !== 'string' && !ArrayBuffer.isView(document) && !Array.isArray(document))
+        throw new DataError(`${where()}: is neither a text nor a list of tokens`);
       if (typeof document === 'string' ? document.trim() === '' : document.length === 0) {
         blank.documents += 1;
         blank.first ??= where();

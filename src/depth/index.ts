@@ -10,6 +10,7 @@ export { constant } from './methods/constant.ts';
 export { dense } from './methods/dense.ts';
 export { fade } from './methods/fade.ts';
 export { layerdrop } from './methods/layerdrop.ts';
+export { checkedMethod } from './methods/own.ts';
 export { pld } from './methods/pld.ts';
 export { shallow } from './methods/shallow.ts';
 export { staged } from './methods/staged.ts';
@@ -28,6 +29,7 @@ export {
   depthWords,
   hasGamma,
   knownMethod,
+  type MethodSettings,
   ownSettings,
   ownWords,
   withTail,

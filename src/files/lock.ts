@@ -1,24 +1,33 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { ConfigError } from '../errors/index.ts';
+
+/** The locks of this process. One that bears its number and is not among them was left by a process of the same number. */
+const held = new Set<string>();
 
 /**
  * Takes a run's folder for this process until disposed: two that write one run would spoil it. A process that was killed
  * leaves its lock behind, which the next one takes over. Processes on another machine are not seen.
  *
- * @throws ConfigError while another process on this machine has it.
+ * @throws ConfigError while another process on this machine has it, or another run of this one.
  */
 export function lockRun(run: string): Disposable {
   const path = join(run, 'lock');
   for (;;) {
     try {
       writeFileSync(path, `${process.pid}\n`, { flag: 'wx' });
-      return { [Symbol.dispose]: () => rmSync(path, { force: true }) };
+      held.add(resolve(path));
+      return {
+        [Symbol.dispose]: () => {
+          held.delete(resolve(path));
+          rmSync(path, { force: true });
+        },
+      };
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     }
     const owner = Number.parseInt(readFileSync(path, 'utf8'), 10);
-    if (isOther(owner)) {
+    if (isOther(owner) || held.has(resolve(path))) {
       throw new ConfigError(
         `${run}: process ${owner} is training this run; wait for it, stop it, or choose another --out`,
       );
@@ -30,7 +39,7 @@ export function lockRun(run: string): Disposable {
 /** Whether a process on this machine is training a run. */
 export function isBeingTrained(run: string): boolean {
   const path = join(run, 'lock');
-  return existsSync(path) && isOther(Number.parseInt(readFileSync(path, 'utf8'), 10));
+  return existsSync(path) && (held.has(resolve(path)) || isOther(Number.parseInt(readFileSync(path, 'utf8'), 10)));
 }
 
 function isOther(pid: number): boolean {

@@ -6,18 +6,21 @@ import { checkDevice, type Device, dtypeOn } from '../tensor/index.ts';
 import { predict } from './fill.ts';
 import type { TrainedModel } from './trained-model.ts';
 
+/** How a trained model is opened. */
 export interface TrainedOptions {
+  /** Hears of newer checkpoints that are broken. */
   warn: (message: string) => void;
   device: Device;
 }
 
 /**
  * Opens the pre-trained model of a checkpoint folder, or of a run's newest whole checkpoint; `warn` hears of newer broken ones.
+ * Disposing it frees its tensors.
  *
  * @throws CheckpointError when there is none, it is broken, its model was fine-tuned or predicts nothing but NaN.
  * @throws ConfigError for a device that is not there.
  */
-export function openTrained(path: string, { warn, device }: TrainedOptions): TrainedModel {
+export function openTrained(path: string, { warn, device }: TrainedOptions): TrainedModel & Disposable {
   const checkpoint = openCheckpoint(path, warn);
   if (checkpoint.classifier) {
     throw new CheckpointError(`${path}: is a fine-tuned classifier; give the pre-trained model that it was made of`);
@@ -27,7 +30,10 @@ export function openTrained(path: string, { warn, device }: TrainedOptions): Tra
   const weights = loadWeights(checkpoint, sizes, device);
   const tokenizer = TextTokenizer.fromJson(checkpoint.tokenizerJson);
   const model = familyOf(sizes).create(sizes, weights, dtypeOn(device, train.precision));
-  const trained = { checkpoint, tokenizer, model, device };
+  const free = () => {
+    for (const weight of weights.values()) weight.free();
+  };
+  const trained = { checkpoint, tokenizer, model, device, [Symbol.dispose]: free };
   checkPredicts(trained);
   return trained;
 }

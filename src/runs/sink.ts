@@ -1,6 +1,7 @@
 import { appendFileSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config/index.ts';
+import { ConfigError } from '../errors/index.ts';
 import { replaceFile, writing } from '../files/index.ts';
 import type { Metrics } from './fields.ts';
 import { readMetrics } from './read.ts';
@@ -17,17 +18,26 @@ export interface SinkRun {
 /** Hears the metrics of a run, line by line. */
 export interface OpenSink {
   /** Hears each step and each evaluation. */
-  metrics(line: Metrics): void;
+  /** Training waits for it. */
+  metrics(line: Metrics): void | Promise<void>;
   /** The run has ended, or failed. */
   close?(): void;
 }
 
 /** Where the metrics of a run go, on rank 0: a function that hears each line, or something that is opened with the run. */
-export type Sink = ((line: Metrics) => void) | { open(run: SinkRun): OpenSink };
+export type Sink = ((line: Metrics) => void | Promise<void>) | { open(run: SinkRun): OpenSink };
 
-/** Opens a sink for a run; a function needs no opening. */
+/**
+ * Opens a sink for a run; a function needs no opening.
+ *
+ * @throws ConfigError where `open` gives no `{ metrics }`.
+ */
 export function openSink(sink: Sink, run: SinkRun): OpenSink {
-  return typeof sink === 'function' ? { metrics: sink } : sink.open(run);
+  const open = typeof sink === 'function' ? { metrics: sink } : sink.open(run);
+  if (typeof open?.metrics === 'function') return open;
+  throw new ConfigError(
+    'sinks: what open(run) returned has no function metrics; return { metrics, close } from it, not a promise',
+  );
 }
 
 /**

@@ -55,7 +55,10 @@ function openEvents(folder: string, { step, steps }: { step: number; steps: numb
     config: { ...config, train: { ...config.train, steps } },
     step,
   });
-  return { metrics: sink.metrics, [Symbol.dispose]: () => sink.close?.() };
+  return {
+    metrics: (line: StepMetrics | EvalMetrics) => void sink.metrics(line),
+    [Symbol.dispose]: () => sink.close?.(),
+  };
 }
 
 /** The events of the only file of a folder, without those that begin it: version, start, and the configuration. */

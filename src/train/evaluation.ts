@@ -6,7 +6,7 @@ import { diverged } from './divergence.ts';
 import type { Run } from './run.ts';
 
 /** Evaluates a run on its held-out text. Throws a NonFiniteError where the loss is not finite. */
-export function logEvaluation(run: Run, log: (line: Metrics) => void): void {
+export async function logEvaluation(run: Run, log: (line: Metrics) => Promise<void>): Promise<void> {
   const { config, state, texts, group, progress } = run;
   const evaluation = evaluateHeldOut(run, config.train);
   const hasDiverged = !Number.isFinite(evaluation.loss);
@@ -16,7 +16,7 @@ export function logEvaluation(run: Run, log: (line: Metrics) => void): void {
     const trained = { model: state.model, tokenizer: texts.tokenizer, device: config.train.device };
     const examples = hasDiverged ? {} : { examples: fillExamples(trained, texts.valid) };
     const metrics: EvalMetrics = { type: 'eval', step: progress.step, split: 'valid', ...numbers, ...examples };
-    log(metrics);
+    await log(metrics);
   }
   if (hasDiverged) throw diverged(run, `the held-out loss was not finite at step ${progress.step}`);
 }

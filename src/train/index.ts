@@ -8,6 +8,7 @@ export { NonFiniteError } from './divergence.ts';
 export { estimateMemory, fittingMicroBatch, type MemoryEstimate } from './memory.ts';
 export { peakFlops } from './peak.ts';
 export { InterruptedError, type PretrainOptions, type PretrainResult, pretrain } from './pretrain.ts';
+export type { RunOptions } from './run.ts';
 export { type TrainingState, trainingState } from './state.ts';
 export { type BegunStep, beginStep, dropoutSeeds, type StepOptions, type StepResult, trainStep } from './step.ts';
 export { openTokenizer, trainTokenizer, unknownText, vocabularyAdvice, warnOfUnknown } from './texts.ts';

@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { Config, LoadedConfig } from '../config/index.ts';
 import { type MicroBatch, makeMicroBatch } from '../data/index.ts';
 import { joinRanks, type ProcessGroup, partOf, type RankEnvironment, rankEnvironment } from '../distributed/index.ts';
+import { ConfigError } from '../errors/index.ts';
 import { numProcessors } from '../machine/index.ts';
 import { type Metrics, type Reporter, RunLog, type StepMetrics } from '../runs/index.ts';
 import { setNumThreads } from '../tensor/index.ts';
@@ -74,6 +75,7 @@ export async function pretrain(config: Config, options: PretrainOptions): Promis
   try {
     for (const { key, value, reason } of options.derived ?? []) report.note(`${key} = ${value} (${reason})`);
     for (const warning of options.warnings ?? []) report.warn(warning);
+    checkDocuments(options.samples);
     using run = await openRun(ownDepth(config, options), options, stoppable(report, options.signal), group);
     if (group.rank === 0) {
       runLog.open(run.out, run.progress.step, {
@@ -91,6 +93,16 @@ export async function pretrain(config: Config, options: PretrainOptions): Promis
   }
 }
 
+/** Throws a ConfigError for what has no name, or cannot be iterated. */
+function checkDocuments(samples: PretrainOptions['samples']): void {
+  if (samples === undefined) return;
+  const isIterable = typeof samples === 'object' && (Symbol.iterator in samples || Symbol.asyncIterator in samples);
+  if (isIterable && typeof samples.name === 'string') return;
+  throw new ConfigError(
+    'samples: are no iterable with a name; give { name, [Symbol.iterator]() { … } } or the same with Symbol.asyncIterator',
+  );
+}
+
 /** A configuration says where a program's own depth method is used, since it cannot say which. */
 function ownDepth(config: Config, { depth }: PretrainOptions): Config {
   return depth ? { ...config, depth: { ...config.depth, method: 'own' } } : config;
@@ -102,12 +114,20 @@ function useThreads(threads: number, environment: RankEnvironment | undefined): 
   else if (environment) setNumThreads(Math.max(1, Math.floor(numProcessors() / environment.localSize)));
 }
 
-/** A reporter that ends the preparation of texts when the run is to stop: nothing has to be saved yet. */
+/** A reporter that ends the preparation of a run when it is to stop: nothing has to be saved yet. */
 function stoppable(report: Reporter, signal: AbortSignal | undefined): Reporter {
+  const check = () => {
+    if (signal?.aborted) throw new InterruptedError(reasonOf(signal));
+  };
+  check();
   return {
     ...report,
+    note: (message) => {
+      check();
+      report.note(message);
+    },
     prepare: (progress) => {
-      if (signal?.aborted) throw new InterruptedError(reasonOf(signal));
+      check();
       report.prepare?.(progress);
     },
   };
@@ -118,21 +138,21 @@ const reasonOf = ({ reason }: AbortSignal) => (reason instanceof Error ? reason.
 /** The loop, until the last step or until it is stopped; then the reason is given. */
 async function train(run: Run, runLog: RunLog, signal: AbortSignal | undefined): Promise<string | undefined> {
   const { evalEvery, saveEvery, steps } = run.config.train;
-  const log = (line: Metrics) => {
-    for (const sink of [runLog, ...run.sinks]) sink.metrics(line);
+  const log = async (line: Metrics) => {
+    for (const sink of [runLog, ...run.sinks]) await sink.metrics(line);
   };
   let stopped: string | undefined;
   let batches: MicroBatch[] | undefined;
-  if (run.progress.step === 0) logEvaluation(run, log);
+  if (run.progress.step === 0) await logEvaluation(run, log);
   while (run.progress.step < steps) {
     stopped = await stoppedBy(run.group, signal);
     if (stopped !== undefined) break;
     const { metrics, warnings, next } = trainOneStep(run, batches);
     batches = next;
-    log(metrics);
+    await log(metrics);
     for (const warning of warnings) run.report.warn(warning);
     checkSteps(run);
-    if (isDue(run, evalEvery)) logEvaluation(run, log);
+    if (isDue(run, evalEvery)) await logEvaluation(run, log);
     if (isDue(run, saveEvery)) save(run);
     await setImmediate(); // signals and listeners get their turn
   }

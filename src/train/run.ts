@@ -17,12 +17,12 @@ import {
 } from '../checkpoints/index.ts';
 import type { Config } from '../config/index.ts';
 import { type Documents, type Samples, TextTokenizer } from '../data/index.ts';
-import { type DepthMethod, type StepWork, withTail } from '../depth/index.ts';
+import { checkedMethod, type DepthMethod, type StepWork, withTail } from '../depth/index.ts';
 import { alone, type ProcessGroup } from '../distributed/index.ts';
 import { ConfigError, counted, DataError, OutputError } from '../errors/index.ts';
 import { lockRun, makeFolder, replaceFile, writing } from '../files/index.ts';
 import { familyOf, initialiseParameters, makeIdentity, type ParameterSpec, type Weights } from '../model/index.ts';
-import type { OptimizerState } from '../optimizers/index.ts';
+import { type OptimizerState, slotTensors } from '../optimizers/index.ts';
 import { jsonl, type OpenSink, openSink, type Reporter, type Sink, tensorBoard } from '../runs/index.ts';
 import { Tensor } from '../tensor/index.ts';
 import { initialLossScale } from './loss-scale.ts';
@@ -51,6 +51,7 @@ export interface Run extends Disposable {
   readonly norms: NormWatch;
 }
 
+/** Where a run is, and what a program passes to it instead of what its configuration names. */
 export interface RunOptions {
   /** The folder of the run; rank 0 alone reads and writes it. */
   out: string;
@@ -90,17 +91,27 @@ export async function openRun(
 ): Promise<Run> {
   const held: Disposable[] = [];
   const release = () => {
-    for (const resource of held.splice(0).reverse()) resource[Symbol.dispose]();
+    const errors: unknown[] = [];
+    for (const resource of held.splice(0).reverse()) {
+      try {
+        resource[Symbol.dispose]();
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+    if (errors.length > 0) throw errors[0];
   };
   try {
     return { ...(await open(given, options, report, group, held)), [Symbol.dispose]: release };
   } catch (error) {
-    release();
+    try {
+      release();
+    } catch {} // what went wrong first is told
     throw error;
   }
 }
 
-/** Puts into `held` what has to be given back at the end: the run's lock, its open texts and events. */
+/** Puts into `held` what has to be given back at the end: the run's lock, its texts, tensors and sinks. */
 async function open(
   given: Config,
   options: RunOptions,
@@ -130,6 +141,7 @@ async function open(
   }
   if (!start.progress) checkKnown(texts, config);
   const state = openState(config, group, start, { sources, texts, report, depth });
+  held.push({ [Symbol.dispose]: () => freeState(state) });
   const fresh: Progress = { step: 0, samples: 0, tokens: 0, nonFiniteSteps: 0, textHash: texts.hash };
   if (samples) fresh.source = samples.name;
   if (config.train.precision === 'fp16') fresh.lossScale = initialLossScale;
@@ -141,6 +153,10 @@ async function open(
   const norms = new NormWatch();
   const work = workOf(config);
   return { config, out, texts, state, work, group, report, sinks, progress, saved, norms };
+}
+
+function freeState({ masters, optimizer }: TrainingState): void {
+  for (const tensor of [...masters.values(), ...slotTensors(optimizer.values())]) tensor.free();
 }
 
 /** Looks into the folder of the run, and takes it if it is there. */
@@ -269,9 +285,10 @@ function openState(config: Config, group: ProcessGroup, { updates }: Start, give
   const { masters, optimizer } = readState(config, layout.specs, given);
   const own = spread({ ...layout, masters, group, config }, { optimizer, updates });
   const { steps } = train;
-  const depth = given.depth && withTail(given.depth, config.depth, model.layers, steps);
+  const depth = given.depth && withTail(checkedMethod(given.depth, model.layers), config.depth, model.layers, steps);
   const state = trainingState(config, masters, { optimizer: own, depth, group, layout });
-  if (own) return state;
+  // What a program's function says of the first step need not hold for the others.
+  if (own || given.depth) return state;
   for (const [l, keepRate] of state.depth(0).keepRates.entries()) if (keepRate === 0) makeIdentity(model, masters, l);
   return state;
 }

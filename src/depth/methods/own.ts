@@ -1,7 +1,47 @@
-import type { NamedMethod } from '../method.ts';
+import { ConfigError } from '../../errors/index.ts';
+import type { DepthMethod, NamedMethod } from '../method.ts';
+import type { DepthState } from '../state.ts';
 
 /** What a run's configuration names where a program trained it with a depth method of its own: only that program knows it. */
 export const ownMethod: NamedMethod = {
   title: 'a function of the program that trained it',
   reads: [],
 };
+
+/**
+ * A program's depth method, whose answers are checked: `theta` a number, `keepRates` L numbers from 0 to 1, `branchScales` L finite ones.
+ *
+ * @throws ConfigError when it is called and says something else, or throws.
+ */
+export function checkedMethod(method: DepthMethod, layers: number): DepthMethod {
+  return (step) => {
+    const refuse = (what: string, cause?: unknown): never => {
+      throw new ConfigError(
+        `depth: step ${step}: ${what}; return { theta, keepRates, branchScales }, with ${layers} keep rates from 0 to 1 and ${layers} scales`,
+        { cause },
+      );
+    };
+    const state = answerOf(method, step, refuse);
+    const { theta, keepRates, branchScales } = state;
+    if (typeof theta !== 'number' || !Number.isFinite(theta)) refuse(`theta is ${theta}`);
+    for (const [name, values] of Object.entries({ keepRates, branchScales })) {
+      if (!Array.isArray(values)) refuse(`${name} is no array`);
+      if (values.length !== layers) refuse(`${name} has ${values.length} entries, and the model ${layers} blocks`);
+      const most = name === 'keepRates' ? 1 : Number.MAX_VALUE;
+      const wrong = values.findIndex((value) => typeof value !== 'number' || !(value >= 0 && value <= most));
+      if (wrong >= 0) refuse(`${name}[${wrong}] is ${values[wrong]}`);
+    }
+    return state;
+  };
+}
+
+function answerOf(method: DepthMethod, step: number, refuse: (what: string, cause?: unknown) => never): DepthState {
+  if (typeof method !== 'function') return refuse(`it is ${typeof method}, not a function`);
+  let state: DepthState | undefined | null;
+  try {
+    state = method(step);
+  } catch (error) {
+    return refuse(`the function threw: ${error instanceof Error ? error.message : String(error)}`, error);
+  }
+  return typeof state === 'object' && state !== null ? state : refuse(`the function returned ${state}`);
+}

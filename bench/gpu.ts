@@ -102,12 +102,12 @@ function besidePyTorch(): { text: string; demands: Demand[] } {
   ];
   const demands: Demand[] = missing ? [{ text: `PyTorch to compare with (${missing} is missing)`, isMet: false }] : [];
   for (const batch of microBatches) {
-    const eagerFlags = [...flagsOf(batch, steps), '--sdpa', '--fused-adam'];
+    const flags = flagsOf(batch, steps);
     const turns = [1, 2].map(() => ({
-      taper: runTaper(flagsOf(batch, steps)),
-      eager: missing ? undefined : runPyTorch(eagerFlags),
+      taper: runTaper(flags),
+      eager: missing ? undefined : runPyTorch(flags),
     }));
-    const compiled = missing ? undefined : runPyTorch([...eagerFlags, '--compile']);
+    const compiled = missing ? undefined : runPyTorch([...flags, '--compile']);
     const seconds = median(turns.map(({ taper }) => taper.step_s_median));
     const ratio = (others: (StepResult | undefined)[]) =>
       others[0] === undefined ? undefined : median(others.map((other) => other!.step_s_median)) / seconds;

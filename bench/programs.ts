@@ -1,27 +1,18 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { OpTimes } from '../src/cli/bench-ops.ts';
 import type { BenchResult } from '../src/cli/bench-options.ts';
 import type { Check } from './gpu-numbers.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const peerPath =
-  process.env.TAPER_PEER ?? fileURLToPath(new URL('../../../shared/peer/pytorch_pld.py', import.meta.url));
 
 /** Both programs choose the same kernels: OpenBLAS 0.3.21 does not know recent AVX-512 processors by itself. */
 const environment = { OPENBLAS_CORETYPE: 'SKYLAKEX', ...process.env };
 
-/** Runs the PyTorch program, and prints the most resident memory after what it prints (ru_maxrss is in KiB). */
-const withMemory = `import resource, runpy, sys
-sys.argv = sys.argv[1:]
-runpy.run_path(sys.argv[0], run_name="__main__")
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)`;
-
 /** What both programs print. */
 export type StepResult = Pick<
   BenchResult,
-  'peer' | 'mean_layers_run' | 'step_s_median' | 'step_s_mean' | 'tokens_per_s' | 'peak_memory_mb'
+  'peer' | 'params_m' | 'mean_layers_run' | 'step_s_median' | 'step_s_mean' | 'tokens_per_s' | 'peak_memory_mb'
 >;
 
 function run(command: string, args: readonly string[]): string[] {
@@ -51,20 +42,18 @@ export function runGpuChecks(device: string): Check[] {
 }
 
 /** One run of the PyTorch program with the same flags. */
-export function runPyTorch(flags: readonly string[]): StepResult {
-  const [result, memory] = run(python(), ['-c', withMemory, peerPath, ...flags]).slice(-2);
-  return { ...JSON.parse(result!), peak_memory_mb: Math.round(Number(memory)) };
+export function runPyTorch(flags: readonly string[]): StepResult & { loss: number } {
+  return JSON.parse(run(python(), ['bench/peer/pytorch_pld.py', ...flags]).at(-1)!);
 }
 
 /** What is missing to run the PyTorch program, if anything. */
 export function missingPyTorch(): string | undefined {
-  if (!existsSync(peerPath)) return `the PyTorch program (${peerPath}; TAPER_PEER names another place)`;
   if (spawnSync(python(), ['-c', 'import torch']).status !== 0)
-    return `PyTorch for ${python()} (Debian: python3-torch libopenblas0-openmp; PYTHON names another Python)`;
+    return `PyTorch for ${python()} (Debian: python3-torch libopenblas0-openmp; TAPER_PYTHON names another Python)`;
   return undefined;
 }
 
 function python(): string {
-  const candidates = [process.env.PYTHON, 'python3', '/usr/bin/python3'].filter((name) => name !== undefined);
+  const candidates = [process.env.TAPER_PYTHON, 'python3', '/usr/bin/python3'].filter((name) => name !== undefined);
   return candidates.find((name) => spawnSync(name, ['-c', 'import torch']).status === 0) ?? 'python3';
 }

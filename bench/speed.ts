@@ -75,7 +75,7 @@ function besidePyTorch(rounds: number): string {
   }
   return `## Beside PyTorch
 
-${versions}, two threads each, the same OpenBLAS kernels for both; sequence 128, dropout 0.1, AdamW, clipping.
+${versions}, two threads each, \`OPENBLAS_CORETYPE\` the same for both; sequence 128, dropout 0.1, AdamW, clipping.
 ${rounds} rounds, in each of which the two programs run in turn; a round's figure is the median of its steps. Shown are the
 median over the rounds and, in brackets, the least and the most. Above 1, taper is faster. MFU is FLOPs of the model by
 time, against the fastest large matrix product of taper's on this machine in the same minute. Memory is the most that was

@@ -13,7 +13,7 @@ import { median, table, writeResults } from '../../bench/report.ts';
 import { obstacleToRoot } from '../faults/root.ts';
 import { cloneProject, homeOf, inRoot, installNode, makeRoot, systems, type User } from './systems.ts';
 
-const numRounds = 5;
+const numRounds = 9;
 /** Steps are timed with one Node on all systems. */
 const timedNode = '20.19';
 const records = fileURLToPath(new URL('../../../docs/results/platforms', import.meta.url));

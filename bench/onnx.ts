@@ -72,10 +72,10 @@ ${table(rows)}`,
 }
 
 async function logitsOf(session: InferenceSession, batch: MicroBatch, V: number): Promise<Float32Array> {
-  const { numSequences: N, sequenceLength: T, lengths } = batch;
+  const { numSequences: N, sequenceLength: T, documents } = batch;
   const ints = (values: ArrayLike<number>) =>
     new OrtTensor('int64', BigInt64Array.from(Array.from(values, BigInt)), [N, T]);
-  const mask = Int32Array.from({ length: N * T }, (_, i) => (i % T < lengths[Math.floor(i / T)]! ? 1 : 0));
+  const mask = Int32Array.from({ length: N * T }, (_, i) => (i % T < documents[Math.floor(i / T)]![0]! ? 1 : 0));
   const feeds = {
     input_ids: ints(batch.inputIds),
     attention_mask: ints(mask),

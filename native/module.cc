@@ -88,8 +88,8 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   defineFused(exports);
   defineLinear(exports);
   defineAttention(exports);
-  defineLayerNorm(exports);
-  defineGelu(exports);
+  defineNorm(exports);
+  defineActivation(exports);
   defineGroup(exports);
   defineDropout(exports);
   defineLoss(exports);

@@ -90,7 +90,7 @@ describe('import', () => {
               sequenceLength: T,
               inputIds: Int32Array.from(expected.ids.flat()),
               tokenTypeIds: Int32Array.from(expected.types?.flat() ?? new Array<number>(N * T).fill(0)),
-              lengths: Int32Array.from(kind === 'gpt2' ? [T, T] : expected.lengths),
+              documents: (kind === 'gpt2' ? [T, T] : expected.lengths).map((length) => [length]),
             },
             'cpu',
           );

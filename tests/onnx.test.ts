@@ -31,14 +31,14 @@ function batchOf(T: number, vocabSize: number): TokenBatch {
     i % T < lengths[Math.floor(i / T)]! ? 5 + ((11 * i + 3) % (vocabSize - 5)) : 0,
   );
   const tokenTypeIds = Int32Array.from(inputIds, (_, i) => (i % T > T / 2 ? 1 : 0));
-  return { numSequences: 3, sequenceLength: T, inputIds, tokenTypeIds, lengths };
+  return { numSequences: 3, sequenceLength: T, inputIds, tokenTypeIds, documents: [...lengths].map((length) => [length]) };
 }
 
 async function onnx(file: string, { numSequences: N, sequenceLength: T, ...batch }: TokenBatch) {
   const session = await InferenceSession.create(file);
   const ints = (values: ArrayLike<number>) =>
     new OrtTensor('int64', BigInt64Array.from(Array.from(values, BigInt)), [N, T]);
-  const mask = Int32Array.from({ length: N * T }, (_, i) => (i % T < batch.lengths[Math.floor(i / T)]! ? 1 : 0));
+  const mask = Int32Array.from({ length: N * T }, (_, i) => (i % T < batch.documents[Math.floor(i / T)]![0]! ? 1 : 0));
   return session.run({
     input_ids: ints(batch.inputIds),
     attention_mask: ints(mask),
@@ -62,7 +62,7 @@ function furthest(a: ArrayLike<number>, b: ArrayLike<number>, width: number, bat
   let worst = 0;
   for (let i = 0; i < a.length; i++) {
     const token = Math.floor(i / width);
-    if (batch && token % batch.sequenceLength >= batch.lengths[Math.floor(token / batch.sequenceLength)]!) continue;
+    if (batch && token % batch.sequenceLength >= batch.documents[Math.floor(token / batch.sequenceLength)]![0]!) continue;
     worst = Math.max(worst, Math.abs(a[i]! - b[i]!));
   }
   return worst;
@@ -149,7 +149,7 @@ describe('ONNX', { concurrency: 2 }, () => {
     assert.ok(furthest(hidden, found.last_hidden_state!.data as Float32Array, 16, batch) < 1e-4);
     const means = Array.from({ length: 3 * 16 }, (_, i) => {
       const [n, d] = [Math.floor(i / 16), i % 16];
-      const length = batch.lengths[n]!;
+      const length = batch.documents[n]![0]!;
       return Array.from({ length }, (_, t) => hidden[(n * 10 + t) * 16 + d]!).reduce((a, b) => a + b) / length;
     });
     assert.ok(furthest(means, found.sentence_embedding!.data as Float32Array, 16) < 1e-4);
@@ -198,7 +198,7 @@ describe('ONNX', { concurrency: 2 }, () => {
       sequenceLength: ids.length,
       inputIds: ids,
       tokenTypeIds: new Int32Array(ids.length),
-      lengths: Int32Array.of(ids.length),
+      documents: [[ids.length]],
     };
     const found = await onnx(at('embeddings/onnx/model.onnx'), text);
     const first = (mean.data as Float32Array).subarray(0, 16);

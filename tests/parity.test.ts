@@ -55,7 +55,7 @@ function batch(step: number): MicroBatch {
     sequenceLength: T,
     inputIds,
     tokenTypeIds,
-    lengths,
+    documents: [...lengths].map((length) => [length]),
     predictedPositions,
     labels,
     nextSentenceLabels,

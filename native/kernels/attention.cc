@@ -13,7 +13,7 @@ class RowWords {
   explicit RowWords(const Attention& how) : how_(how), room_(static_cast<size_t>(how.columns + 2 * kPhiloxChunk), 0xFFFFu) {}
   INLINE const uint32_t* of(int64_t row) {
     if (how_.dropout.threshold == 0) return room_.data();
-    return philoxWords(how_.start + row * how_.columns, how_.columns, how_.dropout.seed, room_.data());
+    return philoxWords(how_.start + row * how_.stride, how_.columns, how_.dropout.seed, room_.data());
   }
 
  private:
@@ -21,86 +21,82 @@ class RowWords {
   std::vector<uint32_t> room_;
 };
 
-// What the softmax is taken of, element by element.
-template <bool hasBias>
-INLINE float scaled(const float* scores, int64_t j, const Attention& how) {
-  return hasBias ? scores[j] * how.scale + how.columnBias[j] : scores[j] * how.scale;
-}
-
-// How many columns a row sees.
-INLINE int64_t seen(int64_t row, const Attention& how) { return how.causal ? row + 1 : how.columns; }
+// The columns [from, to) that a row sees, among whole vectors [first, last) of columns.
+struct Seen {
+  int32_t from, to, first, last;
+  INLINE Seen(int64_t row, const Attention& how) {
+    constexpr int32_t vector = 16;
+    const int64_t position = how.offset + row, columns = how.columns, before = position - how.before, after = position + how.after + 1;
+    from = static_cast<int32_t>(before > 0 ? before : 0);
+    to = static_cast<int32_t>(after < columns ? after : columns);
+    first = from / vector * vector;
+    const int32_t whole = (to + vector - 1) / vector * vector;
+    last = whole < columns ? whole : static_cast<int32_t>(columns);
+  }
+  // What the softmax is taken of.
+  INLINE float scaled(const float* scores, int32_t j, float scale) const { return j >= from && j < to ? scores[j] * scale : -INFINITY; }
+};
 
 template <typename T>
-INLINE void clear(T* row, int64_t from, int64_t to) {
+INLINE void clear(T* row, int32_t from, int64_t to) {
   for (int64_t j = from; j < to; j++) row[j] = 0;
 }
 
-template <bool hasBias, typename T>
-INLINE void attentionOf(float* scores, T* p, float* logSum, const Attention& how) {
+template <typename T>
+INLINE void forwardOf(float* scores, T* p, float* logSum, const Attention& how) {
   RowWords rowWords(how);
   const uint32_t threshold = how.dropout.threshold;
+  const float scale = how.scale;
   for (int64_t row = 0; row < how.rows; row++, scores += how.columns, p += how.columns) {
-    const int64_t n = seen(row, how);
+    const Seen seen(row, how);
     float top = -INFINITY, sum = 0;
 #pragma omp simd reduction(max : top)
-    for (int64_t j = 0; j < n; j++) {
-      const float value = scaled<hasBias>(scores, j, how);
+    for (int32_t j = seen.first; j < seen.last; j++) {
+      const float value = seen.scaled(scores, j, scale);
       top = value > top ? value : top;
     }
 #pragma omp simd reduction(+ : sum)
-    for (int64_t j = 0; j < n; j++) {
-      const float e = exponential(scaled<hasBias>(scores, j, how) - top);
+    for (int32_t j = seen.first; j < seen.last; j++) {
+      const float e = exponential(seen.scaled(scores, j, scale) - top);
       scores[j] = e;
       sum += e;
     }
     const float factor = how.dropout.scale / sum;
     const uint32_t* words = rowWords.of(row);
-    for (int64_t j = 0; j < n; j++) store(p[j], words[j] >= threshold ? scores[j] * factor : 0);
-    clear(p, n, how.columns);
+    clear(p, 0, seen.first);
+    for (int32_t j = seen.first; j < seen.last; j++) store(p[j], words[j] >= threshold ? scores[j] * factor : 0);
+    clear(p, seen.last, how.columns);
     logSum[row] = top + std::log(sum);
   }
 }
 
-template <bool hasBias, typename T>
-INLINE void attentionBackwardOf(const float* scores, const float* dp, const float* logSum, T* p, T* ds, const Attention& how) {
+template <typename T>
+INLINE void backwardOf(const float* scores, const float* dp, const float* logSum, T* p, T* ds, const Attention& how) {
   RowWords rowWords(how);
   const uint32_t threshold = how.dropout.threshold;
-  const float keptScale = how.dropout.scale;
+  const float keptScale = how.dropout.scale, scale = how.scale;
   const int64_t columns = how.columns;
   std::vector<float> room(static_cast<size_t>(2 * columns));
   float *w = room.data(), *wdw = w + columns;
   for (int64_t row = 0; row < how.rows; row++, scores += columns, dp += columns, p += columns, ds += columns) {
-    const int64_t n = seen(row, how);
+    const Seen seen(row, how);
     const uint32_t* words = rowWords.of(row);
     const float shift = logSum[row];
     float sum = 0;
 #pragma omp simd reduction(+ : sum)
-    for (int64_t j = 0; j < n; j++) {
-      w[j] = exponential(scaled<hasBias>(scores, j, how) - shift);
+    for (int32_t j = seen.first; j < seen.last; j++) {
+      w[j] = exponential(seen.scaled(scores, j, scale) - shift);
       const float kept = words[j] >= threshold ? w[j] * keptScale : 0;
       wdw[j] = kept * dp[j];
       sum += wdw[j];
     }
-    for (int64_t j = 0; j < n; j++) store(p[j], words[j] >= threshold ? w[j] * keptScale : 0);
-    for (int64_t j = 0; j < n; j++) store(ds[j], how.scale * (wdw[j] - w[j] * sum));
-    clear(p, n, columns);
-    clear(ds, n, columns);
+    clear(p, 0, seen.first);
+    clear(ds, 0, seen.first);
+    for (int32_t j = seen.first; j < seen.last; j++) store(p[j], words[j] >= threshold ? w[j] * keptScale : 0);
+    for (int32_t j = seen.first; j < seen.last; j++) store(ds[j], scale * (wdw[j] - w[j] * sum));
+    clear(p, seen.last, columns);
+    clear(ds, seen.last, columns);
   }
-}
-
-template <typename T>
-INLINE void forwardOf(float* scores, T* p, float* logSum, const Attention& how) {
-  if (how.columnBias)
-    attentionOf<true>(scores, p, logSum, how);
-  else
-    attentionOf<false>(scores, p, logSum, how);
-}
-template <typename T>
-INLINE void backwardOf(const float* scores, const float* dp, const float* logSum, T* p, T* ds, const Attention& how) {
-  if (how.columnBias)
-    attentionBackwardOf<true>(scores, dp, logSum, p, ds, how);
-  else
-    attentionBackwardOf<false>(scores, dp, logSum, p, ds, how);
 }
 
 }  // namespace

@@ -121,23 +121,78 @@ __global__ void addDropoutKernel(const float* __restrict__ x, const Element* __r
   overElements(count, how, [=](int64_t i, bool isKept) { y[i] = x[i] + (isKept ? load(branch[i]) * how.scale : 0.f); });
 }
 
-// --- Layer normalisation ---
+// --- Gated activations ---
+__device__ float normalOf(float x) { return 0.5f * erfcf(-0.7071067812f * x); }
+template <Activation f>
+__device__ float valueOf(float x) {
+  if (f == Activation::silu) return x / (1 + expf(-x));
+  if (f == Activation::gelu) return x * normalOf(x);
+  return x / (1 + expf(-1.5957691216f * (x + 0.044715f * x * x * x)));
+}
+template <Activation f>
+__device__ float derivativeOf(float x) {
+  if (f == Activation::gelu) return normalOf(x) + x * 0.3989422804f * expf(-0.5f * x * x);
+  const bool isSilu = f == Activation::silu;
+  const float u = isSilu ? x : 1.5957691216f * (x + 0.044715f * x * x * x);
+  const float slope = isSilu ? 1.f : 1.5957691216f * (1 + 0.134145f * x * x);
+  const float s = 1 / (1 + expf(-u));
+  return s + x * s * (1 - s) * slope;
+}
+
+constexpr int kGatedThreads = 256;
+template <Activation f, typename Element>
+__global__ void gatedKernel(const Element* __restrict__ x, Element* __restrict__ y, int64_t count, int64_t width) {
+  const int64_t i = static_cast<int64_t>(blockIdx.x) * kGatedThreads + threadIdx.x;
+  if (i >= count) return;
+  const int64_t at = i / width * 2 * width + i % width;
+  store(y[i], valueOf<f>(load(x[at])) * load(x[at + width]));
+}
+template <Activation f, typename Element>
+__global__ void gatedBackwardKernel(const Element* __restrict__ x, const Element* __restrict__ dy, Element* __restrict__ dx, int64_t count,
+                                    int64_t width) {
+  const int64_t i = static_cast<int64_t>(blockIdx.x) * kGatedThreads + threadIdx.x;
+  if (i >= count) return;
+  const int64_t at = i / width * 2 * width + i % width;
+  const float a = load(x[at]), b = load(x[at + width]), d = load(dy[i]);
+  store(dx[at], d * b * derivativeOf<f>(a));
+  store(dx[at + width], d * valueOf<f>(a));
+}
+
+// --- Rotary positions ---
+constexpr int kRotateThreads = 256;
+template <typename Element>
+__global__ void rotateKernel(const Element* __restrict__ x, Element* __restrict__ y, const int64_t* position, const float* cosines,
+                             const float* sines, int64_t pairs, int64_t heads, int64_t turned, int64_t half, float direction) {
+  const int64_t pair = static_cast<int64_t>(blockIdx.x) * kRotateThreads + threadIdx.x;
+  if (pair >= pairs) return;
+  const int64_t i = pair % half, head = pair / half % heads, token = pair / half / heads;
+  const int64_t at = (token * heads + head) * 2 * half + i;
+  const float first = load(x[at]), second = load(x[at + half]);
+  const bool turns = head < turned;
+  const int64_t angle = position[token] * half + i;
+  const float c = turns ? cosines[angle] : 1.f, s = turns ? direction * sines[angle] : 0.f;
+  store(y[at], first * c - second * s);
+  store(y[at + half], second * c + first * s);
+}
+
+// --- Layer normalisation and RMSNorm ---
 constexpr int kNormRows = 4;  // a block has a warp for each of so many rows
 
 template <typename Element>
-__global__ void layerNormKernel(const float* x, const float* weight, const float* bias, Element* y, float* mean, float* rstd, int64_t rows,
-                                int64_t width, float eps) {
+__global__ void normKernel(const float* x, const float* weight, const float* bias, Element* y, float* mean, float* rstd, Norm how) {
+  const int64_t width = how.width;
   const int64_t row = static_cast<int64_t>(blockIdx.x) * kNormRows + threadIdx.x / kWarp;
-  if (row >= rows) return;
+  if (row >= how.rows) return;
   const int lane = threadIdx.x % kWarp;
   x += row * width;
   y += row * width;
   float sum = 0, squares = 0;
-  for (int64_t i = lane; i < width; i += kWarp) sum += x[i];
+  if (how.centers)
+    for (int64_t i = lane; i < width; i += kWarp) sum += x[i];
   const float m = sumOfWarp(sum) / static_cast<float>(width);
   for (int64_t i = lane; i < width; i += kWarp) squares += (x[i] - m) * (x[i] - m);
-  const float r = 1 / sqrtf(sumOfWarp(squares) / static_cast<float>(width) + eps);
-  for (int64_t i = lane; i < width; i += kWarp) store(y[i], (x[i] - m) * r * weight[i] + bias[i]);
+  const float r = 1 / sqrtf(sumOfWarp(squares) / static_cast<float>(width) + how.eps);
+  for (int64_t i = lane; i < width; i += kWarp) store(y[i], (x[i] - m) * r * weight[i] + (bias ? bias[i] : 0.f));
   if (lane == 0) {
     mean[row] = m;
     rstd[row] = r;
@@ -145,11 +200,13 @@ __global__ void layerNormKernel(const float* x, const float* weight, const float
 }
 
 // A block goes through its piece of the rows, one at a time; each of its threads has the same columns in all of them, and sums up
-// what they add to weight and bias. With x̂ = (x − mean)·rstd and g = dy·weight: dx = rstd·(g − mean(g) − x̂·mean(g·x̂)).
+// what they add to weight and bias. With x̂ = (x − mean)·rstd and g = dy·weight: dx = rstd·(g − mean(g) − x̂·mean(g·x̂)), without mean(g) where nothing is
+// centered.
 constexpr int kNormThreads = 256;
 template <int Columns, typename Element>
-__global__ void layerNormBackwardKernel(const Element* dy, const float* x, const float* weight, const float* mean, const float* rstd,
-                                        float* dx, float* sums, int64_t rows, int64_t width) {
+__global__ void normBackwardKernel(const Element* dy, const float* x, const float* weight, const float* mean, const float* rstd, float* dx,
+                                   float* sums, Norm how) {
+  const int64_t rows = how.rows, width = how.width;
   const int64_t piece = blockIdx.x, pieces = gridDim.x;
   float dWeight[Columns] = {}, dBias[Columns] = {};
   for (int64_t row = rows * piece / pieces; row < rows * (piece + 1) / pieces; row++) {
@@ -168,6 +225,7 @@ __global__ void layerNormBackwardKernel(const Element* dy, const float* x, const
       sum = {sum.a + g[k], sum.b + g[k] * xHat[k]};
     }
     sum = sumOfBlock<kNormThreads>(sum);
+    if (!how.centers) sum.a = 0;
     UNROLL
     for (int k = 0; k < Columns; k++) {
       const int64_t column = threadIdx.x + static_cast<int64_t>(k) * kNormThreads;
@@ -301,17 +359,39 @@ void addDropout(const float* x, const Element* branch, float* y, int64_t count, 
 }
 
 template <typename Element>
-void layerNorm(const float* x, const float* weight, const float* bias, Element* y, float* mean, float* rstd, int64_t rows, int64_t width,
-               float eps, Stream stream) {
-  launch(layerNormKernel<Element>, piecesOf(rows, kNormRows), kNormRows * kWarp, stream, x, weight, bias, y, mean, rstd, rows, width, eps);
+void gated(Activation f, const Element* x, Element* y, int64_t rows, int64_t width, Stream stream) {
+  const auto kernel = f == Activation::silu   ? gatedKernel<Activation::silu, Element>
+                      : f == Activation::gelu ? gatedKernel<Activation::gelu, Element>
+                                              : gatedKernel<Activation::geluTanh, Element>;
+  launch(kernel, piecesOf(rows * width, kGatedThreads), kGatedThreads, stream, x, y, rows * width, width);
+}
+template <typename Element>
+void gatedBackward(Activation f, const Element* x, const Element* dy, Element* dx, int64_t rows, int64_t width, Stream stream) {
+  const auto kernel = f == Activation::silu   ? gatedBackwardKernel<Activation::silu, Element>
+                      : f == Activation::gelu ? gatedBackwardKernel<Activation::gelu, Element>
+                                              : gatedBackwardKernel<Activation::geluTanh, Element>;
+  launch(kernel, piecesOf(rows * width, kGatedThreads), kGatedThreads, stream, x, dy, dx, rows * width, width);
 }
 
 template <typename Element>
-void layerNormBackward(const Element* dy, const float* x, const float* weight, const float* mean, const float* rstd, float* dx, float* sums,
-                       int64_t rows, int64_t width, int64_t pieces, Stream stream) {
+void rotate(const Element* x, Element* y, const int64_t* position, const float* cosines, const float* sines, int64_t tokens, int64_t heads,
+            int64_t turned, int64_t half, float direction, Stream stream) {
+  const int64_t pairs = tokens * heads * half;
+  launch(rotateKernel<Element>, piecesOf(pairs, kRotateThreads), kRotateThreads, stream, x, y, position, cosines, sines, pairs, heads, turned,
+         half, direction);
+}
+
+template <typename Element>
+void norm(const float* x, const float* weight, const float* bias, Element* y, float* mean, float* rstd, Norm how, Stream stream) {
+  launch(normKernel<Element>, piecesOf(how.rows, kNormRows), kNormRows * kWarp, stream, x, weight, bias, y, mean, rstd, how);
+}
+
+template <typename Element>
+void normBackward(const Element* dy, const float* x, const float* weight, const float* mean, const float* rstd, float* dx, float* sums,
+                  Norm how, int64_t pieces, Stream stream) {
   const auto kernel =
-      width <= 4 * kNormThreads ? layerNormBackwardKernel<4, Element> : layerNormBackwardKernel<widestNorm / kNormThreads, Element>;
-  launch(kernel, pieces, kNormThreads, stream, dy, x, weight, mean, rstd, dx, sums, rows, width);
+      how.width <= 4 * kNormThreads ? normBackwardKernel<4, Element> : normBackwardKernel<widestNorm / kNormThreads, Element>;
+  launch(kernel, pieces, kNormThreads, stream, dy, x, weight, mean, rstd, dx, sums, how);
 }
 
 template <typename Element>
@@ -340,12 +420,16 @@ void adamw(const std::vector<Update>& updates, Stream stream) {
   }
 }
 
-#define FOR_ELEMENT(Element)                                                                                                       \
-  template void dropout(const Element*, Element*, int64_t, Dropout, Stream);                                                       \
-  template void addDropout(const float*, const Element*, float*, int64_t, Dropout, Stream);                                        \
-  template void layerNorm(const float*, const float*, const float*, Element*, float*, float*, int64_t, int64_t, float, Stream);    \
-  template void layerNormBackward(const Element*, const float*, const float*, const float*, const float*, float*, float*, int64_t, \
-                                  int64_t, int64_t, Stream);                                                                       \
+#define FOR_ELEMENT(Element)                                                                                                              \
+  template void dropout(const Element*, Element*, int64_t, Dropout, Stream);                                                              \
+  template void addDropout(const float*, const Element*, float*, int64_t, Dropout, Stream);                                               \
+  template void gated(Activation, const Element*, Element*, int64_t, int64_t, Stream);                                                    \
+  template void gatedBackward(Activation, const Element*, const Element*, Element*, int64_t, int64_t, Stream);                            \
+  template void rotate(const Element*, Element*, const int64_t*, const float*, const float*, int64_t, int64_t, int64_t, int64_t, float,   \
+                       Stream);                                                                                                           \
+  template void norm(const float*, const float*, const float*, Element*, float*, float*, Norm, Stream);                                   \
+  template void normBackward(const Element*, const float*, const float*, const float*, const float*, float*, float*, Norm, int64_t,       \
+                             Stream);                                                                                                     \
   template void crossEntropy(const float*, const float*, const int64_t*, Element*, float*, float*, int64_t, int64_t, Stream);
 FOR_ELEMENT(float)
 FOR_ELEMENT(Bfloat16)

@@ -7,8 +7,10 @@
 
 namespace gpu {
 
+using kernels::Activation;
 using kernels::AdamW;
 using kernels::Dropout;
+using kernels::Norm;
 using Stream = void*;  // a cudaStream_t; null is the default one
 
 // The bits of these numbers. What is called Element below is one of them or float.
@@ -27,15 +29,26 @@ void dropout(const From* x, Into* y, int64_t count, Dropout how, Stream stream);
 template <typename Element>
 void addDropout(const float* x, const Element* branch, float* y, int64_t count, Dropout how, Stream stream);
 
-// Rows of `width`: y = (x − mean)·rstd·weight + bias, with rstd = 1/√(variance + eps); mean and rstd of each row are kept.
+// f(a)·b of rows of 2·width, a and b their halves, and its gradients.
 template <typename Element>
-void layerNorm(const float* x, const float* weight, const float* bias, Element* y, float* mean, float* rstd, int64_t rows, int64_t width,
-               float eps, Stream stream);
+void gated(Activation f, const Element* x, Element* y, int64_t rows, int64_t width, Stream stream);
+template <typename Element>
+void gatedBackward(Activation f, const Element* x, const Element* dy, Element* dx, int64_t rows, int64_t width, Stream stream);
+
+// Layer normalisation or RMSNorm, as kernels::norm has them; bias may be null.
+template <typename Element>
+void norm(const float* x, const float* weight, const float* bias, Element* y, float* mean, float* rstd, Norm how, Stream stream);
 // dx of the rows, and [pieces, 2, width] partial sums of what they add to dWeight and dBias. Rows may be as wide as widestNorm.
 constexpr int64_t widestNorm = 8192;
 template <typename Element>
-void layerNormBackward(const Element* dy, const float* x, const float* weight, const float* mean, const float* rstd, float* dx, float* sums,
-                       int64_t rows, int64_t width, int64_t pieces, Stream stream);
+void normBackward(const Element* dy, const float* x, const float* weight, const float* mean, const float* rstd, float* dx, float* sums,
+                  Norm how, int64_t pieces, Stream stream);
+
+// Rotary positions: y = x [tokens, heads, 2·half] with the pairs (i, i + half) of each of the first `turned` heads turned by the angles
+// whose cosines and sines are row position[token] of [.., half], or backwards with `direction` −1; the other heads are copied.
+template <typename Element>
+void rotate(const Element* x, Element* y, const int64_t* position, const float* cosines, const float* sines, int64_t tokens, int64_t heads,
+            int64_t turned, int64_t half, float direction, Stream stream);
 
 // Softmax cross-entropy of each row of logits x + bias (or no bias: null) with its class: the loss in nats, 1 where the class is
 // the first with the largest logit and 0 elsewhere, and unless dx is null the gradient softmax − onehot. dx may be x.

@@ -35,28 +35,48 @@ void geluTanh(const uint16_t* x, uint16_t* y, int64_t count);
 void geluTanhBackward(const float* x, const float* dy, float* dx, int64_t count);
 void geluTanhBackward(const uint16_t* x, const uint16_t* dy, uint16_t* dx, int64_t count);
 
-// Rows of `width`: y = (x − mean)·rstd·weight + bias, with rstd = 1/√(variance + eps); mean and rstd of each row are kept.
-void layerNorm(const float* x, const float* weight, const float* bias, float* y, float* mean, float* rstd, int64_t rows, int64_t width,
-               float eps);
-void layerNorm(const float* x, const float* weight, const float* bias, uint16_t* y, float* mean, float* rstd, int64_t rows, int64_t width,
-               float eps);
-// dx of the rows, and what they add to dWeight and dBias.
-void layerNormBackward(const float* dy, const float* x, const float* weight, const float* mean, const float* rstd, float* dx,
-                       float* dWeight, float* dBias, int64_t rows, int64_t width);
-void layerNormBackward(const uint16_t* dy, const float* x, const float* weight, const float* mean, const float* rstd, float* dx,
-                       float* dWeight, float* dBias, int64_t rows, int64_t width);
+// A gated activation of rows of 2·width: y = f(a)·b with a the first half of a row and b the second, and its gradients.
+enum class Activation { gelu, geluTanh, silu };  // silu(x) = x/(1 + e^(−x))
+void gated(Activation f, const float* x, float* y, int64_t rows, int64_t width);
+void gated(Activation f, const uint16_t* x, uint16_t* y, int64_t rows, int64_t width);
+void gatedBackward(Activation f, const float* x, const float* dy, float* dx, int64_t rows, int64_t width);
+void gatedBackward(Activation f, const uint16_t* x, const uint16_t* dy, uint16_t* dx, int64_t rows, int64_t width);
 
-// One head's attention weights. `scores` is [rows, columns] q·kᵀ, in place; columnBias (or null) is added to each row.
-// Forward: p = dropout(softmax(scale·scores + bias)), and of each row the logarithm of the sum, from which
+// Rows of `width`: y = (x − mean)·rstd·weight + bias, with rstd = 1/√(variance + eps); mean and rstd of each row are kept. Without
+// `centers` it is RMSNorm: the mean counts as 0. bias may be null.
+struct Norm {
+  int64_t rows, width;
+  float eps;
+  bool centers;
+};
+void norm(const float* x, const float* weight, const float* bias, float* y, float* mean, float* rstd, const Norm& how);
+void norm(const float* x, const float* weight, const float* bias, uint16_t* y, float* mean, float* rstd, const Norm& how);
+// dx of the rows, and what they add to dWeight and dBias.
+void normBackward(const float* dy, const float* x, const float* weight, const float* mean, const float* rstd, float* dx, float* dWeight,
+                  float* dBias, const Norm& how);
+void normBackward(const uint16_t* dy, const float* x, const float* weight, const float* mean, const float* rstd, float* dx, float* dWeight,
+                  float* dBias, const Norm& how);
+
+// Rotary positions: turns the pairs (x[i], x[i + half]) of each row by its position's angles, whose cosines and sines are
+// [rows, half]; backwards with `direction` −1 instead of 1. Rows are xStride and yStride apart.
+struct Rotation {
+  const float *cosines, *sines;
+  int64_t rows, half;
+  float direction;
+};
+void rotate(const float* x, int64_t xStride, float* y, int64_t yStride, const Rotation& how);
+void rotate(const float* x, int64_t xStride, uint16_t* y, int64_t yStride, const Rotation& how);
+void rotate(const uint16_t* x, int64_t xStride, uint16_t* y, int64_t yStride, const Rotation& how);
+
+// Attention weights of one head, for some of its rows (queries) and columns (keys). `scores` is [rows, columns] q·kᵀ, in place.
+// Forward: p = dropout(softmax(scale·scores)), and of each row the logarithm of the sum, from which
 // backward gets the weights again: ds = scale·w·(dw − Σ w·dw) with w the weights and dw = dropout(dp), and p as forward.
-// A causal row sees the columns up to its own: the weights of the others are 0. `start` is where the head begins in the
-// dropout stream.
+// A row sees the columns from `before` in front of its own position to `after` behind it: the weights of the others are 0. Its
+// position is that of column offset + row. Row r, column c is element start + r·stride + c of the dropout stream.
 struct Attention {
-  int64_t rows, columns;
+  int64_t rows, columns, offset, before, after;
   float scale;
-  const float* columnBias;
-  bool causal;
-  int64_t start;
+  int64_t start, stride;
   Dropout dropout;
 };
 void attention(float* scores, float* p, float* logSum, const Attention& how);

@@ -32,7 +32,7 @@ const batch = (seed: number): MicroBatch => ({
   sequenceLength: 4,
   inputIds: Int32Array.from([3, 7, 11, 5, 9, 2, 8, 0], (id) => (id + seed) % 20),
   tokenTypeIds: Int32Array.of(0, 0, 1, 1, 0, 1, 1, 0),
-  lengths: Int32Array.of(4, 3),
+  documents: [[4], [3]],
   predictedPositions: Int32Array.of(1, 2, 4),
   labels: Int32Array.of(6, 12, 17),
   nextSentenceLabels: Int32Array.of(1, 0),
@@ -61,8 +61,8 @@ const shifting = () => handMade((set) => set('1.output.dense.bias', shift));
 function firstStates(bert: Bert): number[][] {
   const floats = (name: string) => bert.weights.get(`bert.embeddings.${name}_embeddings.weight`)!.toFloats();
   const [words, positions, types] = [floats('word'), floats('position'), floats('token_type')];
-  return batches.flatMap(({ inputIds, tokenTypeIds, lengths }) =>
-    [...lengths].flatMap((length, n) =>
+  return batches.flatMap(({ inputIds, tokenTypeIds, documents }) =>
+    documents.flatMap(([length = 0], n) =>
       Array.from({ length }, (_, t) =>
         Array.from(
           { length: D },

@@ -20,7 +20,7 @@ export function similarity(model: Transformer, batches: readonly MicroBatch[], d
     const states = scope(() =>
       noGrad(() => model.residualStream(modelInputs(batch, device)).map((state) => state.toFloats())),
     );
-    for (const [n, length] of batch.lengths.entries()) {
+    for (const [n, length] of batch.documents.map(sum).entries()) {
       tokens += length;
       for (let t = 0; t < length; t++) {
         const start = (n * batch.sequenceLength + t) * hiddenSize;
@@ -33,6 +33,10 @@ export function similarity(model: Transformer, batches: readonly MicroBatch[], d
     }
   }
   return { distances: distances.map((sum) => sum / tokens), angles: angles.map((sum) => sum / tokens) };
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((a, b) => a + b, 0);
 }
 
 function between(x: Float32Array, y: Float32Array, start: number, end: number): { distance: number; angle: number } {

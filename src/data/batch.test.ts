@@ -27,7 +27,7 @@ function rows(batch: MicroBatch) {
     return {
       ids: [...batch.inputIds.subarray(from, to)],
       types: [...batch.tokenTypeIds.subarray(from, to)],
-      length: batch.lengths[row]!,
+      length: batch.documents[row]![0]!,
       positions: masked.map((i) => batch.predictedPositions[i]! - from),
       labels: masked.map((i) => batch.labels[i]!),
       pair: batch.nextSentenceLabels?.[row],
@@ -40,7 +40,7 @@ test('a batch is [CLS] A [SEP] B [SEP] with token types, padding behind, and its
   const batch = makeMicroBatch(samples, { seed: 1, start: 0, size: 2 * samples.count, mask });
   assert.equal(batch.numSequences, 2 * samples.count);
   assert.equal(batch.inputIds.length, batch.numSequences * sequenceLength);
-  assert.ok(new Set(batch.lengths).size > 1);
+  assert.ok(new Set(batch.documents.flat()).size > 1);
   assert.deepEqual(new Set(batch.nextSentenceLabels), new Set([0, 1]));
   const all = rows(batch);
   assert.equal(all.flatMap(({ positions }) => positions).length, batch.predictedPositions.length);
@@ -86,7 +86,7 @@ test('with clm each token but the first is predicted from those before it, and n
     mask: makeMask(tokenizer, { objective: 'clm', maskRate: 0.15 }),
   });
   const { sequenceLength: T } = samples;
-  assert.deepEqual([...batch.lengths], [T, T, T]);
+  assert.deepEqual(batch.documents, [[T], [T], [T]]);
   assert.deepEqual(
     [...batch.predictedPositions],
     range(0, 3 * T - 1).filter((i) => i % T !== T - 1),

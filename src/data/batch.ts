@@ -2,6 +2,9 @@ import type { Mask } from './masking.ts';
 import { sampleAt } from './sampler.ts';
 import type { Samples } from './samples.ts';
 
+/** For each sequence the lengths of the documents that stand in it one after the other: attention stays within each. */
+export type Documents = readonly (readonly number[])[];
+
 /** What a model reads at once: N sequences of T tokens, padding behind each. */
 export interface TokenBatch {
   /** N */
@@ -12,8 +15,8 @@ export interface TokenBatch {
   inputIds: Int32Array;
   /** [N·T] */
   tokenTypeIds: Int32Array;
-  /** [N] Tokens before the padding. */
-  lengths: Int32Array;
+  /** Of each sequence the lengths of the documents in it, one after the other; what is left is padding. */
+  documents: Documents;
 }
 
 /** What a model learns from at once: sequences, and M tokens of them that are predicted. */
@@ -39,7 +42,7 @@ export function makeMicroBatch(
   const { sequenceLength, tokenizer } = samples;
   const inputIds = new Int32Array(size * sequenceLength).fill(tokenizer.padId);
   const tokenTypeIds = new Int32Array(size * sequenceLength);
-  const lengths = new Int32Array(size);
+  const documents: number[][] = [];
   const predictedPositions: number[] = [];
   const labels: number[] = [];
   const nextSentenceLabels: number[] = [];
@@ -51,7 +54,7 @@ export function makeMicroBatch(
     const at = row * sequenceLength;
     inputIds.set(ids, at);
     tokenTypeIds.fill(1, at + secondStart, at + ids.length);
-    lengths[row] = ids.length;
+    documents.push([ids.length]);
     for (const position of masked.positions) predictedPositions.push(at + position);
     labels.push(...masked.labels);
     if (nextSentenceLabel !== undefined) nextSentenceLabels.push(nextSentenceLabel);
@@ -61,7 +64,7 @@ export function makeMicroBatch(
     sequenceLength,
     inputIds,
     tokenTypeIds,
-    lengths,
+    documents,
     predictedPositions: Int32Array.from(predictedPositions),
     labels: Int32Array.from(labels),
     ...(nextSentenceLabels.length > 0 && { nextSentenceLabels: Int32Array.from(nextSentenceLabels) }),

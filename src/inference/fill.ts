@@ -74,7 +74,7 @@ export function predict(
     sequenceLength: ids.length,
     inputIds: ids,
     tokenTypeIds: new Int32Array(ids.length),
-    lengths: Int32Array.of(ids.length),
+    documents: [[ids.length]],
   };
   return scope(() =>
     noGrad(() => {

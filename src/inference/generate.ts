@@ -54,7 +54,7 @@ function nextToken(
         sequenceLength: ids.length,
         inputIds: Int32Array.from(ids),
         tokenTypeIds: new Int32Array(ids.length),
-        lengths: Int32Array.of(ids.length),
+        documents: [[ids.length]],
       };
       const last = Tensor.from(BigInt64Array.of(BigInt(ids.length - 1)), [1], { device });
       // A vocabulary may be padded with numbers that stand for no piece.

@@ -8,23 +8,20 @@ import { modelInputs, pretrainingLosses } from './losses.ts';
 const { model } = tinyConfig();
 const scoped = (name: string, body: () => void) => test(name, () => scope(body));
 
-scoped('the attention bias is 0 at text and very negative at padding, and absent where nothing is padded', () => {
+scoped('a model reads tokens, their types, and where documents end unless each sequence is one', () => {
   const batch = tinyBatch(1, [8, 5]);
-  const { inputIds, tokenTypeIds, attentionBias } = modelInputs(batch, 'cpu');
+  const { inputIds, tokenTypeIds, documents } = modelInputs(batch, 'cpu');
   assert.deepEqual(
-    [inputIds.shape, tokenTypeIds.shape, attentionBias!.shape],
+    [inputIds.shape, tokenTypeIds.shape, documents],
     [
       [2, 8],
       [2, 8],
-      [2, 1, 1, 8],
+      [[8], [5]],
     ],
   );
   assert.deepEqual(inputIds.toArray(), batch.inputIds);
   assert.deepEqual(tokenTypeIds.toArray(), batch.tokenTypeIds);
-  const bias = Array.from(attentionBias!.toFloats());
-  assert.deepEqual(bias.slice(0, 13), new Array(13).fill(0));
-  assert.ok(bias.slice(13).every((value) => value <= -1e9 && Number.isFinite(value)));
-  assert.equal(modelInputs(tinyBatch(1, [8, 8]), 'cpu').attentionBias, undefined);
+  assert.equal(modelInputs(tinyBatch(1, [8, 8]), 'cpu').documents, undefined);
 });
 
 scoped('losses are summed −log softmax of the labels, over masked tokens and over sequences', () => {

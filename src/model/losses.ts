@@ -3,20 +3,14 @@ import { type Device, Tensor } from '../tensor/index.ts';
 import type { Pass } from './block.ts';
 import type { ModelInputs, Transformer } from './transformer.ts';
 
-/** Added to the attention scores of padding: far below any score, and finite in every precision. */
-const paddingBias = -1e9;
-
 /** The tensors of a batch that the model reads. */
 export function modelInputs(batch: TokenBatch, device: Device): ModelInputs {
-  const { numSequences: N, sequenceLength: T } = batch;
+  const { numSequences: N, sequenceLength: T, documents } = batch;
   const inputs = {
     inputIds: Tensor.from(batch.inputIds, [N, T], { device }),
     tokenTypeIds: Tensor.from(batch.tokenTypeIds, [N, T], { device }),
   };
-  if (batch.lengths.every((length) => length === T)) return inputs;
-  const bias = new Float32Array(N * T);
-  for (const [n, length] of batch.lengths.entries()) bias.fill(paddingBias, n * T + length, (n + 1) * T);
-  return { ...inputs, attentionBias: Tensor.from(bias, [N, 1, 1, T], { device }) };
+  return documents.every(([length]) => length === T) ? inputs : { ...inputs, documents };
 }
 
 /** What a forward pass with the pre-training heads gives. */

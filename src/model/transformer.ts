@@ -1,4 +1,4 @@
-import type { Dtype, Tensor } from '../tensor/index.ts';
+import type { Documents, Dtype, Tensor } from '../tensor/index.ts';
 import { type BlockModel, type Branches, DropoutPlace, dropoutAt, type Pass, switchableBlock } from './block.ts';
 import type { ModelConfig, Weights } from './parameters.ts';
 
@@ -10,8 +10,8 @@ export interface ModelInputs {
   inputIds: Tensor;
   /** [N, T] 0 for the first segment, 1 for the second; GPT has no use for it. */
   tokenTypeIds: Tensor;
-  /** [N, 1, 1, T] added to attention scores: 0 where there is text, very negative at padding; absent without padding. */
-  attentionBias?: Tensor;
+  /** Of each sequence the lengths of its documents; absent where each sequence is one document. */
+  documents?: Documents;
 }
 
 /**
@@ -41,7 +41,7 @@ export abstract class Transformer implements BlockModel {
     const { p, seed, firstRow } = dropoutAt(dropout, pass, layers, DropoutPlace.embeddings);
     const stream = [this.embed(inputs).dropout(p, seed, firstRow)];
     for (let l = 0; l < layers; l++) {
-      stream.push(switchableBlock(stream[l]!, l, this, inputs.attentionBias, pass));
+      stream.push(switchableBlock(stream[l]!, l, this, inputs.documents, pass));
     }
     return stream;
   }

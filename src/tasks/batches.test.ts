@@ -17,7 +17,7 @@ test('an example is [CLS] A [SEP], or [CLS] A [SEP] B [SEP] with the second text
   assert.deepEqual([...two!.ids], [clsId, ...(await ids('w1 w2')), sepId, ...(await ids('w3')), sepId]);
   const [batch] = sortedBatches([two!], { size: 4, padId, maxPositions: 64 });
   assert.deepEqual([...batch!.tokenTypeIds], [0, 0, 0, 0, 1, 1, 0, 0]);
-  assert.deepEqual([...batch!.lengths], [6]);
+  assert.deepEqual(batch!.documents, [[6]]);
 });
 
 test('padding never goes past the positions of the model', async () => {

@@ -87,8 +87,8 @@ function batchOf(
   indices: number[],
   { padId, maxPositions }: BatchOptions,
 ): ExampleBatch {
-  const lengths = Int32Array.from(indices, (i) => examples[i]!.ids.length);
-  const T = Math.min(maxPositions, Math.ceil(Math.max(...lengths) / lengthStep) * lengthStep);
+  const documents = indices.map((i) => [examples[i]!.ids.length]);
+  const T = Math.min(maxPositions, Math.ceil(Math.max(...documents.flat()) / lengthStep) * lengthStep);
   const inputIds = new Int32Array(indices.length * T).fill(padId);
   const tokenTypeIds = new Int32Array(indices.length * T);
   for (const [row, i] of indices.entries()) {
@@ -96,5 +96,5 @@ function batchOf(
     inputIds.set(ids, row * T);
     tokenTypeIds.fill(1, row * T + secondStart, row * T + ids.length);
   }
-  return { numSequences: indices.length, sequenceLength: T, inputIds, tokenTypeIds, lengths, indices };
+  return { numSequences: indices.length, sequenceLength: T, inputIds, tokenTypeIds, documents, indices };
 }

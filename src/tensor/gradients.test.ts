@@ -105,11 +105,29 @@ const cases: Record<string, Case> = {
   },
   attention: { operation: 'attention', shapes: [[2, 3, 12]], f: (qkv) => qkv!.attention(2) },
   'causal attention': { operation: 'attention', shapes: [[2, 3, 12]], f: (qkv) => qkv!.attention(2, { causal: true }) },
-  'attention with padding and dropout': {
+  'attention of documents and dropout': {
     operation: 'attention',
     shapes: [[2, 3, 12]],
+    f: (qkv) => qkv!.attention(2, { documents: [[1], [1, 2]], p: 0.3, seed: 8 }),
+  },
+  'causal attention within a window, of shared keys and values at rotary positions': {
+    operation: 'attention',
+    shapes: [[2, 5, 16]],
     f: (qkv) =>
-      qkv!.attention(2, { bias: Tensor.from(Float32Array.of(0, 0, 0, 0, -1e9, -1e9), [2, 1, 1, 3]), p: 0.3, seed: 8 }),
+      qkv!.attention(2, { keyValueHeads: 1, causal: true, window: 2, rotary: [1, 0.1], documents: [[5], [2, 3]] }),
+  },
+  'gated by GELU': { operation: 'gated', shapes: [[3, 8]], f: (x) => x!.gated('gelu') },
+  'gated by GELU by tanh': { operation: 'gated', shapes: [[3, 8]], f: (x) => x!.gated('geluTanh') },
+  'gated by SiLU': { operation: 'gated', shapes: [[3, 8]], f: (x) => x!.gated('silu') },
+  rmsNorm: {
+    operation: 'rmsNorm',
+    shapes: [[2, 3, 7], [7]],
+    f: (x, weight) => x!.rmsNorm(weight!, 1e-5),
+  },
+  'layerNorm without bias': {
+    operation: 'layerNorm',
+    shapes: [[2, 3, 7], [7]],
+    f: (x, weight) => x!.layerNorm(weight!, undefined, 1e-5),
   },
   layerNorm: {
     operation: 'layerNorm',

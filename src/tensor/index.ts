@@ -20,7 +20,9 @@ export { dtypeOf, dtypeOn, type Precision } from './precision.ts';
 export { firstNonFinite, readSafetensors, writeSafetensors } from './safetensors.ts';
 export { keep, liveTensors, noGrad, scope } from './scope.ts';
 export {
+  type AttentionOptions,
   type Device,
+  type Documents,
   type DropoutOptions,
   type Dtype,
   type Placement,

@@ -1,4 +1,4 @@
-import { type Dtype, Tensor } from './tensor.ts';
+import { type AttentionOptions, type Dtype, Tensor } from './tensor.ts';
 
 // For tests: each operation that has a fused kernel, with shapes that fill no vector. Kernels are compared with the same operation
 // made of libtorch's plain ones, which are checked against finite differences in gradients.test.ts.
@@ -25,18 +25,26 @@ export const ints = (x: Tensor, below: number) => {
   );
 };
 
-/** The last positions of every second sequence are padding. */
-const paddingBias = ({ shape: [N, T], device }: { shape: number[]; device: string }) =>
-  Tensor.from(
-    Float32Array.from({ length: N! * T! }, (_, i) => (Math.floor(i / T!) % 2 === 1 && i % T! > T! / 2 ? -1e9 : 0)),
-    [N!, 1, 1, T!],
-    { device },
-  );
+/** Every second sequence is two documents with padding behind them. */
+const packed = ({ shape: [N, T] }: Tensor) =>
+  Array.from({ length: N! }, (_, n) => (n % 2 === 0 || T! < 4 ? [T!] : [2, Math.floor(T! / 2) - 1]));
+
+/** Angles of heads of some size. */
+const angles = (headSize: number) => Array.from({ length: headSize / 2 }, (_, i) => 100 ** ((-2 * i) / headSize));
 
 export const kernelCases: Record<string, KernelCase> = {};
 for (const shape of [[1], [3, 5], [7, 131], [2, 3, 257], [64, 1024]]) {
   kernelCases[`gelu ${shape}`] = { shapes: [shape], f: (x) => x!.mul(3).gelu() };
   kernelCases[`gelu by tanh ${shape}`] = { shapes: [shape], f: (x) => x!.mul(3).gelu('tanh'), tolerance: 0.1 };
+  for (const activation of ['gelu', 'geluTanh', 'silu'] as const) {
+    const doubled = shape.with(-1, 2 * shape.at(-1)!);
+    const tolerance = 0.1;
+    kernelCases[`gated ${activation} ${shape}`] = {
+      shapes: [doubled],
+      f: (x) => x!.mul(3).gated(activation),
+      tolerance,
+    };
+  }
   kernelCases[`dropout ${shape}`] = { shapes: [shape], f: (x) => x!.dropout(0.2, 5) };
   kernelCases[`addDropout ${shape}`] = {
     shapes: [shape, shape],
@@ -66,6 +74,22 @@ for (const [rows, width] of [
     f: (x, weight, bias) => x!.layerNorm(weight!, bias!, 1e-5, 'bfloat16'),
     tolerance: 0.02,
   };
+  kernelCases[`layerNorm without bias ${rows} × ${width}`] = {
+    shapes: [[rows!, width!], [width!]],
+    weights: [0, 1],
+    f: (x, weight) => x!.layerNorm(weight!, undefined, 1e-5),
+  };
+  kernelCases[`rmsNorm ${rows} × ${width}`] = {
+    shapes: [[rows!, width!], [width!]],
+    weights: [0, 1],
+    f: (x, weight) => x!.rmsNorm(weight!, 1e-5),
+  };
+  kernelCases[`rmsNorm to bfloat16 ${rows} × ${width}`] = {
+    shapes: [[rows!, width!], [width!]],
+    weights: [0, 1],
+    f: (x, weight) => x!.rmsNorm(weight!, 1e-5, 'bfloat16'),
+    tolerance: 0.02,
+  };
   kernelCases[`linear ${rows} × ${width}`] = {
     shapes: [[rows!, width!], [33, width!], [33]],
     weights: [1, 2],
@@ -91,35 +115,58 @@ for (const [N, T, heads, headSize] of [
   [2, 128, 4, 64],
 ] as const) {
   const shapes = [[N, T, 3 * heads * headSize]];
-  kernelCases[`attention ${[N, T, heads, headSize]}`] = { shapes, f: (qkv) => qkv!.attention(heads), tolerance: 0.04 };
-  kernelCases[`attention with padding and dropout ${[N, T, heads, headSize]}`] = {
-    shapes,
-    dropsAttention: true,
-    f: (qkv) => qkv!.attention(heads, { bias: paddingBias(qkv!), p: 0.2, seed: 7 }),
-    tolerance: 0.04,
+  const kinds: Record<string, AttentionOptions> = {
+    attention: {},
+    'causal attention': { causal: true },
+    'attention with dropout': { p: 0.2, seed: 7 },
+    'causal attention with dropout': { causal: true, p: 0.2, seed: 9 },
   };
-  kernelCases[`attention with padding ${[N, T, heads, headSize]}`] = {
-    shapes,
-    f: (qkv) => qkv!.attention(heads, { bias: paddingBias(qkv!) }),
-    tolerance: 0.04,
-  };
-  kernelCases[`causal attention ${[N, T, heads, headSize]}`] = {
-    shapes,
-    f: (qkv) => qkv!.attention(heads, { causal: true }),
-    tolerance: 0.04,
-  };
-  kernelCases[`causal attention with padding ${[N, T, heads, headSize]}`] = {
-    shapes,
-    f: (qkv) => qkv!.attention(heads, { causal: true, bias: paddingBias(qkv!) }),
-    tolerance: 0.04,
-  };
-  kernelCases[`causal attention with dropout ${[N, T, heads, headSize]}`] = {
-    shapes,
-    dropsAttention: true,
-    f: (qkv) => qkv!.attention(heads, { causal: true, p: 0.2, seed: 9 }),
-    tolerance: 0.04,
-  };
+  for (const [name, options] of Object.entries(kinds)) {
+    for (const isPacked of [false, true]) {
+      kernelCases[`${name}${isPacked ? ' of documents' : ''} ${[N, T, heads, headSize]}`] = {
+        shapes,
+        dropsAttention: 'p' in options,
+        f: (qkv) => qkv!.attention(heads, { ...options, ...(isPacked && { documents: packed(qkv!) }) }),
+        tolerance: 0.04,
+      };
+    }
+  }
 }
+for (const [N, T, heads, keyValueHeads, headSize, window] of [
+  [2, 5, 2, 1, 2, 1],
+  [2, 37, 3, 3, 6, 4],
+  [3, 200, 6, 2, 16, 20], // several tiles of a window
+  [2, 600, 2, 1, 8, -1], // and of a long text
+] as const) {
+  const shape = [N, T, (heads + 2 * keyValueHeads) * headSize];
+  for (const causal of [false, true]) {
+    for (const isPacked of [false, true]) {
+      for (const p of [0, 0.2]) {
+        const name = `rotary ${causal ? 'causal ' : ''}attention${isPacked ? ' of documents' : ''}${p > 0 ? ' with dropout' : ''}`;
+        kernelCases[`${name} ${[N, T, heads, keyValueHeads, headSize, window]}`] = {
+          shapes: [shape],
+          dropsAttention: p > 0,
+          f: (qkv) => {
+            const documents = isPacked ? packed(qkv!) : undefined;
+            const rotary = angles(headSize);
+            return qkv!.attention(heads, { keyValueHeads, causal, window, documents, rotary, p, seed: 3 });
+          },
+          tolerance: 0.04,
+        };
+      }
+    }
+  }
+}
+kernelCases['attention within a window, without rotary positions'] = {
+  shapes: [[2, 300, 3 * 2 * 5]],
+  f: (qkv) => qkv!.attention(2, { window: 9 }),
+  tolerance: 0.04,
+};
+kernelCases['attention with shared keys and values, without rotary positions'] = {
+  shapes: [[2, 30, 8 * 5]],
+  f: (qkv) => qkv!.attention(6, { keyValueHeads: 1 }),
+  tolerance: 0.04,
+};
 for (const [M, D, V] of [
   [1, 3, 2],
   [5, 7, 65],

@@ -95,15 +95,20 @@ export interface Native {
   linear(x: Handle, weights: readonly Handle[], biases: readonly Handle[]): Handle;
   attention(
     qkv: Handle,
-    bias: Handle | undefined,
-    causal: boolean,
     heads: number,
+    keyValueHeads: number,
+    documents: readonly number[],
+    causal: boolean,
+    window: number,
+    frequencies: readonly number[],
     p: number,
     seed: number,
     firstRow: number,
   ): Handle;
-  layerNorm(x: Handle, weight: Handle, bias: Handle, eps: number, dtype: string): Handle;
+  layerNorm(x: Handle, weight: Handle, bias: Handle | undefined, eps: number, dtype: string): Handle;
+  rmsNorm(x: Handle, weight: Handle, eps: number, dtype: string): Handle;
   gelu(x: Handle, approximate: string): Handle;
+  gated(x: Handle, activation: string): Handle;
   dropout(x: Handle, p: number, seed: number, firstRow: number): Handle;
   addDropout(x: Handle, branch: Handle, scale: number, p: number, seed: number, firstRow: number): Handle;
   takeRows(x: Handle, index: Handle): Handle[];

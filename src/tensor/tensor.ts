@@ -26,6 +26,42 @@ export interface DropoutOptions {
   firstRow?: number;
 }
 
+/** Which tokens see which in attention, and how. */
+export interface AttentionOptions extends DropoutOptions {
+  /** K, which divides the number of heads: each head of keys and values serves H/K heads of queries; H where nothing is said. */
+  keyValueHeads?: number;
+  /**
+   * For each sequence the lengths of the documents that stand in it one after the other; what is left is padding. Each sequence is
+   * one document where nothing is said.
+   */
+  documents?: Documents | undefined;
+  /** Whether a token sees itself and those before it only. */
+  causal?: boolean;
+  /** How many tokens before and after itself a token sees; all where nothing is said. */
+  window?: number;
+  /**
+   * Rotary positions: by which angle the pairs (i, i + d/2) of a head's queries and keys turn per position in their document, [d/2].
+   * Source: Su et al. 2021 (arXiv 2104.09864).
+   */
+  rotary?: readonly number[];
+}
+
+/** For each sequence the lengths of the documents in it, one after the other. */
+export type Documents = readonly (readonly number[])[];
+
+/** Sequence, start and length of each document. */
+function spansOf(documents: Documents): number[] {
+  const spans: number[] = [];
+  for (const [sequence, lengths] of documents.entries()) {
+    let start = 0;
+    for (const length of lengths) {
+      spans.push(sequence, start, length);
+      start += length;
+    }
+  }
+  return spans;
+}
+
 /** What the elements of a typed array can be; first what they are when nothing is said. */
 function dtypesOf(data: TypedArray): readonly [Dtype, ...Dtype[]] {
   if (data instanceof Float32Array) return ['float32'];
@@ -207,6 +243,13 @@ export class Tensor implements Disposable {
   gelu(approximate: 'none' | 'tanh' = 'none'): Tensor {
     return new Tensor(native().gelu(this.handle, approximate));
   }
+  /**
+   * `f(a) · b` of rows [..., 2·F], a and b their halves: [..., F]. With `silu(x) = x / (1 + e⁻ˣ)` it is SwiGLU.
+   * Source: Shazeer 2020 (arXiv 2002.05202).
+   */
+  gated(activation: 'gelu' | 'geluTanh' | 'silu'): Tensor {
+    return new Tensor(native().gated(this.handle, activation));
+  }
   /** `exp(x_i) / Σ_j exp(x_j)` along `dim`. */
   softmax(dim: number): Tensor {
     return new Tensor(native().softmax(this.handle, dim));
@@ -231,28 +274,50 @@ export class Tensor implements Disposable {
     return new Tensor(native().linear(this.handle, handlesOf(weight), handlesOf(bias)));
   }
   /**
-   * Multi-head attention over queries, keys and values that stand side by side, [N, T, 3·D]:
-   * `dropout(softmax(q·kᵀ/√(D/heads) + bias))·v`, [N, T, D]. The bias [N, 1, 1, T] (float32) takes no gradient. In
-   * causal attention a position sees itself and those before it.
+   * Multi-head attention over queries, keys and values that stand side by side, [N, T, (H + 2·K)·d] with H heads of queries and K of
+   * keys and values: `dropout(softmax(q·kᵀ/√d))·v`, [N, T, H·d]. A token sees those of its own document; a token of none gets 0.
    */
   attention(
     heads: number,
     {
-      bias,
+      keyValueHeads = heads,
+      documents = [],
       causal = false,
+      window = -1,
+      rotary = [],
       p = 0,
       seed = 0,
       firstRow = 0,
-    }: { bias?: Tensor | undefined; causal?: boolean } & DropoutOptions = {},
+    }: AttentionOptions = {},
   ): Tensor {
-    return new Tensor(native().attention(this.handle, bias?.handle, causal, heads, p, seed, firstRow));
+    return new Tensor(
+      native().attention(
+        this.handle,
+        heads,
+        keyValueHeads,
+        spansOf(documents),
+        causal,
+        window,
+        rotary,
+        p,
+        seed,
+        firstRow,
+      ),
+    );
   }
   /**
    * Layer normalisation over the last dimension: `(x − mean) / √(variance + eps) · weight + bias`; float32 within, the
    * result in `dtype`.
    */
-  layerNorm(weight: Tensor, bias: Tensor, eps: number, dtype = this.dtype): Tensor {
-    return new Tensor(native().layerNorm(this.handle, weight.handle, bias.handle, eps, dtype));
+  layerNorm(weight: Tensor, bias: Tensor | undefined, eps: number, dtype = this.dtype): Tensor {
+    return new Tensor(native().layerNorm(this.handle, weight.handle, bias?.handle, eps, dtype));
+  }
+  /**
+   * RMSNorm over the last dimension: `x / √(mean(x²) + eps) · weight`; float32 within, the result in `dtype`.
+   * Source: Zhang and Sennrich 2019 (arXiv 1910.07467).
+   */
+  rmsNorm(weight: Tensor, eps: number, dtype = this.dtype): Tensor {
+    return new Tensor(native().rmsNorm(this.handle, weight.handle, eps, dtype));
   }
   /** Rows of this [V, D] at `indices` (int32 or int64, any shape): [..., D]. */
   embedding(indices: Tensor): Tensor {

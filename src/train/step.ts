@@ -74,7 +74,7 @@ export function beginStep(
   const [predictedTokens, sequences, tokens] = group.sum([
     total(microBatches, ({ predictedPositions }) => predictedPositions.length),
     total(microBatches, ({ numSequences }) => numSequences),
-    total(microBatches, ({ lengths }) => lengths.reduce((a, b) => a + b, 0)),
+    total(microBatches, ({ documents }) => documents.flat().reduce((a, b) => a + b, 0)),
   ]) as [number, number, number];
   const wholes = microBatches.map((batch, microBatch) => {
     const sequences = batch.part?.of ?? batch.numSequences;

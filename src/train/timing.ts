@@ -141,7 +141,7 @@ export function randomBatch(shape: BatchShape): MicroBatch {
     sequenceLength: T,
     inputIds: random(N * T, vocabSize),
     tokenTypeIds: Int32Array.from({ length: N * T }, (_, i) => (i % T < T / 2 ? 0 : 1)),
-    lengths: new Int32Array(N).fill(T),
+    documents: Array.from({ length: N }, () => [T]),
     predictedPositions: shuffled.slice(0, predictedTokens).sort(),
     labels: random(predictedTokens, vocabSize),
     ...(hasPairs && { nextSentenceLabels: random(N, 2) }),

@@ -41,8 +41,7 @@ function inputs(ids: readonly number[][], lengths?: readonly number[]): ModelInp
     tokenTypeIds: Tensor.from(Int32Array.from(ids.flatMap((row) => row.map((_, t) => (t < 3 ? 0 : 1)))), shape),
   };
   if (lengths === undefined) return text;
-  const bias = Float32Array.from(ids.flatMap((row, n) => row.map((_, t) => (t < lengths[n]! ? 0 : -1e9))));
-  return { ...text, attentionBias: Tensor.from(bias, [shape[0]!, 1, 1, shape[1]!]) };
+  return { ...text, documents: lengths.map((length) => [length]) };
 }
 
 const ids = Array.from({ length: N }, (_, n) => Array.from({ length: T }, (_, t) => (7 * n + 5 * t + 3) % 50));

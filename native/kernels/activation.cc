@@ -48,6 +48,15 @@ struct Tanh {
   }
 };
 
+// x·σ(x)
+struct Silu {
+  static INLINE float value(float x) { return x / (1 + exponential(-x)); }
+  static INLINE float derivative(float x) {
+    const float s = 1 / (1 + exponential(-x));
+    return s + x * s * (1 - s);
+  }
+};
+
 template <typename Function, typename T>
 INLINE void apply(const T* x, T* y, int64_t count) {
   for (int64_t i = 0; i < count; i++) store(y[i], Function::value(load(x[i])));
@@ -56,6 +65,42 @@ INLINE void apply(const T* x, T* y, int64_t count) {
 template <typename Function, typename T>
 INLINE void applyBackward(const T* x, const T* dy, T* dx, int64_t count) {
   for (int64_t i = 0; i < count; i++) store(dx[i], load(dy[i]) * Function::derivative(load(x[i])));
+}
+
+template <typename Function, typename T>
+INLINE void applyGated(const T* x, T* y, int64_t rows, int64_t width) {
+  for (int64_t row = 0; row < rows; row++, x += 2 * width, y += width)
+    for (int64_t i = 0; i < width; i++) store(y[i], Function::value(load(x[i])) * load(x[width + i]));
+}
+
+template <typename Function, typename T>
+INLINE void applyGatedBackward(const T* x, const T* dy, T* dx, int64_t rows, int64_t width) {
+  for (int64_t row = 0; row < rows; row++, x += 2 * width, dx += 2 * width, dy += width)
+    for (int64_t i = 0; i < width; i++) {
+      const float a = load(x[i]), b = load(x[width + i]), d = load(dy[i]);
+      store(dx[i], d * b * Function::derivative(a));
+      store(dx[width + i], d * Function::value(a));
+    }
+}
+
+template <typename T>
+INLINE void gatedOf(Activation f, const T* x, T* y, int64_t rows, int64_t width) {
+  if (f == Activation::silu)
+    applyGated<Silu>(x, y, rows, width);
+  else if (f == Activation::gelu)
+    applyGated<Exact>(x, y, rows, width);
+  else
+    applyGated<Tanh>(x, y, rows, width);
+}
+
+template <typename T>
+INLINE void gatedBackwardOf(Activation f, const T* x, const T* dy, T* dx, int64_t rows, int64_t width) {
+  if (f == Activation::silu)
+    applyGatedBackward<Silu>(x, dy, dx, rows, width);
+  else if (f == Activation::gelu)
+    applyGatedBackward<Exact>(x, dy, dx, rows, width);
+  else
+    applyGatedBackward<Tanh>(x, dy, dx, rows, width);
 }
 
 }  // namespace
@@ -69,6 +114,14 @@ VERSIONS void geluTanh(const uint16_t* x, uint16_t* y, int64_t count) { apply<Ta
 VERSIONS void geluTanhBackward(const float* x, const float* dy, float* dx, int64_t count) { applyBackward<Tanh>(x, dy, dx, count); }
 VERSIONS void geluTanhBackward(const uint16_t* x, const uint16_t* dy, uint16_t* dx, int64_t count) {
   applyBackward<Tanh>(x, dy, dx, count);
+}
+VERSIONS void gated(Activation f, const float* x, float* y, int64_t rows, int64_t width) { gatedOf(f, x, y, rows, width); }
+VERSIONS void gated(Activation f, const uint16_t* x, uint16_t* y, int64_t rows, int64_t width) { gatedOf(f, x, y, rows, width); }
+VERSIONS void gatedBackward(Activation f, const float* x, const float* dy, float* dx, int64_t rows, int64_t width) {
+  gatedBackwardOf(f, x, dy, dx, rows, width);
+}
+VERSIONS void gatedBackward(Activation f, const uint16_t* x, const uint16_t* dy, uint16_t* dx, int64_t rows, int64_t width) {
+  gatedBackwardOf(f, x, dy, dx, rows, width);
 }
 
 }  // namespace kernels

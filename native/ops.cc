@@ -27,6 +27,7 @@ void defineOps(Napi::Object exports) {
   op("select", [](const Tensor& x, int64_t dim, int64_t index) { return at::select(x, dim, index); });
   op("narrow", [](const Tensor& x, int64_t dim, int64_t start, int64_t length) { return at::narrow(x, dim, start, length); });
   op("indexSelect", [](const Tensor& x, int64_t dim, const Tensor& index) { return at::index_select(x, dim, index); });
+  op("cat", [](std::vector<Tensor> tensors, int64_t dim) { return at::cat(tensors, dim); });
   op("argmax", [](const Tensor& x, int64_t dim) { return at::argmax(x, dim); });
   op("topk", [](const Tensor& x, int64_t k, int64_t dim) {
     auto [values, indices] = at::topk(x, k, dim);

@@ -31,7 +31,13 @@ function batchOf(T: number, vocabSize: number): TokenBatch {
     i % T < lengths[Math.floor(i / T)]! ? 5 + ((11 * i + 3) % (vocabSize - 5)) : 0,
   );
   const tokenTypeIds = Int32Array.from(inputIds, (_, i) => (i % T > T / 2 ? 1 : 0));
-  return { numSequences: 3, sequenceLength: T, inputIds, tokenTypeIds, documents: [...lengths].map((length) => [length]) };
+  return {
+    numSequences: 3,
+    sequenceLength: T,
+    inputIds,
+    tokenTypeIds,
+    documents: [...lengths].map((length) => [length]),
+  };
 }
 
 async function onnx(file: string, { numSequences: N, sequenceLength: T, ...batch }: TokenBatch) {
@@ -62,7 +68,8 @@ function furthest(a: ArrayLike<number>, b: ArrayLike<number>, width: number, bat
   let worst = 0;
   for (let i = 0; i < a.length; i++) {
     const token = Math.floor(i / width);
-    if (batch && token % batch.sequenceLength >= batch.documents[Math.floor(token / batch.sequenceLength)]![0]!) continue;
+    if (batch && token % batch.sequenceLength >= batch.documents[Math.floor(token / batch.sequenceLength)]![0]!)
+      continue;
     worst = Math.max(worst, Math.abs(a[i]! - b[i]!));
   }
   return worst;

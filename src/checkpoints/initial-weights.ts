@@ -1,5 +1,5 @@
 import { CheckpointError, ConfigError } from '../errors/index.ts';
-import { initialiseParameters, type ModelConfig, type ParameterSpec } from '../model/index.ts';
+import { familyOf, initialiseParameters, type ModelConfig, type ParameterSpec } from '../model/index.ts';
 import type { Device, Tensor } from '../tensor/index.ts';
 import { type Checkpoint, loadWeights } from './checkpoint.ts';
 
@@ -21,15 +21,12 @@ const meanings = ['kind', 'norm', 'heads', 'activation', 'layerNormEpsilon'] as 
  */
 export function checkSameModel(checkpoint: Checkpoint, model: ModelConfig): void {
   const theirs = checkpoint.config.model;
-  const other = meanings.find((key) => theirs[key] !== model[key]);
+  const other = [...meanings, ...familyOf(model).takes].find((key) => `${theirs[key]}` !== `${model[key]}`);
   if (other === undefined) return;
   throw new ConfigError(
     `model.${other}: ${model[other]}, and ${checkpoint.path} has ${theirs[other]}; take over its model with --from`,
   );
 }
-
-/** Parameters that belong to the model itself and not to a head. */
-const isTrunk = (name: string) => /^(transformer|bert\.(embeddings|encoder))\./.test(name);
 
 /**
  * The weights of a checkpoint for a new run or a fine-tuning, and new ones from the seed of heads that it does not have.
@@ -48,6 +45,9 @@ export function weightsFrom(
     stored.delete(name);
     weight.free();
   }
+  // Parameters that belong to the model itself and not to a head.
+  const { prefix } = familyOf(checkpoint.config.model);
+  const isTrunk = (name: string) => name.startsWith(prefix) && !wanted.get(name)?.forPairs;
   const wanted = new Map(specs.map((spec) => [spec.name, spec]));
   for (const name of new Set([...stored.keys(), ...wanted.keys()])) {
     const [theirs, ours] = [stored.get(name)?.shape, wanted.get(name)?.shape];

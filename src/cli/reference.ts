@@ -1,4 +1,4 @@
-import { keysThatAffect, type Section, type Setting, sections } from '../config/index.ts';
+import { keysThatAffect, loadConfig, type Section, type Setting, sections } from '../config/index.ts';
 import { depthMethods } from '../depth/index.ts';
 import { presets } from '../model/index.ts';
 import { markdownTable } from '../report/format.ts';
@@ -59,14 +59,16 @@ function methodsMarkdown(): string {
 }
 
 function presetsMarkdown(): string {
-  const rows = Object.entries(presets).map(([name, { layers, hiddenSize }]) => [
-    `\`${name}\``,
-    `${layers}`,
-    `${hiddenSize}`,
-    `${hiddenSize / 64}`,
-    `${4 * hiddenSize}`,
-  ]);
-  return `## Presets\n\n${markdownTable([['preset', 'layers', 'hiddenSize', 'heads', 'ffnSize'], ...rows])}\n`;
+  const rows = Object.keys(presets).map((name) => {
+    const { model } = loadConfig({
+      overrides: { model: { preset: name as keyof typeof presets }, train: { steps: 1 } },
+    }).config;
+    const { kind, layers, hiddenSize, heads, keyValueHeads, ffnSize } = model;
+    const numHeads =
+      keyValueHeads === undefined || keyValueHeads === heads ? `${heads}` : `${heads} / ${keyValueHeads}`;
+    return [`\`${name}\``, `\`${kind}\``, `${layers}`, `${hiddenSize}`, numHeads, `${ffnSize}`];
+  });
+  return `## Presets\n\n${markdownTable([['preset', 'kind', 'layers', 'hiddenSize', 'heads', 'ffnSize'], ...rows])}\n`;
 }
 
 /** The tables of docs/metrics.md, by the names that stand in its comments. */

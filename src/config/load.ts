@@ -4,7 +4,7 @@ import type { z } from 'zod';
 import { completeDepth, depthMistakes } from '../depth/index.ts';
 import { ConfigError, counted } from '../errors/index.ts';
 import { defaultDevice, hasBfloat16Products } from '../machine/index.ts';
-import { familyOf, presets } from '../model/index.ts';
+import { type Family, families, familyOf, type ModelConfig, type ModelSettings, presets } from '../model/index.ts';
 import { invalidSection, invalidSetting, unknownKey } from './mistakes.ts';
 import { type Config, configSchema, type ParsedConfig, type PartialConfig } from './schema.ts';
 import { settings } from './settings.ts';
@@ -33,6 +33,14 @@ const deepSpeedKeys = [
   'train_batch_size',
   'zero_optimization',
 ];
+
+/** The family of a model that neither a kind nor a preset is given for. */
+const defaultKind = 'bert';
+
+/** Settings that only some families take. */
+const ownSettings: ReadonlySet<keyof ModelConfig> = new Set(
+  Object.values<Family>(families).flatMap(({ takes }) => takes),
+);
 
 /** A config file before it is checked: sections of keys. */
 type RawConfig = Record<string, unknown>;
@@ -195,12 +203,15 @@ function complete(parsed: ParsedConfig): { config: Config; derived: Derived[] } 
     return value;
   };
 
-  const { model, data, train } = parsed;
+  const { data, train } = parsed;
   const device = train.device ?? deviceFor(derived);
-  const family = familyOf(model);
-  const preset = model.preset === undefined ? undefined : presets[model.preset];
-  const layers = model.layers ?? preset?.layers;
-  const hiddenSize = model.hiddenSize ?? preset?.hiddenSize;
+  const preset: Partial<ModelSettings> = parsed.model.preset === undefined ? {} : presets[parsed.model.preset];
+  const kind = parsed.model.kind ?? preset.kind ?? defaultKind;
+  const family = familyOf({ kind });
+  const { layers: presetLayers, hiddenSize: presetSize, ...presetSettings } = preset;
+  const model = { ...presetSettings, ...parsed.model, kind };
+  const layers = model.layers ?? presetLayers;
+  const hiddenSize = model.hiddenSize ?? presetSize;
   if (layers === undefined || hiddenSize === undefined) {
     throw mistakesError([
       ...(layers === undefined ? [invalidSetting('model.layers', undefined)] : []),
@@ -214,24 +225,34 @@ function complete(parsed: ParsedConfig): { config: Config; derived: Derived[] } 
     );
   }
 
+  const usual = family.defaults(hiddenSize);
+
   const config: Config = {
     ...parsed,
     depth: completeDepth(parsed.depth, { layers, totalSteps: train.steps }, (key, value, reason) =>
       derived.push({ key: `depth.${key}`, value: Array.isArray(value) ? value.join(', ') : `${value}`, reason }),
     ),
     model: {
+      ...usual,
       ...model,
       layers: orDerived('model.layers', model.layers, layers, `${model.preset}`),
       hiddenSize: orDerived('model.hiddenSize', model.hiddenSize, hiddenSize, `${model.preset}`),
       heads: orDerived('model.heads', model.heads, hiddenSize / 64, 'hiddenSize / 64'),
-      ffnSize: orDerived('model.ffnSize', model.ffnSize, 4 * hiddenSize, '4 × hiddenSize'),
-      activation: model.activation ?? family.defaults.activation,
-      layerNormEpsilon: model.layerNormEpsilon ?? family.defaults.layerNormEpsilon,
+      ffnSize: orDerived('model.ffnSize', model.ffnSize, usual.ffnSize, `that of ${kind}`),
+      activation: model.activation ?? usual.activation,
+      layerNormEpsilon: model.layerNormEpsilon ?? usual.layerNormEpsilon,
+      dropout: model.dropout ?? usual.dropout,
+      attentionDropout: model.attentionDropout ?? usual.attentionDropout,
     },
-    data: { ...data, objective: data.objective ?? family.objectives[0] },
+    data: {
+      ...data,
+      objective: data.objective ?? family.objectives[0],
+      maskRate: data.maskRate ?? family.recipe.maskRate,
+    },
     train: {
       ...train,
       device,
+      betas: train.betas ?? family.recipe.betas,
       precision: train.precision ?? precisionFor(device, derived),
       microBatchSize: orDerived('train.microBatchSize', train.microBatchSize, train.batchSize, 'batchSize'),
       evalEvery: orDerived('train.evalEvery', train.evalEvery, Math.ceil(train.steps / 20), 'steps / 20'),
@@ -259,7 +280,7 @@ function precisionFor(device: string, derived: Derived[]): 'fp32' | 'bf16' {
 /** What is wrong between values that are right alone. */
 function misfits({ model, depth, data, train }: Config): string[] {
   const mistakes: string[] = [];
-  if (model.hiddenSize % model.heads !== 0) {
+  if (model.headSize === undefined && model.hiddenSize % model.heads !== 0) {
     mistakes.push(
       `model.heads: ${model.heads} does not divide model.hiddenSize ${model.hiddenSize}; change one of them`,
     );
@@ -281,6 +302,11 @@ function misfits({ model, depth, data, train }: Config): string[] {
     mistakes.push(
       `train.outputBias: frequencies is not for model.kind ${model.kind}, whose output layer has no bias; leave it out`,
     );
+  }
+  const { takes } = family;
+  for (const key of Object.keys(model) as (keyof ModelConfig)[]) {
+    const isOthers = ownSettings.has(key) && !takes.includes(key);
+    if (isOthers) mistakes.push(`model.${key}: is not for model.kind ${model.kind}; leave it out`);
   }
   mistakes.push(...(family.mistakes?.(model) ?? []));
   mistakes.push(...depthMistakes(depth, model, train.steps));

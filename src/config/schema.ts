@@ -51,13 +51,12 @@ const data = z
     objective: key(z.enum(namesOf(objectives)).optional(), 'numbers', {
       description:
         'What is learnt: masked tokens (`mlm`), and whether the second half follows the first (`nsp`), as in BERT; or each next token (`clm`), as in GPT.',
-      derived: "the family's: `mlm+nsp` of `bert`, `clm` of `gpt2`",
+      derived: "the family's: `mlm` of `modernbert`, `mlm+nsp` of `bert`, `clm` of `llama` and `gpt2`",
     }),
-    maskRate: key(
-      z.number().gt(0).lt(1).default(0.15),
-      'numbers',
-      'The fraction of the tokens that is to be predicted.',
-    ),
+    maskRate: key(z.number().gt(0).lt(1).optional(), 'numbers', {
+      description: 'The fraction of the tokens that is to be predicted.',
+      derived: "the family's: 0.3 of `modernbert` (arXiv 2412.13663), 0.15 of `bert` (arXiv 1810.04805)",
+    }),
     wholeWord: key(z.boolean().default(false), 'numbers', 'Whether all pieces of a word are masked together.'),
   })
   .describe('The text, and what is learnt from it. Paths are relative to the working directory, not to this file.');
@@ -86,8 +85,10 @@ const train = z
       'numbers',
       "Whether the moments' start at zero is corrected for; the paper's recipe turns it off.",
     ),
-    betas: key(z.tuple([rate(), rate()]).default([0.9, 0.999]), 'numbers', {
-      description: 'How slowly the first and second moments forget.',
+    betas: key(z.tuple([rate(), rate()]).optional(), 'numbers', {
+      description: "Adam's β₁ and β₂.",
+      derived:
+        "the family's: [0.9, 0.98] of `modernbert` (arXiv 2412.13663), [0.9, 0.95] of `llama` (arXiv 2302.13971), [0.9, 0.999] of `bert` and `gpt2` (arXiv 1810.04805)",
       typeName: 'pair of numbers in [0, 1)',
     }),
     epsilon: key(z.number().gt(0).default(1e-6), 'numbers', "Added to the second moment's root."),
@@ -193,6 +194,6 @@ type Given<T, K extends keyof T> = Omit<T, K> & { [P in K]-?: NonNullable<T[P]> 
 export interface Config {
   model: ModelSettings;
   depth: ParsedConfig['depth'];
-  data: Given<ParsedConfig['data'], 'objective'>;
-  train: Given<ParsedConfig['train'], 'microBatchSize' | 'precision' | 'device' | 'evalEvery' | 'saveEvery'>;
+  data: Given<ParsedConfig['data'], 'objective' | 'maskRate'>;
+  train: Given<ParsedConfig['train'], 'microBatchSize' | 'betas' | 'precision' | 'device' | 'evalEvery' | 'saveEvery'>;
 }

@@ -239,11 +239,11 @@ function wordsOf({ added_tokens: added = [], normalizer, pre_tokenizer: pre }: T
     isGpt && !contents.some((content) => text.includes(content)) ? splitBeforeSpaces(text) : undefined;
 }
 
-/** The numbers of [PAD] and <|endoftext|> in a `tokenizer.json`, or 0 for one that it does not have. */
-export function specialIdsOf(json: string): { pad: number; end: number } {
+/** The numbers of [PAD], [CLS], [SEP] and <|endoftext|> in a `tokenizer.json`, or 0 for one that it does not have. */
+export function specialIdsOf(json: string): { pad: number; cls: number; sep: number; end: number } {
   const { added_tokens: added = [] } = JSON.parse(json) as { added_tokens?: { content: string; id: number }[] };
   const idOf = (piece: string) => added.find(({ content }) => content === piece)?.id ?? 0;
-  return { pad: idOf('[PAD]'), end: idOf(endOfText) };
+  return { pad: idOf('[PAD]'), cls: idOf('[CLS]'), sep: idOf('[SEP]'), end: idOf(endOfText) };
 }
 
 function concatenate(lists: readonly (readonly number[])[]): Int32Array {

@@ -49,7 +49,8 @@ export function withBlocks(model: OutgoingModel, kept: readonly number[]): Outgo
       return place < 0 ? [] : [[prefixOf(place) + name.slice(prefixes[l]!.length), weight] as const];
     }),
   );
-  return { ...model, config: { ...config, layers: kept.length }, weights: left };
+  const { withBlocks } = familyOf(config);
+  return { ...model, config: { ...(withBlocks?.(config, kept) ?? config), layers: kept.length }, weights: left };
 }
 
 /** The numbers of `count` blocks, spread evenly from the first to the last. */

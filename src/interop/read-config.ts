@@ -69,7 +69,7 @@ export function readConfig(folder: string, warn: (message: string) => void): Imp
   }
   const reader = new ConfigReader(file, json);
   const model = family.huggingFace.read(reader, type as string);
-  if (model.hiddenSize % model.heads !== 0) {
+  if (model.headSize === undefined && model.hiddenSize % model.heads !== 0) {
     throw new ConfigError(`${file}: ${model.heads} heads do not divide a width of ${model.hiddenSize}`);
   }
   const classifier = family.hasClassifier ? classifierOf(reader) : undefined;

@@ -81,7 +81,8 @@ function filesOf(folder: string): string[] {
   throw new CheckpointError(`${folder}: has no ${whole}; give a folder as save_pretrained of transformers writes it`);
 }
 
-const isHead = (name: string) => /^(cls|classifier|lm_head|qa_outputs|dropout|score|multiple_choice)\b/.test(name);
+const isHead = (name: string) =>
+  /^(cls|classifier|head|decoder|lm_head|qa_outputs|dropout|score|multiple_choice)\b/.test(name);
 /** What transformers kept in older files though it is no parameter. */
 const isBuffer = (name: string) => /\.(position|token_type)_ids$|\.attn\.(masked_)?bias$/.test(name);
 
@@ -94,7 +95,7 @@ function canonical(name: string, model: ModelConfig): string {
 
 /** Takes away the output layer over the vocabulary, which a file may hold beside the word embeddings that it is. */
 function checkTied(path: string, found: Map<string, Tensor>, model: ModelConfig): void {
-  for (const [copy, original] of Object.entries(familyOf(model).copies)) {
+  for (const [copy, original] of Object.entries(familyOf(model).copies(model))) {
     const tensor = take(found, copy);
     if (!tensor) continue;
     const [a, b] = [tensor.toFloats(), found.get(original)?.toFloats()];

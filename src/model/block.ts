@@ -56,16 +56,21 @@ export interface BlockModel extends Model {
   branches(l: number): Branches;
 }
 
-/** `x·Wᵀ + b` in the model's precision; of several layers, side by side. */
+/** `x·Wᵀ + b` in the model's precision, without b where the layer has none; of several layers, side by side. */
 export function linear(x: Tensor, { weights, dtype }: Model, ...names: string[]): Tensor {
-  const all = (part: string) => names.map((name) => weights.get(`${name}.${part}`)!);
+  const all = (part: string) => names.flatMap((name) => weights.get(`${name}.${part}`) ?? []);
   return x.to(dtype).linear(all('weight'), all('bias'));
 }
 
 /** Layer normalisation in float32, its result in `dtype`. */
 export function layerNorm(x: Tensor, { config, weights }: Model, name: string, dtype: Dtype = 'float32'): Tensor {
-  const [weight, bias] = [weights.get(`${name}.weight`)!, weights.get(`${name}.bias`)!];
-  return x.to('float32').layerNorm(weight, bias, config.layerNormEpsilon, dtype);
+  const weight = weights.get(`${name}.weight`)!;
+  return x.to('float32').layerNorm(weight, weights.get(`${name}.bias`), config.layerNormEpsilon, dtype);
+}
+
+/** RMSNorm in float32, its result in `dtype`. */
+export function rmsNorm(x: Tensor, { config, weights }: Model, name: string, dtype: Dtype = 'float32'): Tensor {
+  return x.to('float32').rmsNorm(weights.get(`${name}.weight`)!, config.layerNormEpsilon, dtype);
 }
 
 /** How dropout at one place is done: not at all outside training. */

@@ -1,6 +1,8 @@
 import type { Device, Tensor } from '../tensor/index.ts';
 import { bert } from './families/bert.ts';
 import { gpt2 } from './families/gpt2.ts';
+import { llama } from './families/llama.ts';
+import { modernbert } from './families/modernbert.ts';
 import type { Family } from './family.ts';
 import {
   type Classifier,
@@ -12,7 +14,7 @@ import {
 } from './parameters.ts';
 
 /** The families of models that a configuration can name. */
-export const families = { bert, gpt2 } satisfies Record<string, Family>;
+export const families = { modernbert, llama, bert, gpt2 } satisfies Record<string, Family>;
 
 /** The family of a model. */
 export const familyOf = ({ kind }: Pick<ModelConfig, 'kind'>): Family => families[kind as keyof typeof families];
@@ -35,7 +37,7 @@ export function partsOf(config: ModelConfig, specs: readonly ParameterSpec[]): P
 /** Makes block `l` of a PreLN model the identity: both of its branches end in zeros. */
 export function makeIdentity(config: ModelConfig, weights: Weights, l: number): void {
   for (const name of familyOf(config).branchEnds(config, l)) {
-    for (const part of ['weight', 'bias']) weights.get(`${name}.${part}`)!.mul_(0);
+    for (const part of ['weight', 'bias']) weights.get(`${name}.${part}`)?.mul_(0);
   }
 }
 

@@ -5,12 +5,31 @@ import type { HuggingFace } from './hugging-face.ts';
 import type { Classifier, ModelConfig, ParameterSpec, Weights } from './parameters.ts';
 import type { Transformer } from './transformer.ts';
 
+/** What a family gives a model. */
+export type FamilyDefaults = Pick<
+  ModelConfig,
+  'ffnSize' | 'activation' | 'layerNormEpsilon' | 'dropout' | 'attentionDropout'
+> &
+  Partial<ModelConfig>;
+
+/** How a family is trained, by its paper. */
+export interface Recipe {
+  /** Adam's β₁ and β₂. */
+  betas: [number, number];
+  /** The fraction of the tokens that are masked, where the objective masks. */
+  maskRate: number;
+}
+
 /** A family of models as `model.kind` names it: all that is true of it alone. A new one is a file and a line in `families`. */
 export interface Family {
   /** Its name in texts. */
   title(config: ModelConfig): string;
-  /** What follows from it where a configuration says nothing else: the values of its paper. */
-  defaults: Pick<ModelConfig, 'activation' | 'layerNormEpsilon'>;
+  /** What follows from it and from a model's width where a configuration says nothing else: the values of its paper. */
+  defaults(hiddenSize: number): FamilyDefaults;
+  /** What of the settings that not every family has it takes. */
+  takes: readonly (keyof ModelConfig)[];
+  /** How it is trained where nothing else is said. */
+  recipe: Recipe;
   /** What it can learn; the first one is what it learns where nothing is said. */
   objectives: readonly [Objective, ...Objective[]];
   /** The kind of tokenizer that it is trained with. */
@@ -24,7 +43,7 @@ export interface Family {
   /** What the names of its parameters begin with, but for those of heads. */
   prefix: string;
   /** Names under which files hold a parameter once more: the output layer beside the word embeddings that it is. */
-  copies: Readonly<Record<string, string>>;
+  copies(config: ModelConfig): Readonly<Record<string, string>>;
   /** The bias of the output layer over the vocabulary, where there is one. */
   outputBias?: string;
   /** Its parameters, with Hugging Face's names: with the pre-training heads, or with a classifier instead of them. */
@@ -33,6 +52,8 @@ export interface Family {
   forwardFlops(config: ModelConfig, sequenceLength: number): ForwardFlops;
   /** What the names of block `l`'s parameters begin with. */
   blockPrefix(config: ModelConfig, l: number): string;
+  /** The configuration of a model with only these of its blocks, in their order, where it is more than another number. */
+  withBlocks?(config: ModelConfig, kept: readonly number[]): ModelConfig;
   /** The last layer of each branch of block `l`. */
   branchEnds(config: ModelConfig, l: number): string[];
   /** The model over weights that are there. */

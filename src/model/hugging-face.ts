@@ -8,6 +8,9 @@ export type Json = Record<string, unknown>;
 export interface SpecialIds {
   /** [PAD], or <|endoftext|>. */
   pad: number;
+  /** [CLS] and [SEP] of a BERT. */
+  cls: number;
+  sep: number;
   /** <|endoftext|> of a GPT. */
   end: number;
 }
@@ -27,6 +30,16 @@ export interface HuggingFace {
   read(json: ConfigReader, type: string): ModelConfig;
   /** The `config.json` with which `transformers` opens the weights. */
   write(config: ModelConfig, more: { classifier?: Classifier | undefined; specialIds: SpecialIds }): Json;
+}
+
+/** What a `config.json` says of a classifier beside the sizes of its model. */
+export function classifierJson(architecture: string, { labels, isRegression }: Classifier): Json {
+  return {
+    architectures: [architecture],
+    id2label: Object.fromEntries(labels.map((label, id) => [id, label])),
+    label2id: Object.fromEntries(labels.map((label, id) => [label, id])),
+    problem_type: isRegression ? 'regression' : 'single_label_classification',
+  };
 }
 
 /** No model is larger in any of its sizes. */
@@ -68,34 +81,52 @@ export class ConfigReader {
   /**
    * A positive number; `otherwise` where it is left out.
    *
-   * @throws ConfigError for another value.
+   * @throws ConfigError for another value, and where it is left out and must not be.
    */
-  positive(key: string, otherwise: number): number {
+  positive(key: string, otherwise?: number): number {
     const value = this.json[key] ?? otherwise;
     if (typeof value === 'number' && value > 0) return value;
-    throw new ConfigError(`${this.file}: ${key} ${JSON.stringify(value)} is not a number above 0`);
+    throw new ConfigError(`${this.file}: ${key} ${JSON.stringify(value) ?? 'is missing,'} is not a number above 0`);
   }
 
   /**
-   * A probability of dropping out, from 0 up and below 1; 0.1 where it is left out.
+   * Yes or no; `otherwise` where it is left out.
    *
    * @throws ConfigError for another value.
    */
-  rate(key: string): number {
-    const value = this.json[key] ?? 0.1;
+  flag(key: string, otherwise: boolean): boolean {
+    const value = this.json[key] ?? otherwise;
+    if (typeof value === 'boolean') return value;
+    throw new ConfigError(`${this.file}: ${key} ${JSON.stringify(value)} is not true or false`);
+  }
+
+  /**
+   * A probability of dropping out, from 0 up and below 1; `otherwise` where it is left out.
+   *
+   * @throws ConfigError for another value.
+   */
+  rate(key: string, otherwise = 0.1): number {
+    const value = this.json[key] ?? otherwise;
     if (typeof value === 'number' && value >= 0 && value < 1) return value;
     throw new ConfigError(`${this.file}: ${key} ${JSON.stringify(value)} is not a number from 0 up and below 1`);
   }
 
   /**
-   * One of the two forms of GELU, by transformers' names; `otherwise` where it is left out.
+   * An activation by transformers' names; `otherwise` where it is left out.
    *
    * @throws ConfigError for another activation.
    */
-  activation(key: string, otherwise: string): ModelConfig['activation'] {
-    const value = this.json[key] ?? otherwise;
-    if (value === 'gelu') return 'gelu';
-    if (value === 'gelu_new' || value === 'gelu_pytorch_tanh' || value === 'gelu_fast') return 'gelu_new';
-    throw new ConfigError(`${this.file}: ${key} ${JSON.stringify(value)} is not one of gelu, gelu_new`);
+  activation(key: string, otherwise: string, known: readonly ModelConfig['activation'][] = ['gelu', 'gelu_new']) {
+    const value = (this.json[key] ?? otherwise) as string;
+    const found = known.find((name) => name === (activations[value] ?? value));
+    if (found !== undefined) return found;
+    throw new ConfigError(`${this.file}: ${key} ${JSON.stringify(value)} is not one of ${known.join(', ')}`);
   }
 }
+
+/** transformers' other names of activations. */
+const activations: Readonly<Record<string, ModelConfig['activation']>> = {
+  gelu_pytorch_tanh: 'gelu_new',
+  gelu_fast: 'gelu_new',
+  swish: 'silu',
+};

@@ -18,12 +18,36 @@ export interface ModelConfig {
   /** The longest sequence. */
   maxPositions: number;
   norm: 'pre' | 'post';
-  activation: 'gelu' | 'gelu_new';
+  activation: 'gelu' | 'gelu_new' | 'silu';
   layerNormEpsilon: number;
   embeddingStd: number;
   dropout: number;
   attentionDropout: number;
+  /** K: heads of keys and values, which H/K heads of queries share. */
+  keyValueHeads?: number | undefined;
+  /** d, where it is not D/H. */
+  headSize?: number | undefined;
+  /** How many tokens around itself a token sees in a local block: half of them before it, half behind. */
+  window?: number | undefined;
+  /** Which blocks see the whole text: every n-th from the first on, or a list. */
+  globalBlocks?: number | number[] | undefined;
+  /** The base of the rotary positions; in blocks that see the whole text, where there are others. */
+  ropeTheta?: number | undefined;
+  /** That of local blocks. */
+  localRopeTheta?: number | undefined;
+  ropeScaling?: RopeScaling | undefined;
+  /** Whether the output layer is the word embeddings. */
+  tied?: boolean | undefined;
+  /** Whether each head's queries and keys go through an RMSNorm. */
+  qkNorm?: boolean | undefined;
+  /** Whether the layers of the attention have biases. */
+  attentionBias?: boolean | undefined;
 }
+
+/** How rotary positions are stretched for texts longer than a model was trained on. */
+export type RopeScaling =
+  | { type: 'linear'; factor: number }
+  | { type: 'llama3'; factor: number; lowFrequency: number; highFrequency: number; originalPositions: number };
 
 /** Tensors by their Hugging Face name. */
 export type Weights = ReadonlyMap<string, Tensor>;
@@ -59,20 +83,29 @@ export interface Parts {
   outer: readonly ParameterSpec[];
 }
 
+/** The weight [outputs, inputs] of a linear layer without a bias. */
+export function weightSpec(name: string, outputs: number, inputs: number, std = initialStd): ParameterSpec {
+  return { name: `${name}.weight`, shape: [outputs, inputs], start: 'normal', std, decays: true };
+}
+
+/** A bias. */
+export function biasSpec(name: string, size: number): ParameterSpec {
+  return { name: `${name}.bias`, shape: [size], start: 'zeros', decays: false };
+}
+
 /** The weight [outputs, inputs] and the bias of a linear layer. */
 export function linearSpecs(name: string, outputs: number, inputs: number, std = initialStd): ParameterSpec[] {
-  return [
-    { name: `${name}.weight`, shape: [outputs, inputs], start: 'normal', std, decays: true },
-    { name: `${name}.bias`, shape: [outputs], start: 'zeros', decays: false },
-  ];
+  return [weightSpec(name, outputs, inputs, std), biasSpec(name, outputs)];
+}
+
+/** The weight of a norm without a bias. */
+export function scaleSpec(name: string, size: number): ParameterSpec {
+  return { name: `${name}.weight`, shape: [size], start: 'ones', decays: false };
 }
 
 /** The weight and the bias of a layer norm. */
 export function normSpecs(name: string, size: number): ParameterSpec[] {
-  return [
-    { name: `${name}.weight`, shape: [size], start: 'ones', decays: false },
-    { name: `${name}.bias`, shape: [size], start: 'zeros', decays: false },
-  ];
+  return [scaleSpec(name, size), biasSpec(name, size)];
 }
 
 /** A table of embeddings. */

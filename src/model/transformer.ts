@@ -15,8 +15,7 @@ export interface ModelInputs {
 }
 
 /**
- * A stack of switchable blocks between embeddings and an output layer over the vocabulary that is tied to them, over float32
- * weights with Hugging Face's names. Matrix products run in `dtype`; the residual stream, the norms and the losses
+ * A stack of switchable blocks between embeddings and an output layer over the vocabulary, over float32 weights with Hugging Face's names. Matrix products run in `dtype`; the residual stream, the norms and the losses
  * are float32.
  */
 export abstract class Transformer implements BlockModel {
@@ -48,7 +47,7 @@ export abstract class Transformer implements BlockModel {
 
   /** The output layer on chosen tokens only: logits [M, V] at `positions` [M], flat indices into N·T. */
   tokenLogits(hidden_NTD: Tensor, positions: Tensor): Tensor {
-    return this.beforeOutput(this.pick(hidden_NTD, positions)).linear(this.wordEmbeddings(), this.outputBias() ?? []);
+    return this.beforeOutput(this.pick(hidden_NTD, positions)).linear(this.outputWeight(), this.outputBias() ?? []);
   }
 
   /**
@@ -57,7 +56,7 @@ export abstract class Transformer implements BlockModel {
    */
   tokenLoss(hidden_NTD: Tensor, positions: Tensor, labels: Tensor): { loss: Tensor; hits: Tensor } {
     const x_MD = this.beforeOutput(this.pick(hidden_NTD, positions));
-    return x_MD.linearCrossEntropy(this.wordEmbeddings(), this.outputBias(), labels);
+    return x_MD.linearCrossEntropy(this.outputWeight(), this.outputBias(), labels);
   }
 
   /** The two branches of block `l`. */
@@ -77,6 +76,11 @@ export abstract class Transformer implements BlockModel {
 
   /** [V, D] */
   protected abstract wordEmbeddings(): Tensor;
+
+  /** [V, D] The output layer: the word embeddings, unless it has weights of its own. */
+  protected outputWeight(): Tensor {
+    return this.wordEmbeddings();
+  }
 
   private pick(hidden_NTD: Tensor, positions: Tensor): Tensor {
     return hidden_NTD.reshape([-1, this.config.hiddenSize]).indexSelect(0, positions);

@@ -89,6 +89,7 @@ export interface Native {
   select(x: Handle, dim: number, index: number): Handle;
   narrow(x: Handle, dim: number, start: number, length: number): Handle;
   indexSelect(x: Handle, dim: number, index: Handle): Handle;
+  cat(tensors: readonly Handle[], dim: number): Handle;
   argmax(x: Handle, dim: number): Handle;
   topk(x: Handle, k: number, dim: number): Handle[];
 

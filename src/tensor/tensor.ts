@@ -134,6 +134,11 @@ export class Tensor implements Disposable {
     return new Tensor(native().globalNorm(handlesOf(tensors)));
   }
 
+  /** Tensors side by side along `dim`. */
+  static cat(tensors: readonly Tensor[], dim: number): Tensor {
+    return new Tensor(native().cat(handlesOf(tensors), dim));
+  }
+
   /** The size of each dimension. */
   get shape(): number[] {
     return native().shape(this.handle);

@@ -1,6 +1,7 @@
 import type { Tensor } from '../../tensor/index.ts';
 import { type Branches, DropoutPlace, dropoutAt, layerNorm, linear, type Pass } from '../block.ts';
 import type { Family } from '../family.ts';
+import { classifierJson } from '../hugging-face.ts';
 import {
   embeddingSpec,
   initialStd,
@@ -10,7 +11,7 @@ import {
   type ParameterSpec,
 } from '../parameters.ts';
 import { type ModelInputs, Transformer } from '../transformer.ts';
-import { activation, type BlockNames, blockBranches, blockFlops, blockSpecs } from './classic.ts';
+import { activation, type BlockNames, blockBranches, blockFlops, blockSpecs, geluMistakes } from './classic.ts';
 
 /** Token types: the first and the second half of a sentence pair. */
 const numTokenTypes = 2;
@@ -98,17 +99,26 @@ const forPairs = (spec: ParameterSpec): ParameterSpec => ({ ...spec, forPairs: t
 
 export const bert: Family = {
   title: ({ norm }) => (norm === 'pre' ? 'BERT with PreLN blocks' : 'BERT'),
-  defaults: { activation: 'gelu', layerNormEpsilon: 1e-12 },
+  defaults: (D) => ({
+    ffnSize: 4 * D,
+    activation: 'gelu',
+    layerNormEpsilon: 1e-12,
+    dropout: 0.1,
+    attentionDropout: 0.1,
+  }),
+  takes: [],
+  recipe: { betas: [0.9, 0.999], maskRate: 0.15 },
   objectives: ['mlm+nsp', 'mlm'],
   tokenizer: 'bert',
   isCausal: false,
   hasClassifier: true,
   prefix: 'bert.',
-  copies: {
+  copies: () => ({
     'cls.predictions.decoder.weight': bertNames.words,
     'cls.predictions.decoder.bias': bertNames.outputBias,
-  },
+  }),
   outputBias: bertNames.outputBias,
+  mistakes: geluMistakes,
   parameters(config, classifier) {
     const { norm, hiddenSize: D, vocabSize, maxPositions, layers } = config;
     const pretrainingHeads = () => [
@@ -204,15 +214,7 @@ export const bert: Family = {
         tie_word_embeddings: true,
         torch_dtype: 'float32',
       };
-      if (!classifier) return config;
-      const { labels, isRegression } = classifier;
-      return {
-        ...config,
-        architectures: [`${name}ForSequenceClassification`],
-        id2label: Object.fromEntries(labels.map((label, id) => [id, label])),
-        label2id: Object.fromEntries(labels.map((label, id) => [label, id])),
-        problem_type: isRegression ? 'regression' : 'single_label_classification',
-      };
+      return classifier ? { ...config, ...classifierJson(`${name}ForSequenceClassification`, classifier) } : config;
     },
   },
 };

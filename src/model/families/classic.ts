@@ -66,6 +66,13 @@ export function blockBranches(model: Model, names: BlockNames, { causal }: { cau
   };
 }
 
+/** An activation that these blocks do not have. */
+export function geluMistakes({ kind, activation }: ModelConfig): string[] {
+  return activation === 'silu'
+    ? [`model.activation: silu is not for model.kind ${kind}; leave it out, or take gelu or gelu_new`]
+    : [];
+}
+
 /** The model's activation: GELU, exact or by tanh. */
 export function activation(x: Tensor, { config }: Model): Tensor {
   return x.gelu(config.activation === 'gelu_new' ? 'tanh' : 'none');

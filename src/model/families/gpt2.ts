@@ -3,7 +3,8 @@ import { type Branches, layerNorm } from '../block.ts';
 import type { Family } from '../family.ts';
 import { embeddingSpec, initialStd, normSpecs, type ParameterSpec } from '../parameters.ts';
 import { type ModelInputs, Transformer } from '../transformer.ts';
-import { type BlockNames, blockBranches, blockFlops, blockSpecs } from './classic.ts';
+import { type BlockNames, blockBranches, blockFlops, blockSpecs, geluMistakes } from './classic.ts';
+import { byteMistakes, preNormMistakes } from './mistakes.ts';
 
 export const gptNames = {
   words: 'transformer.wte.weight',
@@ -55,24 +56,24 @@ export class Gpt extends Transformer {
 const transposed = (spec: ParameterSpec): ParameterSpec =>
   spec.shape.length === 2 ? { ...spec, transposedInFiles: true } : spec;
 
-/** The 256 bytes and the end of a text. */
-const leastVocabulary = 257;
-
 export const gpt2: Family = {
   title: () => 'GPT-2',
-  defaults: { activation: 'gelu_new', layerNormEpsilon: 1e-5 },
+  defaults: (D) => ({
+    ffnSize: 4 * D,
+    activation: 'gelu_new',
+    layerNormEpsilon: 1e-5,
+    dropout: 0.1,
+    attentionDropout: 0.1,
+  }),
+  takes: [],
+  recipe: { betas: [0.9, 0.999], maskRate: 0.15 },
   objectives: ['clm'],
   tokenizer: 'gpt2',
   isCausal: true,
   hasClassifier: false,
-  mistakes: ({ vocabSize, norm }) => [
-    ...(vocabSize < leastVocabulary
-      ? [`model.vocabSize: ${vocabSize} is below ${leastVocabulary}, the bytes and the end of a text, which gpt2 needs`]
-      : []),
-    ...(norm === 'post' ? ['model.norm: post is not for model.kind gpt2, whose blocks are PreLN; leave it out'] : []),
-  ],
+  mistakes: (config) => [...byteMistakes(config), ...preNormMistakes(config), ...geluMistakes(config)],
   prefix: 'transformer.',
-  copies: { 'lm_head.weight': gptNames.words },
+  copies: () => ({ 'lm_head.weight': gptNames.words }),
   parameters(config) {
     const { vocabSize, maxPositions, hiddenSize: D, layers } = config;
     return [

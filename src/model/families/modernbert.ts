@@ -1,0 +1,303 @@
+import { CheckpointError, ConfigError } from '../../errors/index.ts';
+import type { Tensor } from '../../tensor/index.ts';
+import { type Branches, DropoutPlace, dropoutAt, layerNorm, linear, type Pass } from '../block.ts';
+import type { Family } from '../family.ts';
+import { ConfigReader, classifierJson } from '../hugging-face.ts';
+import {
+  biasSpec,
+  embeddingSpec,
+  initialStd,
+  linearSpecs,
+  type ModelConfig,
+  type ParameterSpec,
+  scaleSpec,
+  weightSpec,
+} from '../parameters.ts';
+import { type ModelInputs, Transformer } from '../transformer.ts';
+import { gatedActivation, gatedBlockFlops } from './gated.ts';
+import { headMistakes, preNormMistakes } from './mistakes.ts';
+import { readRope, rotaryFrequencies, writeScaling } from './rotary.ts';
+
+/** Hugging Face's names of a ModernBERT's tensors. */
+const names = {
+  words: 'model.embeddings.tok_embeddings.weight',
+  embeddingsNorm: 'model.embeddings.norm',
+  finalNorm: 'model.final_norm',
+  transform: 'head.dense',
+  transformNorm: 'head.norm',
+  outputBias: 'decoder.bias',
+  classifier: 'classifier',
+  block(l: number) {
+    const prefix = `model.layers.${l}`;
+    return {
+      prefix: `${prefix}.`,
+      attentionNorm: `${prefix}.attn_norm`,
+      queryKeyValue: `${prefix}.attn.Wqkv`,
+      attentionOutput: `${prefix}.attn.Wo`,
+      ffnNorm: `${prefix}.mlp_norm`,
+      ffnInner: `${prefix}.mlp.Wi`,
+      ffnOutput: `${prefix}.mlp.Wo`,
+    };
+  },
+};
+
+/** Its settings where a configuration leaves them out: the published model's. */
+const published = { window: 128, globalBlocks: 3, ropeTheta: 160_000, localRopeTheta: 10_000 } as const;
+
+/** Whether block `l` sees the whole text. */
+function isGlobal({ globalBlocks = published.globalBlocks }: ModelConfig, l: number): boolean {
+  return typeof globalBlocks === 'number' ? l % globalBlocks === 0 : globalBlocks.includes(l);
+}
+
+/** How many tokens before and behind itself a token sees in a local block. */
+const reach = ({ window = published.window }: ModelConfig) => Math.floor(window / 2);
+
+/**
+ * ModernBERT: rotary positions, norms without biases, GeGLU, and attention within a window in most blocks.
+ *
+ * Source: Warner et al. 2024 (arXiv 2412.13663).
+ */
+export class ModernBert extends Transformer {
+  branches(l: number): Branches {
+    const { config, dtype } = this;
+    const { attentionNorm, queryKeyValue, attentionOutput, ffnNorm, ffnInner, ffnOutput } = names.block(l);
+    return {
+      attention: {
+        of: (x, how) => {
+          // The norm after the embeddings stands in for that of the first block.
+          const input = l === 0 ? x : layerNorm(x, this, attentionNorm, dtype);
+          const qkv = linear(input, this, queryKeyValue);
+          return linear(qkv.attention(config.heads, { ...how, ...this.sight(l) }), this, attentionOutput);
+        },
+      },
+      feedForward: {
+        of: (h) => {
+          const inner = linear(layerNorm(h, this, ffnNorm, dtype), this, ffnInner);
+          return linear(inner.gated(gatedActivation(config)), this, ffnOutput);
+        },
+      },
+    };
+  }
+
+  finalNorm(x_NTD: Tensor): Tensor {
+    return layerNorm(x_NTD, this, names.finalNorm);
+  }
+
+  /** The classifier on the first token: logits [N, labels]. */
+  override classLogits(hidden_NTD: Tensor, pass?: Pass): Tensor {
+    const { p, seed, firstRow } = dropoutAt(this.config.dropout, pass, this.config.layers, DropoutPlace.pooled);
+    const pooled_ND = this.beforeOutput(hidden_NTD.select(1, 0));
+    return linear(pooled_ND.dropout(p, seed, firstRow), this, names.classifier);
+  }
+
+  protected embed({ inputIds }: ModelInputs): Tensor {
+    return layerNorm(this.wordEmbeddings().embedding(inputIds), this, names.embeddingsNorm);
+  }
+
+  protected wordEmbeddings(): Tensor {
+    return this.weights.get(names.words)!;
+  }
+
+  protected beforeOutput(hidden_MD: Tensor): Tensor {
+    return layerNorm(linear(hidden_MD, this, names.transform).gelu(), this, names.transformNorm, this.dtype);
+  }
+
+  protected outputBias(): Tensor {
+    return this.weights.get(names.outputBias)!;
+  }
+
+  /** The positions of block `l`, and how far it sees. */
+  private sight(l: number) {
+    const { config } = this;
+    const { hiddenSize, heads, ropeScaling } = config;
+    const { ropeTheta = published.ropeTheta, localRopeTheta = published.localRopeTheta } = config;
+    const rotary = (theta: number) => rotaryFrequencies(hiddenSize / heads, theta, ropeScaling);
+    return isGlobal(config, l)
+      ? { rotary: rotary(ropeTheta) }
+      : { rotary: rotary(localRopeTheta), window: reach(config) };
+  }
+}
+
+function blockSpecs({ hiddenSize: D, ffnSize: F, layers }: ModelConfig, l: number): ParameterSpec[] {
+  const { attentionNorm, queryKeyValue, attentionOutput, ffnNorm, ffnInner, ffnOutput } = names.block(l);
+  const outputStd = initialStd / Math.sqrt(2 * layers);
+  return [
+    ...(l === 0 ? [] : [scaleSpec(attentionNorm, D)]),
+    weightSpec(queryKeyValue, 3 * D, D),
+    weightSpec(attentionOutput, D, D, outputStd),
+    scaleSpec(ffnNorm, D),
+    weightSpec(ffnInner, 2 * F, D),
+    weightSpec(ffnOutput, D, F, outputStd),
+  ];
+}
+
+/** transformers' names of what a block sees. */
+const layerTypes = { global: 'full_attention', local: 'sliding_attention' } as const;
+
+/**
+ * Which blocks see the whole text: `layer_types` of transformers 5, or the number that came before it.
+ *
+ * @throws ConfigError for another list.
+ */
+function readGlobalBlocks({ file, json }: ConfigReader, layers: number): number | number[] {
+  const { layer_types: types } = json;
+  if (types === undefined || types === null)
+    return new ConfigReader(file, { global_attn_every_n_layers: 3, ...json }).count('global_attn_every_n_layers');
+  const known: unknown[] = Object.values(layerTypes);
+  if (!Array.isArray(types) || types.length !== layers || !types.every((type) => known.includes(type))) {
+    throw new ConfigError(`${file}: layer_types is not a list of ${layers} times ${known.join(' or ')}`);
+  }
+  const globals = types.flatMap((type, l) => (type === layerTypes.global ? [l] : []));
+  const every = globals[1] ?? layers;
+  const isRegular = types.every((type, l) => (type === layerTypes.global) === (l % every === 0));
+  return isRegular ? every : globals;
+}
+
+export const modernbert: Family = {
+  title: () => 'ModernBERT',
+  defaults: (D) => ({
+    ffnSize: 1.5 * D,
+    activation: 'gelu',
+    layerNormEpsilon: 1e-5,
+    dropout: 0,
+    attentionDropout: 0,
+    ...published,
+  }),
+  takes: ['window', 'globalBlocks', 'ropeTheta', 'localRopeTheta', 'ropeScaling'],
+  recipe: { betas: [0.9, 0.98], maskRate: 0.3 },
+  objectives: ['mlm'],
+  tokenizer: 'bert',
+  isCausal: false,
+  hasClassifier: true,
+  mistakes: (config) => [...preNormMistakes(config), ...headMistakes(config)],
+  prefix: 'model.',
+  copies: () => ({ 'decoder.weight': names.words }),
+  outputBias: names.outputBias,
+  parameters(config, classifier) {
+    const { hiddenSize: D, vocabSize, layers } = config;
+    return [
+      embeddingSpec(names.words, vocabSize, config),
+      scaleSpec(names.embeddingsNorm, D),
+      ...Array.from({ length: layers }, (_, l) => blockSpecs(config, l)).flat(),
+      scaleSpec(names.finalNorm, D),
+      weightSpec(names.transform, D, D),
+      scaleSpec(names.transformNorm, D),
+      ...(classifier ? linearSpecs(names.classifier, classifier.labels.length, D) : [biasSpec('decoder', vocabSize)]),
+    ];
+  },
+  forwardFlops(config, T) {
+    const { hiddenSize: D, vocabSize: V, layers, heads } = config;
+    const seen = (l: number) => (isGlobal(config, l) ? T : Math.min(T, 2 * reach(config) + 1));
+    const blocks = Array.from({ length: layers }, (_, l) =>
+      gatedBlockFlops(config, { keyValueHeads: heads, headSize: D / heads, seen: seen(l) }, T),
+    );
+    return { block: blocks.reduce((a, b) => a + b) / layers, output: 2 * D * D + 2 * D * V, pair: 0 };
+  },
+  blockPrefix: (_, l) => names.block(l).prefix,
+  withBlocks(config, kept) {
+    if (kept[0] !== 0) {
+      throw new CheckpointError(
+        'block 0 of a modernbert cannot be left out: it has no attention norm, which every other block needs; keep it',
+      );
+    }
+    return { ...config, globalBlocks: [...kept.keys()].filter((place) => isGlobal(config, kept[place]!)) };
+  },
+  branchEnds(_, l) {
+    const { attentionOutput, ffnOutput } = names.block(l);
+    return [attentionOutput, ffnOutput];
+  },
+  create: (config, weights, dtype) => new ModernBert(config, weights, dtype),
+  huggingFace: {
+    defaults: {
+      modernbert: {
+        vocab_size: 50_368,
+        hidden_size: 768,
+        num_hidden_layers: 22,
+        num_attention_heads: 12,
+        intermediate_size: 1152,
+        max_position_embeddings: 8192,
+        local_attention: published.window,
+      },
+    },
+    width: 'hidden_size',
+    heads: 'num_attention_heads',
+    fixed: {
+      norm_bias: false,
+      attention_bias: false,
+      mlp_bias: false,
+      classifier_bias: false,
+      decoder_bias: true,
+      classifier_activation: 'gelu',
+      classifier_pooling: 'cls',
+      tie_word_embeddings: true,
+    },
+    read(json) {
+      const { rope_parameters: ropes = {}, rope_scaling: scaling } = json.json;
+      const rope = (type: string, older: string, theta: number) =>
+        readRope(json, (ropes as Record<string, unknown>)[type] ?? scaling, json.positive(older, theta));
+      const global = rope(layerTypes.global, 'global_rope_theta', published.ropeTheta);
+      const local = rope(layerTypes.local, 'local_rope_theta', published.localRopeTheta);
+      return {
+        kind: 'modernbert',
+        norm: 'pre',
+        layers: json.layers('num_hidden_layers'),
+        hiddenSize: json.count('hidden_size'),
+        heads: json.count('num_attention_heads'),
+        ffnSize: json.count('intermediate_size'),
+        vocabSize: json.count('vocab_size'),
+        maxPositions: json.count('max_position_embeddings'),
+        activation: json.activation('hidden_activation', 'gelu', ['gelu', 'gelu_new', 'silu']),
+        layerNormEpsilon: json.positive('norm_eps', 1e-5),
+        embeddingStd: json.positive('initializer_range', 0.02),
+        dropout: json.rate('mlp_dropout', 0),
+        attentionDropout: json.rate('attention_dropout', 0),
+        window: json.count('local_attention'),
+        globalBlocks: readGlobalBlocks(json, json.layers('num_hidden_layers')),
+        ropeTheta: global.theta,
+        localRopeTheta: local.theta,
+        ...(global.scaling && { ropeScaling: global.scaling }),
+      };
+    },
+    write(model, { classifier, specialIds: { pad, cls, sep } }) {
+      const types = Array.from({ length: model.layers }, (_, l) => layerTypes[isGlobal(model, l) ? 'global' : 'local']);
+      const scaling = writeScaling(model.ropeScaling);
+      const rope = (theta: number | undefined) => ({ rope_type: 'default', rope_theta: theta, ...scaling });
+      const config = {
+        architectures: ['ModernBertForMaskedLM'],
+        model_type: 'modernbert',
+        vocab_size: model.vocabSize,
+        hidden_size: model.hiddenSize,
+        num_hidden_layers: model.layers,
+        num_attention_heads: model.heads,
+        intermediate_size: model.ffnSize,
+        max_position_embeddings: model.maxPositions,
+        hidden_activation: model.activation,
+        norm_eps: model.layerNormEpsilon,
+        initializer_range: initialStd,
+        embedding_dropout: model.dropout,
+        mlp_dropout: model.dropout,
+        classifier_dropout: model.dropout,
+        attention_dropout: model.attentionDropout,
+        local_attention: model.window,
+        // For transformers 5, and for those before it.
+        layer_types: types,
+        rope_parameters: { [layerTypes.global]: rope(model.ropeTheta), [layerTypes.local]: rope(model.localRopeTheta) },
+        ...(typeof model.globalBlocks === 'number' && { global_attn_every_n_layers: model.globalBlocks }),
+        global_rope_theta: model.ropeTheta,
+        local_rope_theta: model.localRopeTheta,
+        ...Object.fromEntries(['norm', 'attention', 'mlp', 'classifier'].map((part) => [`${part}_bias`, false])),
+        decoder_bias: true,
+        classifier_activation: 'gelu',
+        classifier_pooling: 'cls',
+        tie_word_embeddings: true,
+        pad_token_id: pad,
+        bos_token_id: cls,
+        eos_token_id: sep,
+        cls_token_id: cls,
+        sep_token_id: sep,
+        torch_dtype: 'float32',
+      };
+      return classifier ? { ...config, ...classifierJson('ModernBertForSequenceClassification', classifier) } : config;
+    },
+  },
+};

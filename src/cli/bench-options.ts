@@ -1,8 +1,11 @@
 import type { Config } from '../config/index.ts';
 import type { Granularity } from '../depth/index.ts';
+import type { presets } from '../model/index.ts';
 
 /** The flags of `taper-lm bench step`. */
 export interface BenchOptions {
+  /** A published model, in place of a BERT of `layers`, `hidden`, `heads`, `ffn` and `dropout`. */
+  preset?: keyof typeof presets;
   layers: number;
   hidden: number;
   heads: number;

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { loadConfig } from '../config/index.ts';
+import { type Config, loadConfig } from '../config/index.ts';
+import { objectives } from '../data/index.ts';
 import { constant, stepFlops } from '../depth/index.ts';
 import { initialise, numParameters } from '../model/index.ts';
 import { dtypeOf, gpus, isCuda, runtime, setNumThreads, synchronize } from '../tensor/index.ts';
@@ -14,15 +15,14 @@ import {
 } from '../train/index.ts';
 import type { BenchOptions, BenchResult } from './bench-options.ts';
 
-const maskRate = 0.15;
-
-/** Times whole optimizer steps of BERT pre-training on random tokens, every step at the keep rates of one θ. */
+/** Times whole optimizer steps of pre-training on random tokens, every step at the keep rates of one θ. */
 export function benchStep(options: BenchOptions): BenchResult {
   if (options.threads > 0) setNumThreads(options.threads);
   prepareDevice(options, undefined);
-  const { layers, batch, seq, vocab, theta } = options;
+  const { batch, seq, vocab, theta } = options;
   const state = openState(options);
-  const work = workOf(state.config, predictedTokens(options));
+  const { layers, hiddenSize } = state.config.model;
+  const work = workOf(state.config, predictedTokens(state.config));
   const seconds: number[] = [];
   const hostSeconds: number[] = [];
   const layersRun: number[] = [];
@@ -32,7 +32,7 @@ export function benchStep(options: BenchOptions): BenchResult {
       sequenceLength: seq,
       vocabSize: vocab,
       predictedTokens: work.predictedTokens,
-      hasPairs: true,
+      hasPairs: objectives[state.config.data.objective].hasPairs,
     });
     synchronize(options.device);
     const started = performance.now();
@@ -45,7 +45,6 @@ export function benchStep(options: BenchOptions): BenchResult {
     hostSeconds.push((givenOut - started) / 1000);
     layersRun.push(result.depth);
   }
-  const { hiddenSize } = state.config.model;
   const meanLayers = layersRun.reduce((a, b) => a + b, 0) / layersRun.length;
   const { device, dtype } = options;
   const peakMemory = isCuda(device) ? gpus.peakBytes() / 2 ** 20 : process.resourceUsage().maxRSS / 1024;
@@ -81,19 +80,19 @@ export function benchStep(options: BenchOptions): BenchResult {
 
 function openState(options: BenchOptions): TrainingState {
   const { layers, hidden, heads, ffn, vocab, seq, batch, dropout, dtype, device, steps, warmup } = options;
+  const { preset } = options;
+  const bert = {
+    layers,
+    hiddenSize: hidden,
+    heads,
+    ffnSize: ffn || 4 * hidden,
+    norm: options.postln ? ('post' as const) : ('pre' as const),
+    dropout,
+    attentionDropout: dropout,
+  };
   const { config } = loadConfig({
     overrides: {
-      model: {
-        layers,
-        hiddenSize: hidden,
-        heads,
-        ffnSize: ffn || 4 * hidden,
-        vocabSize: vocab,
-        maxPositions: Math.max(8, seq),
-        norm: options.postln ? 'post' : 'pre',
-        dropout,
-        attentionDropout: dropout,
-      },
+      model: { ...(preset ? { preset } : bert), vocabSize: vocab, maxPositions: Math.max(8, seq) },
       depth: { granularity: options.granularity },
       data: { sequenceLength: seq },
       train: {
@@ -108,12 +107,17 @@ function openState(options: BenchOptions): TrainingState {
   });
   const masters = initialise(config.model, config.train.seed, device);
   // PLD as late in training: θ stays where it is.
-  return { ...trainingState(config, masters), depth: constant({ layers, thetaBar: options.theta, profile: 'linear' }) };
+  return {
+    ...trainingState(config, masters),
+    depth: constant({ layers: config.model.layers, thetaBar: options.theta, profile: 'linear' }),
+  };
 }
 
-/** How many of a batch's tokens are masked. */
-export function predictedTokens({ batch, seq }: Pick<BenchOptions, 'batch' | 'seq'>): number {
-  return Math.floor(batch * seq * maskRate);
+/** How many of a batch's tokens are predicted. */
+export function predictedTokens({ data, train }: Config): number {
+  const { masks, predicted } = objectives[data.objective];
+  const { sequenceLength: T, maskRate } = data;
+  return masks ? Math.floor(train.batchSize * T * maskRate) : train.batchSize * predicted(T, maskRate);
 }
 
 function version(): string {

@@ -1,4 +1,6 @@
 import { Command, Option } from 'commander';
+import { namesOf } from '../keys/index.ts';
+import { presets } from '../model/index.ts';
 import type { BenchOptions } from './bench-options.ts';
 import { deviceOption } from './config.ts';
 import { countOf, numberOf } from './numbers.ts';
@@ -37,7 +39,10 @@ function sized(command: Command): Command {
 
 function stepCommand(): Command {
   return sized(new Command('step'))
-    .description('time one optimizer step of BERT pre-training on random tokens')
+    .description('time one optimizer step of pre-training on random tokens')
+    .addOption(
+      new Option('--preset <name>', 'a published model instead of a BERT of the sizes below').choices(namesOf(presets)),
+    )
     .option(
       '--theta <n>',
       'keep rate of the deepest block; 1 drops nothing',

@@ -49,7 +49,7 @@ test('a preset has the sizes that Google published, and what follows from them i
     { key: 'model.layers', value: 12, reason: 'bert-base' },
     { key: 'model.hiddenSize', value: 768, reason: 'bert-base' },
     { key: 'model.heads', value: 12, reason: 'hiddenSize / 64' },
-    { key: 'model.ffnSize', value: 3072, reason: '4 × hiddenSize' },
+    { key: 'model.ffnSize', value: 3072, reason: 'that of bert' },
     { key: 'train.microBatchSize', value: 64, reason: 'batchSize' },
     { key: 'train.evalEvery', value: 50, reason: 'steps / 20' },
     { key: 'train.saveEvery', value: 100, reason: 'steps / 10' },
@@ -185,7 +185,10 @@ test('a choice that does not exist is told with the nearest, or with all', () =>
   assert.match(mistakeIn('train.schedule=cosin'), /"cosin" is not one of linear, .*; did you mean cosine\?$/);
   assert.match(mistakeIn('train.precision=int8'), /"int8" is not one of fp32, bf16, fp16$/);
   assert.match(mistakeIn('model.preset=bert-mimi'), /did you mean bert-mini\?$/);
-  assert.equal(mistakeIn('model.kind=gpt3'), 'model.kind: "gpt3" is not one of bert, gpt2; did you mean gpt2?');
+  assert.equal(
+    mistakeIn('model.kind=gpt3'),
+    'model.kind: "gpt3" is not one of modernbert, llama, bert, gpt2; did you mean gpt2?',
+  );
 });
 
 test('an unknown key is told with the nearest right one, in whatever section it is', (t) => {

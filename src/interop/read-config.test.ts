@@ -119,5 +119,8 @@ test('labels without names are those of transformers', () => {
 });
 
 test('a config.json without model_type is refused', () => {
-  refused({ hidden_size: 16 }, /config\.json: model_type is missing; it must be one of bert, megatron-bert, gpt2/);
+  refused(
+    { hidden_size: 16 },
+    /config\.json: model_type is missing; it must be one of modernbert, llama, qwen3, bert, megatron-bert, gpt2/,
+  );
 });

@@ -489,6 +489,36 @@ Tensor attention(const Tensor& qkv, int64_t heads, int64_t keyValueHeads, std::v
 #endif
 }
 
+// The attention of tokens that come behind `length` others, whose keys and values [N, K, capacity, d] are there already; those of these
+// tokens are written behind them. Without gradients.
+Tensor cachedAttention(const Tensor& qkv, Tensor keys, Tensor values, int64_t length, int64_t heads, std::vector<double> frequencies) {
+  const at::NoGradGuard guard;
+  const int64_t N = qkv.size(0), T = qkv.size(1), K = keys.size(1), d = keys.size(3), end = length + T;
+  TORCH_CHECK(qkv.dim() == 3 && qkv.size(2) == (heads + 2 * K) * d && keys.size(0) == N && heads % K == 0,
+              "the input must be [N, T, (H + 2·K)·d], and the cache [N, K, capacity, d]");
+  TORCH_CHECK(end <= keys.size(2), "the cache has room for ", keys.size(2), " tokens, not for ", end);
+  const Tensor all = qkv.view({N, T, heads + 2 * K, d}).transpose(1, 2);
+  Tensor turned = all.narrow(1, 0, heads + K);
+  if (!frequencies.empty()) {
+    const auto angles = anglesOf(frequencies, end, qkv.device());
+    turned = plainRotation(turned.to(at::kFloat), angles.cosines.narrow(0, length, T), angles.sines.narrow(0, length, T));
+  }
+  keys.narrow(2, length, T).copy_(turned.narrow(1, heads, K));
+  values.narrow(2, length, T).copy_(all.narrow(1, heads + K, K));
+  // The heads of a group are rows of one product.
+  const Tensor q = turned.narrow(1, 0, heads).to(qkv.scalar_type()).reshape({N, K, heads / K * T, d});
+  Tensor scores = at::matmul(q, keys.narrow(2, 0, end).transpose(2, 3)).to(at::kFloat) * (1 / std::sqrt(static_cast<double>(d)));
+  if (T > 1) {
+    const Tensor later = at::ones({T, end}, scores.options().dtype(at::kBool)).triu(length + 1);
+    scores = scores.view({N, heads, T, end}).masked_fill(later, -INFINITY).view({N, K, heads / K * T, end});
+  }
+  const Tensor context = at::matmul(at::softmax(scores, -1).to(qkv.scalar_type()), values.narrow(2, 0, end));
+  return context.view({N, heads, T, d}).transpose(1, 2).reshape({N, T, heads * d});
+}
+
 }  // namespace
 
-void defineAttention(Napi::Object exports) { define(exports, "attention", attention); }
+void defineAttention(Napi::Object exports) {
+  define(exports, "attention", attention);
+  define(exports, "cachedAttention", cachedAttention);
+}

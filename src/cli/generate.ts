@@ -7,17 +7,19 @@ interface Options {
   tokens: number;
   temperature: number;
   topK: number;
+  topP: number;
+  stop?: string[];
   seed: number;
   device: string;
   json?: boolean;
 }
 
-/** `taper-lm generate`: how a model goes on with a text. */
+/** `taper-lm generate`: continues a prompt. */
 export function generateCommand(): Command {
   return new Command('generate')
-    .description('let a gpt2 model go on with a text')
+    .description('continue a prompt with a llama or gpt2 model')
     .argument('<checkpoint>', 'checkpoint folder, or a run (its newest)')
-    .argument('[text]', 'the beginning', '')
+    .argument('[prompt]', 'what it continues', '')
     .option('--tokens <n>', 'how many tokens to write at most', countOf('--tokens'), 100)
     .option(
       '--temperature <x>',
@@ -25,7 +27,14 @@ export function generateCommand(): Command {
       numberOf('--temperature', { from: 0 }),
       0.8,
     )
-    .option('--top-k <n>', 'draw from so many of the likeliest tokens', countOf('--top-k'), 50)
+    .option('--top-k <n>', 'draw from the n likeliest tokens only', countOf('--top-k'), 50)
+    .option(
+      '--top-p <x>',
+      'draw from the likeliest tokens only that reach this probability together',
+      numberOf('--top-p', { from: 0, to: 1 }),
+      1,
+    )
+    .option('--stop <text...>', 'end before one of these texts')
     .option('--seed <n>', 'another seed writes another text', countOf('--seed', 0), 1)
     .addOption(deviceOption())
     .addOption(jsonOption())
@@ -33,8 +42,13 @@ export function generateCommand(): Command {
     .action(run);
 }
 
-async function run(path: string, text: string, { device, json, ...options }: Options): Promise<void> {
+async function run(path: string, prompt: string, { device, json, ...options }: Options): Promise<void> {
   const { generate, openTrained } = await import('../inference/index.ts');
-  const written = await generate(openTrained(path, { warn, device }), text, options);
-  process.stdout.write(json ? `${JSON.stringify({ prompt: text, text: text + written })}\n` : `${text}${written}\n`);
+  let text = prompt;
+  if (!json) process.stdout.write(prompt);
+  for await (const piece of generate(openTrained(path, { warn, device }), prompt, options)) {
+    text += piece;
+    if (!json) process.stdout.write(piece);
+  }
+  process.stdout.write(json ? `${JSON.stringify({ prompt, text })}\n` : '\n');
 }

@@ -1,75 +1,113 @@
 import { DataError } from '../errors/index.ts';
-import { familyOf, modelInputs } from '../model/index.ts';
+import { familyOf, KeyValueCache } from '../model/index.ts';
 import { drawSeed, Stream } from '../random/index.ts';
 import { noGrad, scope, Tensor } from '../tensor/index.ts';
+import { type SamplingOptions, sampleFrom } from './sampling.ts';
+import { firstStop, heldBack } from './stops.ts';
 import type { TrainedModel } from './trained-model.ts';
 
-/** How a text is gone on with. */
-export interface GenerateOptions {
+/** How a prompt is continued. */
+export interface GenerateOptions extends SamplingOptions {
   /** Tokens to write at most; the model may end the text before. */
   tokens: number;
-  /** What logits are divided by: below 1 likely tokens become likelier; 0 takes the likeliest. */
-  temperature: number;
-  /** Only so many of the likeliest tokens are drawn from. */
-  topK: number;
   seed: number;
+  /** Texts before which it ends. */
+  stop?: readonly string[];
 }
 
 /**
- * Goes on with a text, one token after the other: each is drawn from `softmax(logits / temperature)` over the `topK`
- * likeliest, a pure function of the seed. The model reads as many tokens back as it was trained on. Returns what it wrote.
+ * Continues a prompt, one token after the other, each drawn from `softmax(logits / temperature)`: a pure function of the seed.
+ * A token costs its own forward pass: keys and values of those before it are kept. The model reads as many tokens back as it was
+ * trained on; where they are full, it goes on with the second half of them. Gives the text piece by piece, as it is written.
  *
- * @throws DataError for a model that was not trained to go on with a text.
+ * @throws DataError for a model that was not trained to continue a prompt.
  */
-export async function generate(trained: TrainedModel, prompt: string, options: GenerateOptions): Promise<string> {
+export async function* generate(
+  trained: TrainedModel,
+  prompt: string,
+  { tokens, stop = [], ...options }: GenerateOptions,
+): AsyncGenerator<string, void> {
   const { tokenizer, model, checkpoint } = trained;
   if (!familyOf(model.config).isCausal) {
     throw new DataError(
-      `${checkpoint.path}: is a ${model.config.kind} model, which fills gaps (npx taper-lm fill); only gpt2 models write on`,
+      `${checkpoint.path}: is a ${model.config.kind} model, which fills gaps (npx taper-lm fill); it does not continue a prompt`,
     );
   }
   const given = await tokenizer.encode(prompt);
   const ids = given.length > 0 ? [...given] : [tokenizer.sepId]; // a new text
   const start = ids.length;
-  while (ids.length < start + options.tokens) {
-    const next = nextToken(trained, ids.slice(-checkpoint.config.data.sequenceLength), options, ids.length);
+  using reader = new Reader(trained);
+  let shown = 0;
+  const writtenText = () => tokenizer.decode(ids.slice(start));
+  while (ids.length < start + tokens) {
+    const next = reader.next(ids, options);
     if (next === tokenizer.sepId) break;
     ids.push(next);
+    const text = writtenText();
+    const end = firstStop(text, stop);
+    if (end >= 0) {
+      yield text.slice(shown, end);
+      return;
+    }
+    const safe = text.length - heldBack(text, stop);
+    if (safe > shown) {
+      yield text.slice(shown, safe);
+      shown = safe;
+    }
+    await undefined; // whoever reads the text may want to stop it
   }
-  return tokenizer.decode(ids.slice(start));
+  yield writtenText().slice(shown);
 }
 
-function nextToken(
-  { model, tokenizer, device }: TrainedModel,
-  ids: number[],
-  options: GenerateOptions,
-  position: number,
-): number {
-  const { temperature, seed } = options;
-  const topK = temperature === 0 ? 1 : Math.min(options.topK, tokenizer.vocabSize);
-  return scope(() =>
-    noGrad(() => {
-      const text = {
-        numSequences: 1,
-        sequenceLength: ids.length,
-        inputIds: Int32Array.from(ids),
-        tokenTypeIds: new Int32Array(ids.length),
-        documents: [[ids.length]],
-      };
-      const last = Tensor.from(BigInt64Array.of(BigInt(ids.length - 1)), [1], { device });
-      // A vocabulary may be padded with numbers that stand for no piece.
-      const logits = model.tokenLogits(model.encode(modelInputs(text, device)), last).narrow(1, 0, tokenizer.vocabSize);
-      const { values, indices } = logits.to('float32').topk(topK);
-      const [top, ...others] = values.toFloats();
-      const likelihoods = [1, ...others.map((logit) => Math.exp((logit - top!) / temperature))];
-      const total = likelihoods.reduce((sum, likelihood) => sum + likelihood, 0);
-      const probabilities = likelihoods.map((likelihood) => likelihood / total);
-      let left = drawSeed([position, 0, 0, Stream.generation], seed) / 2 ** 53;
-      const chosen = probabilities.findIndex((probability) => {
-        left -= probability;
-        return left < 0;
-      });
-      return indices.toFloats()[Math.max(0, chosen)]!;
-    }),
-  );
+/** Reads a text that grows, each token once. */
+class Reader implements Disposable {
+  readonly #trained: TrainedModel;
+  readonly #cache: KeyValueCache;
+  /** Where in the text the cache begins. */
+  #from = 0;
+
+  constructor(trained: TrainedModel) {
+    const { model, device, checkpoint } = trained;
+    this.#trained = trained;
+    const capacity = checkpoint.config.data.sequenceLength;
+    this.#cache = new KeyValueCache(model.config, { capacity, dtype: model.dtype, device });
+  }
+
+  /** The token that is drawn to stand behind a text. */
+  next(ids: readonly number[], options: SamplingOptions & { seed: number }): number {
+    const { tokenizer } = this.#trained;
+    return scope(() =>
+      noGrad(() => {
+        // A vocabulary may be padded with numbers that stand for no token.
+        const logits = this.#logits(ids).narrow(1, 0, tokenizer.vocabSize);
+        const topK = options.temperature === 0 ? 1 : Math.min(options.topK, tokenizer.vocabSize);
+        const { values, indices } = logits.to('float32').topk(topK);
+        const draw = drawSeed([ids.length, 0, 0, Stream.generation], options.seed) / 2 ** 53;
+        return indices.toFloats()[sampleFrom(values.toFloats(), options, draw)]!;
+      }),
+    );
+  }
+
+  [Symbol.dispose](): void {
+    this.#cache[Symbol.dispose]();
+  }
+
+  /** Of the token behind a text: [1, V]. What of the text was not read yet is read. */
+  #logits(ids: readonly number[]): Tensor {
+    const { model, device } = this.#trained;
+    const cache = this.#cache;
+    if (ids.length - this.#from > cache.capacity) {
+      this.#from = ids.length - Math.ceil(cache.capacity / 2);
+      cache.length = 0;
+    }
+    const unread = Int32Array.from(ids.slice(this.#from + cache.length));
+    const shape = [1, unread.length];
+    const hidden = model.encode({
+      inputIds: Tensor.from(unread, shape, { device }),
+      tokenTypeIds: Tensor.zeros(shape, { dtype: 'int32', device }),
+      cache,
+    });
+    cache.length += unread.length;
+    return model.tokenLogits(hidden, Tensor.from(BigInt64Array.of(BigInt(unread.length - 1)), [1], { device }));
+  }
 }

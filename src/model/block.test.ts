@@ -127,7 +127,7 @@ for (const norm of ['pre', 'post'] as const) {
       for (const scale of [1, 1.6]) {
         for (const l of [0, 1]) {
           const block = (documents?: Documents) =>
-            switchableBlock(x, l, over(weights, { ...config, norm }), documents, pass(scale));
+            switchableBlock(x, l, over(weights, { ...config, norm }), documents && { documents }, pass(scale));
           const expected = (lengths: number[]) =>
             sequences.flatMap((sequence, n) => reference(sequence, weights, l, norm, scale, lengths[n]!));
           assert.deepEqual(block().shape, [N, T, 6]);
@@ -222,11 +222,17 @@ for (const norm of ['pre', 'post'] as const) {
           .grad([x, ...leaves]),
       ];
       for (const kept of [[1], [0, 3], [0, 1, 2]]) {
-        const found = run(switchableBlock(x, 1, over(weights, model), padding, pass(1.6, [true, kept])));
+        const found = run(switchableBlock(x, 1, over(weights, model), { documents: padding }, pass(1.6, [true, kept])));
         // The same, sequence by sequence.
         const one = (n: number) => {
           const gate = pass(1.6, [true, kept.includes(n)]);
-          return switchableBlock(x.narrow(0, n, 1), 1, over(weights, model), padding.slice(n, n + 1), gate);
+          return switchableBlock(
+            x.narrow(0, n, 1),
+            1,
+            over(weights, model),
+            { documents: padding.slice(n, n + 1) },
+            gate,
+          );
         };
         const apart = Array.from({ length: N }, (_, n) => one(n));
         const sum = apart.map((y, n) => y.mul(weigh.narrow(0, n, 1)).sum()).reduce((a, b) => a.add(b));

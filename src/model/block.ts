@@ -1,5 +1,6 @@
 import type { Gate } from '../depth/index.ts';
-import { type Documents, type DropoutOptions, type Dtype, Tensor } from '../tensor/index.ts';
+import { type AttentionCache, type Documents, type DropoutOptions, type Dtype, Tensor } from '../tensor/index.ts';
+import type { KeyValueCache } from './cache.ts';
 import type { ModelConfig, Weights } from './parameters.ts';
 
 // Legend: N sequences, T positions, D model width, H heads, d = D/H, F feed-forward width.
@@ -37,6 +38,14 @@ export interface Model {
   readonly dtype: Dtype;
 }
 
+/** What stands around the tokens that a block works on. */
+export interface Context {
+  /** Of each sequence the lengths of its documents; absent where each sequence is one document. */
+  documents?: Documents;
+  /** What the model has read before them. */
+  cache?: KeyValueCache;
+}
+
 /** A branch of a block: what is added to the residual stream. */
 export interface Branch<How extends unknown[] = []> {
   /** Of the stream [N, T, D] float32, before scale and dropout. */
@@ -47,7 +56,7 @@ export interface Branch<How extends unknown[] = []> {
 
 /** The two branches of a block, over its weights. */
 export interface Branches {
-  attention: Branch<[{ documents: Documents | undefined } & DropoutOptions]>;
+  attention: Branch<[{ documents: Documents | undefined; cache: AttentionCache | undefined } & DropoutOptions]>;
   feedForward: Branch;
 }
 
@@ -85,27 +94,22 @@ export function dropoutAt(rate: number, pass: Pass | undefined, block: number, p
  * the family's; the block knows nothing else of it.
  * One gate for both branches: `G = 0` gives `x` itself, with no work forward or backward. A gate for each sequence leaves
  * the others as they are, and works on those that are kept only.
- * x: [N, T, D] float32; documents: those of each sequence, or undefined where each sequence is one.
+ * x: [N, T, D] float32.
  *
  * Source: Zhang and He 2020 (arXiv 2010.13369), Eq. 1.
  */
-export function switchableBlock(x: Tensor, l: number, model: BlockModel, documents?: Documents, pass?: Pass): Tensor {
+export function switchableBlock(x: Tensor, l: number, model: BlockModel, context: Context = {}, pass?: Pass): Tensor {
   const gate = pass?.gates[l] ?? true;
   if (gate === false) return x;
-  if (gate === true) return block(x, l, model, documents, pass);
+  if (gate === true) return block(x, l, model, context, pass);
   const kept = Tensor.from(Int32Array.from(gate), [gate.length], { device: x.device }).to('int64');
-  const ofKept = documents && Array.from(gate, (n) => documents[n]!);
-  return x.mapRows(kept, (rows) => block(rows, l, model, ofKept, pass));
+  const { documents } = context;
+  const ofKept = documents && { documents: Array.from(gate, (n) => documents[n]!) };
+  return x.mapRows(kept, (rows) => block(rows, l, model, ofKept ?? {}, pass));
 }
 
 /** The block on all sequences that it is given. */
-function block(
-  x: Tensor,
-  l: number,
-  model: BlockModel,
-  documents: Documents | undefined,
-  pass: Pass | undefined,
-): Tensor {
+function block(x: Tensor, l: number, model: BlockModel, context: Context, pass: Pass | undefined): Tensor {
   const { dropout, attentionDropout } = model.config;
   const scale = pass?.branchScales[l] ?? 1;
   const { attention, feedForward } = model.branches(l);
@@ -113,7 +117,11 @@ function block(
     const sum = stream.addDropout(branch, { scale, ...dropoutAt(dropout, pass, l, place) });
     return after ? after(sum) : sum;
   };
-  const how = { documents, ...dropoutAt(attentionDropout, pass, l, DropoutPlace.attention) };
+  const how = {
+    documents: context.documents,
+    cache: context.cache?.of(l),
+    ...dropoutAt(attentionDropout, pass, l, DropoutPlace.attention),
+  };
   const h = join(x, attention.of(x, how), attention.after, DropoutPlace.attentionOutput);
   return join(h, feedForward.of(h), feedForward.after, DropoutPlace.ffnOutput);
 }

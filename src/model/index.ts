@@ -6,12 +6,14 @@
 export {
   type Branch,
   type Branches,
+  type Context,
   DropoutPlace,
   type Model,
   type Pass,
   placesPerBlock,
   switchableBlock,
 } from './block.ts';
+export { KeyValueCache } from './cache.ts';
 export { Bert, bertNames } from './families/bert.ts';
 export type { BlockNames } from './families/classic.ts';
 export { Gpt } from './families/gpt2.ts';

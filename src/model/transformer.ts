@@ -1,17 +1,23 @@
-import type { Documents, Dtype, Tensor } from '../tensor/index.ts';
-import { type BlockModel, type Branches, DropoutPlace, dropoutAt, type Pass, switchableBlock } from './block.ts';
+import type { Dtype, Tensor } from '../tensor/index.ts';
+import {
+  type BlockModel,
+  type Branches,
+  type Context,
+  DropoutPlace,
+  dropoutAt,
+  type Pass,
+  switchableBlock,
+} from './block.ts';
 import type { ModelConfig, Weights } from './parameters.ts';
 
 // Legend: N sequences, T positions, D model width, V vocabulary, M tokens that are predicted.
 
 /** What a model reads. */
-export interface ModelInputs {
+export interface ModelInputs extends Context {
   /** [N, T] token ids, int32 or int64. */
   inputIds: Tensor;
   /** [N, T] 0 for the first segment, 1 for the second; GPT has no use for it. */
   tokenTypeIds: Tensor;
-  /** Of each sequence the lengths of its documents; absent where each sequence is one document. */
-  documents?: Documents;
 }
 
 /**
@@ -40,7 +46,7 @@ export abstract class Transformer implements BlockModel {
     const { p, seed, firstRow } = dropoutAt(dropout, pass, layers, DropoutPlace.embeddings);
     const stream = [this.embed(inputs).dropout(p, seed, firstRow)];
     for (let l = 0; l < layers; l++) {
-      stream.push(switchableBlock(stream[l]!, l, this, inputs.documents, pass));
+      stream.push(switchableBlock(stream[l]!, l, this, inputs, pass));
     }
     return stream;
   }

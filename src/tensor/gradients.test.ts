@@ -11,7 +11,7 @@ const step = 1e-5;
 const tolerance = 1e-7;
 
 interface Case {
-  operation: Exclude<keyof Tensor, symbol>;
+  operation: Exclude<keyof Tensor, symbol> | 'cat';
   shapes: number[][];
   f: (...inputs: Tensor[]) => Tensor;
   /** Shifts the inputs, which are within ±2, to where the operation is defined. */
@@ -81,6 +81,14 @@ const cases: Record<string, Case> = {
   tanh: { operation: 'tanh', shapes: [[3, 5]], f: (x) => x!.tanh() },
   gelu: { operation: 'gelu', shapes: [[3, 7]], f: (x) => x!.gelu() },
   'gelu by tanh': { operation: 'gelu', shapes: [[3, 7]], f: (x) => x!.gelu('tanh') },
+  'tensors side by side, one of them twice': {
+    operation: 'cat',
+    shapes: [
+      [2, 3],
+      [2, 5],
+    ],
+    f: (x, y) => Tensor.cat([x!, y!, x!], -1),
+  },
   'softmax over the last dimension': { operation: 'softmax', shapes: [[2, 3, 5]], f: (x) => x!.softmax(-1) },
   'softmax over a middle dimension': { operation: 'softmax', shapes: [[2, 3, 5]], f: (x) => x!.softmax(1) },
   sum: { operation: 'sum', shapes: [[3, 5]], f: (x) => x!.sum() },
@@ -243,7 +251,7 @@ test('every operation of Tensor is checked here, or makes nothing that has a gra
     'free',
     'grad',
   ];
-  const cut = ['detach', 'requiresGrad', 'copy_', 'add_', 'mul_', 'argmax', 'trustRatio'];
+  const cut = ['detach', 'requiresGrad', 'copy_', 'add_', 'mul_', 'argmax', 'trustRatio', 'cachedAttention'];
   const checked = new Set<string>(Object.values(cases).map(({ operation }) => operation));
   const left = Object.getOwnPropertyNames(Tensor.prototype).filter(
     (name) => !checked.has(name) && name !== 'to' && !withoutGradient.includes(name) && !cut.includes(name),

@@ -20,6 +20,7 @@ export { dtypeOf, dtypeOn, type Precision } from './precision.ts';
 export { firstNonFinite, readSafetensors, writeSafetensors } from './safetensors.ts';
 export { keep, liveTensors, noGrad, scope } from './scope.ts';
 export {
+  type AttentionCache,
   type AttentionOptions,
   type Device,
   type Documents,

@@ -106,6 +106,14 @@ export interface Native {
     seed: number,
     firstRow: number,
   ): Handle;
+  cachedAttention(
+    qkv: Handle,
+    keys: Handle,
+    values: Handle,
+    length: number,
+    heads: number,
+    frequencies: readonly number[],
+  ): Handle;
   layerNorm(x: Handle, weight: Handle, bias: Handle | undefined, eps: number, dtype: string): Handle;
   rmsNorm(x: Handle, weight: Handle, eps: number, dtype: string): Handle;
   gelu(x: Handle, approximate: string): Handle;

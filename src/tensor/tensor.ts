@@ -46,6 +46,13 @@ export interface AttentionOptions extends DropoutOptions {
   rotary?: readonly number[];
 }
 
+/** Keys and values of tokens that were read, [N, K, capacity, d]: the first `length` of each. */
+export interface AttentionCache {
+  keys: Tensor;
+  values: Tensor;
+  length: number;
+}
+
 /** For each sequence the lengths of the documents in it, one after the other. */
 export type Documents = readonly (readonly number[])[];
 
@@ -309,6 +316,13 @@ export class Tensor implements Disposable {
         firstRow,
       ),
     );
+  }
+  /**
+   * Causal attention of tokens that come behind `length` others, whose keys and values [N, K, capacity, d] are there already: those of
+   * these tokens are written behind them. Nothing is recorded for gradients.
+   */
+  cachedAttention(heads: number, { keys, values, length }: AttentionCache, rotary: readonly number[] = []): Tensor {
+    return new Tensor(native().cachedAttention(this.handle, keys.handle, values.handle, length, heads, rotary));
   }
   /**
    * Layer normalisation over the last dimension: `(x − mean) / √(variance + eps) · weight + bias`; float32 within, the

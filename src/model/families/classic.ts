@@ -53,7 +53,10 @@ export function blockBranches(model: Model, names: BlockNames, { causal }: { cau
     attention: {
       of: (x, how) => {
         const input = before(x, names.attentionNorm);
-        const context_NTD = linear(input, model, ...names.queryKeyValue).attention(heads, { causal, ...how });
+        const qkv = linear(input, model, ...names.queryKeyValue);
+        const context_NTD = how.cache
+          ? qkv.cachedAttention(heads, how.cache)
+          : qkv.attention(heads, { causal, ...how });
         return linear(context_NTD, model, names.attentionOutput);
       },
       ...after(names.attentionNorm),

@@ -34,8 +34,8 @@ export class Gpt extends Transformer {
     return layerNorm(x_NTD, this, gptNames.finalNorm);
   }
 
-  protected embed({ inputIds }: ModelInputs): Tensor {
-    const positions_TD = this.weights.get(gptNames.positions)!.narrow(0, 0, inputIds.shape[1]!);
+  protected embed({ inputIds, cache }: ModelInputs): Tensor {
+    const positions_TD = this.weights.get(gptNames.positions)!.narrow(0, cache?.length ?? 0, inputIds.shape[1]!);
     return this.wordEmbeddings().embedding(inputIds).add(positions_TD);
   }
 

@@ -63,7 +63,9 @@ export class Llama extends Transformer {
         of: (x, how) => {
           const rotary = rotaryFrequencies(headSize, ropeTheta, ropeScaling);
           const qkv = this.queryKeyValue(rmsNorm(x, this, attentionNorm, dtype), l);
-          const context = qkv.attention(heads, { keyValueHeads, causal: true, rotary, ...how });
+          const context = how.cache
+            ? qkv.cachedAttention(heads, how.cache, rotary)
+            : qkv.attention(heads, { keyValueHeads, causal: true, rotary, ...how });
           return linear(context, this, attentionOutput);
         },
       },

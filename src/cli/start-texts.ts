@@ -61,10 +61,3 @@ export function packageTexts({ spec, integrity }: TextPackage, into: string, npm
   }
   return texts;
 }
-
-/** The first sentence of a text that is neither short nor long, its longest word masked; undefined where there is none. */
-export function maskedSentence(text: string): string | undefined {
-  const sentence = /\p{Lu}[^.!?\n"]{30,120}[.!?]/u.exec(text)?.[0];
-  const [longest] = (sentence?.match(/\p{Ll}+/gu) ?? []).sort((a, b) => b.length - a.length);
-  return longest && sentence?.replace(longest, '[MASK]');
-}

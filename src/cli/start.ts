@@ -3,23 +3,29 @@ import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { freeName } from '../checkpoints/index.ts';
 import { loadConfig } from '../config/index.ts';
-import { listSources, readTexts, type SourceFile } from '../data/index.ts';
-import { counted } from '../errors/index.ts';
+import { listSources } from '../data/index.ts';
+import { commandText, counted } from '../errors/index.ts';
+import type { Gap } from '../inference/index.ts';
+import { familyOf } from '../model/index.ts';
+import { percent } from '../report/format.ts';
 import { reportError } from './errors.ts';
-import { filledText } from './fill.ts';
 import { summaryText, train } from './pretrain.ts';
 import { settle } from './settle.ts';
 import { signalExitCodes } from './signals.ts';
-import { addresses, maskedSentence, packageTexts } from './start-texts.ts';
+import { addresses, packageTexts } from './start-texts.ts';
+import { warn } from './terminal.ts';
 
-// What `npm start` runs after the set-up: a small BERT trained with progressive layer dropping, and a look at it.
+// What `npm start` runs after the set-up: a small encoder trained with progressive layer dropping, and a look at what it has learned.
 // `npm start -- my/texts` trains on those.
 
 const configFile = 'configs/start.yaml';
-const addressesSentence = 'The President of [MASK] United States speaks to the Congress.';
+/** The gaps that are shown, and the seed that they are drawn by. */
+const gaps = { count: 5, seed: 1 };
 
 const command = new Command('npm start --')
-  .description('train a small BERT with progressive layer dropping, in about two minutes, and see what it has learned')
+  .description(
+    'train a small encoder with progressive layer dropping, in about two minutes, and see what it has learned',
+  )
   .argument(
     '[texts...]',
     'text of your own: files, folders or globs (default: the addresses of US presidents to Congress)',
@@ -40,37 +46,45 @@ async function start(paths: readonly string[]): Promise<void> {
   const own = paths.map((path) => resolve(process.env.INIT_CWD ?? '.', path));
   const texts = own.length > 0 ? own : [packageTexts(addresses, 'build/texts', process.env.npm_execpath)];
   const loaded = loadConfig({ file: configFile, overrides: { data: { train: texts } } });
-  const { model, data, train: training } = loaded.config;
+  const { model, train: training } = loaded.config;
   const out = freeName('runs/start');
   const files = await listSources(texts); // before anything is said, so that a mistake in a path comes alone
   const source = own.length > 0 ? own.join(', ') : `${files.length} addresses of US presidents to Congress`;
   const announcement =
-    `Training a BERT of ${counted(model.layers, 'block')}, as ${configFile} says, on ${source}.\n` +
+    `Training a ${familyOf(model).title(model)} of ${counted(model.layers, 'block')}, as ${configFile} says, on ${source}.\n` +
     `That takes about two minutes and goes to ${out}. CTRL-C stops it and keeps the model.`;
   const { result, summary } = await train(loaded, { out, announcement });
   process.stdout.write(`\n${summaryText(result, summary!)}\n`);
-  const { fillMasks, openTrained } = await import('../inference/index.ts');
-  const sentence = own.length > 0 ? await sentenceOf(files, data.textField) : addressesSentence;
-  if (sentence !== undefined) {
-    const model = openTrained(out, { warn: console.warn, device: training.device });
-    process.stdout.write(`${sentence}\n${filledText(await fillMasks(model, sentence, 5))}\n`);
-  }
-  process.stdout.write(`${counted(result.step, 'step')} teach the model word frequencies and little else.
-
-What next:
+  const found = await gapsOf(out, training.device);
+  if (found.length > 0) process.stdout.write(`${gapsText(found)}\n`);
+  const [{ before, after } = { before: 'The', after: 'sat.' }] = found;
+  process.stdout.write(`What next:
   npx taper-lm dashboard runs
-  npx taper-lm fill ${out} "${sentence ?? 'The [MASK] sat.'}"
+  ${commandText(['npx', 'taper-lm', 'fill', out, `${before} [MASK] ${after}`])}
   npx taper-lm plan ${configFile}
-  npx taper-lm pretrain configs/bert-mini.yaml --data my/texts
+  npx taper-lm pretrain configs/encoder.yaml --data ${own[0] ?? 'my/texts'}
 `);
   if (result.stoppedBy !== undefined) process.exitCode = signalExitCodes[result.stoppedBy] ?? 1;
 }
 
-/** A sentence of the texts with a word masked; undefined where none is found. */
-async function sentenceOf(files: readonly SourceFile[], textField: string): Promise<string | undefined> {
-  for await (const text of readTexts(files, { textField })) {
-    const sentence = maskedSentence(text);
-    if (sentence !== undefined) return sentence;
+/** Gaps in the held-out text of a run, and what its model would put there. */
+async function gapsOf(run: string, device: string): Promise<Gap[]> {
+  const { heldOutGaps, openTrained } = await import('../inference/index.ts');
+  const { openTexts } = await import('../train/index.ts');
+  using trained = openTrained(run, { warn, device });
+  const texts = await openTexts(trained.checkpoint.config, trained.tokenizer, { warn: () => {}, note: () => {} });
+  try {
+    return heldOutGaps(trained, texts.valid, gaps);
+  } finally {
+    texts.close();
   }
-  return undefined;
+}
+
+function gapsText(found: readonly Gap[]): string {
+  const lines = found.map(({ before, after, right, guesses }) => {
+    const likeliest = guesses.map(({ text, probability }) => `${text} ${percent(probability)}`).join(', ');
+    const [best] = guesses;
+    return `  ${best?.text === right ? '✓' : ' '} ${before} ____ ${after}\n      ${likeliest}; the word was: ${right}\n`;
+  });
+  return `Words taken out of sentences that it was not trained on, drawn at random, and its three best guesses:\n\n${lines.join('\n')}`;
 }

@@ -6,6 +6,7 @@
 export { type Evaluation, evaluate, evaluationNumbers } from './evaluate.ts';
 export { fillExamples } from './examples.ts';
 export { type FilledText, fillMasks, type Prediction } from './fill.ts';
+export { type Gap, heldOutGaps } from './gaps.ts';
 export { type GenerateOptions, generate } from './generate.ts';
 export type { SamplingOptions } from './sampling.ts';
 export { checkPredicts, openTrained, predictsNothing, type TrainedOptions } from './trained.ts';

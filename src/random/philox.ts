@@ -2,7 +2,16 @@
  * What a random number is for: the fourth word of a Philox counter, so that two uses never share numbers.
  * The other three words are the use's own, for example (step, micro-batch, block) for a gate.
  */
-export const Stream = { gate: 0, dropout: 1, mask: 2, order: 3, pair: 4, initialisation: 5, generation: 6 } as const;
+export const Stream = {
+  gate: 0,
+  dropout: 1,
+  mask: 2,
+  order: 3,
+  pair: 4,
+  initialisation: 5,
+  generation: 6,
+  gap: 7,
+} as const;
 
 const multiplier0 = 0xd2511f53;
 const multiplier1 = 0xcd9e8d57;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { objectives } from '../data/index.ts';
+import { objectives, packings } from '../data/index.ts';
 import { depthSection } from '../depth/index.ts';
 import { count, key, namesOf, rate } from '../keys/index.ts';
 import { type ModelSettings, modelSection } from '../model/index.ts';
@@ -53,6 +53,11 @@ const data = z
         'What is learnt: masked tokens (`mlm`), and whether the second half follows the first (`nsp`), as in BERT; or each next token (`clm`), as in GPT.',
       derived: "the family's: `mlm+nsp` of `bert`, `clm` of `gpt2`",
     }),
+    packing: key(
+      z.enum(packings).default('none'),
+      'numbers',
+      'Whether the documents that share a sequence of `mlm` or `clm` see each other: all of them (`none`), or each its own tokens only (`documents`), with positions from 0 and no prediction of one from another.',
+    ),
     maskRate: key(
       z.number().gt(0).lt(1).default(0.15),
       'numbers',

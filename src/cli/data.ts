@@ -57,7 +57,7 @@ async function inspect(file: string | undefined, options: ConfigOptions): Promis
   const { corpus, config, tokenizer } = await open(file, options);
   const { tokens } = corpus.index;
   const { sequenceLength, objective } = config.data;
-  const samples = samplesOf(wholeCorpus(corpus), { tokenizer, sequenceLength, objective });
+  const samples = samplesOf(wholeCorpus(corpus), { ...config.data, tokenizer });
   process.stdout.write(
     `documents  ${documentsText(corpus)}\ntokens     ${tokens}\n${unknownLine(corpus, tokenizer)}sequences  ${samples.count} of ${counted(sequenceLength, 'token')} (${objective})\n` +
       `padding    ${percent(paddingShare(samples))}\n\n` +
@@ -123,9 +123,9 @@ function paddingShare({ count, sequenceLength, read }: Samples): number {
 /** A sequence as the model sees it at first, with the right piece beside each that it has to find. */
 function maskedText({ tokenizer, read }: Samples, mask: Mask | undefined, sample: number): string {
   const key = { seed: 0, epoch: 0, sample };
-  const { ids } = read(key);
+  const { ids, documents } = read(key);
   if (!mask) return tokenizer.pieces(ids).join(' ');
-  const { positions, labels } = mask(ids, key);
+  const { positions, labels } = mask(ids, key, documents);
   const wanted = new Map(tokenizer.pieces(labels).map((piece, i) => [positions[i], piece]));
   let text = '';
   tokenizer.pieces(ids).forEach((piece, i) => {

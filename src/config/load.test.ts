@@ -266,6 +266,14 @@ test('values that do not fit each other are told with both', () => {
   assert.match(mistakeIn('model.heads=3'), /^model\.heads: 3 does not divide model\.hiddenSize 256/);
   assert.match(mistakeIn('data.sequenceLength=1024'), /^data\.sequenceLength: 1024 is above model\.maxPositions 512/);
   assert.match(mistakeIn('train.microBatchSize=24'), /^train\.microBatchSize: 24 does not divide train\.batchSize 32/);
+  assert.equal(
+    mistakeIn('data.packing=documents'),
+    'data.packing: documents is not for data.objective mlm+nsp, whose sequences are pairs; leave it out or take data.objective mlm',
+  );
+  assert.match(
+    mistakeIn('data.packing=document'),
+    /^data\.packing: "document" is not one of none, documents; did you mean/,
+  );
   assert.match(mistakeIn('model.heads=3', 'train.microBatchSize=24'), / \(and 1 more mistake\)$/);
 });
 

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { parseDocument } from 'yaml';
 import type { z } from 'zod';
+import { objectives } from '../data/index.ts';
 import { completeDepth, depthMistakes } from '../depth/index.ts';
 import { ConfigError, counted } from '../errors/index.ts';
 import { defaultDevice, hasBfloat16Products } from '../machine/index.ts';
@@ -296,6 +297,12 @@ function misfits({ model, depth, data, train }: Config): string[] {
     mistakes.push(
       `data.objective: ${data.objective} is not for model.kind ${model.kind}; ` +
         `${model.kind} learns ${family.objectives.join(' or ')}`,
+    );
+  }
+  if (data.packing === 'documents' && objectives[data.objective].hasPairs) {
+    mistakes.push(
+      `data.packing: documents is not for data.objective ${data.objective}, whose sequences are pairs; ` +
+        'leave it out or take data.objective mlm',
     );
   }
   if (train.outputBias === 'frequencies' && family.outputBias === undefined) {

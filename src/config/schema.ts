@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { objectives } from '../data/index.ts';
+import { objectives, packings } from '../data/index.ts';
 import { depthSection } from '../depth/index.ts';
 import { count, key, namesOf, rate } from '../keys/index.ts';
 import { type ModelSettings, modelSection } from '../model/index.ts';
@@ -57,6 +57,11 @@ const data = z
       description: 'The fraction of the tokens that is to be predicted.',
       derived: "the family's: 0.3 of `modernbert` (arXiv 2412.13663), 0.15 of `bert` (arXiv 1810.04805)",
     }),
+    packing: key(
+      z.enum(packings).default('none'),
+      'numbers',
+      'Whether the documents that share a sequence of `mlm` or `clm` see each other: all of them (`none`), or each its own tokens only (`documents`), with positions from 0 and no prediction of one from another.',
+    ),
     wholeWord: key(z.boolean().default(false), 'numbers', 'Whether all pieces of a word are masked together.'),
   })
   .describe('The text, and what is learnt from it. Paths are relative to the working directory, not to this file.');

@@ -4,16 +4,17 @@ import { heldOutBatches, type MicroBatch, makeMicroBatch } from './batch.ts';
 import { corpusOf, range, wordsText, wordTokenizer } from './fixtures.ts';
 import { maskTokens } from './masking.ts';
 import { makeMask, type Objective, samplesOf } from './objectives.ts';
+import type { Packing } from './samples.ts';
 import { wholeCorpus } from './split.ts';
 
 const tokenizer = wordTokenizer(1000);
 const mask = maskTokens(tokenizer, { maskRate: 0.15 });
 const sequenceLength = 16;
 
-async function textSamples(t: TestContext, objective: Objective = 'mlm+nsp') {
+async function textSamples(t: TestContext, objective: Objective = 'mlm+nsp', packing: Packing = 'none') {
   const documents = [range(0, 99), range(100, 105), range(200, 299), range(300, 330)];
   const corpus = await corpusOf(t, tokenizer, documents.map(wordsText));
-  return samplesOf(wholeCorpus(corpus), { tokenizer, sequenceLength, objective });
+  return samplesOf(wholeCorpus(corpus), { tokenizer, sequenceLength, objective, packing });
 }
 
 /** Each sequence of a batch on its own, as plain lists. */
@@ -106,6 +107,39 @@ test('with clm each token but the first is predicted from those before it, and n
   );
   const tokens = epoch.flatMap(({ ids }) => [...ids]).filter((id) => id !== tokenizer.sepId);
   assert.equal(new Set(tokens).size, tokens.length);
+});
+
+test('a batch of packed sequences has the documents of each, and with clm no label across them', async (t) => {
+  for (const objective of ['mlm', 'clm'] as const) {
+    const samples = await textSamples(t, objective, 'documents');
+    const size = samples.count;
+    const batch = makeMicroBatch(samples, {
+      seed: 1,
+      start: 0,
+      size,
+      mask: makeMask(tokenizer, { objective, maskRate: 0.15 }),
+    });
+    assert.ok(batch.documents.some((documents) => documents.length > 1));
+    const starts = new Set<number>();
+    for (const [row, documents] of batch.documents.entries()) {
+      let at = row * sequenceLength;
+      for (const length of documents) {
+        starts.add(at);
+        at += length;
+      }
+      assert.equal(at, (row + 1) * sequenceLength);
+    }
+    if (objective === 'mlm') continue;
+    const all = range(0, size * sequenceLength - 1);
+    assert.deepEqual(
+      [...batch.predictedPositions],
+      all.filter((i) => i + 1 < all.length && !starts.has(i + 1)),
+    );
+    assert.deepEqual(
+      [...batch.labels],
+      [...batch.predictedPositions].map((i) => batch.inputIds[i + 1]),
+    );
+  }
 });
 
 test('an epoch has each window once', async (t) => {

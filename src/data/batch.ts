@@ -2,9 +2,6 @@ import type { Mask } from './masking.ts';
 import { sampleAt } from './sampler.ts';
 import type { Samples } from './samples.ts';
 
-/** For each sequence the lengths of the documents that stand in it one after the other: attention stays within each. */
-export type Documents = readonly (readonly number[])[];
-
 /** What a model reads at once: N sequences of T tokens, padding behind each. */
 export interface TokenBatch {
   /** N */
@@ -15,8 +12,8 @@ export interface TokenBatch {
   inputIds: Int32Array;
   /** [N·T] */
   tokenTypeIds: Int32Array;
-  /** Of each sequence the lengths of the documents in it, one after the other; what is left is padding. */
-  documents: Documents;
+  /** Of each sequence the lengths of the documents in it, one after the other: attention stays within each. What is left is padding. */
+  documents: readonly (readonly number[])[];
 }
 
 /** What a model learns from at once: sequences, and M tokens of them that are predicted. */
@@ -42,19 +39,19 @@ export function makeMicroBatch(
   const { sequenceLength, tokenizer } = samples;
   const inputIds = new Int32Array(size * sequenceLength).fill(tokenizer.padId);
   const tokenTypeIds = new Int32Array(size * sequenceLength);
-  const documents: number[][] = [];
+  const documents: (readonly number[])[] = [];
   const predictedPositions: number[] = [];
   const labels: number[] = [];
   const nextSentenceLabels: number[] = [];
   for (let row = 0; row < size; row++) {
     const { epoch, index } = sampleAt(start + row, { count: samples.count, seed });
     const key = { seed, epoch, sample: index };
-    const { ids, secondStart, nextSentenceLabel } = samples.read(key);
-    const masked = mask(ids, key);
+    const { ids, documents: ownDocuments, secondStart, nextSentenceLabel } = samples.read(key);
+    const masked = mask(ids, key, ownDocuments);
     const at = row * sequenceLength;
     inputIds.set(ids, at);
     tokenTypeIds.fill(1, at + secondStart, at + ids.length);
-    documents.push([ids.length]);
+    documents.push(ownDocuments);
     for (const position of masked.positions) predictedPositions.push(at + position);
     labels.push(...masked.labels);
     if (nextSentenceLabel !== undefined) nextSentenceLabels.push(nextSentenceLabel);

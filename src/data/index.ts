@@ -8,9 +8,16 @@ export { Corpus, type CorpusIndex, corpusFormat, openCorpus, type StoredFile, un
 export { charactersOf } from './encoding.ts';
 export { listSources, sharedSources } from './listing.ts';
 export { type Mask, type Masked, type MaskOptions, maskTokens } from './masking.ts';
-export { makeMask, type NamedObjective, type Objective, objectives, samplesOf } from './objectives.ts';
+export {
+  makeMask,
+  type NamedObjective,
+  type Objective,
+  objectives,
+  type SampleOptions,
+  samplesOf,
+} from './objectives.ts';
 export { permute, sampleAt } from './sampler.ts';
-export type { Sample, Samples } from './samples.ts';
+export { type Packing, packings, type Sample, type Samples } from './samples.ts';
 export {
   type Document,
   type Documents,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { range, wordTokenizer } from './fixtures.ts';
-import { maskTokens } from './masking.ts';
+import { maskTokens, nextTokens } from './masking.ts';
 
 const tokenizer = wordTokenizer(1000);
 const { clsId, sepId, unkId, maskId, padId } = tokenizer;
@@ -124,4 +124,11 @@ test('a sequence without ordinary tokens stays as it is', () => {
   const ids = Int32Array.from([clsId, unkId, sepId]);
   const { positions, labels } = maskTokens(tokenizer, { maskRate: 0.15 })(ids, key(0));
   assert.deepEqual([[...ids], positions.length, labels.length], [[clsId, unkId, sepId], 0, 0]);
+});
+
+test('next tokens are those of the same document: its first one is no label', () => {
+  const ids = Int32Array.from([10, 11, 12, 13, 14, 15, 16, 17]);
+  const { positions, labels } = nextTokens(ids, key(0), [3, 1, 4]);
+  assert.deepEqual([...positions], [0, 1, 4, 5, 6]);
+  assert.deepEqual([...labels], [11, 12, 15, 16, 17]);
 });

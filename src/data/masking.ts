@@ -15,8 +15,11 @@ export interface Masked {
   labels: Int32Array;
 }
 
-/** Masks a sequence in place, and says what is to be predicted: a pure function of the tokens and the key. */
-export type Mask = (ids: Int32Array, key: SampleKey) => Masked;
+/**
+ * Masks a sequence in place, and says what is to be predicted: a pure function of the tokens, the key and the lengths of the documents in
+ * the sequence.
+ */
+export type Mask = (ids: Int32Array, key: SampleKey, documents: readonly number[]) => Masked;
 
 /**
  * BERT's dynamic masking: `max(1, round(maskRate · candidates))` of a sequence's ordinary tokens are chosen without
@@ -25,7 +28,10 @@ export type Mask = (ids: Int32Array, key: SampleKey) => Masked;
  * first word that is longer than it is taken all the same.
  * Source: Devlin et al., "BERT", NAACL 2019, section 3.1; whole words as in Google's BERT repository.
  */
-export function maskTokens(tokenizer: TextTokenizer, { maskRate, wholeWord = false }: MaskOptions): Mask {
+export function maskTokens(
+  tokenizer: TextTokenizer,
+  { maskRate, wholeWord = false }: MaskOptions,
+): (ids: Int32Array, key: SampleKey) => Masked {
   const { isSpecial, isContinuation, maskId } = tokenizer;
   const ordinary = Int32Array.from(isSpecial.keys()).filter((id) => !isSpecial[id]);
 
@@ -47,11 +53,16 @@ export function maskTokens(tokenizer: TextTokenizer, { maskRate, wholeWord = fal
   };
 }
 
-/** Masks nothing: the token after each but the last is predicted. */
-export const nextTokens: Mask = (ids) => ({
-  positions: Int32Array.from({ length: ids.length - 1 }, (_, i) => i),
-  labels: ids.slice(1),
-});
+/** Masks nothing: the token after each but the last of its document is predicted. */
+export const nextTokens: Mask = (ids, _key, documents) => {
+  const positions: number[] = [];
+  let start = 0;
+  for (const length of documents) {
+    for (let i = start; i < start + length - 1; i++) positions.push(i);
+    start += length;
+  }
+  return { positions: Int32Array.from(positions), labels: Int32Array.from(positions, (i) => ids[i + 1]!) };
+};
 
 /** The first `count` of a random order of `items`, which is changed. */
 function chooseSome(items: Int32Array, count: number, draw: Draw): Int32Array {

@@ -1,16 +1,16 @@
 import { counted, DataError } from '../errors/index.ts';
 import { type Mask, type MaskOptions, maskTokens, nextTokens } from './masking.ts';
-import { packedSamples, pairedSamples, type Samples } from './samples.ts';
+import { type Packing, packedSamples, pairedSamples, type Samples } from './samples.ts';
 import type { CorpusView } from './split.ts';
 import type { TextTokenizer } from './tokenizer.ts';
 
 /** What is learnt, as `data.objective` names it: all that is true of it alone. A new one is a line in `objectives`. */
 export interface NamedObjective {
   /** The samples of a text, for sequences of T tokens. */
-  samples(view: CorpusView, tokenizer: TextTokenizer, sequenceLength: number): Samples;
+  samples(view: CorpusView, tokenizer: TextTokenizer, sequenceLength: number, packing: Packing): Samples;
   /** What is predicted of a sequence. */
   mask(tokenizer: TextTokenizer, options: MaskOptions): Mask;
-  /** The tokens that are predicted of a full sequence of T. */
+  /** The tokens that are predicted of a full sequence of T that is one document. */
   predicted(sequenceLength: number, maskRate: number): number;
   /** What its loss on tokens is called in metrics. */
   loss: 'mlm' | 'clm';
@@ -33,20 +33,33 @@ const masking = (numBorders: number) => ({
 /** BERT's masked tokens with next-sentence prediction, masked tokens alone on packed text, or GPT's next tokens on packed text. */
 export const objectives = {
   'mlm+nsp': { ...masking(3), samples: pairedSamples, hasPairs: true },
-  mlm: { ...masking(2), samples: (view, tokenizer, T) => packedSamples(view, tokenizer, T, true), hasPairs: false },
+  mlm: {
+    ...masking(2),
+    samples: (view, tokenizer, T, packing) => packedSamples(view, tokenizer, T, { hasBorders: true, packing }),
+    hasPairs: false,
+  },
   clm: {
     mask: () => nextTokens,
     predicted: (T) => T - 1,
     loss: 'clm',
     predictedToken: 'token',
     masks: false,
-    samples: (view, tokenizer, T) => packedSamples(view, tokenizer, T, false),
+    samples: (view, tokenizer, T, packing) => packedSamples(view, tokenizer, T, { hasBorders: false, packing }),
     hasPairs: false,
   },
 } satisfies Record<string, NamedObjective>;
 
 /** A name that `data.objective` takes. */
 export type Objective = keyof typeof objectives;
+
+/** How a text is made into samples. */
+export interface SampleOptions {
+  tokenizer: TextTokenizer;
+  sequenceLength: number;
+  objective: Objective;
+  /** `none` where nothing is said; pairs have no other. */
+  packing?: Packing;
+}
 
 /**
  * The samples of a view for sequences of T tokens; it holds numbers for each document, none for each sample.
@@ -55,7 +68,7 @@ export type Objective = keyof typeof objectives;
  */
 export function samplesOf(
   view: CorpusView,
-  { tokenizer, sequenceLength, objective }: { tokenizer: TextTokenizer; sequenceLength: number; objective: Objective },
+  { tokenizer, sequenceLength, objective, packing = 'none' }: SampleOptions,
 ): Samples {
   if (view.tokens < sequenceLength) {
     throw new DataError(
@@ -63,7 +76,7 @@ export function samplesOf(
         'give more text or a smaller sequenceLength',
     );
   }
-  return objectives[objective].samples(view, tokenizer, sequenceLength);
+  return objectives[objective].samples(view, tokenizer, sequenceLength, packing);
 }
 
 /** What the objective predicts of a sequence. */

@@ -3,7 +3,7 @@ import { type TestContext, test } from 'node:test';
 import { DataError } from '../errors/index.ts';
 import { corpusOf, range, wordsText, wordTokenizer } from './fixtures.ts';
 import { type Objective, samplesOf } from './objectives.ts';
-import type { Sample } from './samples.ts';
+import type { Packing, Sample } from './samples.ts';
 import { splitCorpus, wholeCorpus } from './split.ts';
 
 const tokenizer = wordTokenizer(2000);
@@ -14,9 +14,10 @@ async function samplesOfDocuments(
   documents: number[][],
   sequenceLength: number,
   objective: Objective = 'mlm+nsp',
+  packing?: Packing,
 ) {
   const corpus = await corpusOf(t, tokenizer, documents.map(wordsText));
-  return samplesOf(wholeCorpus(corpus), { tokenizer, sequenceLength, objective });
+  return samplesOf(wholeCorpus(corpus), { tokenizer, sequenceLength, objective, ...(packing && { packing }) });
 }
 
 /** The two segments of a pair as word numbers; a full stop is negative. */
@@ -145,6 +146,106 @@ test('packed windows run through all documents, joined by separators', async (t)
     assert.deepEqual([...ids], [cls, ...joined.slice(6 * sample, 6 * sample + 6), sep]);
     assert.equal(secondStart, 8);
     assert.equal(nextSentenceLabel, undefined);
+  }
+});
+
+/** Documents of all lengths from 1 to 19, so that cuts fall everywhere, each of words of its own. */
+const manyDocuments = range(0, 94).map((d) => range(20 * d, 20 * d + ((7 * d) % 19)));
+
+/** The documents of a sample, each as its tokens. */
+function piecesOf({ ids, documents }: Sample): number[][] {
+  let start = 0;
+  return documents.map((length) => {
+    start += length;
+    return [...ids.subarray(start - length, start)];
+  });
+}
+
+test('without packing each window is one document', async (t) => {
+  for (const objective of ['mlm', 'clm'] as const) {
+    const samples = await samplesOfDocuments(t, manyDocuments, 16, objective);
+    for (let sample = 0; sample < samples.count; sample++) assert.deepEqual(samples.read(key(sample)).documents, [16]);
+  }
+});
+
+test('packed for clm the windows are the same, and each piece of a document is one, with its end token', async (t) => {
+  const plain = await samplesOfDocuments(t, manyDocuments, 16, 'clm');
+  const samples = await samplesOfDocuments(t, manyDocuments, 16, 'clm', 'documents');
+  assert.equal(samples.count, plain.count);
+  for (let sample = 0; sample < samples.count; sample++) {
+    const found = samples.read(key(sample));
+    assert.deepEqual(found.ids, plain.read(key(sample)).ids);
+    const pieces = piecesOf(found);
+    assert.deepEqual(pieces.flat(), [...found.ids]);
+    for (const [i, piece] of pieces.entries()) {
+      const isLast = i === pieces.length - 1;
+      assert.ok(piece.length > 0 && !piece.slice(0, -1).includes(sep));
+      assert.ok(isLast || piece.at(-1) === sep);
+    }
+  }
+});
+
+test('packed for mlm the documents are joined by [SEP] [CLS] and divided between them', async (t) => {
+  // Two windows of six: 0 1 2 SEP CLS 10, SEP CLS 20 21 22 23.
+  const samples = await samplesOfDocuments(t, [range(0, 2), [10], range(20, 24)], 8, 'mlm', 'documents');
+  const [a, b] = [0, 1].map((sample) => samples.read(key(sample))) as [Sample, Sample];
+  const words = (first: number, last: number) => range(first + firstWord, last + firstWord);
+  assert.equal(samples.count, 2);
+  assert.deepEqual(piecesOf(a), [
+    [cls, ...words(0, 2), sep],
+    [cls, ...words(10, 10), sep],
+  ]);
+  // The first [SEP] is all that the window has of a document: it stands with its neighbour.
+  assert.deepEqual(piecesOf(b), [[cls, sep, cls, ...words(20, 23), sep]]);
+});
+
+test('packed for mlm windows run through the joined documents, and every document in them has borders and text', async (t) => {
+  const samples = await samplesOfDocuments(t, manyDocuments, 16, 'mlm', 'documents');
+  const joined = manyDocuments.flatMap((words) => [...words.map((word) => word + firstWord), sep, cls]).slice(0, -2);
+  assert.equal(samples.count, Math.floor(joined.length / 14));
+  const seen = { first: new Set<string>(), last: new Set<string>() };
+  for (let sample = 0; sample < samples.count; sample++) {
+    const found = samples.read(key(sample));
+    const window = joined.slice(14 * sample, 14 * (sample + 1));
+    assert.deepEqual([...found.ids], [cls, ...window, sep]);
+    for (const piece of piecesOf(found)) {
+      assert.equal(piece[0], cls);
+      assert.equal(piece.at(-1), sep);
+      const words = piece.filter((id) => id >= firstWord);
+      assert.ok(words.length > 0);
+      assert.deepEqual(words, range(words[0]!, words.at(-1)!)); // of one document
+      const last = piece.findLastIndex((id) => id >= firstWord);
+      seen.first.add(piece.slice(0, piece.indexOf(words[0]!)).join());
+      seen.last.add(piece.slice(last + 1).join());
+    }
+  }
+  // Where a cut falls into a joint, what is left of it stands with the text beside it.
+  assert.deepEqual(seen.first, new Set([`${cls}`, `${cls},${cls}`, `${cls},${sep},${cls}`]));
+  assert.deepEqual(seen.last, new Set([`${sep}`, `${sep},${sep}`, `${sep},${cls},${sep}`]));
+});
+
+test('each token of the text that fills windows is in exactly one sample', async (t) => {
+  for (const [objective, packing] of [
+    ['mlm', 'none'],
+    ['mlm', 'documents'],
+    ['clm', 'none'],
+    ['clm', 'documents'],
+  ] as const) {
+    const samples = await samplesOfDocuments(t, manyDocuments, 16, objective, packing);
+    const tokens = range(0, samples.count - 1).flatMap((sample) => [...samples.read(key(sample)).ids]);
+    const words = tokens.filter((id) => id >= firstWord).map((id) => id - firstWord);
+    assert.deepEqual(words, manyDocuments.flat().slice(0, words.length));
+    assert.ok(manyDocuments.flat().length - words.length < 16);
+  }
+});
+
+test('packed samples can be read in any order', async (t) => {
+  for (const objective of ['mlm', 'clm'] as const) {
+    const samples = await samplesOfDocuments(t, manyDocuments, 16, objective, 'documents');
+    const numbers = range(0, samples.count - 1);
+    const forwards = numbers.map((sample) => samples.read(key(sample)));
+    const backwards = numbers.toReversed().map((sample) => samples.read(key(sample)));
+    assert.deepEqual(backwards.reverse(), forwards);
   }
 });
 

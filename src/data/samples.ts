@@ -5,10 +5,16 @@ import type { TextTokenizer } from './tokenizer.ts';
 
 const minWindow = 4; // a shorter document holds nothing to divide in two
 
+/** Whether the documents that share a sequence are told apart, as `data.packing` names it. */
+export const packings = ['none', 'documents'] as const;
+export type Packing = (typeof packings)[number];
+
 /** A sequence before masking and padding. */
 export interface Sample {
   /** [length] With [CLS] and [SEP], where the objective has them. */
   ids: Int32Array;
+  /** The lengths of the documents in it, one after the other; their sum is the length. */
+  documents: readonly number[];
   /** The position of the second segment's first token, whose token types are 1; the length where there is none. */
   secondStart: number;
   /** Hugging Face's convention: 0 where the second segment follows the first, 1 where it is from elsewhere. */
@@ -27,35 +33,47 @@ export interface Samples {
 /**
  * Documents joined by the end of a text ([SEP] or <|endoftext|>), cut in windows across their borders: with `hasBorders` of T−2
  * tokens, `[CLS] … [SEP]`, else of T.
+ *
+ * With `packing: documents` each piece of a document in a window is a document of its own. With `hasBorders` the joint is then
+ * `[SEP] [CLS]`, so that each has borders; where a cut falls into the joint, what is left of it belongs to its neighbour.
  * Source: RoBERTa's FULL-SENTENCES, arXiv 1907.11692, section 4.2.
  */
 export function packedSamples(
   view: CorpusView,
   tokenizer: TextTokenizer,
   sequenceLength: number,
-  hasBorders: boolean,
+  { hasBorders, packing }: { hasBorders: boolean; packing: Packing },
 ): Samples {
   const { starts, lengths, tokens } = view;
+  const { sepId, clsId } = tokenizer;
+  const isApart = packing === 'documents';
   const numBefore = hasBorders ? 1 : 0;
   const windowLength = sequenceLength - 2 * numBefore;
-  const packedStarts = runningSum(lengths.map((length) => length + 1));
+  const joint = hasBorders && isApart ? [sepId, clsId] : [sepId];
+  // What a window must have of a document before the next one is told apart from it: its end token, or text, [SEP] and [CLS].
+  const leastBefore = joint.length + numBefore;
+  const packedStarts = runningSum(lengths.map((length) => length + joint.length));
 
   const read = ({ sample }: SampleKey): Sample => {
-    const ids = new Int32Array(sequenceLength).fill(tokenizer.sepId);
-    if (hasBorders) ids[0] = tokenizer.clsId;
+    const ids = new Int32Array(sequenceLength).fill(sepId);
+    if (hasBorders) ids[0] = clsId;
     const from = sample * windowLength;
     const to = from + windowLength;
-    let document = lastAtMost(packedStarts, from);
-    for (let at = from; at < to; document++) {
-      const offset = at - packedStarts[document]!;
-      const count = Math.min(lengths[document]! - offset, to - at);
-      const into = numBefore + at - from;
-      view.corpus.read(starts[document]! + offset, ids.subarray(into, into + count));
-      at += count + 1; // the token behind the document is there already
+    const placeOf = (at: number) => numBefore + at - from;
+    const borders = [0];
+    let at = from;
+    for (let document = lastAtMost(packedStarts, from); at < to; document++) {
+      const start = packedStarts[document]!;
+      const end = start + lengths[document]!;
+      if (isApart && start - leastBefore >= from) borders.push(placeOf(start) - numBefore);
+      if (at < end)
+        view.corpus.read(starts[document]! + at - start, ids.subarray(placeOf(at), placeOf(Math.min(end, to))));
+      for (const [i, id] of joint.entries()) if (end + i >= from && end + i < to) ids[placeOf(end + i)] = id;
+      at = end + joint.length;
     }
-    return { ids, secondStart: sequenceLength };
+    return { ids, documents: gaps([...borders, sequenceLength]), secondStart: sequenceLength };
   };
-  const count = Math.floor((tokens + lengths.length - 1) / windowLength);
+  const count = Math.floor((tokens + joint.length * (lengths.length - 1)) / windowLength);
   return { count, sequenceLength, tokenizer, read };
 }
 
@@ -108,7 +126,7 @@ export function pairedSamples(view: CorpusView, tokenizer: TextTokenizer, sequen
     ids[0] = tokenizer.clsId;
     ids.set(first, 1);
     ids.set(second, secondStart);
-    return { ids, secondStart, nextSentenceLabel };
+    return { ids, documents: [ids.length], secondStart, nextSentenceLabel };
   };
   return { count, sequenceLength, tokenizer, read };
 }
@@ -157,6 +175,11 @@ function runningSum(values: Float64Array): Float64Array {
     sums[i + 1] = sums[i]! + value;
   });
   return sums;
+}
+
+/** [n − 1] From each of ascending numbers to the next. */
+function gaps(values: readonly number[]): number[] {
+  return values.slice(1).map((value, i) => value - values[i]!);
 }
 
 /** The last index whose value is at most `limit`, in ascending values of which the first is. */

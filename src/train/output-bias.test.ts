@@ -16,7 +16,11 @@ test('the output bias starts as the logarithm of the share of each token in the 
     count: texts.length,
     sequenceLength: 5,
     tokenizer,
-    read: ({ sample }) => ({ ids: Int32Array.from(texts[sample]!), secondStart: 5 }),
+    read: ({ sample }) => ({
+      ids: Int32Array.from(texts[sample]!),
+      documents: [texts[sample]!.length],
+      secondStart: 5,
+    }),
   };
   const bias = logFrequencies(samples, tokenizer.vocabSize);
   const total = 5 + tokenizer.vocabSize;

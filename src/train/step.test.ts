@@ -52,7 +52,17 @@ function assertGradientsClose(found: Map<string, Float64Array>, expected: Map<st
 }
 
 scoped('however a batch is cut into micro-batches, loss and gradient are the same but for rounding', () => {
-  const [a, b] = [tinyBatch(1), tinyBatch(2, [5, 8])];
+  const packed = {
+    ...tinyBatch(2),
+    documents: [
+      [3, 5],
+      [2, 4],
+    ],
+  };
+  for (const b of [tinyBatch(2, [5, 8]), packed]) assertCutsAgree(tinyBatch(1), b);
+});
+
+function assertCutsAgree(a: MicroBatch, b: MicroBatch): void {
   const config = tinyConfig();
   const run = (batches: MicroBatch[]) => {
     const state = tinyState(config);
@@ -71,10 +81,14 @@ scoped('however a batch is cut into micro-batches, loss and gradient are the sam
     }
     assertGradientsClose(gradients, whole.gradients);
     assert.equal(result.predictedTokens, 10);
+    assert.equal(
+      result.tokens,
+      [...a.documents, ...b.documents].flat().reduce((sum, length) => sum + length),
+    );
   }
   assert.ok(Math.abs(norm(whole.gradients.values()) / whole.result.gradientNorm - 1) < 1e-5);
   assert.equal(whole.result.loss, whole.result.tokenLoss + whole.result.nspLoss!);
-});
+}
 
 for (const precision of ['fp32', 'bf16'] as const) {
   scoped(`a block that no micro-batch ran keeps weights, moments and count bit for bit (${precision})`, () => {

@@ -4,7 +4,11 @@ import type { StepWork } from '../depth/index.ts';
 import { familyOf, numParameters, parameterSpecs, partsOf } from '../model/index.ts';
 import { optimizers } from '../optimizers/index.ts';
 
-/** The work of one optimizer step of a configuration; without `predictedTokens`, with their mean. */
+/**
+ * The work of one optimizer step of a configuration; without `predictedTokens`, with those of full sequences. Sequences count as full and
+ * as one document each, since only the text tells where documents end: with `packing: documents` attention does less than this, and
+ * with clm a token for each document but the first of a sequence is not predicted.
+ */
 export function workOf({ model, data, train }: Config, predictedTokens?: number): StepWork {
   const { sequenceLength, maskRate } = data;
   const { predicted, hasPairs } = objectives[data.objective];

@@ -11,7 +11,15 @@ import {
   type ParameterSpec,
 } from '../parameters.ts';
 import { type ModelInputs, Transformer } from '../transformer.ts';
-import { activation, type BlockNames, blockBranches, blockFlops, blockSpecs, geluMistakes } from './classic.ts';
+import {
+  activation,
+  type BlockNames,
+  blockBranches,
+  blockFlops,
+  blockSpecs,
+  geluMistakes,
+  positionEmbeddings,
+} from './classic.ts';
 
 /** Token types: the first and the second half of a sentence pair. */
 const numTokenTypes = 2;
@@ -59,10 +67,10 @@ export class Bert extends Transformer {
     return this.config.norm === 'pre' ? layerNorm(x_NTD, this, bertNames.finalNorm) : x_NTD;
   }
 
-  protected embed({ inputIds, tokenTypeIds }: ModelInputs): Tensor {
-    const types_NTD = this.weights.get(bertNames.types)!.embedding(tokenTypeIds);
-    const positions_TD = this.weights.get(bertNames.positions)!.narrow(0, 0, inputIds.shape[1]!);
-    const sum_NTD = this.wordEmbeddings().embedding(inputIds).add(types_NTD).add(positions_TD);
+  protected embed(inputs: ModelInputs): Tensor {
+    const types_NTD = this.weights.get(bertNames.types)!.embedding(inputs.tokenTypeIds);
+    const positions = positionEmbeddings(this.weights.get(bertNames.positions)!, inputs);
+    const sum_NTD = this.wordEmbeddings().embedding(inputs.inputIds).add(types_NTD).add(positions);
     return this.config.norm === 'pre' ? sum_NTD : layerNorm(sum_NTD, this, bertNames.embeddingsNorm);
   }
 

@@ -1,8 +1,29 @@
-import type { Tensor } from '../../tensor/index.ts';
+import { type Documents, Tensor } from '../../tensor/index.ts';
 import { type Branches, layerNorm, linear, type Model } from '../block.ts';
 import { initialStd, linearSpecs, type ModelConfig, normSpecs, type ParameterSpec } from '../parameters.ts';
+import type { ModelInputs } from '../transformer.ts';
 
-// The blocks that BERT and GPT-2 share: biases everywhere, layer norms, multi-head attention, `W₂·gelu(W₁·x)`.
+// What BERT and GPT-2 share: learnt positions, and blocks with biases everywhere, layer norms, multi-head attention, `W₂·gelu(W₁·x)`.
+
+/** Learnt embeddings of the positions, which each document begins anew: [T, D], or [N, T, D] where a sequence has several documents. */
+export function positionEmbeddings(table: Tensor, { inputIds, documents, cache }: ModelInputs): Tensor {
+  const [N, T] = inputIds.shape as [number, number];
+  if (!documents?.some(({ length }) => length > 1)) return table.narrow(0, cache?.length ?? 0, T);
+  return table.embedding(Tensor.from(positionIds(documents, T), [N, T], { device: inputIds.device }));
+}
+
+/** [N·T] The position of each token in its document; padding, which nothing reads, is at 0. */
+function positionIds(documents: Documents, T: number): Int32Array {
+  const ids = new Int32Array(documents.length * T);
+  for (const [row, lengths] of documents.entries()) {
+    let start = row * T;
+    for (const length of lengths) {
+      for (let position = 0; position < length; position++) ids[start + position] = position;
+      start += length;
+    }
+  }
+  return ids;
+}
 
 /** The names of a block's parts; each has a `weight` and a `bias`. */
 export interface BlockNames {

@@ -3,7 +3,7 @@ import { type Branches, layerNorm } from '../block.ts';
 import type { Family } from '../family.ts';
 import { embeddingSpec, initialStd, normSpecs, type ParameterSpec } from '../parameters.ts';
 import { type ModelInputs, Transformer } from '../transformer.ts';
-import { type BlockNames, blockBranches, blockFlops, blockSpecs, geluMistakes } from './classic.ts';
+import { type BlockNames, blockBranches, blockFlops, blockSpecs, geluMistakes, positionEmbeddings } from './classic.ts';
 import { byteMistakes, preNormMistakes } from './mistakes.ts';
 
 export const gptNames = {
@@ -34,9 +34,9 @@ export class Gpt extends Transformer {
     return layerNorm(x_NTD, this, gptNames.finalNorm);
   }
 
-  protected embed({ inputIds, cache }: ModelInputs): Tensor {
-    const positions_TD = this.weights.get(gptNames.positions)!.narrow(0, cache?.length ?? 0, inputIds.shape[1]!);
-    return this.wordEmbeddings().embedding(inputIds).add(positions_TD);
+  protected embed(inputs: ModelInputs): Tensor {
+    const positions = positionEmbeddings(this.weights.get(gptNames.positions)!, inputs);
+    return this.wordEmbeddings().embedding(inputs.inputIds).add(positions);
   }
 
   protected wordEmbeddings(): Tensor {

@@ -23,6 +23,8 @@ const sizes = {
 const models: Record<string, ModelConfig> = {
   'BERT, PreLN': { ...sizes, kind: 'bert', norm: 'pre', activation: 'gelu' },
   'BERT, PostLN': { ...sizes, kind: 'bert', norm: 'post', activation: 'gelu' },
+  ModernBERT: { ...sizes, kind: 'modernbert', norm: 'pre', activation: 'gelu', window: 4, globalBlocks: 2 },
+  Llama: { ...sizes, kind: 'llama', norm: 'pre', activation: 'silu', keyValueHeads: 1 },
   'GPT-2': { ...sizes, kind: 'gpt2', norm: 'pre', activation: 'gelu_new' },
 };
 

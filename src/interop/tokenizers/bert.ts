@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { bertPieces, wordPieceJson } from '../../data/index.ts';
 import { CheckpointError } from '../../errors/index.ts';
-import type { TokenizerFamily } from './tokenizer-family.ts';
+import { hasToken, type TokenizerClass, type TokenizerFamily } from './tokenizer-family.ts';
 
 const tokens = {
   pad_token: '[PAD]',
@@ -12,11 +12,10 @@ const tokens = {
   mask_token: '[MASK]',
 };
 
-/** WordPiece, as `BertTokenizer` of transformers makes it. */
-export const bertTokenizer: TokenizerFamily = {
-  ownClass: 'BertTokenizer',
-  tokens,
-  expected: tokens,
+/** WordPiece of BERT. */
+export const bertTokenizer: TokenizerClass = {
+  name: 'BertTokenizer',
+  defaults: tokens,
   isOwn: {
     normalizer: (part) => part?.type === 'BertNormalizer' && part.clean_text === true,
     pre_tokenizer: (part) => part?.type === 'BertPreTokenizer',
@@ -26,12 +25,6 @@ export const bertTokenizer: TokenizerFamily = {
       part.continuing_subword_prefix === '##' &&
       part.max_input_chars_per_word === 100,
   },
-  frame: '[CLS] text [SEP], or [CLS] text [SEP] text [SEP] with types 0 and 1',
-  frames({ part, template, isToken }) {
-    if (part?.type === 'BertProcessing') return isToken(part.cls, '[CLS]') && isToken(part.sep, '[SEP]');
-    return template === '[CLS]:0 A:0 [SEP]:0, [CLS]:0 A:0 [SEP]:0 B:1 [SEP]:1';
-  },
-  hasTypes: true,
   applySettings(json, set) {
     set(json.normalizer!, 'lowercase', 'do_lower_case', true);
     set(json.normalizer!, 'strip_accents', 'strip_accents', null);
@@ -43,15 +36,31 @@ export const bertTokenizer: TokenizerFamily = {
     const { lowercase, strip_accents, handle_chinese_chars } = json.normalizer!;
     return { do_lower_case: lowercase, strip_accents, tokenize_chinese_chars: handle_chinese_chars };
   },
-  files: ['vocab.txt'],
-  fromFiles(folder) {
-    const path = join(folder, 'vocab.txt');
-    const pieces = readFileSync(path, 'utf8')
-      .split('\n')
-      .map((line) => line.trimEnd());
-    if (pieces.at(-1) === '') pieces.pop();
-    const lacking = bertPieces.find((piece) => !pieces.includes(piece));
-    if (lacking) throw new CheckpointError(`${path}: has no ${lacking}; copy the model's own file`);
-    return wordPieceJson(pieces, { lowercase: true });
+  vocabulary: {
+    files: ['vocab.txt'],
+    read(folder) {
+      const path = join(folder, 'vocab.txt');
+      const pieces = readFileSync(path, 'utf8')
+        .split('\n')
+        .map((line) => line.trimEnd());
+      if (pieces.at(-1) === '') pieces.pop();
+      const lacking = bertPieces.find((piece) => !pieces.includes(piece));
+      if (lacking) throw new CheckpointError(`${path}: has no ${lacking}; copy the model's own file`);
+      return wordPieceJson(pieces, { lowercase: true });
+    },
+  },
+};
+
+/** Tokenizers with [MASK]: BERT's WordPiece, and ModernBERT's byte-level BPE. */
+export const bertTokenizers: TokenizerFamily = {
+  classes: [bertTokenizer],
+  tokensOf: (json) => Object.fromEntries(Object.entries(tokens).filter(([, token]) => hasToken(json, token))),
+  onlyToken: (key) => (tokens as Record<string, string>)[key],
+  addsBos: () => false,
+  frame: '[CLS] text [SEP], or [CLS] text [SEP] text [SEP] with types 0 and 1',
+  frames({ part, template, isToken, hasTypes }) {
+    if (part?.type === 'BertProcessing') return isToken(part.cls, '[CLS]') && isToken(part.sep, '[SEP]');
+    const pairs = ['[CLS]:0 A:0 [SEP]:0 B:1 [SEP]:1', ...(hasTypes ? [] : ['[CLS]:0 A:0 [SEP]:0 B:0 [SEP]:0'])];
+    return template?.single === '[CLS]:0 A:0 [SEP]:0' && pairs.includes(template.pair);
   },
 };

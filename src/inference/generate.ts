@@ -65,7 +65,7 @@ export async function* generate(
  * The tokens of a prompt, as `AutoTokenizer` gives them: a published Llama saw <|begin_of_text|> before each of its texts. Training here
  * separates documents with the end of a text alone; the next text comes after that, also where nothing is given.
  */
-async function promptIds(tokenizer: TextTokenizer, prompt: string): Promise<number[]> {
+export async function promptIds(tokenizer: TextTokenizer, prompt: string): Promise<number[]> {
   const start = tokenizer.bosId < 0 ? [] : [tokenizer.bosId];
   const ids = [...start, ...(await tokenizer.encode(prompt))];
   return ids.length > 0 ? ids : [tokenizer.sepId];

@@ -268,7 +268,7 @@ describe('import', () => {
     );
     await reject(
       files('t5', (file) => edit(file('config.json'), (json) => Object.assign(json, { model_type: 't5' }))),
-      /config\.json: model_type "t5" is not one of modernbert, llama, qwen3, bert, megatron-bert, gpt2/,
+      /config\.json: model_type "t5" is not one of modernbert, llama, qwen3, bert, megatron-bert, gpt2, roberta, distilbert/,
     );
     await reject(
       files('relative', (file) =>

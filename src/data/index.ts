@@ -23,7 +23,7 @@ export {
 export { type DocumentPart, type ReadOptions, readParts, readTexts, type SourceFile } from './sources.ts';
 export { type CorpusView, splitCorpus, wholeCorpus } from './split.ts';
 export { firstTokenOf, specialIdsOf, TextTokenizer } from './tokenizer.ts';
-export { bertPieces, byteLevelJson, endOfText, endTokens, wordPieceJson } from './tokenizer-json.ts';
+export { bertPieces, byteLevelJson, endOfText, endTokens, maskingNames, wordPieceJson } from './tokenizer-json.ts';
 export {
   type TrainingProgress,
   tokenizerKinds,

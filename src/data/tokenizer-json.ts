@@ -1,5 +1,10 @@
 /** BERT's special tokens, in the order that a vocabulary trained here has them. */
 export const bertPieces = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]'] as const;
+/** The special tokens of models that fill masks: BERT's names, and RoBERTa's. */
+export const maskingNames = [
+  { pad: '[PAD]', unk: '[UNK]', cls: '[CLS]', sep: '[SEP]', mask: '[MASK]' },
+  { pad: '<pad>', unk: '<unk>', cls: '<s>', sep: '</s>', mask: '<mask>' },
+] as const;
 /** The token between documents in GPT-2's texts, the last of its vocabulary. */
 export const endOfText = '<|endoftext|>';
 /**

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { Tokenizer } from 'tokenizers';
 import { DataError } from '../errors/index.ts';
-import { bertPieces, endTokens, maxWordCharacters } from './tokenizer-json.ts';
+import { bertPieces, endTokens, maskingNames, maxWordCharacters } from './tokenizer-json.ts';
 import { ownCopy, splitAtHanzi, splitAtSpaces, splitBeforeSpaces } from './words.ts';
 
 const maxMemoWords = 500_000; // about 100 MB
@@ -47,10 +47,10 @@ export class TextTokenizer {
   readonly hash: string;
   /** One more than the highest token id. */
   readonly vocabSize: number;
-  /** `bert` has [PAD] [CLS] [SEP] [MASK], and [UNK] unless it knows every byte; `gpt2` has none of these, and an end of a text. */
+  /** `bert` has [MASK], [CLS] and the like, `gpt2` has neither, and an end of a text. */
   readonly kind: 'bert' | 'gpt2';
   readonly padId: number;
-  /** [UNK], or −1: bytes know every text. */
+  /** [UNK], or −1: tokens of bytes need none. */
   readonly unkId: number;
   /** [CLS], or −1. */
   readonly clsId: number;
@@ -95,8 +95,9 @@ export class TextTokenizer {
 
     const has = (piece: string) => this.#tokenizer.tokenToId(piece) !== null;
     const end = endTokens.find(has);
-    // ModernBERT has an end of a text too.
-    const isBert = (has('[MASK]') && has('[CLS]')) || end === undefined;
+    // ModernBERT and RoBERTa have an end of a text too.
+    const known = maskingNames.find(({ mask, cls }) => has(mask) && has(cls));
+    const names = known ?? (end === undefined ? maskingNames[0] : undefined);
     const idOf = (piece: string): number => {
       const id = this.#tokenizer.tokenToId(piece);
       if (id === null) {
@@ -108,14 +109,14 @@ export class TextTokenizer {
       return id;
     };
     this.isByteLevel = knowsEveryByte(parsed);
-    this.kind = isBert ? 'bert' : 'gpt2';
-    this.padId = idOf(isBert ? '[PAD]' : end!);
-    this.unkId = isBert && (!this.isByteLevel || has('[UNK]')) ? idOf('[UNK]') : none;
-    this.clsId = isBert ? idOf('[CLS]') : none;
-    this.sepId = idOf(isBert ? '[SEP]' : end!);
-    this.maskId = isBert ? idOf('[MASK]') : none;
+    this.kind = names ? 'bert' : 'gpt2';
+    this.padId = idOf(names?.pad ?? end!);
+    this.unkId = names && (!this.isByteLevel || has(names.unk)) ? idOf(names.unk) : none;
+    this.clsId = names ? idOf(names.cls) : none;
+    this.sepId = idOf(names?.sep ?? end!);
+    this.maskId = names ? idOf(names.mask) : none;
     const first = firstTokenOf(parsed);
-    this.bosId = isBert || first === undefined ? none : idOf(first);
+    this.bosId = names || first === undefined ? none : idOf(first);
 
     const vocab = Object.entries(this.#tokenizer.getVocab(true));
     this.vocabSize = vocab.reduce((highest, [, id]) => Math.max(highest, id), 0) + 1;
@@ -288,7 +289,8 @@ export function specialIdsOf(json: string): Record<'pad' | 'cls' | 'sep' | 'bos'
   const { added_tokens: added = [] } = parsed;
   const idOf = (piece: string | undefined) => added.find(({ content }) => content === piece)?.id;
   const end = endTokens.map(idOf).find((id) => id !== undefined) ?? 0;
-  const [pad = 0, cls = 0, sep = 0] = ['[PAD]', '[CLS]', '[SEP]'].map(idOf);
+  const names = maskingNames.find(({ mask }) => idOf(mask) !== undefined) ?? maskingNames[0];
+  const [pad = 0, cls = 0, sep = 0] = [names.pad, names.cls, names.sep].map(idOf);
   return { pad, cls, sep, bos: idOf(firstTokenOf(parsed)) ?? end, end };
 }
 

@@ -37,13 +37,14 @@ export async function fillMasks(trained: TrainedModel, text: string, top: number
       `${checkpoint.path}: is a ${model.config.kind} model, which knows no ${maskText}; let it write on with npx taper-lm generate`,
     );
   }
-  const parts = text.split(maskText);
+  const own = tokenizer.pieces([tokenizer.maskId])[0]!; // <mask> of a RoBERTa
+  const parts = text.replaceAll(maskText, own).split(own);
   if (parts.length === 1) {
     throw new DataError(
       `"${text}": has no ${maskText}; write it where a word is to be found, as in "The ${maskText} sat."`,
     );
   }
-  const ids = Int32Array.from([tokenizer.clsId, ...(await tokenizer.encode(text)), tokenizer.sepId]);
+  const ids = Int32Array.from([tokenizer.clsId, ...(await tokenizer.encode(parts.join(own))), tokenizer.sepId]);
   const { maxPositions } = model.config;
   if (ids.length > maxPositions) {
     throw new DataError(

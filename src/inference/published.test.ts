@@ -21,8 +21,8 @@ const tokenizerOf = (name: string) => {
 };
 
 test('a prompt has the ids of AutoTokenizer, and without a token stands behind the end of a text', async () => {
-  for (const { name, ids } of cases.filter((each) => each.name !== 'ModernBERT')) {
-    const tokenizer = tokenizerOf(name);
+  const tokenizers = cases.map((each) => ({ ...each, tokenizer: tokenizerOf(each.name) }));
+  for (const { name, ids, tokenizer } of tokenizers.filter((each) => each.tokenizer.kind === 'gpt2')) {
     for (const [i, line] of lines.entries()) {
       const expected = ids[i]!.length > 0 ? ids[i] : [tokenizer.sepId];
       assert.deepEqual(await promptIds(tokenizer, line), expected, `${name}: ${line}`);

@@ -78,6 +78,7 @@ function openTokenizer(folder: string, model: ModelConfig, warn: (message: strin
     hasOwnTokens: original !== undefined,
     named: namedTokensOf(settings, made?.defaults ?? {}),
   });
+  family.reframe?.(json);
   if (!framesTexts(json, model)) {
     throw new CheckpointError(`${where}: its post_processor does not give ${family.frame}, which taper trains on`);
   }
@@ -149,7 +150,7 @@ function classOf(folder: string, { classes }: TokenizerFamily, settings: Json): 
       : [settingsFile, settings.tokenizer_class];
   const name = String(named ?? own?.name ?? wholeClasses[0]);
   if (wholeClasses.includes(name)) return { made: undefined, isOfModel: false };
-  const made = classes.find((each) => each.name === name.replace(/Fast$/, ''));
+  const made = classes.find((each) => [each.name, ...(each.otherNames ?? [])].includes(name.replace(/Fast$/, '')));
   if (made) return { made, isOfModel: made === own };
   throw new CheckpointError(
     `${join(folder, file!)}: tokenizer_class ${name} is not one of ${classes.map((each) => each.name).join(', ')}, ${wholeClasses[0]}; ` +

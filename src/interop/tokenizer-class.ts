@@ -1,6 +1,6 @@
 import type { TextTokenizer } from '../data/index.ts';
 import { familyOf, type ModelConfig } from '../model/index.ts';
-import { bertTokenizer, bertTokenizers } from './tokenizers/bert.ts';
+import { bertTokenizer, bertTokenizers, robertaTokenizer } from './tokenizers/bert.ts';
 import { gptTokenizer, gptTokenizers } from './tokenizers/gpt2.ts';
 import { qwenTokenizer } from './tokenizers/qwen.ts';
 import type { Part, PartName, TokenizerClass, TokenizerFamily, TokenizerJson } from './tokenizers/tokenizer-family.ts';
@@ -19,6 +19,8 @@ export const tokenizerFamilyOf = (config: Pick<ModelConfig, 'kind'>): TokenizerF
 export const classesOfModels: Readonly<Record<string, TokenizerClass>> = {
   bert: bertTokenizer,
   'megatron-bert': bertTokenizer,
+  distilbert: bertTokenizer,
+  roberta: robertaTokenizer,
   gpt2: gptTokenizer,
   qwen3: qwenTokenizer,
 };
@@ -27,20 +29,19 @@ export const classesOfModels: Readonly<Record<string, TokenizerClass>> = {
 const hasTypes = ({ kind }: Pick<ModelConfig, 'kind'>) => kind === 'bert';
 
 /** Whether `tokenizer.json` puts around texts what taper does. */
-export function framesTexts(
-  { post_processor, model: { vocab } }: TokenizerJson,
-  config: Pick<ModelConfig, 'kind'>,
-): boolean {
-  const part = framingPart(post_processor);
+export function framesTexts(json: TokenizerJson, config: Pick<ModelConfig, 'kind'>): boolean {
+  const { vocab } = json.model;
+  const part = framingPart(json.post_processor);
   const step = ({ SpecialToken: token, Sequence: text }: { SpecialToken?: Step; Sequence?: Step }) =>
     `${(token ?? text)?.id}:${(token ?? text)?.type_id}`;
   const steps = (list: unknown) => (Array.isArray(list) ? list.map(step).join(' ') : '');
-  return tokenizerFamilyOf(config).frames({
+  const frame = {
     part,
     template: part?.type === 'TemplateProcessing' ? { single: steps(part.single), pair: steps(part.pair) } : undefined,
-    isToken: (value, token) => JSON.stringify(value) === JSON.stringify([token, vocab[token]]),
+    isToken: (value: unknown, token: string) => JSON.stringify(value) === JSON.stringify([token, vocab[token]]),
     hasTypes: hasTypes(config),
-  });
+  };
+  return tokenizerFamilyOf(config).frames(frame, json);
 }
 
 /** Of a sequence of post-processors the one that adds tokens, beside `ByteLevel`, which adds none. */

@@ -1,21 +1,27 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { bertPieces, wordPieceJson } from '../../data/index.ts';
+import { bertPieces, maskingNames, wordPieceJson } from '../../data/index.ts';
 import { CheckpointError } from '../../errors/index.ts';
-import { hasToken, type TokenizerClass, type TokenizerFamily } from './tokenizer-family.ts';
+import { gptTokenizer } from './gpt2.ts';
+import { hasToken, type TokenizerClass, type TokenizerFamily, type TokenizerJson } from './tokenizer-family.ts';
 
-const tokens = {
-  pad_token: '[PAD]',
-  unk_token: '[UNK]',
-  cls_token: '[CLS]',
-  sep_token: '[SEP]',
-  mask_token: '[MASK]',
-};
+/** Special tokens by the names that transformers has for them. */
+const tokensBy = ({ pad, unk, cls, sep, mask }: (typeof maskingNames)[number]): Record<string, string> => ({
+  pad_token: pad,
+  unk_token: unk,
+  cls_token: cls,
+  sep_token: sep,
+  mask_token: mask,
+});
+
+const [bertNames, robertaNames] = maskingNames;
+const namesOf = (json: TokenizerJson) => maskingNames.find(({ mask }) => hasToken(json, mask)) ?? bertNames;
 
 /** WordPiece of BERT. */
 export const bertTokenizer: TokenizerClass = {
   name: 'BertTokenizer',
-  defaults: tokens,
+  otherNames: ['DistilBertTokenizer'],
+  defaults: tokensBy(bertNames),
   isOwn: {
     normalizer: (part) => part?.type === 'BertNormalizer' && part.clean_text === true,
     pre_tokenizer: (part) => part?.type === 'BertPreTokenizer',
@@ -51,16 +57,34 @@ export const bertTokenizer: TokenizerClass = {
   },
 };
 
-/** Tokenizers with [MASK]: BERT's WordPiece, and ModernBERT's byte-level BPE. */
+/** Byte-level BPE of RoBERTa. */
+export const robertaTokenizer: TokenizerClass = {
+  ...gptTokenizer,
+  name: 'RobertaTokenizer',
+  defaults: tokensBy(robertaNames),
+  vocabulary: undefined,
+};
+
+/** Tokenizers with [MASK]: BERT's WordPiece, and byte-level BPE of ModernBERT and RoBERTa. */
 export const bertTokenizers: TokenizerFamily = {
-  classes: [bertTokenizer],
-  tokensOf: (json) => Object.fromEntries(Object.entries(tokens).filter(([, token]) => hasToken(json, token))),
-  onlyToken: (key) => (tokens as Record<string, string>)[key],
+  classes: [bertTokenizer, robertaTokenizer],
+  tokensOf(json) {
+    return Object.fromEntries(Object.entries(tokensBy(namesOf(json))).filter(([, token]) => hasToken(json, token)));
+  },
+  onlyToken: (key, _, json) => tokensBy(namesOf(json))[key],
   addsBos: () => false,
   frame: '[CLS] text [SEP], or [CLS] text [SEP] text [SEP] with types 0 and 1',
-  frames({ part, template, isToken, hasTypes }) {
-    if (part?.type === 'BertProcessing') return isToken(part.cls, '[CLS]') && isToken(part.sep, '[SEP]');
-    const pairs = ['[CLS]:0 A:0 [SEP]:0 B:1 [SEP]:1', ...(hasTypes ? [] : ['[CLS]:0 A:0 [SEP]:0 B:0 [SEP]:0'])];
-    return template?.single === '[CLS]:0 A:0 [SEP]:0' && pairs.includes(template.pair);
+  frames({ part, template, isToken, hasTypes }, json) {
+    const { cls, sep } = namesOf(json);
+    if (part?.type === 'BertProcessing') return isToken(part.cls, cls) && isToken(part.sep, sep);
+    const single = `${cls}:0 A:0 ${sep}:0`;
+    const pairs = [`${single} B:1 ${sep}:1`, ...(hasTypes ? [] : [`${single} B:0 ${sep}:0`])];
+    return template?.single === single && pairs.includes(template.pair);
+  },
+  /** RoBERTa has two tokens between the texts of a pair, and no types; a text alone is the same. */
+  reframe(json) {
+    const part = json.post_processor;
+    if (part?.type !== 'RobertaProcessing') return;
+    json.post_processor = { type: 'BertProcessing', sep: part.sep, cls: part.cls };
   },
 };

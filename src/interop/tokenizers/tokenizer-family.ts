@@ -39,6 +39,8 @@ export interface Frame {
 /** A class of `transformers` that makes a tokenizer from a vocabulary. */
 export interface TokenizerClass {
   name: string;
+  /** Classes that are the same. */
+  otherNames?: readonly string[];
   /** The special tokens that it names where nothing is said. */
   defaults: Readonly<Record<string, string>>;
   /** Whether a part is the one that the class makes, whatever `tokenizer.json` holds. */
@@ -48,7 +50,7 @@ export interface TokenizerClass {
   /** The settings with which the class makes this tokenizer, for a class that reads them. */
   settings?(json: TokenizerJson): Record<string, unknown>;
   /** The files of a vocabulary alone, and the `tokenizer.json` of them with the defaults of the class. */
-  vocabulary?: { files: readonly [string, ...string[]]; read(folder: string): string };
+  vocabulary?: undefined | { files: readonly [string, ...string[]]; read(folder: string): string };
 }
 
 /** What is true of the tokenizers of a kind alone. */
@@ -63,7 +65,9 @@ export interface TokenizerFamily {
   addsBos(json: TokenizerJson): boolean;
   /** What taper puts around texts, in words, and whether a post-processor does. */
   frame: string;
-  frames(frame: Frame): boolean;
+  frames(frame: Frame, json: TokenizerJson): boolean;
+  /** Puts around pairs what taper does, where a text alone stays what it is. */
+  reframe?(json: TokenizerJson): void;
 }
 
 /** Whether a tokenizer has a token, in its vocabulary or added to it. */

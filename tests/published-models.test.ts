@@ -53,6 +53,9 @@ for case in fixture['cases']:
         if isinstance(norm, torch.nn.LayerNorm):
             norm.weight.data.normal_(1, 0.3)
             norm.bias is None or norm.bias.data.normal_(0, 0.3)
+    if name == 'TinyLlama':
+        # A broken run of bytes is decoded otherwise as a whole than as it comes.
+        model.lm_head.weight.data[:259] = 0
     model.eval().save_pretrained(folder)
     files = dict(case['files'])
     del files['config.json']

@@ -35,14 +35,7 @@ export function readTokenizer(folder: string, model: ModelConfig, warn: (message
   const { vocabSize } = model;
   const { text, where } = openTokenizer(folder, model, warn);
   const tokenizer = TextTokenizer.fromJson(text, where);
-  if (tokenizer.kind !== familyOf(model).tokenizer) {
-    throw new CheckpointError(`${folder}: its tokenizer is for ${tokenizer.kind}, and its model is ${model.kind}`);
-  }
-  const end = namedTokensOf(settingsOf(folder), {}).get('eos_token')?.content;
-  const [own] = tokenizer.pieces([tokenizer.sepId]);
-  if (tokenizer.kind === 'gpt2' && end !== undefined && end !== own) {
-    warn(`${join(folder, settingsFile)}: eos_token ${end} ends a turn of a chat; here a text ends with ${own}`);
-  }
+  tellOfChats(folder, tokenizer, warn);
   const isPadded = vocabSize - tokenizer.vocabSize < paddedTo && vocabSize % 8 === 0;
   if (tokenizer.vocabSize > vocabSize || (tokenizer.vocabSize < vocabSize && !isPadded)) {
     throw new CheckpointError(
@@ -52,18 +45,32 @@ export function readTokenizer(folder: string, model: ModelConfig, warn: (message
   return tokenizer;
 }
 
+/** Tells of an end of a text that is not the one here. */
+function tellOfChats(folder: string, tokenizer: TextTokenizer, warn: (message: string) => void): void {
+  const end = namedTokensOf(settingsOf(folder), {}).get('eos_token')?.content;
+  const [own] = tokenizer.pieces([tokenizer.sepId]);
+  if (tokenizer.kind === 'gpt2' && end !== undefined && end !== own) {
+    warn(`${join(folder, settingsFile)}: eos_token ${end} ends a turn of a chat; here a text ends with ${own}`);
+  }
+}
+
 function openTokenizer(folder: string, model: ModelConfig, warn: (message: string) => void) {
   const at = (name: string) => join(folder, name);
   const family = tokenizerFamilyOf(model);
   const settings = settingsOf(folder);
   checkSettings(folder, settings);
-  const named = classOf(folder, family, settings);
   const original = existsSync(at('tokenizer.json')) ? readFileSync(at('tokenizer.json'), 'utf8') : undefined;
+  // An error of its syntax or its parts is the library's to find.
+  const kind = original === undefined ? undefined : TextTokenizer.fromJson(original, at('tokenizer.json')).kind;
+  if (kind !== undefined && kind !== familyOf(model).tokenizer) {
+    throw new CheckpointError(
+      `${folder}: its tokenizer is for ${kind}, and its model is ${model.kind}; give all files of one model`,
+    );
+  }
+  const named = classOf(folder, family, settings);
   const files = original === undefined ? fromFiles(folder, named.made) : undefined;
   const where = at(files?.name ?? 'tokenizer.json');
   const text = original ?? files!.json;
-  // An error of its syntax or its parts is the library's to find.
-  TextTokenizer.fromJson(text, where);
   const json = JSON.parse(text) as TokenizerJson;
   const unchanged = JSON.stringify(json);
   checkTokens(folder, family, settings, json);

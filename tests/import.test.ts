@@ -267,8 +267,8 @@ describe('import', () => {
       /pytorch_model\.bin: is a pickle, which can run any program .*safe_serialization=True/,
     );
     await reject(
-      files('llama', (file) => edit(file('config.json'), (json) => Object.assign(json, { model_type: 'llama' }))),
-      /config\.json: model_type "llama" is not one of bert, megatron-bert, gpt2/,
+      files('t5', (file) => edit(file('config.json'), (json) => Object.assign(json, { model_type: 't5' }))),
+      /config\.json: model_type "t5" is not one of modernbert, llama, qwen3, bert, megatron-bert, gpt2, roberta, distilbert/,
     );
     await reject(
       files('relative', (file) =>

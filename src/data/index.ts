@@ -29,8 +29,8 @@ export {
 } from './shards.ts';
 export { type DocumentPart, type ReadOptions, readParts, readTexts, type SourceFile } from './sources.ts';
 export { type CorpusView, splitCorpus, wholeCorpus } from './split.ts';
-export { specialIdsOf, TextTokenizer } from './tokenizer.ts';
-export { bertPieces, byteLevelJson, endOfText, wordPieceJson } from './tokenizer-json.ts';
+export { firstTokenOf, specialIdsOf, TextTokenizer } from './tokenizer.ts';
+export { bertPieces, byteLevelJson, endOfText, endTokens, maskingNames, wordPieceJson } from './tokenizer-json.ts';
 export {
   type TrainingProgress,
   tokenizerKinds,

@@ -1,7 +1,18 @@
 /** BERT's special tokens, in the order that a vocabulary trained here has them. */
 export const bertPieces = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]'] as const;
+/** The special tokens of models that fill masks: BERT's names, and RoBERTa's. */
+export const maskingNames = [
+  { pad: '[PAD]', unk: '[UNK]', cls: '[CLS]', sep: '[SEP]', mask: '[MASK]' },
+  { pad: '<pad>', unk: '<unk>', cls: '<s>', sep: '</s>', mask: '<mask>' },
+] as const;
 /** The token between documents in GPT-2's texts, the last of its vocabulary. */
 export const endOfText = '<|endoftext|>';
+/**
+ * What stands behind a document in the texts that published models were trained on: GPT-2, Qwen and SmolLM; Llama 3; Llama 2; DeepSeek.
+ * The first of them that a tokenizer has is its end of a text. `eos_token` does not decide it: it stands outside of `tokenizer.json`,
+ * and in models for chats it is the end of a turn.
+ */
+export const endTokens = [endOfText, '<|end_of_text|>', '</s>', '<｜end▁of▁sentence｜>'] as const;
 
 /** WordPiece: a longer word is [UNK]. */
 export const maxWordCharacters = 100;

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { Tokenizer } from 'tokenizers';
 import { DataError } from '../errors/index.ts';
-import { bertPieces, endOfText, maxWordCharacters } from './tokenizer-json.ts';
+import { bertPieces, endTokens, maskingNames, maxWordCharacters } from './tokenizer-json.ts';
 import { ownCopy, splitAtHanzi, splitAtSpaces, splitBeforeSpaces } from './words.ts';
 
 const maxMemoWords = 500_000; // about 100 MB
@@ -15,6 +15,15 @@ interface TokenizerJson {
   added_tokens?: { content: string; special: boolean; single_word: boolean; normalized: boolean }[];
   normalizer?: { type: string; handle_chinese_chars?: boolean } | null;
   pre_tokenizer?: PreTokenizerJson | null;
+  post_processor?: PostProcessorJson | null;
+  model: { byte_fallback?: boolean };
+}
+
+interface PostProcessorJson {
+  type: string;
+  processors?: PostProcessorJson[];
+  /** Of a `TemplateProcessing`: what a text becomes. */
+  single?: { SpecialToken?: { id: string } }[];
 }
 
 interface PreTokenizerJson {
@@ -30,7 +39,7 @@ export interface CountedEncodings {
   unknownCharacters: number;
 }
 
-/** A tokenizer of BERT or of GPT-2, which its special tokens tell, read from and kept as Hugging Face's `tokenizer.json`. */
+/** A tokenizer for models that fill masks or that continue texts, read from and kept as Hugging Face's `tokenizer.json`. */
 export class TextTokenizer {
   /** The `tokenizer.json` as it was read or made. */
   readonly json: string;
@@ -38,18 +47,25 @@ export class TextTokenizer {
   readonly hash: string;
   /** One more than the highest token id. */
   readonly vocabSize: number;
-  /** The family of models that it is for: `bert` has [PAD] [UNK] [CLS] [SEP] [MASK], `gpt2` has <|endoftext|> alone. */
+  /** `bert` has [MASK], [CLS] and the like, `gpt2` has neither, and an end of a text. */
   readonly kind: 'bert' | 'gpt2';
   readonly padId: number;
-  /** [UNK], or −1: bytes know every text. */
+  /** [UNK], or −1: tokens of bytes need none. */
   readonly unkId: number;
   /** [CLS], or −1. */
   readonly clsId: number;
-  /** What stands behind a text: [SEP], or <|endoftext|>. */
+  /** What stands behind a text: [SEP], or <|endoftext|> and its like. */
   readonly sepId: number;
   /** [MASK], or −1. */
   readonly maskId: number;
-  /** [V] 1 for a token that continues a word: it starts with `##`. */
+  /** Whether its tokens are of bytes, so that it knows every text and a space at the start of a token begins a word. */
+  readonly isByteLevel: boolean;
+  /** What a prompt begins with, by the post-processor of a `gpt2`: <|begin_of_text|> of Llama 3; or −1. */
+  readonly bosId: number;
+  /**
+   * [V] 1 for a token that continues a word: it starts with `##`, or among tokens of bytes with anything but white space.
+   * Source of the latter: RoBERTa's masking of whole words, in fairseq.
+   */
   readonly isContinuation: Uint8Array;
   /** [V] 1 for the tokens `.`, `!` and `?`. */
   readonly isSentenceEnd: Uint8Array;
@@ -77,20 +93,30 @@ export class TextTokenizer {
     this.#tokenizer.disableTruncation();
     this.#tokenizer.disablePadding();
 
-    this.kind = this.#tokenizer.tokenToId(endOfText) === null ? 'bert' : 'gpt2';
+    const has = (piece: string) => this.#tokenizer.tokenToId(piece) !== null;
+    const end = endTokens.find(has);
+    // ModernBERT and RoBERTa have an end of a text too.
+    const known = maskingNames.find(({ mask, cls }) => has(mask) && has(cls));
+    const names = known ?? (end === undefined ? maskingNames[0] : undefined);
     const idOf = (piece: string): number => {
       const id = this.#tokenizer.tokenToId(piece);
       if (id === null) {
-        throw new DataError(`${where}: has no ${piece} token; taper needs ${bertPieces.join(' ')}, or ${endOfText}`);
+        throw new DataError(
+          `${where}: has no ${piece} token; taper needs ${bertPieces.join(' ')} to fill masks, or one of ${endTokens.join(' ')} ` +
+            'to continue texts',
+        );
       }
       return id;
     };
-    const isBert = this.kind === 'bert';
-    this.padId = idOf(isBert ? '[PAD]' : endOfText);
-    this.unkId = isBert ? idOf('[UNK]') : none;
-    this.clsId = isBert ? idOf('[CLS]') : none;
-    this.sepId = idOf(isBert ? '[SEP]' : endOfText);
-    this.maskId = isBert ? idOf('[MASK]') : none;
+    this.isByteLevel = knowsEveryByte(parsed);
+    this.kind = names ? 'bert' : 'gpt2';
+    this.padId = idOf(names?.pad ?? end!);
+    this.unkId = names && (!this.isByteLevel || has(names.unk)) ? idOf(names.unk) : none;
+    this.clsId = names ? idOf(names.cls) : none;
+    this.sepId = idOf(names?.sep ?? end!);
+    this.maskId = names ? idOf(names.mask) : none;
+    const first = firstTokenOf(parsed);
+    this.bosId = names || first === undefined ? none : idOf(first);
 
     const vocab = Object.entries(this.#tokenizer.getVocab(true));
     this.vocabSize = vocab.reduce((highest, [, id]) => Math.max(highest, id), 0) + 1;
@@ -98,12 +124,13 @@ export class TextTokenizer {
     this.isSentenceEnd = new Uint8Array(this.vocabSize);
     this.isSpecial = new Uint8Array(this.vocabSize).fill(1);
     for (const [piece, id] of vocab) {
-      this.isContinuation[id] = piece.startsWith('##') ? 1 : 0;
+      this.isContinuation[id] = (this.isByteLevel ? !beginsWord.test(piece) : piece.startsWith('##')) ? 1 : 0;
       this.isSentenceEnd[id] = ['.', '!', '?'].includes(piece) ? 1 : 0;
       this.isSpecial[id] = 0;
     }
     const marked = (parsed.added_tokens ?? []).filter(({ special }) => special).map(({ content }) => content);
-    for (const piece of [...(isBert ? bertPieces : [endOfText]), ...marked]) this.isSpecial[idOf(piece)] = 1;
+    for (const id of [this.padId, this.unkId, this.clsId, this.sepId, this.maskId, this.bosId]) this.isSpecial[id] = 1;
+    for (const piece of marked) this.isSpecial[idOf(piece)] = 1;
 
     this.#wordsOf = wordsOf(parsed);
   }
@@ -239,11 +266,32 @@ function wordsOf({ added_tokens: added = [], normalizer, pre_tokenizer: pre }: T
     isGpt && !contents.some((content) => text.includes(content)) ? splitBeforeSpaces(text) : undefined;
 }
 
-/** The numbers of [PAD], [CLS], [SEP] and <|endoftext|> in a `tokenizer.json`, or 0 for one that it does not have. */
-export function specialIdsOf(json: string): { pad: number; cls: number; sep: number; end: number } {
-  const { added_tokens: added = [] } = JSON.parse(json) as { added_tokens?: { content: string; id: number }[] };
-  const idOf = (piece: string) => added.find(({ content }) => content === piece)?.id ?? 0;
-  return { pad: idOf('[PAD]'), cls: idOf('[CLS]'), sep: idOf('[SEP]'), end: idOf(endOfText) };
+/** White space as tokens of bytes have it: space, and tab, line feed and carriage return; and the space of Llama 2. */
+const beginsWord = /^[ĠĉĊč▁\s]/;
+
+/** Whether the tokens are of bytes, so that they know every text: as in GPT-2, or as a last resort as in Llama 2. */
+function knowsEveryByte({ model, pre_tokenizer: pre }: TokenizerJson): boolean {
+  return (
+    model.byte_fallback === true || [pre, ...(pre?.pretokenizers ?? [])].some((part) => part?.type === 'ByteLevel')
+  );
+}
+
+/** The token that the post-processor of a `tokenizer.json` puts before a text, by its template. */
+export function firstTokenOf({ post_processor: part }: { post_processor?: unknown }): string | undefined {
+  const whole = part as PostProcessorJson | null | undefined;
+  const template = [whole, ...(whole?.processors ?? [])].find((each) => each?.type === 'TemplateProcessing');
+  return template?.single?.[0]?.SpecialToken?.id;
+}
+
+/** The numbers of special tokens in a `tokenizer.json`, or 0 for one that it does not have; `bos` is `end` where nothing begins a text. */
+export function specialIdsOf(json: string): Record<'pad' | 'cls' | 'sep' | 'bos' | 'end', number> {
+  const parsed = JSON.parse(json) as { added_tokens?: { content: string; id: number }[]; post_processor?: unknown };
+  const { added_tokens: added = [] } = parsed;
+  const idOf = (piece: string | undefined) => added.find(({ content }) => content === piece)?.id;
+  const end = endTokens.map(idOf).find((id) => id !== undefined) ?? 0;
+  const names = maskingNames.find(({ mask }) => idOf(mask) !== undefined) ?? maskingNames[0];
+  const [pad = 0, cls = 0, sep = 0] = [names.pad, names.cls, names.sep].map(idOf);
+  return { pad, cls, sep, bos: idOf(firstTokenOf(parsed)) ?? end, end };
 }
 
 function concatenate(lists: readonly (readonly number[])[]): Int32Array {

@@ -1,3 +1,4 @@
+import type { TextTokenizer } from '../data/index.ts';
 import { DataError } from '../errors/index.ts';
 import { familyOf, modelInputs } from '../model/index.ts';
 import { noGrad, scope, Tensor } from '../tensor/index.ts';
@@ -9,7 +10,7 @@ const numBorderTokens = 2;
 
 /** A token that may stand at a mask. */
 export interface Prediction {
-  /** The token as text; `##` at its start says that it continues the word before it. */
+  /** The token as text; `##` at its start says that it continues the word before it, with tokens of bytes a space that it lacks does. */
   piece: string;
   probability: number;
 }
@@ -36,18 +37,14 @@ export async function fillMasks(trained: TrainedModel, text: string, top: number
       `${checkpoint.path}: is a ${model.config.kind} model, which knows no ${maskText}; let it write on with npx taper-lm generate`,
     );
   }
-  const parts = text.split(maskText);
+  const own = tokenizer.pieces([tokenizer.maskId])[0]!; // <mask> of a RoBERTa
+  const parts = text.replaceAll(maskText, own).split(own);
   if (parts.length === 1) {
     throw new DataError(
       `"${text}": has no ${maskText}; write it where a word is to be found, as in "The ${maskText} sat."`,
     );
   }
-  const encoded = await tokenizer.encodeBatch(parts);
-  const ids = Int32Array.from([
-    tokenizer.clsId,
-    ...encoded.flatMap((part, i) => (i === 0 ? [...part] : [tokenizer.maskId, ...part])),
-    tokenizer.sepId,
-  ]);
+  const ids = Int32Array.from([tokenizer.clsId, ...(await tokenizer.encode(parts.join(own))), tokenizer.sepId]);
   const { maxPositions } = model.config;
   if (ids.length > maxPositions) {
     throw new DataError(
@@ -55,11 +52,21 @@ export async function fillMasks(trained: TrainedModel, text: string, top: number
     );
   }
   const positions = Int32Array.from(ids.keys()).filter((i) => ids[i] === tokenizer.maskId);
+  if (positions.length !== parts.length - 1) {
+    throw new DataError(
+      `${checkpoint.path}: its tokenizer does not take each ${maskText} of the text for one; ` +
+        `list ${maskText} in added_tokens of its tokenizer.json, with single_word false`,
+    );
+  }
   const likeliest = predict(trained, ids, positions, Math.min(top, tokenizer.vocabSize));
   const masks = likeliest.map((predictions) =>
-    predictions.map(({ id, probability }) => ({ piece: tokenizer.pieces([id])[0]!, probability })),
+    predictions.map(({ id, probability }) => ({ piece: textOf(id, tokenizer), probability })),
   );
-  return { masks, text: insert(parts, masks), tokens: ids.length };
+  return { masks, text: insert(parts, masks, tokenizer), tokens: ids.length };
+}
+
+function textOf(id: number, tokenizer: TextTokenizer): string {
+  return tokenizer.isSpecial[id] ? tokenizer.pieces([id])[0]! : tokenizer.decode([id]);
 }
 
 /** The `top` likeliest tokens, with their probabilities, that the hidden states of a sequence at some positions stand for. */
@@ -95,11 +102,11 @@ export function predict(
   );
 }
 
-/** The parts of a text with the first prediction between them; a piece that goes on a word joins it. */
-function insert(parts: readonly string[], masks: readonly Prediction[][]): string {
-  return masks.reduce((text, [best], i) => {
-    const piece = best!.piece;
-    const joined = piece.startsWith('##') ? text.trimEnd() + piece.slice(2) : text + piece;
-    return joined + parts[i + 1]!;
-  }, parts[0]!);
+/** The parts of a text with the first prediction between them; a piece that continues a word joins it, as bytes join what is there. */
+function insert(parts: readonly string[], masks: readonly Prediction[][], { isByteLevel }: TextTokenizer): string {
+  const joined = (text: string, piece: string) => {
+    if (isByteLevel) return text.trim() === '' ? piece.trimStart() : text.trimEnd() + piece;
+    return piece.startsWith('##') ? text.trimEnd() + piece.slice(2) : text + piece;
+  };
+  return masks.reduce((text, [best], i) => joined(text, best!.piece) + parts[i + 1]!, parts[0]!);
 }

@@ -1,3 +1,4 @@
+import type { TextTokenizer } from '../data/index.ts';
 import { DataError } from '../errors/index.ts';
 import { familyOf, KeyValueCache } from '../model/index.ts';
 import { drawSeed, Stream } from '../random/index.ts';
@@ -33,12 +34,13 @@ export async function* generate(
       `${checkpoint.path}: is a ${model.config.kind} model, which fills gaps (npx taper-lm fill); it does not continue a prompt`,
     );
   }
-  const given = await tokenizer.encode(prompt);
-  const ids = given.length > 0 ? [...given] : [tokenizer.sepId]; // a new text
+  const ids = await promptIds(tokenizer, prompt);
   const start = ids.length;
   using reader = new Reader(trained);
   let shown = 0;
-  const writtenText = () => tokenizer.decode(ids.slice(start));
+  // Alone, what is written would lose its first space with tokenizers such as Llama 2's.
+  const promptLength = tokenizer.decode(ids).length;
+  const writtenText = () => tokenizer.decode(ids).slice(promptLength);
   while (ids.length < start + tokens) {
     const next = reader.next(ids, options);
     if (next === tokenizer.sepId) break;
@@ -57,6 +59,16 @@ export async function* generate(
     await undefined; // whoever reads the text may want to stop it
   }
   yield writtenText().slice(shown);
+}
+
+/**
+ * The tokens of a prompt, as `AutoTokenizer` gives them: a published Llama saw <|begin_of_text|> before each of its texts. Training here
+ * separates documents with the end of a text alone; the next text comes after that, also where nothing is given.
+ */
+export async function promptIds(tokenizer: TextTokenizer, prompt: string): Promise<number[]> {
+  const start = tokenizer.bosId < 0 ? [] : [tokenizer.bosId];
+  const ids = [...start, ...(await tokenizer.encode(prompt))];
+  return ids.length > 0 ? ids : [tokenizer.sepId];
 }
 
 /** Reads a text that grows, each token once. */

@@ -27,12 +27,13 @@ export function importHuggingFace(folder: string, out: string, warn: (message: s
   if (existsSync(out)) throw new OutputError(`${out}: is there already; give a new folder`);
   const why = whyNotImported[kindOf(folder)]?.(folder);
   if (why !== undefined) throw new CheckpointError(`${folder}: ${why}`);
-  const { model, classifier } = readConfig(folder, warn);
+  const { model, classifier, relative } = readConfig(folder, warn);
   const tokenizer = readTokenizer(folder, model, warn);
+  if (relative) warn(`${folder}: is read as ${relative.readAs}, which computes the same, and will be exported as that`);
   const specs = parameterSpecs(model, classifier);
   const card = join(folder, 'README.md');
   scope(() => {
-    const { file, tensors, leftOut, missing } = readWeights(folder, model, specs);
+    const { file, tensors, leftOut, missing } = readWeights(folder, model, specs, relative);
     if (leftOut.length > 0) warn(`${file}: left out what this model has no place for: ${leftOut.join(', ')}`);
     if (missing.length > 0)
       warn(`${file}: new, since they are not there: ${missing.map(({ name }) => name).join(', ')}`);

@@ -121,6 +121,6 @@ test('labels without names are those of transformers', () => {
 test('a config.json without model_type is refused', () => {
   refused(
     { hidden_size: 16 },
-    /config\.json: model_type is missing; it must be one of modernbert, llama, qwen3, bert, megatron-bert, gpt2/,
+    /config\.json: model_type is missing; it must be one of modernbert, llama, qwen3, bert, megatron-bert, gpt2, roberta, distilbert/,
   );
 });

@@ -10,10 +10,13 @@ import {
   type Json,
   type ModelSettings,
 } from '../model/index.ts';
+import { type Relative, relatives } from './relatives.ts';
 
 /** What a `config.json` says of a model. */
 export interface ImportedConfig {
   model: ModelSettings;
+  /** Of a model that is read as one of another `model_type`. */
+  relative?: Relative;
   /** Of an architecture for sequence classification. */
   classifier?: Classifier;
 }
@@ -55,26 +58,31 @@ export function readConfig(folder: string, warn: (message: string) => void): Imp
     family,
     types: Object.keys(family.huggingFace.defaults),
   }));
-  const found = known.find(({ types }) => types.includes(type as string));
+  const relative = relatives[String(type)];
+  const found = known.find(({ types }) => types.includes(relative?.readAs ?? (type as string)));
   if (found === undefined) {
     const what = type === undefined ? 'is missing; it must be' : `${JSON.stringify(type)} is not`;
-    throw new ConfigError(`${file}: model_type ${what} one of ${known.flatMap(({ types }) => types).join(', ')}`);
+    const names = [...known.flatMap(({ types }) => types), ...Object.keys(relatives)];
+    throw new ConfigError(`${file}: model_type ${what} one of ${names.join(', ')}`);
   }
   const { family } = found;
-  const json = withDefaults(file, given, { type: type as string, ...family.huggingFace }, warn);
+  const whole = withDefaults(file, given, { type: type as string, ...(relative ?? family.huggingFace) }, warn);
+  const json = relative?.config(new ConfigReader(file, whole)) ?? whole;
   for (const [key, value] of Object.entries(family.huggingFace.fixed)) {
     if (json[key] !== undefined && json[key] !== value) {
       throw new ConfigError(`${file}: ${key} ${JSON.stringify(json[key])} is not supported, only ${value}`);
     }
   }
   const reader = new ConfigReader(file, json);
-  const model = family.huggingFace.read(reader, type as string);
+  const model = family.huggingFace.read(reader, relative?.readAs ?? (type as string));
   if (model.headSize === undefined && model.hiddenSize % model.heads !== 0) {
     throw new ConfigError(`${file}: ${model.heads} heads do not divide a width of ${model.hiddenSize}`);
   }
   const classifier = family.hasClassifier ? classifierOf(reader) : undefined;
-  return { model: model as ModelSettings, ...(classifier && { classifier }) };
+  return { model: model as ModelSettings, ...(classifier && { classifier }), ...(relative && { relative }) };
 }
+
+type Sizes = Pick<HuggingFace, 'defaults' | 'otherNames' | 'width' | 'heads'>;
 
 /**
  * A config with the sizes that it leaves out. The shapes of the weights show whether these fit, but for the number of heads: that has its
@@ -83,7 +91,7 @@ export function readConfig(folder: string, warn: (message: string) => void): Imp
 function withDefaults(
   file: string,
   given: Json,
-  { type, defaults, otherNames = {}, width, heads }: HuggingFace & { type: string },
+  { type, defaults, otherNames = {}, width, heads }: Sizes & { type: string },
   warn: (message: string) => void,
 ): Json {
   const json = { ...given };

@@ -5,16 +5,17 @@ import { CheckpointError } from '../errors/index.ts';
 import { familyOf, type Json, type ModelConfig } from '../model/index.ts';
 import { addedTokensOf, namedTokensOf, tokenNames } from './added-tokens.ts';
 import { readJson } from './read-config.ts';
-import { framesTexts, replacedPart, tokenizerFamilyOf } from './tokenizer-class.ts';
-import type { SetPart, TokenizerFamily, TokenizerJson } from './tokenizers/tokenizer-family.ts';
+import { classesOfModels, framesTexts, replacedPart, tokenizerFamilyOf } from './tokenizer-class.ts';
+import type { SetPart, TokenizerClass, TokenizerFamily, TokenizerJson } from './tokenizers/tokenizer-family.ts';
 
-/** Models are often padded to a multiple of this many tokens, which makes matrix products fast. */
-const paddedTo = 128;
+/** Models are often padded to a multiple of this many tokens, which makes matrix products fast; Qwen3 by 267. */
+const paddedTo = 512;
 const settingsFile = 'tokenizer_config.json';
+/** Classes that take `tokenizer.json` as it stands. */
+const wholeClasses = ['PreTrainedTokenizerFast', 'TokenizersBackend'];
 
 /** Settings that change the tokens, and the values of them that `AutoTokenizer` heeds or that change nothing. */
 const known: Json = {
-  add_bos_token: false,
   add_eos_token: false,
   clean_text: true,
   do_basic_tokenize: true,
@@ -25,18 +26,16 @@ const known: Json = {
 /**
  * The tokenizer of a Hugging Face folder: `tokenizer.json`, or `vocab.txt` of a BERT, or `vocab.json` and `merges.txt` of a GPT-2, with
  * the settings and added tokens of the files beside it, so that it gives the ids of transformers' `AutoTokenizer`. `warn` hears where
- * these settings overrule `tokenizer.json`.
+ * these settings overrule `tokenizer.json`, and where a class that they name is not heeded.
  *
  * @throws CheckpointError where there is none, where it is of another vocabulary than the weights, and where versions of transformers
  *   do not agree on its ids: by the name of the setting and its file.
  */
 export function readTokenizer(folder: string, model: ModelConfig, warn: (message: string) => void): TextTokenizer {
   const { vocabSize } = model;
-  const { text, where } = openTokenizer(folder, tokenizerFamilyOf(model), warn);
+  const { text, where } = openTokenizer(folder, model, warn);
   const tokenizer = TextTokenizer.fromJson(text, where);
-  if (tokenizer.kind !== familyOf(model).tokenizer) {
-    throw new CheckpointError(`${folder}: its tokenizer is for ${tokenizer.kind}, and its model is ${model.kind}`);
-  }
+  tellOfChats(folder, tokenizer, warn);
   const isPadded = vocabSize - tokenizer.vocabSize < paddedTo && vocabSize % 8 === 0;
   if (tokenizer.vocabSize > vocabSize || (tokenizer.vocabSize < vocabSize && !isPadded)) {
     throw new CheckpointError(
@@ -46,37 +45,48 @@ export function readTokenizer(folder: string, model: ModelConfig, warn: (message
   return tokenizer;
 }
 
-function openTokenizer(folder: string, family: TokenizerFamily, warn: (message: string) => void) {
+/** Tells of an end of a text that is not the one here. */
+function tellOfChats(folder: string, tokenizer: TextTokenizer, warn: (message: string) => void): void {
+  const end = namedTokensOf(settingsOf(folder), {}).get('eos_token')?.content;
+  const [own] = tokenizer.pieces([tokenizer.sepId]);
+  if (tokenizer.kind === 'gpt2' && end !== undefined && end !== own) {
+    warn(`${join(folder, settingsFile)}: eos_token ${end} ends a turn of a chat; here a text ends with ${own}`);
+  }
+}
+
+function openTokenizer(folder: string, model: ModelConfig, warn: (message: string) => void) {
   const at = (name: string) => join(folder, name);
+  const family = tokenizerFamilyOf(model);
   const settings = settingsOf(folder);
-  checkSettings(folder, family, settings);
-  const isOwnClass = hasOwnClass(folder, family, settings);
+  checkSettings(folder, settings);
   const original = existsSync(at('tokenizer.json')) ? readFileSync(at('tokenizer.json'), 'utf8') : undefined;
-  const files = original === undefined ? fromFiles(folder, family, isOwnClass) : undefined;
+  // An error of its syntax or its parts is the library's to find.
+  const kind = original === undefined ? undefined : TextTokenizer.fromJson(original, at('tokenizer.json')).kind;
+  if (kind !== undefined && kind !== familyOf(model).tokenizer) {
+    throw new CheckpointError(
+      `${folder}: its tokenizer is for ${kind}, and its model is ${model.kind}; give all files of one model`,
+    );
+  }
+  const named = classOf(folder, family, settings);
+  const files = original === undefined ? fromFiles(folder, named.made) : undefined;
   const where = at(files?.name ?? 'tokenizer.json');
   const text = original ?? files!.json;
-  // An error of its syntax or its parts is the library's to find.
-  TextTokenizer.fromJson(text, where);
   const json = JSON.parse(text) as TokenizerJson;
   const unchanged = JSON.stringify(json);
-  if (isOwnClass) {
-    const replaced = replacedPart(json, family);
-    if (replaced !== undefined) {
-      throw new CheckpointError(
-        `${where}: transformers 4 keeps its ${replaced}, and transformers 5 replaces it because tokenizer_class is ${family.ownClass}; ` +
-          `to keep it, write "tokenizer_class": "PreTrainedTokenizerFast" in ${at(settingsFile)}`,
-      );
-    }
+  checkTokens(folder, family, settings, json);
+  const made = heededClass(json, named, { where, settingsPath: at(settingsFile), warn });
+  if (made) {
     const tell = (message: string) => original !== undefined && warn(message);
-    family.applySettings(json, setter(settings, at(settingsFile), tell));
+    made.applySettings(json, setter(settings, at(settingsFile), tell));
   }
   json.added_tokens = addedTokensOf(folder, json, {
     settings,
-    isOwnClass,
+    isOwnClass: made !== undefined,
     hasOwnTokens: original !== undefined,
-    named: namedTokensOf(settings, isOwnClass ? family.expected : {}),
+    named: namedTokensOf(settings, made?.defaults ?? {}),
   });
-  if (!framesTexts(json, family)) {
+  family.reframe?.(json);
+  if (!framesTexts(json, model)) {
     throw new CheckpointError(`${where}: its post_processor does not give ${family.frame}, which taper trains on`);
   }
   return { text: JSON.stringify(json) === unchanged ? text : JSON.stringify(json), where };
@@ -91,9 +101,14 @@ function settingsOf(folder: string): Json {
     : settings;
 }
 
-function checkSettings(folder: string, family: TokenizerFamily, settings: Json): void {
+/** Says of a setting why it is refused. */
+function refusal(folder: string, settings: Json, key: string, advice: string): CheckpointError {
+  return new CheckpointError(`${join(folder, settingsFile)}: ${key} ${JSON.stringify(settings[key])} ${advice}`);
+}
+
+function checkSettings(folder: string, settings: Json): void {
   const refuse = (key: string, advice: string) => {
-    throw new CheckpointError(`${join(folder, settingsFile)}: ${key} ${JSON.stringify(settings[key])} ${advice}`);
+    throw refusal(folder, settings, key, advice);
   };
   for (const [key, value] of Object.entries(known)) {
     const found = settings[key] ?? value;
@@ -112,26 +127,68 @@ function checkSettings(folder: string, family: TokenizerFamily, settings: Json):
   if (!Array.isArray(extra) && Object.keys(extra).length > 0) {
     refuse('extra_special_tokens', 'is supported only as a list; name the tokens in additional_special_tokens instead');
   }
-  const named = namedTokensOf(settings, {});
-  for (const [key, token] of Object.entries(family.expected)) {
-    const found = named.get(key);
-    if (found !== undefined && found.content !== token) refuse(key, `is not supported, only ${token}`);
-  }
 }
 
-/** Whether the class is the one of the family, which makes a tokenizer anew, and not the one that takes `tokenizer.json` as it stands. */
-function hasOwnClass(folder: string, { ownClass }: TokenizerFamily, settings: Json): boolean {
+/** Refuses special tokens that taper has otherwise, and a bos token on which the files do not agree. */
+function checkTokens(folder: string, family: TokenizerFamily, settings: Json, json: TokenizerJson): void {
+  for (const [key, { content }] of namedTokensOf(settings, {})) {
+    const only = family.onlyToken(key, content, json) ?? content;
+    if (content !== only) throw refusal(folder, settings, key, `is not supported, only ${only}`);
+  }
+  const addsBos = family.addsBos(json);
+  if ((settings.add_bos_token ?? addsBos) === addsBos) return;
+  const advice = `is not supported, only ${addsBos}, as the post_processor of tokenizer.json has it; make the two agree`;
+  throw refusal(folder, settings, 'add_bos_token', advice);
+}
+
+/** A class of transformers that a folder is read with: undefined for the one that takes `tokenizer.json` as it stands. */
+interface NamedClass {
+  made: TokenizerClass | undefined;
+  /** Whether it is the one that models of this type are known by. */
+  isOfModel: boolean;
+}
+
+function classOf(folder: string, { classes }: TokenizerFamily, settings: Json): NamedClass {
+  const config = readJson(folder, 'config.json');
+  const own = classesOfModels[String(config.model_type)];
   const [file, named] =
     settings.tokenizer_class === undefined
-      ? ['config.json', readJson(folder, 'config.json').tokenizer_class]
+      ? ['config.json', config.tokenizer_class]
       : [settingsFile, settings.tokenizer_class];
-  const name = String(named ?? ownClass);
-  if (name.replace(/Fast$/, '') === ownClass) return true;
-  if (name === 'PreTrainedTokenizerFast' || name === 'TokenizersBackend') return false;
+  const name = String(named ?? own?.name ?? wholeClasses[0]);
+  if (wholeClasses.includes(name)) return { made: undefined, isOfModel: false };
+  const made = classes.find((each) => [each.name, ...(each.otherNames ?? [])].includes(name.replace(/Fast$/, '')));
+  if (made) return { made, isOfModel: made === own };
   throw new CheckpointError(
-    `${join(folder, file!)}: tokenizer_class ${name} is not one of ${ownClass}, PreTrainedTokenizerFast; ` +
-      'write PreTrainedTokenizerFast there if tokenizer.json is the whole tokenizer',
+    `${join(folder, file!)}: tokenizer_class ${name} is not one of ${classes.map((each) => each.name).join(', ')}, ${wholeClasses[0]}; ` +
+      `write ${wholeClasses[0]} there if tokenizer.json is the whole tokenizer`,
   );
+}
+
+/**
+ * The class whose settings count. One that models of this type are not known by is left over from another program: `tokenizer.json` is
+ * what the model was trained with, as with GPT2Tokenizer of SmolLM2, where transformers 5 forgets that digits stand alone.
+ *
+ * @throws CheckpointError where transformers 5 would replace a part of `tokenizer.json` by that of the model's own class.
+ */
+function heededClass(
+  json: TokenizerJson,
+  { made, isOfModel }: NamedClass,
+  { where, settingsPath, warn }: { where: string; settingsPath: string; warn: (message: string) => void },
+): TokenizerClass | undefined {
+  const replaced = made && replacedPart(json, made);
+  if (made === undefined || replaced === undefined) return made;
+  if (isOfModel) {
+    throw new CheckpointError(
+      `${where}: transformers 4 keeps its ${replaced}, and transformers 5 replaces it because tokenizer_class is ${made.name}; ` +
+        `to keep it, write "tokenizer_class": "PreTrainedTokenizerFast" in ${settingsPath}`,
+    );
+  }
+  warn(
+    `${settingsPath}: tokenizer_class ${made.name} has another ${replaced} in transformers 5 than tokenizer.json, which is used as it ` +
+      'stands, as transformers 4 does',
+  );
+  return undefined;
 }
 
 /** Puts settings in place of what the parts of `tokenizer.json` say, and tells of each that differs. */
@@ -148,15 +205,15 @@ function setter(settings: Json, file: string, tell: (message: string) => void): 
   };
 }
 
-/** The tokenizer of a vocabulary's own files, with the defaults of its family. */
-function fromFiles(folder: string, family: TokenizerFamily, isOwnClass: boolean): { name: string; json: string } {
-  if (!isOwnClass) {
+/** The tokenizer of a vocabulary's own files, with the defaults of its class. */
+function fromFiles(folder: string, made: TokenizerClass | undefined): { name: string; json: string } {
+  if (!made?.vocabulary) {
     throw new CheckpointError(
-      `${folder}: has no tokenizer.json, which PreTrainedTokenizerFast of ${settingsFile} needs; copy the model's tokenizer.json there`,
+      `${folder}: has no tokenizer.json, which ${made?.name ?? wholeClasses[0]} needs; copy the model's tokenizer.json there`,
     );
   }
-  const { files } = family;
-  if (files.every((name) => existsSync(join(folder, name)))) return { name: files[0], json: family.fromFiles(folder) };
+  const { files, read } = made.vocabulary;
+  if (files.every((name) => existsSync(join(folder, name)))) return { name: files[0], json: read(folder) };
   throw new CheckpointError(
     `${folder}: has no tokenizer.json and no ${files.join(' with ')}; copy the model's tokenizer there`,
   );

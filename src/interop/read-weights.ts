@@ -4,6 +4,7 @@ import { CheckpointError } from '../errors/index.ts';
 import { familyOf, type Json, type ModelConfig, type ParameterSpec } from '../model/index.ts';
 import { readSafetensors, type Tensor } from '../tensor/index.ts';
 import { readJson } from './read-config.ts';
+import type { Relative } from './relatives.ts';
 
 const whole = 'model.safetensors';
 const index = 'model.safetensors.index.json';
@@ -25,15 +26,23 @@ export interface ImportedWeights {
  * @throws CheckpointError where there is none or one is broken, where a tensor of the blocks or the embeddings is missing, of
  *   another shape or not known, each by its name, and where the output layer is not tied to the word embeddings.
  */
-export function readWeights(folder: string, model: ModelConfig, specs: readonly ParameterSpec[]): ImportedWeights {
+export function readWeights(
+  folder: string,
+  model: ModelConfig,
+  specs: readonly ParameterSpec[],
+  relative?: Relative,
+): ImportedWeights {
   const found = new Map<string, Tensor>();
   const file = isFile(join(folder, whole)) ? whole : index;
   for (const part of filesOf(folder)) {
-    for (const [name, tensor] of readSafetensors(join(folder, part))) found.set(canonical(name, model), tensor);
+    for (const [name, tensor] of readSafetensors(join(folder, part))) {
+      found.set(canonical(relative?.rename(name) ?? name, model), tensor);
+    }
   }
   const path = join(folder, file);
   checkTied(path, found, model);
   for (const name of found.keys()) if (isBuffer(name)) take(found, name)?.free();
+  relative?.complete(found, readJson(folder, 'config.json'));
 
   const { prefix } = familyOf(model);
   const known = new Set(specs.map(({ name }) => name));

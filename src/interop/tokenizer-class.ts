@@ -1,32 +1,54 @@
 import type { TextTokenizer } from '../data/index.ts';
 import { familyOf, type ModelConfig } from '../model/index.ts';
-import { bertTokenizer } from './tokenizers/bert.ts';
-import { gptTokenizer } from './tokenizers/gpt2.ts';
-import type { Part, PartName, TokenizerFamily, TokenizerJson } from './tokenizers/tokenizer-family.ts';
+import { bertTokenizer, bertTokenizers, robertaTokenizer } from './tokenizers/bert.ts';
+import { gptTokenizer, gptTokenizers } from './tokenizers/gpt2.ts';
+import { qwenTokenizer } from './tokenizers/qwen.ts';
+import type { Part, PartName, TokenizerClass, TokenizerFamily, TokenizerJson } from './tokenizers/tokenizer-family.ts';
 
 /** What `transformers` makes of each kind of tokenizer. */
 const tokenizerFamilies: Readonly<Record<TextTokenizer['kind'], TokenizerFamily>> = {
-  bert: bertTokenizer,
-  gpt2: gptTokenizer,
+  bert: bertTokenizers,
+  gpt2: gptTokenizers,
 };
 
 /** What it makes of the tokenizers of a model. */
 export const tokenizerFamilyOf = (config: Pick<ModelConfig, 'kind'>): TokenizerFamily =>
   tokenizerFamilies[familyOf(config).tokenizer];
 
+/** The class that `AutoTokenizer` takes for a `model_type` where none is named; for others `tokenizer.json` as it stands. */
+export const classesOfModels: Readonly<Record<string, TokenizerClass>> = {
+  bert: bertTokenizer,
+  'megatron-bert': bertTokenizer,
+  distilbert: bertTokenizer,
+  roberta: robertaTokenizer,
+  gpt2: gptTokenizer,
+  qwen3: qwenTokenizer,
+};
+
+/** Whether models of a kind read which text of a pair a token is of. */
+const hasTypes = ({ kind }: Pick<ModelConfig, 'kind'>) => kind === 'bert';
+
 /** Whether `tokenizer.json` puts around texts what taper does. */
-export function framesTexts(
-  { post_processor: part, model: { vocab } }: TokenizerJson,
-  family: TokenizerFamily,
-): boolean {
+export function framesTexts(json: TokenizerJson, config: Pick<ModelConfig, 'kind'>): boolean {
+  const { vocab } = json.model;
+  const part = framingPart(json.post_processor);
   const step = ({ SpecialToken: token, Sequence: text }: { SpecialToken?: Step; Sequence?: Step }) =>
     `${(token ?? text)?.id}:${(token ?? text)?.type_id}`;
   const steps = (list: unknown) => (Array.isArray(list) ? list.map(step).join(' ') : '');
-  return family.frames({
+  const frame = {
     part,
-    template: part?.type === 'TemplateProcessing' ? `${steps(part.single)}, ${steps(part.pair)}` : undefined,
-    isToken: (value, token) => JSON.stringify(value) === JSON.stringify([token, vocab[token]]),
-  });
+    template: part?.type === 'TemplateProcessing' ? { single: steps(part.single), pair: steps(part.pair) } : undefined,
+    isToken: (value: unknown, token: string) => JSON.stringify(value) === JSON.stringify([token, vocab[token]]),
+    hasTypes: hasTypes(config),
+  };
+  return tokenizerFamilyOf(config).frames(frame, json);
+}
+
+/** Of a sequence of post-processors the one that adds tokens, beside `ByteLevel`, which adds none. */
+function framingPart(part: Part | null | undefined): Part | null | undefined {
+  if (part?.type !== 'Sequence') return part;
+  const framing = (part.processors as Part[]).filter(({ type }) => type !== 'ByteLevel');
+  return framing.length > 1 ? part : framing[0];
 }
 
 /** A step of a template: a token or a text, and the type of its tokens. */
@@ -35,8 +57,8 @@ interface Step {
   type_id: number;
 }
 
-/** The first part of a `tokenizer.json` that the family's own class would replace. */
-export function replacedPart(json: TokenizerJson, { isOwn }: TokenizerFamily): PartName | undefined {
+/** The first part of a `tokenizer.json` that a class would replace. */
+export function replacedPart(json: TokenizerJson, { isOwn }: TokenizerClass): PartName | undefined {
   const parts = Object.entries(isOwn) as [PartName, (part: Part | null) => boolean][];
   return parts.find(([name, isTheirs]) => !isTheirs(json[name] ?? null))?.[0];
 }
@@ -49,23 +71,24 @@ export function replacedPart(json: TokenizerJson, { isOwn }: TokenizerFamily): P
 export function tokenizerConfig(tokenizerJson: string, config: ModelConfig): Record<string, unknown> {
   const json = JSON.parse(tokenizerJson) as TokenizerJson;
   const family = tokenizerFamilyOf(config);
+  const tokens = family.tokensOf(json);
   const others = (json.added_tokens ?? [])
-    .filter(({ content, special }) => special && !Object.values(family.tokens).includes(content))
+    .filter(({ content, special }) => special && !Object.values(tokens).includes(content))
     .map(({ content }) => content);
   return {
     ...classOf(json, family),
     model_max_length: config.maxPositions,
-    model_input_names: ['input_ids', ...(family.hasTypes ? ['token_type_ids'] : []), 'attention_mask'],
+    model_input_names: ['input_ids', ...(hasTypes(config) ? ['token_type_ids'] : []), 'attention_mask'],
     padding_side: 'right',
     clean_up_tokenization_spaces: false,
-    ...family.tokens,
+    ...tokens,
     ...(others.length > 0 && { additional_special_tokens: others }),
   };
 }
 
-function classOf(json: TokenizerJson, family: TokenizerFamily): Record<string, unknown> {
-  if (family.settings && replacedPart(json, family) === undefined)
-    return { tokenizer_class: family.ownClass, ...family.settings(json) };
+function classOf(json: TokenizerJson, { classes }: TokenizerFamily): Record<string, unknown> {
+  const own = classes.find((each) => each.settings && replacedPart(json, each) === undefined);
+  if (own) return { tokenizer_class: own.name, ...own.settings!(json) };
   // transformers 4 sets this in tokenizer.json's pre-tokenizer, to false where it is not given.
   const prefix = json.pre_tokenizer?.add_prefix_space;
   return { tokenizer_class: 'PreTrainedTokenizerFast', ...(prefix !== undefined && { add_prefix_space: prefix }) };

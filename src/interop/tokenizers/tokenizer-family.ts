@@ -29,31 +29,54 @@ export type SetPart = (part: Part, name: string, key: string, otherwise: boolean
 /** A post-processor as far as it is read: the part, and what a template of it puts around one text and around two. */
 export interface Frame {
   part: Part | null | undefined;
-  template: string | undefined;
+  template: { single: string; pair: string } | undefined;
   /** Whether a value of it is this token with its id. */
   isToken(value: unknown, token: string): boolean;
+  /** Whether the model reads token types. */
+  hasTypes: boolean;
 }
 
-/** What `transformers` makes of the tokenizers of a kind: all that is true of it alone. */
-export interface TokenizerFamily {
-  /** The class that makes a tokenizer from a vocabulary. */
-  ownClass: string;
-  /** Its special tokens, by the names that transformers has for them. */
-  tokens: Readonly<Record<string, string>>;
-  /** Those of them that a model is trained with here. */
-  expected: Readonly<Record<string, string>>;
+/** A class of `transformers` that makes a tokenizer from a vocabulary. */
+export interface TokenizerClass {
+  name: string;
+  /** Classes that are the same. */
+  otherNames?: readonly string[];
+  /** The special tokens that it names where nothing is said. */
+  defaults: Readonly<Record<string, string>>;
   /** Whether a part is the one that the class makes, whatever `tokenizer.json` holds. */
   isOwn: Readonly<Record<PartName, (part: Part | null) => boolean>>;
-  /** What taper puts around texts, in words, and whether a post-processor does. */
-  frame: string;
-  frames(frame: Frame): boolean;
-  /** Whether its models read token types. */
-  hasTypes: boolean;
   /** Makes of the settings what the class does. */
   applySettings(json: TokenizerJson, set: SetPart): void;
   /** The settings with which the class makes this tokenizer, for a class that reads them. */
   settings?(json: TokenizerJson): Record<string, unknown>;
   /** The files of a vocabulary alone, and the `tokenizer.json` of them with the defaults of the class. */
-  files: readonly [string, ...string[]];
-  fromFiles(folder: string): string;
+  vocabulary?: undefined | { files: readonly [string, ...string[]]; read(folder: string): string };
+}
+
+/** What is true of the tokenizers of a kind alone. */
+export interface TokenizerFamily {
+  /** The classes that published models of it name. */
+  classes: readonly TokenizerClass[];
+  /** Its special tokens, by the names that transformers has for them. */
+  tokensOf(json: TokenizerJson): Record<string, string>;
+  /** The only token that can have a name of transformers' where `found` has it, undefined where any can. */
+  onlyToken(key: string, found: string, json: TokenizerJson): string | undefined;
+  /** Whether a bos token stands before texts, for `add_bos_token`. */
+  addsBos(json: TokenizerJson): boolean;
+  /** What taper puts around texts, in words, and whether a post-processor does. */
+  frame: string;
+  frames(frame: Frame, json: TokenizerJson): boolean;
+  /** Puts around pairs what taper does, where a text alone stays what it is. */
+  reframe?(json: TokenizerJson): void;
+}
+
+/** Whether a tokenizer has a token, in its vocabulary or added to it. */
+export function hasToken({ model, added_tokens: added = [] }: TokenizerJson, token: string): boolean {
+  return Object.hasOwn(model.vocab, token) || added.some(({ content }) => content === token);
+}
+
+/** Whether a model is BPE with no setting that changes its tokens. */
+export function isPlainBpe(part: Part | null): boolean {
+  const settings = ['dropout', 'continuing_subword_prefix', 'end_of_word_suffix', 'byte_fallback', 'ignore_merges'];
+  return (part?.type ?? 'BPE') === 'BPE' && !settings.some((key) => part?.[key]);
 }

@@ -46,11 +46,16 @@ export function runPyTorch(flags: readonly string[]): StepResult & { loss: numbe
   return JSON.parse(run(python(), ['bench/peer/pytorch_pld.py', ...flags]).at(-1)!);
 }
 
-/** What is missing to run the PyTorch program, if anything. */
-export function missingPyTorch(): string | undefined {
-  if (spawnSync(python(), ['-c', 'import torch']).status !== 0)
-    return `PyTorch for ${python()} (Debian: python3-torch libopenblas0-openmp; TAPER_PYTHON names another Python)`;
-  return undefined;
+/** One run of the program of transformers' models with the same flags. */
+export function runTransformers(flags: readonly string[]): StepResult & { loss: number } {
+  return JSON.parse(run(python(), ['bench/peer/transformers_models.py', ...flags]).at(-1)!);
+}
+
+/** What is missing to run a program of PyTorch, if anything. */
+export function missingPyTorch(module: 'torch' | 'transformers' = 'torch'): string | undefined {
+  if (spawnSync(python(), ['-c', `import torch, ${module}`]).status === 0) return undefined;
+  const packages = module === 'torch' ? 'python3-torch libopenblas0-openmp' : 'none; pip install torch transformers';
+  return `${module} for ${python()} (Debian: ${packages}; TAPER_PYTHON names another Python)`;
 }
 
 function python(): string {

@@ -3,6 +3,7 @@ import { data } from './data.ts';
 import { gates } from './gates.ts';
 import { memory } from './memory.ts';
 import { memoryEstimate } from './memory-estimate.ts';
+import { models } from './models.ts';
 import { onnx } from './onnx.ts';
 import { plan } from './plan.ts';
 import { reading } from './reading.ts';
@@ -12,6 +13,7 @@ import { speed } from './speed.ts';
 // npm run bench            speed beside PyTorch, of single operations, and how it scales
 // npm run bench -- dashboard  a hundred long runs, and what a training step feels of an open page
 // npm run bench -- gates     gates for micro-batches beside gates for single sequences
+// npm run bench -- models    models of today beside transformers'
 // npm run bench -- plan FILES…     what `taper-lm plan --measure` says beside what runs take
 // npm run bench -- onnx CHECKPOINT FILES…     size and agreement of an exported model
 // npm run bench -- scaling FILES…  steps of two ranks over several links (as root)
@@ -23,6 +25,7 @@ const benchmarks: Record<string, (args: string[]) => void | Promise<void>> = {
   speed: () => speed(),
   dashboard: () => dashboard(),
   gates: () => gates(),
+  models: () => models(),
   plan: (args) => plan(args),
   onnx: (args) => onnx(args),
   data: (args) => data(args),

@@ -11,7 +11,9 @@ export interface SpecialIds {
   /** [CLS] and [SEP] of a BERT. */
   cls: number;
   sep: number;
-  /** <|endoftext|> of a GPT. */
+  /** What begins a text, where the tokenizer has it; else what ends one. */
+  bos: number;
+  /** What ends a text: <|endoftext|> of a GPT. */
   end: number;
 }
 

@@ -5,7 +5,7 @@ import { bert } from './bert.ts';
 
 const huggingFaceConfig = bert.huggingFace.write;
 
-const specialIds = { pad: 0, cls: 0, sep: 0, end: 0 };
+const specialIds = { pad: 0, cls: 0, sep: 0, bos: 0, end: 0 };
 const model = (norm: 'pre' | 'post') => {
   return loadConfig({ overrides: { model: { preset: 'bert-base', norm }, train: { steps: 1 } } }).config.model;
 };

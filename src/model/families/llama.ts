@@ -229,7 +229,7 @@ export const llama: Family = {
         attentionBias: json.flag('attention_bias', false),
       };
     },
-    write(model, { specialIds: { end } }) {
+    write(model, { specialIds: { bos, end } }) {
       const { keyValueHeads, headSize } = headsOf(model);
       const { qkNorm, ropeTheta = usual.ropeTheta } = model;
       const scaling = writeScaling(model.ropeScaling);
@@ -254,7 +254,7 @@ export const llama: Family = {
         rope_theta: ropeTheta,
         ...(scaling && { rope_scaling: scaling }),
         tie_word_embeddings: isTied(model),
-        bos_token_id: end,
+        bos_token_id: bos,
         eos_token_id: end,
         torch_dtype: 'float32',
       };

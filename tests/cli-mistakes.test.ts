@@ -124,7 +124,7 @@ suite('taper refuses', { concurrency: 2 }, () => {
     [
       'no configuration at all',
       ['plan'],
-      /no configuration: give a file, as in npx taper-lm plan configs\/bert-mini\.yaml/,
+      /no configuration: give a file, as in npx taper-lm plan configs\/encoder\.yaml/,
     ],
     ['no folder for the run', ['pretrain', '--set', 'model.preset=bert-mini'], /--out: missing/],
     ['a config file that is not there', ['plan', 'none.yaml'], /none\.yaml: there is no such file/],

@@ -36,7 +36,7 @@ export const configArgument = ['[config]', 'config file, YAML or JSON; see docs/
 export function configOf(file: string | undefined, options: ConfigOptions, command: Command): LoadedConfig {
   if (file === undefined && options.set === undefined && options.deepspeed === undefined) {
     throw new ConfigError(
-      `no configuration: give a file, as in npx taper-lm ${command.name()} configs/bert-mini.yaml, ` +
+      `no configuration: give a file, as in npx taper-lm ${command.name()} configs/encoder.yaml, ` +
         'or settings, as in --set model.preset=bert-mini train.steps=1000',
     );
   }

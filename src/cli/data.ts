@@ -29,7 +29,7 @@ export function dataCommand(): Command {
     .argument(...configArgument)
     .addOption(dataOption())
     .addOption(setOption())
-    .addHelpText('after', '\nExample:\n  npx taper-lm data prepare configs/bert-mini.yaml --data my/texts')
+    .addHelpText('after', '\nExample:\n  npx taper-lm data prepare configs/encoder.yaml --data my/texts')
     .action(prepare);
   data
     .command('inspect')
@@ -37,7 +37,7 @@ export function dataCommand(): Command {
     .argument(...configArgument)
     .addOption(dataOption())
     .addOption(setOption())
-    .addHelpText('after', '\nExample:\n  npx taper-lm data inspect configs/bert-mini.yaml --data my/texts')
+    .addHelpText('after', '\nExample:\n  npx taper-lm data inspect configs/encoder.yaml --data my/texts')
     .action(inspect);
   return data;
 }

@@ -25,8 +25,8 @@ export function launchCommand(): Command {
 On several machines any launcher will do that sets torchrun's variables: docs/distributed.md.
 
 Examples:
-  npx taper-lm launch --processes 2 -- pretrain configs/bert-mini.yaml --data my/texts
-  npx taper-lm launch --processes 4 --max-restarts 3 -- pretrain configs/bert-mini.yaml --data my/texts --out runs/long`,
+  npx taper-lm launch --processes 2 -- pretrain configs/encoder.yaml --data my/texts
+  npx taper-lm launch --processes 4 --max-restarts 3 -- pretrain configs/encoder.yaml --data my/texts --out runs/long`,
     )
     .action(run);
 }

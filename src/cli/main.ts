@@ -26,7 +26,7 @@ const program = new Command('taper-lm')
   .description('Pre-train Transformer language models faster by progressive layer dropping.')
   .version(packageVersion())
   .enablePositionalOptions() // `launch` passes on the options of its command
-  .addHelpText('after', '\nExample:\n  npx taper-lm pretrain configs/bert-mini.yaml --data my/texts');
+  .addHelpText('after', '\nExample:\n  npx taper-lm pretrain configs/encoder.yaml --data my/texts');
 
 const commands = [
   pretrainCommand(),

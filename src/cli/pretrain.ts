@@ -54,10 +54,10 @@ export function pretrainCommand(): Command {
 CTRL-C finishes the step, saves and ends; --resume goes on from there.
 
 Examples:
-  npx taper-lm pretrain configs/bert-mini.yaml --data my/texts
-  npx taper-lm pretrain configs/bert-mini.yaml --data my/texts --out runs/long --set train.steps=100000 train.precision=bf16
+  npx taper-lm pretrain configs/encoder.yaml --data my/texts
+  npx taper-lm pretrain configs/encoder.yaml --data my/texts --out runs/long --set train.steps=100000 train.precision=bf16
   npx taper-lm pretrain --out runs/long --resume
-  npx taper-lm pretrain configs/bert-mini.yaml --data my/texts --from models/imported --out runs/further`,
+  npx taper-lm pretrain configs/encoder.yaml --data my/texts --from models/imported --out runs/further`,
     )
     .action(run);
 }

@@ -20,7 +20,7 @@ test('rows say what the schema says', () => {
   assert.ok(markdown.includes('| `steps` | integer ≥ 1 | **required** | '));
   assert.ok(markdown.includes('| `norm` | `pre`, `post` | `pre` | '));
   assert.ok(markdown.includes('| `heads` | integer ≥ 1 | `hiddenSize` / 64 | '));
-  assert.ok(markdown.includes('| `bert-large` | 24 | 1024 | 16 | 4096 |'));
+  assert.ok(markdown.includes('| `bert-large` | `bert` | 24 | 1024 | 16 | 4096 |'));
 });
 
 test('the command in the introduction works', () => {

@@ -135,7 +135,15 @@ test('the complete configuration is a config file that loads as itself', (t) => 
 
 test('every config file that comes with taper loads without a warning', () => {
   const files = readdirSync(configs);
-  assert.deepEqual(files.sort(), ['bert-base.yaml', 'bert-mini.yaml', 'depth.yaml', 'gpt-mini.yaml', 'start.yaml']);
+  assert.deepEqual(files.sort(), [
+    'bert-base.yaml',
+    'bert-mini.yaml',
+    'decoder.yaml',
+    'depth.yaml',
+    'encoder.yaml',
+    'gpt-mini.yaml',
+    'start.yaml',
+  ]);
   for (const file of files) assert.deepEqual(loadConfig({ file: join(configs, file) }).warnings, []);
 });
 

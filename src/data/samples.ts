@@ -7,6 +7,7 @@ const minWindow = 4; // a shorter document holds nothing to divide in two
 
 /** Whether the documents that share a sequence are told apart, as `data.packing` names it. */
 export const packings = ['none', 'documents'] as const;
+/** What `data.packing` takes. */
 export type Packing = (typeof packings)[number];
 
 /** A sequence before masking and padding. */

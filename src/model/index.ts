@@ -18,7 +18,7 @@ export { Bert, bertNames } from './families/bert.ts';
 export type { BlockNames } from './families/classic.ts';
 export { Gpt } from './families/gpt2.ts';
 export { families, familyOf, initialise, makeIdentity, parameterSpecs, partsOf } from './families.ts';
-export type { Family } from './family.ts';
+export type { Family, FamilyDefaults, Recipe } from './family.ts';
 export { ConfigReader, type HuggingFace, type Json, type SpecialIds } from './hugging-face.ts';
 export { headLosses, modelInputs, type PretrainingLosses, pretrainingLosses } from './losses.ts';
 export {
@@ -28,6 +28,7 @@ export {
   numParameters,
   type ParameterSpec,
   type Parts,
+  type RopeScaling,
   type Weights,
 } from './parameters.ts';
 export { type ModelSettings, modelSection, presets } from './settings.ts';

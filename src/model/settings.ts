@@ -122,6 +122,7 @@ export const modelSection = z
     globalBlocks: key(z.union([count(), z.array(z.int().min(0))]).optional(), 'numbers', {
       description:
         'Which blocks see the whole text: every n-th from the first on, or a list of block numbers from 0: `modernbert`.',
+      typeName: 'integer ≥ 1, or list of integers',
       derived: '3',
     }),
     ropeTheta: key(z.number().gt(0).optional(), 'numbers', {
@@ -135,6 +136,7 @@ export const modelSection = z
     ropeScaling: key(ropeScaling.optional(), 'numbers', {
       description:
         'How rotary positions are stretched for longer texts: `{type: linear, factor}`, or `{type: llama3, factor, lowFrequency, highFrequency, originalPositions}`.',
+      typeName: 'mapping',
       derived: 'not at all',
     }),
     tied: key(z.boolean().optional(), 'numbers', {

@@ -11,6 +11,14 @@ export { InterruptedError, type PretrainOptions, type PretrainResult, pretrain }
 export type { RunOptions } from './run.ts';
 export { type TrainingState, trainingState } from './state.ts';
 export { type BegunStep, beginStep, dropoutSeeds, type StepOptions, type StepResult, trainStep } from './step.ts';
-export { openTexts, openTokenizer, trainTokenizer, unknownText, vocabularyAdvice, warnOfUnknown } from './texts.ts';
+export {
+  openTexts,
+  openTokenizer,
+  type Texts,
+  trainTokenizer,
+  unknownText,
+  vocabularyAdvice,
+  warnOfUnknown,
+} from './texts.ts';
 export { type BatchShape, measureSteps, randomBatch, type StepTimes, stepSeconds } from './timing.ts';
 export { workOf } from './work.ts';

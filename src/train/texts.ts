@@ -46,6 +46,7 @@ export interface Texts {
   mask: Mask;
   /** SHA-256 of all their tokens and of where documents end. */
   hash: string;
+  /** Closes the files of the texts. */
   close(): void;
 }
 

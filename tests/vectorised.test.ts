@@ -12,8 +12,8 @@ const objects = fileURLToPath(new URL('../../build/native/CMakeFiles/taper.dir/k
 /** Additions, products, divisions, roots, maxima and minima of whole vectors of floats that each kernel has at least. */
 const leastVectorInstructions: Record<string, number> = {
   adamw: 10,
-  attention: 25,
-  attentionBackward: 25,
+  attention: 20,
+  attentionBackward: 20,
   crossEntropy: 15,
   dropout: 1,
   addDropout: 2,
@@ -21,8 +21,11 @@ const leastVectorInstructions: Record<string, number> = {
   geluBackward: 20,
   geluTanh: 20,
   geluTanhBackward: 20,
-  layerNorm: 7,
-  layerNormBackward: 12,
+  gated: 100,
+  gatedBackward: 120,
+  norm: 9,
+  normBackward: 12,
+  rotate: 6,
   sumRows: 20,
 };
 

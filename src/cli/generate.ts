@@ -44,11 +44,13 @@ export function generateCommand(): Command {
 
 async function run(path: string, prompt: string, { device, json, ...options }: Options): Promise<void> {
   const { generate, openTrained } = await import('../inference/index.ts');
-  let text = prompt;
+  const pieces = generate(openTrained(path, { warn, device }), prompt, options);
+  let text = '';
+  let next = await pieces.next(); // a mistake comes before anything is written
   if (!json) process.stdout.write(prompt);
-  for await (const piece of generate(openTrained(path, { warn, device }), prompt, options)) {
-    text += piece;
-    if (!json) process.stdout.write(piece);
+  for (; !next.done; next = await pieces.next()) {
+    text += next.value;
+    if (!json) process.stdout.write(next.value);
   }
-  process.stdout.write(json ? `${JSON.stringify({ prompt, text })}\n` : '\n');
+  process.stdout.write(json ? `${JSON.stringify({ prompt, text: prompt + text })}\n` : '\n');
 }

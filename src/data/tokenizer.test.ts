@@ -138,7 +138,7 @@ test("at the same alphabet, text has as many tokens and as little [UNK] as with 
   const docs = readdirSync('docs').filter((name) => name.endsWith('.md'));
   const english = docs.map((name) => readFileSync(join('docs', name), 'utf8').replaceAll('[UNK]', ''));
   const text = [...english, ...Object.values(scriptTexts(20_000))].join('\n');
-  const ours = await trainWordPiece(only(text), { vocabSize: 8000, lowercase: true, maxBytes: 1e9 });
+  const ours = await trainWordPiece(only(text), { vocabSize: 10_000, lowercase: true, maxBytes: 1e9 });
 
   const plain = Tokenizer.fromString(ours.json);
   const { WordPiece } = await import('tokenizers');

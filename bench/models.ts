@@ -10,7 +10,7 @@ const precisions = ['fp32', 'bf16'] as const;
 const [threads, batch, sequenceLength] = [2, 32, 128];
 
 /** What docs/results/models.md holds: models of today beside transformers', what skipping saves in them, and what a window does. */
-export function models(rounds = 5): void {
+export function models(rounds = 3): void {
   const missing = missingPyTorch('transformers');
   if (missing) throw new Error(`cannot compare with transformers: ${missing} is missing`);
   const sections = [besideTransformers(rounds), skipping(rounds - 2), windows(rounds)];
@@ -111,7 +111,7 @@ function skipping(rounds: number): string {
   }
   return `## What skipped blocks save
 
-PLD at θ = 0.5, as late in training, against dense steps: 8 steps each, ${rounds} rounds. At 1 in the last column, time falls with the FLOPs.
+PLD at θ = 0.5, as late in training, against dense steps: 8 steps each, ${rounds} round${rounds === 1 ? '' : 's'}. At 1 in the last column, time falls with the FLOPs.
 
 ${table(rows)}`;
 }

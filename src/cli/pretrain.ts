@@ -8,7 +8,7 @@ import { rankEnvironment } from '../distributed/environment.ts';
 import { ConfigError, counted } from '../errors/index.ts';
 import { numParameters, parameterSpecs } from '../model/index.ts';
 import { duration, flopsText, percent, rounded } from '../report/format.ts';
-import { jsonl, readMetrics, type Summary, summarise, tensorBoard } from '../runs/index.ts';
+import { type EvalMetrics, jsonl, readMetrics, type Summary, summarise, tensorBoard } from '../runs/index.ts';
 import type { PretrainResult } from '../train/index.ts';
 import {
   type ConfigOptions,
@@ -174,13 +174,21 @@ export function summaryText(result: PretrainResult, summary: Summary): string {
   const { firstEvaluation: first, lastEvaluation: last } = summary;
   const show = (value: number, text: (value: number) => string) =>
     Number.isFinite(value) ? text(value) : 'not finite';
-  const fell = (name: 'loss' | 'perplexity', text: (value: number) => string) =>
-    first && last ? `${show(first[name], text)} → ${show(last[name], text)}` : 'never measured';
+  const accuracy = ({ mlmAccuracy, clmAccuracy }: EvalMetrics) => mlmAccuracy ?? clmAccuracy ?? 0;
+  const fell = (number: (evaluation: EvalMetrics) => number, text: (value: number) => string) =>
+    first && last ? `${show(number(first), text)} → ${show(number(last), text)}` : 'never measured';
   const end = result.stoppedBy !== undefined ? `, stopped by ${result.stoppedBy}; --resume goes on` : '';
   const rows = [
     ['steps', `${result.step} in ${duration(summary.stepSeconds)}${end}`],
-    ['held-out loss', `${fell('loss', (loss) => loss.toFixed(3))} (on text it never saw; lower is better)`],
-    ['perplexity', `${fell('perplexity', rounded)} (pieces that it wavers between)`],
+    [
+      'held-out loss',
+      `${fell(
+        ({ loss }) => loss,
+        (loss) => loss.toFixed(3),
+      )} nats per token (on text it was not trained on; lower is better)`,
+    ],
+    ['accuracy', `${fell(accuracy, percent)} of the hidden tokens`],
+    ['perplexity', `${fell(({ perplexity }) => perplexity, rounded)} per token`],
     ['work', `${flopsText(summary.flops)}; every block on: ${flopsText(summary.denseFlops)}`],
     ['block FLOPs saved', `${percent(summary.blockFlopsSaved)} (of the work in the blocks)`],
     ['step FLOPs saved', `${percent(summary.stepFlopsSaved)} (of all work)`],

@@ -175,7 +175,9 @@ export async function fineTune(
  */
 export function checkTunable({ path, config }: Checkpoint): void {
   if (familyOf(config.model).hasClassifier) return;
-  throw new CheckpointError(`${path}: is a ${config.model.kind} model; only BERT models are fine-tuned`);
+  throw new CheckpointError(
+    `${path}: is a ${config.model.kind} model; only encoders (modernbert, bert) are fine-tuned`,
+  );
 }
 
 function diverged(task: Task, step: number): DataError {

@@ -32,7 +32,9 @@ const models: Record<string, PartialConfig> = {
     data: { objective: 'mlm', wholeWord: true },
     train: { outputBias: 'frequencies' },
   },
+  'modernbert-mlm': { model: { kind: 'modernbert', window: 8 }, data: { objective: 'mlm', packing: 'documents' } },
   'gpt2-clm': { model: { kind: 'gpt2' }, data: { objective: 'clm' } },
+  'llama-clm': { model: { kind: 'llama', keyValueHeads: 1, qkNorm: true }, data: { objective: 'clm' } },
 };
 const depths: Record<string, NonNullable<PartialConfig['depth']>> = {
   dense: { method: 'dense' },

@@ -25,7 +25,6 @@ struct Request {
   int64_t firstRow;
 
   int64_t G() const { return H / K; }
-  int64_t width() const { return (H + 2 * K) * d; }
   double scale() const { return 1 / std::sqrt(static_cast<double>(d)); }
   int64_t longest() const {
     int64_t most = 0;
@@ -85,8 +84,8 @@ Tensor positionsOf(const Request& how) {
 
 // --- Plain operations ---
 
-// [N, 1, T, T] Which positions each position sees. With `padded`, padding sees itself; else nothing.
-Tensor visible(const Request& how, bool padded) {
+// [N, 1, T, T] Which positions each position sees. Padding sees itself, so that no row is empty.
+Tensor visible(const Request& how) {
   const Tensor document = at::full({how.N, how.T}, -1, at::kLong);
   for (size_t i = 0; i < how.documents.size(); i++) {
     const auto& [sequence, start, length] = how.documents[i];
@@ -96,7 +95,7 @@ Tensor visible(const Request& how, bool padded) {
   const Tensor place = at::arange(how.T), distance = place.unsqueeze(0) - place.unsqueeze(1);
   if (how.causal) seen = seen.logical_and(distance.le(0));
   if (how.window >= 0) seen = seen.logical_and(distance.abs().le(how.window));
-  if (padded) seen = seen.logical_or(document.unsqueeze(2).lt(0).logical_and(distance.eq(0)));
+  seen = seen.logical_or(document.unsqueeze(2).lt(0).logical_and(distance.eq(0)));
   return seen.unsqueeze(1);
 }
 
@@ -138,7 +137,7 @@ Tensor plainAttention(const Tensor& qkv, const Request& how) {
     heads.q = plainRotation(heads.q.to(wide), cosines, sines).to(qkv.scalar_type());
     heads.k = plainRotation(heads.k.to(wide), cosines, sines).to(qkv.scalar_type());
   }
-  const Tensor hidden = visible(how, /*padded=*/true).logical_not().to(qkv.device());
+  const Tensor hidden = visible(how).logical_not().to(qkv.device());
   const Tensor scores = (at::matmul(heads.q, heads.k.transpose(2, 3)) * how.scale()).masked_fill(hidden, -INFINITY);
   const Tensor weights = dropout(at::softmax(scores, -1), how.p, how.seed, how.firstRow);
   const Tensor y = at::matmul(weights, heads.v).transpose(1, 2).reshape({how.N, how.T, how.H * how.d});
@@ -453,7 +452,7 @@ Tensor gpuAttention(const Tensor& given, const Request& how) {
     generator.set_current_seed(static_cast<uint64_t>(how.seed) + static_cast<uint64_t>(how.firstRow) * 0x9E3779B97F4A7C15u);
   }
   const bool isWhole = static_cast<int64_t>(how.documents.size()) == how.N && how.isFull() && how.window < 0;
-  auto mask = isWhole ? Optional<Tensor>() : Optional<Tensor>(visible(how, /*padded=*/true).to(qkv.device()));
+  auto mask = isWhole ? Optional<Tensor>() : Optional<Tensor>(visible(how).to(qkv.device()));
   const Tensor context = at::scaled_dot_product_attention(heads.q, heads.k, heads.v, mask, how.p, how.causal && isWhole);
   const Tensor y = context.transpose(1, 2).reshape({how.N, how.T, how.H * how.d});
   return how.isFull() ? y : y * coverage(how, y);

@@ -72,6 +72,20 @@ describe('gpt2', () => {
     assert.notEqual(likeliest, await text('--temperature', '50'));
   });
 
+  test('streams the text that --json has whole, also where it is longer than the model reads, and ends before a stop', async () => {
+    const write = async (...words: string[]) => {
+      const { code, stdout, stderr } = await quick('generate', 'gpt', 'The cat', '--tokens', '100', ...words);
+      assert.equal(code, 0, stderr);
+      return stdout;
+    };
+    const streamed = await write();
+    assert.ok(streamed.length > 100, streamed);
+    assert.equal(streamed, `${(JSON.parse(await write('--json')) as { text: string }).text}\n`);
+    const [beginning] = streamed.split(' the ');
+    assert.equal(await write('--stop', ' the ', 'never'), `${beginning}\n`);
+    assert.equal(await write('--top-p', '1e-9'), await write('--temperature', '0'));
+  });
+
   test('is evaluated, analyzed and planned like any other', async () => {
     const evaluated = await quick('eval', 'gpt', '--data', 'valid.txt', '--json');
     const last = linesOf(at('gpt')).at(-1)!;

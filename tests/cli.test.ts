@@ -101,7 +101,7 @@ suite('taper', { concurrency: 2 }, () => {
       'train.steps=2',
       'depth.method=dense',
     );
-    assert.match(summary, /^held-out loss {6}\d\.\d{3} → \d\.\d{3} nats per token \(/m);
+    assert.match(summary, /^held-out loss {6}\d\.\d{3} → \d\.\d{3} nats \(/m);
     assert.match(summary, /^block FLOPs saved {2}0\.0 % \(/m);
     assert.match(summary, /^model {14}runs\/people\/checkpoints\/step-2$/m);
   });

@@ -21,10 +21,11 @@ const meanings = ['kind', 'norm', 'heads', 'activation', 'layerNormEpsilon'] as 
  */
 export function checkSameModel(checkpoint: Checkpoint, model: ModelConfig): void {
   const theirs = checkpoint.config.model;
-  const other = [...meanings, ...familyOf(model).takes].find((key) => `${theirs[key]}` !== `${model[key]}`);
+  const text = (value: unknown) => JSON.stringify(value) ?? 'none';
+  const other = [...meanings, ...familyOf(model).takes].find((key) => text(theirs[key]) !== text(model[key]));
   if (other === undefined) return;
   throw new ConfigError(
-    `model.${other}: ${model[other]}, and ${checkpoint.path} has ${theirs[other]}; take over its model with --from`,
+    `model.${other}: ${text(model[other])}, and ${checkpoint.path} has ${text(theirs[other])}; take over its model with --from`,
   );
 }
 

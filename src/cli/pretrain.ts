@@ -185,9 +185,9 @@ export function summaryText(result: PretrainResult, summary: Summary): string {
       `${fell(
         ({ loss }) => loss,
         (loss) => loss.toFixed(3),
-      )} nats per token (on text it was not trained on; lower is better)`,
+      )} nats (on text it was not trained on; lower is better)`,
     ],
-    ['accuracy', `${fell(accuracy, percent)} of the hidden tokens`],
+    ['accuracy', `${fell(accuracy, percent)} of the predicted tokens`],
     ['perplexity', `${fell(({ perplexity }) => perplexity, rounded)} per token`],
     ['work', `${flopsText(summary.flops)}; every block on: ${flopsText(summary.denseFlops)}`],
     ['block FLOPs saved', `${percent(summary.blockFlopsSaved)} (of the work in the blocks)`],

@@ -1,5 +1,12 @@
 import type { Gate } from '../depth/index.ts';
-import { type AttentionCache, type Documents, type DropoutOptions, type Dtype, Tensor } from '../tensor/index.ts';
+import {
+  type AttentionCache,
+  type AttentionOptions,
+  type Documents,
+  type DropoutOptions,
+  type Dtype,
+  Tensor,
+} from '../tensor/index.ts';
 import type { KeyValueCache } from './cache.ts';
 import type { ModelConfig, Weights } from './parameters.ts';
 
@@ -80,6 +87,15 @@ export function layerNorm(x: Tensor, { config, weights }: Model, name: string, d
 /** RMSNorm in float32, its result in `dtype`. */
 export function rmsNorm(x: Tensor, { config, weights }: Model, name: string, dtype: Dtype = 'float32'): Tensor {
   return x.to('float32').rmsNorm(weights.get(`${name}.weight`)!, config.layerNormEpsilon, dtype);
+}
+
+/** Causal attention over queries, keys and values side by side: behind what the model has read before, where there is a cache. */
+export function causalAttention(
+  qkv: Tensor,
+  heads: number,
+  { cache, ...how }: AttentionOptions & { cache?: AttentionCache | undefined },
+): Tensor {
+  return cache ? qkv.cachedAttention(heads, cache, how.rotary) : qkv.attention(heads, { ...how, causal: true });
 }
 
 /** How dropout at one place is done: not at all outside training. */

@@ -1,5 +1,5 @@
 import { type AttentionCache, type Device, type Dtype, Tensor } from '../tensor/index.ts';
-import type { ModelConfig } from './parameters.ts';
+import { headsOf, type ModelConfig } from './parameters.ts';
 
 /** The keys and values of the tokens that a model has read, so that the next one costs its own forward pass. */
 export class KeyValueCache implements Disposable {
@@ -11,13 +11,11 @@ export class KeyValueCache implements Disposable {
   readonly #blocks: readonly { keys: Tensor; values: Tensor }[];
 
   /** An empty cache for one sequence. It belongs to the caller, or to the scope around it. */
-  constructor(
-    { layers, hiddenSize, heads, keyValueHeads = heads, headSize = hiddenSize / heads }: ModelConfig,
-    { capacity, dtype, device }: { capacity: number; dtype: Dtype; device: Device },
-  ) {
+  constructor(config: ModelConfig, { capacity, dtype, device }: { capacity: number; dtype: Dtype; device: Device }) {
     this.capacity = capacity;
+    const { keyValueHeads, headSize } = headsOf(config);
     const room = () => Tensor.zeros([1, keyValueHeads, capacity, headSize], { dtype, device });
-    this.#blocks = Array.from({ length: layers }, () => ({ keys: room(), values: room() }));
+    this.#blocks = Array.from({ length: config.layers }, () => ({ keys: room(), values: room() }));
   }
 
   /** What the attention of block `l` reads and writes. */

@@ -1,5 +1,5 @@
 import { ConfigError } from '../errors/index.ts';
-import type { Classifier, ModelConfig } from './parameters.ts';
+import { type Classifier, initialStd, type ModelConfig } from './parameters.ts';
 
 /** A Hugging Face `config.json`, as far as it is read. */
 export type Json = Record<string, unknown>;
@@ -32,6 +32,19 @@ export interface HuggingFace {
   read(json: ConfigReader, type: string): ModelConfig;
   /** The `config.json` with which `transformers` opens the weights. */
   write(config: ModelConfig, more: { classifier?: Classifier | undefined; specialIds: SpecialIds }): Json;
+}
+
+/** What `ConfigReader.sizes` reads, written. */
+export function sizesJson(model: ModelConfig): Json {
+  return {
+    vocab_size: model.vocabSize,
+    hidden_size: model.hiddenSize,
+    num_hidden_layers: model.layers,
+    num_attention_heads: model.heads,
+    intermediate_size: model.ffnSize,
+    max_position_embeddings: model.maxPositions,
+    initializer_range: initialStd,
+  };
 }
 
 /** What a `config.json` says of a classifier beside the sizes of its model. */
@@ -78,6 +91,23 @@ export class ConfigReader {
    */
   layers(key: string): number {
     return this.count(key, mostLayers);
+  }
+
+  /**
+   * The sizes of a model, under the names that most families have for them.
+   *
+   * @throws ConfigError where one is missing or is no such number.
+   */
+  sizes() {
+    return {
+      layers: this.layers('num_hidden_layers'),
+      hiddenSize: this.count('hidden_size'),
+      heads: this.count('num_attention_heads'),
+      ffnSize: this.count('intermediate_size'),
+      vocabSize: this.count('vocab_size'),
+      maxPositions: this.count('max_position_embeddings'),
+      embeddingStd: this.positive('initializer_range', 0.02),
+    };
   }
 
   /**

@@ -44,6 +44,11 @@ export interface ModelConfig {
   attentionBias?: boolean | undefined;
 }
 
+/** K, the heads of keys and values, and d, the size of a head. */
+export function headsOf({ hiddenSize, heads, keyValueHeads = heads, headSize = hiddenSize / heads }: ModelConfig) {
+  return { keyValueHeads, headSize };
+}
+
 /** How rotary positions are stretched for texts longer than a model was trained on. */
 export type RopeScaling =
   | { type: 'linear'; factor: number }

@@ -21,8 +21,8 @@ export interface ModelInputs extends Context {
 }
 
 /**
- * A stack of switchable blocks between embeddings and an output layer over the vocabulary, over float32 weights with Hugging Face's names. Matrix products run in `dtype`; the residual stream, the norms and the losses
- * are float32.
+ * A stack of switchable blocks between embeddings and an output layer over the vocabulary, over float32 weights with Hugging Face's
+ * names. Matrix products run in `dtype`; the residual stream, the norms and the losses are float32.
  */
 export abstract class Transformer implements BlockModel {
   readonly config: ModelConfig;

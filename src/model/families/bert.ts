@@ -1,15 +1,8 @@
 import type { Tensor } from '../../tensor/index.ts';
 import { type Branches, DropoutPlace, dropoutAt, layerNorm, linear, type Pass } from '../block.ts';
 import type { Family } from '../family.ts';
-import { classifierJson } from '../hugging-face.ts';
-import {
-  embeddingSpec,
-  initialStd,
-  linearSpecs,
-  type ModelConfig,
-  normSpecs,
-  type ParameterSpec,
-} from '../parameters.ts';
+import { classifierJson, sizesJson } from '../hugging-face.ts';
+import { embeddingSpec, linearSpecs, type ModelConfig, normSpecs, type ParameterSpec } from '../parameters.ts';
 import { type ModelInputs, Transformer } from '../transformer.ts';
 import {
   activation,
@@ -189,15 +182,9 @@ export const bert: Family = {
     read: (json, type) => ({
       kind: 'bert',
       norm: type === 'bert' ? 'post' : 'pre',
-      layers: json.layers('num_hidden_layers'),
-      hiddenSize: json.count('hidden_size'),
-      heads: json.count('num_attention_heads'),
-      ffnSize: json.count('intermediate_size'),
-      vocabSize: json.count('vocab_size'),
-      maxPositions: json.count('max_position_embeddings'),
+      ...json.sizes(),
       activation: json.activation('hidden_act', 'gelu'),
       layerNormEpsilon: json.positive('layer_norm_eps', 1e-12),
-      embeddingStd: json.positive('initializer_range', 0.02),
       dropout: json.rate('hidden_dropout_prob'),
       attentionDropout: json.rate('attention_probs_dropout_prob'),
     }),
@@ -206,17 +193,11 @@ export const bert: Family = {
       const config = {
         architectures: [`${name}ForPreTraining`],
         model_type: type,
-        vocab_size: model.vocabSize,
-        hidden_size: model.hiddenSize,
-        num_hidden_layers: model.layers,
-        num_attention_heads: model.heads,
-        intermediate_size: model.ffnSize,
-        max_position_embeddings: model.maxPositions,
+        ...sizesJson(model),
         type_vocab_size: numTokenTypes,
         hidden_act: model.activation,
         hidden_dropout_prob: model.dropout,
         attention_probs_dropout_prob: model.attentionDropout,
-        initializer_range: initialStd,
         layer_norm_eps: model.layerNormEpsilon,
         pad_token_id: specialIds.pad,
         tie_word_embeddings: true,

@@ -1,5 +1,5 @@
 import { type Documents, Tensor } from '../../tensor/index.ts';
-import { type Branches, layerNorm, linear, type Model } from '../block.ts';
+import { type Branches, causalAttention, layerNorm, linear, type Model } from '../block.ts';
 import { initialStd, linearSpecs, type ModelConfig, normSpecs, type ParameterSpec } from '../parameters.ts';
 import type { ModelInputs } from '../transformer.ts';
 
@@ -75,9 +75,7 @@ export function blockBranches(model: Model, names: BlockNames, { causal }: { cau
       of: (x, how) => {
         const input = before(x, names.attentionNorm);
         const qkv = linear(input, model, ...names.queryKeyValue);
-        const context_NTD = how.cache
-          ? qkv.cachedAttention(heads, how.cache)
-          : qkv.attention(heads, { causal, ...how });
+        const context_NTD = causal ? causalAttention(qkv, heads, how) : qkv.attention(heads, how);
         return linear(context_NTD, model, names.attentionOutput);
       },
       ...after(names.attentionNorm),

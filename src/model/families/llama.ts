@@ -1,9 +1,11 @@
 import { Tensor } from '../../tensor/index.ts';
-import { type Branches, linear, rmsNorm } from '../block.ts';
+import { type Branches, causalAttention, linear, rmsNorm } from '../block.ts';
 import type { Family } from '../family.ts';
+import { sizesJson } from '../hugging-face.ts';
 import {
   biasSpec,
   embeddingSpec,
+  headsOf,
   initialStd,
   type ModelConfig,
   type ParameterSpec,
@@ -42,11 +44,6 @@ const names = {
 /** Its settings where a configuration leaves them out. Source: Touvron et al. 2023 (arXiv 2302.13971); small ones tie the output. */
 const usual = { ropeTheta: 10_000, tied: true, qkNorm: false, attentionBias: false } as const;
 
-/** The heads of a model. */
-function headsOf({ hiddenSize, heads, keyValueHeads = heads, headSize = hiddenSize / heads }: ModelConfig) {
-  return { keyValueHeads, headSize };
-}
-
 /**
  * Llama: RMSNorm, rotary positions, heads of keys and values that several heads of queries share, SwiGLU. With `qkNorm` it is Qwen3.
  *
@@ -63,9 +60,7 @@ export class Llama extends Transformer {
         of: (x, how) => {
           const rotary = rotaryFrequencies(headSize, ropeTheta, ropeScaling);
           const qkv = this.queryKeyValue(rmsNorm(x, this, attentionNorm, dtype), l);
-          const context = how.cache
-            ? qkv.cachedAttention(heads, how.cache, rotary)
-            : qkv.attention(heads, { keyValueHeads, causal: true, rotary, ...how });
+          const context = causalAttention(qkv, heads, { keyValueHeads, rotary, ...how });
           return linear(context, this, attentionOutput);
         },
       },
@@ -169,7 +164,7 @@ export const llama: Family = {
     ];
   },
   forwardFlops: (config, T) => ({
-    block: gatedBlockFlops(config, { ...headsOf(config), seen: T }, T),
+    block: gatedBlockFlops(config, T, T),
     output: 2 * config.hiddenSize * config.vocabSize,
     pair: 0,
   }),
@@ -197,30 +192,25 @@ export const llama: Family = {
         intermediate_size: 22_016,
         max_position_embeddings: 32_768,
         head_dim: 128,
+        num_key_value_heads: 32,
       },
     },
     width: 'hidden_size',
     heads: 'num_attention_heads',
     fixed: { mlp_bias: false, use_sliding_window: false },
     read(json, type) {
-      const heads = json.count('num_attention_heads');
+      const sizes = json.sizes();
       const { rope_parameters: parameters, rope_scaling: scaling, head_dim: size, num_key_value_heads: K } = json.json;
       const rope = readRope(json, parameters ?? scaling, json.positive('rope_theta', usual.ropeTheta));
       return {
         kind: 'llama',
         norm: 'pre',
-        layers: json.layers('num_hidden_layers'),
-        hiddenSize: json.count('hidden_size'),
-        heads,
-        ffnSize: json.count('intermediate_size'),
-        vocabSize: json.count('vocab_size'),
-        maxPositions: json.count('max_position_embeddings'),
+        ...sizes,
         activation: json.activation('hidden_act', 'silu', ['silu', 'gelu', 'gelu_new']),
         layerNormEpsilon: json.positive('rms_norm_eps', 1e-6),
-        embeddingStd: json.positive('initializer_range', 0.02),
         dropout: 0,
         attentionDropout: json.rate('attention_dropout', 0),
-        keyValueHeads: (K ?? undefined) === undefined ? heads : json.count('num_key_value_heads'),
+        keyValueHeads: (K ?? undefined) === undefined ? sizes.heads : json.count('num_key_value_heads'),
         ...((size ?? undefined) !== undefined && { headSize: json.count('head_dim') }),
         ropeTheta: rope.theta,
         ...(rope.scaling && { ropeScaling: rope.scaling }),
@@ -236,17 +226,11 @@ export const llama: Family = {
       return {
         architectures: [qkNorm ? 'Qwen3ForCausalLM' : 'LlamaForCausalLM'],
         model_type: qkNorm ? 'qwen3' : 'llama',
-        vocab_size: model.vocabSize,
-        hidden_size: model.hiddenSize,
-        num_hidden_layers: model.layers,
-        num_attention_heads: model.heads,
+        ...sizesJson(model),
         num_key_value_heads: keyValueHeads,
         head_dim: headSize,
-        intermediate_size: model.ffnSize,
-        max_position_embeddings: model.maxPositions,
         hidden_act: model.activation,
         rms_norm_eps: model.layerNormEpsilon,
-        initializer_range: initialStd,
         attention_dropout: model.attentionDropout,
         attention_bias: model.attentionBias ?? usual.attentionBias,
         // For transformers 5, and for those before it.

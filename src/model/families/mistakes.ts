@@ -1,4 +1,4 @@
-import type { ModelConfig } from '../parameters.ts';
+import { headsOf, type ModelConfig } from '../parameters.ts';
 
 // What several families do not take, each with how to fix it.
 
@@ -21,12 +21,13 @@ export function preNormMistakes({ kind, norm }: ModelConfig): string[] {
 }
 
 /** Heads that rotary positions cannot turn, or that do not go into groups. */
-export function headMistakes({ kind, hiddenSize, heads, headSize, keyValueHeads = heads }: ModelConfig): string[] {
-  const size = headSize ?? hiddenSize / heads;
+export function headMistakes(config: ModelConfig): string[] {
+  const { kind, hiddenSize, heads } = config;
+  const { keyValueHeads, headSize } = headsOf(config);
   return [
-    ...(size % 2 === 1
+    ...(headSize % 2 === 1
       ? [
-          `model.heads: ${heads} of ${hiddenSize} make heads of size ${size}, and the rotary positions of ${kind} turn pairs; ` +
+          `model.heads: ${heads} of ${hiddenSize} make heads of size ${headSize}, and the rotary positions of ${kind} turn pairs; ` +
             'give a number that makes their size even',
         ]
       : []),

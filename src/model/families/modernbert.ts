@@ -2,7 +2,7 @@ import { CheckpointError, ConfigError } from '../../errors/index.ts';
 import type { Tensor } from '../../tensor/index.ts';
 import { type Branches, DropoutPlace, dropoutAt, layerNorm, linear, type Pass } from '../block.ts';
 import type { Family } from '../family.ts';
-import { ConfigReader, classifierJson } from '../hugging-face.ts';
+import { ConfigReader, classifierJson, sizesJson } from '../hugging-face.ts';
 import {
   biasSpec,
   embeddingSpec,
@@ -156,7 +156,7 @@ function readGlobalBlocks({ file, json }: ConfigReader, layers: number): number 
 export const modernbert: Family = {
   title: () => 'ModernBERT',
   defaults: (D) => ({
-    ffnSize: 1.5 * D,
+    ffnSize: Math.ceil(1.5 * D),
     activation: 'gelu',
     layerNormEpsilon: 1e-5,
     dropout: 0,
@@ -186,18 +186,16 @@ export const modernbert: Family = {
     ];
   },
   forwardFlops(config, T) {
-    const { hiddenSize: D, vocabSize: V, layers, heads } = config;
+    const { hiddenSize: D, vocabSize: V, layers } = config;
     const seen = (l: number) => (isGlobal(config, l) ? T : Math.min(T, 2 * reach(config) + 1));
-    const blocks = Array.from({ length: layers }, (_, l) =>
-      gatedBlockFlops(config, { keyValueHeads: heads, headSize: D / heads, seen: seen(l) }, T),
-    );
+    const blocks = Array.from({ length: layers }, (_, l) => gatedBlockFlops(config, seen(l), T));
     return { block: blocks.reduce((a, b) => a + b) / layers, output: 2 * D * D + 2 * D * V, pair: 0 };
   },
   blockPrefix: (_, l) => names.block(l).prefix,
   withBlocks(config, kept) {
     if (kept[0] !== 0) {
       throw new CheckpointError(
-        'block 0 of a modernbert cannot be left out: it has no attention norm, which every other block needs; keep it',
+        'block 0 of a modernbert cannot be left out: it has no attention norm, which every other block needs; --choose evenly keeps it',
       );
     }
     return { ...config, globalBlocks: [...kept.keys()].filter((place) => isGlobal(config, kept[place]!)) };
@@ -237,22 +235,22 @@ export const modernbert: Family = {
         readRope(json, (ropes as Record<string, unknown>)[type] ?? scaling, json.positive(older, theta));
       const global = rope(layerTypes.global, 'global_rope_theta', published.ropeTheta);
       const local = rope(layerTypes.local, 'local_rope_theta', published.localRopeTheta);
+      if (JSON.stringify(local.scaling) !== JSON.stringify(global.scaling)) {
+        throw new ConfigError(
+          `${json.file}: rope_parameters scale local and global blocks otherwise; only one is supported`,
+        );
+      }
+      const sizes = json.sizes();
       return {
         kind: 'modernbert',
         norm: 'pre',
-        layers: json.layers('num_hidden_layers'),
-        hiddenSize: json.count('hidden_size'),
-        heads: json.count('num_attention_heads'),
-        ffnSize: json.count('intermediate_size'),
-        vocabSize: json.count('vocab_size'),
-        maxPositions: json.count('max_position_embeddings'),
+        ...sizes,
         activation: json.activation('hidden_activation', 'gelu', ['gelu', 'gelu_new', 'silu']),
         layerNormEpsilon: json.positive('norm_eps', 1e-5),
-        embeddingStd: json.positive('initializer_range', 0.02),
         dropout: json.rate('mlp_dropout', 0),
         attentionDropout: json.rate('attention_dropout', 0),
         window: json.count('local_attention'),
-        globalBlocks: readGlobalBlocks(json, json.layers('num_hidden_layers')),
+        globalBlocks: readGlobalBlocks(json, sizes.layers),
         ropeTheta: global.theta,
         localRopeTheta: local.theta,
         ...(global.scaling && { ropeScaling: global.scaling }),
@@ -265,15 +263,9 @@ export const modernbert: Family = {
       const config = {
         architectures: ['ModernBertForMaskedLM'],
         model_type: 'modernbert',
-        vocab_size: model.vocabSize,
-        hidden_size: model.hiddenSize,
-        num_hidden_layers: model.layers,
-        num_attention_heads: model.heads,
-        intermediate_size: model.ffnSize,
-        max_position_embeddings: model.maxPositions,
+        ...sizesJson(model),
         hidden_activation: model.activation,
         norm_eps: model.layerNormEpsilon,
-        initializer_range: initialStd,
         embedding_dropout: model.dropout,
         mlp_dropout: model.dropout,
         classifier_dropout: model.dropout,

@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type Samples, TextTokenizer } from '../data/index.ts';
+import { wordPieceJson } from '../data/tokenizer-json.ts';
+import { familyOf, initialise } from '../model/index.ts';
+import { scope, Tensor } from '../tensor/index.ts';
+import { tinyConfig } from '../train/tiny.fixture.ts';
+import { heldOutGaps } from './gaps.ts';
+
+const words = 'the queen saw a bird that sang of old ships and far lands'.split(' ');
+const pieces = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', '.', '1', '##s', ...words];
+const tokenizer = TextTokenizer.fromJson(wordPieceJson(pieces, { lowercase: true }));
+const idsOf = (text: string) => text.split(' ').map((piece) => pieces.indexOf(piece));
+const sentence = 'the queen saw a bird that sang of 1 ships ##s .';
+const texts = [
+  `[CLS] a . ${sentence} old [SEP]`,
+  '[CLS] . far lands and a bird saw the queen . a [SEP]',
+  '[CLS] . a bird . the queen [SEP]', // no sentence of eight tokens
+];
+const samples: Samples = {
+  count: texts.length,
+  sequenceLength: 20,
+  tokenizer,
+  read: ({ sample }) => ({ ids: Int32Array.from(idsOf(texts[sample]!)), documents: [20], secondStart: 20 }),
+};
+
+test('gaps are whole words of whole held-out sentences, the same for a seed, with the guesses of the model', () => {
+  scope(() => {
+    const config = tinyConfig({
+      model: { kind: 'modernbert', vocabSize: pieces.length, maxPositions: 20 },
+      data: { objective: 'mlm' },
+    });
+    const weights = initialise(config.model, 1);
+    const bias = Float32Array.from(pieces, (piece) => (piece === 'queen' ? 50 : 0));
+    weights.get('decoder.bias')!.copy_(Tensor.from(bias, [pieces.length]));
+    const trained = { model: familyOf(config.model).create(config.model, weights), tokenizer, device: 'cpu' };
+    const draw = (seed: number) => heldOutGaps(trained, samples, { count: 12, seed });
+
+    const gaps = draw(1);
+    assert.equal(gaps.length, 12);
+    const whole = texts.map((text) => tokenizer.decode(idsOf(text)));
+    for (const { before, right, after, guesses } of gaps) {
+      assert.ok(words.includes(right), right); // neither a number, a part of a word, nor a full stop
+      assert.notEqual(right, 'ships', 'its second half would be left');
+      const told = [before, right, after]
+        .filter((part) => part !== '')
+        .join(' ')
+        .replace(' .', '.');
+      assert.ok(
+        whole.some((text) => text.includes(told)),
+        told,
+      );
+      assert.equal(guesses.length, 3);
+      assert.equal(guesses[0]!.text, 'queen');
+      assert.ok(guesses[0]!.probability > 0.99);
+    }
+    assert.ok(new Set(gaps.map(({ right }) => right)).size > 3);
+    assert.deepEqual(draw(1), gaps);
+    assert.notDeepEqual(draw(2), gaps);
+  });
+});

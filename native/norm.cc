@@ -10,8 +10,8 @@ constexpr int64_t kGpuPieces = 512;
 
 // With `centers` layer normalisation, else RMSNorm.
 struct NormFunction : torch::autograd::Function<NormFunction> {
-  static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& weight, const Optional<Tensor>& bias, double eps, bool centers,
-                        at::ScalarType type) {
+  static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& weight, const Optional<Tensor>& bias, double eps,
+                        bool centers, at::ScalarType type) {
     const int64_t width = x.size(-1), rows = x.numel() / width;
     const Norm all{rows, width, static_cast<float>(eps), centers};
     Tensor y = at::empty(x.sizes(), x.options().dtype(type));
@@ -46,8 +46,9 @@ struct NormFunction : torch::autograd::Function<NormFunction> {
     const Tensor sums = isOnGpu(x) ? at::empty({pieces, 2, width}, x.options()) : at::zeros({pieces, 2, width}, x.options());
     if (isOnGpu(x))
       launchFor(dy, [&](auto* element, gpu::Stream stream) {
-        gpu::normBackward(dataOf<std::remove_pointer_t<decltype(element)>>(dy), dataOf<float>(x), dataOf<float>(weight), dataOf<float>(mean),
-                          dataOf<float>(rstd), dataOf<float>(dx), dataOf<float>(sums), {rows, width, 0, centers}, pieces, stream);
+        gpu::normBackward(dataOf<std::remove_pointer_t<decltype(element)>>(dy), dataOf<float>(x), dataOf<float>(weight),
+                          dataOf<float>(mean), dataOf<float>(rstd), dataOf<float>(dx), dataOf<float>(sums), {rows, width, 0, centers},
+                          pieces, stream);
       });
     else
       withElement(dy, [&](auto* element) {
@@ -56,9 +57,9 @@ struct NormFunction : torch::autograd::Function<NormFunction> {
           for (int64_t piece = first; piece < last; piece++) {
             const int64_t begin = rows * piece / pieces, end = rows * (piece + 1) / pieces;
             float* sum = dataOf<float>(sums) + piece * 2 * width;
-            kernels::normBackward(from + begin * width, dataOf<float>(x) + begin * width, dataOf<float>(weight), dataOf<float>(mean) + begin,
-                                  dataOf<float>(rstd) + begin, dataOf<float>(dx) + begin * width, sum, sum + width,
-                                  {end - begin, width, 0, centers});
+            kernels::normBackward(from + begin * width, dataOf<float>(x) + begin * width, dataOf<float>(weight),
+                                  dataOf<float>(mean) + begin, dataOf<float>(rstd) + begin, dataOf<float>(dx) + begin * width, sum,
+                                  sum + width, {end - begin, width, 0, centers});
           }
         });
       });
@@ -83,7 +84,8 @@ Tensor layerNorm(const Tensor& x, const Tensor& weight, Optional<Tensor> bias, d
 }
 
 Tensor rmsNorm(const Tensor& x, const Tensor& weight, double eps, at::ScalarType type) {
-  if (takesKernel(x, weight, {}, type)) return NormFunction::apply(x.contiguous(), weight.contiguous(), Optional<Tensor>(), eps, false, type);
+  if (takesKernel(x, weight, {}, type))
+    return NormFunction::apply(x.contiguous(), weight.contiguous(), Optional<Tensor>(), eps, false, type);
   return (x * (x * x).mean(-1, /*keepdim=*/true).add(eps).rsqrt() * weight).to(type);
 }
 

@@ -30,8 +30,8 @@ INLINE void normOf(const float* x, const float* weight, const float* bias, T* y,
 
 // With x̂ = (x − mean)·rstd and g = dy·weight: dx = rstd·(g − mean(g) − x̂·mean(g·x̂)), without mean(g) where nothing is centered.
 template <typename T>
-INLINE void normBackwardOf(const T* dy, const float* x, const float* weight, const float* mean, const float* rstd, float* dx, float* dWeight,
-                           float* dBias, const Norm& how) {
+INLINE void normBackwardOf(const T* dy, const float* x, const float* weight, const float* mean, const float* rstd, float* dx,
+                           float* dWeight, float* dBias, const Norm& how) {
   const int64_t width = how.width;
   for (int64_t row = 0; row < how.rows; row++, x += width, dy += width, dx += width) {
     const float m = mean[row], r = rstd[row];

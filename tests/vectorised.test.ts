@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 
 // A compiler that does not vectorise a kernel makes a step up to twice as slow without a word, so the instructions are counted.
 
+const sources = fileURLToPath(new URL('../../native/kernels', import.meta.url));
 const objects = fileURLToPath(new URL('../../build/native/CMakeFiles/taper.dir/kernels', import.meta.url));
 
 /** Additions, products, divisions, roots, maxima and minima of whole vectors of floats that each kernel has at least. */
@@ -51,7 +52,8 @@ const why =
 
 test('each kernel is vectorised, for processors with AVX2 and with AVX-512', { skip: why }, (t) => {
   const found = readdirSync(objects)
-    .filter((name) => name.endsWith('.o'))
+    // An older build leaves what it made of files that are no more.
+    .filter((name) => name.endsWith('.o') && existsSync(join(sources, name.slice(0, -2))))
     .flatMap((name) => countVectorInstructions(join(objects, name)));
   if (found.length === 0) return t.skip('one version of each kernel: the compiler is not GCC');
   for (const version of ['x86_64_v3', 'x86_64_v4']) {

@@ -25,9 +25,6 @@ export const classesOfModels: Readonly<Record<string, TokenizerClass>> = {
   qwen3: qwenTokenizer,
 };
 
-/** Whether models of a kind read which text of a pair a token is of. */
-const hasTypes = ({ kind }: Pick<ModelConfig, 'kind'>) => kind === 'bert';
-
 /** Whether `tokenizer.json` puts around texts what taper does. */
 export function framesTexts(json: TokenizerJson, config: Pick<ModelConfig, 'kind'>): boolean {
   const { vocab } = json.model;
@@ -39,7 +36,7 @@ export function framesTexts(json: TokenizerJson, config: Pick<ModelConfig, 'kind
     part,
     template: part?.type === 'TemplateProcessing' ? { single: steps(part.single), pair: steps(part.pair) } : undefined,
     isToken: (value: unknown, token: string) => JSON.stringify(value) === JSON.stringify([token, vocab[token]]),
-    hasTypes: hasTypes(config),
+    hasTypes: familyOf(config).hasTokenTypes,
   };
   return tokenizerFamilyOf(config).frames(frame, json);
 }
@@ -78,7 +75,7 @@ export function tokenizerConfig(tokenizerJson: string, config: ModelConfig): Rec
   return {
     ...classOf(json, family),
     model_max_length: config.maxPositions,
-    model_input_names: ['input_ids', ...(hasTypes(config) ? ['token_type_ids'] : []), 'attention_mask'],
+    model_input_names: ['input_ids', ...(familyOf(config).hasTokenTypes ? ['token_type_ids'] : []), 'attention_mask'],
     padding_side: 'right',
     clean_up_tokenization_spaces: false,
     ...tokens,

@@ -36,6 +36,8 @@ export interface Family {
   tokenizer: TextTokenizer['kind'];
   /** Whether a token sees only those before it: then the model continues texts, else it fills masks. */
   isCausal: boolean;
+  /** Whether it reads which text of a pair a token is of. */
+  hasTokenTypes: boolean;
   /** Whether it can have a classifier instead of its pre-training heads. */
   hasClassifier: boolean;
   /** What of a configuration it does not take, each with how to fix it. */

@@ -112,6 +112,7 @@ export const bert: Family = {
   objectives: ['mlm+nsp', 'mlm'],
   tokenizer: 'bert',
   isCausal: false,
+  hasTokenTypes: true,
   hasClassifier: true,
   prefix: 'bert.',
   copies: () => ({

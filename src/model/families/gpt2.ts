@@ -70,6 +70,7 @@ export const gpt2: Family = {
   objectives: ['clm'],
   tokenizer: 'gpt2',
   isCausal: true,
+  hasTokenTypes: false,
   hasClassifier: false,
   mistakes: (config) => [...byteMistakes(config), ...preNormMistakes(config), ...geluMistakes(config)],
   prefix: 'transformer.',

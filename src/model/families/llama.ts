@@ -150,6 +150,7 @@ export const llama: Family = {
   objectives: ['clm'],
   tokenizer: 'gpt2',
   isCausal: true,
+  hasTokenTypes: false,
   hasClassifier: false,
   mistakes: (config) => [...byteMistakes(config), ...preNormMistakes(config), ...headMistakes(config)],
   prefix: 'model.',

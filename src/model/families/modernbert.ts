@@ -168,6 +168,7 @@ export const modernbert: Family = {
   objectives: ['mlm'],
   tokenizer: 'bert',
   isCausal: false,
+  hasTokenTypes: false,
   hasClassifier: true,
   mistakes: (config) => [...preNormMistakes(config), ...headMistakes(config)],
   prefix: 'model.',

@@ -21,7 +21,7 @@ const meanings = ['kind', 'norm', 'heads', 'activation', 'layerNormEpsilon'] as 
  */
 export function checkSameModel(checkpoint: Checkpoint, model: ModelConfig): void {
   const theirs = checkpoint.config.model;
-  const text = (value: unknown) => JSON.stringify(value) ?? 'none';
+  const text = (value: unknown) => (typeof value === 'object' ? JSON.stringify(value) : `${value}`);
   const other = [...meanings, ...familyOf(model).takes].find((key) => text(theirs[key]) !== text(model[key]));
   if (other === undefined) return;
   throw new ConfigError(

@@ -118,6 +118,63 @@ test('labels without names are those of transformers', () => {
   refusedLabels({ num_labels: 0 }, /config\.json: num_labels 0 is not a whole number/);
 });
 
+const modern = {
+  vocab_size: 300,
+  hidden_size: 48,
+  num_hidden_layers: 4,
+  num_attention_heads: 4,
+  intermediate_size: 90,
+  max_position_embeddings: 64,
+};
+const modernBert: Json = { ...modern, model_type: 'modernbert', local_attention: 16 };
+const llama: Json = { ...modern, model_type: 'llama', num_key_value_heads: 2 };
+
+test('rotary positions are the same as transformers 5 and those before it write them', () => {
+  const full = { rope_type: 'linear', factor: 2, rope_theta: 500 };
+  const [older, newer] = [
+    { global_rope_theta: 500, local_rope_theta: 20, rope_scaling: { type: 'linear', factor: 2 } },
+    { rope_parameters: { full_attention: full, sliding_attention: { ...full, rope_theta: 20 } } },
+  ].map((rope) => read({ ...modernBert, ...rope }).model);
+  assert.deepEqual(older, newer);
+  assert.deepEqual(
+    [older!.ropeTheta, older!.localRopeTheta, older!.ropeScaling],
+    [500, 20, { type: 'linear', factor: 2 }],
+  );
+  const scaling = { rope_type: 'llama3', factor: 4, low_freq_factor: 1, high_freq_factor: 4 };
+  assert.deepEqual(
+    read({ ...llama, rope_theta: 300, rope_scaling: scaling }).model,
+    read({ ...llama, rope_parameters: { rope_theta: 300, ...scaling } }).model,
+  );
+});
+
+test('blocks that see the whole text are read from a number and from a list', () => {
+  const types = (...isFull: number[]) => isFull.map((is) => (is ? 'full_attention' : 'sliding_attention'));
+  const blocks = (more: Json) => read({ ...modernBert, ...more }).model.globalBlocks;
+  assert.equal(blocks({}), 3);
+  assert.equal(blocks({ global_attn_every_n_layers: 2 }), 2);
+  assert.equal(blocks({ layer_types: types(1, 0, 1, 0) }), 2);
+  assert.deepEqual(blocks({ layer_types: types(0, 1, 1, 0) }), [1, 2]);
+  refused({ ...modernBert, layer_types: types(1, 0) }, /layer_types is not a list of 4 times/);
+});
+
+test('what a family of today does not express is refused by its name', () => {
+  const linear = { rope_type: 'linear', factor: 2 };
+  refused(
+    { ...llama, rope_scaling: { rope_type: 'yarn', factor: 2 } },
+    /rope_type "yarn" is not one of default, linear, llama3$/,
+  );
+  refused(
+    { ...llama, rope_scaling: { rope_type: 'linear' } },
+    /rotary positions: factor is missing, is not a number above 0/,
+  );
+  refused({ ...llama, mlp_bias: true }, /mlp_bias true is not supported, only false/);
+  refused({ ...llama, hidden_act: 'relu' }, /hidden_act "relu" is not one of silu, gelu, gelu_new/);
+  refused({ ...modernBert, norm_bias: true }, /norm_bias true is not supported, only false/);
+  refused({ ...modernBert, local_attention: 0 }, /local_attention 0 is not a whole number from 1/);
+  refused({ ...modernBert, rope_parameters: { full_attention: linear } }, /scale local and global blocks otherwise/);
+  refused({ ...llama, model_type: 'qwen3', use_sliding_window: true }, /use_sliding_window true is not supported/);
+});
+
 test('a config.json without model_type is refused', () => {
   refused(
     { hidden_size: 16 },

@@ -5,9 +5,7 @@ import { sampleFrom } from './sampling.ts';
 // Probabilities ½, ¼, ⅛, ⅛.
 const logits = [0.5, 0.25, 0.125, 0.125].map(Math.log);
 const draws = (options: { temperature?: number; topP?: number }) =>
-  Array.from({ length: 16 }, (_, i) =>
-    sampleFrom(logits, { temperature: 1, topK: 4, topP: 1, ...options }, (i + 0.5) / 16),
-  );
+  Array.from({ length: 16 }, (_, i) => sampleFrom(logits, { temperature: 1, topP: 1, ...options }, (i + 0.5) / 16));
 const counts = (places: number[]) => [0, 1, 2, 3].map((place) => places.filter((found) => found === place).length);
 
 test('tokens are drawn as often as their probability says', () => {

@@ -14,7 +14,11 @@ export interface SamplingOptions {
  *
  * Source of topP: Holtzman et al. 2020 (arXiv 1904.09751).
  */
-export function sampleFrom(logits: ArrayLike<number>, { temperature, topP }: SamplingOptions, draw: number): number {
+export function sampleFrom(
+  logits: ArrayLike<number>,
+  { temperature, topP }: Pick<SamplingOptions, 'temperature' | 'topP'>,
+  draw: number,
+): number {
   if (temperature === 0) return 0;
   const likelihoods = Array.from(logits, (logit) => Math.exp((logit - logits[0]!) / temperature));
   const all = likelihoods.reduce((sum, likelihood) => sum + likelihood, 0);

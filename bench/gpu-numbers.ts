@@ -64,8 +64,8 @@ function asReference<T>(body: () => T): T {
 }
 
 const isLibtorch2 = Number.parseInt(runtime().torchVersion, 10) >= 2;
-/** The attention of libtorch 2 draws masks of its own. */
-const hasOwnMasks = isLibtorch2;
+/** On a GPU, attention is libtorch's, which draws masks of its own. */
+const hasOwnMasks = isCuda;
 /** Where the kernels are emulated, libtorch's own operations are the CPU's, and those of 1.13 know no float16. */
 const hasFloat16 = (device: string) => isCuda(device) || isLibtorch2;
 
@@ -84,7 +84,7 @@ function operations(device: string): Comparison[] {
     .filter((dtype) => dtype !== 'float16' || hasFloat16(device))
     .flatMap((dtype) =>
       Object.entries(kernelCases)
-        .filter(([, { dropsAttention }]) => !(dropsAttention && hasOwnMasks))
+        .filter(([, { dropsAttention }]) => !(dropsAttention && hasOwnMasks(device)))
         .map(([name, kernelCase]): Comparison => {
           const found = scope(() => {
             const expected = asReference(() => runCase(kernelCase, { dtype: 'float32', rounded: dtype }));
@@ -155,6 +155,8 @@ const kinds: Record<string, PartialConfig> = {
   PostLN: { model: { norm: 'post' } },
   LAMB: { train: { optimizer: 'lamb' } },
   GPT: { model: { kind: 'gpt2', vocabSize: 300 }, data: { objective: 'clm' } },
+  ModernBERT: { model: { kind: 'modernbert', window: 4, globalBlocks: 2 }, data: { objective: 'mlm' } },
+  Llama: { model: { kind: 'llama', vocabSize: 300, keyValueHeads: 1 }, data: { objective: 'clm' } },
 };
 
 function configOf(kind: PartialConfig, device: string, precision: Precision, attentionDropout: number): Config {
@@ -168,13 +170,20 @@ function configOf(kind: PartialConfig, device: string, precision: Precision, att
 
 const numSteps = 6;
 
-/** Losses and gradient norms of some steps of two micro-batches, the second with padding. */
+/** Losses and gradient norms of some steps of three micro-batches, the second with padding, the third of several documents a sequence. */
 function steps(config: Config, { lossScale = 1 } = {}): number[] {
   return scope(() => {
     const { device, seed } = config.train;
     const state = trainingState(config, initialise(config.model, seed, device));
     return Array.from({ length: numSteps }, (_, step) => {
-      const batches = [tinyBatch(step, [8, 8]), tinyBatch(step + 100, [8, 6])];
+      const packed = {
+        ...tinyBatch(step + 200, [8, 8]),
+        documents: [
+          [3, 5],
+          [2, 4],
+        ],
+      };
+      const batches = [tinyBatch(step, [8, 8]), tinyBatch(step + 100, [8, 6]), packed];
       const { loss, gradientNorm } = trainStep(state, step, batches, { lossScale });
       return [loss, gradientNorm];
     }).flat();
@@ -187,7 +196,7 @@ const largestRatio = (found: number[], expected: number[]) =>
 /** How far the losses and gradient norms of a training are off, in float32. */
 function training(device: string): Comparison[] {
   return Object.entries(kinds).map(([name, kind]) => {
-    const attentionDropout = hasOwnMasks ? 0 : 0.1;
+    const attentionDropout = hasOwnMasks(device) ? 0 : 0.1;
     const expected = asReference(() => steps(configOf(kind, 'cpu', 'fp32', attentionDropout)));
     const found = steps(configOf(kind, device, 'fp32', attentionDropout));
     return { name: `${numSteps} steps, ${name}`, found: largestRatio(found, expected), most: 1e-3 };
@@ -196,14 +205,17 @@ function training(device: string): Comparison[] {
 
 /** The same in half precision, whose losses are compared alone; the loss scale of float16 goes in and out again. */
 function precisions(device: string): Comparison[] {
-  const kind = kinds['PLD, gates for micro-batches']!;
   const losses = (numbers: number[]) => numbers.filter((_, i) => i % 2 === 0);
-  const expected = losses(asReference(() => steps(configOf(kind, 'cpu', 'fp32', 0))));
   const half = hasFloat16(device) ? [['fp16', 1] as const, ['fp16', 1024] as const] : [];
-  return [['bf16', 1] as const, ...half].map(([precision, lossScale]) => {
-    const found = losses(steps(configOf(kind, device, precision, 0), { lossScale }));
-    const name = `losses of ${numSteps} steps, ${precision}${lossScale > 1 ? `, loss scale ${lossScale}` : ''}`;
-    return { name, found: largestRatio(found, expected), most: precision === 'bf16' ? 0.02 : 0.005 };
+  return ['PLD, gates for micro-batches', 'GPT', 'ModernBERT', 'Llama'].flatMap((kind) => {
+    const config = (on: string, precision: Precision) => configOf(kinds[kind]!, on, precision, 0);
+    const expected = losses(asReference(() => steps(config('cpu', 'fp32'))));
+    return [['bf16', 1] as const, ...half].map(([precision, lossScale]) => {
+      const found = losses(steps(config(device, precision), { lossScale }));
+      const scaled = lossScale > 1 ? `, loss scale ${lossScale}` : '';
+      const name = `losses of ${numSteps} steps, ${kind}, ${precision}${scaled}`;
+      return { name, found: largestRatio(found, expected), most: precision === 'bf16' ? 0.02 : 0.005 };
+    });
   });
 }
 

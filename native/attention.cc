@@ -3,6 +3,12 @@
 // operations, and on the GPU. attention-cpu.cc has the CPU's kernel.
 #include "attention.h"
 
+#include <torch/csrc/autograd/autograd.h>
+
+#ifdef TAPER_CUDA
+#include <ATen/cuda/CUDAContext.h>
+#endif
+
 namespace attending {
 
 Angles anglesOf(const std::vector<double>& frequencies, int64_t positions, at::Device device) {
@@ -67,14 +73,6 @@ using namespace attending;
 
 namespace {
 
-// [N·T] The position of each token in its document; of padding, 0.
-Tensor positionsOf(const Request& how) {
-  const Tensor positions = at::zeros({how.N * how.T}, at::kLong);
-  for (const auto& [sequence, start, length] : how.documents)
-    for (int64_t t = 0; t < length; t++) dataOf<int64_t>(positions)[sequence * how.T + start + t] = t;
-  return positions;
-}
-
 // --- Plain operations ---
 
 // [N, 1, T, T] Which positions each position sees. Padding sees itself, so that no row is empty.
@@ -92,11 +90,19 @@ Tensor visible(const Request& how) {
   return seen.unsqueeze(1);
 }
 
+// [N·T] The position of each token in its document; of padding, 0.
+Tensor positionsOf(const Request& how) {
+  const Tensor positions = at::zeros({how.N * how.T}, at::kInt);
+  for (const auto& [sequence, start, length] : how.documents)
+    for (int64_t t = 0; t < length; t++) dataOf<int32_t>(positions)[sequence * how.T + start + t] = static_cast<int32_t>(t);
+  return positions;
+}
+
 // [N, T, 1] 1 for tokens of a document, 0 for padding.
-Tensor coverage(const Request& how, const Tensor& like) {
+Tensor coverage(const Request& how) {
   const Tensor covered = at::zeros({how.N, how.T, 1}, at::kFloat);
   for (const auto& [sequence, start, length] : how.documents) covered[sequence].narrow(0, start, length).fill_(1);
-  return covered.to(like.options());
+  return covered;
 }
 
 // The heads [N, heads, T, d] of queries, keys and values, each query's own.
@@ -132,51 +138,196 @@ Tensor plainAttention(const Tensor& qkv, const Request& how) {
   const Tensor scores = (at::matmul(heads.q, heads.k.transpose(2, 3)) * how.scale()).masked_fill(hidden, -INFINITY);
   const Tensor weights = dropout(at::softmax(scores, -1), how.p, how.seed, how.firstRow);
   const Tensor y = at::matmul(weights, heads.v).transpose(1, 2).reshape({how.N, how.T, how.H * how.d});
-  return how.isFull() ? y : y.masked_fill(coverage(how, y).eq(0), 0);
+  return how.isFull() ? y : y.masked_fill(coverage(how).eq(0).to(y.device()), 0);
 }
 
 // --- The GPU ---
 
-#if TAPER_TORCH_AT_LEAST(2, 0)
-// Queries and keys turned to their positions; values as they are.
-struct Rotate : torch::autograd::Function<Rotate> {
-  static Tensor run(const Tensor& x, const Request& how, float direction) {
-    const auto angles = anglesOf(how.frequencies, how.longest(), x.device());
-    const Tensor positions = positionsOf(how).to(x.device()), y = at::empty_like(x);
-    launchFor(x, [&](auto* element, gpu::Stream stream) {
-      using Element = std::remove_pointer_t<decltype(element)>;
-      gpu::rotate(dataOf<Element>(x), dataOf<Element>(y), dataOf<int64_t>(positions), dataOf<float>(angles.cosines),
-                  dataOf<float>(angles.sines), how.N * how.T, how.H + 2 * how.K, how.H + how.K, how.d / 2, direction, stream);
-    });
-    return y;
+// Where documents stand, as the GPU reads it. All blocks of a step want the same: it is kept until other documents come, and copied
+// without waiting for the GPU.
+struct Places {
+  std::vector<Document> documents;
+  int64_t N, T;
+  at::Device device;
+  Tensor positions;  // [N·T] int32: of each token in its document
+  Tensor ends;       // int32: where each document begins among all tokens, and the end; padding counts as documents of its own
+  int64_t longest;   // of those
+  Tensor covered;    // [N, T, 1] float32: 1 for tokens of a document; undefined where all are
+};
+
+const Places& placesOf(const Request& how, at::Device device) {
+  static thread_local std::unique_ptr<Places> last;
+  if (last && last->documents == how.documents && last->N == how.N && last->T == how.T && last->device == device) return *last;
+  std::vector<int32_t> ends{0};
+  int64_t longest = 0;
+  const auto reach = [&](int64_t end) {
+    if (end <= ends.back()) return;
+    longest = std::max(longest, end - ends.back());
+    ends.push_back(static_cast<int32_t>(end));
+  };
+  const auto reachSequence = [&](int64_t n) {  // padding ends with its sequence
+    while (ends.back() / how.T < n) reach((ends.back() / how.T + 1) * how.T);
+  };
+  for (const auto& [sequence, start, length] : how.documents) {
+    reachSequence(sequence);
+    reach(sequence * how.T + start);
+    reach(sequence * how.T + start + length);
   }
-  static Tensor forward(AutogradContext* context, const Tensor& qkv, const Request& how) {
-    keep(context, how);
-    return run(qkv, how, 1);
-  }
-  static variable_list backward(AutogradContext* context, variable_list gradients) {
-    const Tensor dy = gradients[0].contiguous();
-    return {run(dy, kept(context, dy), -1), Tensor()};
+  reachSequence(how.N);
+  const auto there = [&](const Tensor& x) { return device.is_cuda() ? x.pin_memory().to(device, /*non_blocking=*/true) : x; };
+  last = std::make_unique<Places>(Places{how.documents, how.N, how.T, device, there(positionsOf(how)), there(at::tensor(ends, at::kInt)),
+                                         longest, how.isFull() ? Tensor() : there(coverage(how))});
+  return *last;
+}
+
+// Queries, keys and values, each [N, T, heads, d], the heads of a token side by side.
+struct Parts {
+  Tensor q, k, v;
+
+  Parts(Tensor queries, Tensor keys, Tensor values) : q(std::move(queries)), k(std::move(keys)), v(std::move(values)) {}
+  Parts(const Tensor& qkv, const Request& how) {
+    const Tensor all = qkv.view({how.N, how.T, how.H + 2 * how.K, how.d});
+    q = all.narrow(2, 0, how.H);
+    k = all.narrow(2, how.H, how.K);
+    v = all.narrow(2, how.H + how.K, how.K);
   }
 };
 
-// libtorch's own for GPUs: flash attention in half precision where each sequence is one document without a window. Its dropout draws
-// from the device's generator, which is told where to begin.
-Tensor gpuAttention(const Tensor& given, const Request& how) {
-  const Tensor qkv = how.frequencies.empty() ? given : Rotate::apply(given, how);
-  const Heads heads(qkv, how);
-  if (how.p > 0) {
-    auto generator = at::globalContext().defaultGenerator(qkv.device());
-    const std::lock_guard<std::mutex> lock(generator.mutex());
-    generator.set_current_seed(static_cast<uint64_t>(how.seed) + static_cast<uint64_t>(how.firstRow) * 0x9E3779B97F4A7C15u);
+// [N, T, (H + 2·K)·d]: queries and keys turned to their positions, or back from them with direction −1, and values as they are.
+Tensor sideBySide(const Parts& parts, const Request& how, float direction) {
+  const Tensor y = at::empty({how.N, how.T, (how.H + 2 * how.K) * how.d}, parts.q.options());
+  gpu::Turn turn{nullptr, nullptr, nullptr, how.T, direction};
+  if (!how.frequencies.empty()) {
+    const auto angles = anglesOf(how.frequencies, how.longest(), y.device());
+    turn.cosines = dataOf<float>(angles.cosines);
+    turn.sines = dataOf<float>(angles.sines);
+    if (!how.isWhole()) turn.positions = dataOf<int32_t>(placesOf(how, y.device()).positions);
   }
-  const bool isWhole = static_cast<int64_t>(how.documents.size()) == how.N && how.isFull() && how.window < 0;
-  auto mask = isWhole ? Optional<Tensor>() : Optional<Tensor>(visible(how).to(qkv.device()));
-  const Tensor context = at::scaled_dot_product_attention(heads.q, heads.k, heads.v, mask, how.p, how.causal && isWhole);
-  const Tensor y = context.transpose(1, 2).reshape({how.N, how.T, how.H * how.d});
-  return how.isFull() ? y : y * coverage(how, y);
+  launchFor(y, [&](auto* element, gpu::Stream stream) {
+    using Element = std::remove_pointer_t<decltype(element)>;
+    const auto part = [](const Tensor& x) { return gpu::Part<Element>{dataOf<Element>(x), x.stride(1), x.size(2)}; };
+    gpu::sideBySide(part(parts.q), part(parts.k), part(parts.v), dataOf<Element>(y), how.N * how.T, how.d, turn, stream);
+  });
+  return y;
 }
+
+// libtorch's dropout draws from the device's generator, which is told where to begin.
+void seedGenerator(const Request& how, at::Device device) {
+  if (how.p == 0) return;
+  auto generator = at::globalContext().defaultGenerator(device);
+  const std::lock_guard<std::mutex> lock(generator.mutex());
+  generator.set_current_seed(static_cast<uint64_t>(how.seed) + static_cast<uint64_t>(how.firstRow) * 0x9E3779B97F4A7C15u);
+}
+
+// Flash attention as libtorch has it: in half precision, with the work that documents and windows have, and no more.
+#if defined(TAPER_CUDA) && TAPER_TORCH_AT_LEAST(2, 5)
+class Flash {
+ public:
+  static bool takes(const Tensor& qkv, const Request& how) {
+    static const bool isRecent = at::cuda::getCurrentDeviceProperties()->major >= 8;
+    return isRecent && qkv.scalar_type() != at::kFloat && how.d % 8 == 0 && how.d <= 256 && how.T > 1;
+  }
+  Flash(const Tensor& qkv, const Request& request) : how(request), parts(qkv, request), longest(request.T) {
+    if (how.window >= 0) {
+      before = how.window;
+      after = how.causal ? 0 : how.window;
+    }
+    if (how.isWhole()) return;
+    const Places& places = placesOf(how, qkv.device());
+    ends = places.ends;
+    longest = places.longest;
+    for (Tensor* x : {&parts.q, &parts.k, &parts.v}) *x = x->flatten(0, 1);
+  }
+  // The result, and what the backward pass wants beside it: logarithms of sums, and two tensors that stand for the generator's state.
+  variable_list forward() const {
+    seedGenerator(how, parts.q.device());
+    const auto among = ends.defined() ? Optional<Tensor>(ends) : Optional<Tensor>();
+    const auto found = at::_flash_attention_forward(parts.q, parts.k, parts.v, among, among, longest, longest, how.p, how.causal,
+                                                    /*return_debug_mask=*/false, Optional<double>(how.scale()), before, after);
+    return {std::get<0>(found), std::get<1>(found), std::get<2>(found), std::get<3>(found)};
+  }
+  // found: what the forward pass gave, from its result on.
+  Parts backward(const Tensor& dy, at::ArrayRef<Tensor> found) const {
+    const auto gradients = at::_flash_attention_backward(dy.view(found[0].sizes()), parts.q, parts.k, parts.v, found[0], found[1], ends, ends,
+                                                         longest, longest, how.p, how.causal, found[2], found[3],
+                                                         Optional<double>(how.scale()), before, after);
+    const auto shaped = [&](const Tensor& x) { return x.contiguous().view({how.N, how.T, x.size(-2), how.d}); };
+    return {shaped(std::get<0>(gradients)), shaped(std::get<1>(gradients)), shaped(std::get<2>(gradients))};
+  }
+
+ private:
+  const Request& how;
+  Parts parts;
+  Tensor ends;
+  int64_t longest;
+  Optional<int64_t> before, after;
+};
+#else
+struct Flash {
+  static bool takes(const Tensor&, const Request&) { return false; }
+  Flash(const Tensor&, const Request&) {}
+  variable_list forward() const { return {}; }
+  Parts backward(const Tensor&, at::ArrayRef<Tensor>) const { return {{}, {}, {}}; }
+};
 #endif
+
+// Where there is no flash attention: libtorch's choice among its others; plain operations where it has none.
+Tensor otherAttention(const Tensor& qkv, const Request& how) {
+#if defined(TAPER_CUDA) && TAPER_TORCH_AT_LEAST(2, 0)
+  seedGenerator(how, qkv.device());
+  const Heads heads(qkv, how);
+  const bool isSquare = how.isWhole() && how.window < 0;
+  const auto mask = isSquare ? Optional<Tensor>() : Optional<Tensor>(visible(how).to(qkv.device()));
+  return at::scaled_dot_product_attention(heads.q, heads.k, heads.v, mask, how.p, how.causal && isSquare)
+      .transpose(1, 2)
+      .reshape({how.N, how.T, how.H * how.d});
+#else
+  return plainAttention(qkv, how);
+#endif
+}
+
+struct GpuAttention : torch::autograd::Function<GpuAttention> {
+  // Of queries and keys that are turned already.
+  static Request turned(const Request& how) {
+    Request rest = how;
+    rest.frequencies.clear();
+    return rest;
+  }
+  // Nothing for tokens of no document.
+  static Tensor covered(const Tensor& x, const Request& how) {
+    return how.isFull() ? x : x * placesOf(how, x.device()).covered.to(x.scalar_type());
+  }
+
+  static Tensor forward(AutogradContext* context, const Tensor& given, const Request& how) {
+    const Tensor qkv = how.frequencies.empty() ? given : sideBySide(Parts(given, how), how, 1);
+    const Request rest = turned(how);
+    keep(context, how);
+    Tensor y;
+    if (Flash::takes(qkv, how)) {
+      variable_list found = Flash(qkv, rest).forward();
+      y = found[0].view({how.N, how.T, how.H * how.d});
+      found.insert(found.begin(), qkv);
+      context->save_for_backward(std::move(found));
+    } else {
+      const at::AutoGradMode mode(given.requires_grad());
+      const Tensor leaf = qkv.detach().requires_grad_(given.requires_grad());
+      const Tensor inner = otherAttention(leaf, rest);
+      context->save_for_backward({leaf});
+      context->saved_data["inner"] = inner;
+      y = inner.detach();
+    }
+    return covered(y, how);
+  }
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const auto saved = context->get_saved_variables();
+    const Tensor& qkv = saved[0];
+    const Request how = kept(context, qkv), rest = turned(how);
+    const Tensor dy = covered(gradients[0].contiguous(), how);
+    if (saved.size() > 1) return {sideBySide(Flash(qkv, rest).backward(dy, at::ArrayRef<Tensor>(saved).slice(1)), how, -1), Tensor()};
+    const Tensor found = torch::autograd::grad({context->saved_data["inner"].toTensor()}, {qkv}, {dy})[0];
+    return {how.frequencies.empty() ? found : sideBySide(Parts(found.contiguous(), how), how, -1), Tensor()};
+  }
+};
 
 // qkv [N, T, (H + 2·K)·d]: the queries of all heads, then the keys, then the values. documents: sequence, start and length of each,
 // or none where each sequence is one. A token of no document gets 0.
@@ -201,11 +352,7 @@ Tensor attention(const Tensor& qkv, int64_t heads, int64_t keyValueHeads, std::v
   }
   if (!hasKernels(qkv) || qkv.numel() == 0) return plainAttention(qkv.contiguous(), how);
   if (!isOnGpu(qkv)) return cpuAttention(qkv.contiguous(), how);
-#if TAPER_TORCH_AT_LEAST(2, 0)
-  return gpuAttention(qkv.contiguous(), how);
-#else
-  return plainAttention(qkv.contiguous(), how);
-#endif
+  return GpuAttention::apply(qkv.contiguous(), how);
 }
 
 // The attention of tokens that come behind `length` others, whose keys and values [N, K, capacity, d] are there already; those of these

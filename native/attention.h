@@ -11,6 +11,9 @@ namespace attending {
 // Legend: N sequences, T positions, H query heads, K heads of keys and values, G = H/K, d head size. qkv is [N, T, (H + 2·K)·d].
 struct Document {
   int64_t sequence, start, length;
+  bool operator==(const Document& other) const {
+    return sequence == other.sequence && start == other.start && length == other.length;
+  }
 };
 
 struct Request {
@@ -35,6 +38,8 @@ struct Request {
     for (const auto& document : documents) tokens += document.length;
     return tokens == N * T;
   }
+  // Whether each sequence is one document.
+  bool isWhole() const { return static_cast<int64_t>(documents.size()) == N && isFull(); }
 };
 
 // Cosines and sines of position·frequency, [positions, d/2] each, in float32 as transformers has them.

@@ -17,6 +17,7 @@
 #define __global__
 #define __device__
 #define __shared__ static  // blocks run one after the other
+#define __launch_bounds__(...)
 #define UNROLL
 
 namespace emulated {
@@ -64,6 +65,7 @@ struct Fiber {
   jmp_buf place;
   std::unique_ptr<char[]> stack;
   bool isDone;
+  bool waits;  // for all others of the block
 };
 
 class Machine {
@@ -84,9 +86,10 @@ class Machine {
     launches++;
   }
 
-  // The others run until they are here too.
-  void meet() {
+  // The others of the warp, who are at the same place, run until they are here too; or all threads of the block.
+  void meet(bool isWithAll) {
     if (isAlone) throw std::logic_error("the first thread of a block meets no others and this one does");
+    fibers[threadIdx.x].waits = isWithAll;
     if (_setjmp(fibers[threadIdx.x].place) == 0) _longjmp(scheduler, 1);
   }
 
@@ -110,7 +113,7 @@ class Machine {
   }
   void start() {
     threadIdx.x = static_cast<unsigned>(fibers.size());
-    fibers.push_back({{}, std::make_unique<char[]>(stackBytes), false});
+    fibers.push_back({{}, std::make_unique<char[]>(stackBytes), false, false});
     getcontext(&first);
     first.uc_stack.ss_sp = fibers.back().stack.get();
     first.uc_stack.ss_size = stackBytes;
@@ -122,7 +125,7 @@ class Machine {
     if (_setjmp(scheduler) == 0) _longjmp(fibers[i].place, 1);
   }
   void runBlock(unsigned threads) {
-    for (unsigned i = 0; i < threads; i++) fibers[i].isDone = false;
+    for (unsigned i = 0; i < threads; i++) fibers[i].isDone = fibers[i].waits = false;
     runFiber(0);
     // Where the first thread meets no others, none does: they need no turns.
     isAlone = fibers[0].isDone;
@@ -133,14 +136,14 @@ class Machine {
     bool isBusy = !isAlone;
     isAlone = false;
     for (unsigned round = 0; isBusy; round++) {
-      isBusy = false;
       for (unsigned turn = 0; turn < threads; turn++) {
         const unsigned i = launches % 2 ? threads - 1 - turn : turn;
-        if (fibers[i].isDone || (round == 0 && i == 0)) continue;
-        runFiber(i);
-        isBusy = isBusy || !fibers[i].isDone;
+        if (!fibers[i].isDone && !fibers[i].waits && !(round == 0 && i == 0)) runFiber(i);
       }
-      isBusy = isBusy || !fibers[0].isDone;
+      const auto all = [&](auto is) { return std::all_of(fibers.begin(), fibers.begin() + threads, is); };
+      isBusy = !all([](const Fiber& fiber) { return fiber.isDone; });
+      if (all([](const Fiber& fiber) { return fiber.isDone || fiber.waits; }))
+        for (unsigned i = 0; i < threads; i++) fibers[i].waits = false;
     }
   }
 };
@@ -151,15 +154,15 @@ using emulated::blockIdx;
 using emulated::gridDim;
 using emulated::threadIdx;
 
-inline void __syncthreads() { emulated::Machine::only().meet(); }
+inline void __syncthreads() { emulated::Machine::only().meet(/*isWithAll=*/true); }
 
 inline float __shfl_xor_sync(unsigned, float x, int offset) {
   auto& machine = emulated::Machine::only();
   const unsigned self = emulated::threadIdx.x;
   machine.exchange[self] = emulated::toBits(x);
-  machine.meet();
+  machine.meet(/*isWithAll=*/false);
   const float other = emulated::fromBits(machine.exchange[self ^ static_cast<unsigned>(offset)]);
-  machine.meet();
+  machine.meet(/*isWithAll=*/false);
   return other;
 }
 

@@ -1,6 +1,9 @@
 // Built by nvcc; or by a C++ compiler, to run on the CPU in tests (emulated-gpu.h).
 #include "gpu.h"
 
+#include <initializer_list>
+#include <type_traits>
+
 #ifdef __CUDACC__
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
@@ -46,6 +49,31 @@ float load(Half x) { return emulated::fromHalf(x.bits); }
 void store(Bfloat16& y, float x) { y.bits = emulated::toBfloat16(x); }
 void store(Half& y, float x) { y.bits = emulated::toHalf(x); }
 #endif
+
+// Neighbours that a thread reads and writes at once: 16 bytes of them, or one.
+template <typename Element>
+constexpr int kWide = 16 / static_cast<int>(sizeof(Element));
+template <typename Element, int Count>
+struct alignas(sizeof(Element) * Count) Pack {
+  Element x[Count];
+};
+template <int Count, typename Element>
+__device__ Pack<Element, Count> loadPack(const Element* x) {
+  return *reinterpret_cast<const Pack<Element, Count>*>(x);
+}
+template <int Count, typename Element>
+__device__ void storePack(Element* y, const Pack<Element, Count>& pack) {
+  *reinterpret_cast<Pack<Element, Count>*>(y) = pack;
+}
+// Whether rows that begin there, and are so many elements long or apart, are read and written so.
+template <typename Element>
+bool isWide(std::initializer_list<const void*> rows, std::initializer_list<int64_t> lengths) {
+  for (const void* row : rows)
+    if (reinterpret_cast<uintptr_t>(row) % 16 != 0) return false;
+  for (const int64_t length : lengths)
+    if (length % kWide<Element> != 0) return false;
+  return true;
+}
 
 // --- Sums over threads, in one order always ---
 __device__ float sumOfWarp(float x) {
@@ -139,47 +167,103 @@ __device__ float derivativeOf(float x) {
   return s + x * s * (1 - s) * slope;
 }
 
+// A thread has `Count` neighbours of a row of y.
 constexpr int kGatedThreads = 256;
-template <Activation f, typename Element>
-__global__ void gatedKernel(const Element* __restrict__ x, Element* __restrict__ y, int64_t count, int64_t width) {
-  const int64_t i = static_cast<int64_t>(blockIdx.x) * kGatedThreads + threadIdx.x;
-  if (i >= count) return;
-  const int64_t at = i / width * 2 * width + i % width;
-  store(y[i], valueOf<f>(load(x[at])) * load(x[at + width]));
+template <Activation f, int Count, typename Element>
+__global__ void gatedKernel(const Element* __restrict__ x, Element* __restrict__ y, uint32_t packs, uint32_t packsOfRow) {
+  const uint32_t pack = blockIdx.x * kGatedThreads + threadIdx.x;
+  if (pack >= packs) return;
+  const int64_t row = pack / packsOfRow, width = static_cast<int64_t>(packsOfRow) * Count;
+  const int64_t at = row * 2 * width + static_cast<int64_t>(pack % packsOfRow) * Count;
+  const auto a = loadPack<Count>(x + at), b = loadPack<Count>(x + at + width);
+  Pack<Element, Count> result;
+  UNROLL
+  for (int i = 0; i < Count; i++) store(result.x[i], valueOf<f>(load(a.x[i])) * load(b.x[i]));
+  storePack<Count>(y + static_cast<int64_t>(pack) * Count, result);
 }
-template <Activation f, typename Element>
-__global__ void gatedBackwardKernel(const Element* __restrict__ x, const Element* __restrict__ dy, Element* __restrict__ dx, int64_t count,
-                                    int64_t width) {
-  const int64_t i = static_cast<int64_t>(blockIdx.x) * kGatedThreads + threadIdx.x;
-  if (i >= count) return;
-  const int64_t at = i / width * 2 * width + i % width;
-  const float a = load(x[at]), b = load(x[at + width]), d = load(dy[i]);
-  store(dx[at], d * b * derivativeOf<f>(a));
-  store(dx[at + width], d * valueOf<f>(a));
+template <Activation f, int Count, typename Element>
+__global__ void gatedBackwardKernel(const Element* __restrict__ x, const Element* __restrict__ dy, Element* __restrict__ dx, uint32_t packs,
+                                    uint32_t packsOfRow) {
+  const uint32_t pack = blockIdx.x * kGatedThreads + threadIdx.x;
+  if (pack >= packs) return;
+  const int64_t row = pack / packsOfRow, width = static_cast<int64_t>(packsOfRow) * Count;
+  const int64_t at = row * 2 * width + static_cast<int64_t>(pack % packsOfRow) * Count;
+  const auto a = loadPack<Count>(x + at), b = loadPack<Count>(x + at + width), d = loadPack<Count>(dy + static_cast<int64_t>(pack) * Count);
+  Pack<Element, Count> da, db;
+  UNROLL
+  for (int i = 0; i < Count; i++) {
+    store(da.x[i], load(d.x[i]) * load(b.x[i]) * derivativeOf<f>(load(a.x[i])));
+    store(db.x[i], load(d.x[i]) * valueOf<f>(load(a.x[i])));
+  }
+  storePack<Count>(dx + at, da);
+  storePack<Count>(dx + at + width, db);
 }
 
 // --- Rotary positions ---
-constexpr int kRotateThreads = 256;
-template <typename Element>
-__global__ void rotateKernel(const Element* __restrict__ x, Element* __restrict__ y, const int64_t* position, const float* cosines,
-                             const float* sines, int64_t pairs, int64_t heads, int64_t turned, int64_t half, float direction) {
-  const int64_t pair = static_cast<int64_t>(blockIdx.x) * kRotateThreads + threadIdx.x;
-  if (pair >= pairs) return;
-  const int64_t i = pair % half, head = pair / half % heads, token = pair / half / heads;
-  const int64_t at = (token * heads + head) * 2 * half + i;
-  const float first = load(x[at]), second = load(x[at + half]);
-  const bool turns = head < turned;
-  const int64_t angle = position[token] * half + i;
-  const float c = turns ? cosines[angle] : 1.f, s = turns ? direction * sines[angle] : 0.f;
-  store(y[at], first * c - second * s);
-  store(y[at + half], second * c + first * s);
+// A thread has `Count` neighbouring pairs of a head.
+constexpr int kTurnThreads = 256;
+template <int Count, typename Element>
+__global__ void sideBySideKernel(Part<Element> q, Part<Element> k, Part<Element> v, Element* __restrict__ y, uint32_t packs,
+                                 uint32_t packsOfHead, Turn how) {
+  const uint32_t pack = blockIdx.x * kTurnThreads + threadIdx.x;
+  if (pack >= packs) return;
+  const auto turned = static_cast<uint32_t>(q.heads + k.heads), heads = turned + static_cast<uint32_t>(v.heads);
+  const uint32_t head = pack / packsOfHead % heads, token = pack / packsOfHead / heads, first = pack % packsOfHead * Count;
+  const Part<Element>& part = head < q.heads ? q : head < turned ? k : v;
+  const int64_t headOfPart = head - (head < q.heads ? 0 : head < turned ? q.heads : turned), half = static_cast<int64_t>(packsOfHead) * Count;
+  const Element* from = part.x + token * part.stride + headOfPart * 2 * half + first;
+  auto a = loadPack<Count>(from), b = loadPack<Count>(from + half);
+  if (how.cosines && head < turned) {
+    const int64_t position = how.positions ? how.positions[token] : token % static_cast<uint32_t>(how.length);
+    const int64_t angle = position * half + first;
+    UNROLL
+    for (int i = 0; i < Count; i++) {
+      const float c = how.cosines[angle + i], s = how.direction * how.sines[angle + i], x = load(a.x[i]), z = load(b.x[i]);
+      store(a.x[i], x * c - z * s);
+      store(b.x[i], z * c + x * s);
+    }
+  }
+  Element* into = y + (static_cast<int64_t>(token) * heads + head) * 2 * half + first;
+  storePack<Count>(into, a);
+  storePack<Count>(into + half, b);
 }
 
 // --- Layer normalisation and RMSNorm ---
-constexpr int kNormRows = 4;  // a block has a warp for each of so many rows
-
+// A warp has a row, its lanes every 32nd column of it: in registers where there are at most `Columns`.
+constexpr int kNormRows = 4;  // of a block
+constexpr int64_t kNarrow = 32 * kWarp;
+template <int Columns, typename Element>
+__global__ void normKernel(const float* __restrict__ x, const float* weight, const float* bias, Element* __restrict__ y, float* mean,
+                           float* rstd, Norm how) {
+  const int64_t row = static_cast<int64_t>(blockIdx.x) * kNormRows + threadIdx.x / kWarp;
+  if (row >= how.rows) return;
+  const int width = static_cast<int>(how.width), lane = threadIdx.x % kWarp;
+  x += row * width;
+  y += row * width;
+  float held[Columns];
+  float sum = 0, squares = 0;
+  UNROLL
+  for (int k = 0; k < Columns; k++) held[k] = lane + k * kWarp < width ? x[lane + k * kWarp] : 0.f;
+  if (how.centers) {
+    UNROLL
+    for (int k = 0; k < Columns; k++) sum += held[k];
+  }
+  const float m = sumOfWarp(sum) / static_cast<float>(width);
+  UNROLL
+  for (int k = 0; k < Columns; k++) squares += lane + k * kWarp < width ? (held[k] - m) * (held[k] - m) : 0.f;
+  const float r = 1 / sqrtf(sumOfWarp(squares) / static_cast<float>(width) + how.eps);
+  UNROLL
+  for (int k = 0; k < Columns; k++) {
+    const int i = lane + k * kWarp;
+    if (i < width) store(y[i], (held[k] - m) * r * weight[i] + (bias ? bias[i] : 0.f));
+  }
+  if (lane == 0) {
+    mean[row] = m;
+    rstd[row] = r;
+  }
+}
 template <typename Element>
-__global__ void normKernel(const float* x, const float* weight, const float* bias, Element* y, float* mean, float* rstd, Norm how) {
+__global__ void wideNormKernel(const float* x, const float* weight, const float* bias, Element* y, float* mean, float* rstd, Norm how) {
   const int64_t width = how.width;
   const int64_t row = static_cast<int64_t>(blockIdx.x) * kNormRows + threadIdx.x / kWarp;
   if (row >= how.rows) return;
@@ -199,12 +283,59 @@ __global__ void normKernel(const float* x, const float* weight, const float* bia
   }
 }
 
-// A block goes through its piece of the rows, one at a time; each of its threads has the same columns in all of them, and sums up
-// what they add to weight and bias. With x̂ = (x − mean)·rstd and g = dy·weight: dx = rstd·(g − mean(g) − x̂·mean(g·x̂)), without mean(g) where nothing is
-// centered.
+// dx, and what a block's piece of the rows adds to weight and bias. With x̂ = (x − mean)·rstd and g = dy·weight:
+// dx = rstd·(g − mean(g) − x̂·mean(g·x̂)), without mean(g) where nothing is centered. Here too a warp has a row.
 constexpr int kNormThreads = 256;
 template <int Columns, typename Element>
-__global__ void normBackwardKernel(const Element* dy, const float* x, const float* weight, const float* mean, const float* rstd, float* dx,
+__global__ void __launch_bounds__(kNormThreads, Columns <= 24 ? 2 : 1) normBackwardKernel(const Element* __restrict__ dy, const float* __restrict__ x, const float* weight, const float* mean,
+                                   const float* rstd, float* __restrict__ dx, float* sums, Norm how) {
+  constexpr int warps = kNormThreads / kWarp;
+  const int64_t rows = how.rows, piece = blockIdx.x, pieces = gridDim.x;
+  const int width = static_cast<int>(how.width), lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
+  float dWeight[Columns] = {}, dBias[Columns] = {};
+  for (int64_t row = rows * piece / pieces + warp; row < rows * (piece + 1) / pieces; row += warps) {
+    const float m = mean[row], r = rstd[row];
+    float xHat[Columns], g[Columns];
+    UNROLL
+    for (int k = 0; k < Columns; k++) {
+      const int i = lane + k * kWarp;
+      xHat[k] = i < width ? x[row * width + i] : m;
+      g[k] = i < width ? load(dy[row * width + i]) : 0.f;
+    }
+    Two sum{0, 0};
+    UNROLL
+    for (int k = 0; k < Columns; k++) {
+      xHat[k] = (xHat[k] - m) * r;
+      dWeight[k] += g[k] * xHat[k];
+      dBias[k] += g[k];
+      const int i = lane + k * kWarp;
+      g[k] *= i < width ? weight[i] : 0.f;
+      sum = {sum.a + g[k], sum.b + g[k] * xHat[k]};
+    }
+    sum = {how.centers ? sumOfWarp(sum.a) : 0, sumOfWarp(sum.b)};
+    UNROLL
+    for (int k = 0; k < Columns; k++) {
+      const int i = lane + k * kWarp;
+      if (i < width) dx[row * width + i] = r * (g[k] - (sum.a + xHat[k] * sum.b) / static_cast<float>(width));
+    }
+  }
+  // The warps of the block, in their order.
+  __shared__ float all[warps][Columns * kWarp];
+  for (int isBias = 0; isBias < 2; isBias++) {
+    __syncthreads();
+    UNROLL
+    for (int k = 0; k < Columns; k++) all[warp][lane + k * kWarp] = isBias ? dBias[k] : dWeight[k];
+    __syncthreads();
+    for (int i = threadIdx.x; i < width; i += kNormThreads) {
+      float sum = 0;
+      for (int w = 0; w < warps; w++) sum += all[w][i];
+      sums[(piece * 2 + isBias) * width + i] = sum;
+    }
+  }
+}
+// Wide rows: a block has one, each thread the same columns in all of them.
+template <int Columns, typename Element>
+__global__ void wideNormBackwardKernel(const Element* dy, const float* x, const float* weight, const float* mean, const float* rstd, float* dx,
                                    float* sums, Norm how) {
   const int64_t rows = how.rows, width = how.width;
   const int64_t piece = blockIdx.x, pieces = gridDim.x;
@@ -336,13 +467,26 @@ __global__ void adamwKernel(Updates updates) {
   const float rootCorrection2 = sqrtf(h.biasCorrection2);
   const int64_t start = (static_cast<int64_t>(blockIdx.x) - updates.firstBlock[u]) * kUpdateElements;
   const int64_t stop = start + kUpdateElements < update.count ? start + kUpdateElements : update.count;
-  for (int64_t i = start + threadIdx.x; i < stop; i += kUpdateThreads) {
-    const float g = update.gradient[i] * h.gradientScale;
-    const float m = h.beta1 * update.moment[i] + h.newShare1 * g;
-    const float v = h.beta2 * update.variance[i] + h.newShare2 * g * g;
-    update.moment[i] = m;
-    update.variance[i] = v;
-    update.parameter[i] = update.parameter[i] * decay - stepSize * m / (sqrtf(v) / rootCorrection2 + h.epsilon);
+  constexpr int atOnce = 4;  // are read before one is written
+  for (int64_t first = start + threadIdx.x; first < stop; first += atOnce * kUpdateThreads) {
+    float p[atOnce], g[atOnce], m[atOnce], v[atOnce];
+    UNROLL
+    for (int k = 0; k < atOnce; k++) {
+      const int64_t i = first + k * kUpdateThreads;
+      if (i >= stop) continue;
+      p[k] = update.parameter[i];
+      g[k] = update.gradient[i] * h.gradientScale;
+      m[k] = h.beta1 * update.moment[i] + h.newShare1 * g[k];
+      v[k] = h.beta2 * update.variance[i] + h.newShare2 * g[k] * g[k];
+    }
+    UNROLL
+    for (int k = 0; k < atOnce; k++) {
+      const int64_t i = first + k * kUpdateThreads;
+      if (i >= stop) continue;
+      update.moment[i] = m[k];
+      update.variance[i] = v[k];
+      update.parameter[i] = p[k] * decay - stepSize * m[k] / (sqrtf(v[k]) / rootCorrection2 + h.epsilon);
+    }
   }
 }
 
@@ -358,40 +502,72 @@ void addDropout(const float* x, const Element* branch, float* y, int64_t count, 
   launch(addDropoutKernel<Element>, dropoutBlocks(count, how), kDropoutThreads, stream, x, branch, y, count, how);
 }
 
+// Calls body with the kernel of an activation, and how many neighbours a thread of it has.
+template <typename Element, typename Body>
+void withActivation(Activation f, bool wide, Body body) {
+  const auto sized = [&](auto activation) {
+    if (wide) return body(activation, std::integral_constant<int, kWide<Element>>());
+    return body(activation, std::integral_constant<int, 1>());
+  };
+  switch (f) {
+    case Activation::silu: return sized(std::integral_constant<Activation, Activation::silu>());
+    case Activation::gelu: return sized(std::integral_constant<Activation, Activation::gelu>());
+    case Activation::geluTanh: return sized(std::integral_constant<Activation, Activation::geluTanh>());
+  }
+}
 template <typename Element>
 void gated(Activation f, const Element* x, Element* y, int64_t rows, int64_t width, Stream stream) {
-  const auto kernel = f == Activation::silu   ? gatedKernel<Activation::silu, Element>
-                      : f == Activation::gelu ? gatedKernel<Activation::gelu, Element>
-                                              : gatedKernel<Activation::geluTanh, Element>;
-  launch(kernel, piecesOf(rows * width, kGatedThreads), kGatedThreads, stream, x, y, rows * width, width);
+  withActivation<Element>(f, isWide<Element>({x, y}, {width}), [&](auto activation, auto count) {
+    const int64_t packs = rows * width / count();
+    launch(gatedKernel<activation(), count(), Element>, piecesOf(packs, kGatedThreads), kGatedThreads, stream, x, y,
+           static_cast<uint32_t>(packs), static_cast<uint32_t>(width / count()));
+  });
 }
 template <typename Element>
 void gatedBackward(Activation f, const Element* x, const Element* dy, Element* dx, int64_t rows, int64_t width, Stream stream) {
-  const auto kernel = f == Activation::silu   ? gatedBackwardKernel<Activation::silu, Element>
-                      : f == Activation::gelu ? gatedBackwardKernel<Activation::gelu, Element>
-                                              : gatedBackwardKernel<Activation::geluTanh, Element>;
-  launch(kernel, piecesOf(rows * width, kGatedThreads), kGatedThreads, stream, x, dy, dx, rows * width, width);
+  withActivation<Element>(f, isWide<Element>({x, dy, dx}, {width}), [&](auto activation, auto count) {
+    const int64_t packs = rows * width / count();
+    launch(gatedBackwardKernel<activation(), count(), Element>, piecesOf(packs, kGatedThreads), kGatedThreads, stream, x, dy, dx,
+           static_cast<uint32_t>(packs), static_cast<uint32_t>(width / count()));
+  });
 }
 
 template <typename Element>
-void rotate(const Element* x, Element* y, const int64_t* position, const float* cosines, const float* sines, int64_t tokens, int64_t heads,
-            int64_t turned, int64_t half, float direction, Stream stream) {
-  const int64_t pairs = tokens * heads * half;
-  launch(rotateKernel<Element>, piecesOf(pairs, kRotateThreads), kRotateThreads, stream, x, y, position, cosines, sines, pairs, heads, turned,
-         half, direction);
+void sideBySide(Part<Element> q, Part<Element> k, Part<Element> v, Element* y, int64_t tokens, int64_t headSize, Turn how, Stream stream) {
+  const int64_t pairs = tokens * (q.heads + k.heads + v.heads) * headSize / 2;
+  const auto run = [&](auto count) {
+    launch(sideBySideKernel<count(), Element>, piecesOf(pairs / count(), kTurnThreads), kTurnThreads, stream, q, k, v, y,
+           static_cast<uint32_t>(pairs / count()), static_cast<uint32_t>(headSize / 2 / count()), how);
+  };
+  if (isWide<Element>({q.x, k.x, v.x, y}, {headSize / 2, q.stride, k.stride, v.stride}))
+    run(std::integral_constant<int, kWide<Element>>());
+  else
+    run(std::integral_constant<int, 1>());
 }
 
+// Calls body with how many columns a lane of a warp has in a row, at most.
+template <typename Body>
+void withColumns(int64_t width, Body body) {
+  if (width <= 8 * kWarp) return body(std::integral_constant<int, 8>());
+  if (width <= 16 * kWarp) return body(std::integral_constant<int, 16>());
+  if (width <= 24 * kWarp) return body(std::integral_constant<int, 24>());
+  return body(std::integral_constant<int, 32>());
+}
 template <typename Element>
 void norm(const float* x, const float* weight, const float* bias, Element* y, float* mean, float* rstd, Norm how, Stream stream) {
-  launch(normKernel<Element>, piecesOf(how.rows, kNormRows), kNormRows * kWarp, stream, x, weight, bias, y, mean, rstd, how);
+  const auto run = [&](auto* kernel) {
+    launch(kernel, piecesOf(how.rows, kNormRows), kNormRows * kWarp, stream, x, weight, bias, y, mean, rstd, how);
+  };
+  if (how.width > kNarrow) return run(wideNormKernel<Element>);
+  withColumns(how.width, [&](auto columns) { run(normKernel<columns(), Element>); });
 }
 
 template <typename Element>
 void normBackward(const Element* dy, const float* x, const float* weight, const float* mean, const float* rstd, float* dx, float* sums,
                   Norm how, int64_t pieces, Stream stream) {
-  const auto kernel =
-      how.width <= 4 * kNormThreads ? normBackwardKernel<4, Element> : normBackwardKernel<widestNorm / kNormThreads, Element>;
-  launch(kernel, pieces, kNormThreads, stream, dy, x, weight, mean, rstd, dx, sums, how);
+  const auto run = [&](auto* kernel) { launch(kernel, pieces, kNormThreads, stream, dy, x, weight, mean, rstd, dx, sums, how); };
+  if (how.width > kNarrow) return run(wideNormBackwardKernel<widestNorm / kNormThreads, Element>);
+  withColumns(how.width, [&](auto columns) { run(normBackwardKernel<columns(), Element>); });
 }
 
 template <typename Element>
@@ -425,8 +601,7 @@ void adamw(const std::vector<Update>& updates, Stream stream) {
   template void addDropout(const float*, const Element*, float*, int64_t, Dropout, Stream);                                               \
   template void gated(Activation, const Element*, Element*, int64_t, int64_t, Stream);                                                    \
   template void gatedBackward(Activation, const Element*, const Element*, Element*, int64_t, int64_t, Stream);                            \
-  template void rotate(const Element*, Element*, const int64_t*, const float*, const float*, int64_t, int64_t, int64_t, int64_t, float,   \
-                       Stream);                                                                                                           \
+  template void sideBySide(Part<Element>, Part<Element>, Part<Element>, Element*, int64_t, int64_t, Turn, Stream);                         \
   template void norm(const float*, const float*, const float*, Element*, float*, float*, Norm, Stream);                                   \
   template void normBackward(const Element*, const float*, const float*, const float*, const float*, float*, float*, Norm, int64_t,       \
                              Stream);                                                                                                     \

@@ -44,11 +44,23 @@ template <typename Element>
 void normBackward(const Element* dy, const float* x, const float* weight, const float* mean, const float* rstd, float* dx, float* sums,
                   Norm how, int64_t pieces, Stream stream);
 
-// Rotary positions: y = x [tokens, heads, 2·half] with the pairs (i, i + half) of each of the first `turned` heads turned by the angles
-// whose cosines and sines are row position[token] of [.., half], or backwards with `direction` −1; the other heads are copied.
+// Some heads of each token, side by side; `stride` elements from one token to the next.
 template <typename Element>
-void rotate(const Element* x, Element* y, const int64_t* position, const float* cosines, const float* sines, int64_t tokens, int64_t heads,
-            int64_t turned, int64_t half, float direction, Stream stream);
+struct Part {
+  const Element* x;
+  int64_t stride, heads;
+};
+// The angles whose cosines and sines are row `position` of [.., half a head]; null to turn nothing. A token's position is given,
+// or where positions are null its place in a sequence of `length`.
+struct Turn {
+  const float *cosines, *sines;
+  const int32_t* positions;
+  int64_t length;
+  float direction;  // −1 turns back
+};
+// Rotary positions: y [tokens, all heads, headSize] has q, k and v side by side, the pairs (i, i + headSize/2) of the heads of q and k turned.
+template <typename Element>
+void sideBySide(Part<Element> q, Part<Element> k, Part<Element> v, Element* y, int64_t tokens, int64_t headSize, Turn how, Stream stream);
 
 // Softmax cross-entropy of each row of logits x + bias (or no bias: null) with its class: the loss in nats, 1 where the class is
 // the first with the largest logit and 0 elsewhere, and unless dx is null the gradient softmax − onehot. dx may be x.

@@ -1,6 +1,8 @@
 // GPUs: which there are, which one this process uses, and what they are told once.
 #include "binding.h"
 
+#include <cstdlib>
+
 #ifdef TAPER_CUDA
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAFunctions.h>
@@ -38,11 +40,27 @@ void synchronize() { noGpus(); }
 
 #endif
 
+#ifdef TAPER_CUDA
+// cuBLAS gives the same numbers each time with memory of its own, which libtorch gives it. An older libtorch wants to be told so in the
+// environment nevertheless, and looks once. Then the word is taken back: it would be read anew, by a regular expression, for every product.
+template <typename Context>
+static auto assureOfCublas(const Context& context, int) -> decltype(context.alertCuBLASConfigNotDeterministic()) {
+  constexpr auto* name = "CUBLAS_WORKSPACE_CONFIG";
+  if (std::getenv(name) != nullptr) return;
+  setenv(name, ":4096:8", 1);
+  context.alertCuBLASConfigNotDeterministic();
+  unsetenv(name);
+}
+template <typename Context>
+static void assureOfCublas(const Context&, long) {}
+#endif
+
 // The same numbers from the same step, always: resumed runs are equal bit for bit. Memory is not filled for it: nothing of ours
 // reads what it has not written.
 static void beDeterministic() {
 #ifdef TAPER_CUDA
   at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
+  assureOfCublas(at::globalContext(), 0);
 #if TAPER_TORCH_AT_LEAST(2, 2)
   at::globalContext().setDeterministicFillUninitializedMemory(false);
 #endif

@@ -60,14 +60,23 @@ kernels::Dropout dropoutOf(double p, double seed, double scale = 1, int64_t firs
 // dropout(x) under autograd, on any device, of float32, bfloat16 and float64.
 Tensor dropout(const Tensor& x, double p, double seed, int64_t firstRow);
 
-// A weight W [N, K] as matrix products want it: cast, several one under the other, and as both of the factors it can be.
+// A weight W [N, K] and a bias [N], or none, as matrix products want them: cast, several one under the other, and W as both of the
+// factors it can be. The bias is of the type that `multiply` takes.
 struct Operand : torch::CustomClassHolder {
-  Tensor weight;
+  Tensor weight, bias;
+  int64_t room;  // rows there are, zeros behind those of W: with a multiple of 64, a GPU's products are fast whatever N is
   Factor asIs, transposed;
-  explicit Operand(const Tensor& w) : weight(w), asIs{matrixOf(w), {}}, transposed{matrixOf(w).transposed(), {}} {}
+  Operand(const Tensor& w, const Tensor& b, int64_t rows)
+      : weight(w), bias(b), room(rows), asIs{matrixOf(w), {}}, transposed{matrixOf(w).transposed(), {}} {}
+  // W and the zeros behind it.
+  Matrix whole() const {
+    Matrix all = asIs.plain;
+    all.rows = room;
+    return all;
+  }
 };
-// Kept until a weight changes, so that the work is done once an optimizer step.
-c10::intrusive_ptr<Operand> operandOf(const std::vector<Tensor>& weights, at::ScalarType type);
+// Kept until a weight or a bias changes, so that the work is done once an optimizer step.
+c10::intrusive_ptr<Operand> operandOf(const std::vector<Tensor>& weights, const std::vector<Tensor>& biases, at::ScalarType type);
 
 // The sum of a matrix's rows, in float32.
 Tensor sumOfRows(const Matrix& x);

@@ -5,34 +5,59 @@
 
 namespace {
 
-// An operand, and the weights that it was made of as they were then.
+// An operand, and the weights and biases that it was made of as they were then.
 struct Entry {
   struct Source {
-    c10::weak_intrusive_ptr<c10::TensorImpl, c10::UndefinedTensorImpl> weight;
+    c10::weak_intrusive_ptr<c10::TensorImpl, c10::UndefinedTensorImpl> tensor;
     int64_t version;
   };
-  std::vector<Source> sources;
+  std::vector<Source> weights, biases;
   c10::intrusive_ptr<Operand> operand;
 
-  bool isOf(const std::vector<Tensor>& weights, at::ScalarType type) const {
-    if (sources.size() != weights.size() || operand->weight.scalar_type() != type) return false;
-    for (size_t i = 0; i < weights.size(); i++)
-      if (sources[i].weight.lock().get() != weights[i].unsafeGetTensorImpl() || sources[i].version != weights[i]._version()) return false;
+  static std::vector<Source> sourcesOf(const std::vector<Tensor>& tensors) {
+    std::vector<Source> sources;
+    for (const Tensor& tensor : tensors)
+      sources.push_back({decltype(Source::tensor)(tensor.getIntrusivePtr()), static_cast<int64_t>(tensor._version())});
+    return sources;
+  }
+  static bool areThose(const std::vector<Source>& sources, const std::vector<Tensor>& tensors) {
+    if (sources.size() != tensors.size()) return false;
+    for (size_t i = 0; i < tensors.size(); i++)
+      if (sources[i].tensor.lock().get() != tensors[i].unsafeGetTensorImpl() || sources[i].version != tensors[i]._version()) return false;
     return true;
   }
-  bool isOrphan() const { return sources[0].weight.expired(); }
+  bool isOf(const std::vector<Tensor>& w, const std::vector<Tensor>& b, at::ScalarType type) const {
+    return operand->weight.scalar_type() == type && areThose(weights, w) && areThose(biases, b);
+  }
+  bool isOrphan() const { return weights[0].tensor.expired(); }
 };
 
-// The weights one under the other, cast; the weight itself where there is nothing to do.
-Tensor joined(const std::vector<Tensor>& weights, at::ScalarType type) {
+// Tensors one under the other, cast, in memory with room for `room` rows of which the last are zeros; the tensor itself where there is
+// nothing to do.
+Tensor joined(const std::vector<Tensor>& tensors, at::ScalarType type, int64_t room) {
+  int64_t rows = 0;
+  for (const Tensor& tensor : tensors) rows += tensor.size(0);
+  if (tensors.size() == 1 && tensors[0].scalar_type() == type && room <= rows) return tensors[0].detach().contiguous();
+  auto shape = tensors[0].sizes().vec();
+  shape[0] = std::max(rows, room);
+  const Tensor all = at::empty(shape, tensors[0].options().dtype(type).requires_grad(false));
+  int64_t row = 0;
+  for (const Tensor& tensor : tensors) {
+    all.narrow(0, row, tensor.size(0)).copy_(tensor);
+    row += tensor.size(0);
+  }
+  if (room > rows) all.narrow(0, rows, room - rows).zero_();
+  return all.narrow(0, 0, rows);
+}
+
+c10::intrusive_ptr<Operand> makeOperand(const std::vector<Tensor>& weights, const std::vector<Tensor>& biases, at::ScalarType type) {
   const at::NoGradGuard guard;
-  if (weights.size() == 1 && weights[0].scalar_type() == type) return weights[0].detach().contiguous();
+  const bool onGpu = isOnGpu(weights[0]);
   int64_t rows = 0;
   for (const Tensor& weight : weights) rows += weight.size(0);
-  Tensor value = at::empty({rows, weights[0].size(1)}, weights[0].options().dtype(type).requires_grad(false));
-  for (int64_t i = 0, row = 0; i < static_cast<int64_t>(weights.size()); row += weights[i].size(0), i++)
-    value.narrow(0, row, weights[i].size(0)).copy_(weights[i]);
-  return value;
+  const int64_t room = onGpu && type != at::kFloat ? (rows + 63) / 64 * 64 : rows;
+  return c10::make_intrusive<Operand>(joined(weights, type, room),
+                                      biases.empty() ? Tensor() : joined(biases, weights[0].is_cpu() ? at::kFloat : type, 0), room);
 }
 
 // [M, N] gradients of x·W: those of each weight and bias, as views of one product.
@@ -48,12 +73,11 @@ variable_list splitRows(const Tensor& whole, const std::vector<int64_t>& sizes) 
 
 struct Linear : torch::autograd::Function<Linear> {
   static Tensor forward(AutogradContext* context, const Tensor& x, at::TensorList weights, at::TensorList biases) {
-    const auto operand = operandOf(weights.vec(), x.scalar_type());
-    const Tensor bias = biases.empty() ? Tensor() : biases.size() == 1 ? biases[0].contiguous() : at::cat(biases);
+    const auto operand = operandOf(weights.vec(), biases.vec(), x.scalar_type());
     auto shape = x.sizes().vec();
     shape.back() = operand->weight.size(0);
     Tensor y = at::empty(shape, x.options());
-    multiply(matrixOf(x), operand->transposed, matrixOf(y), bias.defined() ? dataOf<float>(bias) : nullptr);
+    multiply(matrixOf(x), operand->transposed, matrixOf(y), operand->bias.defined() ? operand->bias.data_ptr() : nullptr);
     variable_list saved = weights.vec();  // so that a weight that is changed before the backward pass is noticed
     saved.push_back(x);
     context->save_for_backward(std::move(saved));
@@ -105,19 +129,29 @@ Tensor linear(const Tensor& x, std::vector<Tensor> weights, std::vector<Tensor> 
 
 }  // namespace
 
-c10::intrusive_ptr<Operand> operandOf(const std::vector<Tensor>& weights, at::ScalarType type) {
+c10::intrusive_ptr<Operand> operandOf(const std::vector<Tensor>& weights, const std::vector<Tensor>& biases, at::ScalarType type) {
   static thread_local std::unordered_map<const c10::TensorImpl*, Entry> entries;
   const auto* key = weights[0].unsafeGetTensorImpl();
   const auto found = entries.find(key);
-  if (found != entries.end() && found->second.isOf(weights, type)) return found->second.operand;
+  if (found != entries.end() && found->second.isOf(weights, biases, type)) return found->second.operand;
   for (auto entry = entries.begin(); entry != entries.end();) entry = entry->second.isOrphan() ? entries.erase(entry) : std::next(entry);
-  Entry entry{{}, c10::make_intrusive<Operand>(joined(weights, type))};
-  for (const Tensor& weight : weights)
-    entry.sources.push_back({decltype(Entry::Source::weight)(weight.getIntrusivePtr()), weight._version()});
+  Entry entry{Entry::sourcesOf(weights), Entry::sourcesOf(biases), makeOperand(weights, biases, type)};
   return entries.insert_or_assign(key, std::move(entry)).first->second.operand;
 }
 
 Tensor sumOfRows(const Matrix& x) {
+  if (isOnGpu(tensorOf(x))) {
+    // Several pieces of the rows, each by itself, and then their sums: always as many, so that sums are the same.
+    const int64_t pieces = std::max<int64_t>(1, std::min<int64_t>(64, x.rows / 64));
+    const auto floats = at::TensorOptions(at::kFloat).device(x.device);
+    const Tensor y = at::empty({x.columns}, floats), parts = at::empty({pieces, x.columns}, floats);
+    launchFor(tensorOf(x), [&](auto* element, gpu::Stream stream) {
+      gpu::sumRows(static_cast<std::remove_pointer_t<decltype(element)>*>(x.data), dataOf<float>(parts), x.rows, x.columns, x.rowStride, pieces,
+                   stream);
+      gpu::sumRows(dataOf<float>(parts), dataOf<float>(y), pieces, x.columns, x.columns, 1, stream);
+    });
+    return y;
+  }
   if (!x.device.is_cpu() || x.type == at::kHalf) return tensorOf(x).sum(0, /*keepdim=*/false, at::kFloat);
   Tensor y = at::empty({x.columns}, at::kFloat);
   at::parallel_for(0, (x.columns + 63) / 64, 1, [&](int64_t first, int64_t last) {

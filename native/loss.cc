@@ -13,13 +13,14 @@ struct Result {
 };
 
 Result lossOf(const Tensor& x, const Tensor& masterWeight, const Optional<Tensor>& bias, const Tensor& target, bool gradient) {
-  const auto operand = operandOf({masterWeight}, x.scalar_type());
+  const auto operand = operandOf({masterWeight}, {}, x.scalar_type());
   const int64_t M = x.size(0), V = masterWeight.size(0);
   const auto floats = x.options().dtype(at::kFloat);
   const bool onGpu = isOnGpu(x);
   const int64_t atOnce = onGpu ? kGpuRows : kRows, chunks = (M + atOnce - 1) / atOnce, most = chunks ? (M + chunks - 1) / chunks : 0;
-  const Tensor logits = at::empty({most, V}, floats), losses = at::empty({M}, floats), hits = at::empty({M}, floats);
-  const Tensor dLogits = !gradient ? Tensor() : x.scalar_type() == at::kFloat ? logits : at::empty({most, V}, x.options());
+  const int64_t room = operand->room;  // of a row of logits: behind them are zeros
+  const Tensor logits = at::empty({most, room}, floats), losses = at::empty({M}, floats), hits = at::empty({M}, floats);
+  const Tensor dLogits = !gradient ? Tensor() : x.scalar_type() == at::kFloat ? logits : at::empty({most, room}, x.options());
   Result result;
   if (gradient) {
     result.dx = at::empty_like(x);
@@ -31,12 +32,15 @@ Result lossOf(const Tensor& x, const Tensor& masterWeight, const Optional<Tensor
     const Tensor part = x.narrow(0, start, rows);
     const Tensor z = logits.narrow(0, 0, rows);
     const float* addend = bias ? dataOf<float>(*bias) : nullptr;
-    multiply(matrixOf(part), operand->transposed, matrixOf(z), onGpu ? nullptr : addend);
+    if (onGpu)
+      multiply(matrixOf(part), operand->whole().transposed(), matrixOf(z));
+    else
+      multiply(matrixOf(part), operand->transposed, matrixOf(z), addend);
     if (onGpu)
       launchFor(x, [&](auto* element, gpu::Stream stream) {
         gpu::crossEntropy(dataOf<float>(z), addend, dataOf<int64_t>(target) + start,
                           gradient ? dataOf<std::remove_pointer_t<decltype(element)>>(dLogits) : element, dataOf<float>(losses) + start,
-                          dataOf<float>(hits) + start, rows, V, stream);
+                          dataOf<float>(hits) + start, rows, V, room, stream);
       });
     else
       at::parallel_for(0, rows, 1, [&](int64_t begin, int64_t end) {
@@ -55,8 +59,12 @@ Result lossOf(const Tensor& x, const Tensor& masterWeight, const Optional<Tensor
         }
       });
     if (!gradient) continue;
-    const Matrix dz = matrixOf(dLogits.narrow(0, 0, rows));
-    multiply(dz, operand->asIs, matrixOf(result.dx.narrow(0, start, rows)));
+    Matrix dz = matrixOf(dLogits.narrow(0, 0, rows));
+    if (onGpu)
+      multiply(dz, operand->whole(), matrixOf(result.dx.narrow(0, start, rows)));
+    else
+      multiply(dz, operand->asIs, matrixOf(result.dx.narrow(0, start, rows)));
+    dz.columns = V;
     multiply(dz.transposed(), matrixOf(part), matrixOf(result.dWeight), nullptr, /*accumulate=*/start > 0);
     if (bias) result.dBias.add_(sumOfRows(dz));
   }

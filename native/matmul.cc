@@ -63,12 +63,16 @@ static void wideProduct(at::Tensor& into, const at::Tensor& x, const at::Tensor&
   into.copy_(rounded);
 }
 
-static void multiplyByAten(const Matrix& a, const Matrix& b, const Matrix& c, const float* bias, bool accumulate) {
+static void multiplyByAten(const Matrix& a, const Matrix& b, const Matrix& c, const void* bias, bool accumulate) {
+#ifdef TAPER_CUDA
+  if (multiplyOnGpu(a, b, c, bias, accumulate)) return;
+#endif
   const at::NoGradGuard guard;
   at::Tensor into = tensorOf(c);
   const at::Tensor x = tensorOf(a), y = tensorOf(b);
+  const auto rowType = c.device.is_cpu() ? at::kFloat : c.type;
   const at::Tensor row =
-      bias ? tensorOf({const_cast<float*>(bias), at::kFloat, 1, c.columns, c.columns, 1, c.device}).select(0, 0) : at::Tensor();
+      bias ? tensorOf({const_cast<void*>(bias), rowType, 1, c.columns, c.columns, 1, c.device}).select(0, 0) : at::Tensor();
   if (a.type == c.type) {
     product(into, x, y, row, accumulate);
   } else {
@@ -171,7 +175,7 @@ Product& productOf(const Matrix& a, const Matrix& b, const Matrix& c, bool hasBi
   return products.emplace(key, prepare(a, b, c, hasBias, accumulate, anyLayout)).first->second;
 }
 
-void run(Product& product, const Matrix& a, const void* b, const Matrix& c, const float* bias) {
+void run(Product& product, const Matrix& a, const void* b, const Matrix& c, const void* bias) {
   product.set(DNNL_ARG_SRC, a.data);
   product.set(DNNL_ARG_WEIGHTS, b);
   product.set(DNNL_ARG_DST, c.data);
@@ -187,12 +191,12 @@ struct Layout {
   at::Tensor bytes;
 };
 
-void multiply(const Matrix& a, const Matrix& b, const Matrix& c, const float* bias, bool accumulate) {
+void multiply(const Matrix& a, const Matrix& b, const Matrix& c, const void* bias, bool accumulate) {
   if (!a.device.is_cpu()) return multiplyByAten(a, b, c, bias, accumulate);
   run(productOf(a, b, c, bias != nullptr, accumulate, false), a, b.data, c, bias);
 }
 
-void multiply(const Matrix& a, Factor& b, const Matrix& c, const float* bias) {
+void multiply(const Matrix& a, Factor& b, const Matrix& c, const void* bias) {
   // With fewer rows, laying the factor out takes longer than it saves; in float32 it saves a fiftieth at most.
   constexpr int64_t worthIt = 512;
   if (!a.device.is_cpu() || a.rows < worthIt || a.type != at::kBFloat16) return multiply(a, b.plain, c, bias);
@@ -221,11 +225,11 @@ const char* matmulLibrary() {
 
 #else
 
-void multiply(const Matrix& a, const Matrix& b, const Matrix& c, const float* bias, bool accumulate) {
+void multiply(const Matrix& a, const Matrix& b, const Matrix& c, const void* bias, bool accumulate) {
   multiplyByAten(a, b, c, bias, accumulate);
 }
 
-void multiply(const Matrix& a, Factor& b, const Matrix& c, const float* bias) { multiply(a, b.plain, c, bias); }
+void multiply(const Matrix& a, Factor& b, const Matrix& c, const void* bias) { multiply(a, b.plain, c, bias); }
 
 bool multipliesBfloat16() { return true; }
 

@@ -20,9 +20,9 @@ Matrix matrixOf(const at::Tensor& tensor);
 // The same memory as a tensor.
 at::Tensor tensorOf(const Matrix& matrix);
 
-// c = a·b, plus a float32 row `bias` (or null) on each row; with `accumulate`, c += a·b. a and b are of one type, c of that
-// or float32. May be called by several threads at once, each of which then computes alone.
-void multiply(const Matrix& a, const Matrix& b, const Matrix& c, const float* bias = nullptr, bool accumulate = false);
+// c = a·b, plus a row `bias` (or null) on each row; with `accumulate`, c += a·b. a and b are of one type, c of that or float32, the
+// bias float32 on the CPU and of c's type on a GPU. May be called by several threads at once, each of which then computes alone.
+void multiply(const Matrix& a, const Matrix& b, const Matrix& c, const void* bias = nullptr, bool accumulate = false);
 
 // The right-hand side of many products, laid out as the library likes it best by the first of them that gains by it. The
 // matrix must stay where it is and keep its numbers.
@@ -30,7 +30,12 @@ struct Factor {
   Matrix plain;
   std::shared_ptr<struct Layout> layout;
 };
-void multiply(const Matrix& a, Factor& b, const Matrix& c, const float* bias = nullptr);
+void multiply(const Matrix& a, Factor& b, const Matrix& c, const void* bias = nullptr);
+
+#ifdef TAPER_CUDA
+// The same on a GPU; false, and nothing done, where that is left to ATen.
+bool multiplyOnGpu(const Matrix& a, const Matrix& b, const Matrix& c, const void* bias, bool accumulate);
+#endif
 
 // Whether bfloat16 matrices can be multiplied.
 bool multipliesBfloat16();

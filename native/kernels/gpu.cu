@@ -373,48 +373,99 @@ __global__ void wideNormBackwardKernel(const Element* dy, const float* x, const 
 }
 
 // --- Cross-entropy ---
-// Σ e^(x − top) over some of a row's logits, and their largest.
-struct Exponentials {
-  float top, sum;
-};
-__device__ Exponentials joined(Exponentials x, Exponentials y) {
-  const float top = fmaxf(x.top, y.top);
-  if (top == -INFINITY) return {top, 0};
-  return {top, x.sum * expf(x.top - top) + y.sum * expf(y.top - top)};
+__device__ float largestOfWarp(float x) {
+  for (int offset = kWarp / 2; offset > 0; offset /= 2) x = fmaxf(x, __shfl_xor_sync(kAllLanes, x, offset));
+  return x;
+}
+template <int Threads>
+__device__ float largestOfBlock(float x) {
+  __shared__ float parts[Threads / kWarp];
+  x = largestOfWarp(x);
+  __syncthreads();
+  if (threadIdx.x % kWarp == 0) parts[threadIdx.x / kWarp] = x;
+  __syncthreads();
+  for (const float part : parts) x = fmaxf(x, part);
+  return x;
 }
 
-// A block has a row.
-constexpr int kLossThreads = 256;
-template <typename Element>
-__global__ void crossEntropyKernel(const float* x, const float* bias, const int64_t* target, Element* dx, float* loss, float* hit,
-                                   int64_t classes) {
+// A block has a row: the first logits of each thread in registers, those of longer rows are read again.
+constexpr int kLossThreads = 512;
+template <int Held, typename Element>
+__global__ void __launch_bounds__(kLossThreads) crossEntropyKernel(const float* x, const float* bias, const int64_t* target, Element* dx,
+                                                                   float* loss, float* hit, int64_t classes, int64_t stride) {
   const int64_t row = blockIdx.x, label = target[row];
-  x += row * classes;
+  x += row * stride;
   const auto logit = [=](int64_t i) { return bias ? x[i] + bias[i] : x[i]; };
   // A class that is not there has no logit: its loss is not finite, and the step is not applied.
   const float at = label >= 0 && label < classes ? logit(label) : NAN;
-  Exponentials all{-INFINITY, 0};
-  float better = 0;  // classes with a larger logit, or with the same and a smaller number
-  for (int64_t i = threadIdx.x; i < classes; i += kLossThreads) {
-    const float z = logit(i);
-    all = z > all.top ? Exponentials{z, all.sum * expf(all.top - z) + 1} : Exponentials{all.top, all.sum + expf(z - all.top)};
+  const int64_t first = threadIdx.x, rest = first + static_cast<int64_t>(Held) * kLossThreads;
+  float held[Held], top = -INFINITY, better = 0;  // classes with a larger logit, or with the same and a smaller number
+  const auto look = [&](float z, int64_t i) {
+    top = fmaxf(top, z);
     if (!(z < at) && (z != at || i < label)) better = 1;
+  };
+  UNROLL
+  for (int k = 0; k < Held; k++) {
+    const int64_t i = first + static_cast<int64_t>(k) * kLossThreads;
+    held[k] = i < classes ? logit(i) : -INFINITY;
+    if (i < classes) look(held[k], i);
   }
-  for (int offset = kWarp / 2; offset > 0; offset /= 2)
-    all = joined(all, {__shfl_xor_sync(kAllLanes, all.top, offset), __shfl_xor_sync(kAllLanes, all.sum, offset)});
-  __shared__ Exponentials parts[kLossThreads / kWarp];
-  if (threadIdx.x % kWarp == 0) parts[threadIdx.x / kWarp] = all;
-  better = sumOfBlock<kLossThreads>({better, 0}).a;  // and all parts are there
-  all = parts[0];
-  for (int i = 1; i < kLossThreads / kWarp; i++) all = joined(all, parts[i]);
+  for (int64_t i = rest; i < classes; i += kLossThreads) look(logit(i), i);
+  top = largestOfBlock<kLossThreads>(top);
+  float sum = 0;
+  UNROLL
+  for (int k = 0; k < Held; k++) {
+    held[k] = expf(held[k] - top);
+    sum += held[k];
+  }
+  for (int64_t i = rest; i < classes; i += kLossThreads) sum += expf(logit(i) - top);
+  const Two all = sumOfBlock<kLossThreads>({sum, better});
   if (threadIdx.x == 0) {
-    loss[row] = all.top + logf(all.sum) - at;
-    hit[row] = better == 0 ? 1.f : 0.f;
+    loss[row] = top + logf(all.a) - at;
+    hit[row] = all.b == 0 ? 1.f : 0.f;
   }
   if (dx == nullptr) return;
-  dx += row * classes;
-  const float share = 1 / all.sum;
-  for (int64_t i = threadIdx.x; i < classes; i += kLossThreads) store(dx[i], expf(logit(i) - all.top) * share - (i == label ? 1.f : 0.f));
+  dx += row * stride;
+  const float share = 1 / all.a;
+  UNROLL
+  for (int k = 0; k < Held; k++) {
+    const int64_t i = first + static_cast<int64_t>(k) * kLossThreads;
+    if (i < classes) store(dx[i], held[k] * share - (i == label ? 1.f : 0.f));
+  }
+  for (int64_t i = rest; i < classes; i += kLossThreads) store(dx[i], expf(logit(i) - top) * share - (i == label ? 1.f : 0.f));
+  for (int64_t i = classes + first; i < stride; i += kLossThreads) store(dx[i], 0.f);
+}
+
+// --- Sums of rows ---
+// A block has some neighbouring columns of its piece of the rows, a warp every eighth row, a lane `Count` columns.
+constexpr int kSumThreads = 256;
+template <int Count, typename Element>
+__global__ void sumRowsKernel(const Element* __restrict__ x, float* __restrict__ y, int64_t rows, int64_t columns, int64_t stride,
+                              int64_t pieces) {
+  constexpr int warps = kSumThreads / kWarp;
+  const int64_t piece = blockIdx.x % pieces, lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
+  const int64_t column = (blockIdx.x / pieces * kWarp + lane) * Count;
+  float sum[Count] = {};
+  if (column < columns) {
+#ifdef __CUDACC__
+#pragma unroll 4
+#endif
+    for (int64_t row = rows * piece / pieces + warp; row < rows * (piece + 1) / pieces; row += warps) {
+      const auto pack = loadPack<Count>(x + row * stride + column);
+      UNROLL
+      for (int i = 0; i < Count; i++) sum[i] += load(pack.x[i]);
+    }
+  }
+  __shared__ float all[warps][kWarp * Count];
+  UNROLL
+  for (int i = 0; i < Count; i++) all[warp][lane * Count + i] = sum[i];
+  __syncthreads();
+  for (int64_t i = threadIdx.x; i < kWarp * Count; i += kSumThreads) {
+    const int64_t into = blockIdx.x / pieces * kWarp * Count + i;
+    float whole = 0;
+    for (int w = 0; w < warps; w++) whole += all[w][i];
+    if (into < columns) y[piece * columns + into] = whole;
+  }
 }
 
 // --- Rows ---
@@ -572,8 +623,23 @@ void normBackward(const Element* dy, const float* x, const float* weight, const 
 
 template <typename Element>
 void crossEntropy(const float* x, const float* bias, const int64_t* target, Element* dx, float* loss, float* hit, int64_t rows,
-                  int64_t classes, Stream stream) {
-  launch(crossEntropyKernel<Element>, rows, kLossThreads, stream, x, bias, target, dx, loss, hit, classes);
+                  int64_t classes, int64_t stride, Stream stream) {
+  const auto kernel = classes <= 16 * kLossThreads   ? crossEntropyKernel<16, Element>
+                      : classes <= 64 * kLossThreads ? crossEntropyKernel<64, Element>
+                                                     : crossEntropyKernel<100, Element>;
+  launch(kernel, rows, kLossThreads, stream, x, bias, target, dx, loss, hit, classes, stride);
+}
+
+template <typename Element>
+void sumRows(const Element* x, float* y, int64_t rows, int64_t columns, int64_t stride, int64_t pieces, Stream stream) {
+  const auto run = [&](auto count) {
+    launch(sumRowsKernel<count(), Element>, piecesOf(columns, kWarp * count()) * pieces, kSumThreads, stream, x, y, rows, columns, stride,
+           pieces);
+  };
+  if (isWide<Element>({x}, {columns, stride}))
+    run(std::integral_constant<int, kWide<Element>>());
+  else
+    run(std::integral_constant<int, 1>());
 }
 
 void takeRows(const void* x, const int64_t* index, void* y, int64_t rows, int64_t bytes, Stream stream) {
@@ -605,7 +671,8 @@ void adamw(const std::vector<Update>& updates, Stream stream) {
   template void norm(const float*, const float*, const float*, Element*, float*, float*, Norm, Stream);                                   \
   template void normBackward(const Element*, const float*, const float*, const float*, const float*, float*, float*, Norm, int64_t,       \
                              Stream);                                                                                                     \
-  template void crossEntropy(const float*, const float*, const int64_t*, Element*, float*, float*, int64_t, int64_t, Stream);
+  template void crossEntropy(const float*, const float*, const int64_t*, Element*, float*, float*, int64_t, int64_t, int64_t, Stream);     \
+  template void sumRows(const Element*, float*, int64_t, int64_t, int64_t, int64_t, Stream);
 FOR_ELEMENT(float)
 FOR_ELEMENT(Bfloat16)
 FOR_ELEMENT(Half)

@@ -63,10 +63,15 @@ template <typename Element>
 void sideBySide(Part<Element> q, Part<Element> k, Part<Element> v, Element* y, int64_t tokens, int64_t headSize, Turn how, Stream stream);
 
 // Softmax cross-entropy of each row of logits x + bias (or no bias: null) with its class: the loss in nats, 1 where the class is
-// the first with the largest logit and 0 elsewhere, and unless dx is null the gradient softmax − onehot. dx may be x.
+// the first with the largest logit and 0 elsewhere, and unless dx is null the gradient softmax − onehot. dx may be x. Both have
+// `stride` elements a row, of which dx has zeros behind the classes.
 template <typename Element>
 void crossEntropy(const float* x, const float* bias, const int64_t* target, Element* dx, float* loss, float* hit, int64_t rows,
-                  int64_t classes, Stream stream);
+                  int64_t classes, int64_t stride, Stream stream);
+
+// y [pieces, columns]: the sums of each of so many pieces of the rows, which lie `stride` elements apart.
+template <typename Element>
+void sumRows(const Element* x, float* y, int64_t rows, int64_t columns, int64_t stride, int64_t pieces, Stream stream);
 
 // Row i of y becomes row index[i] of x; and row index[i] of y becomes row i of x. Rows are of `bytes`.
 void takeRows(const void* x, const int64_t* index, void* y, int64_t rows, int64_t bytes, Stream stream);

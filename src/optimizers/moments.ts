@@ -5,11 +5,13 @@ export const moments = ['moment', 'variance'] as const;
 
 /** An update with its moments, and what they are divided by because they began at zero: `1 − βᵗ`, or 1. */
 export function withMoments(
-  { slots, updates, ...update }: Update,
+  { parameter, gradient, weightDecay, slots, updates }: Update,
   { biasCorrection, betas: [beta1, beta2] }: OptimizerSettings,
 ) {
   return {
-    ...update,
+    parameter,
+    gradient,
+    weightDecay,
     moment: slots.moment!,
     variance: slots.variance!,
     correction1: biasCorrection ? 1 - beta1 ** updates : 1,

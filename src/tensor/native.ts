@@ -185,14 +185,12 @@ function addonPath(): string {
  * What libtorch's libraries read from the environment when they are loaded, unless the user has set it. OpenBLAS 0.3.21
  * takes recent AVX-512 processors for old ones, and is then up to four times slower in float32. OpenMP's threads wait by
  * spinning for milliseconds, which starves every other program (and a second run) on the same processors. c10d's sockets log each
- * try to connect; what comes of it is told in an error. cuBLAS gives the same numbers each time only with memory of its own. NCCL
- * tells of a lost rank only whom it lets wait. UCX, which Debian's libtorch brings with OpenMPI, tries its memory hooks with
+ * try to connect; what comes of it is told in an error. NCCL tells of a lost rank only whom it lets wait. UCX, which Debian's libtorch brings with OpenMPI, tries its memory hooks with
  * sbrk(4096) and sbrk(-4096); where the first fails, as it does when V8's code lies right behind the heap, the second gives away a
  * page of the heap that is in use, and Node dies.
  */
 function prepareEnvironment(): void {
   process.env.GOMP_SPINCOUNT ??= '10000';
-  process.env.CUBLAS_WORKSPACE_CONFIG ??= ':4096:8';
   process.env.GLOG_minloglevel ??= '3';
   process.env.TORCH_NCCL_BLOCKING_WAIT ??= '1';
   process.env.TORCH_CPP_LOG_LEVEL ??= 'ERROR';

@@ -30,7 +30,16 @@ struct Entry {
     return operand->weight.scalar_type() == type && areThose(weights, w) && areThose(biases, b);
   }
   bool isOrphan() const { return weights[0].tensor.expired(); }
+
+  // The tensors that this was made of; fewer where some are gone.
+  static std::vector<Tensor> alive(const std::vector<Source>& sources) {
+    std::vector<Tensor> tensors;
+    for (const Source& source : sources)
+      if (auto tensor = source.tensor.lock()) tensors.emplace_back(std::move(tensor));
+    return tensors;
+  }
 };
+using Entries = std::unordered_map<const c10::TensorImpl*, Entry>;
 
 // Tensors one under the other, cast, in memory with room for `room` rows of which the last are zeros; the tensor itself where there is
 // nothing to do.
@@ -127,13 +136,53 @@ Tensor linear(const Tensor& x, std::vector<Tensor> weights, std::vector<Tensor> 
   return biases.empty() ? at::linear(x, together(weights)) : at::linear(x, together(weights), together(biases));
 }
 
+// After an optimizer step all operands are stale. On a GPU those in half precision are made anew in place, all by one kernel, unless
+// somebody holds them still.
+void renewAll(Entries& entries, at::ScalarType type) {
+  std::vector<gpu::Cast> casts;
+  for (auto& [key, entry] : entries) {
+    Operand& operand = *entry.operand;
+    const auto weights = Entry::alive(entry.weights), biases = Entry::alive(entry.biases);
+    if (operand.weight.scalar_type() != type || entry.operand.use_count() > 1) continue;
+    if (weights.size() != entry.weights.size() || biases.size() != entry.biases.size() || entry.isOf(weights, biases, type)) continue;
+    const auto add = [&](const std::vector<Tensor>& from, const Tensor& into) {
+      auto* target = static_cast<uint8_t*>(into.data_ptr());
+      for (const Tensor& tensor : from) {
+        casts.push_back({dataOf<float>(tensor), target, tensor.numel()});
+        target += tensor.numel() * static_cast<int64_t>(into.element_size());
+      }
+    };
+    const auto areContiguous = [](const std::vector<Tensor>& all) {
+      return std::all_of(all.begin(), all.end(), [](const Tensor& tensor) { return tensor.is_contiguous(); });
+    };
+    if (!areContiguous(weights) || !areContiguous(biases)) continue;
+    add(weights, operand.weight);
+    if (!biases.empty()) {
+      if (operand.bias.scalar_type() == type)
+        add(biases, operand.bias);
+      else
+        operand.bias = joined(biases, operand.bias.scalar_type(), 0);
+    }
+    entry.weights = Entry::sourcesOf(weights);
+    entry.biases = Entry::sourcesOf(biases);
+  }
+  if (casts.empty()) return;
+  const Tensor like = at::empty({0}, at::TensorOptions(type).device(entries.begin()->second.operand->weight.device()));
+  launchFor(like, [&](auto* element, gpu::Stream stream) { gpu::cast(casts, element, stream); });
+}
+
 }  // namespace
 
 c10::intrusive_ptr<Operand> operandOf(const std::vector<Tensor>& weights, const std::vector<Tensor>& biases, at::ScalarType type) {
-  static thread_local std::unordered_map<const c10::TensorImpl*, Entry> entries;
+  static thread_local Entries entries;
   const auto* key = weights[0].unsafeGetTensorImpl();
   const auto found = entries.find(key);
   if (found != entries.end() && found->second.isOf(weights, biases, type)) return found->second.operand;
+  if (found != entries.end() && isOnGpu(weights[0]) && type != at::kFloat) {
+    const at::NoGradGuard guard;
+    renewAll(entries, type);
+    if (found->second.isOf(weights, biases, type)) return found->second.operand;
+  }
   for (auto entry = entries.begin(); entry != entries.end();) entry = entry->second.isOrphan() ? entries.erase(entry) : std::next(entry);
   Entry entry{Entry::sourcesOf(weights), Entry::sourcesOf(biases), makeOperand(weights, biases, type)};
   return entries.insert_or_assign(key, std::move(entry)).first->second.operand;

@@ -24,8 +24,8 @@ Result lossOf(const Tensor& x, const Tensor& masterWeight, const Optional<Tensor
   Result result;
   if (gradient) {
     result.dx = at::empty_like(x);
-    result.dWeight = M ? at::empty({V, x.size(1)}, floats) : at::zeros({V, x.size(1)}, floats);
-    if (bias) result.dBias = at::zeros({V}, floats);
+    result.dWeight = M ? at::empty({room, x.size(1)}, floats) : at::zeros({room, x.size(1)}, floats);
+    if (bias) result.dBias = at::zeros({room}, floats);
   }
   for (int64_t start = 0; start < M; start += most) {
     const int64_t rows = std::min(most, M - start);
@@ -59,14 +59,17 @@ Result lossOf(const Tensor& x, const Tensor& masterWeight, const Optional<Tensor
         }
       });
     if (!gradient) continue;
-    Matrix dz = matrixOf(dLogits.narrow(0, 0, rows));
+    const Matrix dz = matrixOf(dLogits.narrow(0, 0, rows));
     if (onGpu)
       multiply(dz, operand->whole(), matrixOf(result.dx.narrow(0, start, rows)));
     else
       multiply(dz, operand->asIs, matrixOf(result.dx.narrow(0, start, rows)));
-    dz.columns = V;
     multiply(dz.transposed(), matrixOf(part), matrixOf(result.dWeight), nullptr, /*accumulate=*/start > 0);
     if (bias) result.dBias.add_(sumOfRows(dz));
+  }
+  if (gradient) {
+    result.dWeight = result.dWeight.narrow(0, 0, V);
+    if (bias) result.dBias = result.dBias.narrow(0, 0, V);
   }
   result.loss = losses.sum(at::kDouble).to(at::kFloat);
   result.hits = hits.sum();

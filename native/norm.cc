@@ -8,9 +8,9 @@ namespace {
 // The pieces that a GPU goes through the rows in: several for each of its processors. Always as many, so that sums are the same.
 constexpr int64_t kGpuPieces = 512;
 
-// With `centers` layer normalisation, else RMSNorm.
+// With `centers` layer normalisation, else RMSNorm; and x itself.
 struct NormFunction : torch::autograd::Function<NormFunction> {
-  static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& weight, const Optional<Tensor>& bias, double eps,
+  static variable_list forward(AutogradContext* context, const Tensor& x, const Tensor& weight, const Optional<Tensor>& bias, double eps,
                         bool centers, at::ScalarType type) {
     const int64_t width = x.size(-1), rows = x.numel() / width;
     const Norm all{rows, width, static_cast<float>(eps), centers};
@@ -33,11 +33,15 @@ struct NormFunction : torch::autograd::Function<NormFunction> {
     context->save_for_backward({x, weight, mean, rstd});
     context->saved_data["hasBias"] = bias.has_value();
     context->saved_data["centers"] = centers;
-    return y;
+    context->set_materialize_grads(false);
+    return {y, x};
   }
   static variable_list backward(AutogradContext* context, variable_list gradients) {
+    if (!gradients[0].defined()) return {gradients[1], Tensor(), Tensor(), Tensor(), Tensor(), Tensor()};
     const auto saved = context->get_saved_variables();
-    const Tensor &x = saved[0], &weight = saved[1], &mean = saved[2], &rstd = saved[3], dy = gradients[0].contiguous();
+    const Tensor &x = saved[0], &weight = saved[1], &mean = saved[2], &rstd = saved[3], dy = gradients[0].contiguous(),
+                 beside = gradients[1].defined() ? gradients[1].contiguous() : Tensor();
+    const float* other = beside.defined() ? dataOf<float>(beside) : nullptr;
     const bool centers = context->saved_data["centers"].toBool();
     const int64_t width = x.size(-1), rows = x.numel() / width;
     const Tensor dx = at::empty_like(x);
@@ -47,8 +51,8 @@ struct NormFunction : torch::autograd::Function<NormFunction> {
     if (isOnGpu(x))
       launchFor(dy, [&](auto* element, gpu::Stream stream) {
         gpu::normBackward(dataOf<std::remove_pointer_t<decltype(element)>>(dy), dataOf<float>(x), dataOf<float>(weight),
-                          dataOf<float>(mean), dataOf<float>(rstd), dataOf<float>(dx), dataOf<float>(sums), {rows, width, 0, centers},
-                          pieces, stream);
+                          dataOf<float>(mean), dataOf<float>(rstd), other, dataOf<float>(dx), dataOf<float>(sums),
+                          {rows, width, 0, centers}, pieces, stream);
       });
     else
       withElement(dy, [&](auto* element) {
@@ -58,8 +62,8 @@ struct NormFunction : torch::autograd::Function<NormFunction> {
             const int64_t begin = rows * piece / pieces, end = rows * (piece + 1) / pieces;
             float* sum = dataOf<float>(sums) + piece * 2 * width;
             kernels::normBackward(from + begin * width, dataOf<float>(x) + begin * width, dataOf<float>(weight),
-                                  dataOf<float>(mean) + begin, dataOf<float>(rstd) + begin, dataOf<float>(dx) + begin * width, sum,
-                                  sum + width, {end - begin, width, 0, centers});
+                                  dataOf<float>(mean) + begin, dataOf<float>(rstd) + begin, other ? other + begin * width : nullptr,
+                                  dataOf<float>(dx) + begin * width, sum, sum + width, {end - begin, width, 0, centers});
           }
         });
       });
@@ -77,21 +81,28 @@ bool takesKernel(const Tensor& x, const Tensor& weight, const Optional<Tensor>& 
   return true;
 }
 
-Tensor layerNorm(const Tensor& x, const Tensor& weight, Optional<Tensor> bias, double eps, at::ScalarType type) {
+// The norm, and x to go on with beside it: backward, the gradients of both are added up on the way.
+variable_list layerNormBeside(const Tensor& x, const Tensor& weight, Optional<Tensor> bias, double eps, at::ScalarType type) {
   if (takesKernel(x, weight, bias, type))
     return NormFunction::apply(x.contiguous(), weight.contiguous(), bias ? Optional<Tensor>(bias->contiguous()) : bias, eps, true, type);
-  return at::layer_norm(x, weight.sizes(), weight, bias ? *bias : Tensor(), eps).to(type);
+  return {at::layer_norm(x, weight.sizes(), weight, bias ? *bias : Tensor(), eps).to(type), x};
 }
-
-Tensor rmsNorm(const Tensor& x, const Tensor& weight, double eps, at::ScalarType type) {
+variable_list rmsNormBeside(const Tensor& x, const Tensor& weight, double eps, at::ScalarType type) {
   if (takesKernel(x, weight, {}, type))
     return NormFunction::apply(x.contiguous(), weight.contiguous(), Optional<Tensor>(), eps, false, type);
-  return (x * (x * x).mean(-1, /*keepdim=*/true).add(eps).rsqrt() * weight).to(type);
+  return {(x * (x * x).mean(-1, /*keepdim=*/true).add(eps).rsqrt() * weight).to(type), x};
 }
+
+Tensor layerNorm(const Tensor& x, const Tensor& weight, Optional<Tensor> bias, double eps, at::ScalarType type) {
+  return layerNormBeside(x, weight, std::move(bias), eps, type)[0];
+}
+Tensor rmsNorm(const Tensor& x, const Tensor& weight, double eps, at::ScalarType type) { return rmsNormBeside(x, weight, eps, type)[0]; }
 
 }  // namespace
 
 void defineNorm(Napi::Object exports) {
   define(exports, "layerNorm", layerNorm);
   define(exports, "rmsNorm", rmsNorm);
+  define(exports, "layerNormBeside", layerNormBeside);
+  define(exports, "rmsNormBeside", rmsNormBeside);
 }

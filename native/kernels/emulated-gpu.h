@@ -166,6 +166,17 @@ inline float __shfl_xor_sync(unsigned, float x, int offset) {
   return other;
 }
 
+inline uint32_t __ballot_sync(unsigned, bool x) {
+  auto& machine = emulated::Machine::only();
+  const unsigned self = emulated::threadIdx.x;
+  machine.exchange[self] = x;
+  machine.meet(/*isWithAll=*/false);
+  uint32_t all = 0;
+  for (unsigned lane = 0; lane < 32; lane++) all |= machine.exchange[self / 32 * 32 + lane] << lane;
+  machine.meet(/*isWithAll=*/false);
+  return all;
+}
+
 namespace {
 template <typename... Parameters, typename... Arguments>
 void launch(void (*kernel)(Parameters...), int64_t blocks, int threads, void*, Arguments... arguments) {

@@ -121,32 +121,66 @@ __device__ Words philox(uint64_t counter, uint64_t seed) {
   return {{a, b, c, d}};
 }
 
-// A thread draws one block of Philox: by the layout of philox.h the words of eight elements, 16 apart, in a chunk of 128.
-// Calls body(element, whether it is kept) for those that are there.
-constexpr int kDropoutThreads = 256;
-template <typename Body>
-__device__ void overElements(int64_t count, Dropout how, Body body) {
-  const int64_t counter = how.first / 128 * 16 + static_cast<int64_t>(blockIdx.x) * kDropoutThreads + threadIdx.x;
-  const int64_t start = counter / 16 * 128 + counter % 16 - how.first;
-  const Words words = how.threshold ? philox(static_cast<uint64_t>(counter), how.seed) : Words{};
+// By the layout of philox.h, a thread's block of Philox has the words of eight elements, 16 apart in a chunk of 128. A warp draws two
+// chunks; then each thread gets what was drawn for eight neighbours: bit i of the result says whether the i-th is kept.
+constexpr int kDropoutThreads = 256, kNeighbours = 8;
+__device__ uint32_t keptNeighbours(int64_t counter, Dropout how) {
+  if (how.threshold == 0) return 0xFFu;
+  const Words words = philox(static_cast<uint64_t>(counter), how.seed);
+  const unsigned lane = threadIdx.x % kWarp, ownWord = lane % 16 / 2, shift = lane / 16 * 16 + lane % 2 * 8;
+  uint32_t own = 0;
   UNROLL
-  for (int i = 0; i < 8; i++) {
-    const int64_t element = start + 16 * i;
-    if (element >= 0 && element < count) body(element, words[i] >= how.threshold);
+  for (unsigned word = 0; word < 8; word++) {
+    const uint32_t kept = __ballot_sync(kAllLanes, words[static_cast<int>(word)] >= how.threshold);
+    if (word == ownWord) own = kept >> shift & 0xFFu;
   }
+  return own;
 }
 int64_t dropoutBlocks(int64_t count, Dropout how) {
   return count == 0 ? 0 : piecesOf(piecesOf(how.first % 128 + count, 128) * 16, kDropoutThreads);
 }
-
-template <typename From, typename Into>
-__global__ void dropoutKernel(const From* __restrict__ x, Into* __restrict__ y, int64_t count, Dropout how) {
-  overElements(count, how, [=](int64_t i, bool isKept) { store(y[i], isKept ? load(x[i]) * how.scale : 0.f); });
+// Calls body(i, n, kept) for the n neighbours from i on that a thread has: all eight where `IsWide`, else one at a time.
+template <bool IsWide, typename Body>
+__device__ void overNeighbours(int64_t count, Dropout how, Body body) {
+  const int64_t counter = how.first / 128 * 16 + static_cast<int64_t>(blockIdx.x) * kDropoutThreads + threadIdx.x;
+  const uint32_t kept = keptNeighbours(counter, how);
+  const int64_t first = counter * kNeighbours - how.first;
+  if (IsWide) {
+    if (first >= 0 && first < count) body(first, kept, std::integral_constant<int, kNeighbours>());
+  } else {
+    for (int i = 0; i < kNeighbours; i++)
+      if (first + i >= 0 && first + i < count) body(first + i, kept >> i, std::integral_constant<int, 1>());
+  }
 }
-template <typename Element>
+
+template <bool IsWide, typename From, typename Into>
+__global__ void dropoutKernel(const From* __restrict__ x, Into* __restrict__ y, int64_t count, Dropout how) {
+  overNeighbours<IsWide>(count, how, [=](int64_t at, uint32_t kept, auto number) {
+    constexpr int size = decltype(number)::value;
+    const auto from = loadPack<size>(x + at);
+    Pack<Into, size> into;
+    UNROLL
+    for (int i = 0; i < size; i++) store(into.x[i], kept >> i & 1u ? load(from.x[i]) * how.scale : 0.f);
+    storePack<size>(y + at, into);
+  });
+}
+template <bool IsWide, typename Element>
 __global__ void addDropoutKernel(const float* __restrict__ x, const Element* __restrict__ branch, float* __restrict__ y, int64_t count,
                                  Dropout how) {
-  overElements(count, how, [=](int64_t i, bool isKept) { y[i] = x[i] + (isKept ? load(branch[i]) * how.scale : 0.f); });
+  overNeighbours<IsWide>(count, how, [=](int64_t at, uint32_t kept, auto number) {
+    constexpr int size = decltype(number)::value;
+    auto sum = loadPack<size>(x + at);
+    const auto added = loadPack<size>(branch + at);
+    UNROLL
+    for (int i = 0; i < size; i++) sum.x[i] += kept >> i & 1u ? load(added.x[i]) * how.scale : 0.f;
+    storePack<size>(y + at, sum);
+  });
+}
+// Whether eight neighbours lie together in the stream of words and in memory.
+bool areTogether(std::initializer_list<const void*> tensors, int64_t count, Dropout how) {
+  for (const void* tensor : tensors)
+    if (reinterpret_cast<uintptr_t>(tensor) % (kNeighbours * sizeof(float)) != 0) return false;
+  return count % kNeighbours == 0 && how.first % kNeighbours == 0;
 }
 
 // --- Gated activations ---
@@ -229,33 +263,45 @@ __global__ void sideBySideKernel(Part<Element> q, Part<Element> k, Part<Element>
 }
 
 // --- Layer normalisation and RMSNorm ---
-// A warp has a row, its lanes every 32nd column of it: in registers where there are at most `Columns`.
+// A warp has a row, in registers: its lanes have every 32nd pack of it, `Packs` at most.
 constexpr int kNormRows = 4;  // of a block
 constexpr int64_t kNarrow = 32 * kWarp;
-template <int Columns, typename Element>
-__global__ void normKernel(const float* __restrict__ x, const float* weight, const float* bias, Element* __restrict__ y, float* mean,
-                           float* rstd, Norm how) {
+template <int Packs, int Count, typename Element>
+__global__ void normKernel(const float* __restrict__ x, const float* __restrict__ weight, const float* __restrict__ bias,
+                           Element* __restrict__ y, float* mean, float* rstd, Norm how) {
   const int64_t row = static_cast<int64_t>(blockIdx.x) * kNormRows + threadIdx.x / kWarp;
   if (row >= how.rows) return;
   const int width = static_cast<int>(how.width), lane = threadIdx.x % kWarp;
   x += row * width;
   y += row * width;
-  float held[Columns];
+  const auto columnOf = [=](int k) { return (lane + k * kWarp) * Count; };
+  Pack<float, Count> held[Packs];
   float sum = 0, squares = 0;
   UNROLL
-  for (int k = 0; k < Columns; k++) held[k] = lane + k * kWarp < width ? x[lane + k * kWarp] : 0.f;
+  for (int k = 0; k < Packs; k++) held[k] = columnOf(k) < width ? loadPack<Count>(x + columnOf(k)) : Pack<float, Count>{};
   if (how.centers) {
     UNROLL
-    for (int k = 0; k < Columns; k++) sum += held[k];
+    for (int k = 0; k < Packs; k++) {
+      UNROLL
+      for (int j = 0; j < Count; j++) sum += held[k].x[j];
+    }
   }
   const float m = sumOfWarp(sum) / static_cast<float>(width);
   UNROLL
-  for (int k = 0; k < Columns; k++) squares += lane + k * kWarp < width ? (held[k] - m) * (held[k] - m) : 0.f;
+  for (int k = 0; k < Packs; k++) {
+    UNROLL
+    for (int j = 0; j < Count; j++) squares += columnOf(k) < width ? (held[k].x[j] - m) * (held[k].x[j] - m) : 0.f;
+  }
   const float r = 1 / sqrtf(sumOfWarp(squares) / static_cast<float>(width) + how.eps);
   UNROLL
-  for (int k = 0; k < Columns; k++) {
-    const int i = lane + k * kWarp;
-    if (i < width) store(y[i], (held[k] - m) * r * weight[i] + (bias ? bias[i] : 0.f));
+  for (int k = 0; k < Packs; k++) {
+    if (columnOf(k) >= width) continue;
+    const auto w = loadPack<Count>(weight + columnOf(k));
+    const auto b = bias ? loadPack<Count>(bias + columnOf(k)) : Pack<float, Count>{};
+    Pack<Element, Count> result;
+    UNROLL
+    for (int j = 0; j < Count; j++) store(result.x[j], (held[k].x[j] - m) * r * w.x[j] + b.x[j]);
+    storePack<Count>(y + columnOf(k), result);
   }
   if (lane == 0) {
     mean[row] = m;
@@ -286,45 +332,60 @@ __global__ void wideNormKernel(const float* x, const float* weight, const float*
 // dx, and what a block's piece of the rows adds to weight and bias. With x̂ = (x − mean)·rstd and g = dy·weight:
 // dx = rstd·(g − mean(g) − x̂·mean(g·x̂)), without mean(g) where nothing is centered. Here too a warp has a row.
 constexpr int kNormThreads = 256;
-template <int Columns, typename Element>
-__global__ void __launch_bounds__(kNormThreads, Columns <= 24 ? 2 : 1) normBackwardKernel(const Element* __restrict__ dy, const float* __restrict__ x, const float* weight, const float* mean,
-                                   const float* rstd, float* __restrict__ dx, float* sums, Norm how) {
+template <int Packs, int Count, typename Element>
+__global__ void __launch_bounds__(kNormThreads, Packs * Count <= 24 ? 2 : 1)
+    normBackwardKernel(const Element* __restrict__ dy, const float* __restrict__ x, const float* __restrict__ weight, const float* mean,
+                       const float* rstd, const float* __restrict__ beside, float* __restrict__ dx, float* sums, Norm how) {
   constexpr int warps = kNormThreads / kWarp;
   const int64_t rows = how.rows, piece = blockIdx.x, pieces = gridDim.x;
   const int width = static_cast<int>(how.width), lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
-  float dWeight[Columns] = {}, dBias[Columns] = {};
+  const auto columnOf = [=](int k) { return (lane + k * kWarp) * Count; };
+  float dWeight[Packs][Count] = {}, dBias[Packs][Count] = {};
   for (int64_t row = rows * piece / pieces + warp; row < rows * (piece + 1) / pieces; row += warps) {
     const float m = mean[row], r = rstd[row];
-    float xHat[Columns], g[Columns];
+    Pack<float, Count> xHat[Packs];
+    Pack<Element, Count> given[Packs];
     UNROLL
-    for (int k = 0; k < Columns; k++) {
-      const int i = lane + k * kWarp;
-      xHat[k] = i < width ? x[row * width + i] : m;
-      g[k] = i < width ? load(dy[row * width + i]) : 0.f;
+    for (int k = 0; k < Packs; k++) {
+      if (columnOf(k) >= width) continue;
+      xHat[k] = loadPack<Count>(x + row * width + columnOf(k));
+      given[k] = loadPack<Count>(dy + row * width + columnOf(k));
     }
     Two sum{0, 0};
     UNROLL
-    for (int k = 0; k < Columns; k++) {
-      xHat[k] = (xHat[k] - m) * r;
-      dWeight[k] += g[k] * xHat[k];
-      dBias[k] += g[k];
-      const int i = lane + k * kWarp;
-      g[k] *= i < width ? weight[i] : 0.f;
-      sum = {sum.a + g[k], sum.b + g[k] * xHat[k]};
+    for (int k = 0; k < Packs; k++) {
+      if (columnOf(k) >= width) continue;
+      const auto w = loadPack<Count>(weight + columnOf(k));
+      UNROLL
+      for (int j = 0; j < Count; j++) {
+        const float d = load(given[k].x[j]), g = d * w.x[j];
+        xHat[k].x[j] = (xHat[k].x[j] - m) * r;
+        dWeight[k][j] += d * xHat[k].x[j];
+        dBias[k][j] += d;
+        sum = {sum.a + g, sum.b + g * xHat[k].x[j]};
+      }
     }
     sum = {how.centers ? sumOfWarp(sum.a) : 0, sumOfWarp(sum.b)};
     UNROLL
-    for (int k = 0; k < Columns; k++) {
-      const int i = lane + k * kWarp;
-      if (i < width) dx[row * width + i] = r * (g[k] - (sum.a + xHat[k] * sum.b) / static_cast<float>(width));
+    for (int k = 0; k < Packs; k++) {
+      if (columnOf(k) >= width) continue;
+      const auto w = loadPack<Count>(weight + columnOf(k));
+      auto result = beside ? loadPack<Count>(beside + row * width + columnOf(k)) : Pack<float, Count>{};
+      UNROLL
+      for (int j = 0; j < Count; j++)
+        result.x[j] += r * (load(given[k].x[j]) * w.x[j] - (sum.a + xHat[k].x[j] * sum.b) / static_cast<float>(width));
+      storePack<Count>(dx + row * width + columnOf(k), result);
     }
   }
   // The warps of the block, in their order.
-  __shared__ float all[warps][Columns * kWarp];
+  __shared__ float all[warps][Packs * Count * kWarp];
   for (int isBias = 0; isBias < 2; isBias++) {
     __syncthreads();
     UNROLL
-    for (int k = 0; k < Columns; k++) all[warp][lane + k * kWarp] = isBias ? dBias[k] : dWeight[k];
+    for (int k = 0; k < Packs; k++) {
+      UNROLL
+      for (int j = 0; j < Count; j++) all[warp][columnOf(k) + j] = isBias ? dBias[k][j] : dWeight[k][j];
+    }
     __syncthreads();
     for (int i = threadIdx.x; i < width; i += kNormThreads) {
       float sum = 0;
@@ -335,8 +396,8 @@ __global__ void __launch_bounds__(kNormThreads, Columns <= 24 ? 2 : 1) normBackw
 }
 // Wide rows: a block has one, each thread the same columns in all of them.
 template <int Columns, typename Element>
-__global__ void wideNormBackwardKernel(const Element* dy, const float* x, const float* weight, const float* mean, const float* rstd, float* dx,
-                                   float* sums, Norm how) {
+__global__ void wideNormBackwardKernel(const Element* dy, const float* x, const float* weight, const float* mean, const float* rstd,
+                                       const float* beside, float* dx, float* sums, Norm how) {
   const int64_t rows = how.rows, width = how.width;
   const int64_t piece = blockIdx.x, pieces = gridDim.x;
   float dWeight[Columns] = {}, dBias[Columns] = {};
@@ -360,7 +421,9 @@ __global__ void wideNormBackwardKernel(const Element* dy, const float* x, const 
     UNROLL
     for (int k = 0; k < Columns; k++) {
       const int64_t column = threadIdx.x + static_cast<int64_t>(k) * kNormThreads;
-      if (column < width) dx[row * width + column] = r * (g[k] - (sum.a + xHat[k] * sum.b) / static_cast<float>(width));
+      if (column >= width) continue;
+      const float other = beside ? beside[row * width + column] : 0.f;
+      dx[row * width + column] = other + r * (g[k] - (sum.a + xHat[k] * sum.b) / static_cast<float>(width));
     }
   }
   UNROLL
@@ -388,37 +451,58 @@ __device__ float largestOfBlock(float x) {
   return x;
 }
 
-// A block has a row: the first logits of each thread in registers, those of longer rows are read again.
+// A block has a row, read once: its threads hold the first `Packs` packs each in registers. What is behind those is read again.
 constexpr int kLossThreads = 512;
-template <int Held, typename Element>
-__global__ void __launch_bounds__(kLossThreads) crossEntropyKernel(const float* x, const float* bias, const int64_t* target, Element* dx,
-                                                                   float* loss, float* hit, int64_t classes, int64_t stride) {
+template <int Packs, int Count, typename Element>
+__global__ void __launch_bounds__(kLossThreads) crossEntropyKernel(const float* __restrict__ x, const float* __restrict__ bias,
+                                                                   const int64_t* target, Element* dx, float* loss, float* hit, int classes,
+                                                                   int64_t stride) {
   const int64_t row = blockIdx.x, label = target[row];
   x += row * stride;
   const auto logit = [=](int64_t i) { return bias ? x[i] + bias[i] : x[i]; };
   // A class that is not there has no logit: its loss is not finite, and the step is not applied.
   const float at = label >= 0 && label < classes ? logit(label) : NAN;
-  const int64_t first = threadIdx.x, rest = first + static_cast<int64_t>(Held) * kLossThreads;
-  float held[Held], top = -INFINITY, better = 0;  // classes with a larger logit, or with the same and a smaller number
-  const auto look = [&](float z, int64_t i) {
+  const int first = static_cast<int>(threadIdx.x), whole = classes / Count < Packs * kLossThreads ? classes / Count : Packs * kLossThreads;
+  Pack<float, Count> held[Packs];
+  const auto packOf = [=](int k) { return first + k * kLossThreads; };
+  UNROLL
+  for (int k = 0; k < Packs; k++) held[k] = loadPack<Count>(x + (packOf(k) < whole ? packOf(k) : 0) * Count);
+  if (bias) {
+    UNROLL
+    for (int k = 0; k < Packs; k++) {
+      const auto addend = loadPack<Count>(bias + (packOf(k) < whole ? packOf(k) : 0) * Count);
+      UNROLL
+      for (int j = 0; j < Count; j++) held[k].x[j] += addend.x[j];
+    }
+  }
+  float top = -INFINITY, better = 0;  // classes with a larger logit, or with the same and a smaller number
+  const auto look = [&](float z, int i) {
     top = fmaxf(top, z);
     if (!(z < at) && (z != at || i < label)) better = 1;
   };
   UNROLL
-  for (int k = 0; k < Held; k++) {
-    const int64_t i = first + static_cast<int64_t>(k) * kLossThreads;
-    held[k] = i < classes ? logit(i) : -INFINITY;
-    if (i < classes) look(held[k], i);
+  for (int k = 0; k < Packs; k++) {
+    UNROLL
+    for (int j = 0; j < Count; j++) {
+      if (packOf(k) < whole)
+        look(held[k].x[j], packOf(k) * Count + j);
+      else
+        held[k].x[j] = -INFINITY;
+    }
   }
-  for (int64_t i = rest; i < classes; i += kLossThreads) look(logit(i), i);
+  const int rest = whole * Count + first;
+  for (int i = rest; i < classes; i += kLossThreads) look(logit(i), i);
   top = largestOfBlock<kLossThreads>(top);
   float sum = 0;
   UNROLL
-  for (int k = 0; k < Held; k++) {
-    held[k] = expf(held[k] - top);
-    sum += held[k];
+  for (int k = 0; k < Packs; k++) {
+    UNROLL
+    for (int j = 0; j < Count; j++) {
+      held[k].x[j] = expf(held[k].x[j] - top);
+      sum += held[k].x[j];
+    }
   }
-  for (int64_t i = rest; i < classes; i += kLossThreads) sum += expf(logit(i) - top);
+  for (int i = rest; i < classes; i += kLossThreads) sum += expf(logit(i) - top);
   const Two all = sumOfBlock<kLossThreads>({sum, better});
   if (threadIdx.x == 0) {
     loss[row] = top + logf(all.a) - at;
@@ -427,12 +511,15 @@ __global__ void __launch_bounds__(kLossThreads) crossEntropyKernel(const float* 
   if (dx == nullptr) return;
   dx += row * stride;
   const float share = 1 / all.a;
+  // Where dx is x: others have read what is written here, all but the rest, which each reads for itself.
   UNROLL
-  for (int k = 0; k < Held; k++) {
-    const int64_t i = first + static_cast<int64_t>(k) * kLossThreads;
-    if (i < classes) store(dx[i], held[k] * share - (i == label ? 1.f : 0.f));
+  for (int k = 0; k < Packs; k++) {
+    Pack<Element, Count> gradient;
+    UNROLL
+    for (int j = 0; j < Count; j++) store(gradient.x[j], held[k].x[j] * share - (packOf(k) * Count + j == label ? 1.f : 0.f));
+    if (packOf(k) < whole) storePack<Count>(dx + packOf(k) * Count, gradient);
   }
-  for (int64_t i = rest; i < classes; i += kLossThreads) store(dx[i], expf(logit(i) - top) * share - (i == label ? 1.f : 0.f));
+  for (int i = rest; i < classes; i += kLossThreads) store(dx[i], expf(logit(i) - top) * share - (i == label ? 1.f : 0.f));
   for (int64_t i = classes + first; i < stride; i += kLossThreads) store(dx[i], 0.f);
 }
 
@@ -498,20 +585,65 @@ void copyRows(const void* x, const int64_t* index, void* y, int64_t rows, int64_
     run(static_cast<uint8_t*>(nullptr));
 }
 
+// --- Many tensors at once ---
+// As many as a launch's arguments, 4 KiB on any GPU, have room for; the blocks of each come behind those of the one before.
+template <typename Item, int Most>
+struct Items {
+  Item all[Most];
+  int64_t firstBlock[Most];
+  int number;
+
+  // Which item a block works on.
+  __device__ int at(int64_t block) const {
+    int i = 0;
+    while (i + 1 < number && firstBlock[i + 1] <= block) i++;
+    return i;
+  }
+};
+template <typename Item, int Most>
+void launchItems(void (*kernel)(Items<Item, Most>), const std::vector<Item>& items, int threads, int64_t elementsOfBlock, Stream stream) {
+  static_assert(sizeof(Items<Item, Most>) <= 4000, "the arguments of a kernel");
+  for (size_t first = 0; first < items.size(); first += Most) {
+    Items<Item, Most> some{};
+    int64_t blocks = 0;
+    for (; some.number < Most && first + some.number < items.size(); some.number++) {
+      some.all[some.number] = items[first + some.number];
+      some.firstBlock[some.number] = blocks;
+      blocks += piecesOf(some.all[some.number].count, elementsOfBlock);
+    }
+    launch(kernel, blocks, threads, stream, some);
+  }
+}
+
+constexpr int kCasts = 120, kCastThreads = 256, kCastElements = 16 * kCastThreads;  // of a block
+template <typename Element>
+__global__ void castKernel(Items<Cast, kCasts> casts) {
+  const int c = casts.at(blockIdx.x);
+  const Cast& cast = casts.all[c];
+  const float* __restrict__ from = cast.from;
+  auto* __restrict__ into = static_cast<Element*>(cast.into);
+  const int64_t start = (static_cast<int64_t>(blockIdx.x) - casts.firstBlock[c]) * kCastElements;
+  const bool isWide = (reinterpret_cast<uintptr_t>(from) | reinterpret_cast<uintptr_t>(into)) % 16 == 0 && start + kCastElements <= cast.count;
+  if (isWide) {
+    UNROLL
+    for (int k = 0; k < kCastElements / kCastThreads / 4; k++) {
+      const int64_t i = start + (threadIdx.x + k * kCastThreads) * 4;
+      const auto pack = loadPack<4>(from + i);
+      Pack<Element, 4> result;
+      UNROLL
+      for (int j = 0; j < 4; j++) store(result.x[j], pack.x[j]);
+      storePack<4>(into + i, result);
+    }
+  } else {
+    for (int64_t i = start + threadIdx.x; i < start + kCastElements && i < cast.count; i += kCastThreads) store(into[i], from[i]);
+  }
+}
+
 // --- AdamW ---
-// As many tensors as a launch's arguments, 4 KiB on any GPU, have room for.
 constexpr int kUpdates = 32;
 constexpr int kUpdateThreads = 256, kUpdateElements = 16 * kUpdateThreads;  // of a block
-struct Updates {
-  Update all[kUpdates];
-  int64_t firstBlock[kUpdates];
-  int number;
-};
-static_assert(sizeof(Updates) <= 4000, "the arguments of a kernel");
-
-__global__ void adamwKernel(Updates updates) {
-  int u = 0;
-  while (u + 1 < updates.number && updates.firstBlock[u + 1] <= static_cast<int64_t>(blockIdx.x)) u++;
+__global__ void adamwKernel(Items<Update, kUpdates> updates) {
+  const int u = updates.at(blockIdx.x);
   const Update& update = updates.all[u];
   const AdamW& h = update.how;
   const float decay = 1 - h.learningRate * h.weightDecay, stepSize = h.learningRate / h.biasCorrection1;
@@ -545,12 +677,14 @@ __global__ void adamwKernel(Updates updates) {
 
 template <typename From, typename Into>
 void dropout(const From* x, Into* y, int64_t count, Dropout how, Stream stream) {
-  launch(dropoutKernel<From, Into>, dropoutBlocks(count, how), kDropoutThreads, stream, x, y, count, how);
+  const auto kernel = areTogether({x, y}, count, how) ? dropoutKernel<true, From, Into> : dropoutKernel<false, From, Into>;
+  launch(kernel, dropoutBlocks(count, how), kDropoutThreads, stream, x, y, count, how);
 }
 
 template <typename Element>
 void addDropout(const float* x, const Element* branch, float* y, int64_t count, Dropout how, Stream stream) {
-  launch(addDropoutKernel<Element>, dropoutBlocks(count, how), kDropoutThreads, stream, x, branch, y, count, how);
+  const auto kernel = areTogether({x, branch, y}, count, how) ? addDropoutKernel<true, Element> : addDropoutKernel<false, Element>;
+  launch(kernel, dropoutBlocks(count, how), kDropoutThreads, stream, x, branch, y, count, how);
 }
 
 // Calls body with the kernel of an activation, and how many neighbours a thread of it has.
@@ -596,13 +730,18 @@ void sideBySide(Part<Element> q, Part<Element> k, Part<Element> v, Element* y, i
     run(std::integral_constant<int, 1>());
 }
 
-// Calls body with how many columns a lane of a warp has in a row, at most.
+// Calls body with how many packs a lane of a warp has of a row at most, and how large they are.
 template <typename Body>
-void withColumns(int64_t width, Body body) {
-  if (width <= 8 * kWarp) return body(std::integral_constant<int, 8>());
-  if (width <= 16 * kWarp) return body(std::integral_constant<int, 16>());
-  if (width <= 24 * kWarp) return body(std::integral_constant<int, 24>());
-  return body(std::integral_constant<int, 32>());
+void withPacks(int64_t width, bool wide, Body body) {
+  const auto sized = [&](auto columns) {
+    constexpr int count = kWide<float>;
+    if (wide) return body(std::integral_constant<int, columns() / count>(), std::integral_constant<int, count>());
+    return body(columns, std::integral_constant<int, 1>());
+  };
+  if (width <= 8 * kWarp) return sized(std::integral_constant<int, 8>());
+  if (width <= 16 * kWarp) return sized(std::integral_constant<int, 16>());
+  if (width <= 24 * kWarp) return sized(std::integral_constant<int, 24>());
+  return sized(std::integral_constant<int, 32>());
 }
 template <typename Element>
 void norm(const float* x, const float* weight, const float* bias, Element* y, float* mean, float* rstd, Norm how, Stream stream) {
@@ -610,24 +749,33 @@ void norm(const float* x, const float* weight, const float* bias, Element* y, fl
     launch(kernel, piecesOf(how.rows, kNormRows), kNormRows * kWarp, stream, x, weight, bias, y, mean, rstd, how);
   };
   if (how.width > kNarrow) return run(wideNormKernel<Element>);
-  withColumns(how.width, [&](auto columns) { run(normKernel<columns(), Element>); });
+  withPacks(how.width, isWide<float>({x, weight, bias, y}, {how.width}),
+            [&](auto packs, auto count) { run(normKernel<packs(), count(), Element>); });
 }
 
 template <typename Element>
-void normBackward(const Element* dy, const float* x, const float* weight, const float* mean, const float* rstd, float* dx, float* sums,
-                  Norm how, int64_t pieces, Stream stream) {
-  const auto run = [&](auto* kernel) { launch(kernel, pieces, kNormThreads, stream, dy, x, weight, mean, rstd, dx, sums, how); };
+void normBackward(const Element* dy, const float* x, const float* weight, const float* mean, const float* rstd, const float* beside,
+                  float* dx, float* sums, Norm how, int64_t pieces, Stream stream) {
+  const auto run = [&](auto* kernel) {
+    launch(kernel, pieces, kNormThreads, stream, dy, x, weight, mean, rstd, beside, dx, sums, how);
+  };
   if (how.width > kNarrow) return run(wideNormBackwardKernel<widestNorm / kNormThreads, Element>);
-  withColumns(how.width, [&](auto columns) { run(normBackwardKernel<columns(), Element>); });
+  withPacks(how.width, isWide<float>({dy, x, weight, beside, dx}, {how.width}),
+            [&](auto packs, auto count) { run(normBackwardKernel<packs(), count(), Element>); });
 }
 
 template <typename Element>
 void crossEntropy(const float* x, const float* bias, const int64_t* target, Element* dx, float* loss, float* hit, int64_t rows,
                   int64_t classes, int64_t stride, Stream stream) {
-  const auto kernel = classes <= 16 * kLossThreads   ? crossEntropyKernel<16, Element>
-                      : classes <= 64 * kLossThreads ? crossEntropyKernel<64, Element>
-                                                     : crossEntropyKernel<100, Element>;
-  launch(kernel, rows, kLossThreads, stream, x, bias, target, dx, loss, hit, classes, stride);
+  const auto run = [&](auto* kernel) {
+    launch(kernel, rows, kLossThreads, stream, x, bias, target, dx, loss, hit, static_cast<int>(classes), stride);
+  };
+  constexpr int count = kWide<float>;
+  if (!isWide<float>({x, bias, dx}, {stride})) return run(crossEntropyKernel<16, 1, Element>);
+  const int64_t packs = piecesOf(classes, count * kLossThreads);
+  if (packs <= 4) return run(crossEntropyKernel<4, count, Element>);
+  if (packs <= 16) return run(crossEntropyKernel<16, count, Element>);
+  run(crossEntropyKernel<22, count, Element>);
 }
 
 template <typename Element>
@@ -649,17 +797,13 @@ void putRows(const void* x, const int64_t* index, void* y, int64_t rows, int64_t
   copyRows<true>(x, index, y, rows, bytes, stream);
 }
 
+template <typename Element>
+void cast(const std::vector<Cast>& casts, const Element*, Stream stream) {
+  launchItems(castKernel<Element>, casts, kCastThreads, kCastElements, stream);
+}
+
 void adamw(const std::vector<Update>& updates, Stream stream) {
-  for (size_t first = 0; first < updates.size(); first += kUpdates) {
-    Updates some{};
-    int64_t blocks = 0;
-    for (; some.number < kUpdates && first + some.number < updates.size(); some.number++) {
-      some.all[some.number] = updates[first + some.number];
-      some.firstBlock[some.number] = blocks;
-      blocks += piecesOf(some.all[some.number].count, kUpdateElements);
-    }
-    launch(adamwKernel, blocks, kUpdateThreads, stream, some);
-  }
+  launchItems(adamwKernel, updates, kUpdateThreads, kUpdateElements, stream);
 }
 
 #define FOR_ELEMENT(Element)                                                                                                              \
@@ -669,10 +813,11 @@ void adamw(const std::vector<Update>& updates, Stream stream) {
   template void gatedBackward(Activation, const Element*, const Element*, Element*, int64_t, int64_t, Stream);                            \
   template void sideBySide(Part<Element>, Part<Element>, Part<Element>, Element*, int64_t, int64_t, Turn, Stream);                         \
   template void norm(const float*, const float*, const float*, Element*, float*, float*, Norm, Stream);                                   \
-  template void normBackward(const Element*, const float*, const float*, const float*, const float*, float*, float*, Norm, int64_t,       \
-                             Stream);                                                                                                     \
+  template void normBackward(const Element*, const float*, const float*, const float*, const float*, const float*, float*, float*, Norm,  \
+                             int64_t, Stream);                                                                                                     \
   template void crossEntropy(const float*, const float*, const int64_t*, Element*, float*, float*, int64_t, int64_t, int64_t, Stream);     \
-  template void sumRows(const Element*, float*, int64_t, int64_t, int64_t, int64_t, Stream);
+  template void sumRows(const Element*, float*, int64_t, int64_t, int64_t, int64_t, Stream);                                             \
+  template void cast(const std::vector<Cast>&, const Element*, Stream);
 FOR_ELEMENT(float)
 FOR_ELEMENT(Bfloat16)
 FOR_ELEMENT(Half)

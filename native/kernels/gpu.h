@@ -38,11 +38,12 @@ void gatedBackward(Activation f, const Element* x, const Element* dy, Element* d
 // Layer normalisation or RMSNorm, as kernels::norm has them; bias may be null.
 template <typename Element>
 void norm(const float* x, const float* weight, const float* bias, Element* y, float* mean, float* rstd, Norm how, Stream stream);
-// dx of the rows, and [pieces, 2, width] partial sums of what they add to dWeight and dBias. Rows may be as wide as widestNorm.
+// dx of the rows, plus `beside` where it is not null, and [pieces, 2, width] partial sums of what they add to dWeight and dBias. Rows may
+// be as wide as widestNorm.
 constexpr int64_t widestNorm = 8192;
 template <typename Element>
-void normBackward(const Element* dy, const float* x, const float* weight, const float* mean, const float* rstd, float* dx, float* sums,
-                  Norm how, int64_t pieces, Stream stream);
+void normBackward(const Element* dy, const float* x, const float* weight, const float* mean, const float* rstd, const float* beside,
+                  float* dx, float* sums, Norm how, int64_t pieces, Stream stream);
 
 // Some heads of each token, side by side; `stride` elements from one token to the next.
 template <typename Element>
@@ -76,6 +77,15 @@ void sumRows(const Element* x, float* y, int64_t rows, int64_t columns, int64_t 
 // Row i of y becomes row index[i] of x; and row index[i] of y becomes row i of x. Rows are of `bytes`.
 void takeRows(const void* x, const int64_t* index, void* y, int64_t rows, int64_t bytes, Stream stream);
 void putRows(const void* x, const int64_t* index, void* y, int64_t rows, int64_t bytes, Stream stream);
+
+// Many float32 tensors as numbers of another type; `like` says which.
+struct Cast {
+  const float* from;
+  void* into;
+  int64_t count;
+};
+template <typename Element>
+void cast(const std::vector<Cast>& casts, const Element* like, Stream stream);
 
 // One update of many tensors, each with numbers of its own.
 struct Update {

@@ -51,11 +51,11 @@ struct Norm {
 };
 void norm(const float* x, const float* weight, const float* bias, float* y, float* mean, float* rstd, const Norm& how);
 void norm(const float* x, const float* weight, const float* bias, uint16_t* y, float* mean, float* rstd, const Norm& how);
-// dx of the rows, and what they add to dWeight and dBias.
-void normBackward(const float* dy, const float* x, const float* weight, const float* mean, const float* rstd, float* dx, float* dWeight,
-                  float* dBias, const Norm& how);
-void normBackward(const uint16_t* dy, const float* x, const float* weight, const float* mean, const float* rstd, float* dx, float* dWeight,
-                  float* dBias, const Norm& how);
+// dx of the rows, plus `beside` where it is not null, and what the rows add to dWeight and dBias.
+void normBackward(const float* dy, const float* x, const float* weight, const float* mean, const float* rstd, const float* beside, float* dx,
+                  float* dWeight, float* dBias, const Norm& how);
+void normBackward(const uint16_t* dy, const float* x, const float* weight, const float* mean, const float* rstd, const float* beside,
+                  float* dx, float* dWeight, float* dBias, const Norm& how);
 
 // Rotary positions: turns the pairs (x[i], x[i + half]) of each row by its position's angles, whose cosines and sines are
 // [rows, half]; backwards with `direction` −1 instead of 1. Rows are xStride and yStride apart.

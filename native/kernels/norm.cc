@@ -30,8 +30,8 @@ INLINE void normOf(const float* x, const float* weight, const float* bias, T* y,
 
 // With x̂ = (x − mean)·rstd and g = dy·weight: dx = rstd·(g − mean(g) − x̂·mean(g·x̂)), without mean(g) where nothing is centered.
 template <typename T>
-INLINE void normBackwardOf(const T* dy, const float* x, const float* weight, const float* mean, const float* rstd, float* dx,
-                           float* dWeight, float* dBias, const Norm& how) {
+INLINE void normBackwardOf(const T* dy, const float* x, const float* weight, const float* mean, const float* rstd, const float* beside,
+                           float* dx, float* dWeight, float* dBias, const Norm& how) {
   const int64_t width = how.width;
   for (int64_t row = 0; row < how.rows; row++, x += width, dy += width, dx += width) {
     const float m = mean[row], r = rstd[row];
@@ -45,7 +45,11 @@ INLINE void normBackwardOf(const T* dy, const float* x, const float* weight, con
       sumX += g * xHat;
     }
     const float meanG = how.centers ? sum / width : 0, meanGX = sumX / width;
-    for (int64_t i = 0; i < width; i++) dx[i] = r * (load(dy[i]) * weight[i] - meanG - (x[i] - m) * r * meanGX);
+    const auto gradient = [&](int64_t i) { return r * (load(dy[i]) * weight[i] - meanG - (x[i] - m) * r * meanGX); };
+    if (beside)
+      for (int64_t i = 0; i < width; i++) dx[i] = beside[row * width + i] + gradient(i);
+    else
+      for (int64_t i = 0; i < width; i++) dx[i] = gradient(i);
   }
 }
 
@@ -57,13 +61,13 @@ VERSIONS void norm(const float* x, const float* weight, const float* bias, float
 VERSIONS void norm(const float* x, const float* weight, const float* bias, uint16_t* y, float* mean, float* rstd, const Norm& how) {
   normOf(x, weight, bias, y, mean, rstd, how);
 }
-VERSIONS void normBackward(const float* dy, const float* x, const float* weight, const float* mean, const float* rstd, float* dx,
-                           float* dWeight, float* dBias, const Norm& how) {
-  normBackwardOf(dy, x, weight, mean, rstd, dx, dWeight, dBias, how);
+VERSIONS void normBackward(const float* dy, const float* x, const float* weight, const float* mean, const float* rstd,
+                           const float* beside, float* dx, float* dWeight, float* dBias, const Norm& how) {
+  normBackwardOf(dy, x, weight, mean, rstd, beside, dx, dWeight, dBias, how);
 }
-VERSIONS void normBackward(const uint16_t* dy, const float* x, const float* weight, const float* mean, const float* rstd, float* dx,
-                           float* dWeight, float* dBias, const Norm& how) {
-  normBackwardOf(dy, x, weight, mean, rstd, dx, dWeight, dBias, how);
+VERSIONS void normBackward(const uint16_t* dy, const float* x, const float* weight, const float* mean, const float* rstd,
+                           const float* beside, float* dx, float* dWeight, float* dBias, const Norm& how) {
+  normBackwardOf(dy, x, weight, mean, rstd, beside, dx, dWeight, dBias, how);
 }
 
 }  // namespace kernels

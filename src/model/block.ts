@@ -53,9 +53,11 @@ export interface Context {
   cache?: KeyValueCache;
 }
 
-/** A branch of a block: what is added to the residual stream. */
+/** A branch of a block: what is added to the residual stream [N, T, D] float32. */
 export interface Branch<How extends unknown[] = []> {
-  /** Of the stream [N, T, D] float32, before scale and dropout. */
+  /** The norm of PreLN: what the branch works on in place of the stream, and the stream to go on with. */
+  before?(stream: Tensor): [Tensor, Tensor];
+  /** The branch, before scale and dropout. */
   of(x: Tensor, ...how: How): Tensor;
   /** What the sum goes through before it is the stream again: the norm of PostLN. */
   after?(sum: Tensor): Tensor;
@@ -87,6 +89,17 @@ export function layerNorm(x: Tensor, { config, weights }: Model, name: string, d
 /** RMSNorm in float32, its result in `dtype`. */
 export function rmsNorm(x: Tensor, { config, weights }: Model, name: string, dtype: Dtype = 'float32'): Tensor {
   return x.to('float32').rmsNorm(weights.get(`${name}.weight`)!, config.layerNormEpsilon, dtype);
+}
+
+/** Layer normalisation of the stream in the model's precision, and the stream to go on with. */
+export function layerNormBeside(stream: Tensor, { config, weights, dtype }: Model, name: string): [Tensor, Tensor] {
+  const weight = weights.get(`${name}.weight`)!;
+  return stream.layerNormBeside(weight, weights.get(`${name}.bias`), config.layerNormEpsilon, dtype);
+}
+
+/** RMSNorm in the same way. */
+export function rmsNormBeside(stream: Tensor, { config, weights, dtype }: Model, name: string): [Tensor, Tensor] {
+  return stream.rmsNormBeside(weights.get(`${name}.weight`)!, config.layerNormEpsilon, dtype);
 }
 
 /** Causal attention over queries, keys and values side by side: behind what the model has read before, where there is a cache. */
@@ -129,15 +142,16 @@ function block(x: Tensor, l: number, model: BlockModel, context: Context, pass: 
   const { dropout, attentionDropout } = model.config;
   const scale = pass?.branchScales[l] ?? 1;
   const { attention, feedForward } = model.branches(l);
-  const join = (stream: Tensor, branch: Tensor, after: Branch['after'], place: DropoutPlace) => {
-    const sum = stream.addDropout(branch, { scale, ...dropoutAt(dropout, pass, l, place) });
-    return after ? after(sum) : sum;
+  const join = <How extends unknown[]>(x: Tensor, branch: Branch<How>, place: DropoutPlace, ...how: How) => {
+    const [input, stream] = branch.before?.(x) ?? [x, x];
+    const sum = stream.addDropout(branch.of(input, ...how), { scale, ...dropoutAt(dropout, pass, l, place) });
+    return branch.after?.(sum) ?? sum;
   };
   const how = {
     documents: context.documents,
     cache: context.cache?.of(l),
     ...dropoutAt(attentionDropout, pass, l, DropoutPlace.attention),
   };
-  const h = join(x, attention.of(x, how), attention.after, DropoutPlace.attentionOutput);
-  return join(h, feedForward.of(h), feedForward.after, DropoutPlace.ffnOutput);
+  const h = join(x, attention, DropoutPlace.attentionOutput, how);
+  return join(h, feedForward, DropoutPlace.ffnOutput);
 }

@@ -46,7 +46,8 @@ export function updateParameters(
       if (gradient === undefined) return [];
       const state = optimizer.get(name)!;
       state.updates += 1;
-      return [{ parameter: masters.get(name)!, gradient, ...state, weightDecay: decays ? weightDecay : 0 }];
+      const { slots, updates } = state;
+      return [{ parameter: masters.get(name)!, gradient, slots, updates, weightDecay: decays ? weightDecay : 0 }];
     });
     const gradientScale = clipping / lossScale;
     optimizers[settings.optimizer].update(updates, settings, { learningRate, gradientScale });

@@ -116,6 +116,8 @@ export interface Native {
   ): Handle;
   layerNorm(x: Handle, weight: Handle, bias: Handle | undefined, eps: number, dtype: string): Handle;
   rmsNorm(x: Handle, weight: Handle, eps: number, dtype: string): Handle;
+  layerNormBeside(x: Handle, weight: Handle, bias: Handle | undefined, eps: number, dtype: string): Handle[];
+  rmsNormBeside(x: Handle, weight: Handle, eps: number, dtype: string): Handle[];
   gelu(x: Handle, approximate: string): Handle;
   gated(x: Handle, activation: string): Handle;
   dropout(x: Handle, p: number, seed: number, firstRow: number): Handle;

@@ -93,6 +93,9 @@ function handlesOf(tensors: Tensor | readonly Tensor[]): Handle[] {
 export class Tensor implements Disposable {
   readonly handle: Handle;
 
+  static #pair(handles: readonly Handle[]): [Tensor, Tensor] {
+    return [new Tensor(handles[0]!), new Tensor(handles[1]!)];
+  }
   private constructor(handle: Handle) {
     this.handle = handle;
     register(this);
@@ -338,6 +341,17 @@ export class Tensor implements Disposable {
   rmsNorm(weight: Tensor, eps: number, dtype = this.dtype): Tensor {
     return new Tensor(native().rmsNorm(this.handle, weight.handle, eps, dtype));
   }
+  /**
+   * `layerNorm` of a stream that goes on beside it: the norm, and this tensor to go on with. Backward, the gradients of the two are
+   * added up while the norm's is computed.
+   */
+  layerNormBeside(weight: Tensor, bias: Tensor | undefined, eps: number, dtype = this.dtype): [Tensor, Tensor] {
+    return Tensor.#pair(native().layerNormBeside(this.handle, weight.handle, bias?.handle, eps, dtype));
+  }
+  /** `rmsNorm` in the same way. */
+  rmsNormBeside(weight: Tensor, eps: number, dtype = this.dtype): [Tensor, Tensor] {
+    return Tensor.#pair(native().rmsNormBeside(this.handle, weight.handle, eps, dtype));
+  }
   /** Rows of this [V, D] at `indices` (int32 or int64, any shape): [..., D]. */
   embedding(indices: Tensor): Tensor {
     return new Tensor(native().embedding(this.handle, indices.handle));
@@ -395,10 +409,8 @@ export class Tensor implements Disposable {
    * stay. `f` gets the rows [n, ...] and gives as many.
    */
   mapRows(index: Tensor, f: (rows: Tensor) => Tensor): Tensor {
-    const [rows, rest] = native()
-      .takeRows(this.handle, index.handle)
-      .map((handle) => new Tensor(handle));
-    return new Tensor(native().putRows(rest!.handle, index.handle, f(rows!).handle));
+    const [rows, rest] = Tensor.#pair(native().takeRows(this.handle, index.handle));
+    return new Tensor(native().putRows(rest.handle, index.handle, f(rows).handle));
   }
   /** Where the largest element along `dim` stands (int64), without that dimension. */
   argmax(dim: number): Tensor {

@@ -1,5 +1,5 @@
 import { type Documents, Tensor } from '../../tensor/index.ts';
-import { type Branches, causalAttention, layerNorm, linear, type Model } from '../block.ts';
+import { type Branches, causalAttention, layerNorm, layerNormBeside, linear, type Model } from '../block.ts';
 import { initialStd, linearSpecs, type ModelConfig, normSpecs, type ParameterSpec } from '../parameters.ts';
 import type { ModelInputs } from '../transformer.ts';
 
@@ -68,22 +68,22 @@ export function blockFlops({ hiddenSize: D, ffnSize: F }: ModelConfig, T: number
 export function blockBranches(model: Model, names: BlockNames, { causal }: { causal: boolean }): Branches {
   const { heads, norm } = model.config;
   const isPre = norm === 'pre';
-  const before = (x: Tensor, name: string) => (isPre ? layerNorm(x, model, name, model.dtype) : x);
-  const after = (name: string) => (isPre ? {} : { after: (sum: Tensor) => layerNorm(sum, model, name) });
+  const normed = (name: string) =>
+    isPre
+      ? { before: (stream: Tensor) => layerNormBeside(stream, model, name) }
+      : { after: (sum: Tensor) => layerNorm(sum, model, name) };
   return {
     attention: {
+      ...normed(names.attentionNorm),
       of: (x, how) => {
-        const input = before(x, names.attentionNorm);
-        const qkv = linear(input, model, ...names.queryKeyValue);
+        const qkv = linear(x, model, ...names.queryKeyValue);
         const context_NTD = causal ? causalAttention(qkv, heads, how) : qkv.attention(heads, how);
         return linear(context_NTD, model, names.attentionOutput);
       },
-      ...after(names.attentionNorm),
     },
     feedForward: {
-      of: (h) =>
-        linear(activation(linear(before(h, names.ffnNorm), model, names.ffnInner), model), model, names.ffnOutput),
-      ...after(names.ffnNorm),
+      ...normed(names.ffnNorm),
+      of: (h) => linear(activation(linear(h, model, names.ffnInner), model), model, names.ffnOutput),
     },
   };
 }

@@ -1,5 +1,5 @@
 import { Tensor } from '../../tensor/index.ts';
-import { type Branches, causalAttention, linear, rmsNorm } from '../block.ts';
+import { type Branches, causalAttention, linear, rmsNorm, rmsNormBeside } from '../block.ts';
 import type { Family } from '../family.ts';
 import { sizesJson } from '../hugging-face.ts';
 import {
@@ -51,24 +51,23 @@ const usual = { ropeTheta: 10_000, tied: true, qkNorm: false, attentionBias: fal
  */
 export class Llama extends Transformer {
   branches(l: number): Branches {
-    const { config, dtype } = this;
+    const { config } = this;
     const { attentionNorm, attentionOutput, ffnNorm, ffnGate, ffnInner, ffnOutput } = names.block(l);
     const { heads, ropeTheta = usual.ropeTheta, ropeScaling } = config;
     const { keyValueHeads, headSize } = headsOf(config);
     return {
       attention: {
+        before: (stream) => rmsNormBeside(stream, this, attentionNorm),
         of: (x, how) => {
           const rotary = rotaryFrequencies(headSize, ropeTheta, ropeScaling);
-          const qkv = this.queryKeyValue(rmsNorm(x, this, attentionNorm, dtype), l);
+          const qkv = this.queryKeyValue(x, l);
           const context = causalAttention(qkv, heads, { keyValueHeads, rotary, ...how });
           return linear(context, this, attentionOutput);
         },
       },
       feedForward: {
-        of: (h) => {
-          const inner = linear(rmsNorm(h, this, ffnNorm, dtype), this, ffnGate, ffnInner);
-          return linear(inner.gated(gatedActivation(config)), this, ffnOutput);
-        },
+        before: (stream) => rmsNormBeside(stream, this, ffnNorm),
+        of: (h) => linear(linear(h, this, ffnGate, ffnInner).gated(gatedActivation(config)), this, ffnOutput),
       },
     };
   }

@@ -1,6 +1,6 @@
 import { CheckpointError, ConfigError } from '../../errors/index.ts';
 import type { Tensor } from '../../tensor/index.ts';
-import { type Branches, DropoutPlace, dropoutAt, layerNorm, linear, type Pass } from '../block.ts';
+import { type Branches, DropoutPlace, dropoutAt, layerNorm, layerNormBeside, linear, type Pass } from '../block.ts';
 import type { Family } from '../family.ts';
 import { ConfigReader, classifierJson, sizesJson } from '../hugging-face.ts';
 import {
@@ -59,22 +59,20 @@ const reach = ({ window = published.window }: ModelConfig) => Math.floor(window 
  */
 export class ModernBert extends Transformer {
   branches(l: number): Branches {
-    const { config, dtype } = this;
+    const { config } = this;
     const { attentionNorm, queryKeyValue, attentionOutput, ffnNorm, ffnInner, ffnOutput } = names.block(l);
     return {
       attention: {
+        // The norm after the embeddings stands in for that of the first block.
+        ...(l > 0 && { before: (stream) => layerNormBeside(stream, this, attentionNorm) }),
         of: (x, how) => {
-          // The norm after the embeddings stands in for that of the first block.
-          const input = l === 0 ? x : layerNorm(x, this, attentionNorm, dtype);
-          const qkv = linear(input, this, queryKeyValue);
+          const qkv = linear(x, this, queryKeyValue);
           return linear(qkv.attention(config.heads, { ...how, ...this.sight(l) }), this, attentionOutput);
         },
       },
       feedForward: {
-        of: (h) => {
-          const inner = linear(layerNorm(h, this, ffnNorm, dtype), this, ffnInner);
-          return linear(inner.gated(gatedActivation(config)), this, ffnOutput);
-        },
+        before: (stream) => layerNormBeside(stream, this, ffnNorm),
+        of: (h) => linear(linear(h, this, ffnInner).gated(gatedActivation(config)), this, ffnOutput),
       },
     };
   }

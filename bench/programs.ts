@@ -58,7 +58,10 @@ export function missingPyTorch(module: 'torch' | 'transformers' = 'torch'): stri
   return `${module} for ${python()} (Debian: ${packages}; TAPER_PYTHON names another Python)`;
 }
 
+let foundPython: string | undefined;
+/** A Python that has torch, which takes seconds to import: looked for once. */
 function python(): string {
   const candidates = [process.env.TAPER_PYTHON, 'python3', '/usr/bin/python3'].filter((name) => name !== undefined);
-  return candidates.find((name) => spawnSync(name, ['-c', 'import torch']).status === 0) ?? 'python3';
+  foundPython ??= candidates.find((name) => spawnSync(name, ['-c', 'import torch']).status === 0) ?? 'python3';
+  return foundPython;
 }

@@ -142,6 +142,22 @@ const cases: Record<string, Case> = {
     shapes: [[2, 3, 7], [7], [7]],
     f: (x, weight, bias) => x!.layerNorm(weight!, bias!, 1e-5),
   },
+  layerNormBeside: {
+    operation: 'layerNormBeside',
+    shapes: [[2, 3, 7], [7], [7]],
+    f: (x, weight, bias) => {
+      const [normed, stream] = x!.layerNormBeside(weight!, bias!, 1e-5);
+      return normed.mul(2).add(stream.mul(stream));
+    },
+  },
+  rmsNormBeside: {
+    operation: 'rmsNormBeside',
+    shapes: [[2, 3, 7], [7]],
+    f: (x, weight) => {
+      const [normed, stream] = x!.rmsNormBeside(weight!, 1e-5);
+      return normed.mul(2).add(stream.mul(stream));
+    },
+  },
   'embedding with repeated rows': {
     operation: 'embedding',
     shapes: [[7, 3]],

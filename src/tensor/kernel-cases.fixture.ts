@@ -62,6 +62,8 @@ for (const [rows, width] of [
   [5, 7],
   [37, 257],
   [700, 96], // enough rows for weights in a layout of their own
+  [9, 640], // whole packs of a GPU's lanes, and more than one
+  [3, 1100], // more than a GPU's warp holds
 ]) {
   kernelCases[`layerNorm ${rows} × ${width}`] = {
     shapes: [[rows!, width!], [width!], [width!]],
@@ -89,6 +91,22 @@ for (const [rows, width] of [
     weights: [0, 1],
     f: (x, weight) => x!.rmsNorm(weight!, 1e-5, 'bfloat16'),
     tolerance: 0.02,
+  };
+  kernelCases[`layerNorm beside the stream ${rows} × ${width}`] = {
+    shapes: [[rows!, width!], [width!], [width!]],
+    weights: [0, 1, 2],
+    f: (x, weight, bias) => {
+      const [normed, stream] = x!.layerNormBeside(weight!, bias!, 1e-5);
+      return normed.add(stream.mul(stream));
+    },
+  };
+  kernelCases[`rmsNorm beside the stream ${rows} × ${width}`] = {
+    shapes: [[rows!, width!], [width!]],
+    weights: [0, 1],
+    f: (x, weight) => {
+      const [normed, stream] = x!.rmsNormBeside(weight!, 1e-5);
+      return normed.add(stream.mul(stream));
+    },
   };
   kernelCases[`linear ${rows} × ${width}`] = {
     shapes: [[rows!, width!], [33, width!], [33]],
@@ -171,6 +189,7 @@ for (const [M, D, V] of [
   [1, 3, 2],
   [5, 7, 65],
   [1300, 16, 1030], // more than one block of rows
+  [4, 8, 48_000], // more classes than a GPU's block holds
 ] as const) {
   kernelCases[`linearCrossEntropy ${[M, D, V]}`] = {
     shapes: [[M, D], [V, D], [V]],

@@ -90,7 +90,9 @@ struct AddDropout : torch::autograd::Function<AddDropout> {
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const Tensor dy = gradients[0].contiguous();
     const Dropout how = kept(context);
-    Tensor dBranch = at::empty(dy.sizes(), dy.options().dtype(static_cast<at::ScalarType>(context->saved_data["dtype"].toInt())));
+    const auto type = static_cast<at::ScalarType>(context->saved_data["dtype"].toInt());
+    if (how.threshold == 0 && how.scale == 1 && type == dy.scalar_type()) return {gradients[0], dy, Tensor()};
+    Tensor dBranch = at::empty(dy.sizes(), dy.options().dtype(type));
     if (isOnGpu(dy))
       launchFor(dBranch, [&](auto* element, gpu::Stream stream) {
         gpu::dropout(dataOf<float>(dy), dataOf<std::remove_pointer_t<decltype(element)>>(dBranch), dy.numel(), how, stream);

@@ -139,7 +139,8 @@ __device__ uint32_t keptNeighbours(int64_t counter, Dropout how) {
 int64_t dropoutBlocks(int64_t count, Dropout how) {
   return count == 0 ? 0 : piecesOf(piecesOf(how.first % 128 + count, 128) * 16, kDropoutThreads);
 }
-// Calls body(i, n, kept) for the n neighbours from i on that a thread has: all eight where `IsWide`, else one at a time.
+// Calls body(i, kept, n) for the n neighbours from i on that a thread has, bits saying which of them are kept: all eight where `IsWide`,
+// else one at a time.
 template <bool IsWide, typename Body>
 __device__ void overNeighbours(int64_t count, Dropout how, Body body) {
   const int64_t counter = how.first / 128 * 16 + static_cast<int64_t>(blockIdx.x) * kDropoutThreads + threadIdx.x;

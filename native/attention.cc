@@ -224,8 +224,9 @@ void seedGenerator(const Request& how, at::Device device) {
 class Flash {
  public:
   static bool takes(const Tensor& qkv, const Request& how) {
-    static const bool isRecent = at::cuda::getCurrentDeviceProperties()->major >= 8;
-    return isRecent && qkv.scalar_type() != at::kFloat && how.d % 8 == 0 && how.d <= 256 && how.T > 1;
+    // Libtorch's own choice has conditions for larger heads and other GPUs that are not known here.
+    const int generation = at::cuda::getDeviceProperties(qkv.device().index())->major;
+    return (generation == 8 || generation == 9) && qkv.scalar_type() != at::kFloat && how.d % 8 == 0 && how.d <= 128 && how.T > 1;
   }
   Flash(const Tensor& qkv, const Request& request) : how(request), parts(qkv, request), longest(request.T) {
     if (how.window >= 0) {

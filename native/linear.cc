@@ -138,12 +138,12 @@ Tensor linear(const Tensor& x, std::vector<Tensor> weights, std::vector<Tensor> 
 
 // After an optimizer step all operands are stale. On a GPU those in half precision are made anew in place, all by one kernel, unless
 // somebody holds them still.
-void renewAll(Entries& entries, at::ScalarType type) {
+void renewAll(Entries& entries, at::ScalarType type, at::Device device) {
   std::vector<gpu::Cast> casts;
   for (auto& [key, entry] : entries) {
     Operand& operand = *entry.operand;
     const auto weights = Entry::alive(entry.weights), biases = Entry::alive(entry.biases);
-    if (operand.weight.scalar_type() != type || entry.operand.use_count() > 1) continue;
+    if (operand.weight.scalar_type() != type || operand.weight.device() != device || entry.operand.use_count() > 1) continue;
     if (weights.size() != entry.weights.size() || biases.size() != entry.biases.size() || entry.isOf(weights, biases, type)) continue;
     const auto add = [&](const std::vector<Tensor>& from, const Tensor& into) {
       auto* target = static_cast<uint8_t*>(into.data_ptr());
@@ -167,7 +167,7 @@ void renewAll(Entries& entries, at::ScalarType type) {
     entry.biases = Entry::sourcesOf(biases);
   }
   if (casts.empty()) return;
-  const Tensor like = at::empty({0}, at::TensorOptions(type).device(entries.begin()->second.operand->weight.device()));
+  const Tensor like = at::empty({0}, at::TensorOptions(type).device(device));
   launchFor(like, [&](auto* element, gpu::Stream stream) { gpu::cast(casts, element, stream); });
 }
 
@@ -180,7 +180,7 @@ c10::intrusive_ptr<Operand> operandOf(const std::vector<Tensor>& weights, const 
   if (found != entries.end() && found->second.isOf(weights, biases, type)) return found->second.operand;
   if (found != entries.end() && isOnGpu(weights[0]) && type != at::kFloat) {
     const at::NoGradGuard guard;
-    renewAll(entries, type);
+    renewAll(entries, type, weights[0].device());
     if (found->second.isOf(weights, biases, type)) return found->second.operand;
   }
   for (auto entry = entries.begin(); entry != entries.end();) entry = entry->second.isOrphan() ? entries.erase(entry) : std::next(entry);

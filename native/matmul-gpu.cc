@@ -76,7 +76,6 @@ struct Plan {
     set(CUBLASLT_MATMUL_DESC_TRANSB, isTransposed(x) ? CUBLAS_OP_T : CUBLAS_OP_N);
     if (bias) {
       set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
-      set(CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, typeOf(z.type));
       set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
     }
     cublasLtMatmulPreference_t preference{};

@@ -1,7 +1,9 @@
 // Built by nvcc; or by a C++ compiler, to run on the CPU in tests (emulated-gpu.h).
 #include "gpu.h"
 
+#include <cstdint>
 #include <initializer_list>
+#include <stdexcept>
 #include <type_traits>
 
 #ifdef __CUDACC__
@@ -9,7 +11,6 @@
 #include <cuda_fp16.h>
 #include <cuda_runtime.h>
 
-#include <stdexcept>
 #include <string>
 
 #define UNROLL _Pragma("unroll")
@@ -34,6 +35,11 @@ constexpr int kWarp = 32;
 constexpr unsigned kAllLanes = 0xFFFFFFFFu;
 
 int64_t piecesOf(int64_t count, int64_t size) { return (count + size - 1) / size; }
+// For kernels that count in 32 bits, which divide faster.
+uint32_t shortOf(int64_t count) {
+  if (count > UINT32_MAX) throw std::runtime_error("a tensor is too large for a GPU kernel: smaller micro-batches make it smaller");
+  return static_cast<uint32_t>(count);
+}
 
 // --- Elements ---
 __device__ float load(float x) { return x; }
@@ -706,7 +712,7 @@ void gated(Activation f, const Element* x, Element* y, int64_t rows, int64_t wid
   withActivation<Element>(f, isWide<Element>({x, y}, {width}), [&](auto activation, auto count) {
     const int64_t packs = rows * width / count();
     launch(gatedKernel<activation(), count(), Element>, piecesOf(packs, kGatedThreads), kGatedThreads, stream, x, y,
-           static_cast<uint32_t>(packs), static_cast<uint32_t>(width / count()));
+           shortOf(packs), shortOf(width / count()));
   });
 }
 template <typename Element>
@@ -714,7 +720,7 @@ void gatedBackward(Activation f, const Element* x, const Element* dy, Element* d
   withActivation<Element>(f, isWide<Element>({x, dy, dx}, {width}), [&](auto activation, auto count) {
     const int64_t packs = rows * width / count();
     launch(gatedBackwardKernel<activation(), count(), Element>, piecesOf(packs, kGatedThreads), kGatedThreads, stream, x, dy, dx,
-           static_cast<uint32_t>(packs), static_cast<uint32_t>(width / count()));
+           shortOf(packs), shortOf(width / count()));
   });
 }
 
@@ -723,7 +729,7 @@ void sideBySide(Part<Element> q, Part<Element> k, Part<Element> v, Element* y, i
   const int64_t pairs = tokens * (q.heads + k.heads + v.heads) * headSize / 2;
   const auto run = [&](auto count) {
     launch(sideBySideKernel<count(), Element>, piecesOf(pairs / count(), kTurnThreads), kTurnThreads, stream, q, k, v, y,
-           static_cast<uint32_t>(pairs / count()), static_cast<uint32_t>(headSize / 2 / count()), how);
+           shortOf(pairs / count()), shortOf(headSize / 2 / count()), how);
   };
   if (isWide<Element>({q.x, k.x, v.x, y}, {headSize / 2, q.stride, k.stride, v.stride}))
     run(std::integral_constant<int, kWide<Element>>());
@@ -772,7 +778,7 @@ void crossEntropy(const float* x, const float* bias, const int64_t* target, Elem
     launch(kernel, rows, kLossThreads, stream, x, bias, target, dx, loss, hit, static_cast<int>(classes), stride);
   };
   constexpr int count = kWide<float>;
-  if (!isWide<float>({x, bias, dx}, {stride})) return run(crossEntropyKernel<16, 1, Element>);
+  if (classes < count || !isWide<float>({x, bias, dx}, {stride})) return run(crossEntropyKernel<16, 1, Element>);
   const int64_t packs = piecesOf(classes, count * kLossThreads);
   if (packs <= 4) return run(crossEntropyKernel<4, count, Element>);
   if (packs <= 16) return run(crossEntropyKernel<16, count, Element>);

@@ -85,7 +85,7 @@ ${table([['mean depth', 's/step, dense', 's/step, PLD', 'time saved', 'step FLOP
 ## Models of today
 
 Dense, sequence ${seq}, micro-batch ${usual}, a vocabulary of ${vocab}, no dropout, bf16, beside transformers in PyTorch's eager mode with its
-scaled-dot-product attention and its fused AdamW, logits of masked tokens only in both encoders. Medians of ${steps} steps.
+scaled-dot-product attention and its fused AdamW, both computing the encoders' logits for masked tokens only. Medians of ${steps} steps.
 
 ${table([
   ['model', 'taper tokens/s', 'MFU', 'host', 'memory MB', 'transformers', 'transformers MB', 'taper / transformers'],

@@ -41,10 +41,11 @@ void synchronize() { noGpus(); }
 #endif
 
 #ifdef TAPER_CUDA
-// cuBLAS gives the same numbers each time with memory of its own, which libtorch gives it. An older libtorch wants to be told so in the
-// environment nevertheless, and looks once. Then the word is taken back: it would be read anew, by a regular expression, for every product.
+// cuBLAS is deterministic with a workspace of its own, which libtorch gives it. Older versions of libtorch nevertheless refuse to multiply
+// unless this variable is set. They look once; later they would parse it, with a regular expression, for every product. So it is set for
+// that one look, and removed again.
 template <typename Context>
-static auto assureOfCublas(const Context& context, int) -> decltype(context.alertCuBLASConfigNotDeterministic()) {
+static auto passCublasCheck(const Context& context, int) -> decltype(context.alertCuBLASConfigNotDeterministic()) {
   constexpr auto* name = "CUBLAS_WORKSPACE_CONFIG";
   if (std::getenv(name) != nullptr) return;
   setenv(name, ":4096:8", 1);
@@ -52,7 +53,7 @@ static auto assureOfCublas(const Context& context, int) -> decltype(context.aler
   unsetenv(name);
 }
 template <typename Context>
-static void assureOfCublas(const Context&, long) {}
+static void passCublasCheck(const Context&, long) {}
 #endif
 
 // The same numbers from the same step, always: resumed runs are equal bit for bit. Memory is not filled for it: nothing of ours
@@ -60,7 +61,7 @@ static void assureOfCublas(const Context&, long) {}
 static void beDeterministic() {
 #ifdef TAPER_CUDA
   at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
-  assureOfCublas(at::globalContext(), 0);
+  passCublasCheck(at::globalContext(), 0);
 #if TAPER_TORCH_AT_LEAST(2, 2)
   at::globalContext().setDeterministicFillUninitializedMemory(false);
 #endif

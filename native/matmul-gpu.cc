@@ -3,7 +3,6 @@
 #include <c10/cuda/CUDAStream.h>
 #include <cublasLt.h>
 
-#include <array>
 #include <map>
 
 #include "matmul.h"
@@ -99,25 +98,11 @@ struct Plan {
 };
 
 Plan& planOf(const Matrix& a, const Matrix& b, const Matrix& c, const void* bias, bool accumulate) {
-  using Key = std::array<int64_t, 17>;
+  using Key = std::pair<Shape, std::array<int64_t, 9>>;
   static thread_local auto* plans = new std::map<Key, Plan>;
-  const Key key{a.rows,
-                a.columns,
-                c.columns,
-                a.rowStride,
-                a.columnStride,
-                b.rowStride,
-                b.columnStride,
-                c.rowStride,
-                static_cast<int64_t>(a.type),
-                static_cast<int64_t>(c.type),
-                bias != nullptr,
-                accumulate,
-                a.device.index(),
-                alignmentOf(a.data),
-                alignmentOf(b.data),
-                alignmentOf(c.data),
-                bias ? alignmentOf(bias) : 0};
+  const Key key{shapeOf(a, b, c),
+                {static_cast<int64_t>(a.type), static_cast<int64_t>(c.type), bias != nullptr, accumulate, a.device.index(),
+                 alignmentOf(a.data), alignmentOf(b.data), alignmentOf(c.data), bias ? alignmentOf(bias) : 0}};
   const auto found = plans->find(key);
   if (found != plans->end()) return found->second;
   constexpr size_t most = 1024;

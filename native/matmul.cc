@@ -63,7 +63,7 @@ static void wideProduct(at::Tensor& into, const at::Tensor& x, const at::Tensor&
   into.copy_(rounded);
 }
 
-static void multiplyByAten(const Matrix& a, const Matrix& b, const Matrix& c, const void* bias, bool accumulate) {
+static void multiplyWithoutOneDnn(const Matrix& a, const Matrix& b, const Matrix& c, const void* bias, bool accumulate) {
 #ifdef TAPER_CUDA
   if (multiplyOnGpu(a, b, c, bias, accumulate)) return;
 #endif
@@ -86,7 +86,6 @@ static void multiplyByAten(const Matrix& a, const Matrix& b, const Matrix& c, co
 #ifdef TAPER_ONEDNN
 #include <omp.h>
 
-#include <array>
 #include <map>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <unordered_map>
@@ -153,21 +152,11 @@ dnnl::stream& stream() {
 
 Product& productOf(const Matrix& a, const Matrix& b, const Matrix& c, bool hasBias, bool accumulate, bool anyLayout) {
   // How a product is cut into tasks depends on the threads it may use: one inside somebody else's parallel loop.
-  using Key = std::array<int64_t, 13>;
+  using Key = std::pair<Shape, std::array<int64_t, 4>>;
   static thread_local std::map<Key, Product> products;
-  const Key key{a.rows,
-                a.columns,
-                c.columns,
-                a.rowStride,
-                a.columnStride,
-                b.rowStride,
-                b.columnStride,
-                c.rowStride,
-                c.columnStride,
-                a.type == at::kBFloat16,
-                c.type == at::kBFloat16,
-                hasBias + 2 * accumulate + 4 * anyLayout,
-                omp_in_parallel() ? 1 : omp_get_max_threads()};
+  const Key key{shapeOf(a, b, c),
+                {a.type == at::kBFloat16, c.type == at::kBFloat16, hasBias + 2 * accumulate + 4 * anyLayout,
+                 omp_in_parallel() ? 1 : omp_get_max_threads()}};
   const auto found = products.find(key);
   if (found != products.end()) return found->second;
   constexpr size_t most = 1024;
@@ -192,7 +181,7 @@ struct Layout {
 };
 
 void multiply(const Matrix& a, const Matrix& b, const Matrix& c, const void* bias, bool accumulate) {
-  if (!a.device.is_cpu()) return multiplyByAten(a, b, c, bias, accumulate);
+  if (!a.device.is_cpu()) return multiplyWithoutOneDnn(a, b, c, bias, accumulate);
   run(productOf(a, b, c, bias != nullptr, accumulate, false), a, b.data, c, bias);
 }
 
@@ -226,7 +215,7 @@ const char* matmulLibrary() {
 #else
 
 void multiply(const Matrix& a, const Matrix& b, const Matrix& c, const void* bias, bool accumulate) {
-  multiplyByAten(a, b, c, bias, accumulate);
+  multiplyWithoutOneDnn(a, b, c, bias, accumulate);
 }
 
 void multiply(const Matrix& a, Factor& b, const Matrix& c, const void* bias) { multiply(a, b.plain, c, bias); }

@@ -2,6 +2,7 @@
 #pragma once
 #include <ATen/core/Tensor.h>
 
+#include <array>
 #include <memory>
 
 // Numbers in memory as a matrix: float32 or bfloat16, on a GPU float16 too; transposing and cutting only change how it is read.
@@ -13,6 +14,13 @@ struct Matrix {
 
   Matrix transposed() const { return {data, type, columns, rows, columnStride, rowStride, device}; }
 };
+
+// The sizes of a product c = a·b and how its matrices lie in memory: what a library's plan for it depends on, besides types.
+using Shape = std::array<int64_t, 9>;
+inline Shape shapeOf(const Matrix& a, const Matrix& b, const Matrix& c) {
+  return {a.rows,       a.columns,      c.columns,   a.rowStride,   a.columnStride,
+          b.rowStride, b.columnStride, c.rowStride, c.columnStride};
+}
 
 // A dense two-dimensional tensor, or one of more dimensions as rows of its last one.
 Matrix matrixOf(const at::Tensor& tensor);

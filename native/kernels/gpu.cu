@@ -37,7 +37,7 @@ constexpr unsigned kAllLanes = 0xFFFFFFFFu;
 int64_t piecesOf(int64_t count, int64_t size) { return (count + size - 1) / size; }
 // For kernels that count in 32 bits, which divide faster.
 uint32_t shortOf(int64_t count) {
-  if (count > UINT32_MAX) throw std::runtime_error("a tensor is too large for a GPU kernel: smaller micro-batches make it smaller");
+  if (count > UINT32_MAX) throw std::runtime_error("a tensor is too large for a GPU kernel; lower train.microBatchSize");
   return static_cast<uint32_t>(count);
 }
 

@@ -9,7 +9,8 @@ object with the same keys. It needs PyTorch 2.4 and transformers 5, or newer.
   python3 bench/peer/transformers_models.py --preset llama-mini --threads 2
 
 Attention is PyTorch's scaled_dot_product_attention, and AdamW the fused one.
-The encoder computes logits of the masked tokens only (`sparse_prediction`).
+Encoders compute logits of masked tokens only (`sparse_prediction`), as taper
+does; with --all-logits of all tokens, which is transformers' default.
 """
 import argparse
 import json
@@ -37,7 +38,6 @@ def encoder(layers, hidden):
         "hidden_size": hidden,
         "num_attention_heads": hidden // 64,
         "intermediate_size": hidden * 3 // 2,
-        "sparse_prediction": True,
     }
 
 
@@ -75,6 +75,7 @@ def make_model(options):
         **{f"{name}_token_id": value for name, value in ids.items()},
     )
     config._attn_implementation = "sdpa"
+    config.sparse_prediction = not options.all_logits
     is_encoder = config.model_type == "modernbert"
     auto = (
         transformers.AutoModelForMaskedLM
@@ -123,6 +124,7 @@ def parse_options():
     add("--threads", type=int, default=0, help="0 is PyTorch's choice")
     add("--dtype", choices=["fp32", "bf16"], default="fp32")
     add("--device", default="cpu")
+    add("--all-logits", action="store_true", help="not of masked tokens only")
     add("--compile", action="store_true", help="use torch.compile")
     return parser.parse_args()
 

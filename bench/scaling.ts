@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { type Config, loadConfig, type PartialConfig } from '../src/config/index.ts';
 import { depthMethod, expectedDepth, stepFlops } from '../src/depth/index.ts';
 import { joinRanks, rankEnvironment } from '../src/distributed/index.ts';
-import { numParameters, parameterSpecs } from '../src/model/index.ts';
+import { numParameters, parameterSpecs, partsOf } from '../src/model/index.ts';
 import { readMetrics } from '../src/runs/index.ts';
 import { Tensor } from '../src/tensor/index.ts';
 import { measureSteps, workOf } from '../src/train/index.ts';
@@ -47,19 +47,22 @@ async function measuredWork(): Promise<StepWork> {
   };
 }
 
+/** What is sent of a block's gradients, and of those outside the blocks. */
+function gradientBytes({ model }: Config): Pick<StepWork, 'blockBytes' | 'outsideBytes'> {
+  const { blocks, outer } = partsOf(model, parameterSpecs(model));
+  return { blockBytes: 4 * numParameters(blocks[0]!), outsideBytes: 4 * numParameters(outer) };
+}
+
 /** In a process of its own: prints the parts of a step. */
 export function scalingWork(): void {
   const config = measuredConfig();
   const { layers } = config.model;
-  const { parameters } = workOf(config);
   const { once, update, microBatch, block } = measureSteps(config);
-  const blockBytes = 4 * parameters.block;
   const work: StepWork = {
     block: 2 * block, // of both micro-batches
     outside: 2 * microBatch,
     update: once + layers * update,
-    blockBytes,
-    outsideBytes: 4 * parameters.outer,
+    ...gradientBytes(config),
   };
   console.log(JSON.stringify(work));
 }
@@ -173,13 +176,11 @@ function onPaper(): string[][] {
     const { layers } = config.model;
     const parameters = numParameters(parameterSpecs(config.model));
     const perBlock = (stepFlops(step, layers) - stepFlops(step, 0)) / layers;
-    const blockBytes = 4 * step.parameters.block;
     const work: StepWork = {
       block: perBlock / gpu.flops,
       outside: stepFlops(step, 0) / gpu.flops,
       update: (updateBytes * parameters) / gpu.memory,
-      blockBytes,
-      outsideBytes: 4 * parameters - layers * blockBytes,
+      ...gradientBytes(config),
     };
     const late = expectedDepth(depthMethod(config.depth, layers, train.steps)(train.steps - 1).keepRates);
     for (const { gpus, network } of clusters) {

@@ -181,3 +181,4 @@ void defineLinear(Napi::Object exports);
 void defineLoss(Napi::Object exports);
 void defineRows(Napi::Object exports);
 void defineOptimizer(Napi::Object exports);
+void defineMuon(Napi::Object exports);

@@ -95,6 +95,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   defineLoss(exports);
   defineRows(exports);
   defineOptimizer(exports);
+  defineMuon(exports);
   return exports;
 }
 NODE_API_MODULE(taper, init)

@@ -16,7 +16,7 @@ import { specialIdsOf } from '../data/index.ts';
 import { CheckpointError } from '../errors/index.ts';
 import { makeFolder, replaceFile, sync, writing } from '../files/index.ts';
 import { type Classifier, familyOf, type ModelConfig, parameterSpecs, type Weights } from '../model/index.ts';
-import { type OptimizerState, optimizers } from '../optimizers/index.ts';
+import { type OptimizerState, slotsOf } from '../optimizers/index.ts';
 import { type Device, firstNonFinite, readSafetensors, type Tensor, writeSafetensors } from '../tensor/index.ts';
 import { holdsRun, kindOf, whyNoCheckpoint } from './folders.ts';
 import { newRunCommand } from './new-run.ts';
@@ -293,12 +293,12 @@ export function loadOptimizer(checkpoint: Checkpoint, device: Device): Optimizer
     if (tensor) return [slot, tensor];
     throw new CheckpointError(`${checkpoint.path}: optimizer.safetensors lacks ${name}; use another checkpoint`);
   };
-  const { slots } = optimizers[checkpoint.config.train.optimizer];
+  const { model, train } = checkpoint.config;
   return new Map(
-    Object.entries(checkpoint.updates).map(([name, updates]) => [
-      name,
-      { slots: Object.fromEntries(slots.map((slot) => slotOf(name, slot))), updates },
-    ]),
+    parameterSpecs(model).map((spec) => {
+      const slots = slotsOf(train.optimizer, spec).map((slot) => slotOf(spec.name, slot));
+      return [spec.name, { slots: Object.fromEntries(slots), updates: checkpoint.updates[spec.name]! }];
+    }),
   );
 }
 

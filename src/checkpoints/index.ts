@@ -3,6 +3,7 @@
  *
  * @module taper-lm/checkpoints
  */
+export { checkpointAt, decayOf } from './branch.ts';
 export {
   type Checkpoint,
   type CheckpointContent,

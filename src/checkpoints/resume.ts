@@ -1,6 +1,7 @@
 import { type Config, keysThatAffect } from '../config/index.ts';
 import { CheckpointError, ConfigError, counted } from '../errors/index.ts';
 import type { Checkpoint } from './checkpoint.ts';
+import { holdsRun } from './folders.ts';
 import { type Difference, differences, newRunCommand } from './new-run.ts';
 
 /** What may change when a run goes on without changing what it computes. The texts are compared by what is in them. */
@@ -43,7 +44,7 @@ export function checkResumable(
 
 /** What to do where a run cannot go on with a configuration. */
 export function insteadOf(run: string, config: Config): string {
-  return `start a new run: ${newRunCommand(run, config, run)}`;
+  return holdsRun(run) ? `start a new run: ${newRunCommand(run, config, run)}` : 'start a new run with another --out';
 }
 
 /** The first setting that differs and that the numbers depend on. */

@@ -3,7 +3,7 @@ import { basename, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { holdsRun, modelsIn, named } from '../checkpoints/index.ts';
-import type { Config, LoadedConfig, PartialConfig } from '../config/index.ts';
+import { type Config, type LoadedConfig, loadConfig, type PartialConfig } from '../config/index.ts';
 import { rankEnvironment } from '../distributed/environment.ts';
 import { ConfigError, counted } from '../errors/index.ts';
 import { numParameters, parameterSpecs } from '../model/index.ts';
@@ -27,6 +27,8 @@ import { warn } from './terminal.ts';
 
 interface PretrainCommandOptions extends Omit<ConfigOptions, 'from'> {
   from?: string;
+  decayFrom?: string;
+  steps?: number;
   out?: string;
   resume?: boolean;
   dashboard?: true | number;
@@ -44,6 +46,11 @@ export function pretrainCommand(): Command {
     .addOption(setOption())
     .addOption(deepSpeedOption())
     .option('--from <checkpoint>', 'begin with the model and tokenizer of a checkpoint, or of a run')
+    .option(
+      '--decay-from <run@step>',
+      'go on from a step that a run saved, while the learning rate decays, with --steps',
+    )
+    .option('--steps <steps>', 'how many steps --decay-from takes', countOf('--steps', 1))
     .option('--resume', "go on from the run's newest checkpoint; without CONFIG as the run was configured")
     .option('--dashboard [port]', 'show the run on a page while it trains', countOf('--dashboard', 0))
     .option('--quiet', 'say warnings alone while it trains')
@@ -57,6 +64,7 @@ Examples:
   npx taper-lm pretrain configs/encoder.yaml --data my/texts
   npx taper-lm pretrain configs/encoder.yaml --data my/texts --out runs/long --set train.steps=100000 train.precision=bf16
   npx taper-lm pretrain --out runs/long --resume
+  npx taper-lm pretrain --decay-from runs/long@20000 --steps 5000 --out runs/decayed
   npx taper-lm pretrain configs/encoder.yaml --data my/texts --from models/imported --out runs/further`,
     )
     .action(run);
@@ -71,14 +79,53 @@ async function run(file: string | undefined, options: PretrainCommandOptions, co
     const which = inside.length > 0 ? `one of these with --out: ${named(inside)}` : 'the folder of a run with --out';
     throw new ConfigError(`--resume: ${out} holds no run (no config.json); give ${which}`);
   }
+  if (options.steps !== undefined && options.decayFrom === undefined)
+    throw new ConfigError(`--steps: goes with --decay-from; give --set train.steps=${options.steps}`);
   const { from: path, quiet = false, dashboard, ...others } = options;
   const from = path === undefined ? undefined : { path, model: await modelOfCheckpoint(path) };
-  const loaded = configOf(isOwn ? ownConfig : file, { ...others, ...(from && { from }) }, command);
+  const loaded =
+    options.decayFrom === undefined
+      ? configOf(isOwn ? ownConfig : file, { ...others, ...(from && { from }) }, command)
+      : await decayConfig(options.decayFrom, file, options);
   const { resume = false } = options;
   const { result, summary } = await train(loaded, { out, from: path, resume, quiet, dashboard });
   if (summary)
     process.stdout.write(options.json ? `${JSON.stringify(jsonOf(result, summary))}\n` : summaryText(result, summary));
   if (result.stoppedBy !== undefined) process.exitCode = signalExitCodes[result.stoppedBy] ?? 1;
+}
+
+/** The configuration of a run that decays from a step of another one. */
+async function decayConfig(
+  name: string,
+  file: string | undefined,
+  options: PretrainCommandOptions,
+): Promise<LoadedConfig> {
+  const { steps, set = [], resume } = options;
+  for (const [flag, given] of Object.entries({
+    CONFIG: file,
+    '--data': options.data,
+    '--deepspeed': options.deepspeed,
+    '--from': options.from,
+    '--resume': resume,
+  })) {
+    if (given !== undefined)
+      throw new ConfigError(
+        flag === '--resume'
+          ? '--decay-from: begins a run; to go on with one that has begun, give --resume with its --out alone'
+          : `--decay-from: goes on with the text and the configuration of the run; leave ${flag} out`,
+      );
+  }
+  if (options.out === undefined)
+    throw new ConfigError('--out: missing; give a folder for the run that decays, as in --out runs/decayed');
+  if (steps === undefined)
+    throw new ConfigError(
+      '--steps: missing; give the number of steps in which the learning rate decays, as in --steps 1000',
+    );
+  const { checkpointAt, decayOf } = await import('../checkpoints/index.ts');
+  const checkpoint = checkpointAt(name, warn);
+  const { decayShape, finalLearningRate } = checkpoint.config.train;
+  const total = checkpoint.progress.step + steps;
+  return loadConfig({ overrides: decayOf(checkpoint, { steps: total, decayShape, finalLearningRate }), sets: set });
 }
 
 async function modelOfCheckpoint(path: string): Promise<NonNullable<PartialConfig['model']>> {

@@ -140,7 +140,7 @@ test("a scheduler's missing keys are what they are in DeepSpeed, and keys that t
   assert.equal(cosine.config.train?.peakLearningRate, 5e-4);
   assert.match(
     cosine.warnings.join('\n'),
-    /warmup_min_ratio 0\.2 .*\n.*cos_min_ratio 0\.1 is not taken over: taper's cosine falls to 0/,
+    /warmup_min_ratio 0\.2 .*\n.*cos_min_ratio 0\.1 is not taken over: train\.finalLearningRate sets where it ends/,
   );
   // Hugging Face's Trainer fills in what is "auto": that is not DeepSpeed's default.
   const auto = of('WarmupDecayLR', { total_num_steps: 'auto', warmup_num_steps: 'auto', warmup_max_lr: 'auto' });

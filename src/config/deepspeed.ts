@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { ConfigError } from '../errors/index.ts';
 import { defaultDevice } from '../machine/index.ts';
+import { ratioOf } from '../optimizers/index.ts';
 import type { PartialConfig } from './schema.ts';
 
 /** What a DeepSpeed config says in taper's words. */
@@ -126,11 +127,20 @@ function batchSizes(file: DeepSpeed): Translated<'train'> {
   return { ...(batchSize !== undefined && { batchSize }), ...(microBatchSize !== undefined && { microBatchSize }) };
 }
 
+/** By DeepSpeed's name in small letters; its Adam decouples the decay too, unless told not to. */
+const optimizers: Readonly<Record<string, 'adamw' | 'lamb' | 'muon'>> = {
+  adam: 'adamw',
+  adamw: 'adamw',
+  lamb: 'lamb',
+  muon: 'muon',
+};
+
 function optimizerSettings({ optimizer }: DeepSpeed, warnings: string[]): Translated<'train'> {
   if (optimizer === undefined) return {};
   const params = optimizer.params ?? {};
   const type = optimizer.type.toLowerCase();
-  if (!['adam', 'adamw', 'lamb'].includes(type)) {
+  const known = Object.hasOwn(optimizers, type) ? optimizers[type] : undefined;
+  if (known === undefined) {
     warnings.push(`DeepSpeed's optimizer.type ${optimizer.type} is not in taper: adamw is used`);
   }
   if (params.adam_w_mode === false && params.weight_decay !== 0) {
@@ -139,7 +149,7 @@ function optimizerSettings({ optimizer }: DeepSpeed, warnings: string[]): Transl
     );
   }
   return {
-    optimizer: type === 'lamb' ? 'lamb' : 'adamw', // DeepSpeed's Adam decouples the decay too, unless told not to
+    optimizer: known ?? 'adamw',
     ...(params.lr !== undefined && { peakLearningRate: params.lr }),
     ...(params.betas !== undefined && { betas: params.betas }),
     ...(params.eps !== undefined && { epsilon: params.eps }),
@@ -188,7 +198,7 @@ function scheduleSettings(
   for (const [key, end] of [
     ['warmup_min_lr', "taper's warm-up begins at 0"],
     ['warmup_min_ratio', "taper's warm-up begins at 0"],
-    ['cos_min_ratio', "taper's cosine falls to 0"],
+    ['cos_min_ratio', 'train.finalLearningRate sets where it ends'],
   ] as const) {
     if (params[key]) warnings.push(`DeepSpeed's ${key} ${params[key]} is not taken over: ${end}`);
   }
@@ -207,12 +217,6 @@ function scheduleSettings(
     ...(steps !== undefined && { steps }),
     ...(steps !== undefined && warmup !== undefined && { warmupRatio: ratioOf(warmup, steps) }),
   };
-}
-
-/** The ratio of which ⌈ratio·steps⌉ is `warmup`, also where the quotient was rounded up. */
-function ratioOf(warmup: number, steps: number): number {
-  const ratio = warmup / steps;
-  return Math.ceil(ratio * steps) === Math.ceil(warmup) ? ratio : (warmup - 0.5) / steps;
 }
 
 function precisionSettings(

@@ -323,6 +323,16 @@ function misfits({ model, depth, data, train }: Config): string[] {
         'a step is a whole number of micro-batches',
     );
   }
+  if (train.finalLearningRate > train.peakLearningRate) {
+    mistakes.push(
+      `train.finalLearningRate: ${train.finalLearningRate} is above train.peakLearningRate ${train.peakLearningRate}; lower it`,
+    );
+  }
+  if (train.schedule === 'wsd' && train.warmupRatio + train.decayRatio > 1) {
+    mistakes.push(
+      `train.decayRatio: ${train.decayRatio} with train.warmupRatio ${train.warmupRatio} is more than the run; lower one of them`,
+    );
+  }
   if (train.precision === 'fp16' && train.device === 'cpu') {
     mistakes.push('train.precision: fp16 is for GPUs; on the CPU take bf16 or fp32');
   }

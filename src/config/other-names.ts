@@ -69,8 +69,9 @@ export const otherNames: readonly OtherNames[] = [
     note: 'train.batchSize / the number of accumulation steps',
     theirs: 'gradient_accumulation_steps accumulate_grad_batches grad_accum_steps accumulation_steps',
   },
-  { ours: 'train.optimizer', note: 'adamw or lamb', theirs: 'optim optimizer_type optimizer_name' },
+  { ours: 'train.optimizer', note: 'adamw, muon or lamb', theirs: 'optim optimizer_type optimizer_name' },
   { ours: 'train.betas', note: 'as in [0.9, 0.999]', theirs: 'adam_beta1 adam_beta2 beta1 beta2 adam_betas' },
+  { ours: 'train.momentum', theirs: 'muon_momentum muon_beta' },
   { ours: 'train.epsilon', theirs: 'adam_epsilon adam_eps eps' },
   { ours: 'train.weightDecay', theirs: 'wd decay' },
   {
@@ -78,7 +79,7 @@ export const otherNames: readonly OtherNames[] = [
     theirs: 'max_grad_norm grad_clip gradient_clipping gradient_clip_val clip_grad_norm clip_grad',
   },
   { ours: 'train.peakLearningRate', theirs: 'lr learning_rate max_lr peak_lr base_lr warmup_max_lr' },
-  { ours: 'train.schedule', note: 'each falls to 0 but constant', theirs: 'min_lr lr_min cos_min_ratio' },
+  { ours: 'train.finalLearningRate', theirs: 'min_lr lr_min cos_min_ratio end_lr final_lr' },
   {
     ours: 'train.schedule',
     theirs: 'lr_scheduler_type lr_scheduler scheduler lr_schedule scheduler_type decay_lr lr_decay_style',

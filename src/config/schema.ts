@@ -3,7 +3,7 @@ import { objectives, packings } from '../data/index.ts';
 import { depthSection } from '../depth/index.ts';
 import { count, key, namesOf, rate } from '../keys/index.ts';
 import { type ModelSettings, modelSection } from '../model/index.ts';
-import { optimizers, schedules, warmupShapes } from '../optimizers/index.ts';
+import { decayShapes, optimizers, schedules, warmupShapes } from '../optimizers/index.ts';
 
 const data = z
   .strictObject({
@@ -96,6 +96,7 @@ const train = z
         "the family's: [0.9, 0.98] of `modernbert` (arXiv 2412.13663), [0.9, 0.95] of `llama` (arXiv 2302.13971), [0.9, 0.999] of `bert` and `gpt2` (arXiv 1810.04805)",
       typeName: 'pair of numbers in [0, 1)',
     }),
+    momentum: key(rate().default(0.95), 'numbers', 'How much Muon keeps of the mean of past gradients in a step: β.'),
     epsilon: key(z.number().gt(0).default(1e-6), 'numbers', "Added to the second moment's root."),
     weightDecay: key(
       z.number().gte(0).default(0.01),
@@ -126,7 +127,18 @@ const train = z
     schedule: key(
       z.enum(namesOf(schedules)).default('linear'),
       'numbers',
-      "The learning rate after the warm-up: `linear` and `cosine` fall to 0, `exponential` is times 0.99 each 1,000 steps (the paper's), `constant` stays.",
+      "The learning rate after the warm-up: `linear` and `cosine` fall until the end of the run, `wsd` (warm-up, stable, decay) only in its last part, `exponential` is times 0.99 each 1,000 steps (the paper's), `constant` stays.",
+    ),
+    finalLearningRate: key(z.number().gte(0).default(0), 'numbers', 'What the learning rate falls to.'),
+    decayRatio: key(
+      rate().default(0.2),
+      'numbers',
+      'The fraction of `steps` in which `schedule: wsd` decays, the last ones (arXiv 2405.18392).',
+    ),
+    decayShape: key(
+      z.enum(namesOf(decayShapes)).default('1-sqrt'),
+      'numbers',
+      'How `schedule: wsd` decays, with u the share of its decay that is done: `linear`, 1 − u, or `1-sqrt`, 1 − √u (arXiv 2405.18392).',
     ),
     precision: key(z.enum(['fp32', 'bf16', 'fp16']).optional(), 'numbers', {
       description:
@@ -142,6 +154,11 @@ const train = z
       description:
         'A checkpoint whose weights and tokenizer the run begins with; its sizes must be those of `model`, which `--from` on the command line takes over.',
       derived: 'none: new weights from the seed',
+    }),
+    decayFrom: key(z.string().min(1).optional(), 'start', {
+      description:
+        'A checkpoint of another run that this one goes on from, with its optimizer and its place in the text, while the learning rate decays; `--decay-from` on the command line writes such a configuration.',
+      derived: 'none',
     }),
     evalEvery: key(z.int().min(0).optional(), 'nothing', {
       description: 'Steps from one evaluation on held-out text to the next; 0 evaluates after the last step only.',

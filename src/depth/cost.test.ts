@@ -12,8 +12,7 @@ const work: StepWork = {
   sequences: 1,
   predictedTokens: 19,
   forwardFlops: { block: 1_862_270_976, output: 48_061_440, pair: 1_182_720 },
-  parameters: { block: 7_087_872, outer: 25_051_964 },
-  optimizerOperations: 14,
+  updateFlops: { block: 14 * 7_087_872, outer: 14 * 25_051_964 },
 };
 /** Of one block's products, forward and backward. */
 const block = 3 * work.forwardFlops.block;

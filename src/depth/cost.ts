@@ -21,10 +21,8 @@ export interface StepWork {
   /** M, masked or each next one; a mean will do. */
   predictedTokens: number;
   forwardFlops: ForwardFlops;
-  /** Parameters that a step updates: those of one block, and those outside the blocks. */
-  parameters: { block: number; outer: number };
-  /** Element-wise operations of the optimizer on one parameter: AdamW's are 14. */
-  optimizerOperations: number;
+  /** FLOPs of the optimizer: on the parameters of one block, and on those outside the blocks. */
+  updateFlops: { block: number; outer: number };
 }
 
 /** What a run will cost under a depth method, in the mean over its gates. */
@@ -49,16 +47,15 @@ const forwardAndBackward = 3;
 
 /**
  * FLOPs of one optimizer step when `depth` blocks run on average over its micro-batches: matrix products of blocks and heads,
- * forward and backward, and the optimizer's element-wise operations on each parameter that it updates. Embeddings are
+ * forward and backward, and the optimizer's operations on each parameter that it updates. Embeddings are
  * look-ups: no products. `updatedBlocks` is the number of blocks that ran in at least one micro-batch; the others are not
  * updated. With one micro-batch a step that is `depth`, its default.
  */
 export function stepFlops(work: StepWork, depth: number, updatedBlocks = depth): number {
-  const { sequences, predictedTokens, forwardFlops, parameters, optimizerOperations } = work;
+  const { sequences, predictedTokens, forwardFlops, updateFlops } = work;
   const { block, output, pair } = forwardFlops;
   const products = sequences * (depth * block + pair) + predictedTokens * output;
-  const updated = updatedBlocks * parameters.block + parameters.outer;
-  return forwardAndBackward * products + optimizerOperations * updated;
+  return forwardAndBackward * products + updatedBlocks * updateFlops.block + updateFlops.outer;
 }
 
 /** How gates are drawn in a step: one draw per micro-batch. */

@@ -21,7 +21,9 @@ export const familyOf = ({ kind }: Pick<ModelConfig, 'kind'>): Family => familie
 
 /** The parameters of a model: with its pre-training heads, or with a classifier instead of them. */
 export function parameterSpecs(config: ModelConfig, classifier?: Classifier): ParameterSpec[] {
-  return familyOf(config).parameters(config, classifier);
+  const specs = familyOf(config).parameters(config, classifier);
+  const inBlocks = new Set(partsOf(config, specs).blocks.flat());
+  return specs.map((spec) => (inBlocks.has(spec) && spec.shape.length === 2 ? { matrices: 1, ...spec } : spec));
 }
 
 /** Sorts the parameters of a model into those of each block and those outside the blocks. */

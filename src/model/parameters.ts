@@ -67,6 +67,8 @@ export interface ParameterSpec {
   std?: number;
   /** Whether weight decay applies to it: not to biases and norms. */
   decays: boolean;
+  /** For a weight of a block: how many matrices of one size, under each other, it is. */
+  matrices?: number;
   /** Only an objective with sentence pairs trains it, and only a file of a model so trained has it. */
   forPairs?: true;
   /** Files hold it the other way round, as [inputs, outputs]: GPT-2's linear layers. */

@@ -4,13 +4,24 @@
  * @module taper-lm/optimizers
  */
 export {
+  decayShapes,
+  decayStart,
   type LearningRate,
   type LearningRateSettings,
   learningRate,
+  ratioOf,
   schedules,
   warmupShapes,
 } from './learning-rate.ts';
-export type { NamedOptimizer, OptimizerSettings, ParameterState, StepNumbers, Update } from './optimizer.ts';
+export type {
+  MatrixUpdate,
+  NamedOptimizer,
+  OptimizerSettings,
+  ParameterState,
+  StepNumbers,
+  Updatable,
+  Update,
+} from './optimizer.ts';
 export { type OptimizerName, optimizers } from './optimizers.ts';
-export { initialState, type OptimizerState, slotTensors, zeroState } from './state.ts';
-export { globalNorm, type Updatable, type UpdateSettings, updateParameters } from './update.ts';
+export { initialState, type OptimizerState, slotsOf, slotTensors, updateFlops, zeroState } from './state.ts';
+export { globalNorm, type UpdateSettings, updateParameters } from './update.ts';

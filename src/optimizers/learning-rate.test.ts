@@ -8,13 +8,16 @@ const settings = {
   warmupRatio: 0.1,
   warmupShape: 'linear' as const,
   schedule: 'linear' as const,
+  finalLearningRate: 0,
+  decayRatio: 0.2,
+  decayShape: '1-sqrt' as const,
 };
 
 function assertClose(found: number, expected: number): void {
   assert.ok(Math.abs(found - expected) < 1e-15, `${found}, expected ${expected}`);
 }
 
-for (const schedule of ['linear', 'cosine', 'exponential', 'constant'] as const) {
+for (const schedule of ['linear', 'cosine', 'exponential', 'wsd', 'constant'] as const) {
   test(`${schedule}: the warm-up rises in equal steps from peak/W to the peak, and goes on from there`, () => {
     const rate = learningRate({ ...settings, schedule });
     assertClose(rate(0), 2e-3 / 100);
@@ -56,6 +59,28 @@ test('exponential is times 0.99 each 1,000 steps after the warm-up', () => {
   assertClose(rate(4500), 2e-3 * Math.sqrt(0.99));
 });
 
+test('wsd stays at the peak until the last fifth, and falls as 1 − √u or in equal steps', () => {
+  const rate = learningRate({ ...settings, schedule: 'wsd' });
+  for (const step of [100, 500, 799, 800]) assert.equal(rate(step), 2e-3);
+  assertClose(rate(850), 1e-3); // √¼
+  assertClose(rate(999), 2e-3 * (1 - Math.sqrt(199 / 200)));
+  const linear = learningRate({ ...settings, schedule: 'wsd', decayShape: 'linear' });
+  assertClose(linear(850), 1.5e-3);
+  assertClose(linear(999), 2e-3 / 200);
+  assert.equal(learningRate({ ...settings, schedule: 'wsd', decayRatio: 0 })(999), 2e-3);
+});
+
+test('with a final learning rate they fall to it instead of 0', () => {
+  const final = { ...settings, finalLearningRate: 4e-4 };
+  assertClose(learningRate(final)(550), 1.2e-3);
+  assertClose(learningRate({ ...final, schedule: 'cosine' })(550), 1.2e-3);
+  assertClose(learningRate({ ...final, schedule: 'wsd' })(850), 1.2e-3);
+  for (const schedule of ['linear', 'cosine', 'wsd'] as const)
+    assert.ok(Math.abs(learningRate({ ...final, steps: 1e6, schedule })(1e6 - 1) - 4e-4) < 5e-6, schedule);
+  assert.equal(learningRate({ ...final, schedule: 'constant' })(999), 2e-3);
+  assertClose(learningRate(final)(0), 2e-5); // the warm-up begins as without
+});
+
 test('constant stays at the peak', () => {
   const rate = learningRate({ ...settings, schedule: 'constant' });
   for (const step of [100, 500, 999]) assert.equal(rate(step), 2e-3);
@@ -70,7 +95,7 @@ test('without a warm-up the first step has the peak, and a fraction of a step is
 });
 
 test('the rate is positive and finite at every step of even the shortest runs', () => {
-  for (const schedule of ['linear', 'cosine', 'exponential', 'constant'] as const) {
+  for (const schedule of ['linear', 'cosine', 'exponential', 'wsd', 'constant'] as const) {
     for (const steps of [1, 2, 3, 10]) {
       for (const warmupRatio of [0, 0.02, 0.5, 0.99]) {
         const rate = learningRate({ ...settings, steps, warmupRatio, schedule });

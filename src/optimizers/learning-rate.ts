@@ -11,11 +11,28 @@ export const warmupShapes = {
   log: (peak: number, step: number, warmup: number) => (peak * Math.log(step + 1)) / Math.log(Math.max(2, warmup)),
 };
 
-/** What the peak is multiplied by after the warm-up: `u` is the share of what follows it that is done, `steps` its steps. */
-export const schedules = {
+/** How `wsd` decays: from 1 to 0 as u, the share of the decay that is done, goes from 0 to 1. */
+export const decayShapes = {
   linear: (u: number) => 1 - u,
-  exponential: (_: number, steps: number) => exponentialBase ** (steps / exponentialSteps),
-  cosine: (u: number) => (1 + Math.cos(Math.PI * u)) / 2,
+  '1-sqrt': (u: number) => 1 - Math.sqrt(u),
+};
+
+/** Where a step is after the warm-up. */
+interface Place {
+  /** Steps since then. */
+  steps: number;
+  /** The share that is done of all that follows the warm-up. */
+  u: number;
+  /** 1 until `wsd` decays, and then on the way to 0. */
+  decay: number;
+}
+
+/** How high the learning rate is after the warm-up, between 1 for the peak and 0 for the final one. */
+export const schedules = {
+  linear: ({ u }: Place) => 1 - u,
+  exponential: ({ steps }: Place) => exponentialBase ** (steps / exponentialSteps),
+  cosine: ({ u }: Place) => (1 + Math.cos(Math.PI * u)) / 2,
+  wsd: ({ decay }: Place) => decay,
   constant: () => 1,
 };
 
@@ -23,22 +40,46 @@ export const schedules = {
 export interface LearningRateSettings {
   steps: number;
   peakLearningRate: number;
+  finalLearningRate: number;
   warmupRatio: number;
   warmupShape: keyof typeof warmupShapes;
   schedule: keyof typeof schedules;
+  decayRatio: number;
+  decayShape: keyof typeof decayShapes;
+}
+
+/** The ratio of which ⌈ratio·steps⌉ is `count`, also where the quotient was rounded up. */
+export function ratioOf(count: number, steps: number): number {
+  const ratio = count / steps;
+  return Math.ceil(ratio * steps) === Math.ceil(count) ? ratio : (count - 0.5) / steps;
+}
+
+/** The first step in which `wsd` decays. */
+export function decayStart({ steps, decayRatio }: Pick<LearningRateSettings, 'steps' | 'decayRatio'>): number {
+  return steps - Math.ceil(decayRatio * steps);
 }
 
 /**
  * The learning rate over a run of T steps with `W = ⌈warmupRatio·T⌉`: for t < W `peak·(t + 1)/W`, or with `warmupShape: log`
- * `peak·log(t + 1)/log(max(2, W))`, which is 0 at the first step; then, with `u = (t − W)/(T − W)`: linear `peak·(1 − u)`, cosine `peak·(1 + cos πu)/2`, exponential `peak·0.99^((t − W)/1000)`,
- * constant `peak`.
+ * `peak·log(t + 1)/log(max(2, W))`, which is 0 at the first step; then `final + (peak − final)·h`, with `u = (t − W)/(T − W)`: linear
+ * `h = 1 − u`, cosine `(1 + cos πu)/2`, exponential `0.99^((t − W)/1000)`, constant 1, and wsd (warm-up, stable, decay) 1 until `⌈decayRatio·T⌉` steps are left and
+ * then, with u the share of these that is done, `1 − u` or `1 − √u`.
+ *
+ * Source of wsd: Hägele et al. 2024 (arXiv 2405.18392).
  */
 export function learningRate(settings: LearningRateSettings): LearningRate {
-  const { steps, peakLearningRate: peak, warmupRatio, warmupShape, schedule } = settings;
+  const { steps, peakLearningRate: peak, finalLearningRate: final, warmupRatio, warmupShape, schedule } = settings;
   const warmup = Math.ceil(warmupRatio * steps);
+  const decayShape = decayShapes[settings.decayShape];
+  const stable = decayStart(settings);
   return (step) => {
     if (step < warmup) return warmupShapes[warmupShape](peak, step, warmup);
     const after = step - warmup;
-    return peak * schedules[schedule](Math.min(1, after / (steps - warmup)), after);
+    const height = schedules[schedule]({
+      steps: after,
+      u: Math.min(1, after / (steps - warmup)),
+      decay: step < stable ? 1 : decayShape(Math.min(1, (step - stable) / (steps - stable))),
+    });
+    return final + (peak - final) * height;
   };
 }

@@ -1,4 +1,4 @@
-import type { Tensor } from '../tensor/index.ts';
+import type { Precision, Tensor } from '../tensor/index.ts';
 
 /** What an optimizer remembers of one parameter. */
 export interface ParameterState {
@@ -6,6 +6,16 @@ export interface ParameterState {
   readonly slots: Readonly<Record<string, Tensor>>;
   /** How often the parameter was updated: t of a bias correction. Blocks that are skipped fall behind. */
   updates: number;
+}
+
+/** What is to be known of a parameter that is updated. */
+export interface Updatable {
+  name: string;
+  shape: readonly number[];
+  /** Whether weight decay applies to it. */
+  decays: boolean;
+  /** For a weight of a block: how many matrices of one size, under each other, it is. */
+  matrices?: number;
 }
 
 /** A parameter that has a gradient. */
@@ -17,6 +27,12 @@ export interface Update extends ParameterState {
   weightDecay: number;
 }
 
+/** A weight of a block that has a gradient. */
+export interface MatrixUpdate extends Update {
+  /** How many matrices of one size, under each other, it is. */
+  matrices: number;
+}
+
 /** What optimizers read of the `train` section. */
 export interface OptimizerSettings {
   optimizer: string;
@@ -25,6 +41,9 @@ export interface OptimizerSettings {
   betas: readonly [number, number];
   /** ε */
   epsilon: number;
+  /** β of Muon's matrices. */
+  momentum: number;
+  precision: Precision;
   weightDecay: number;
 }
 
@@ -52,4 +71,11 @@ export interface NamedOptimizer {
   temporaries: number;
   /** Updates float32 parameters and their slots in place; `updates` counts this one already. */
   update(updates: readonly Update[], settings: OptimizerSettings, numbers: StepNumbers): void;
+  /** What it does with the weights of blocks, which are matrices, where that is something else. */
+  matrices?: {
+    slots: readonly string[];
+    /** FLOPs of an update of one matrix. */
+    flops(rows: number, columns: number): number;
+    update(updates: readonly MatrixUpdate[], settings: OptimizerSettings, numbers: StepNumbers): void;
+  };
 }

@@ -1,25 +1,41 @@
 import { type Device, Tensor } from '../tensor/index.ts';
-import type { ParameterState } from './optimizer.ts';
+import type { NamedOptimizer, ParameterState, Updatable } from './optimizer.ts';
 import { type OptimizerName, optimizers } from './optimizers.ts';
 
 /** What an optimizer remembers of every parameter, by name. */
 export type OptimizerState = Map<string, ParameterState>;
 
-/** What an optimizer remembers of a parameter of a shape that it has not updated, or makes room for: zeros. */
+/** The names of what an optimizer remembers of a parameter. */
+export function slotsOf(optimizer: OptimizerName, { matrices }: Pick<Updatable, 'matrices'>): readonly string[] {
+  const { slots, matrices: ofMatrices }: NamedOptimizer = optimizers[optimizer];
+  return matrices && ofMatrices ? ofMatrices.slots : slots;
+}
+
+/** FLOPs of an optimizer's update of a parameter. */
+export function updateFlops(
+  optimizer: OptimizerName,
+  { shape, matrices }: Pick<Updatable, 'shape' | 'matrices'>,
+): number {
+  const { operations, matrices: ofMatrices }: NamedOptimizer = optimizers[optimizer];
+  const [rows, columns] = shape as [number, number];
+  return matrices && ofMatrices
+    ? matrices * ofMatrices.flops(rows / matrices, columns)
+    : operations * shape.reduce((a, b) => a * b, 1);
+}
+
+/** What an optimizer remembers of a parameter that it has not updated, or makes room for: zeros. */
 export function zeroState(
   optimizer: OptimizerName,
-  shape: readonly number[],
+  parameter: Pick<Updatable, 'shape' | 'matrices'>,
   { updates, device }: { updates: number; device: Device },
 ): ParameterState {
-  const zeros = optimizers[optimizer].slots.map((slot) => [slot, Tensor.zeros([...shape], { device })]);
+  const zeros = slotsOf(optimizer, parameter).map((slot) => [slot, Tensor.zeros([...parameter.shape], { device })]);
   return { slots: Object.fromEntries(zeros), updates };
 }
 
 /** Fresh state of each parameter. */
-export function initialState(optimizer: OptimizerName, parameters: ReadonlyMap<string, Tensor>): OptimizerState {
-  return new Map(
-    Array.from(parameters, ([name, { shape, device }]) => [name, zeroState(optimizer, shape, { updates: 0, device })]),
-  );
+export function initialState(optimizer: OptimizerName, specs: readonly Updatable[], device: Device): OptimizerState {
+  return new Map(specs.map((spec) => [spec.name, zeroState(optimizer, spec, { updates: 0, device })]));
 }
 
 /** The tensors of some states, in the order of the slots. */

@@ -4,6 +4,7 @@ import { liveTensors, scope, Tensor } from '../tensor/index.ts';
 import {
   globalNorm,
   initialState,
+  type OptimizerName,
   optimizers,
   type ParameterState,
   type StepNumbers,
@@ -18,6 +19,8 @@ const adamw: UpdateSettings = {
   epsilon: 1e-6,
   weightDecay: 0.1,
   clipNorm: 0,
+  momentum: 0.95,
+  precision: 'fp32',
 };
 const lamb: UpdateSettings = { ...adamw, optimizer: 'lamb' };
 const [rows, columns] = [5, 7];
@@ -35,7 +38,14 @@ const updateOne = (
   const update = { parameter, gradient, ...state, weightDecay: settings.weightDecay };
   optimizers[settings.optimizer].update([update], settings, numbers);
 };
-const stateOf = (parameter: Tensor) => initialState('adamw', new Map([['w', parameter]])).get('w')!;
+const specOf = ({ shape }: Tensor, matrices?: number) => ({
+  name: 'w',
+  shape,
+  decays: true,
+  ...(matrices && { matrices }),
+});
+const stateOf = (parameter: Tensor, optimizer: OptimizerName = 'adamw') =>
+  initialState(optimizer, [specOf(parameter)], 'cpu').get('w')!;
 const norm = (x: readonly number[]) => Math.sqrt(x.reduce((sum, value) => sum + value * value, 0));
 
 /** The formulas of the doc comment, in float64. */
@@ -91,7 +101,7 @@ scoped('five updates of SGD with momentum are those of its formula', () => {
   const settings: UpdateSettings = { ...adamw, optimizer: 'sgd', betas: [beta1, 0.5], weightDecay };
   const parameter = normal(1).requiresGrad();
   let [w, m] = [Array.from(parameter.toFloats()), new Array<number>(rows * columns).fill(0)];
-  const state = initialState('sgd', new Map([['w', parameter]])).get('w')!;
+  const state = stateOf(parameter, 'sgd');
   for (let t = 0; t < 5; t++) {
     const gradient = normal(10 + t);
     m = m.map((value, i) => beta1 * value + gradientScale * gradient.toFloats()[i]!);
@@ -136,7 +146,8 @@ scoped('a parameter decays where it is to, and nowhere else', () => {
       const parameter = normal(1);
       const before = parameter.toArray();
       const masters = new Map([['w', parameter]]);
-      const state = { specs: [{ name: 'w', decays }], masters, optimizer: initialState(settings.optimizer, masters) };
+      const specs = [{ ...specOf(parameter), decays }];
+      const state = { specs, masters, optimizer: initialState(settings.optimizer, specs, 'cpu') };
       const gradients = new Map([['w', Tensor.zeros([rows, columns])]]);
       updateParameters(settings, state, gradients, { loss: 1, learningRate: 0.1, gradientNorm: 0 });
       assert.equal(
@@ -159,13 +170,11 @@ scoped('with bias correction the first update moves each weight by the whole lea
 });
 
 scoped('fresh state is zero moments of the shape of each parameter', () => {
-  const state = initialState(
-    'adamw',
-    new Map([
-      ['a', normal(1)],
-      ['b', Tensor.zeros([3])],
-    ]),
-  );
+  const specs = [
+    { name: 'a', shape: [rows, columns], decays: true },
+    { name: 'b', shape: [3], decays: false },
+  ];
+  const state = initialState('adamw', specs, 'cpu');
   assert.deepEqual([...state.keys()], ['a', 'b']);
   for (const [name, { slots, updates }] of state) {
     const [moment, variance] = [slots.moment!, slots.variance!];

@@ -1,14 +1,7 @@
 import { scope, Tensor } from '../tensor/index.ts';
-import type { OptimizerSettings, Update } from './optimizer.ts';
+import type { MatrixUpdate, NamedOptimizer, OptimizerSettings, Updatable, Update } from './optimizer.ts';
 import { type OptimizerName, optimizers } from './optimizers.ts';
 import type { OptimizerState } from './state.ts';
-
-/** What is to be known of a parameter that is updated. */
-export interface Updatable {
-  name: string;
-  /** Whether weight decay applies to it. */
-  decays: boolean;
-}
 
 /** What an update reads of the `train` section. */
 export interface UpdateSettings extends OptimizerSettings {
@@ -41,16 +34,21 @@ export function updateParameters(
   if (applied) {
     const { clipNorm, weightDecay } = settings;
     const clipping = clipNorm > 0 && gradientNorm > clipNorm ? clipNorm / gradientNorm : 1;
-    const updates = specs.flatMap(({ name, decays }): Update[] => {
+    const { update, matrices: ofMatrices }: NamedOptimizer = optimizers[settings.optimizer];
+    const updates: Update[] = [];
+    const matrixUpdates: MatrixUpdate[] = [];
+    for (const { name, decays, matrices } of specs) {
       const gradient = gradients.get(name);
-      if (gradient === undefined) return [];
+      if (gradient === undefined) continue;
       const state = optimizer.get(name)!;
       state.updates += 1;
-      const { slots, updates } = state;
-      return [{ parameter: masters.get(name)!, gradient, slots, updates, weightDecay: decays ? weightDecay : 0 }];
-    });
-    const gradientScale = clipping / lossScale;
-    optimizers[settings.optimizer].update(updates, settings, { learningRate, gradientScale });
+      const one = { parameter: masters.get(name)!, gradient, ...state, weightDecay: decays ? weightDecay : 0 };
+      if (ofMatrices && matrices) matrixUpdates.push({ ...one, matrices });
+      else updates.push(one);
+    }
+    const numbers = { learningRate, gradientScale: clipping / lossScale };
+    update(updates, settings, numbers);
+    ofMatrices?.update(matrixUpdates, settings, numbers);
   }
   for (const gradient of gradients.values()) gradient.free();
   return applied;

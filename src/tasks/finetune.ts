@@ -64,6 +64,7 @@ const optimizerSettings = {
   biasCorrection: true,
   betas: [0.9, 0.999],
   epsilon: 1e-6,
+  momentum: 0.95,
   clipNorm: 1,
 } as const;
 
@@ -115,7 +116,7 @@ export async function fineTune(
     settings,
     specs,
     masters,
-    optimizer: initialState(optimizerSettings.optimizer, masters),
+    optimizer: initialState(optimizerSettings.optimizer, specs, settings.device),
     model,
   };
   const { padId } = tokenizer;
@@ -128,6 +129,9 @@ export async function fineTune(
     warmupRatio: settings.warmupRatio,
     warmupShape: 'linear',
     schedule: 'linear',
+    finalLearningRate: 0,
+    decayRatio: 0,
+    decayShape: 'linear',
   });
   let step = 0;
   let best: Omit<FineTuned, 'history' | 'classifier'> | undefined;
@@ -225,6 +229,7 @@ function fineTuneStep(
     ...optimizerSettings,
     betas: [...optimizerSettings.betas] as [number, number],
     weightDecay: settings.weightDecay,
+    precision: settings.precision,
   };
   const found = new Map(gradients);
   const numbers = { loss, learningRate, gradientNorm: globalNorm(found.values()) };

@@ -6,6 +6,7 @@
 export { type AdamWNumbers, type AdamWUpdate, adamw } from './adamw.ts';
 export { allReduce, broadcast, groupOfProcess, type Pending, reduce } from './collectives.ts';
 export { checkDevice } from './device.ts';
+export { type MuonNumbers, type MuonUpdate, muon } from './muon.ts';
 export {
   gpus,
   isCuda,

@@ -162,6 +162,17 @@ export interface Native {
     biasCorrection2: readonly number[],
     gradientScale: number,
   ): void;
+  muon_(
+    parameters: readonly Handle[],
+    gradients: readonly Handle[],
+    momenta: readonly Handle[],
+    matrices: readonly number[],
+    learningRate: number,
+    momentum: number,
+    weightDecay: readonly number[],
+    gradientScale: number,
+    dtype: string,
+  ): void;
   globalNorm(tensors: readonly Handle[]): Handle;
   trustRatio(weightNorm: Handle, stepNorm: Handle): Handle;
 }

@@ -1,6 +1,6 @@
 import type { Config } from '../config/index.ts';
 import { numParameters, parameterSpecs } from '../model/index.ts';
-import { optimizers } from '../optimizers/index.ts';
+import { optimizers, slotsOf } from '../optimizers/index.ts';
 import { workOf } from './work.ts';
 
 /** What training will hold at its peak, in bytes: of one process, counted from the shapes. */
@@ -36,7 +36,8 @@ export function estimateMemory(config: Config, ranks = 1): MemoryEstimate {
   const { hiddenSize: D, ffnSize: F, vocabSize: V, heads: H, norm } = model;
   const { predictedTokens } = workOf(config);
   const L = depth.blocks ?? model.layers;
-  const parameters = numParameters(parameterSpecs(model));
+  const specs = parameterSpecs(model);
+  const parameters = numParameters(specs);
   const outputLayer = V * D;
   const tokens = Math.ceil(train.microBatchSize / ranks) * data.sequenceLength;
   const predicted = (tokens / (train.batchSize * data.sequenceLength)) * predictedTokens;
@@ -44,8 +45,12 @@ export function estimateMemory(config: Config, ranks = 1): MemoryEstimate {
   const b = isHalf ? 2 : floatBytes;
   const isDivided = train.microBatchSize < train.batchSize || ranks > 1;
 
-  const { slots, temporaries } = optimizers[train.optimizer];
-  const remembered = (slots.length * floatBytes * parameters) / (train.shardOptimizer ? ranks : 1);
+  const { temporaries } = optimizers[train.optimizer];
+  const slotsOfAll = specs.reduce(
+    (sum, spec) => sum + slotsOf(train.optimizer, spec).length * numParameters([spec]),
+    0,
+  );
+  const remembered = (floatBytes * slotsOfAll) / (train.shardOptimizer ? ranks : 1);
   // Those of a micro-batch beside the sums, and the word embeddings' twice: as output layer and as input.
   const gradients = floatBytes * (parameters * (isDivided ? 2 : 1) + outputLayer);
   const copies = isHalf ? b * parameters * (train.device === 'cpu' && tokens >= rowsLaidOut ? 3 : 1) : 0;

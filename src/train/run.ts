@@ -5,6 +5,7 @@ import {
   checkpointsOf,
   checkResumable,
   checkSameModel,
+  decayOf,
   firstDifference,
   holdsRun,
   insteadOf,
@@ -166,9 +167,11 @@ function openSources(given: Config, out: string, resume: boolean, report: Report
   refuseOld(join(out, 'config.json'), resume);
   if (exists) held.push(lockRun(out));
   // A run that was killed before it had one starts anew.
-  const checkpoint = exists && checkpointsOf(out).length > 0 ? openCheckpoint(out, report.warn) : undefined;
-  const initial =
-    checkpoint || given.train.from === undefined ? undefined : openCheckpoint(given.train.from, report.warn);
+  const own = exists && checkpointsOf(out).length > 0 ? openCheckpoint(out, report.warn) : undefined;
+  const { from, decayFrom } = given.train;
+  const stem = own || decayFrom === undefined ? undefined : openCheckpoint(decayFrom, report.warn);
+  const checkpoint = own ?? (stem && { ...stem, config: decayOf(stem, given.train) });
+  const initial = checkpoint || from === undefined ? undefined : openCheckpoint(from, report.warn);
   return { checkpoint, initial, exists };
 }
 

@@ -37,8 +37,9 @@ export function withWholeOptimizer(
   const received: OptimizerState = new Map();
   for (const part of [...parts.blocks, parts.outer]) {
     const states = part.map(
-      ({ name, shape }) =>
-        optimizer.get(name) ?? zeroState(config.train.optimizer, shape, { updates: updates.get(name)!, device }),
+      (spec) =>
+        optimizer.get(spec.name) ??
+        zeroState(config.train.optimizer, spec, { updates: updates.get(spec.name)!, device }),
     );
     broadcastTogether(group, slotTensors(states), owners.get(part[0]!.name)!).wait();
     for (const [i, { name }] of part.entries()) {
@@ -76,8 +77,9 @@ export function spread(
     broadcastTogether(group, weights, 0).wait();
     if (updates === undefined) continue;
     const states = part.map(
-      ({ name, shape }) =>
-        optimizer?.get(name) ?? zeroState(train.optimizer, shape, { updates: updates[name]!, device: train.device }),
+      (spec) =>
+        optimizer?.get(spec.name) ??
+        zeroState(train.optimizer, spec, { updates: updates[spec.name]!, device: train.device }),
     );
     broadcastTogether(group, slotTensors(states), 0).wait();
     for (const [i, { name }] of part.entries()) {

@@ -63,14 +63,14 @@ export function trainingState(
 ): TrainingState {
   const { model, train } = config;
   const { owners } = layout;
-  const own = new Map([...masters].filter(([name]) => (owners?.get(name) ?? group.rank) === group.rank));
+  const own = layout.specs.filter(({ name }) => (owners?.get(name) ?? group.rank) === group.rank);
   for (const weight of masters.values()) weight.requiresGrad();
   return {
     ...layout,
     config,
     masters,
     model: familyOf(model).create(model, masters, dtypeOf[train.precision]),
-    optimizer: optimizer ?? initialState(train.optimizer, own),
+    optimizer: optimizer ?? initialState(train.optimizer, own, train.device),
     depth,
     learningRate: learningRate(train),
     group,

@@ -1,8 +1,8 @@
 import type { Config } from '../config/index.ts';
 import { objectives } from '../data/index.ts';
 import type { StepWork } from '../depth/index.ts';
-import { familyOf, numParameters, parameterSpecs, partsOf } from '../model/index.ts';
-import { optimizers } from '../optimizers/index.ts';
+import { familyOf, type ParameterSpec, parameterSpecs, partsOf } from '../model/index.ts';
+import { updateFlops } from '../optimizers/index.ts';
 
 /**
  * The work of one optimizer step of a configuration; without `predictedTokens`, with those of full sequences. Sequences count as full and
@@ -14,13 +14,14 @@ export function workOf({ model, data, train }: Config, predictedTokens?: number)
   const { predicted, hasPairs } = objectives[data.objective];
   const specs = parameterSpecs(model).filter(({ forPairs }) => hasPairs || !forPairs);
   const { blocks, outer } = partsOf(model, specs);
+  const updates = (parts: readonly ParameterSpec[]) =>
+    parts.reduce((sum, spec) => sum + updateFlops(train.optimizer, spec), 0);
   const forward = familyOf(model).forwardFlops(model, sequenceLength);
   return {
     layers: model.layers,
     sequences: train.batchSize,
     predictedTokens: predictedTokens ?? train.batchSize * predicted(sequenceLength, maskRate),
     forwardFlops: hasPairs ? forward : { ...forward, pair: 0 },
-    parameters: { block: numParameters(blocks[0]!), outer: numParameters(outer) },
-    optimizerOperations: optimizers[train.optimizer].operations,
+    updateFlops: { block: updates(blocks[0]!), outer: updates(outer) },
   };
 }

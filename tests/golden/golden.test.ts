@@ -51,6 +51,9 @@ const depths: Record<string, NonNullable<PartialConfig['depth']>> = {
 const trainings: Record<string, PartialConfig> = {
   adamw: {},
   lamb: { train: { optimizer: 'lamb', peakLearningRate: 1e-2, schedule: 'cosine' } },
+  muon: {
+    train: { optimizer: 'muon', peakLearningRate: 1e-2, schedule: 'wsd', decayRatio: 0.5, finalLearningRate: 1e-3 },
+  },
   'no bias correction': { train: { biasCorrection: false, schedule: 'exponential', warmupShape: 'log' } },
   'no dropout': { model: { dropout: 0, attentionDropout: 0 } },
   'two micro-batches': { train: { microBatchSize: 4 } },

@@ -45,7 +45,11 @@ export function blockSpecs(config: ModelConfig, names: BlockNames): ParameterSpe
   const outputStd = norm === 'pre' ? initialStd / Math.sqrt(2 * layers) : initialStd;
   return [
     ...normSpecs(names.attentionNorm, D),
-    ...names.queryKeyValue.flatMap((name) => linearSpecs(name, (3 * D) / names.queryKeyValue.length, D)),
+    ...names.queryKeyValue.flatMap((name) => {
+      const matrices = 3 / names.queryKeyValue.length;
+      const [weight, bias] = linearSpecs(name, matrices * D, D) as [ParameterSpec, ParameterSpec];
+      return [{ ...weight, matrices }, bias];
+    }),
     ...linearSpecs(names.attentionOutput, D, D, outputStd),
     ...normSpecs(names.ffnNorm, D),
     ...linearSpecs(names.ffnInner, F, D),

@@ -121,10 +121,10 @@ function blockSpecs({ hiddenSize: D, ffnSize: F, layers }: ModelConfig, l: numbe
   const outputStd = initialStd / Math.sqrt(2 * layers);
   return [
     ...(l === 0 ? [] : [scaleSpec(attentionNorm, D)]),
-    weightSpec(queryKeyValue, 3 * D, D),
+    { ...weightSpec(queryKeyValue, 3 * D, D), matrices: 3 },
     weightSpec(attentionOutput, D, D, outputStd),
     scaleSpec(ffnNorm, D),
-    weightSpec(ffnInner, 2 * F, D),
+    { ...weightSpec(ffnInner, 2 * F, D), matrices: 2 },
     weightSpec(ffnOutput, D, F, outputStd),
   ];
 }

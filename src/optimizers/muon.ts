@@ -1,0 +1,31 @@
+import { muon as fused } from '../tensor/index.ts';
+import { adamw } from './adamw.ts';
+import type { NamedOptimizer } from './optimizer.ts';
+
+/** Steps of Newton and Schulz. */
+const iterations = 5;
+
+/**
+ * Muon (Jordan et al. 2024) for the matrices of the blocks, with the scale that lets it share AdamW's learning rate and decay (Liu et al.
+ * 2025, arXiv 2502.16982), and AdamW for everything else: see `muon` of taper-lm/tensor for the formulas.
+ */
+export const muon: NamedOptimizer = {
+  ...adamw,
+  title: 'Muon',
+  purpose:
+    'fewer steps to the same loss: it orthogonalises the updates of the matrices of blocks, and leaves the rest to `adamw`',
+  matrices: {
+    slots: ['momentum'],
+    // XXᵀ, its square and their product with X in each iteration; element-wise: scale 1, both momenta 6, norm 3, decay 1, step 2.
+    flops: (rows, columns) => {
+      const [short, long] = rows < columns ? [rows, columns] : [columns, rows];
+      return iterations * (4 * short ** 2 * long + 2 * short ** 3) + 13 * rows * columns;
+    },
+    update(updates, { momentum, precision }, numbers) {
+      fused(
+        updates.map(({ slots, ...update }) => ({ ...update, momentum: slots.momentum! })),
+        { ...numbers, momentum, dtype: precision === 'fp32' ? 'float32' : 'bfloat16' },
+      );
+    },
+  },
+};

@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { loadConfig } from '../src/index.ts';
+import { learningRate } from '../src/optimizers/index.ts';
+import { type Line, linesOf, start, taper, untilSteps, writeTiny } from './cli.fixture.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'taper-decay-'));
+after(() => rmSync(folder, { recursive: true, force: true }));
+const at = (path: string) => join(folder, path);
+
+const settings = [
+  ...['train.steps=12', 'train.saveEvery=4', 'train.keepCheckpoints=10', 'train.evalEvery=4', 'train.precision=bf16'],
+  ...['train.optimizer=muon', 'train.schedule=constant', 'train.warmupRatio=0.2', 'model.dropout=0.1'],
+];
+
+/** The checksum of each file below a folder, by its path there. */
+function filesOf(path: string): Record<string, string> {
+  const files = readdirSync(path, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    statSync(join(path, name)).isFile(),
+  );
+  const sum = (name: string) =>
+    createHash('sha256')
+      .update(readFileSync(join(path, name)))
+      .digest('hex');
+  return Object.fromEntries(files.sort().map((name) => [name, sum(name)]));
+}
+
+const weightsOf = (run: string, step: number) => {
+  const sums = filesOf(at(`${run}/checkpoints/step-${step}`));
+  return [sums['model.safetensors'], sums['optimizer.safetensors']];
+};
+
+const stepsOf = (run: string) => linesOf(at(run)).filter(({ type }) => type === 'step');
+const numbersOf = ({ step, loss, learningRate, theta, keepRates, gradientNorm }: Line) => ({
+  ...{ step, loss, learningRate, theta, keepRates, gradientNorm },
+});
+
+const decay = (from: string, out: string, ...more: string[]) =>
+  taper(['pretrain', '--decay-from', from, '--out', out, ...more], { cwd: folder });
+
+before(async () => {
+  writeTiny(folder);
+  const { code, stderr } = await taper(['pretrain', 'tiny.yaml', '--out', 'long', '--set', ...settings], {
+    cwd: folder,
+  });
+  assert.equal(code, 0, stderr);
+});
+
+test('two branches off one run are the same when they are repeated, and leave it as it was', async () => {
+  const untouched = filesOf(at('long'));
+  for (const step of [4, 8]) {
+    for (const out of [`a-${step}`, `b-${step}`]) {
+      const { code, stderr } = await decay(`long@${step}`, out, '--steps', '4');
+      assert.equal(code, 0, stderr);
+    }
+    assert.deepEqual(weightsOf(`a-${step}`, step + 4), weightsOf(`b-${step}`, step + 4));
+    assert.deepEqual(stepsOf(`a-${step}`).map(numbersOf), stepsOf(`b-${step}`).map(numbersOf));
+  }
+  assert.deepEqual(filesOf(at('long')), untouched);
+  assert.notDeepEqual(weightsOf('a-4', 8), weightsOf('long', 8));
+});
+
+test('a branch goes on where the run was: its first loss is that of the run, and the learning rate falls from the peak', async () => {
+  const { code, stderr } = await decay('long@4', 'linear', '--steps', '6', '--set', 'train.decayShape=linear');
+  assert.equal(code, 0, stderr);
+  const [branch, long] = [stepsOf('linear'), stepsOf('long')];
+  assert.deepEqual(
+    branch.map(({ step }) => step),
+    [5, 6, 7, 8, 9, 10],
+  );
+  assert.equal(branch[0]!.loss, long[4]!.loss);
+  const { train } = loadConfig({ file: at('long/config.json') }).config;
+  const peak = train.peakLearningRate;
+  const rates = branch.map(({ learningRate }) => learningRate as number);
+  for (const [i, rate] of rates.entries()) assert.ok(Math.abs(rate - peak * (1 - i / 6)) < 1e-12, `${rates}`);
+  const settings = loadConfig({ file: at('linear/config.json') }).config.train;
+  for (const step of [0, 1, 2, 3]) assert.equal(learningRate(settings)(step), learningRate(train)(step));
+});
+
+test('θ of a branch is that of a run of as many steps', async () => {
+  const pld = ['train.steps=10', 'depth.method=pld', 'depth.gamma=20/T', 'train.warmupRatio=0.24'];
+  const whole = ['pretrain', 'tiny.yaml', '--out', 'ten', '--set', ...settings, ...pld];
+  const long = ['pretrain', 'tiny.yaml', '--out', 'long-pld', '--set', ...settings, ...pld, 'train.steps=12'];
+  for (const words of [whole, long]) {
+    const { code, stderr } = await taper(words, { cwd: folder });
+    assert.equal(code, 0, stderr);
+  }
+  const { code, stderr } = await decay('long-pld@4', 'branch-pld', '--steps', '6');
+  assert.equal(code, 0, stderr);
+  const thetas = (run: string) => stepsOf(run).map(({ theta }) => theta);
+  assert.deepEqual(thetas('branch-pld'), thetas('ten').slice(4));
+  assert.notDeepEqual(thetas('branch-pld'), thetas('long-pld').slice(4, 10));
+});
+
+test('a branch that is killed goes on bit for bit, before its first checkpoint and after it', async () => {
+  const whole = await decay('long@8', 'whole', '--steps', '8', '--set', 'train.saveEvery=3');
+  assert.equal(whole.code, 0, whole.stderr);
+  let words = ['--decay-from', 'long@8', '--steps', '8', '--set', 'train.saveEvery=3'];
+  for (const steps of [1, 5]) {
+    const { child, ended } = start(['pretrain', '--out', 'killed', ...words], { cwd: folder });
+    await untilSteps(at('killed'), steps, child);
+    child.kill('SIGKILL');
+    await ended;
+    words = ['--resume'];
+  }
+  const { code, stderr } = await taper(['pretrain', '--out', 'killed', '--resume'], { cwd: folder });
+  assert.equal(code, 0, stderr);
+  assert.deepEqual(weightsOf('killed', 16), weightsOf('whole', 16));
+  assert.deepEqual(stepsOf('killed').map(numbersOf), stepsOf('whole').map(numbersOf));
+});
+
+for (const [what, words, message] of [
+  [
+    'a step that was not saved',
+    ['--decay-from', 'long@5', '--steps', '4'],
+    /no checkpoint of step 5; it has those of 4, 8, 12/,
+  ],
+  ['no number of steps', ['--decay-from', 'long@4'], /--steps: missing/],
+  ['a decay of no steps', ['--decay-from', 'long@4', '--steps', '0'], /--steps 0: not a whole number from 1 up/],
+  ['a configuration beside it', ['tiny.yaml', '--decay-from', 'long@4', '--steps', '4'], /leave CONFIG out/],
+  ['no such run', ['--decay-from', 'nowhere@4', '--steps', '4'], /nowhere/],
+  ['steps alone', ['tiny.yaml', '--steps', '4'], /--steps: goes with --decay-from; give --set train\.steps=4/],
+  [
+    'another batch size',
+    ['--decay-from', 'long@4', '--steps', '4', '--set', 'train.batchSize=16'],
+    /train\.batchSize: 16, but the run was started with/,
+  ],
+] as [string, string[], RegExp][]) {
+  test(`one line for ${what}`, async () => {
+    const { code, stderr } = await taper(['pretrain', '--out', 'wrong', ...words], { cwd: folder });
+    assert.equal(code, 2, stderr);
+    assert.match(stderr, message);
+    assert.equal(stderr.trim().split('\n').length, 1, stderr);
+  });
+}
+
+test('a run whose learning rate falls already has no branches', async () => {
+  const sets = [...settings, 'train.schedule=linear'];
+  const run = await taper(['pretrain', 'tiny.yaml', '--out', 'falling', '--set', ...sets], { cwd: folder });
+  assert.equal(run.code, 0, run.stderr);
+  const { code, stderr } = await decay('falling@8', 'wrong', '--steps', '4');
+  assert.equal(code, 2, stderr);
+  assert.match(stderr, /the learning rate of falling\/checkpoints\/step-8 is .*, not at its peak/);
+});

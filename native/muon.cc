@@ -37,9 +37,9 @@ Tensor orthogonal(const Tensor& x, at::ScalarType type) {
 }
 
 // One Muon update in place of each parameter, which is `matrices` matrices one under the other, as torch.optim.Muon does it with
-// Nesterov's momentum and `match_rms_adamw`.
+// Nesterov's momentum and, where the scale is 0.2, `match_rms_adamw`.
 void muon_(const Tensors& parameters, const Tensors& gradients, const Tensors& momenta, const Numbers& matrices, double learningRate,
-           double momentum, const Numbers& weightDecay, double gradientScale, at::ScalarType type) {
+           double momentum, double scale, const Numbers& weightDecay, double gradientScale, at::ScalarType type) {
   struct Part {
     Tensor parameter, gradient, momentum;
     double weightDecay;
@@ -68,7 +68,7 @@ void muon_(const Tensors& parameters, const Tensors& gradients, const Tensors& m
       part.momentum.lerp_(g, 1 - momentum);
       const Tensor step = orthogonal(g.lerp(part.momentum, momentum), type);
       const double largest = static_cast<double>(std::max(step.size(0), step.size(1)));
-      part.parameter.mul_(1 - learningRate * part.weightDecay).add_(step, -learningRate * 0.2 * std::sqrt(largest));
+      part.parameter.mul_(1 - learningRate * part.weightDecay).add_(step, -learningRate * scale * std::sqrt(largest));
     }
   };
   const auto count = static_cast<int64_t>(parts.size());

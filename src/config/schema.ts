@@ -97,6 +97,11 @@ const train = z
       typeName: 'pair of numbers in [0, 1)',
     }),
     momentum: key(rate().default(0.95), 'numbers', 'How much Muon keeps of the mean of past gradients in a step: β.'),
+    muonScale: key(
+      z.number().gt(0).default(1.6),
+      'numbers',
+      "How large Muon's steps are: s in s·√max(rows, columns) times the learning rate. With 0.2 (arXiv 2502.16982) they are as large as AdamW's; 1.6 was better for small models (docs/log.md).",
+    ),
     epsilon: key(z.number().gt(0).default(1e-6), 'numbers', "Added to the second moment's root."),
     weightDecay: key(
       z.number().gte(0).default(0.01),

@@ -10,6 +10,7 @@ export {
   type LearningRateSettings,
   learningRate,
   ratioOf,
+  type SchedulePlace,
   schedules,
   warmupShapes,
 } from './learning-rate.ts';

@@ -18,7 +18,7 @@ export const decayShapes = {
 };
 
 /** Where a step is after the warm-up. */
-interface Place {
+export interface SchedulePlace {
   /** Steps since then. */
   steps: number;
   /** The share that is done of all that follows the warm-up. */
@@ -29,10 +29,10 @@ interface Place {
 
 /** How high the learning rate is after the warm-up, between 1 for the peak and 0 for the final one. */
 export const schedules = {
-  linear: ({ u }: Place) => 1 - u,
-  exponential: ({ steps }: Place) => exponentialBase ** (steps / exponentialSteps),
-  cosine: ({ u }: Place) => (1 + Math.cos(Math.PI * u)) / 2,
-  wsd: ({ decay }: Place) => decay,
+  linear: ({ u }: SchedulePlace) => 1 - u,
+  exponential: ({ steps }: SchedulePlace) => exponentialBase ** (steps / exponentialSteps),
+  cosine: ({ u }: SchedulePlace) => (1 + Math.cos(Math.PI * u)) / 2,
+  wsd: ({ decay }: SchedulePlace) => decay,
   constant: () => 1,
 };
 

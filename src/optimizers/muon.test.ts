@@ -12,6 +12,7 @@ const settings: UpdateSettings = {
   weightDecay: 0.1,
   clipNorm: 0,
   momentum: 0.95,
+  muonScale: 0.2,
   precision: 'fp32',
 };
 
@@ -83,7 +84,7 @@ for (const [shape, matrices] of [
         for (let step = 1; step <= 5; step++) {
           const g = cut(numbersOf(step, start.length))[i]!;
           m = combined(beta, m, 1 - beta, g);
-          const scale = 0.2 * Math.sqrt(Math.max(rows, columns));
+          const scale = settings.muonScale * Math.sqrt(Math.max(rows, columns));
           const decayed = combined(1 - learningRate * settings.weightDecay, w, 0, w);
           w = combined(1, decayed, -learningRate * scale, orthogonal(combined(beta, m, 1 - beta, g)));
         }

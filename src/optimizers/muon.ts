@@ -6,8 +6,8 @@ import type { NamedOptimizer } from './optimizer.ts';
 const iterations = 5;
 
 /**
- * Muon (Jordan et al. 2024) for the matrices of the blocks, with the scale that lets it share AdamW's learning rate and decay (Liu et al.
- * 2025, arXiv 2502.16982), and AdamW for everything else: see `muon` of taper-lm/tensor for the formulas.
+ * Muon (Jordan et al. 2024) for the matrices of the blocks, with a scale by which it shares AdamW's learning rate (Liu et al. 2025,
+ * arXiv 2502.16982), and AdamW for everything else: see `muon` of taper-lm/tensor for the formulas.
  */
 export const muon: NamedOptimizer = {
   ...adamw,
@@ -21,10 +21,10 @@ export const muon: NamedOptimizer = {
       const [short, long] = rows < columns ? [rows, columns] : [columns, rows];
       return iterations * (4 * short ** 2 * long + 2 * short ** 3) + 13 * rows * columns;
     },
-    update(updates, { momentum, precision }, numbers) {
+    update(updates, { momentum, muonScale: scale, precision }, numbers) {
       fused(
         updates.map(({ slots, ...update }) => ({ ...update, momentum: slots.momentum! })),
-        { ...numbers, momentum, dtype: precision === 'fp32' ? 'float32' : 'bfloat16' },
+        { ...numbers, momentum, scale, dtype: precision === 'fp32' ? 'float32' : 'bfloat16' },
       );
     },
   },

@@ -43,6 +43,8 @@ export interface OptimizerSettings {
   epsilon: number;
   /** β of Muon's matrices. */
   momentum: number;
+  /** How large Muon's steps are. */
+  muonScale: number;
   precision: Precision;
   weightDecay: number;
 }

@@ -20,6 +20,7 @@ const adamw: UpdateSettings = {
   weightDecay: 0.1,
   clipNorm: 0,
   momentum: 0.95,
+  muonScale: 0.2,
   precision: 'fp32',
 };
 const lamb: UpdateSettings = { ...adamw, optimizer: 'lamb' };

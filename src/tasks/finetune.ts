@@ -65,6 +65,7 @@ const optimizerSettings = {
   betas: [0.9, 0.999],
   epsilon: 1e-6,
   momentum: 0.95,
+  muonScale: 0.2,
   clipNorm: 1,
 } as const;
 

@@ -6,6 +6,8 @@ export interface MuonNumbers {
   learningRate: number;
   /** β */
   momentum: number;
+  /** s */
+  scale: number;
   gradientScale: number;
   /** Of the products that orthogonalise: float32 or bfloat16. */
   dtype: Dtype;
@@ -21,9 +23,9 @@ export interface MuonUpdate {
 }
 
 /**
- * One Muon update of each parameter in place (Jordan et al. 2024, as `torch.optim.Muon` with `nesterov` and `match_rms_adamw`; the scale
- * is Liu et al.'s, arXiv 2502.16982), for each matrix [r, c] of it: `g ← scale·g`, `m ← βm + (1−β)g`, `u = βm + (1−β)g`,
- * `w ← w(1 − ηλ) − η·0.2·√max(r, c)·O(u)`. O(u) is about U·Vᵀ of `u = U·S·Vᵀ`: from `X = u/‖u‖` on, five times
+ * One Muon update of each parameter in place (Jordan et al. 2024, as `torch.optim.Muon` with `nesterov`; with s = 0.2, Liu et al.'s of
+ * arXiv 2502.16982, its `match_rms_adamw`), for each matrix [r, c] of it: `g ← scale·g`, `m ← βm + (1−β)g`, `u = βm + (1−β)g`,
+ * `w ← w(1 − ηλ) − η·s·√max(r, c)·O(u)`. O(u) is about U·Vᵀ of `u = U·S·Vᵀ`: from `X = u/‖u‖` on, five times
  * `X ← aX + (bXXᵀ + c(XXᵀ)²)X` with (a, b, c) = (3.4445, −4.775, 2.0315).
  */
 export function muon(updates: readonly MuonUpdate[], h: MuonNumbers): void {
@@ -34,6 +36,7 @@ export function muon(updates: readonly MuonUpdate[], h: MuonNumbers): void {
     updates.map(({ matrices }) => matrices),
     h.learningRate,
     h.momentum,
+    h.scale,
     updates.map(({ weightDecay }) => weightDecay),
     h.gradientScale,
     h.dtype,

@@ -169,6 +169,7 @@ export interface Native {
     matrices: readonly number[],
     learningRate: number,
     momentum: number,
+    scale: number,
     weightDecay: readonly number[],
     gradientScale: number,
     dtype: string,

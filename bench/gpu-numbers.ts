@@ -172,6 +172,7 @@ const kinds: Record<string, PartialConfig> = {
   'PLD, gates for sequences': { depth: { method: 'pld', gamma: 0.2, granularity: 'sequence' } },
   PostLN: { model: { norm: 'post' } },
   LAMB: { train: { optimizer: 'lamb' } },
+  Muon: { train: { optimizer: 'muon' } },
   GPT: { model: { kind: 'gpt2', vocabSize: 300 }, data: { objective: 'clm' } },
   ModernBERT: { model: { kind: 'modernbert', window: 4, globalBlocks: 2 }, data: { objective: 'mlm' } },
   Llama: { model: { kind: 'llama', vocabSize: 300, keyValueHeads: 1 }, data: { objective: 'clm' } },

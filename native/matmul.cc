@@ -86,7 +86,6 @@ static void multiplyWithoutOneDnn(const Matrix& a, const Matrix& b, const Matrix
 #ifdef TAPER_ONEDNN
 #include <omp.h>
 
-#include <map>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <unordered_map>
 
@@ -105,11 +104,10 @@ memory::desc describe(const Matrix& m) { return {{m.rows, m.columns}, typeOf(m),
 // A product of one shape, ready to run on the thread that made it once its memory is set.
 struct Product {
   dnnl::matmul primitive;
-  std::unordered_map<int, memory> arguments;
-  memory::desc b;
+  memory a, b, c, scratch, bias;
+  memory::desc layout;  // of b
   size_t scratchBytes;
-
-  void set(int argument, const void* data) { arguments.at(argument).set_data_handle(const_cast<void*>(data)); }
+  std::vector<dnnl_exec_arg_t> arguments;
 };
 
 // With `anyLayout` the library chooses how b is laid out.
@@ -129,12 +127,21 @@ Product prepare(const Matrix& a, const Matrix& b, const Matrix& c, bool hasBias,
   const dnnl::matmul::primitive_desc description({describe(a), wanted, biasRow, describe(c)}, attributes, engine());
 #endif
   const auto unset = [&](const memory::desc& d) { return memory(d, engine(), nullptr); };
-  Product product{dnnl::matmul(description), {}, description.weights_desc(), description.scratchpad_desc().get_size()};
-  product.arguments = {{DNNL_ARG_SRC, unset(describe(a))},
-                       {DNNL_ARG_WEIGHTS, unset(product.b)},
-                       {DNNL_ARG_DST, unset(describe(c))},
-                       {DNNL_ARG_SCRATCHPAD, unset(description.scratchpad_desc())}};
-  if (hasBias) product.arguments.emplace(DNNL_ARG_BIAS, unset(biasRow));
+  const memory::desc layout = description.weights_desc(), scratch = description.scratchpad_desc();
+  Product product{dnnl::matmul(description),
+                  unset(describe(a)),
+                  unset(layout),
+                  unset(describe(c)),
+                  unset(scratch),
+                  hasBias ? unset(biasRow) : memory(),
+                  layout,
+                  scratch.get_size(),
+                  {}};
+  product.arguments = {{DNNL_ARG_SRC, product.a.get()},
+                       {DNNL_ARG_WEIGHTS, product.b.get()},
+                       {DNNL_ARG_DST, product.c.get()},
+                       {DNNL_ARG_SCRATCHPAD, product.scratch.get()}};
+  if (hasBias) product.arguments.push_back({DNNL_ARG_BIAS, product.bias.get()});
   return product;
 }
 
@@ -152,11 +159,20 @@ dnnl::stream& stream() {
 
 Product& productOf(const Matrix& a, const Matrix& b, const Matrix& c, bool hasBias, bool accumulate, bool anyLayout) {
   // How a product is cut into tasks depends on the threads it may use: one inside somebody else's parallel loop.
-  using Key = std::pair<Shape, std::array<int64_t, 4>>;
-  static thread_local std::map<Key, Product> products;
-  const Key key{shapeOf(a, b, c),
-                {a.type == at::kBFloat16, c.type == at::kBFloat16, hasBias + 2 * accumulate + 4 * anyLayout,
-                 omp_in_parallel() ? 1 : omp_get_max_threads()}};
+  using Key = std::array<int64_t, 11>;
+  struct Hash {
+    size_t operator()(const Key& key) const {
+      size_t hash = 0;
+      for (const int64_t part : key) hash = (hash ^ static_cast<size_t>(part)) * 0x9E3779B97F4A7C15u;
+      return hash ^ hash >> 32;
+    }
+  };
+  static thread_local std::unordered_map<Key, Product, Hash> products;
+  const Shape shape = shapeOf(a, b, c);
+  Key key;
+  std::copy(shape.begin(), shape.end(), key.begin());
+  key[9] = (a.type == at::kBFloat16) + 2 * (c.type == at::kBFloat16) + 4 * hasBias + 8 * accumulate + 16 * anyLayout;
+  key[10] = omp_in_parallel() ? 1 : omp_get_max_threads();
   const auto found = products.find(key);
   if (found != products.end()) return found->second;
   constexpr size_t most = 1024;
@@ -165,12 +181,15 @@ Product& productOf(const Matrix& a, const Matrix& b, const Matrix& c, bool hasBi
 }
 
 void run(Product& product, const Matrix& a, const void* b, const Matrix& c, const void* bias) {
-  product.set(DNNL_ARG_SRC, a.data);
-  product.set(DNNL_ARG_WEIGHTS, b);
-  product.set(DNNL_ARG_DST, c.data);
-  product.set(DNNL_ARG_SCRATCHPAD, scratch(product.scratchBytes));
-  if (bias) product.set(DNNL_ARG_BIAS, bias);
-  product.primitive.execute(stream(), product.arguments);
+  product.a.set_data_handle(a.data);
+  product.b.set_data_handle(const_cast<void*>(b));
+  product.c.set_data_handle(c.data);
+  product.scratch.set_data_handle(scratch(product.scratchBytes));
+  if (bias) product.bias.set_data_handle(const_cast<void*>(bias));
+  // dnnl::primitive::execute would make this list of arguments anew each time.
+  dnnl::error::wrap_c_api(dnnl_primitive_execute(product.primitive.get(), stream().get(), static_cast<int>(product.arguments.size()),
+                                                 product.arguments.data()),
+                          "could not multiply");
 }
 
 }  // namespace
@@ -190,11 +209,11 @@ void multiply(const Matrix& a, Factor& b, const Matrix& c, const void* bias) {
   constexpr int64_t worthIt = 512;
   if (!a.device.is_cpu() || a.rows < worthIt || a.type != at::kBFloat16) return multiply(a, b.plain, c, bias);
   Product& product = productOf(a, b.plain, c, bias != nullptr, false, true);
-  if (!b.layout || b.layout->description != product.b) {
-    const auto bytes = at::empty({static_cast<int64_t>(product.b.get_size())}, at::kByte);
-    memory from(describe(b.plain), engine(), b.plain.data), into(product.b, engine(), bytes.data_ptr());
+  if (!b.layout || b.layout->description != product.layout) {
+    const auto bytes = at::empty({static_cast<int64_t>(product.layout.get_size())}, at::kByte);
+    memory from(describe(b.plain), engine(), b.plain.data), into(product.layout, engine(), bytes.data_ptr());
     dnnl::reorder(from, into).execute(stream(), from, into);
-    b.layout = std::make_shared<Layout>(Layout{product.b, bytes});
+    b.layout = std::make_shared<Layout>(Layout{product.layout, bytes});
   }
   run(product, a, b.layout->bytes.data_ptr(), c, bias);
 }

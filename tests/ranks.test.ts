@@ -57,6 +57,10 @@ const cases: Record<string, { processes: number; sets: string[] }> = {
     processes: 2,
     sets: ['train.optimizer=lamb', 'train.shardOptimizer=true', 'train.clipNorm=0.1'],
   },
+  'Muon with a divided optimizer, clipped': {
+    processes: 2,
+    sets: ['train.optimizer=muon', 'train.shardOptimizer=true', 'train.clipNorm=0.1'],
+  },
   GPT: { processes: 2, sets: ['model.kind=gpt2', 'model.vocabSize=300', 'data.objective=clm'] },
 };
 

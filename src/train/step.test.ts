@@ -203,6 +203,7 @@ scoped(
   () => {
     for (const [optimizer, granularity] of [
       ['adamw', 'batch'],
+      ['muon', 'batch'],
       ['lamb', 'sequence'],
     ] as const) {
       const config = tinyConfig({ depth: { method: 'pld', gamma: 1, granularity }, train: { optimizer, clipNorm: 1 } });
@@ -233,7 +234,7 @@ scoped(
 );
 
 scoped('a loss scale goes in before the backward pass and comes out before clipping, and nothing else changes', () => {
-  for (const optimizer of ['adamw', 'lamb'] as const) {
+  for (const optimizer of ['adamw', 'muon', 'lamb'] as const) {
     const run = (lossScale: number) => {
       const state = tinyState(tinyConfig({ train: { optimizer, clipNorm: 0.5 } }));
       const results = [0, 1, 2].map((step) => trainStep(state, step, [tinyBatch(step), tinyBatch(9)], { lossScale }));
@@ -275,6 +276,7 @@ scoped('without next-sentence labels its head and the pooler stay as they are', 
 
 for (const [optimizer, peakLearningRate] of [
   ['adamw', 0.02],
+  ['muon', 0.01],
   ['lamb', 0.1],
 ] as const) {
   scoped(`thirty steps of ${optimizer} on one batch learn it, in fp32 and nearly alike in bf16`, () => {
@@ -292,7 +294,7 @@ for (const [optimizer, peakLearningRate] of [
   });
 }
 
-for (const optimizer of ['adamw', 'lamb'] as const) {
+for (const optimizer of ['adamw', 'muon', 'lamb'] as const) {
   scoped(
     `after a bf16 step of ${optimizer} the model uses the new weights, and not what was cast from the old ones`,
     () => {
@@ -333,7 +335,7 @@ scoped(
   'the number of live tensors is flat over twenty steps, whatever the gates, precision, optimizer and loss',
   () => {
     for (const precision of ['fp32', 'bf16'] as const) {
-      for (const optimizer of ['adamw', 'lamb'] as const) {
+      for (const optimizer of ['adamw', 'muon', 'lamb'] as const) {
         const config = tinyConfig({
           model: { dropout: 0.1, attentionDropout: 0.1 },
           depth: { method: 'pld', gamma: 1 },

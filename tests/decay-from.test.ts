@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -44,10 +44,14 @@ const decay = (from: string, out: string, ...more: string[]) =>
 
 before(async () => {
   writeTiny(folder);
-  const { code, stderr } = await taper(['pretrain', 'tiny.yaml', '--out', 'long', '--set', ...settings], {
-    cwd: folder,
-  });
-  assert.equal(code, 0, stderr);
+  for (const words of [
+    ['pretrain', 'tiny.yaml', '--out', 'long', '--set', ...settings],
+    ['export', 'long', '--to', 'hf', '--out', 'hugging-face'],
+    ['import', 'hugging-face', '--out', 'weights'],
+  ]) {
+    const { code, stderr } = await taper(words, { cwd: folder });
+    assert.equal(code, 0, stderr);
+  }
 });
 
 test('two branches off one run are the same when they are repeated, and leave it as it was', async () => {
@@ -117,7 +121,7 @@ for (const [what, words, message] of [
   [
     'a step that was not saved',
     ['--decay-from', 'long@5', '--steps', '4'],
-    /no checkpoint of step 5; it has those of 4, 8, 12/,
+    /no checkpoint of step 5; take one of 4, 8, 12 /,
   ],
   ['no number of steps', ['--decay-from', 'long@4'], /--steps: missing/],
   ['a decay of no steps', ['--decay-from', 'long@4', '--steps', '0'], /--steps 0: not a whole number from 1 up/],
@@ -127,7 +131,22 @@ for (const [what, words, message] of [
   [
     'another batch size',
     ['--decay-from', 'long@4', '--steps', '4', '--set', 'train.batchSize=16'],
-    /train\.batchSize: 16, but the run was started with/,
+    /train\.batchSize: 16, but the run was started with .*; leave it as it was, or begin a run with those weights alone, --from/,
+  ],
+  [
+    'another length',
+    ['--decay-from', 'long@4', '--steps', '4', '--set', 'train.steps=20'],
+    /--set train\.steps=20: --decay-from and --steps say when/,
+  ],
+  [
+    'a branch of a branch that decays',
+    ['--decay-from', 'a-4@8', '--steps', '4'],
+    /a-4\/checkpoints\/step-8 is .*, on its way/,
+  ],
+  [
+    'a model without an optimizer',
+    ['--decay-from', 'weights', '--steps', '4'],
+    /weights: has no optimizer to go on with; begin a new run with its weights, --from/,
   ],
 ] as [string, string[], RegExp][]) {
   test(`one line for ${what}`, async () => {
@@ -138,11 +157,26 @@ for (const [what, words, message] of [
   });
 }
 
+test('a checkpoint in a folder of its own has branches, and a branch can be a new run', async () => {
+  cpSync(at('long/checkpoints/step-4'), at('copied'), { recursive: true });
+  const branch = await decay('copied', 'of-copy', '--steps', '4');
+  assert.equal(branch.code, 0, branch.stderr);
+  assert.deepEqual(weightsOf('of-copy', 8), weightsOf('a-4', 8));
+
+  const changed = await taper(['pretrain', '--out', 'of-copy', '--resume', '--set', 'train.seed=2'], { cwd: folder });
+  assert.equal(changed.code, 2, changed.stderr);
+  const [, command] = /start a new run: npx taper-lm (.*)/.exec(changed.stderr) ?? [];
+  assert.match(command!, /--from of-copy --set train.seed=2 train.decayFrom=null --out of-copy-2/);
+  const anew = await taper(command!.split(' '), { cwd: folder });
+  assert.equal(anew.code, 0, anew.stderr);
+  assert.equal(stepsOf('of-copy-2')[0]!.step, 1);
+});
+
 test('a run whose learning rate falls already has no branches', async () => {
   const sets = [...settings, 'train.schedule=linear'];
   const run = await taper(['pretrain', 'tiny.yaml', '--out', 'falling', '--set', ...sets], { cwd: folder });
   assert.equal(run.code, 0, run.stderr);
   const { code, stderr } = await decay('falling@8', 'wrong', '--steps', '4');
   assert.equal(code, 2, stderr);
-  assert.match(stderr, /the learning rate of falling\/checkpoints\/step-8 is .*, not at its peak/);
+  assert.match(stderr, /the learning rate of falling\/checkpoints\/step-8 is .*, on its way to or from its peak/);
 });

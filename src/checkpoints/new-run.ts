@@ -29,6 +29,8 @@ export function differences(before: Config, after: Config): Difference[] {
 
 /** What may change in a model that keeps its weights. */
 const keepsWeights = new Set(['model.preset', 'model.embeddingStd', 'model.dropout', 'model.attentionDropout']);
+/** What a configuration has of the place where its run began. */
+const ofStart = new Set(['model.vocabSize', 'train.from', 'train.decayFrom']);
 /** What the weights of another tokenizer are no use for. */
 const ofTokenizer = new Set(['data.tokenizer', 'data.lowercase', 'data.stripAccents']);
 
@@ -40,7 +42,7 @@ export function newRunCommand(run: string, config: Config, checkpoint?: string):
   const folder = ['.', '..'].includes(basename(run)) ? resolve(run) : run.replace(/(?<=.)\/+$/, '');
   const file = join(folder, 'config.json');
   const before = loadConfig({ file }).config;
-  const changed = differences(before, config).filter(({ key }) => key !== 'model.vocabSize' && key !== 'train.from');
+  const changed = differences(before, config).filter(({ key }) => !ofStart.has(key));
   const isNewModel = changed.some(
     ({ key }) => (key.startsWith('model.') && !keepsWeights.has(key)) || ofTokenizer.has(key),
   );
@@ -48,6 +50,7 @@ export function newRunCommand(run: string, config: Config, checkpoint?: string):
   const sets = changed.map(({ key, is }) => `${key}=${is === undefined ? 'null' : settingText(is)}`);
   // A run that begins with a checkpoint has its model and its tokenizer.
   if (from !== undefined && config.data.tokenizer !== undefined) sets.push('data.tokenizer=null');
+  if (before.train.decayFrom !== undefined) sets.push('train.decayFrom=null');
   if (from === undefined && isNewModel && before.train.from !== undefined) sets.push('train.from=null');
   return commandText([
     ...['npx', 'taper-lm', 'pretrain', file],

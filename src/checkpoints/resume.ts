@@ -44,7 +44,9 @@ export function checkResumable(
 
 /** What to do where a run cannot go on with a configuration. */
 export function insteadOf(run: string, config: Config): string {
-  return holdsRun(run) ? `start a new run: ${newRunCommand(run, config, run)}` : 'start a new run with another --out';
+  return holdsRun(run)
+    ? `start a new run: ${newRunCommand(run, config, run)}`
+    : 'begin a run with those weights alone, --from instead of --decay-from';
 }
 
 /** The first setting that differs and that the numbers depend on. */

@@ -64,13 +64,15 @@ Examples:
   npx taper-lm pretrain configs/encoder.yaml --data my/texts
   npx taper-lm pretrain configs/encoder.yaml --data my/texts --out runs/long --set train.steps=100000 train.precision=bf16
   npx taper-lm pretrain --out runs/long --resume
-  npx taper-lm pretrain --decay-from runs/long@20000 --steps 5000 --out runs/decayed
+  npx taper-lm pretrain configs/encoder.yaml --data my/texts --out runs/stem --set train.schedule=constant
+  npx taper-lm pretrain --decay-from runs/stem@20000 --steps 5000 --out runs/decayed
   npx taper-lm pretrain configs/encoder.yaml --data my/texts --from models/imported --out runs/further`,
     )
     .action(run);
 }
 
 async function run(file: string | undefined, options: PretrainCommandOptions, command: Command): Promise<void> {
+  checkDecay(file, options);
   const out = options.out ?? defaultOut(file);
   const ownConfig = join(out, 'config.json');
   const isOwn = options.resume === true && file === undefined && options.deepspeed === undefined;
@@ -79,14 +81,12 @@ async function run(file: string | undefined, options: PretrainCommandOptions, co
     const which = inside.length > 0 ? `one of these with --out: ${named(inside)}` : 'the folder of a run with --out';
     throw new ConfigError(`--resume: ${out} holds no run (no config.json); give ${which}`);
   }
-  if (options.steps !== undefined && options.decayFrom === undefined)
-    throw new ConfigError(`--steps: goes with --decay-from; give --set train.steps=${options.steps}`);
   const { from: path, quiet = false, dashboard, ...others } = options;
   const from = path === undefined ? undefined : { path, model: await modelOfCheckpoint(path) };
   const loaded =
     options.decayFrom === undefined
       ? configOf(isOwn ? ownConfig : file, { ...others, ...(from && { from }) }, command)
-      : await decayConfig(options.decayFrom, file, options);
+      : await decayConfig(options.decayFrom, options);
   const { resume = false } = options;
   const { result, summary } = await train(loaded, { out, from: path, resume, quiet, dashboard });
   if (summary)
@@ -94,37 +94,41 @@ async function run(file: string | undefined, options: PretrainCommandOptions, co
   if (result.stoppedBy !== undefined) process.exitCode = signalExitCodes[result.stoppedBy] ?? 1;
 }
 
-/** The configuration of a run that decays from a step of another one. */
-async function decayConfig(
-  name: string,
+/** Refuses what --decay-from does not go with. */
+function checkDecay(
   file: string | undefined,
-  options: PretrainCommandOptions,
-): Promise<LoadedConfig> {
-  const { steps, set = [], resume } = options;
-  for (const [flag, given] of Object.entries({
-    CONFIG: file,
-    '--data': options.data,
-    '--deepspeed': options.deepspeed,
-    '--from': options.from,
-    '--resume': resume,
-  })) {
-    if (given !== undefined)
-      throw new ConfigError(
-        flag === '--resume'
-          ? '--decay-from: begins a run; to go on with one that has begun, give --resume with its --out alone'
-          : `--decay-from: goes on with the text and the configuration of the run; leave ${flag} out`,
-      );
+  { decayFrom, steps, out, data, deepspeed, from, resume, set = [] }: PretrainCommandOptions,
+): void {
+  if (decayFrom === undefined) {
+    if (steps === undefined) return;
+    throw new ConfigError(`--steps: goes with --decay-from; give --set train.steps=${steps}`);
   }
-  if (options.out === undefined)
+  if (resume)
+    throw new ConfigError(
+      '--decay-from: begins a run; to go on with one that has begun, give --resume with its --out alone',
+    );
+  const others = { CONFIG: file, '--data': data, '--deepspeed': deepspeed, '--from': from };
+  for (const [flag, given] of Object.entries(others)) {
+    if (given !== undefined)
+      throw new ConfigError(`--decay-from: goes on with the text and the configuration of the run; leave ${flag} out`);
+  }
+  if (out === undefined)
     throw new ConfigError('--out: missing; give a folder for the run that decays, as in --out runs/decayed');
   if (steps === undefined)
     throw new ConfigError(
       '--steps: missing; give the number of steps in which the learning rate decays, as in --steps 1000',
     );
+  const fixed = set.find((text) => /^train\.(steps|schedule|decayRatio|warmupRatio)=/.test(text));
+  if (fixed !== undefined)
+    throw new ConfigError(`--set ${fixed}: --decay-from and --steps say when the learning rate decays; leave it out`);
+}
+
+/** The configuration of a run that decays from a step of another one. */
+async function decayConfig(name: string, { steps, set = [] }: PretrainCommandOptions): Promise<LoadedConfig> {
   const { checkpointAt, decayOf } = await import('../checkpoints/index.ts');
   const checkpoint = checkpointAt(name, warn);
   const { decayShape, finalLearningRate } = checkpoint.config.train;
-  const total = checkpoint.progress.step + steps;
+  const total = checkpoint.progress.step + steps!;
   return loadConfig({ overrides: decayOf(checkpoint, { steps: total, decayShape, finalLearningRate }), sets: set });
 }
 

@@ -203,7 +203,7 @@ test('nothing that taper cannot take over is dropped in silence', () => {
   assert.deepEqual(warnings, [
     'DeepSpeed keys that are "auto" keep taper\'s defaults: train_batch_size, optimizer.params.lr',
     'DeepSpeed keys that taper does not use: zero_optimization, optimizer.params.freeze_step',
-    "DeepSpeed's optimizer.type OneBitAdam is not in taper: adamw is used",
+    "DeepSpeed's optimizer.type OneBitAdam is not taken over: adamw is used; train.optimizer names another",
     "DeepSpeed's scheduler.type OneCycle is not taken over: set train.schedule and train.warmupRatio",
   ]);
 });

@@ -128,11 +128,10 @@ function batchSizes(file: DeepSpeed): Translated<'train'> {
 }
 
 /** By DeepSpeed's name in small letters; its Adam decouples the decay too, unless told not to. */
-const optimizers: Readonly<Record<string, 'adamw' | 'lamb' | 'muon'>> = {
+const optimizers: Readonly<Record<string, 'adamw' | 'lamb'>> = {
   adam: 'adamw',
   adamw: 'adamw',
   lamb: 'lamb',
-  muon: 'muon',
 };
 
 function optimizerSettings({ optimizer }: DeepSpeed, warnings: string[]): Translated<'train'> {
@@ -141,7 +140,9 @@ function optimizerSettings({ optimizer }: DeepSpeed, warnings: string[]): Transl
   const type = optimizer.type.toLowerCase();
   const known = Object.hasOwn(optimizers, type) ? optimizers[type] : undefined;
   if (known === undefined) {
-    warnings.push(`DeepSpeed's optimizer.type ${optimizer.type} is not in taper: adamw is used`);
+    warnings.push(
+      `DeepSpeed's optimizer.type ${optimizer.type} is not taken over: adamw is used; train.optimizer names another`,
+    );
   }
   if (params.adam_w_mode === false && params.weight_decay !== 0) {
     warnings.push(

@@ -67,7 +67,8 @@ test('wsd stays at the peak until the last fifth, and falls as 1 − √u or in 
   const linear = learningRate({ ...settings, schedule: 'wsd', decayShape: 'linear' });
   assertClose(linear(850), 1.5e-3);
   assertClose(linear(999), 2e-3 / 200);
-  assert.equal(learningRate({ ...settings, schedule: 'wsd', decayRatio: 0 })(999), 2e-3);
+  for (const step of [999, 1000])
+    assert.equal(learningRate({ ...settings, schedule: 'wsd', decayRatio: 0 })(step), 2e-3);
 });
 
 test('with a final learning rate they fall to it instead of 0', () => {
@@ -79,6 +80,9 @@ test('with a final learning rate they fall to it instead of 0', () => {
     assert.ok(Math.abs(learningRate({ ...final, steps: 1e6, schedule })(1e6 - 1) - 4e-4) < 5e-6, schedule);
   assert.equal(learningRate({ ...final, schedule: 'constant' })(999), 2e-3);
   assertClose(learningRate(final)(0), 2e-5); // the warm-up begins as without
+  // A branch asks whether it is at its peak, to the last bit.
+  const rate = learningRate({ ...settings, schedule: 'wsd', peakLearningRate: 4e-4, finalLearningRate: 4.8e-5 });
+  assert.equal(rate(500), 4e-4);
 });
 
 test('constant stays at the peak', () => {

@@ -78,8 +78,8 @@ export function learningRate(settings: LearningRateSettings): LearningRate {
     const height = schedules[schedule]({
       steps: after,
       u: Math.min(1, after / (steps - warmup)),
-      decay: step < stable ? 1 : decayShape(Math.min(1, (step - stable) / (steps - stable))),
+      decay: step < stable || stable === steps ? 1 : decayShape(Math.min(1, (step - stable) / (steps - stable))),
     });
-    return final + (peak - final) * height;
+    return height === 1 ? peak : final + (peak - final) * height; // 4.8e-5 + (4e-4 − 4.8e-5) is not 4e-4
   };
 }

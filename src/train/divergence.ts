@@ -44,5 +44,6 @@ function lastGoodCheckpoint(out: string): string | undefined {
   const steps = readMetrics(join(out, 'metrics.jsonl')).filter((metrics) => metrics.type === 'step');
   const losses = new Map(steps.map(({ step, loss, applied = true }) => [step - 1, applied ? loss : Infinity]));
   const lossOf = (path: string) => losses.get(Number(path.split('-').at(-1))) ?? Infinity;
-  return checkpointsOf(out).find((path) => lossOf(path) <= lossOf('step-0') && isWhole(path));
+  const first = lossOf(`step-${(steps[0]?.step ?? 1) - 1}`); // of a branch it is not that of step 0
+  return checkpointsOf(out).find((path) => lossOf(path) <= first && isWhole(path));
 }

@@ -79,6 +79,8 @@ interface Start {
 /** Rank 0's: the checkpoint that the run goes on from, or the one whose weights it begins with. */
 interface Sources {
   checkpoint: Checkpoint | undefined;
+  /** Whether that is of this run, and not of the one that it branches off. */
+  isOwn: boolean;
   initial: Checkpoint | undefined;
   exists: boolean;
 }
@@ -172,13 +174,13 @@ function openSources(given: Config, out: string, resume: boolean, report: Report
   const stem = own || decayFrom === undefined ? undefined : openCheckpoint(decayFrom, report.warn);
   const checkpoint = own ?? (stem && { ...stem, config: decayOf(stem, given.train) });
   const initial = checkpoint || from === undefined ? undefined : openCheckpoint(from, report.warn);
-  return { checkpoint, initial, exists };
+  return { checkpoint, isOwn: own !== undefined, initial, exists };
 }
 
 /** The tokenizer of the checkpoint, or the configuration's own; and what follows from it. */
 async function startOf(
   given: Config,
-  { checkpoint, initial }: Sources,
+  { checkpoint, isOwn, initial }: Sources,
   report: Reporter,
   samples: Documents | undefined,
 ): Promise<Start> {
@@ -192,7 +194,7 @@ async function startOf(
       'data.tokenizer: a run that begins with a checkpoint has its tokenizer; leave it out, or add --set data.tokenizer=null',
     );
   }
-  const start = { tokenizerJson: tokenizer.json, config, saved: checkpoint?.path ?? '' };
+  const start = { tokenizerJson: tokenizer.json, config, saved: isOwn ? checkpoint!.path : '' };
   return checkpoint ? { ...start, progress: checkpoint.progress, updates: checkpoint.updates } : start;
 }
 

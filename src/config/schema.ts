@@ -96,7 +96,7 @@ const train = z
         "the family's: [0.9, 0.98] of `modernbert` (arXiv 2412.13663), [0.9, 0.95] of `llama` (arXiv 2302.13971), [0.9, 0.999] of `bert` and `gpt2` (arXiv 1810.04805)",
       typeName: 'pair of numbers in [0, 1)',
     }),
-    momentum: key(rate().default(0.95), 'numbers', 'How much Muon keeps of the mean of past gradients in a step: β.'),
+    momentum: key(rate().default(0.95), 'numbers', "Muon's momentum: β."),
     muonScale: key(
       z.number().gt(0).default(1.6),
       'numbers',

@@ -3,18 +3,9 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { liveTensors, scope, Tensor } from '../tensor/index.ts';
 import { initialState, slotsOf, type UpdateSettings, updateFlops, updateParameters } from './index.ts';
+import { settings as adamw } from './settings.fixture.ts';
 
-const settings: UpdateSettings = {
-  optimizer: 'muon',
-  biasCorrection: true,
-  betas: [0.9, 0.99],
-  epsilon: 1e-6,
-  weightDecay: 0.1,
-  clipNorm: 0,
-  momentum: 0.95,
-  muonScale: 0.2,
-  precision: 'fp32',
-};
+const settings: UpdateSettings = { ...adamw, optimizer: 'muon' };
 
 type Rows = number[][];
 const product = (x: Rows, y: Rows): Rows =>

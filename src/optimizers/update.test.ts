@@ -11,18 +11,8 @@ import {
   type UpdateSettings,
   updateParameters,
 } from './index.ts';
+import { settings as adamw } from './settings.fixture.ts';
 
-const adamw: UpdateSettings = {
-  optimizer: 'adamw',
-  biasCorrection: true,
-  betas: [0.9, 0.99],
-  epsilon: 1e-6,
-  weightDecay: 0.1,
-  clipNorm: 0,
-  momentum: 0.95,
-  muonScale: 0.2,
-  precision: 'fp32',
-};
 const lamb: UpdateSettings = { ...adamw, optimizer: 'lamb' };
 const [rows, columns] = [5, 7];
 
@@ -39,12 +29,7 @@ const updateOne = (
   const update = { parameter, gradient, ...state, weightDecay: settings.weightDecay };
   optimizers[settings.optimizer].update([update], settings, numbers);
 };
-const specOf = ({ shape }: Tensor, matrices?: number) => ({
-  name: 'w',
-  shape,
-  decays: true,
-  ...(matrices && { matrices }),
-});
+const specOf = ({ shape }: Tensor) => ({ name: 'w', shape, decays: true });
 const stateOf = (parameter: Tensor, optimizer: OptimizerName = 'adamw') =>
   initialState(optimizer, [specOf(parameter)], 'cpu').get('w')!;
 const norm = (x: readonly number[]) => Math.sqrt(x.reduce((sum, value) => sum + value * value, 0));

@@ -172,6 +172,32 @@ test('a checkpoint in a folder of its own has branches, and a branch can be a ne
   assert.equal(stepsOf('of-copy-2')[0]!.step, 1);
 });
 
+test('two ranks with a divided optimizer decay as one process does', async () => {
+  const sets = ['--set', 'train.shardOptimizer=true'];
+  const words = [
+    'launch',
+    '--processes',
+    '2',
+    'pretrain',
+    '--decay-from',
+    'long@8',
+    '--steps',
+    '4',
+    '--out',
+    'ranks',
+    ...sets,
+  ];
+  const { code, stderr } = await taper(words, { cwd: folder });
+  assert.equal(code, 0, stderr);
+  const [two, one] = [stepsOf('ranks'), stepsOf('a-8')];
+  assert.deepEqual(
+    two.map(({ step, learningRate, theta }) => ({ step, learningRate, theta })),
+    one.map(({ step, learningRate, theta }) => ({ step, learningRate, theta })),
+  );
+  for (const [i, { loss }] of two.entries())
+    assert.ok(Math.abs((loss as number) - (one[i]!.loss as number)) < 0.01, `${loss} ${one[i]!.loss}`); // bfloat16
+});
+
 test('a run whose learning rate falls already has no branches', async () => {
   const sets = [...settings, 'train.schedule=linear'];
   const run = await taper(['pretrain', 'tiny.yaml', '--out', 'falling', '--set', ...sets], { cwd: folder });

@@ -1,4 +1,4 @@
-import { loadConfig } from '../src/config/index.ts';
+import { lastConfig, loadConfig } from '../src/config/index.ts';
 import type { StepWork } from '../src/depth/index.ts';
 import { workOf } from '../src/train/index.ts';
 
@@ -18,5 +18,5 @@ export function bertWork(options: {
       train: { steps: 1, batchSize: batch },
     },
   });
-  return workOf(config, Math.floor(batch * seq * 0.15));
+  return workOf(lastConfig(config), Math.floor(batch * seq * 0.15));
 }

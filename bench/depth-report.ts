@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Config, loadConfig } from '../src/config/index.ts';
+import { lastConfig, loadConfig, type StepConfig } from '../src/config/index.ts';
 import { objectives } from '../src/data/index.ts';
 import { constant, stepFlops } from '../src/depth/index.ts';
 import { initialise } from '../src/model/index.ts';
@@ -53,8 +53,8 @@ function firstSeeds(records: readonly StoredRecord[]): StoredRecord[] {
   return records.filter(({ name }, i) => records.findIndex((other) => other.name === name) === i);
 }
 
-function configOf(norm: 'pre' | 'post'): Config {
-  return loadConfig({ file: 'configs/depth.yaml', overrides: { model: { norm } } }).config;
+function configOf(norm: 'pre' | 'post'): StepConfig {
+  return lastConfig(loadConfig({ file: 'configs/depth.yaml', overrides: { model: { norm } } }).config);
 }
 
 function time(): Timing {
@@ -63,9 +63,9 @@ function time(): Timing {
 }
 
 /** Steps at θ = 0.5 with both kinds of gates in turn, over what their depth lets expect. */
-function sequenceFactor(config: Config): number {
-  const work = workOf(config);
+function sequenceFactor(config: StepConfig): number {
   const { model, data, train } = config;
+  const work = workOf(config);
   return scope(() => {
     const depth = constant({ layers: model.layers, thetaBar: 0.5, profile: 'linear' });
     const base = { ...trainingState(config, initialise(model, 1)), depth };
@@ -115,9 +115,10 @@ function document(
   timing: Timing,
   missing: readonly string[],
 ): string {
-  const { model, data, train } = records[0]!.config;
+  const config = lastConfig(records[0]!.config);
+  const { model, data, train } = config;
   const tokens = train.steps * train.batchSize * data.sequenceLength;
-  const dense = train.steps * stepFlops(workOf(records[0]!.config), model.layers);
+  const dense = train.steps * stepFlops(workOf(config), model.layers);
   const ofSetting = (names: readonly string[]) => comparison.runs.filter(({ name }) => names.includes(name));
   const reference = (name: string) => {
     const target = comparison.runs.find((run) => run.name === name);

@@ -1,4 +1,4 @@
-import { loadConfig } from '../src/config/index.ts';
+import { lastConfig, loadConfig } from '../src/config/index.ts';
 import { stepFlops } from '../src/depth/index.ts';
 import { scope, setNumThreads, Tensor } from '../src/tensor/index.ts';
 import { workOf } from '../src/train/index.ts';
@@ -96,7 +96,7 @@ function skipping(rounds: number): string {
         train: { steps: 1, batchSize: batch },
       },
     });
-    const work = workOf(config);
+    const work = workOf(lastConfig(config));
     for (const dtype of precisions) {
       const flags = flagsOf(preset, dtype, 8);
       const pairs = Array.from({ length: rounds }, () => ({

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Config, loadConfig, type PartialConfig } from '../src/config/index.ts';
+import { type Config, lastConfig, loadConfig, type PartialConfig } from '../src/config/index.ts';
 import { depthMethod, expectedDepth, stepFlops } from '../src/depth/index.ts';
 import { joinRanks, rankEnvironment } from '../src/distributed/index.ts';
 import { numParameters, parameterSpecs, partsOf } from '../src/model/index.ts';
@@ -57,7 +57,7 @@ function gradientBytes({ model }: Config): Pick<StepWork, 'blockBytes' | 'outsid
 export function scalingWork(): void {
   const config = measuredConfig();
   const { layers } = config.model;
-  const { once, update, microBatch, block } = measureSteps(config);
+  const { once, update, microBatch, block } = measureSteps(lastConfig(config));
   const work: StepWork = {
     block: 2 * block, // of both micro-batches
     outside: 2 * microBatch,
@@ -172,7 +172,7 @@ function onPaper(): string[][] {
   for (const preset of ['bert-base', 'bert-large'] as const) {
     const train = { steps: 100_000, batchSize: 4096 };
     const { config } = loadConfig({ overrides: { model: { preset }, depth: { method: 'pld' }, train } });
-    const step = workOf(config);
+    const step = workOf(lastConfig(config));
     const { layers } = config.model;
     const parameters = numParameters(parameterSpecs(config.model));
     const perBlock = (stepFlops(step, layers) - stepFlops(step, 0)) / layers;

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { type Config, loadConfig } from '../config/index.ts';
+import { lastConfig, loadConfig, type StepConfig } from '../config/index.ts';
 import { objectives } from '../data/index.ts';
 import { constant, stepFlops } from '../depth/index.ts';
 import { initialise, numParameters } from '../model/index.ts';
@@ -21,8 +21,9 @@ export function benchStep(options: BenchOptions): BenchResult {
   prepareDevice(options, undefined);
   const { batch, seq, vocab, theta } = options;
   const state = openState(options);
-  const { layers, hiddenSize } = state.config.model;
-  const work = workOf(state.config, predictedTokens(state.config));
+  const config = lastConfig(state.config);
+  const { layers, hiddenSize } = config.model;
+  const work = workOf(config, predictedTokens(config));
   const seconds: number[] = [];
   const hostSeconds: number[] = [];
   const layersRun: number[] = [];
@@ -32,7 +33,7 @@ export function benchStep(options: BenchOptions): BenchResult {
       sequenceLength: seq,
       vocabSize: vocab,
       predictedTokens: work.predictedTokens,
-      hasPairs: objectives[state.config.data.objective].hasPairs,
+      hasPairs: objectives[config.data.objective].hasPairs,
     });
     synchronize(options.device);
     const started = performance.now();
@@ -114,7 +115,7 @@ function openState(options: BenchOptions): TrainingState {
 }
 
 /** How many of a batch's tokens are predicted. */
-export function predictedTokens({ data, train }: Config): number {
+export function predictedTokens({ data, train }: StepConfig): number {
   const { masks, predicted } = objectives[data.objective];
   const { sequenceLength: T, maskRate } = data;
   return masks ? Math.floor(train.batchSize * T * maskRate) : train.batchSize * predicted(T, maskRate);

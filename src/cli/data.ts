@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { type Config, loadConfig } from '../config/index.ts';
+import { type Config, lastConfig, loadConfig } from '../config/index.ts';
 import {
   type Corpus,
   type Mask,
@@ -56,8 +56,9 @@ async function prepare(file: string | undefined, options: ConfigOptions): Promis
 async function inspect(file: string | undefined, options: ConfigOptions): Promise<void> {
   const { corpus, config, tokenizer } = await open(file, options);
   const { tokens } = corpus.index;
-  const { sequenceLength, objective } = config.data;
-  const samples = samplesOf(wholeCorpus(corpus), { ...config.data, tokenizer });
+  const { data } = lastConfig(config);
+  const { sequenceLength, objective } = data;
+  const samples = samplesOf(wholeCorpus(corpus), { ...data, tokenizer });
   process.stdout.write(
     `documents  ${documentsText(corpus)}\ntokens     ${tokens}\n${unknownLine(corpus, tokenizer)}sequences  ${samples.count} of ${counted(sequenceLength, 'token')} (${objective})\n` +
       `padding    ${percent(paddingShare(samples))}\n\n` +
@@ -65,7 +66,7 @@ async function inspect(file: string | undefined, options: ConfigOptions): Promis
         ? 'Some sequences; {a → b} is a piece a that the model has to find where it reads b:\n'
         : 'Some sequences; the model has to find each next piece:\n'),
   );
-  const mask = objectives[objective].masks ? makeMask(tokenizer, config.data) : undefined;
+  const mask = objectives[objective].masks ? makeMask(tokenizer, data) : undefined;
   for (let i = 0; i < Math.min(numShownSamples, samples.count); i++) {
     const sample = Math.floor((i * samples.count) / numShownSamples);
     process.stdout.write(`\n${maskedText(samples, mask, sample)}\n`);

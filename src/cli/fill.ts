@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { lastConfig } from '../config/index.ts';
 import type { FilledText } from '../inference/index.ts';
 import { percent } from '../report/format.ts';
 import { deviceOption, jsonOption } from './config.ts';
@@ -28,7 +29,7 @@ async function run(path: string, text: string, options: FillOptions): Promise<vo
   const { fillMasks, openTrained } = await import('../inference/index.ts');
   const model = openTrained(path, { warn, device: options.device });
   const filled = await fillMasks(model, text, options.top);
-  const { sequenceLength } = model.checkpoint.config.data;
+  const { sequenceLength } = lastConfig(model.checkpoint.config).data;
   if (filled.tokens > sequenceLength) {
     warn(`the text has ${filled.tokens} tokens, and this model never saw more than ${sequenceLength}; expect little`);
   }

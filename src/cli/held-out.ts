@@ -1,3 +1,4 @@
+import { lastConfig } from '../config/index.ts';
 import type { MicroBatch } from '../data/index.ts';
 import type { TrainedModel } from '../inference/index.ts';
 import { warn } from './terminal.ts';
@@ -18,7 +19,7 @@ export async function openHeldOut(
   const { warnOfUnknown } = await import('../train/index.ts');
   const trained = openTrained(path, { warn, device: options.device });
   const { checkpoint, tokenizer } = trained;
-  const { data, train } = checkpoint.config;
+  const { data, train } = lastConfig(checkpoint.config);
   const { textField, cache: cacheDir } = data;
   const corpus = await prepareCorpus({ paths: options.data, textField, tokenizer, cacheDir, onWarning: warn });
   warnOfUnknown(corpus.index, `the tokenizer of ${path} is not made for this text`, (message) =>

@@ -1,6 +1,6 @@
 import { basename, dirname } from 'node:path';
 import { Command } from 'commander';
-import type { Config, LoadedConfig } from '../config/index.ts';
+import { type Config, type LoadedConfig, stagesOf } from '../config/index.ts';
 import {
   type DepthState,
   depthJumps,
@@ -18,7 +18,7 @@ import { numParameters, parameterSpecs } from '../model/index.ts';
 import { duration, flopsText, percent, rounded, table } from '../report/format.ts';
 import type { StepTimes } from '../train/index.ts';
 import { estimateMemory, type MemoryEstimate } from '../train/memory.ts';
-import { workOf } from '../train/work.ts';
+import { workOf, worksOf } from '../train/work.ts';
 import { type ConfigOptions, configArgument, configOf, deepSpeedOption, jsonOption, setOption } from './config.ts';
 import { writeFiles } from './files.ts';
 import { memoryFacts, memoryWarning } from './memory.ts';
@@ -47,7 +47,8 @@ interface Plan extends PlannedCost {
 }
 
 interface MeasuredTime {
-  stepTimes: StepTimes;
+  /** Of each stage of the run. */
+  stepTimes: StepTimes[];
   denseHours: number;
   hours: number;
   /** The fraction of `denseHours` that is not spent. */
@@ -77,7 +78,7 @@ export function planCommand(): Command {
       const tooMuch = memoryWarning(loaded.config);
       if (tooMuch !== undefined) plan.warnings.push(tooMuch);
       if (options.svg !== undefined) await draw(loaded.config, options.svg);
-      if (options.measure) plan.measured = await measured(loaded.config, plan);
+      if (options.measure) plan.measured = await measured(loaded.config);
       if (!options.json) plan.warnings.forEach(warn);
       process.stdout.write(options.json ? `${JSON.stringify(plan)}\n` : planText(plan, loaded.config));
     });
@@ -101,8 +102,8 @@ function planOf({ config, warnings }: LoadedConfig): Plan {
     gamma: isScheduled ? resolveGamma(depth.gamma, train.steps) : null,
     thetaBar: isScheduled ? depth.thetaBar : null,
     ...ownSettings(depth),
-    ...plannedCost(method, train.steps, workOf(config), {
-      microBatches: train.batchSize / train.microBatchSize,
+    ...plannedCost(method, train.steps, worksOf(config), {
+      microBatchSize: train.microBatchSize,
       granularity: depth.granularity,
     }),
     memory: estimateMemory(config),
@@ -114,16 +115,34 @@ function planOf({ config, warnings }: LoadedConfig): Plan {
   };
 }
 
-async function measured(config: Config, { meanDepth, meanUpdated }: Plan): Promise<MeasuredTime> {
+async function measured(config: Config): Promise<MeasuredTime> {
   const { measureSteps, stepSeconds } = await import('../train/index.ts'); // not before, since it loads libtorch
-  const { model, train } = config;
-  process.stderr.write('timing some steps on this machine, half a minute or a few large steps\n');
-  const stepTimes = measureSteps(config);
-  const microBatches = train.batchSize / train.microBatchSize;
-  const hoursAt = (depth: number, updated: number) =>
-    (train.steps * stepSeconds(stepTimes, { depth, updated, microBatches })) / 3600;
-  const [denseHours, hours] = [hoursAt(model.layers, model.layers), hoursAt(meanDepth, meanUpdated)];
-  return { stepTimes, denseHours, hours, timeSaved: 1 - hours / denseHours };
+  const { depth, model, train } = config;
+  const method = depthMethod(depth, model.layers, train.steps);
+  const stages = stagesOf(config);
+  const each = stages.length === 1 ? '' : `, for each of ${stages.length} stages`;
+  process.stderr.write(`timing some steps on this machine, half a minute or a few large steps${each}\n`);
+  const found = { stepTimes: [] as StepTimes[], denseHours: 0, hours: 0 };
+  for (const stage of stages) {
+    const times = measureSteps(stage.config);
+    const { microBatchSize, batchSize } = stage.config.train;
+    const hoursAt = (depth: number, updated: number) =>
+      (stage.steps * stepSeconds(times, { depth, updated, microBatches: batchSize / microBatchSize })) / 3600;
+    const work = workOf(stage.config);
+    const { meanDepth, meanUpdated } = plannedCost(
+      (step) => method(stage.first + step),
+      stage.steps,
+      () => work,
+      {
+        microBatchSize,
+        granularity: depth.granularity,
+      },
+    );
+    found.stepTimes.push(times);
+    found.denseHours += hoursAt(model.layers, model.layers);
+    found.hours += hoursAt(meanDepth, meanUpdated);
+  }
+  return { ...found, timeSaved: 1 - found.hours / found.denseHours };
 }
 
 /** Keep rates over step and block, as a picture. */

@@ -74,7 +74,7 @@ async function gapsOf(run: string, device: string): Promise<Gap[]> {
   using trained = openTrained(run, { warn, device });
   const texts = await openTexts(trained.checkpoint.config, trained.tokenizer, { warn: () => {}, note: () => {} });
   try {
-    return heldOutGaps(trained, texts.valid, gaps);
+    return heldOutGaps(trained, texts.valid.samples, gaps);
   } finally {
     texts.close();
   }

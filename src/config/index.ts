@@ -8,4 +8,5 @@ export { type ConfigSources, type Derived, deviceOf, type LoadedConfig, loadConf
 export { taperName } from './other-names.ts';
 export { type Config, configSchema, type PartialConfig } from './schema.ts';
 export { keysThatAffect, type Section, type Setting, sections, settings } from './settings.ts';
+export { configAt, lastConfig, type Stage, type Staged, type StepConfig, stagesOf } from './stages.ts';
 export { packageVersion } from './version.ts';

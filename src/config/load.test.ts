@@ -173,13 +173,19 @@ test("bert-base.yaml is the paper's recipe", () => {
 test('a value out of range is told with the range and a way out', () => {
   assert.equal(mistakeIn('depth.thetaBar=1.4'), "depth.thetaBar: 1.4 is not in (0, 1]; 0.5 is the paper's");
   assert.equal(mistakeIn('train.warmupRatio=1'), 'train.warmupRatio: 1 is not in [0, 1); the default is 0.02');
-  assert.equal(mistakeIn('train.batchSize=0'), 'train.batchSize: 0 is not an integer ≥ 1; the default is 32');
+  assert.equal(
+    mistakeIn('train.batchSize=0'),
+    'train.batchSize: 0 is not an integer ≥ 1, or [step, integer] pairs from step 0 on; the default is 32',
+  );
   assert.equal(mistakeIn('train.seed=1.5'), 'train.seed: 1.5 is not an integer ≥ 0; the default is 1');
   assert.equal(mistakeIn('train.epsilon=.inf'), 'train.epsilon: Infinity is not a number > 0; the default is 0.000001');
 });
 
 test('a value of the wrong type is told with the right one', () => {
-  assert.equal(mistakeIn('train.batchSize=many'), 'train.batchSize: "many" is not an integer ≥ 1; the default is 32');
+  assert.equal(
+    mistakeIn('train.batchSize=many'),
+    'train.batchSize: "many" is not an integer ≥ 1, or [step, integer] pairs from step 0 on; the default is 32',
+  );
   assert.equal(mistakeIn('data.train=texts'), 'data.train: "texts" is not a list of strings; write ["texts"]');
   assert.equal(mistakeIn('data.train=[a, 3]'), 'data.train: ["a",3] is not a list of strings; write ["…"]');
   assert.equal(mistakeIn('data.lowercase=si'), 'data.lowercase: "si" is not true or false; the default is true');

@@ -9,6 +9,7 @@ import { type Family, families, familyOf, type ModelConfig, type ModelSettings, 
 import { invalidSection, invalidSetting, unknownKey } from './mistakes.ts';
 import { type Config, configSchema, type ParsedConfig, type PartialConfig } from './schema.ts';
 import { settings } from './settings.ts';
+import { greatestDivisor, valuesOf } from './stages.ts';
 
 /** A value that nobody gave and that follows from others. */
 export interface Derived {
@@ -255,7 +256,12 @@ function complete(parsed: ParsedConfig): { config: Config; derived: Derived[] } 
       device,
       betas: train.betas ?? family.recipe.betas,
       precision: train.precision ?? precisionFor(device, derived),
-      microBatchSize: orDerived('train.microBatchSize', train.microBatchSize, train.batchSize, 'batchSize'),
+      microBatchSize: orDerived(
+        'train.microBatchSize',
+        train.microBatchSize,
+        greatestDivisor(valuesOf(train.batchSize)),
+        Array.isArray(train.batchSize) ? 'the largest that divides each batchSize' : 'batchSize',
+      ),
       evalEvery: orDerived('train.evalEvery', train.evalEvery, Math.ceil(train.steps / 20), 'steps / 20'),
       saveEvery: orDerived('train.saveEvery', train.saveEvery, Math.ceil(train.steps / 10), 'steps / 10'),
     },
@@ -286,9 +292,10 @@ function misfits({ model, depth, data, train }: Config): string[] {
       `model.heads: ${model.heads} does not divide model.hiddenSize ${model.hiddenSize}; change one of them`,
     );
   }
-  if (data.sequenceLength > model.maxPositions) {
+  const longest = Math.max(...valuesOf(data.sequenceLength));
+  if (longest > model.maxPositions) {
     mistakes.push(
-      `data.sequenceLength: ${data.sequenceLength} is above model.maxPositions ${model.maxPositions}; ` +
+      `data.sequenceLength: ${longest} is above model.maxPositions ${model.maxPositions}; ` +
         'lower it or raise model.maxPositions',
     );
   }
@@ -317,9 +324,10 @@ function misfits({ model, depth, data, train }: Config): string[] {
   }
   mistakes.push(...(family.mistakes?.(model) ?? []));
   mistakes.push(...depthMistakes(depth, model, train.steps));
-  if (train.batchSize % train.microBatchSize !== 0) {
+  const undivided = valuesOf(train.batchSize).find((size) => size % train.microBatchSize !== 0);
+  if (undivided !== undefined) {
     mistakes.push(
-      `train.microBatchSize: ${train.microBatchSize} does not divide train.batchSize ${train.batchSize}; ` +
+      `train.microBatchSize: ${train.microBatchSize} does not divide train.batchSize ${undivided}; ` +
         'a step is a whole number of micro-batches',
     );
   }

@@ -29,7 +29,7 @@ test('a block that runs in some micro-batch only is updated all the same', () =>
 });
 
 test('a dense plan saves nothing', () => {
-  const plan = plannedCost(dense(12), 10, work);
+  const plan = plannedCost(dense(12), 10, () => work);
   assert.equal(plan.meanDepth, 12);
   assert.equal(plan.meanTheta, 1);
   assert.equal(plan.blockFlopsSaved, 0);
@@ -40,7 +40,7 @@ test('a dense plan saves nothing', () => {
 test("pld's plan has the closed form's mean θ of 0.505 and depth of 8.7825 at γ = 100/T", () => {
   const totalSteps = 20_000;
   const method = pld({ layers: 12, thetaBar: 0.5, gamma: '100/T', profile: 'linear', totalSteps });
-  const plan = plannedCost(method, totalSteps, { ...work, sequences: 32, predictedTokens: 19 * 32 });
+  const plan = plannedCost(method, totalSteps, () => ({ ...work, sequences: 32, predictedTokens: 19 * 32 }));
   near(plan.meanTheta, 0.505, 2e-5);
   near(plan.meanDepth, 12 - 6.5 * 0.495, 2e-4); // 12 − (L+1)/2·(1 − θ)
   near(plan.blockFlopsSaved, (6.5 * 0.495) / 12, 2e-5);
@@ -52,7 +52,7 @@ test('more micro-batches a step leave fewer blocks without an update', () => {
   const method = pld({ layers: 1, thetaBar: 0.5, gamma: 1e9, profile: 'uniform', totalSteps: 2 });
   const one = { ...work, layers: 1 };
   const saved = (microBatches: number) => {
-    const plan = plannedCost(method, 2, one, { microBatches });
+    const plan = plannedCost(method, 2, () => one, { microBatchSize: 1 / microBatches });
     return plan.denseFlops - plan.expectedFlops;
   };
   // The second of two steps runs the block in half its micro-batches and leaves it alone with 0.5^microBatches.
@@ -64,7 +64,7 @@ test('with a gate for each sequence a block is updated unless its share of them 
   const method = pld({ layers: 1, thetaBar: 0.5, gamma: 1e9, profile: 'uniform', totalSteps: 2 });
   const one = { ...work, layers: 1 };
   const saved = (sequences: number) => {
-    const plan = plannedCost(method, 2, { ...one, sequences }, { granularity: 'sequence' });
+    const plan = plannedCost(method, 2, () => ({ ...one, sequences }), { granularity: 'sequence' });
     return plan.denseFlops - plan.expectedFlops - 0.5 * sequences * block;
   };
   assert.equal(saved(4), 0);

@@ -60,43 +60,48 @@ export function stepFlops(work: StepWork, depth: number, updatedBlocks = depth):
 
 /** How gates are drawn in a step: one draw per micro-batch. */
 export interface Draws {
-  microBatches?: number;
+  /** Sequences in a micro-batch; all of a step's where nothing is said. */
+  microBatchSize?: number;
   granularity?: Granularity;
 }
 
 /**
- * What a run of `totalSteps` costs in the mean under a depth method. A block is updated when some micro-batch runs it:
+ * What a run of `totalSteps` costs in the mean under a depth method, with the work of each step. A block is updated when some micro-batch runs it:
  * with probability `1 − (1 − r)^microBatches`, r = p_l, or `min(1, p_l·n)` where each of the n sequences of a micro-batch
  * has a gate of its own.
  */
 export function plannedCost(
   method: DepthMethod,
   totalSteps: number,
-  work: StepWork,
-  { microBatches = 1, granularity = 'batch' }: Draws = {},
+  workAt: (step: number) => StepWork,
+  { microBatchSize, granularity = 'batch' }: Draws = {},
 ): PlannedCost {
-  const sequences = granularity === 'sequence' ? work.sequences / microBatches : 1;
-  const updatedShare = (keepRate: number) => 1 - (1 - Math.min(1, keepRate * sequences)) ** microBatches;
+  const updatedShare = (keepRate: number, { sequences }: StepWork) => {
+    const size = microBatchSize ?? sequences;
+    return 1 - (1 - Math.min(1, granularity === 'sequence' ? keepRate * size : keepRate)) ** (sequences / size);
+  };
   let depthSum = 0;
   let updatedSum = 0;
   let thetaSum = 0;
   let expectedFlops = 0;
+  let denseFlops = 0;
   for (let step = 0; step < totalSteps; step++) {
     const { theta, keepRates } = method(step);
+    const work = workAt(step);
     const depth = expectedDepth(keepRates);
     depthSum += depth;
     thetaSum += theta;
-    const updated = expectedDepth(keepRates.map(updatedShare));
+    const updated = expectedDepth(keepRates.map((keepRate) => updatedShare(keepRate, work)));
     updatedSum += updated;
     expectedFlops += stepFlops(work, depth, updated);
+    denseFlops += stepFlops(work, work.layers);
   }
-  const denseFlops = totalSteps * stepFlops(work, work.layers);
   const meanDepth = depthSum / totalSteps;
   return {
     meanDepth,
     meanUpdated: updatedSum / totalSteps,
     meanTheta: thetaSum / totalSteps,
-    blockFlopsSaved: 1 - meanDepth / work.layers,
+    blockFlopsSaved: 1 - meanDepth / workAt(0).layers,
     stepFlopsSaved: 1 - expectedFlops / denseFlops,
     denseFlops,
     expectedFlops,

@@ -1,3 +1,4 @@
+import { lastConfig } from '../config/index.ts';
 import type { TextTokenizer } from '../data/index.ts';
 import { DataError } from '../errors/index.ts';
 import { familyOf, KeyValueCache } from '../model/index.ts';
@@ -81,7 +82,7 @@ class Reader implements Disposable {
   constructor(trained: TrainedModel) {
     const { model, device, checkpoint } = trained;
     this.#trained = trained;
-    const capacity = checkpoint.config.data.sequenceLength;
+    const capacity = lastConfig(checkpoint.config).data.sequenceLength;
     this.#cache = new KeyValueCache(model.config, { capacity, dtype: model.dtype, device });
   }
 

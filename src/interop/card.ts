@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Checkpoint } from '../checkpoints/index.ts';
+import { inWords } from '../config/stages.ts';
 import { objectives } from '../data/index.ts';
 import { depthWords } from '../depth/index.ts';
 import { counted } from '../errors/index.ts';
@@ -68,9 +69,11 @@ function removedText({ checkpoint, config, lossWithAll, loss }: OutgoingModel): 
 
 function trainingLines({ config: { data, depth, train }, progress: { samples, tokens, step } }: Checkpoint): string[] {
   const texts = data.train.map((path) => basename(path)).join(', ') || 'not stated';
-  const seen = `${counted(tokens, 'token')} in ${counted(samples, 'sequence')} of ${data.sequenceLength}`;
-  const masks = objectives[data.objective].masks ? `, ${100 * data.maskRate} % of the tokens masked` : '';
-  const steps = `${counted(step, 'step')} of ${counted(train.batchSize, 'sequence')}`;
+  const seen = `${counted(tokens, 'token')} in ${counted(samples, 'sequence')} of ${inWords(data.sequenceLength)}`;
+  const masks = objectives[data.objective].masks
+    ? `, ${inWords(data.maskRate, (rate) => `${100 * rate} %`)} of the tokens masked`
+    : '';
+  const steps = `${counted(step, 'step')} of ${inWords(train.batchSize)} sequences`;
   return [
     '',
     '## Training',

@@ -1,4 +1,4 @@
-import { keysThatAffect } from '../config/index.ts';
+import { keysThatAffect, lastConfig } from '../config/index.ts';
 import { knownMethod } from '../depth/index.ts';
 import { DataError } from '../errors/index.ts';
 import type { EvaluationPoint, RunRecord } from './run-record.ts';
@@ -163,14 +163,17 @@ function checkComparable(a: RunRecord, b: RunRecord): void {
     );
   }
   if (a.textHash !== b.textHash) refuse('other texts', 'train both on the same data.train and data.valid');
-  const evaluationOf = ({ data, train }: RunRecord['config']) => ({
-    'data.sequenceLength': data.sequenceLength,
-    'data.objective': data.objective,
-    'data.maskRate': data.maskRate,
-    'data.wholeWord': data.wholeWord,
-    'data.validFraction': data.valid.length > 0 ? 'none' : data.validFraction,
-    'train.evalSamples': train.evalSamples,
-  });
+  const evaluationOf = (config: RunRecord['config']) => {
+    const { data, train } = lastConfig(config);
+    return {
+      'data.sequenceLength': data.sequenceLength,
+      'data.objective': data.objective,
+      'data.maskRate': data.maskRate,
+      'data.wholeWord': data.wholeWord,
+      'data.validFraction': data.valid.length > 0 ? 'none' : data.validFraction,
+      'train.evalSamples': train.evalSamples,
+    };
+  };
   const [first, second] = [evaluationOf(a.config), evaluationOf(b.config)];
   for (const key of Object.keys(first) as (keyof typeof first)[]) {
     if (first[key] === second[key]) continue;

@@ -11,7 +11,7 @@ import {
   RunSums,
   Tail,
 } from '../runs/index.ts';
-import { workOf } from '../train/work.ts';
+import { worksOf } from '../train/work.ts';
 import { type Columns, StepSeries } from './series.ts';
 
 /** A run, as far as it can be shown. In JSON a number that is not finite is null. */
@@ -166,11 +166,18 @@ export class RunReader {
       const { depth, model, train } = config;
       const method = knownMethod(depth, model.layers, train.steps);
       const numSteps = Math.min(train.steps, numPlannedSteps);
+      const stepOf = (i: number) => Math.floor(((i + 0.5) * train.steps) / numSteps);
+      const works = worksOf(config);
       const planned = method
-        ? plannedCost((i) => method(Math.floor(((i + 0.5) * train.steps) / numSteps)), numSteps, workOf(config), {
-            microBatches: train.batchSize / train.microBatchSize,
-            granularity: depth.granularity,
-          })
+        ? plannedCost(
+            (i) => method(stepOf(i)),
+            numSteps,
+            (i) => works(stepOf(i)),
+            {
+              microBatchSize: train.microBatchSize,
+              granularity: depth.granularity,
+            },
+          )
         : null;
       this.#planned = { file, config, planned };
     }

@@ -64,6 +64,17 @@ test('time saved is what a line through time and depth says of all blocks, first
   assert.ok(Math.abs(stepSeconds - (27 + timed.length * 0.6 * (1 - expected))) < 1e-9);
 });
 
+test('larger steps late in a run, when fewer blocks run, do not hide the time saved', () => {
+  const sums = new RunSums();
+  for (let i = 0; i < 100; i++) {
+    const depth = i < 50 ? 4 - (i % 2) : 1 + (i % 2);
+    const size = i < 50 ? 1 : 8; // times the sequences: times the FLOPs and the seconds
+    const line = step(i + 1, depth, size * (0.2 + 0.1 * depth));
+    sums.add({ ...line, flops: size * line.flops, denseFlops: size * line.denseFlops });
+  }
+  assert.ok(Math.abs(sums.timeSavedAt(1)! - 0.5) < 1e-12);
+});
+
 test('what steps of another depth would save is said by the same line', () => {
   const sums = new RunSums();
   for (const [i, depth] of depths.entries()) sums.add(step(i + 1, depth, 0.2 + 0.1 * depth));

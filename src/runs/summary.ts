@@ -54,16 +54,17 @@ export class RunSums {
       this.#last = line;
       return;
     }
-    const { depth, stepSeconds, keepRates } = line;
+    const { depth, stepSeconds, denseFlops, keepRates } = line;
     addStep(this.#spent, line);
     this.#layers = keepRates.length;
     if (this.#spent.steps <= numUntimedSteps) return;
     this.#timed += 1;
     const offDepth = depth - this.#depth;
     this.#depth += offDepth / this.#timed;
-    this.#seconds += (stepSeconds - this.#seconds) / this.#timed;
+    const seconds = stepSeconds / denseFlops;
+    this.#seconds += (seconds - this.#seconds) / this.#timed;
     this.#depthSquares += offDepth * (depth - this.#depth);
-    this.#depthBySeconds += offDepth * (stepSeconds - this.#seconds);
+    this.#depthBySeconds += offDepth * (seconds - this.#seconds);
   }
 
   /** What the steps so far have spent. */
@@ -88,9 +89,9 @@ export class RunSums {
   }
 
   /**
-   * Ordinary least squares of time on depth, `seconds = a + b·depth`, says what the same n steps would have taken with
-   * all L blocks: `n·(a + b·L)`. Steps that run `depth` blocks in the mean save `1 − (a + b·depth) / (a + b·L)` of that; undefined when
-   * the depth never changed, or in a short run.
+   * Ordinary least squares on depth of the time for each FLOP of a dense step, `a + b·depth`, says what the same steps would have taken with
+   * all L blocks, also where some are larger than others. Steps that run `depth` blocks in the mean save `1 − (a + b·depth) / (a + b·L)` of
+   * that; undefined when the depth never changed, or in a short run.
    */
   timeSavedAt(depth: number): number | undefined {
     if (this.#timed < minTimedSteps || this.#depthSquares === 0) return undefined;

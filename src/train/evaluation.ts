@@ -14,7 +14,7 @@ export async function logEvaluation(run: Run, log: (line: Metrics) => Promise<vo
     // All know the numbers, rank 0 writes them.
     const numbers = evaluationNumbers(config.data.objective, evaluation);
     const trained = { model: state.model, tokenizer: texts.tokenizer, device: config.train.device };
-    const examples = hasDiverged ? {} : { examples: fillExamples(trained, texts.valid) };
+    const examples = hasDiverged ? {} : { examples: fillExamples(trained, texts.valid.samples) };
     const metrics: EvalMetrics = { type: 'eval', step: progress.step, split: 'valid', ...numbers, ...examples };
     await log(metrics);
   }
@@ -27,7 +27,7 @@ export function evaluateHeldOut(
   { microBatchSize, evalSamples: limit }: Pick<Config['train'], 'microBatchSize' | 'evalSamples'>,
 ): Evaluation {
   const size = Math.ceil(microBatchSize / group.size);
-  const batches = [...heldOutBatches(texts.valid, { limit, size, mask: texts.mask })];
+  const batches = [...heldOutBatches(texts.valid.samples, { limit, size, mask: texts.valid.mask })];
   const own = batches.filter((_, i) => i % group.size === group.rank);
   return evaluate(state.model, own, config.train.device, { group });
 }

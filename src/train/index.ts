@@ -12,6 +12,7 @@ export type { RunOptions } from './run.ts';
 export { type TrainingState, trainingState } from './state.ts';
 export { type BegunStep, beginStep, dropoutSeeds, type StepOptions, type StepResult, trainStep } from './step.ts';
 export {
+  type MaskedSamples,
   openTexts,
   openTokenizer,
   type Texts,

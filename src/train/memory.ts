@@ -1,4 +1,5 @@
-import type { Config } from '../config/index.ts';
+import { type Config, type StepConfig, stagesOf } from '../config/index.ts';
+import { greatestDivisor, valuesOf } from '../config/stages.ts';
 import { numParameters, parameterSpecs } from '../model/index.ts';
 import { optimizers, slotsOf } from '../optimizers/index.ts';
 import { workOf } from './work.ts';
@@ -28,10 +29,15 @@ const logitRows = 1024;
 const rounding = 1.06;
 
 /**
- * Estimates the peak memory of training with a configuration, as one of `ranks` processes; within 30 % of what was measured
+ * Estimates the peak memory of training with a configuration, that of its largest steps, as one of `ranks` processes; within 30 % of what was measured
  * (docs/results/memory-estimate.md). The attention weights and dropout masks are not in it: they are never stored.
  */
 export function estimateMemory(config: Config, ranks = 1): MemoryEstimate {
+  const estimates = stagesOf(config).map((stage) => stepMemory(stage.config, ranks));
+  return estimates.reduce((most, other) => (other.total > most.total ? other : most));
+}
+
+function stepMemory(config: StepConfig, ranks: number): MemoryEstimate {
   const { model, data, depth, train } = config;
   const { hiddenSize: D, ffnSize: F, vocabSize: V, heads: H, norm } = model;
   const { predictedTokens } = workOf(config);
@@ -78,14 +84,15 @@ export function estimateMemory(config: Config, ranks = 1): MemoryEstimate {
 }
 
 /**
- * The largest micro-batch with which each of `ranks` processes fits into `bytes`, among those that divide the batch, are smaller
+ * The largest micro-batch with which each of `ranks` processes fits into `bytes`, among those that divide every batch, are smaller
  * than now and give each rank a sequence; undefined where none does.
  */
 export function fittingMicroBatch(config: Config, bytes: number, ranks = 1): number | undefined {
   const { batchSize, microBatchSize } = config.train;
+  const largest = greatestDivisor(valuesOf(batchSize));
   const sizes: number[] = [];
-  for (let count = 1; count * count <= batchSize; count++) {
-    if (batchSize % count === 0) sizes.push(count, batchSize / count);
+  for (let count = 1; count * count <= largest; count++) {
+    if (largest % count === 0) sizes.push(count, largest / count);
   }
   const fits = (size: number) =>
     estimateMemory({ ...config, train: { ...config.train, microBatchSize: size } }, ranks).total <= bytes;

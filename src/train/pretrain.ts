@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import type { Config, LoadedConfig } from '../config/index.ts';
+import { type Config, configAt, type LoadedConfig } from '../config/index.ts';
 import { type MicroBatch, makeMicroBatch } from '../data/index.ts';
 import { joinRanks, type ProcessGroup, partOf, type RankEnvironment, rankEnvironment } from '../distributed/index.ts';
 import { ConfigError } from '../errors/index.ts';
@@ -196,7 +196,7 @@ interface Trained {
 function finish(run: Run, begun: BegunStep, timer: StepTimer): Trained {
   const { progress: before } = run;
   const result = begun.finish();
-  run.progress = progressAfter(before, result, run.config.train.batchSize);
+  run.progress = progressAfter(before, result, configAt(run.config, before.step).train.batchSize);
   const metrics = stepMetrics(run, result, before.lossScale?.scale, timer);
   const { step, nonFiniteSteps } = run.progress;
   const warnings: string[] = [];
@@ -207,14 +207,18 @@ function finish(run: Run, begun: BegunStep, timer: StepTimer): Trained {
   return { metrics, warnings };
 }
 
-/** This rank's part of each micro-batch of the step after the next `ahead` ones; undefined past the last. */
-function fetch({ config, texts, group, progress }: Run, ahead: number): MicroBatch[] | undefined {
-  const { batchSize, microBatchSize, seed, steps } = config.train;
-  if (progress.step + ahead >= steps) return undefined;
+/** This rank's part of each micro-batch of the next step, or with `ahead` 1 of the one after it; undefined past the last. */
+function fetch({ config, texts, group, progress }: Run, ahead: 0 | 1): MicroBatch[] | undefined {
+  const step = progress.step + ahead;
+  const { microBatchSize, seed, steps } = config.train;
+  if (step >= steps) return undefined;
+  const { batchSize } = configAt(config, step).train;
+  const before = progress.samples + ahead * configAt(config, progress.step).train.batchSize;
+  const { samples, mask } = texts.train(step);
   const { first, count } = partOf(microBatchSize, group);
   return Array.from({ length: batchSize / microBatchSize }, (_, i) => {
-    const start = progress.samples + ahead * batchSize + i * microBatchSize + first;
-    const batch = makeMicroBatch(texts.train, { seed, start, size: count, mask: texts.mask });
+    const start = before + i * microBatchSize + first;
+    const batch = makeMicroBatch(samples, { seed, start, size: count, mask });
     return group.size === 1 ? batch : { ...batch, part: { first, of: microBatchSize } };
   });
 }

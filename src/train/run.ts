@@ -32,7 +32,7 @@ import { logFrequencies } from './output-bias.ts';
 import { spread } from './shards.ts';
 import { layoutOf, type TrainingState, trainingState } from './state.ts';
 import { checkKnown, openTexts, openTokenizer, type Texts } from './texts.ts';
-import { workOf } from './work.ts';
+import { worksOf } from './work.ts';
 
 /** A run while it trains. */
 export interface Run extends Disposable {
@@ -40,8 +40,8 @@ export interface Run extends Disposable {
   readonly out: string;
   readonly texts: Texts;
   readonly state: TrainingState;
-  /** What its steps do in the mean. */
-  readonly work: StepWork;
+  /** What each of its steps does in the mean. */
+  readonly work: (step: number) => StepWork;
   readonly group: ProcessGroup;
   readonly report: Reporter;
   /** Where its metrics go; on rank 0 alone. */
@@ -154,7 +154,7 @@ async function open(
   if (sources?.checkpoint) report.note(`going on from ${sources.checkpoint.path}`);
   const { saved } = start;
   const norms = new NormWatch();
-  const work = workOf(config);
+  const work = worksOf(config);
   return { config, out, texts, state, work, group, report, sinks, progress, saved, norms };
 }
 
@@ -318,7 +318,8 @@ function readState(
   if (begin) return { masters: begin.weights };
   const masters = initialiseParameters(specs, seed, device);
   const { outputBias } = familyOf(model);
-  if (train.outputBias === 'frequencies' && outputBias) startOutputBias(masters.get(outputBias)!, texts.train);
+  if (train.outputBias === 'frequencies' && outputBias)
+    startOutputBias(masters.get(outputBias)!, texts.train(0).samples);
   return { masters };
 }
 

@@ -50,7 +50,8 @@ export function stepMetrics(
   { stepSeconds, dataSeconds }: StepTimer,
 ): StepMetrics {
   const { step, samples, tokens } = progress;
-  const done = { ...work, predictedTokens: result.predictedTokens };
+  const planned = work(step - 1);
+  const done = { ...planned, predictedTokens: result.predictedTokens };
   return {
     type: 'step',
     step,
@@ -69,7 +70,7 @@ export function stepMetrics(
     dataSeconds,
     tokensPerSecond: result.tokens / stepSeconds,
     flops: stepFlops(done, result.depth, result.updatedBlocks),
-    denseFlops: stepFlops(done, work.layers),
+    denseFlops: stepFlops(done, planned.layers),
     peakMemoryBytes: isCuda(config.train.device) ? gpus.peakBytes() : process.resourceUsage().maxRSS * 1024,
     ...(group.size > 1 && { ranks: group.size, ...group.traffic() }),
     ...(lossScale !== undefined && { lossScale }),

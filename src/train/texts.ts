@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Config } from '../config/index.ts';
+import { type Config, lastConfig, type StepConfig, stagesOf } from '../config/index.ts';
 import {
   type Corpus,
   type CorpusIndex,
+  type CorpusView,
   corpusFormat,
   type Documents,
   listSources,
@@ -38,12 +39,18 @@ const maxUnknownShare = 0.01;
 /** The least vocabulary that is recommended to a text whose characters do not fit in a smaller one. */
 const roomyVocabulary = 8192;
 
+/** Samples, and what is predicted of them. */
+export interface MaskedSamples {
+  samples: Samples;
+  mask: Mask;
+}
+
 /** The texts of a run, tokenised, and how they are read. */
 export interface Texts {
   tokenizer: TextTokenizer;
-  train: Samples;
-  valid: Samples;
-  mask: Mask;
+  /** What a step, counted from 0, learns from. */
+  train(step: number): MaskedSamples;
+  valid: MaskedSamples;
   /** SHA-256 of all their tokens and of where documents end. */
   hash: string;
   /** Closes the files of the texts. */
@@ -83,21 +90,25 @@ export async function openTexts(
     const views = validCorpus
       ? { train: wholeCorpus(trainCorpus!), valid: wholeCorpus(validCorpus) }
       : splitCorpus(trainCorpus!, data.validFraction);
-    const train = samplesOf(views.train, { ...data, tokenizer });
-    const valid = heldOut(() => samplesOf(views.valid, { ...data, tokenizer }), data);
+    const masked = (view: CorpusView, { data }: StepConfig): MaskedSamples => ({
+      samples: samplesOf(view, { ...data, tokenizer }),
+      mask: makeMask(tokenizer, data),
+    });
+    const stages = stagesOf(config).map((stage) => ({ ...stage, ...masked(views.train, stage.config) }));
+    const train = (step: number) => stages.findLast(({ first }) => first <= step)!;
+    const valid = heldOut(() => masked(views.valid, lastConfig(config)), data);
     const { documents, tokens } = trainCorpus!.index;
     const advice = vocabularyAdvice(config, isResumed);
     warnOfUnknown(trainCorpus!.index, advice, (message) => report.warn(`data.train: ${message}`));
     if (validCorpus) warnOfUnknown(validCorpus.index, advice, (message) => report.warn(`data.valid: ${message}`));
     report.note(
-      `text: ${counted(documents, 'document')}, ${counted(tokens, 'token')}; ${counted(train.count, 'sequence')} to train on, ${valid.count.toLocaleString('en')} held out`,
+      `text: ${counted(documents, 'document')}, ${counted(tokens, 'token')}; ${counted(stages.at(-1)!.samples.count, 'sequence')} to train on, ${valid.samples.count.toLocaleString('en')} held out`,
     );
     if (tokenizer.unkId >= 0) report.note(`[UNK]: ${unknownText(trainCorpus!.index)}`);
     return {
       tokenizer,
       train,
       valid,
-      mask: makeMask(tokenizer, data),
       hash: createHash('sha256')
         .update(JSON.stringify(corpora.map(contentOf)))
         .digest('hex'),
@@ -122,7 +133,7 @@ async function warnOfShared({ train, valid, exclude }: Config['data'], report: R
 }
 
 /** Says of a fault that it is the held-out text's, and where that comes from. */
-function heldOut(open: () => Samples, { valid, validFraction }: Config['data']): Samples {
+function heldOut<T>(open: () => T, { valid, validFraction }: Config['data']): T {
   try {
     return open();
   } catch (cause) {
@@ -136,7 +147,9 @@ function heldOut(open: () => Samples, { valid, validFraction }: Config['data']):
 }
 
 /** Refuses a text that the tokenizer is not made for: nothing could be learnt from it. */
-export function checkKnown({ train: samples, tokenizer }: Texts, { data, model, train }: Config): void {
+export function checkKnown(texts: Texts, { data, model, train }: Config): void {
+  const { tokenizer } = texts;
+  const { samples } = texts.train(0);
   const tokens = Array.from({ length: Math.min(samples.count, 100) }, (_, i) => {
     const sample = Math.floor((i * samples.count) / 100) % samples.count;
     return [...samples.read({ seed: 0, epoch: 0, sample }).ids];

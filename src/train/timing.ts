@@ -1,4 +1,4 @@
-import type { Config } from '../config/index.ts';
+import type { StepConfig } from '../config/index.ts';
 import { type MicroBatch, objectives } from '../data/index.ts';
 import { constant, type DepthMethod, dense, shallow } from '../depth/index.ts';
 import { initialise } from '../model/index.ts';
@@ -68,7 +68,7 @@ const [numWarmup, minRounds, maxRounds, maxSeconds] = [1, 3, 60, 25];
  *
  * @throws ConfigError for a device that is not there.
  */
-export function measureSteps(config: Config): StepTimes {
+export function measureSteps(config: StepConfig): StepTimes {
   const { data, depth, model, train } = config;
   prepareDevice(train, undefined);
   if (train.threads > 0) setNumThreads(train.threads);

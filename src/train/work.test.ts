@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Config, loadConfig } from '../config/index.ts';
+import { lastConfig, loadConfig, type StepConfig } from '../config/index.ts';
 import { stepFlops } from '../depth/index.ts';
 import { workOf } from './work.ts';
 
-function bertBase(objective: 'mlm+nsp' | 'mlm'): Config {
+function bertBase(objective: 'mlm+nsp' | 'mlm'): StepConfig {
   const overrides = {
     model: { preset: 'bert-base' as const },
     data: { sequenceLength: 128, objective },
     train: { steps: 1, batchSize: 1, optimizer: 'adamw' as const },
   };
-  return loadConfig({ overrides }).config;
+  return lastConfig(loadConfig({ overrides }).config);
 }
 
 test("a dense step of BERT-base is its blocks, its heads and AdamW's 14 operations on each of 110,106,428 parameters", () => {

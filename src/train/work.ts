@@ -1,4 +1,4 @@
-import type { Config } from '../config/index.ts';
+import { type Config, type StepConfig, stagesOf } from '../config/index.ts';
 import { objectives } from '../data/index.ts';
 import type { StepWork } from '../depth/index.ts';
 import { familyOf, type ParameterSpec, parameterSpecs, partsOf } from '../model/index.ts';
@@ -9,7 +9,7 @@ import { updateFlops } from '../optimizers/index.ts';
  * as one document each, since only the text tells where documents end: with `packing: documents` attention does less than this, and
  * with clm a token for each document but the first of a sequence is not predicted.
  */
-export function workOf({ model, data, train }: Config, predictedTokens?: number): StepWork {
+export function workOf({ model, data, train }: StepConfig, predictedTokens?: number): StepWork {
   const { sequenceLength, maskRate } = data;
   const { predicted, hasPairs } = objectives[data.objective];
   const specs = parameterSpecs(model).filter(({ forPairs }) => hasPairs || !forPairs);
@@ -24,4 +24,10 @@ export function workOf({ model, data, train }: Config, predictedTokens?: number)
     forwardFlops: hasPairs ? forward : { ...forward, pair: 0 },
     updateFlops: { block: updates(blocks[0]!), outer: updates(outer) },
   };
+}
+
+/** The work of each step of a run, counted from 0. */
+export function worksOf(config: Config): (step: number) => StepWork {
+  const stages = stagesOf(config).map((stage) => ({ first: stage.first, work: workOf(stage.config) }));
+  return (step) => stages.findLast(({ first }) => first <= step)!.work;
 }

@@ -1,0 +1,16 @@
+import { z } from 'zod';
+
+/** A value for the whole run, or [step, value] pairs, each value from its step on: the first step is 0, and they ascend. */
+export const staged = <T extends z.ZodType>(schema: T) =>
+  z.union([
+    schema,
+    z
+      .array(z.tuple([z.int().min(0), schema]))
+      .min(1)
+      .refine(ascends),
+  ]);
+
+function ascends(pairs: readonly (readonly unknown[])[]): boolean {
+  const steps = pairs.map(([step]) => step as number);
+  return steps.every((step, i) => (i === 0 ? step === 0 : step > steps[i - 1]!));
+}

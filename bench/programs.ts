@@ -51,6 +51,11 @@ export function runTransformers(flags: readonly string[]): StepResult & { loss: 
   return JSON.parse(run(python(), ['bench/peer/transformers_models.py', ...flags]).at(-1)!);
 }
 
+/** One training by transformers' Trainer. */
+export function runTrainer(flags: readonly string[]): { step_s_mean: number } {
+  return JSON.parse(run(python(), ['bench/peer/transformers_pretrain.py', ...flags]).at(-1)!);
+}
+
 /** What is missing to run a program of PyTorch, if anything. */
 export function missingPyTorch(module: 'torch' | 'transformers' = 'torch'): string | undefined {
   if (spawnSync(python(), ['-c', `import torch, ${module}`]).status === 0) return undefined;

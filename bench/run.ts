@@ -6,6 +6,7 @@ import { memoryEstimate } from './memory-estimate.ts';
 import { models } from './models.ts';
 import { onnx } from './onnx.ts';
 import { plan } from './plan.ts';
+import { quality } from './quality/index.ts';
 import { reading } from './reading.ts';
 import { scaling, scalingNetwork, scalingWork } from './scaling.ts';
 import { speed } from './speed.ts';
@@ -14,6 +15,7 @@ import { speed } from './speed.ts';
 // npm run bench -- dashboard  a hundred long runs, and what a training step feels of an open page
 // npm run bench -- gates     gates for micro-batches beside gates for single sequences
 // npm run bench -- models    models of today beside transformers'
+// npm run bench -- quality BOOKS  minutes to one held-out accuracy: transformers' Trainer, and one recipe of taper after the other
 // npm run bench -- plan FILES…     what `taper-lm plan --measure` says beside what runs take
 // npm run bench -- onnx CHECKPOINT FILES…     size and agreement of an exported model
 // npm run bench -- scaling FILES…  steps of two ranks over several links (as root)
@@ -30,6 +32,7 @@ const benchmarks: Record<string, (args: string[]) => void | Promise<void>> = {
   onnx: (args) => onnx(args),
   data: (args) => data(args),
   memory: (args) => memory(args),
+  quality: (args) => quality(args),
   reading: () => reading(),
   estimate: (args) => memoryEstimate(args),
   scaling: (args) => scaling(args),

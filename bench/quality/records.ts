@@ -1,0 +1,62 @@
+import { appendFileSync, existsSync, readFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { type Rung, target } from './rungs.ts';
+
+const path = fileURLToPath(new URL('../../../docs/results/quality.jsonl', import.meta.url));
+
+/** What came of a training. */
+export interface Trained {
+  rung: string;
+  seed: number;
+  steps: number;
+  /** Held-out, of masked tokens. */
+  accuracy: number;
+  /** Held-out, in nats. */
+  loss: number;
+  date: string;
+  processor: string;
+}
+
+/** All trainings so far. */
+export function records(): Trained[] {
+  if (!existsSync(path)) return [];
+  const lines = readFileSync(path, 'utf8').trim().split('\n');
+  return lines.map((line) => JSON.parse(line) as Trained);
+}
+
+export function keep(found: Pick<Trained, 'rung' | 'seed' | 'steps' | 'accuracy' | 'loss'>): void {
+  const where = { date: new Date().toISOString().slice(0, 10), processor: cpus()[0]?.model.trim() ?? 'unknown' };
+  appendFileSync(path, `${JSON.stringify({ ...found, ...where })}\n`);
+}
+
+/** Of a rung with one seed: the longest training that missed the target, and the shortest that did not. */
+export function bracket(all: readonly Trained[], rung: Rung, seed: number): { below?: Trained; above?: Trained } {
+  const own = all.filter((one) => one.rung === rung.name && one.seed === seed).sort((a, b) => a.steps - b.steps);
+  const above = own.find(({ accuracy }) => accuracy >= target);
+  const below = own.findLast(({ steps, accuracy }) => accuracy < target && steps < (above?.steps ?? Infinity));
+  return { ...(below && { below }), ...(above && { above }) };
+}
+
+/** How many steps to train next, until there is a training on either side of the target, at most a factor of 1.5 apart; undefined then. */
+export function nextSteps(all: readonly Trained[], rung: Rung, seed: number): number | undefined {
+  const { below, above } = bracket(all, rung, seed);
+  if (below && above) {
+    if (above.steps <= 1.5 * below.steps) return undefined;
+    return rounded(Math.sqrt(below.steps * above.steps));
+  }
+  if (above) return rounded(above.steps / 1.4);
+  if (!below) return rung.firstSteps;
+  return below.steps < rung.maxSteps ? Math.min(rung.maxSteps, rounded(1.4 * below.steps)) : undefined;
+}
+
+/** The steps that take a rung to the target, by a line through both sides on logarithmic steps; undefined where it was not reached. */
+export function stepsToTarget(all: readonly Trained[], rung: Rung, seed: number): number | undefined {
+  const { below, above } = bracket(all, rung, seed);
+  if (!below || !above) return undefined;
+  const part = (target - below.accuracy) / (above.accuracy - below.accuracy);
+  return below.steps * (above.steps / below.steps) ** part;
+}
+
+/** To two digits. */
+const rounded = (steps: number) => Number(steps.toPrecision(2));

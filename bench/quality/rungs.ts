@@ -1,0 +1,68 @@
+/** A rung of the ladder: a recipe, told by what it changes in the one that it stands on. */
+export interface Rung {
+  name: string;
+  /** What it is, for a table. */
+  label: string;
+  /** The rung that it stands on: the last one that paid. None for the first recipe of each program. */
+  on?: string;
+  /** What it changes in configs/quality.yaml, beside what the rungs below it change; none of transformers'. */
+  sets?: readonly string[];
+  /** Steps that are tried first: as many as are likely to do. */
+  firstSteps: number;
+  /** More than an hour's steps are not tried. */
+  maxSteps: number;
+}
+
+export const seeds = [1, 2] as const;
+
+/** Held-out accuracy that each rung is to reach: of masked tokens, 15 % of all. */
+export const target = 0.3;
+
+export const rungs: readonly Rung[] = [
+  { name: 'transformers', label: "transformers' Trainer: PostLN BERT, AdamW 1e-4", firstSteps: 4000, maxSteps: 4000 },
+  {
+    name: 'paper',
+    label: "the paper's recipe in taper, dense: PreLN BERT, AdamW 1e-3",
+    sets: ['model.kind=bert', 'train.biasCorrection=false'],
+    firstSteps: 8000,
+    maxSteps: 16_000,
+  },
+  {
+    name: 'paper-pld',
+    label: 'the same with PLD',
+    on: 'paper',
+    sets: ['depth.method=pld', 'depth.thetaBar=0.5'],
+    firstSteps: 8000,
+    maxSteps: 16_000,
+  },
+  {
+    name: 'modernbert',
+    label: 'ModernBERT, 30 % masked, dense',
+    sets: ['model.kind=modernbert'],
+    firstSteps: 2000,
+    maxSteps: 16_000,
+  },
+  { name: 'wsd', label: '+ WSD', on: 'modernbert', sets: ['train.schedule=wsd'], firstSteps: 2000, maxSteps: 16_000 },
+  {
+    name: 'muon',
+    label: '+ Muon',
+    on: 'modernbert',
+    sets: ['train.optimizer=muon'],
+    firstSteps: 1000,
+    maxSteps: 16_000,
+  },
+  {
+    name: 'packing',
+    label: '+ packing',
+    on: 'muon',
+    sets: ['data.packing=documents'],
+    firstSteps: 1000,
+    maxSteps: 16_000,
+  },
+];
+
+/** What a rung changes in configs/quality.yaml, all rungs below it included. */
+export function setsOf({ on, sets = [] }: Rung): string[] {
+  const below = rungs.find(({ name }) => name === on);
+  return [...(below ? setsOf(below) : []), ...sets];
+}

@@ -21,6 +21,7 @@ import { reportCommand } from './report.ts';
 import { settle } from './settle.ts';
 import { setupCommand } from './setup.ts';
 import { tokenizerCommand } from './tokenizer.ts';
+import { tuneCommand } from './tune.ts';
 
 const program = new Command('taper-lm')
   .description('Pre-train Transformer language models faster by progressive layer dropping.')
@@ -32,6 +33,7 @@ const commands = [
   pretrainCommand(),
   launchCommand(),
   planCommand(),
+  tuneCommand(),
   compareCommand(),
   reportCommand(),
   analyzeCommand(),

@@ -216,3 +216,18 @@ test('a heat map is white at the least and black at the most, with the first row
   assert.ok(first!.name === '1' && second!.name === '2' && first!.place > second!.place);
   for (const text of ['t', 'step', 'block', 'rate', '0.25']) assert.ok(texts(svg).includes(text), text);
 });
+
+test('a logarithmic axis has the ticks that it is given, those within its range', () => {
+  const points = [1, 2, 4, 8].map((x) => [x, x] as const);
+  const svg = chart({ series: [{ name: 'a', points }], logTicks: [0.5, 1, 2, 4, 8, 16] });
+  const found = ticks(svg, 'x');
+  assert.deepEqual(
+    found.map(({ name }) => name),
+    ['1', '2', '4', '8'],
+  );
+  const steps = found.slice(1).map(({ place }, i) => place - found[i]!.place);
+  assert.ok(
+    steps.every((step) => Math.abs(step - steps[0]!) < 0.2),
+    `${steps}`,
+  );
+});

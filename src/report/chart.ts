@@ -1,4 +1,4 @@
-import { type ScaleLinear, scaleLinear } from 'd3-scale';
+import { type ScaleLinear, scaleLinear, scaleLog } from 'd3-scale';
 import { line, symbol, symbolCircle, symbolDiamond, symbolSquare, symbolTriangle } from 'd3-shape';
 import { element, textOf } from './svg.ts';
 
@@ -21,6 +21,8 @@ export interface LineChartOptions {
   format?: ((value: number) => string) | undefined;
   /** Whether the horizontal axis counts something whole, such as blocks. */
   isWhole?: boolean;
+  /** The ticks of the horizontal axis, which is logarithmic with them. */
+  logTicks?: readonly number[];
   /** Whether the vertical axis begins at 0, as for what is to be judged by its size. */
   fromZero?: boolean;
 }
@@ -55,17 +57,23 @@ const numIntervals = 6;
 const longestName = 32;
 
 /** Lines as an SVG document that needs nothing else. */
-export function lineChart({ title, xLabel, yLabel, series, format, isWhole, fromZero }: LineChartOptions): string {
+export function lineChart(options: LineChartOptions): string {
+  const { title, xLabel, yLabel, series, format, isWhole, logTicks, fromZero } = options;
   const names = series.length > 1 ? series.map(({ name }) => shortened(name)) : [];
   const legendWidth = names.length > 0 ? 80 + 7.5 * Math.max(...names.map(({ length }) => length)) : 0;
   const right = size.width - 30 - legendWidth;
   const points = series.flatMap(({ points }) => points.filter(isShown));
   const [xs, ys] = [rangeOf(points.map(([x]) => x)), rangeOf(points.map(([, y]) => y))];
-  const x = scaleLinear(isWhole ? xs : spread(xs), [left, right]);
+  const linear = scaleLinear(isWhole ? xs : spread(xs), [left, right]);
   const y = scaleLinear(spread(fromZero ? [Math.min(0, ys[0]), Math.max(0, ys[1])] : ys), [bottom, top]);
-  if (!isWhole) x.nice(numIntervals);
+  if (!isWhole) linear.nice(numIntervals);
   y.nice(numIntervals);
-  const xTicks = ticksOf(x, isWhole ? Math.min(10, Math.max(1, xs[1] - xs[0])) : numIntervals);
+  const x = logTicks ? scaleLog(spread(xs), [left, right]) : linear;
+  const xTicks = logTicks
+    ? logTicks
+        .filter((value) => value >= xs[0] && value <= xs[1])
+        .map((value) => ({ name: `${value}`, place: pixel(x(value)) }))
+    : ticksOf(linear, isWhole ? Math.min(10, Math.max(1, xs[1] - xs[0])) : numIntervals);
   const yTicks = ticksOf(y, numIntervals, format);
   const placeOf = (point: Point): Point => (isShown(point) ? [x(point[0]), y(point[1])] : [Number.NaN, Number.NaN]);
   return svg(title, Math.max(size.height, 70 + 18 * names.length), [

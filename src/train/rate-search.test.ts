@@ -1,0 +1,33 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { bestRate, nextRate, type TriedRate } from './rate-search.ts';
+
+/** What the search tries, and what it finds, where the loss is a function of the learning rate. */
+function searched(first: number, lossOf: (rate: number) => number): { rates: number[]; best: number } {
+  const tried: TriedRate[] = [];
+  for (let rate: number | undefined = first; rate !== undefined; rate = nextRate(tried, first))
+    tried.push({ learningRate: rate, loss: lossOf(rate) });
+  return { rates: tried.map(({ learningRate }) => learningRate), best: bestRate(tried) };
+}
+
+/** A parabola over log₂ of the rate. */
+const valley = (best: number) => (rate: number) => 4 + 0.05 * Math.log2(rate / best) ** 2;
+
+test('the search goes up or down until the best rate has a worse one on either side, and finds the vertex', () => {
+  assert.deepEqual(searched(1e-3, valley(1e-3)), { rates: [1e-3, 2e-3, 5e-4], best: 1e-3 });
+  assert.deepEqual(searched(1e-3, valley(3.1e-3)), { rates: [1e-3, 2e-3, 4e-3, 8e-3], best: 3.1e-3 });
+  assert.deepEqual(searched(1e-3, valley(2.2e-4)), { rates: [1e-3, 2e-3, 5e-4, 2.5e-4, 1.25e-4], best: 2.2e-4 });
+});
+
+test('a rate that diverges is worse than all others', () => {
+  const { rates, best } = searched(1e-3, (rate) => (rate > 1e-3 ? Infinity : valley(1e-3)(rate)));
+  assert.deepEqual(rates, [1e-3, 2e-3, 5e-4]);
+  assert.equal(best, 1e-3); // its upper neighbour says nothing of where the vertex is
+});
+
+test('all that is tried lies within six factors of two', () => {
+  assert.deepEqual(searched(1, (rate) => -rate).rates, [1, 2, 4, 8, 16, 32, 64]);
+  assert.deepEqual(searched(1, (rate) => rate).rates, [1, 2, 0.5, 0.25, 0.125, 0.0625, 0.03125, 0.015625]);
+  const diverging = searched(1, () => Infinity);
+  assert.equal(diverging.best, 1);
+});

@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { linesOf, start, taper, untilSteps, writeTiny } from './cli.fixture.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'taper-tune-'));
+after(() => rmSync(folder, { recursive: true, force: true }));
+before(() => writeTiny(folder));
+
+const settings = ['--set', 'train.peakLearningRate=1e-2', 'train.batchSize=[[0,4],[50,8]]', 'train.steps=100'];
+const words = ['tune', 'tiny.yaml', '--steps', '20', '--out', 'rates', ...settings];
+const tune = (...more: string[]) => taper([...words, ...more], { cwd: folder });
+
+interface Found {
+  best: number;
+  steps: number;
+  trials: { learningRate: number; loss: number; accuracy: number }[];
+}
+
+test('the best of the rates has a worse one on either side, and each run decayed in all its steps', async () => {
+  const { code, stdout, stderr } = await tune('--json');
+  assert.equal(code, 0, stderr);
+  const { best, steps, trials } = JSON.parse(stdout) as Found;
+  assert.equal(steps, 20);
+  assert.ok(trials.length >= 3);
+  assert.ok(trials.every(({ learningRate }, i) => i === 0 || learningRate === 2 * trials[i - 1]!.learningRate));
+  const least = trials.reduce((a, b) => (b.loss < a.loss ? b : a));
+  assert.ok(least !== trials[0] && least !== trials.at(-1), stdout);
+  assert.ok(best >= least.learningRate / 2 ** 0.6 && best <= least.learningRate * 2 ** 0.6, stdout);
+  for (const { learningRate, loss } of trials) {
+    const lines = linesOf(join(folder, 'rates', `${learningRate}-20`));
+    const stepLines = lines.filter(({ type }) => type === 'step');
+    assert.equal(Math.max(...stepLines.map((line) => line.learningRate as number)), learningRate);
+    assert.ok((stepLines.at(-1)!.learningRate as number) < learningRate / 10);
+    assert.deepEqual([stepLines[9]!.samples, stepLines[10]!.samples], [40, 48]); // the batch grows at half the steps, as in the whole run
+    assert.equal(lines.at(-1)!.loss, loss);
+  }
+  assert.match(readFileSync(join(folder, 'rates/learning-rates.svg'), 'utf8'), /Held-out loss after 20 steps/);
+});
+
+test('the same command again trains nothing, and its text ends with a command that trains with the best', async () => {
+  const before = readdirSync(join(folder, 'rates')).length;
+  const { code, stdout, stderr } = await tune();
+  assert.equal(code, 0, stderr);
+  assert.equal(readdirSync(join(folder, 'rates')).length, before);
+  assert.match(stdout, /^learning rate {2}held-out loss {2}accuracy\n/);
+  const [, best, command] = /\nbest: (\S+)\n(npx taper-lm pretrain .*)\n$/.exec(stdout)!;
+  assert.equal(
+    command,
+    `npx taper-lm pretrain tiny.yaml --set 'train.batchSize=[[0,4],[50,8]]' train.steps=100 train.peakLearningRate=${best}`,
+  );
+});
+
+test('a search that was stopped goes on where it was, to the same numbers', async () => {
+  const own = words.map((word) => (word === 'rates' ? 'stopped' : word));
+  const { child, ended } = start(own, { cwd: folder });
+  await untilSteps(join(folder, 'stopped/0.02-20'), 6, child);
+  child.kill('SIGINT');
+  const stopped = await ended;
+  assert.equal(stopped.code, 130, stopped.stderr);
+  assert.equal(stopped.stdout, '');
+  const again = await taper([...own, '--json'], { cwd: folder });
+  assert.equal(again.code, 0, again.stderr);
+  assert.equal(again.stdout, (await tune('--json')).stdout);
+});
+
+test('rates that diverge are told, and are not the best', async () => {
+  const diverging = [
+    'tune',
+    'tiny.yaml',
+    '--steps',
+    '20',
+    '--out',
+    'diverging',
+    '--set',
+    'train.peakLearningRate=1e30',
+    'train.clipNorm=0',
+  ];
+  const { code, stderr, stdout } = await taper(diverging, { cwd: folder });
+  assert.equal(stdout, '');
+  assert.equal(code, 2, stderr);
+  assert.match(
+    stderr,
+    /train\.peakLearningRate: training diverged at 1e\+30, and at each rate below it that was tried; begin far lower, with --set train\.peakLearningRate=1e\+27/,
+  );
+});
+
+test('wrong input ends with one line, before anything is written', async () => {
+  for (const [flags, expected] of [
+    [['tune', 'tiny.yaml'], /--out <folder>/],
+    [['tune', '--out', 'none'], /no configuration/],
+    [['tune', 'tiny.yaml', '--out', 'none', '--steps', '0'], /--steps 0: not a whole number from 1 up/],
+    [['tune', 'tiny.yaml', '--out', 'none', '--data', 'nowhere'], /nowhere/],
+  ] as const) {
+    const { code, stderr } = await taper(flags, { cwd: folder });
+    assert.ok(code !== 0, stderr);
+    assert.match(stderr, expected);
+    assert.equal(stderr.trim().split('\n').length, 1, stderr);
+  }
+  assert.ok(!existsSync(join(folder, 'none')));
+});

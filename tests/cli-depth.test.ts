@@ -123,6 +123,14 @@ describe('plan', { concurrency: 2 }, () => {
         (3600 * stepSeconds(stepTimes[0], { depth, updated, microBatches })) / 3600;
       assert.deepEqual([denseHours, hours], [hoursOf(8, 8), hoursOf(meanDepth, meanUpdated)]);
       assert.equal(timeSaved, 1 - hours / denseHours);
+      const { sizes, fastest } = measured.microBatches;
+      assert.deepEqual(
+        sizes.map(({ size }: { size: number }) => size),
+        [16, 8, 4, 2],
+      );
+      const least = Math.min(...sizes.map(({ seconds }: { seconds: number }) => seconds));
+      assert.ok(least > 0);
+      assert.equal(sizes.find(({ size }: { size: number }) => size === fastest).seconds, least);
     }
   });
 });

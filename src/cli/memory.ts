@@ -2,7 +2,7 @@ import type { Config } from '../config/index.ts';
 import { ConfigError } from '../errors/index.ts';
 import { type MachineMemory, machineMemory } from '../machine/index.ts';
 import { bytesText, startedText } from '../report/format.ts';
-import { estimateMemory, fittingMicroBatch } from '../train/memory.ts';
+import { estimateMemory, fittingMicroBatch, fittingMicroBatches } from '../train/memory.ts';
 
 /** An estimate this many times the memory of the machine is no matter of its accuracy. */
 const hopeless = 3;
@@ -67,4 +67,9 @@ export function memoryWarning(config: Config, options: MemoryOptions = {}): stri
   const started = startedText(command);
   const words = ranks === undefined && started.startsWith('npx ') ? started : 'add';
   return `${what}; take fewer at a time, which leaves the batch as it is: ${words} --set train.microBatchSize=${size}`;
+}
+
+/** Sizes of micro-batches that training on this machine has the memory for, the largest first. */
+export function microBatchesFor(config: Config, machine = machineMemory()): number[] {
+  return config.train.device === 'cpu' ? fittingMicroBatches(config, filled * machine.available) : [];
 }

@@ -1,6 +1,6 @@
 import { basename, dirname } from 'node:path';
 import { Command } from 'commander';
-import { type Config, type LoadedConfig, stagesOf } from '../config/index.ts';
+import { type Config, type LoadedConfig, lastConfig, stagesOf } from '../config/index.ts';
 import {
   type DepthState,
   depthJumps,
@@ -21,13 +21,15 @@ import { estimateMemory, type MemoryEstimate } from '../train/memory.ts';
 import { workOf, worksOf } from '../train/work.ts';
 import { type ConfigOptions, configArgument, configOf, deepSpeedOption, jsonOption, setOption } from './config.ts';
 import { writeFiles } from './files.ts';
-import { memoryFacts, memoryWarning } from './memory.ts';
+import { memoryFacts, memoryWarning, microBatchesFor } from './memory.ts';
 import { warn } from './terminal.ts';
 
 /** Where in a run its schedule is shown, as fractions: it changes most at the start. */
 const shownAt = [0, 0.01, 0.02, 0.05, 0.1, 0.5, 1];
 /** Columns of the picture, at most. */
 const numColumns = 100;
+/** Sizes of micro-batches that are timed, at most. */
+const numSizes = 4;
 
 /** What a configuration will do before a step of it is trained; with it stand the settings that its method alone reads. */
 interface Plan extends PlannedCost {
@@ -53,6 +55,8 @@ interface MeasuredTime {
   hours: number;
   /** The fraction of `denseHours` that is not spent. */
   timeSaved: number;
+  /** Seconds of a dense step in micro-batches of several sizes for which there is memory, and the fastest. */
+  microBatches: { sizes: { size: number; seconds: number }[]; fastest: number } | null;
 }
 
 interface PlanOptions extends ConfigOptions {
@@ -142,7 +146,21 @@ async function measured(config: Config): Promise<MeasuredTime> {
     found.denseHours += hoursAt(model.layers, model.layers);
     found.hours += hoursAt(meanDepth, meanUpdated);
   }
-  return { ...found, timeSaved: 1 - found.hours / found.denseHours };
+  return { ...found, timeSaved: 1 - found.hours / found.denseHours, microBatches: await measuredMicroBatches(config) };
+}
+
+/** Of the sizes of micro-batches that there is memory for, the largest, and each half of it that is worth a try. */
+async function measuredMicroBatches(config: Config): Promise<MeasuredTime['microBatches']> {
+  const { timeMicroBatches } = await import('../train/index.ts');
+  const tried: number[] = [];
+  for (const size of microBatchesFor(config)) {
+    if (tried.length < numSizes && size <= (tried.at(-1) ?? Infinity) / 2) tried.push(size);
+  }
+  if (tried.length === 0) return null;
+  const times = timeMicroBatches(lastConfig(config), tried);
+  const sizes = Array.from(times, ([size, seconds]) => ({ size, seconds }));
+  const { size } = sizes.reduce((best, one) => (one.seconds < best.seconds ? one : best));
+  return { sizes, fastest: size };
 }
 
 /** Keep rates over step and block, as a picture. */
@@ -165,11 +183,27 @@ async function draw({ depth, model, train }: Config, file: string): Promise<void
   writeFiles(dirname(file), { [basename(file)]: svg });
 }
 
-function timeFacts({ hours, denseHours, timeSaved }: MeasuredTime): [string, string][] {
+function timeFacts(
+  { hours, denseHours, timeSaved, microBatches }: MeasuredTime,
+  { train }: Config,
+): [string, string][] {
   const time = (value: number) => duration(3600 * value);
   return [
     ['time', `${time(hours)} on this machine; every block on: ${time(denseHours)} (steps alone, measured just now)`],
     ['time saved', percent(timeSaved)],
+    ...(microBatches ? [microBatchFact(microBatches)] : []),
+    [
+      'learning rate',
+      `${train.peakLearningRate} at its peak; npx taper-lm tune looks for a better one by short runs on the text`,
+    ],
+  ];
+}
+
+function microBatchFact({ sizes, fastest }: NonNullable<MeasuredTime['microBatches']>): [string, string] {
+  const times = sizes.map(({ size, seconds }) => `${size}: ${rounded(seconds)} s`);
+  return [
+    'micro-batch',
+    `--set train.microBatchSize=${fastest} is the fastest that fits (a dense step in ${times.join(', ')})`,
   ];
 }
 
@@ -186,7 +220,7 @@ function planText(plan: Plan, config: Config): string {
     ['block FLOPs saved', `${percent(plan.blockFlopsSaved)} (of the work in the blocks)`],
     ['step FLOPs saved', `${percent(plan.stepFlopsSaved)} (of all work: heads and embeddings are never dropped)`],
     ...memoryFacts(config),
-    ...(plan.measured ? timeFacts(plan.measured) : []),
+    ...(plan.measured ? timeFacts(plan.measured, config) : []),
   ];
   const rows = [
     ['step', ...schedule.map(({ step }) => String(step))],

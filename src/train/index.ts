@@ -21,5 +21,5 @@ export {
   vocabularyAdvice,
   warnOfUnknown,
 } from './texts.ts';
-export { type BatchShape, measureSteps, randomBatch, type StepTimes, stepSeconds } from './timing.ts';
+export { type BatchShape, measureSteps, randomBatch, type StepTimes, stepSeconds, timeMicroBatches } from './timing.ts';
 export { workOf } from './work.ts';

@@ -88,7 +88,13 @@ function stepMemory(config: StepConfig, ranks: number): MemoryEstimate {
  * than now and give each rank a sequence; undefined where none does.
  */
 export function fittingMicroBatch(config: Config, bytes: number, ranks = 1): number | undefined {
-  const { batchSize, microBatchSize } = config.train;
+  const { microBatchSize } = config.train;
+  return fittingMicroBatches(config, bytes, ranks).find((size) => size < microBatchSize);
+}
+
+/** All sizes of micro-batches that divide every batch, give each rank a sequence and fit into `bytes`: the largest first. */
+export function fittingMicroBatches(config: Config, bytes: number, ranks = 1): number[] {
+  const { batchSize } = config.train;
   const largest = greatestDivisor(valuesOf(batchSize));
   const sizes: number[] = [];
   for (let count = 1; count * count <= largest; count++) {
@@ -96,8 +102,5 @@ export function fittingMicroBatch(config: Config, bytes: number, ranks = 1): num
   }
   const fits = (size: number) =>
     estimateMemory({ ...config, train: { ...config.train, microBatchSize: size } }, ranks).total <= bytes;
-  return sizes
-    .filter((size) => size < microBatchSize && size >= ranks)
-    .sort((x, y) => y - x)
-    .find(fits);
+  return [...new Set(sizes)].filter((size) => size >= ranks && fits(size)).sort((x, y) => y - x);
 }

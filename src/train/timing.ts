@@ -69,7 +69,7 @@ const [numWarmup, minRounds, maxRounds, maxSeconds] = [1, 3, 60, 25];
  * @throws ConfigError for a device that is not there.
  */
 export function measureSteps(config: StepConfig): StepTimes {
-  const { data, depth, model, train } = config;
+  const { depth, model, train } = config;
   prepareDevice(train, undefined);
   if (train.threads > 0) setNumThreads(train.threads);
   return scope(() => {
@@ -81,13 +81,7 @@ export function measureSteps(config: StepConfig): StepTimes {
     const halvedDepth = bySequence
       ? constant({ layers, thetaBar: 0.5, profile: 'uniform' })
       : shallow({ layers, blocks: half });
-    const batch = randomBatch({
-      sequences: train.microBatchSize,
-      sequenceLength: data.sequenceLength,
-      vocabSize: model.vocabSize,
-      predictedTokens: Math.round(workOf(config).predictedTokens / microBatches),
-      hasPairs: objectives[data.objective].hasPairs,
-    });
+    const batch = randomBatchOf(config, train.microBatchSize);
     const seconds = (method: DepthMethod, numBatches: number) => {
       const started = performance.now();
       trainStep({ ...base, depth: method }, 0, new Array<MicroBatch>(numBatches).fill(batch));
@@ -112,6 +106,51 @@ export function measureSteps(config: StepConfig): StepTimes {
     }
     const means = Object.fromEntries(Array.from(sums, ([name, sum]) => [name, sum / rounds]));
     return fitStepTimes(means as unknown as MeasuredSteps, layers, half, bySequence);
+  });
+}
+
+/** Steps of each micro-batch size that go before and are not counted, and that are. */
+const [numFirst, numTimed] = [1, 3];
+
+/**
+ * The seconds of a dense step in micro-batches of each of these sizes: the median of a few, in turn.
+ *
+ * @throws ConfigError for a device that is not there.
+ */
+export function timeMicroBatches(config: StepConfig, sizes: readonly number[]): Map<number, number> {
+  const { train } = config;
+  prepareDevice(train, undefined);
+  if (train.threads > 0) setNumThreads(train.threads);
+  return scope(() => {
+    const state = {
+      ...trainingState(config, initialise(config.model, train.seed, train.device)),
+      depth: dense(config.model.layers),
+    };
+    const kinds = sizes.map((size) => {
+      const batch = randomBatchOf(config, size);
+      return { size, batches: new Array<MicroBatch>(train.batchSize / size).fill(batch), seconds: [] as number[] };
+    });
+    for (let round = 0; round < numFirst + numTimed; round++) {
+      for (const { batches, seconds } of kinds) {
+        const started = performance.now();
+        trainStep(state, 0, batches);
+        synchronize(train.device);
+        if (round >= numFirst) seconds.push((performance.now() - started) / 1000);
+      }
+    }
+    return new Map(kinds.map(({ size, seconds }) => [size, seconds.sort((a, b) => a - b)[numTimed >> 1]!]));
+  });
+}
+
+/** Random tokens in a micro-batch of a configuration. */
+function randomBatchOf(config: StepConfig, sequences: number): MicroBatch {
+  const { data, model, train } = config;
+  return randomBatch({
+    sequences,
+    sequenceLength: data.sequenceLength,
+    vocabSize: model.vocabSize,
+    predictedTokens: Math.round((workOf(config).predictedTokens * sequences) / train.batchSize),
+    hasPairs: objectives[data.objective].hasPairs,
   });
 }
 

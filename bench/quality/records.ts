@@ -1,7 +1,7 @@
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { type Rung, target } from './rungs.ts';
+import { type Rung, seeds, target } from './rungs.ts';
 
 const path = fileURLToPath(new URL('../../../docs/results/quality.jsonl', import.meta.url));
 
@@ -41,12 +41,13 @@ export function bracket(all: readonly Trained[], rung: Rung, seed: number): { be
 /** How many steps to train next, until there is a training on either side of the target, at most a factor of 1.5 apart; undefined then. */
 export function nextSteps(all: readonly Trained[], rung: Rung, seed: number): number | undefined {
   const { below, above } = bracket(all, rung, seed);
+  const others = seeds.filter((other) => other !== seed).flatMap((other) => stepsToTarget(all, rung, other) ?? []);
   if (below && above) {
     if (above.steps <= 1.5 * below.steps) return undefined;
     return rounded(Math.sqrt(below.steps * above.steps));
   }
   if (above) return rounded(above.steps / 1.4);
-  if (!below) return rung.firstSteps;
+  if (!below) return others[0] === undefined ? rung.firstSteps : rounded(others[0] / 1.2);
   return below.steps < rung.maxSteps ? Math.min(rung.maxSteps, rounded(1.4 * below.steps)) : undefined;
 }
 

@@ -2,7 +2,7 @@ import { heldOutBatches, makeMask, prepareCorpus, samplesOf, wholeCorpus } from 
 import { type Evaluation, evaluate, openTrained } from '../../src/inference/index.ts';
 
 /** Held-out text, cut and masked in one way for all rungs, whatever they were trained with. */
-const [sequenceLength, maskRate, limit] = [128, 0.15, 2048];
+const [sequenceLength, maskRate, limit] = [128, 0.15, 8192];
 
 /** How well a checkpoint predicts masked tokens of the held-out books. */
 export async function score(checkpoint: string, texts: { valid: string; cache: string }): Promise<Evaluation> {

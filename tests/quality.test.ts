@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { nextSteps, stepsToTarget, type Trained } from '../bench/quality/records.ts';
+import { type Rung, rungs, setsOf, target } from '../bench/quality/rungs.ts';
+import { loadConfig } from '../src/config/index.ts';
+
+const rung: Rung = { name: 'muon', label: 'a rung', firstSteps: 1000, maxSteps: 4000 };
+
+/** All trainings of a rung whose accuracy is a function of the steps, with one seed after the other. */
+function climbed(accuracyOf: (steps: number, seed: number) => number): Trained[] {
+  const all: Trained[] = [];
+  for (const seed of [1, 2]) {
+    for (let steps = nextSteps(all, rung, seed); steps !== undefined; steps = nextSteps(all, rung, seed)) {
+      all.push({ rung: rung.name, seed, steps, accuracy: accuracyOf(steps, seed), loss: 1, date: '', processor: '' });
+      assert.ok(all.length < 20, JSON.stringify(all));
+    }
+  }
+  return all;
+}
+
+/** Accuracy that reaches the target at so many steps and grows with their logarithm. */
+const growing = (at: number) => (steps: number) => target + 0.05 * Math.log2(steps / at);
+
+test('a rung is trained until both sides of the target are within a factor of 1.5, and a line between them finds the steps', () => {
+  for (const at of [150, 700, 1000, 1013, 2345]) {
+    const all = climbed(growing(at));
+    for (const seed of [1, 2]) {
+      assert.ok(Math.abs(stepsToTarget(all, rung, seed)! / at - 1) < 1e-9, `${at}`);
+      const steps = all.filter((one) => one.seed === seed).map((one) => one.steps);
+      const [below, above] = [
+        Math.max(...steps.filter((count) => count < at)),
+        Math.min(...steps.filter((count) => count >= at)),
+      ];
+      assert.ok(above <= 1.5 * below, `${at}: ${steps}`);
+    }
+    assert.equal(all.filter(({ seed }) => seed === 2).length, 2, `${at}`); // it begins where the first seed ended
+  }
+});
+
+test('a rung that does not reach the target is not trained for more than an hour', () => {
+  const all = climbed(() => target - 0.1);
+  assert.deepEqual(
+    all.map(({ steps }) => steps),
+    [1000, 1400, 2000, 2800, 3900, 4000, 1000, 1400, 2000, 2800, 3900, 4000],
+  );
+  assert.equal(stepsToTarget(all, rung, 1), undefined);
+});
+
+test('every rung of taper is a valid configuration', () => {
+  for (const each of rungs.slice(1)) {
+    const { config } = loadConfig({ file: 'configs/quality.yaml', sets: setsOf(each) });
+    assert.equal(config.model.layers, 12, each.name);
+  }
+});

@@ -2,6 +2,7 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openCheckpoint, writeCheckpoint } from '../src/checkpoints/index.ts';
+import { lastConfig } from '../src/config/index.ts';
 import { initialise } from '../src/model/index.ts';
 import { scope } from '../src/tensor/index.ts';
 import { runCommand } from './programs.ts';
@@ -85,7 +86,7 @@ export function glue(checkpointPath: string, data: string): void {
       text(fresh!),
     ]);
   }
-  const { model, data: texts, depth, train } = checkpoint.config;
+  const { model, data: texts, depth, train } = lastConfig(checkpoint.config);
   const before = train.from === undefined ? '' : `, beginning with the weights of ${basename(train.from)}`;
   writeResults(
     'glue',

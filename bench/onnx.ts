@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { openHeldOut } from '../src/cli/held-out.ts';
+import { lastConfig } from '../src/config/index.ts';
 import type { MicroBatch } from '../src/data/index.ts';
 import { exportOnnx, openOutgoing, runnable } from '../src/interop/index.ts';
 import { modelInputs } from '../src/model/index.ts';
@@ -56,7 +57,7 @@ export async function onnx([checkpoint, ...texts]: string[]): Promise<void> {
       ]);
     }
     const { layers, hiddenSize } = model.config;
-    const { sequenceLength } = model.checkpoint.config.data;
+    const { sequenceLength } = lastConfig(model.checkpoint.config).data;
     writeResults(
       'onnx',
       'Exported models: size and agreement',

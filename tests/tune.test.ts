@@ -66,25 +66,46 @@ test('a search that was stopped goes on where it was, to the same numbers', asyn
   assert.equal(again.stdout, (await tune('--json')).stdout);
 });
 
-test('rates that diverge are told, and are not the best', async () => {
-  const diverging = [
-    'tune',
-    'tiny.yaml',
-    '--steps',
-    '20',
-    '--out',
-    'diverging',
-    '--set',
-    'train.peakLearningRate=1e30',
-    'train.clipNorm=0',
-  ];
-  const { code, stderr, stdout } = await taper(diverging, { cwd: folder });
+test('where training diverges the search goes down, and says where it ended in vain', async () => {
+  const sets = ['--set', 'train.peakLearningRate=1e30', 'train.clipNorm=0'];
+  const { code, stderr, stdout } = await taper(['tune', 'tiny.yaml', '--steps', '20', '--out', 'diverging', ...sets], {
+    cwd: folder,
+  });
   assert.equal(stdout, '');
   assert.equal(code, 2, stderr);
   assert.match(
     stderr,
-    /train\.peakLearningRate: training diverged at 1e\+30, and at each rate below it that was tried; begin far lower, with --set train\.peakLearningRate=1e\+27/,
+    /training diverged with each rate from 1e\+30 down to 1\.953125e\+27; begin lower, with --set train\.peakLearningRate=1\.953125e\+25/,
   );
+});
+
+test('a folder of other settings is refused, with what to do', async () => {
+  const { code, stderr } = await tune('train.weightDecay=0.2');
+  assert.equal(code, 2);
+  assert.match(
+    stderr,
+    /--out rates: was begun with other settings or texts; give another folder \(train\.weightDecay: 0\.2/,
+  );
+});
+
+test('a short run is the whole one made shorter', async () => {
+  const sets = [
+    'train.steps=1000',
+    'train.batchSize=[[0,4],[1,8],[20,12]]',
+    'train.schedule=constant',
+    'depth.method=pld',
+    'depth.gamma=0.1',
+    'train.finalLearningRate=1e-4',
+  ];
+  const found = await taper(
+    ['tune', 'tiny.yaml', '--steps', '10', '--out', 'short', '--set', 'train.peakLearningRate=1e-2', ...sets],
+    { cwd: folder },
+  );
+  assert.equal(found.code, 0, found.stderr);
+  const { train, depth } = JSON.parse(readFileSync(join(folder, 'short/0.005-10/config.json'), 'utf8'));
+  assert.deepEqual([train.steps, train.schedule, train.finalLearningRate, depth.gamma], [10, 'wsd', 5e-5, 10]);
+  assert.equal(train.batchSize, 12); // all three begin within the first of its steps
+  assert.match(found.stdout, /train\.peakLearningRate=\S+ train\.finalLearningRate=\S+\n$/);
 });
 
 test('wrong input ends with one line, before anything is written', async () => {

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { lastConfig } from '../config/index.ts';
+import { longestSequence } from '../config/phases.ts';
 import type { FilledText } from '../inference/index.ts';
 import { percent } from '../report/format.ts';
 import { deviceOption, jsonOption } from './config.ts';
@@ -29,7 +29,8 @@ async function run(path: string, text: string, options: FillOptions): Promise<vo
   const { fillMasks, openTrained } = await import('../inference/index.ts');
   const model = openTrained(path, { warn, device: options.device });
   const filled = await fillMasks(model, text, options.top);
-  const { sequenceLength } = lastConfig(model.checkpoint.config).data;
+  const { config, progress } = model.checkpoint;
+  const sequenceLength = longestSequence(config, progress.step);
   if (filled.tokens > sequenceLength) {
     warn(`the text has ${filled.tokens} tokens, and this model never saw more than ${sequenceLength}; expect little`);
   }

@@ -1,6 +1,6 @@
 import { basename, dirname } from 'node:path';
 import { Command } from 'commander';
-import { type Config, type LoadedConfig, lastConfig, stagesOf } from '../config/index.ts';
+import { type Config, type LoadedConfig, lastConfig, phasesOf } from '../config/index.ts';
 import {
   type DepthState,
   depthJumps,
@@ -49,13 +49,13 @@ interface Plan extends PlannedCost {
 }
 
 interface MeasuredTime {
-  /** Of each stage of the run. */
+  /** Of each phase of the run. */
   stepTimes: StepTimes[];
   denseHours: number;
   hours: number;
   /** The fraction of `denseHours` that is not spent. */
   timeSaved: number;
-  /** Seconds of a dense step in micro-batches of several sizes for which there is memory, and the fastest. */
+  /** Seconds of a dense step in micro-batches of several sizes for which there is memory, and the fastest of these; null on a GPU. */
   microBatches: { sizes: { size: number; seconds: number }[]; fastest: number } | null;
 }
 
@@ -123,33 +123,31 @@ async function measured(config: Config): Promise<MeasuredTime> {
   const { measureSteps, stepSeconds } = await import('../train/index.ts'); // not before, since it loads libtorch
   const { depth, model, train } = config;
   const method = depthMethod(depth, model.layers, train.steps);
-  const stages = stagesOf(config);
-  const each = stages.length === 1 ? '' : `, for each of ${stages.length} stages`;
+  const phases = phasesOf(config);
+  const each = phases.length === 1 ? '' : `, for each of ${phases.length} phases`;
   process.stderr.write(`timing some steps on this machine, half a minute or a few large steps${each}\n`);
   const found = { stepTimes: [] as StepTimes[], denseHours: 0, hours: 0 };
-  for (const stage of stages) {
-    const times = measureSteps(stage.config);
-    const { microBatchSize, batchSize } = stage.config.train;
+  for (const phase of phases) {
+    const times = measureSteps(phase.config);
+    const { microBatchSize, batchSize } = phase.config.train;
     const hoursAt = (depth: number, updated: number) =>
-      (stage.steps * stepSeconds(times, { depth, updated, microBatches: batchSize / microBatchSize })) / 3600;
-    const work = workOf(stage.config);
-    const { meanDepth, meanUpdated } = plannedCost(
-      (step) => method(stage.first + step),
-      stage.steps,
+      (phase.steps * stepSeconds(times, { depth, updated, microBatches: batchSize / microBatchSize })) / 3600;
+    const work = workOf(phase.config);
+    const draws = { microBatchSize, granularity: depth.granularity };
+    const planned = plannedCost(
+      (step) => method(phase.first + step),
+      phase.steps,
       () => work,
-      {
-        microBatchSize,
-        granularity: depth.granularity,
-      },
+      draws,
     );
     found.stepTimes.push(times);
     found.denseHours += hoursAt(model.layers, model.layers);
-    found.hours += hoursAt(meanDepth, meanUpdated);
+    found.hours += hoursAt(planned.meanDepth, planned.meanUpdated);
   }
   return { ...found, timeSaved: 1 - found.hours / found.denseHours, microBatches: await measuredMicroBatches(config) };
 }
 
-/** Of the sizes of micro-batches that there is memory for, the largest, and each half of it that is worth a try. */
+/** Times micro-batches for which there is memory: the largest, half of it or a little less, and so on. */
 async function measuredMicroBatches(config: Config): Promise<MeasuredTime['microBatches']> {
   const { timeMicroBatches } = await import('../train/index.ts');
   const tried: number[] = [];

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { holdsRun, modelsIn, named } from '../checkpoints/index.ts';
 import { type Config, type LoadedConfig, loadConfig, type PartialConfig } from '../config/index.ts';
-import { inWords } from '../config/stages.ts';
+import { countedInTurn, valuesOf } from '../config/phases.ts';
 import { rankEnvironment } from '../distributed/environment.ts';
 import { ConfigError, counted } from '../errors/index.ts';
 import { numParameters, parameterSpecs } from '../model/index.ts';
@@ -151,7 +151,7 @@ function defaultOut(file: string | undefined): string {
 function describe(config: Config): string {
   const { model, depth, data, train } = config;
   const size = `${counted(model.layers, 'block')} of width ${model.hiddenSize}`;
-  const work = `${counted(train.steps, 'step')} of ${inWords(train.batchSize)} sequences of ${inWords(data.sequenceLength)} tokens`;
+  const work = `${counted(train.steps, 'step')} of ${countedInTurn(valuesOf(train.batchSize), 'sequence')} of ${countedInTurn(valuesOf(data.sequenceLength), 'token')}`;
   return `${size}, ${rounded(numParameters(parameterSpecs(model)) / 1e6)} million parameters, ${depth.method}, ${work}`;
 }
 

@@ -1,8 +1,10 @@
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { Command } from 'commander';
 import type { Config, LoadedConfig } from '../config/index.ts';
-import type { Staged } from '../config/stages.ts';
-import { ConfigError, commandText } from '../errors/index.ts';
+import type { Phased } from '../config/phases.ts';
+import { rankEnvironment } from '../distributed/environment.ts';
+import { ConfigError, commandText, UserError } from '../errors/index.ts';
 import { percent, table } from '../report/format.ts';
 import { bestRate, nextRate, type TriedRate } from '../train/rate-search.ts';
 import {
@@ -31,14 +33,16 @@ interface Trial extends TriedRate {
   accuracy: number | null;
 }
 
-/** A short run has this share of the steps, and no fewer than so many. */
+/** The steps of a short run: this share of all, but at least that many. */
 const [share, fewest] = [0.02, 200];
+/** Schedules that do not come down by the end of a run. */
+const endless: readonly string[] = ['constant', 'exponential'];
 const chart = 'learning-rates.svg';
 
 /** `taper-lm tune`: a peak learning rate from short runs. */
 export function tuneCommand(): Command {
   return new Command('tune')
-    .description('find a peak learning rate by short runs of a configuration, each of which decays fully')
+    .description('find a peak learning rate by short runs of a configuration, in each of which it falls to the end')
     .argument(...configArgument)
     .addOption(dataOption())
     .requiredOption('--out <folder>', 'folder for the runs, one for each learning rate')
@@ -65,7 +69,8 @@ Example:
 async function run(file: string | undefined, options: TuneOptions, command: Command): Promise<void> {
   const { config } = configOf(file, options, command);
   const first = config.train.peakLearningRate;
-  const steps = options.steps ?? Math.max(fewest, Math.round(share * config.train.steps));
+  if (rankEnvironment()) throw new ConfigError('tune: runs in one process; start it without launch or torchrun');
+  const steps = options.steps ?? Math.min(config.train.steps, Math.max(fewest, Math.round(share * config.train.steps)));
   const trials: Trial[] = [];
   for (let rate: number | undefined = first; rate !== undefined; rate = nextRate(trials, first)) {
     const set = [...(options.set ?? []), ...shortened(config, steps, rate)];
@@ -74,8 +79,9 @@ async function run(file: string | undefined, options: TuneOptions, command: Comm
     trials.push({ learningRate: rate, ...trial });
   }
   if (trials.every(({ loss }) => loss === Infinity)) {
+    const lowest = trials.at(-1)!.learningRate;
     throw new ConfigError(
-      `train.peakLearningRate: training diverged at ${first}, and at each rate below it that was tried; begin far lower, with --set train.peakLearningRate=${first / 1000}`,
+      `train.peakLearningRate: training diverged with each rate from ${first} down to ${lowest}; begin lower, with --set train.peakLearningRate=${lowest / 100}`,
     );
   }
   const best = bestRate(trials);
@@ -84,32 +90,42 @@ async function run(file: string | undefined, options: TuneOptions, command: Comm
   process.stdout.write(
     options.json
       ? `${JSON.stringify({ best, steps, trials: trials.map(inJson) })}\n`
-      : textOf(trials, best, file, options),
+      : textOf(trials, best, config, file, options),
   );
 }
 
-/** What makes a short run of a configuration: all that happens at some step happens at the same share of the steps. */
-function shortened({ data, train: { steps: before, ...train } }: Config, steps: number, rate: number): string[] {
-  const scaled = (name: string, value: Staged<number>) =>
-    Array.isArray(value)
-      ? [`${name}=${JSON.stringify(value.map(([step, each]) => [Math.round((step * steps) / before), each]))}`]
-      : [];
+/** What makes a short run of a configuration: its values change, and θ and the learning rate fall, at the same shares of the steps. */
+function shortened({ data, depth, train }: Config, steps: number, rate: number): string[] {
+  const part = steps / train.steps;
+  const scaled = (name: string, value: Phased<number>) => {
+    if (!Array.isArray(value)) return [];
+    const pairs = new Map(value.map(([step, each]) => [Math.round(step * part), each])); // the last of those that fall on one step
+    return [`${name}=${JSON.stringify([...pairs])}`];
+  };
   return [
     ...scaled('train.batchSize', train.batchSize),
     ...scaled('data.sequenceLength', data.sequenceLength),
     ...scaled('data.maskRate', data.maskRate),
+    ...(typeof depth.gamma === 'number' ? [`depth.gamma=${depth.gamma / part}`] : []),
+    ...(endless.includes(train.schedule) ? ['train.schedule=wsd'] : []),
+    ...withRate(train, rate),
     `train.steps=${steps}`,
-    `train.peakLearningRate=${rate}`,
-    `train.finalLearningRate=${(train.finalLearningRate * rate) / train.peakLearningRate}`,
     'train.evalEvery=0',
     `train.saveEvery=${Math.ceil(steps / 4)}`,
     'train.keepCheckpoints=1',
   ];
 }
 
+/** Another peak; what the learning rate falls to stays the same share of it. */
+function withRate({ peakLearningRate, finalLearningRate }: Config['train'], rate: number): string[] {
+  const end = Number(((finalLearningRate * rate) / peakLearningRate).toPrecision(3));
+  return [`train.peakLearningRate=${rate}`, ...(finalLearningRate > 0 ? [`train.finalLearningRate=${end}`] : [])];
+}
+
 /** Trains a short run, or what is left of it; undefined where it was stopped. */
 async function tried(loaded: LoadedConfig, out: string): Promise<Omit<Trial, 'learningRate'> | undefined> {
   const { NonFiniteError } = await import('../train/index.ts');
+  const wasThere = existsSync(out);
   try {
     const { result, summary } = await train(loaded, { out, resume: true });
     if (result.stoppedBy !== undefined) process.exitCode = signalExitCodes[result.stoppedBy] ?? 1;
@@ -117,8 +133,12 @@ async function tried(loaded: LoadedConfig, out: string): Promise<Omit<Trial, 'le
     const { loss, mlmAccuracy, clmAccuracy } = summary.lastEvaluation!;
     return { loss, accuracy: mlmAccuracy ?? clmAccuracy ?? null };
   } catch (error) {
-    if (!(error instanceof NonFiniteError)) throw error;
-    return { loss: Infinity, accuracy: null };
+    if (error instanceof NonFiniteError) return { loss: Infinity, accuracy: null };
+    if (wasThere && error instanceof UserError)
+      throw new ConfigError(
+        `--out ${dirname(out)}: was begun with other settings or texts; give another folder (${error.message})`,
+      );
+    throw error;
   }
 }
 
@@ -146,6 +166,7 @@ async function draw(trials: readonly Trial[], steps: number, out: string): Promi
 function textOf(
   trials: readonly Trial[],
   best: number,
+  { train }: Config,
   file: string | undefined,
   { data = [], set = [], deepspeed }: TuneOptions,
 ): string {
@@ -159,11 +180,7 @@ function textOf(
     ...(data.length > 0 ? ['--data', ...data] : []),
     ...(file === undefined ? ['--out', 'runs/tuned'] : []), // with a file, its name is the default
     ...(deepspeed === undefined ? [] : ['--deepspeed', deepspeed]),
-    ...[
-      '--set',
-      ...set.filter((text) => !text.startsWith('train.peakLearningRate=')),
-      `train.peakLearningRate=${best}`,
-    ],
+    ...['--set', ...set.filter((text) => !/^train\.(peak|final)LearningRate=/.test(text)), ...withRate(train, best)],
   ]);
   return `${table([['learning rate', 'held-out loss', 'accuracy'], ...rows])}\nbest: ${best}\n${found}\n`;
 }

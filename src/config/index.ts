@@ -6,7 +6,7 @@
 export { type FromDeepSpeed, fromDeepSpeed } from './deepspeed.ts';
 export { type ConfigSources, type Derived, deviceOf, type LoadedConfig, loadConfig, readConfigFile } from './load.ts';
 export { taperName } from './other-names.ts';
+export { configAt, lastConfig, type Phase, type Phased, phasesOf, type StepConfig } from './phases.ts';
 export { type Config, configSchema, type PartialConfig } from './schema.ts';
 export { keysThatAffect, type Section, type Setting, sections, settings } from './settings.ts';
-export { configAt, lastConfig, type Stage, type Staged, type StepConfig, stagesOf } from './stages.ts';
 export { packageVersion } from './version.ts';

@@ -142,6 +142,7 @@ test('every config file that comes with taper loads without a warning', () => {
     'depth.yaml',
     'encoder.yaml',
     'gpt-mini.yaml',
+    'quality.yaml',
     'start.yaml',
   ]);
   for (const file of files) assert.deepEqual(loadConfig({ file: join(configs, file) }).warnings, []);
@@ -175,7 +176,7 @@ test('a value out of range is told with the range and a way out', () => {
   assert.equal(mistakeIn('train.warmupRatio=1'), 'train.warmupRatio: 1 is not in [0, 1); the default is 0.02');
   assert.equal(
     mistakeIn('train.batchSize=0'),
-    'train.batchSize: 0 is not an integer ≥ 1, or [step, integer] pairs from step 0 on; the default is 32',
+    'train.batchSize: 0 is not an integer ≥ 1, or [step, integer] pairs with ascending steps, the first 0; the default is 32',
   );
   assert.equal(mistakeIn('train.seed=1.5'), 'train.seed: 1.5 is not an integer ≥ 0; the default is 1');
   assert.equal(mistakeIn('train.epsilon=.inf'), 'train.epsilon: Infinity is not a number > 0; the default is 0.000001');
@@ -184,7 +185,7 @@ test('a value out of range is told with the range and a way out', () => {
 test('a value of the wrong type is told with the right one', () => {
   assert.equal(
     mistakeIn('train.batchSize=many'),
-    'train.batchSize: "many" is not an integer ≥ 1, or [step, integer] pairs from step 0 on; the default is 32',
+    'train.batchSize: "many" is not an integer ≥ 1, or [step, integer] pairs with ascending steps, the first 0; the default is 32',
   );
   assert.equal(mistakeIn('data.train=texts'), 'data.train: "texts" is not a list of strings; write ["texts"]');
   assert.equal(mistakeIn('data.train=[a, 3]'), 'data.train: ["a",3] is not a list of strings; write ["…"]');

@@ -7,9 +7,9 @@ import { ConfigError, counted } from '../errors/index.ts';
 import { defaultDevice, hasBfloat16Products } from '../machine/index.ts';
 import { type Family, families, familyOf, type ModelConfig, type ModelSettings, presets } from '../model/index.ts';
 import { invalidSection, invalidSetting, unknownKey } from './mistakes.ts';
+import { changesOf, greatestDivisor, type Phased, valuesOf } from './phases.ts';
 import { type Config, configSchema, type ParsedConfig, type PartialConfig } from './schema.ts';
 import { settings } from './settings.ts';
-import { greatestDivisor, valuesOf } from './stages.ts';
 
 /** A value that nobody gave and that follows from others. */
 export interface Derived {
@@ -248,11 +248,13 @@ function complete(parsed: ParsedConfig): { config: Config; derived: Derived[] } 
     },
     data: {
       ...data,
+      sequenceLength: plain(data.sequenceLength),
       objective: data.objective ?? family.objectives[0],
-      maskRate: data.maskRate ?? family.recipe.maskRate,
+      maskRate: plain(data.maskRate ?? family.recipe.maskRate),
     },
     train: {
       ...train,
+      batchSize: plain(train.batchSize),
       device,
       betas: train.betas ?? family.recipe.betas,
       precision: train.precision ?? precisionFor(device, derived),
@@ -260,7 +262,7 @@ function complete(parsed: ParsedConfig): { config: Config; derived: Derived[] } 
         'train.microBatchSize',
         train.microBatchSize,
         greatestDivisor(valuesOf(train.batchSize)),
-        Array.isArray(train.batchSize) ? 'the largest that divides each batchSize' : 'batchSize',
+        Array.isArray(train.batchSize) ? 'the greatest common divisor of batchSize' : 'batchSize',
       ),
       evalEvery: orDerived('train.evalEvery', train.evalEvery, Math.ceil(train.steps / 20), 'steps / 20'),
       saveEvery: orDerived('train.saveEvery', train.saveEvery, Math.ceil(train.steps / 10), 'steps / 10'),
@@ -268,6 +270,9 @@ function complete(parsed: ParsedConfig): { config: Config; derived: Derived[] } 
   };
   return { config, derived };
 }
+
+/** A list of one value is that value. */
+const plain = <T>(value: Phased<T>): Phased<T> => (Array.isArray(value) && value.length === 1 ? value[0]![1] : value);
 
 function deviceFor(derived: Derived[]): string {
   const value = defaultDevice();
@@ -347,12 +352,26 @@ function misfits({ model, depth, data, train }: Config): string[] {
   return mistakes;
 }
 
-function warningsOf({ model, depth }: Config): string[] {
+function warningsOf(config: Config): string[] {
+  const { model, depth, train } = config;
+  const warnings: string[] = [];
   if (model.norm === 'post' && depth.method !== 'dense') {
-    return [
+    warnings.push(
       `model.norm: post with depth.method: ${depth.method} tends to diverge at the learning rates that pay; ` +
         'norm: pre is what the method was made for',
-    ];
+    );
   }
-  return [];
+  const late = changesOf(config).find((step) => step >= train.steps);
+  if (late !== undefined) {
+    warnings.push(
+      `train.steps: ${train.steps}, and a value of batchSize, sequenceLength or maskRate begins at step ${late}; it is never trained with`,
+    );
+  }
+  const smallest = Math.min(...valuesOf(train.batchSize));
+  if (Array.isArray(train.batchSize) && 4 * train.microBatchSize < smallest) {
+    warnings.push(
+      `train.microBatchSize: ${counted(train.microBatchSize, 'sequence')} at a time, since no more divide each batchSize; that is slow, take sizes with a greater common divisor`,
+    );
+  }
+  return warnings;
 }

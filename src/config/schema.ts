@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { objectives, packings } from '../data/index.ts';
 import { depthSection } from '../depth/index.ts';
-import { count, key, namesOf, rate, staged } from '../keys/index.ts';
+import { count, key, namesOf, phased, rate } from '../keys/index.ts';
 import { type ModelSettings, modelSection } from '../model/index.ts';
 import { decayShapes, optimizers, schedules, warmupShapes } from '../optimizers/index.ts';
 
@@ -43,20 +43,20 @@ const data = z
       'nothing',
       'The folder for token shards; it can be deleted at any time.',
     ),
-    sequenceLength: key(staged(z.int().min(8)).default(128), 'numbers', {
+    sequenceLength: key(phased(z.int().min(8)).default(128), 'numbers', {
       description:
-        'The length of a training sequence, in tokens; at most `model.maxPositions`. Short ones first are quick steps: `[[0, 64], [4000, 128]]` changes it at step 4,000, and then draws sequences from all of the text anew.',
-      typeName: 'integer ≥ 8, or [step, integer] pairs from step 0 on',
+        'The length of a training sequence, in tokens; at most `model.maxPositions`. `[[0, 64], [4000, 128]]` changes it at step 4,000; from then on the whole text is cut into longer sequences.',
+      typeName: 'integer ≥ 8, or [step, integer] pairs with ascending steps, the first 0',
     }),
     objective: key(z.enum(namesOf(objectives)).optional(), 'numbers', {
       description:
         'What is learnt: masked tokens (`mlm`), and whether the second half follows the first (`nsp`), as in BERT; or each next token (`clm`), as in GPT.',
       derived: "the family's: `mlm` of `modernbert`, `mlm+nsp` of `bert`, `clm` of `llama` and `gpt2`",
     }),
-    maskRate: key(staged(z.number().gt(0).lt(1)).optional(), 'numbers', {
+    maskRate: key(phased(z.number().gt(0).lt(1)).optional(), 'numbers', {
       description:
         'The fraction of the tokens that is to be predicted; `[[0, 0.3], [8000, 0.15]]` changes it at step 8,000.',
-      typeName: 'number in (0, 1), or [step, number] pairs from step 0 on',
+      typeName: 'number in (0, 1), or [step, number] pairs with ascending steps, the first 0',
       derived: "the family's: 0.3 of `modernbert` (arXiv 2412.13663), 0.15 of `bert` (arXiv 1810.04805)",
     }),
     packing: key(
@@ -74,14 +74,14 @@ const train = z
       description: 'The number of optimizer steps: T of the schedules.',
       advice: 'write it in the file, or give --set train.steps=10000',
     }),
-    batchSize: key(staged(count()).default(32), 'numbers', {
+    batchSize: key(phased(count()).default(32), 'numbers', {
       description: 'Sequences in an optimizer step; `[[0, 32], [2000, 128]]` changes it at step 2,000.',
-      typeName: 'integer ≥ 1, or [step, integer] pairs from step 0 on',
+      typeName: 'integer ≥ 1, or [step, integer] pairs with ascending steps, the first 0',
     }),
     microBatchSize: key(count().optional(), 'numbers', {
       description:
         'Sequences in one forward and backward pass, on all ranks together; it divides `batchSize`. Fewer need less memory, and gates are drawn once for each pass.',
-      derived: '`batchSize`, or of several the largest that divides each',
+      derived: '`batchSize`, or the greatest common divisor of several',
     }),
     optimizer: key(
       z.enum(namesOf(optimizers)).default('adamw'),

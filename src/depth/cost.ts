@@ -32,7 +32,7 @@ export interface PlannedCost {
   /** The mean number of blocks that a step updates: those that run in one of its micro-batches. */
   meanUpdated: number;
   meanTheta: number;
-  /** The fraction of the blocks' FLOPs that is not spent: `1 − meanDepth/L`. */
+  /** The fraction of the blocks' FLOPs that is not spent: `1 − meanDepth/L` where all steps have the same work. */
   blockFlopsSaved: number;
   /** The fraction of the whole step's FLOPs that is not spent. */
   stepFlopsSaved: number;
@@ -81,6 +81,8 @@ export function plannedCost(
     return 1 - (1 - Math.min(1, granularity === 'sequence' ? keepRate * size : keepRate)) ** (sequences / size);
   };
   let depthSum = 0;
+  let blockFlops = 0;
+  let denseBlockFlops = 0;
   let updatedSum = 0;
   let thetaSum = 0;
   let expectedFlops = 0;
@@ -90,18 +92,20 @@ export function plannedCost(
     const work = workAt(step);
     const depth = expectedDepth(keepRates);
     depthSum += depth;
+    const ofOneBlock = work.sequences * work.forwardFlops.block;
+    blockFlops += depth * ofOneBlock;
+    denseBlockFlops += work.layers * ofOneBlock;
     thetaSum += theta;
     const updated = expectedDepth(keepRates.map((keepRate) => updatedShare(keepRate, work)));
     updatedSum += updated;
     expectedFlops += stepFlops(work, depth, updated);
     denseFlops += stepFlops(work, work.layers);
   }
-  const meanDepth = depthSum / totalSteps;
   return {
-    meanDepth,
+    meanDepth: depthSum / totalSteps,
     meanUpdated: updatedSum / totalSteps,
     meanTheta: thetaSum / totalSteps,
-    blockFlopsSaved: 1 - meanDepth / workAt(0).layers,
+    blockFlopsSaved: 1 - blockFlops / denseBlockFlops,
     stepFlopsSaved: 1 - expectedFlops / denseFlops,
     denseFlops,
     expectedFlops,

@@ -1,4 +1,4 @@
-import { lastConfig } from '../config/index.ts';
+import { longestSequence } from '../config/phases.ts';
 import type { TextTokenizer } from '../data/index.ts';
 import { DataError } from '../errors/index.ts';
 import { familyOf, KeyValueCache } from '../model/index.ts';
@@ -82,7 +82,7 @@ class Reader implements Disposable {
   constructor(trained: TrainedModel) {
     const { model, device, checkpoint } = trained;
     this.#trained = trained;
-    const capacity = lastConfig(checkpoint.config).data.sequenceLength;
+    const capacity = longestSequence(checkpoint.config, checkpoint.progress.step);
     this.#cache = new KeyValueCache(model.config, { capacity, dtype: model.dtype, device });
   }
 

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Checkpoint } from '../checkpoints/index.ts';
-import { inWords } from '../config/stages.ts';
+import type { StepConfig } from '../config/index.ts';
+import { countedInTurn, phasesOf } from '../config/phases.ts';
 import { objectives } from '../data/index.ts';
 import { depthWords } from '../depth/index.ts';
 import { counted } from '../errors/index.ts';
@@ -67,13 +68,23 @@ function removedText({ checkpoint, config, lossWithAll, loss }: OutgoingModel): 
   return `Of its ${counted(layers, 'block')} ${removed} ${removed === 1 ? 'was' : 'were'} taken out after training${losses}.`;
 }
 
-function trainingLines({ config: { data, depth, train }, progress: { samples, tokens, step } }: Checkpoint): string[] {
+function trainingLines({ config, progress: { samples, tokens, step } }: Checkpoint): string[] {
+  const { data, depth, train } = config;
+  // Of several values those that it was trained with.
+  const phases = phasesOf(config, Math.max(1, step));
+  const used = (of: (config: StepConfig) => number) => phases.map((phase) => of(phase.config));
   const texts = data.train.map((path) => basename(path)).join(', ') || 'not stated';
-  const seen = `${counted(tokens, 'token')} in ${counted(samples, 'sequence')} of ${inWords(data.sequenceLength)}`;
+  const seen = `${counted(tokens, 'token')} in ${counted(samples, 'sequence')} of ${countedInTurn(
+    used(({ data }) => data.sequenceLength),
+    'token',
+  )}`;
   const masks = objectives[data.objective].masks
-    ? `, ${inWords(data.maskRate, (rate) => `${100 * rate} %`)} of the tokens masked`
+    ? `, ${[...new Set(used(({ data }) => data.maskRate))].map((rate) => `${100 * rate} %`).join(', then ')} of the tokens masked`
     : '';
-  const steps = `${counted(step, 'step')} of ${inWords(train.batchSize)} sequences`;
+  const steps = `${counted(step, 'step')} of ${countedInTurn(
+    used(({ train }) => train.batchSize),
+    'sequence',
+  )}`;
   return [
     '',
     '## Training',

@@ -1,2 +1,2 @@
 export { type Affects, count, key, type Meaning, namesOf, rate } from './key.ts';
-export { staged } from './staged.ts';
+export { phased } from './phased.ts';

@@ -166,7 +166,7 @@ function checkComparable(a: RunRecord, b: RunRecord): void {
   const evaluationOf = (config: RunRecord['config']) => {
     const { data, train } = lastConfig(config);
     return {
-      'data.sequenceLength': data.sequenceLength,
+      'data.sequenceLength': JSON.stringify(config.data.sequenceLength), // samples of another length would not count alike
       'data.objective': data.objective,
       'data.maskRate': data.maskRate,
       'data.wholeWord': data.wholeWord,

@@ -146,7 +146,7 @@ export class RunReader {
       savedAtEnd: planned && {
         blockFlops: planned.blockFlopsSaved,
         stepFlops: planned.stepFlopsSaved,
-        time: this.#sums.timeSavedAt(planned.meanDepth) ?? null,
+        time: this.#sums.timeSavedAt(config.model.layers * (1 - planned.blockFlopsSaved)) ?? null,
       },
       peakFlops: on ? on.peakFlops * on.ranks : null,
       config: Object.entries(config).flatMap(([section, settings]) =>

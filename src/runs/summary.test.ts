@@ -64,15 +64,23 @@ test('time saved is what a line through time and depth says of all blocks, first
   assert.ok(Math.abs(stepSeconds - (27 + timed.length * 0.6 * (1 - expected))) < 1e-9);
 });
 
-test('larger steps late in a run, when fewer blocks run, do not hide the time saved', () => {
+test('larger steps late in a run, when fewer blocks run, are compared with dense ones of their size', () => {
   const sums = new RunSums();
+  // Eight times the sequences from step 51 on; 0.2 s outside of them in each step.
+  const sizeOf = (i: number) => (i < 50 ? 1 : 8);
+  const secondsAt = (i: number, depth: number) => 0.2 + sizeOf(i) * (0.1 + 0.05 * depth);
+  let [taken, dense] = [0, 0];
   for (let i = 0; i < 100; i++) {
     const depth = i < 50 ? 4 - (i % 2) : 1 + (i % 2);
-    const size = i < 50 ? 1 : 8; // times the sequences: times the FLOPs and the seconds
-    const line = step(i + 1, depth, size * (0.2 + 0.1 * depth));
-    sums.add({ ...line, flops: size * line.flops, denseFlops: size * line.denseFlops });
+    const line = step(i + 1, depth, secondsAt(i, depth));
+    sums.add({ ...line, flops: sizeOf(i) * line.flops, denseFlops: sizeOf(i) * line.denseFlops });
+    if (i < 3) continue;
+    taken += secondsAt(i, depth);
+    dense += secondsAt(i, layers);
   }
-  assert.ok(Math.abs(sums.timeSavedAt(1)! - 0.5) < 1e-12);
+  const { timeSaved, blockFlopsSaved } = sums.summary();
+  assert.ok(Math.abs(timeSaved! - (1 - taken / dense)) < 1e-12, `${timeSaved}, expected ${1 - taken / dense}`);
+  assert.ok(Math.abs(blockFlopsSaved - (1 - (3.5 + 8 * 1.5) / (9 * 4))) < 1e-12);
 });
 
 test('what steps of another depth would save is said by the same line', () => {

@@ -5,6 +5,8 @@ import { addStep, flopsSaved, nothingSpent, type Spent } from './spent.ts';
 const numUntimedSteps = 3;
 /** With fewer timed steps, their noise would say more than their depth. */
 const minTimedSteps = 10;
+/** Dense steps whose FLOPs differ by less are of one phase. */
+const samePhase = 0.05;
 
 /** What a run reached and what it saved, against the same steps of a dense run. */
 export interface Summary {
@@ -19,7 +21,7 @@ export interface Summary {
   flops: number;
   /** FLOPs of the same steps, had every block run. */
   denseFlops: number;
-  /** The fraction of the blocks' FLOPs that was not spent: `1 − mean depth/L`. */
+  /** The fraction of the blocks' FLOPs that was not spent: `1 − mean depth/L`, where larger steps count more. */
   blockFlopsSaved: number;
   /** The fraction of the steps' FLOPs that was not spent. */
   stepFlopsSaved: number;
@@ -40,12 +42,11 @@ export class RunSums {
   #last: EvalMetrics | undefined;
   readonly #spent = nothingSpent();
   #layers = 0;
-  // Of the timed steps: means, and sums of products of what differs from them (Welford 1962), which stay exact where nothing does.
-  #timed = 0;
-  #depth = 0;
-  #seconds = 0;
-  #depthSquares = 0;
-  #depthBySeconds = 0;
+  /** Σ depth·denseFlops of all steps. */
+  #depthFlops = 0;
+  // Sums over the timed steps, and over their phases.
+  #timed = { steps: 0, seconds: 0, denseFlops: 0, depthFlops: 0, depthSquares: 0, depthBySeconds: 0 };
+  #phase = { denseFlops: Number.NaN, steps: 0, depth: 0, seconds: 0 };
 
   /** Adds a line, in the order of the file. */
   add(line: Metrics): void {
@@ -57,14 +58,24 @@ export class RunSums {
     const { depth, stepSeconds, denseFlops, keepRates } = line;
     addStep(this.#spent, line);
     this.#layers = keepRates.length;
+    this.#depthFlops += depth * denseFlops;
     if (this.#spent.steps <= numUntimedSteps) return;
-    this.#timed += 1;
-    const offDepth = depth - this.#depth;
-    this.#depth += offDepth / this.#timed;
+    const timed = this.#timed;
+    timed.steps += 1;
+    timed.seconds += stepSeconds;
+    timed.denseFlops += denseFlops;
+    timed.depthFlops += depth * denseFlops;
+    // Means of a phase, and products of what differs from them (Welford 1962), which stay exact where nothing does.
+    if (!(Math.abs(denseFlops / this.#phase.denseFlops - 1) < samePhase))
+      this.#phase = { denseFlops, steps: 0, depth: 0, seconds: 0 };
+    const phase = this.#phase;
+    phase.steps += 1;
+    const offDepth = depth - phase.depth;
+    phase.depth += offDepth / phase.steps;
     const seconds = stepSeconds / denseFlops;
-    this.#seconds += (seconds - this.#seconds) / this.#timed;
-    this.#depthSquares += offDepth * (depth - this.#depth);
-    this.#depthBySeconds += offDepth * (seconds - this.#seconds);
+    phase.seconds += (seconds - phase.seconds) / phase.steps;
+    timed.depthSquares += offDepth * (depth - phase.depth);
+    timed.depthBySeconds += offDepth * (seconds - phase.seconds);
   }
 
   /** What the steps so far have spent. */
@@ -74,7 +85,7 @@ export class RunSums {
 
   /** The summary of the lines so far; without any step the fractions saved are 0. */
   summary(): Summary {
-    const { steps, depthSum, seconds, flops, denseFlops } = this.#spent;
+    const { steps, seconds, flops, denseFlops } = this.#spent;
     return {
       steps,
       firstEvaluation: this.#first,
@@ -82,21 +93,23 @@ export class RunSums {
       stepSeconds: seconds,
       flops,
       denseFlops,
-      blockFlopsSaved: steps > 0 ? 1 - depthSum / (steps * this.#layers) : 0,
+      blockFlopsSaved: steps > 0 ? 1 - this.#depthFlops / (denseFlops * this.#layers) : 0,
       stepFlopsSaved: flopsSaved(this.#spent),
-      timeSaved: this.timeSavedAt(this.#depth),
+      timeSaved: this.timeSavedAt(this.#timed.depthFlops / this.#timed.denseFlops),
     };
   }
 
   /**
-   * Ordinary least squares on depth of the time for each FLOP of a dense step, `a + b·depth`, says what the same steps would have taken with
-   * all L blocks, also where some are larger than others. Steps that run `depth` blocks in the mean save `1 − (a + b·depth) / (a + b·L)` of
-   * that; undefined when the depth never changed, or in a short run.
+   * The fraction of the time of dense steps that is not spent where `depth` blocks run in the mean: `1 − s(depth)/s(L)`, with `s` the seconds
+   * for each FLOP of a dense step. `s` is a line through the mean of all steps; its slope is the least-squares slope of seconds on depth
+   * within the phases of the run, since steps of another size take another time whatever their depth. Undefined when the depth never
+   * changed, or in a short run.
    */
   timeSavedAt(depth: number): number | undefined {
-    if (this.#timed < minTimedSteps || this.#depthSquares === 0) return undefined;
-    const slope = this.#depthBySeconds / this.#depthSquares;
-    const secondsAt = (blocks: number) => this.#seconds + slope * (blocks - this.#depth);
+    const { steps, seconds, denseFlops, depthFlops, depthSquares, depthBySeconds } = this.#timed;
+    if (steps < minTimedSteps || depthSquares === 0) return undefined;
+    const slope = depthBySeconds / depthSquares;
+    const secondsAt = (blocks: number) => seconds / denseFlops + slope * (blocks - depthFlops / denseFlops);
     return 1 - secondsAt(depth) / secondsAt(this.#layers);
   }
 }

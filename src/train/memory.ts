@@ -1,5 +1,5 @@
-import { type Config, type StepConfig, stagesOf } from '../config/index.ts';
-import { greatestDivisor, valuesOf } from '../config/stages.ts';
+import { type Config, phasesOf, type StepConfig } from '../config/index.ts';
+import { greatestDivisor, valuesOf } from '../config/phases.ts';
 import { numParameters, parameterSpecs } from '../model/index.ts';
 import { optimizers, slotsOf } from '../optimizers/index.ts';
 import { workOf } from './work.ts';
@@ -33,7 +33,7 @@ const rounding = 1.06;
  * (docs/results/memory-estimate.md). The attention weights and dropout masks are not in it: they are never stored.
  */
 export function estimateMemory(config: Config, ranks = 1): MemoryEstimate {
-  const estimates = stagesOf(config).map((stage) => stepMemory(stage.config, ranks));
+  const estimates = phasesOf(config).map((phase) => stepMemory(phase.config, ranks));
   return estimates.reduce((most, other) => (other.total > most.total ? other : most));
 }
 

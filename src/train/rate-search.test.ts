@@ -25,9 +25,15 @@ test('a rate that diverges is worse than all others', () => {
   assert.equal(best, 1e-3); // its upper neighbour says nothing of where the vertex is
 });
 
-test('all that is tried lies within six factors of two', () => {
-  assert.deepEqual(searched(1, (rate) => -rate).rates, [1, 2, 4, 8, 16, 32, 64]);
-  assert.deepEqual(searched(1, (rate) => rate).rates, [1, 2, 0.5, 0.25, 0.125, 0.0625, 0.03125, 0.015625]);
-  const diverging = searched(1, () => Infinity);
-  assert.equal(diverging.best, 1);
+test('a best rate far from the first is found, wherever it is', () => {
+  for (const best of [1e-7, 2e-3, 40]) assert.equal(searched(1e-5, valley(best)).best, best);
+});
+
+test('where the first rate diverges the search goes down, and ends where all do', () => {
+  assert.deepEqual(
+    searched(1, (rate) => (rate > 0.1 ? Infinity : valley(0.05)(rate))).rates,
+    [1, 0.5, 0.25, 0.125, 0.0625, 0.03125],
+  );
+  const { rates } = searched(1, () => Infinity);
+  assert.deepEqual(rates, [1, 0.5, 0.25, 0.125, 0.0625, 0.03125, 0.015625, 0.0078125, 0.00390625, 0.001953125]);
 });

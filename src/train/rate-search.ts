@@ -5,27 +5,26 @@ export interface TriedRate {
   loss: number;
 }
 
-/** Factors of two from the first rate in which the best one is looked for, in both directions. */
-const reach = 6;
+/** Where training diverges with each rate, the search ends after so many. */
+const mostDiverged = 10;
 
 /**
- * The learning rate to try next: from `first` on up and down by factors of two, until the best that was tried has a worse one on
- * either side; undefined then.
+ * The learning rate to try next: the search goes from `first` up and down by factors of two, until the best rate has a worse one on
+ * either side; undefined then, or where training diverged with each.
  */
 export function nextRate(tried: readonly TriedRate[], first: number): number | undefined {
   if (tried.length === 0) return first;
-  const sorted = [...tried].sort((a, b) => a.learningRate - b.learningRate);
-  const best = sorted.indexOf(leastLoss(sorted));
-  const { learningRate } = sorted[best]!;
-  const isWithin = (rate: number) => Math.abs(Math.log2(rate / first)) < reach + 0.5;
-  if (best === sorted.length - 1 && isWithin(2 * learningRate)) return 2 * learningRate;
-  if (best === 0 && isWithin(learningRate / 2)) return learningRate / 2;
-  return undefined;
+  const rates = tried.map(({ learningRate }) => learningRate);
+  const [lowest, highest] = [Math.min(...rates), Math.max(...rates)];
+  const { learningRate, loss } = leastLoss(tried);
+  if (loss === Infinity) return tried.length < mostDiverged ? lowest / 2 : undefined;
+  if (learningRate === highest) return 2 * highest;
+  return learningRate === lowest ? lowest / 2 : undefined;
 }
 
 /**
  * The learning rate at the least loss, to two digits: the vertex of the parabola over log₂ of the rate through the best that was
- * tried and its neighbours, or the best itself where a neighbour is missing or diverged.
+ * tried and its neighbours, or the best itself where a neighbour diverged.
  */
 export function bestRate(tried: readonly TriedRate[]): number {
   const { learningRate, loss } = leastLoss(tried);

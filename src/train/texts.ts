@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Config, lastConfig, type StepConfig, stagesOf } from '../config/index.ts';
+import { type Config, lastConfig } from '../config/index.ts';
+import { byPhase } from '../config/phases.ts';
 import {
   type Corpus,
   type CorpusIndex,
-  type CorpusView,
   corpusFormat,
   type Documents,
   listSources,
@@ -90,19 +90,27 @@ export async function openTexts(
     const views = validCorpus
       ? { train: wholeCorpus(trainCorpus!), valid: wholeCorpus(validCorpus) }
       : splitCorpus(trainCorpus!, data.validFraction);
-    const masked = (view: CorpusView, { data }: StepConfig): MaskedSamples => ({
-      samples: samplesOf(view, { ...data, tokenizer }),
+    const samples = new Map<number, Samples>(); // phases of one length share them: they hold numbers for each document
+    const trainSamples = (length: number) => {
+      if (!samples.has(length))
+        samples.set(length, samplesOf(views.train, { ...data, sequenceLength: length, tokenizer }));
+      return samples.get(length)!;
+    };
+    const train = byPhase(config, ({ data }) => ({
+      samples: trainSamples(data.sequenceLength),
       mask: makeMask(tokenizer, data),
-    });
-    const stages = stagesOf(config).map((stage) => ({ ...stage, ...masked(views.train, stage.config) }));
-    const train = (step: number) => stages.findLast(({ first }) => first <= step)!;
-    const valid = heldOut(() => masked(views.valid, lastConfig(config)), data);
+    }));
+    const last = lastConfig(config).data;
+    const valid = heldOut(
+      () => ({ samples: samplesOf(views.valid, { ...last, tokenizer }), mask: makeMask(tokenizer, last) }),
+      data,
+    );
     const { documents, tokens } = trainCorpus!.index;
     const advice = vocabularyAdvice(config, isResumed);
     warnOfUnknown(trainCorpus!.index, advice, (message) => report.warn(`data.train: ${message}`));
     if (validCorpus) warnOfUnknown(validCorpus.index, advice, (message) => report.warn(`data.valid: ${message}`));
     report.note(
-      `text: ${counted(documents, 'document')}, ${counted(tokens, 'token')}; ${counted(stages.at(-1)!.samples.count, 'sequence')} to train on, ${valid.samples.count.toLocaleString('en')} held out`,
+      `text: ${counted(documents, 'document')}, ${counted(tokens, 'token')}; ${counted(train(config.train.steps).samples.count, 'sequence')} to train on, ${valid.samples.count.toLocaleString('en')} held out`,
     );
     if (tokenizer.unkId >= 0) report.note(`[UNK]: ${unknownText(trainCorpus!.index)}`);
     return {

@@ -109,36 +109,39 @@ export function measureSteps(config: StepConfig): StepTimes {
   });
 }
 
-/** Steps of each micro-batch size that go before and are not counted, and that are. */
-const [numFirst, numTimed] = [1, 3];
+/** How often each size is timed; the fastest counts. */
+const numTimed = 2;
 
 /**
- * The seconds of a dense step in micro-batches of each of these sizes: the median of a few, in turn.
+ * The seconds of a dense step in micro-batches of each of these sizes. Steps of one and of two micro-batches are timed, and what the second
+ * one adds stands for all others.
  *
  * @throws ConfigError for a device that is not there.
  */
 export function timeMicroBatches(config: StepConfig, sizes: readonly number[]): Map<number, number> {
-  const { train } = config;
+  const { model, train } = config;
   prepareDevice(train, undefined);
   if (train.threads > 0) setNumThreads(train.threads);
   return scope(() => {
-    const state = {
-      ...trainingState(config, initialise(config.model, train.seed, train.device)),
-      depth: dense(config.model.layers),
+    const base = trainingState(config, initialise(model, train.seed, train.device));
+    const state = { ...base, depth: dense(model.layers) };
+    const seconds = (size: number, count: number) => {
+      const batches = new Array<MicroBatch>(count).fill(randomBatchOf(config, size));
+      const started = performance.now();
+      trainStep(state, 0, batches);
+      synchronize(train.device);
+      return (performance.now() - started) / 1000;
     };
-    const kinds = sizes.map((size) => {
-      const batch = randomBatchOf(config, size);
-      return { size, batches: new Array<MicroBatch>(train.batchSize / size).fill(batch), seconds: [] as number[] };
-    });
-    for (let round = 0; round < numFirst + numTimed; round++) {
-      for (const { batches, seconds } of kinds) {
-        const started = performance.now();
-        trainStep(state, 0, batches);
-        synchronize(train.device);
-        if (round >= numFirst) seconds.push((performance.now() - started) / 1000);
-      }
-    }
-    return new Map(kinds.map(({ size, seconds }) => [size, seconds.sort((a, b) => a - b)[numTimed >> 1]!]));
+    const fastest = (size: number, count: number) =>
+      Math.min(...Array.from({ length: numTimed }, () => seconds(size, count)));
+    seconds(Math.min(...sizes), 2); // the first step lays out memory
+    return new Map(
+      sizes.map((size) => {
+        const count = train.batchSize / size;
+        const one = fastest(size, 1);
+        return [size, count === 1 ? one : one + (count - 1) * (fastest(size, 2) - one)];
+      }),
+    );
   });
 }
 

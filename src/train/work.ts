@@ -1,4 +1,5 @@
-import { type Config, type StepConfig, stagesOf } from '../config/index.ts';
+import type { Config, StepConfig } from '../config/index.ts';
+import { byPhase } from '../config/phases.ts';
 import { objectives } from '../data/index.ts';
 import type { StepWork } from '../depth/index.ts';
 import { familyOf, type ParameterSpec, parameterSpecs, partsOf } from '../model/index.ts';
@@ -28,6 +29,5 @@ export function workOf({ model, data, train }: StepConfig, predictedTokens?: num
 
 /** The work of each step of a run, counted from 0. */
 export function worksOf(config: Config): (step: number) => StepWork {
-  const stages = stagesOf(config).map((stage) => ({ first: stage.first, work: workOf(stage.config) }));
-  return (step) => stages.findLast(({ first }) => first <= step)!.work;
+  return byPhase(config, (own) => workOf(own));
 }

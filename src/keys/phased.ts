@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 /** A value for the whole run, or [step, value] pairs, each value from its step on: the first step is 0, and they ascend. */
-export const staged = <T extends z.ZodType>(schema: T) =>
+export const phased = <T extends z.ZodType>(schema: T) =>
   z.union([
     schema,
     z

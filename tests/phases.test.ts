@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { type Line, linesOf, start, taper, untilSteps, writeTiny } from './cli.fixture.ts';
 
-const folder = mkdtempSync(join(tmpdir(), 'taper-stages-'));
+const folder = mkdtempSync(join(tmpdir(), 'taper-phases-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
 const at = (path: string) => join(folder, path);
 
@@ -50,7 +50,7 @@ before(async () => {
   assert.match(stdout + stderr, /12 steps of 4, then 8 sequences of 16, then 32 tokens/);
 });
 
-test('steps have the batch, the length and the masks of their stage', () => {
+test('steps have the batch, the length and the masks of their phase', () => {
   assert.deepEqual(valuesOf('whole', 'samples'), [4, 8, 12, 16, 20, 28, 36, 44, 52, 60, 68, 76]);
   const tokens = valuesOf('whole', 'tokens').map((total, i, totals) => total - (totals[i - 1] ?? 0));
   assert.ok(
@@ -72,15 +72,65 @@ test('before the first change all is as in a run without one', async () => {
   assert.notDeepEqual(numbersOf(stepsOf('plain')[5]!), numbersOf(stepsOf('whole')[5]!));
 });
 
-test('all evaluations are on sequences of the last length', () => {
-  const counts = linesOf(at('whole'))
-    .filter(({ type }) => type === 'eval')
-    .map(({ tokens }) => tokens);
-  assert.equal(counts.length, 4);
-  assert.equal(new Set(counts).size, 1, `${counts}`);
+test('a run is evaluated with its last length and mask rate from its first step on', async () => {
+  const { code, stderr } = await taper(
+    pretrain('last', 'data.sequenceLength=32', 'data.maskRate=0.15', 'train.steps=1'),
+    { cwd: folder },
+  );
+  assert.equal(code, 0, stderr);
+  const evaluations = (run: string) => linesOf(at(run)).filter(({ type }) => type === 'eval');
+  const [first, ...others] = evaluations('whole');
+  assert.deepEqual(first, evaluations('last')[0]);
+  assert.deepEqual(
+    others.map(({ tokens }) => tokens),
+    new Array(3).fill(first!.tokens),
+  );
 });
 
-test('a run that is killed in each of its stages goes on bit for bit', async () => {
+test('two ranks train what one does', async () => {
+  const words = [
+    'launch',
+    '--processes',
+    '2',
+    '--',
+    ...pretrain('two', ...lists, 'model.dropout=0'),
+    'train.threads=1',
+  ];
+  const { code, stderr } = await taper(words, { cwd: folder });
+  assert.equal(code, 0, stderr);
+  const one = await taper(pretrain('one', ...lists, 'model.dropout=0', 'train.threads=1'), { cwd: folder });
+  assert.equal(one.code, 0, one.stderr);
+  assert.deepEqual(valuesOf('two', 'samples'), valuesOf('one', 'samples'));
+  const [two, alone] = [valuesOf('two', 'loss'), valuesOf('one', 'loss')];
+  assert.ok(
+    two.every((loss, i) => Math.abs(loss - alone[i]!) < 1e-4),
+    `${two} ${alone}`,
+  );
+});
+
+test('what reads a run knows what it was trained with', async () => {
+  for (const words of [
+    ['eval', 'whole', '--data', 'valid.txt'],
+    ['fill', 'whole', 'the [MASK] sat'],
+    ['report', 'whole', 'plain', '-o', 'report.html'],
+    ['compare', 'whole', 'one'],
+    ['data', 'inspect', 'tiny.yaml', '--set', ...lists],
+    ['export', 'whole', '--to', 'hf', '--out', 'exported'],
+    ['export', 'whole/checkpoints/step-3', '--to', 'hf', '--out', 'exported-3'],
+  ]) {
+    const { code, stderr } = await taper(words, { cwd: folder });
+    assert.equal(code, 0, `${words.join(' ')}: ${stderr}`);
+  }
+  const card = (name: string) => readFileSync(at(`${name}/README.md`), 'utf8');
+  assert.match(card('exported'), /in 76 sequences of 16, then 32 tokens/);
+  assert.match(card('exported'), /30 %, then 15 % of the tokens masked/);
+  assert.match(card('exported'), /12 steps of 4, then 8 sequences/);
+  assert.match(card('exported-3'), /in 12 sequences of 16 tokens/);
+  assert.match(card('exported-3'), /30 % of the tokens masked/);
+  assert.match(card('exported-3'), /3 steps of 4 sequences/);
+});
+
+test('a run that is killed in each of its phases goes on bit for bit', async () => {
   for (const until of [3, 6, 9]) {
     const { child, ended } = start(pretrain('killed', ...lists), { cwd: folder });
     await untilSteps(at('killed'), until, child);
@@ -105,7 +155,7 @@ test('a resumed run refuses another list, with the command of a new run', async 
   assert.match(stderr, /--set 'train\.batchSize=\[\[0,4\],\[6,8\]\]'/);
 });
 
-test('a plan adds up the work of the stages', async () => {
+test('a plan adds up the work of the phases', async () => {
   const flopsOf = async (...sets: string[]) => {
     const { code, stdout, stderr } = await taper(
       ['plan', 'tiny.yaml', '--json', '--set', 'train.steps=12', 'depth.method=dense', ...sets],
@@ -128,7 +178,7 @@ test('a plan adds up the work of the stages', async () => {
   );
 });
 
-test('a branch goes on with the stages of the run that it leaves', async () => {
+test('a branch goes on with the phases of the run that it leaves', async () => {
   const words = ['pretrain', '--decay-from', 'whole@6', '--steps', '4', '--out', 'branch'];
   const { code, stderr } = await taper(words, { cwd: folder });
   assert.equal(code, 0, stderr);

@@ -102,8 +102,8 @@ test('a short run is the whole one made shorter', async () => {
     { cwd: folder },
   );
   assert.equal(found.code, 0, found.stderr);
-  const { train, depth } = JSON.parse(readFileSync(join(folder, 'short/0.005-10/config.json'), 'utf8'));
-  assert.deepEqual([train.steps, train.schedule, train.finalLearningRate, depth.gamma], [10, 'wsd', 5e-5, 10]);
+  const { train, depth } = JSON.parse(readFileSync(join(folder, 'short/0.02-10/config.json'), 'utf8'));
+  assert.deepEqual([train.steps, train.schedule, train.finalLearningRate, depth.gamma], [10, 'wsd', 2e-4, 10]);
   assert.equal(train.batchSize, 12); // all three begin within the first of its steps
   assert.match(found.stdout, /train\.peakLearningRate=\S+ train\.finalLearningRate=\S+\n$/);
 });

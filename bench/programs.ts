@@ -56,11 +56,12 @@ export function runTrainer(flags: readonly string[]): { step_s_mean: number } {
   return JSON.parse(run(python(), ['bench/peer/transformers_pretrain.py', ...flags]).at(-1)!);
 }
 
-/** What is missing to run a program of PyTorch, if anything. */
-export function missingPyTorch(module: 'torch' | 'transformers' = 'torch'): string | undefined {
-  if (spawnSync(python(), ['-c', `import torch, ${module}`]).status === 0) return undefined;
-  const packages = module === 'torch' ? 'python3-torch libopenblas0-openmp' : 'none; pip install torch transformers';
-  return `${module} for ${python()} (Debian: ${packages}; TAPER_PYTHON names another Python)`;
+/** What is missing to run a program of PyTorch that uses these packages as well, if anything. */
+export function missingPyTorch(...packages: readonly string[]): string | undefined {
+  const modules = ['torch', ...packages];
+  if (spawnSync(python(), ['-c', `import ${modules.join(', ')}`]).status === 0) return undefined;
+  const ofDebian = packages.length === 0 ? 'python3-torch libopenblas0-openmp' : 'not all of them';
+  return `${modules.join(', ')} for ${python()} (pip install ${modules.join(' ')}; Debian: ${ofDebian}; TAPER_PYTHON names another Python)`;
 }
 
 let foundPython: string | undefined;

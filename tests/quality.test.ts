@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { nextSteps, stepsToTarget, type Trained } from '../bench/quality/records.ts';
-import { type Rung, rungs, setsOf, target } from '../bench/quality/rungs.ts';
+import { type Rung, recipeOf, rungs, setsOf, target } from '../bench/quality/rungs.ts';
+import { type Climbed, ladder } from '../bench/quality/table.ts';
 import { loadConfig } from '../src/config/index.ts';
 
 const rung: Rung = { name: 'muon', label: 'a rung', firstSteps: 1000, maxSteps: 4000 };
@@ -11,7 +12,16 @@ function climbed(accuracyOf: (steps: number, seed: number) => number): Trained[]
   const all: Trained[] = [];
   for (const seed of [1, 2]) {
     for (let steps = nextSteps(all, rung, seed); steps !== undefined; steps = nextSteps(all, rung, seed)) {
-      all.push({ rung: rung.name, seed, steps, accuracy: accuracyOf(steps, seed), loss: 1, date: '', processor: '' });
+      all.push({
+        rung: rung.name,
+        recipe: '',
+        seed,
+        steps,
+        accuracy: accuracyOf(steps, seed),
+        loss: 1,
+        date: '',
+        processor: '',
+      });
       assert.ok(all.length < 20, JSON.stringify(all));
     }
   }
@@ -51,4 +61,31 @@ test('every rung of taper is a valid configuration', () => {
     const { config } = loadConfig({ file: 'configs/quality.yaml', sets: setsOf(each) });
     assert.equal(config.model.layers, 12, each.name);
   }
+});
+
+test('a rung with another recipe has another name for it', () => {
+  const recipes = rungs.map(recipeOf);
+  assert.equal(new Set(recipes.slice(1)).size, rungs.length - 1); // transformers' sets nothing
+  assert.equal(recipeOf({ ...rungs[1]!, label: 'another label' }), recipes[1]);
+});
+
+test('speed-ups say what is known where a target was missed', () => {
+  const climbed = (name: string, on: string | undefined, steps: (number | undefined)[]): Climbed => ({
+    rung: { name, label: name, firstSteps: 1, maxSteps: 1, ...(on !== undefined && { on }) },
+    steps,
+    longest: 900,
+    seconds: [0.9, 1, 1.1],
+  });
+  const [, ...rows] = ladder([
+    climbed('first', undefined, [undefined, 900]),
+    climbed('second', undefined, [undefined, undefined]),
+    climbed('third', 'second', [300, 600]),
+    climbed('fourth', 'third', [undefined, 900]),
+  ]);
+  assert.deepEqual(rows, [
+    ['first', '> 900', '1000 (900–1100)', '> 15.0', '', ''],
+    ['second', '> 900', '1000 (900–1100)', '> 15.0', '', ''],
+    ['third', '450 (300–600)', '1000 (900–1100)', '7.5', '> 2.00', '> 2.00'],
+    ['fourth', '> 900', '1000 (900–1100)', '> 15.0', '< 0.50', ''],
+  ]);
 });

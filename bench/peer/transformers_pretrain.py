@@ -2,8 +2,8 @@
 """Pre-trains a BERT with transformers' Trainer, as its examples do.
 
 The first rung of `npm run bench -- quality`: PostLN, learned positions, AdamW
-with warm-up and linear decay, masked tokens, everything else as transformers
-has it by default. A folder with a checkpoint in it is gone on from. It prints
+with warm-up, linear decay and BERT's weight decay of 0.01, masked tokens,
+everything else as transformers has it by default. A folder with a checkpoint in it is gone on from. It prints
 one JSON object.
 
   python3 bench/peer/transformers_pretrain.py --sequences sequences.u16 \\

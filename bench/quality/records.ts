@@ -1,13 +1,15 @@
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { type Rung, seeds, target } from './rungs.ts';
+import { type Rung, recipeOf, rungs, seeds, target } from './rungs.ts';
 
 const path = fileURLToPath(new URL('../../../docs/results/quality.jsonl', import.meta.url));
 
 /** What came of a training. */
 export interface Trained {
   rung: string;
+  /** What the rung was then. */
+  recipe: string;
   seed: number;
   steps: number;
   /** Held-out, of masked tokens. */
@@ -18,14 +20,15 @@ export interface Trained {
   processor: string;
 }
 
-/** All trainings so far. */
+/** All trainings so far of the rungs as they are now. */
 export function records(): Trained[] {
   if (!existsSync(path)) return [];
   const lines = readFileSync(path, 'utf8').trim().split('\n');
-  return lines.map((line) => JSON.parse(line) as Trained);
+  const recipes = new Map(rungs.map((rung) => [rung.name, recipeOf(rung)]));
+  return lines.map((line) => JSON.parse(line) as Trained).filter(({ rung, recipe }) => recipes.get(rung) === recipe);
 }
 
-export function keep(found: Pick<Trained, 'rung' | 'seed' | 'steps' | 'accuracy' | 'loss'>): void {
+export function keep(found: Pick<Trained, 'rung' | 'recipe' | 'seed' | 'steps' | 'accuracy' | 'loss'>): void {
   const where = { date: new Date().toISOString().slice(0, 10), processor: cpus()[0]?.model.trim() ?? 'unknown' };
   appendFileSync(path, `${JSON.stringify({ ...found, ...where })}\n`);
 }

@@ -1,15 +1,18 @@
+import { createHash } from 'node:crypto';
+import { readConfigFile } from '../../src/config/index.ts';
+
 /** A rung of the ladder: a recipe, told by what it changes in the one that it stands on. */
 export interface Rung {
   name: string;
   /** What it is, for a table. */
   label: string;
-  /** The rung that it stands on: the last one that paid. None for the first recipe of each program. */
+  /** The rung that it stands on; none for a recipe of its own. */
   on?: string;
   /** What it changes in configs/quality.yaml, beside what the rungs below it change; none of transformers'. */
   sets?: readonly string[];
   /** Steps that are tried first: as many as are likely to do. */
   firstSteps: number;
-  /** More than an hour's steps are not tried. */
+  /** More are not tried. */
   maxSteps: number;
 }
 
@@ -60,6 +63,12 @@ export const rungs: readonly Rung[] = [
     maxSteps: 16_000,
   },
 ];
+
+/** Tells recipes of a rung apart, so that trainings of an earlier one are not taken for its own. */
+export function recipeOf(rung: Rung): string {
+  const recipe = JSON.stringify([readConfigFile('configs/quality.yaml'), setsOf(rung)]);
+  return createHash('sha256').update(recipe).digest('hex').slice(0, 8);
+}
 
 /** What a rung changes in configs/quality.yaml, all rungs below it included. */
 export function setsOf({ on, sets = [] }: Rung): string[] {

@@ -7,12 +7,12 @@ import type { Rung } from './rungs.ts';
 import { setsOfRun, trainerFlags } from './train.ts';
 
 const steps = 80; // θ, batches and learning rates go through a whole run's in them
-const threads = 2;
+const threads = 2; // as the page says
 
 /** Seconds of a step of each rung, the mean over a short run of its recipe: `rounds` of them, the rungs in turn. */
-export async function stepTimes(books: string, rungs: readonly Rung[], rounds: number): Promise<Map<Rung, number[]>> {
+export function stepTimes(books: string, rungs: readonly Rung[], rounds: number): Map<Rung, number[]> {
   const times = new Map<Rung, number[]>(rungs.map((rung) => [rung, []]));
-  const flags = await trainerFlags(books, threads);
+  const flags = trainerFlags(threads);
   const folder = mkdtempSync(join(tmpdir(), 'taper-quality-'));
   try {
     for (let round = 0; round < rounds; round++) {

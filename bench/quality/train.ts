@@ -1,4 +1,4 @@
-import { closeSync, existsSync, mkdirSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { loadConfig } from '../../src/config/index.ts';
@@ -6,7 +6,7 @@ import { importHuggingFace } from '../../src/interop/index.ts';
 import { openTexts, openTokenizer } from '../../src/train/index.ts';
 import { runCommand, runTrainer } from '../programs.ts';
 import { keep, nextSteps, records } from './records.ts';
-import { type Rung, rungs, seeds, setsOf } from './rungs.ts';
+import { type Rung, recipeOf, rungs, seeds, setsOf } from './rungs.ts';
 import { score } from './score.ts';
 
 const runs = fileURLToPath(new URL('../../../runs/quality', import.meta.url));
@@ -17,13 +17,12 @@ const textsOf = (books: string) => ({ train: join(books, 'train-*.jsonl.gz'), va
 
 /** Trains what the ladder lacks, or those of its rungs that are named, first all with one seed. A training that was stopped goes on; one that has a record is kept. */
 export async function trainLadder(books: string, names: readonly string[], threads: number): Promise<void> {
-  mkdirSync(runs, { recursive: true });
   const wanted = rungs.filter(({ name }) => names.length === 0 || names.includes(name));
   for (const seed of seeds) {
     for (const rung of wanted) {
       for (let steps = nextSteps(records(), rung, seed); steps; steps = nextSteps(records(), rung, seed)) {
         const { tokenAccuracy, tokenLoss } = await trainOne(rung, { seed, steps, books, threads });
-        keep({ rung: rung.name, seed, steps, accuracy: tokenAccuracy, loss: tokenLoss });
+        keep({ rung: rung.name, recipe: recipeOf(rung), seed, steps, accuracy: tokenAccuracy, loss: tokenLoss });
         console.log(`${rung.name}, seed ${seed}: ${(100 * tokenAccuracy).toFixed(2)} % after ${steps} steps`);
       }
     }
@@ -39,7 +38,7 @@ interface How {
 
 async function trainOne(rung: Rung, how: How) {
   const out = join(runs, `${rung.name}-${how.seed}-${how.steps}`);
-  const checkpoint = rung.name === 'transformers' ? await withTrainer(out, how) : withTaper(out, rung, how);
+  const checkpoint = rung.name === 'transformers' ? withTrainer(out, how) : withTaper(out, rung, how);
   const found = await score(checkpoint, { valid: textsOf(how.books).valid, cache });
   rmSync(out, { recursive: true });
   return found;
@@ -68,33 +67,45 @@ export function setsOfRun(rung: Rung, { seed, steps, books, threads }: How): str
   ];
 }
 
-async function withTrainer(out: string, { seed, steps, books, threads }: How): Promise<string> {
-  const flags = await trainerFlags(books, threads);
-  runTrainer([...flags, '--out', out, '--seed', `${seed}`, '--steps', `${steps}`, '--save-every', '250']);
+function withTrainer(out: string, { seed, steps, threads }: How): string {
+  runTrainer([
+    ...trainerFlags(threads),
+    '--out',
+    out,
+    '--seed',
+    `${seed}`,
+    '--steps',
+    `${steps}`,
+    '--save-every',
+    '250',
+  ]);
   const checkpoint = join(out, 'imported');
   rmSync(checkpoint, { recursive: true, force: true });
   importHuggingFace(join(out, 'model'), checkpoint, () => {});
   return checkpoint;
 }
 
-/** The same texts and tokens for transformers. */
-export async function trainerFlags(books: string, threads: number): Promise<string[]> {
-  const [sequences, tokenizer] = [join(runs, 'sequences.u16'), join(runs, 'tokenizer.json')];
-  if (!existsSync(tokenizer)) await writeSequences(sequences, tokenizer, books);
-  return ['--sequences', sequences, '--tokenizer', tokenizer, '--threads', `${threads}`, '--bf16'];
+const [sequences, tokenizerFile] = [join(runs, 'sequences.u16'), join(runs, 'tokenizer.json')];
+
+/** What transformers' program is given. */
+export function trainerFlags(threads: number): string[] {
+  return ['--sequences', sequences, '--tokenizer', tokenizerFile, '--threads', `${threads}`, '--bf16'];
 }
 
-async function writeSequences(sequences: string, tokenizerJson: string, books: string): Promise<void> {
+/** Writes the training text for transformers, cut and tokenised as taper's. */
+export async function writeSequences(books: string): Promise<void> {
+  mkdirSync(runs, { recursive: true });
   const sets = setsOfRun(rungs[1]!, { seed: 1, steps: 1, books, threads: 0 });
   const { config } = loadConfig({ file: 'configs/quality.yaml', sets });
   const report = { note: console.log, warn: console.warn };
   const tokenizer = await openTokenizer(config, report);
   const texts = await openTexts(config, tokenizer, report);
   const { samples } = texts.train(0);
-  const file = openSync(sequences, 'w');
+  const file = openSync(`${sequences}.new`, 'w');
   for (let sample = 0; sample < samples.count; sample++)
     writeSync(file, Uint16Array.from(samples.read({ seed: 1, epoch: 0, sample }).ids));
   closeSync(file);
   texts.close();
-  writeFileSync(tokenizerJson, tokenizer.json); // last: it says that both are there
+  renameSync(`${sequences}.new`, sequences); // another ladder may be reading the old one
+  writeFileSync(tokenizerFile, tokenizer.json);
 }

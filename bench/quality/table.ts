@@ -1,0 +1,54 @@
+import { median, spread } from '../report.ts';
+import { type Rung, rungs } from './rungs.ts';
+
+/** What is known of a rung. */
+export interface Climbed {
+  rung: Rung;
+  /** For each seed the steps to the target, or undefined where it was missed. */
+  steps: readonly (number | undefined)[];
+  /** Of the longest training. */
+  longest: number;
+  /** Of a step, in each round. */
+  seconds: readonly number[];
+}
+
+/** Minutes to the target; more than that where it was missed with some seed. */
+interface Minutes {
+  value: number;
+  isMissed: boolean;
+}
+
+export function minutesOf({ steps, longest, seconds }: Pick<Climbed, 'steps' | 'longest' | 'seconds'>): Minutes {
+  const counts = steps.map((count) => count ?? longest);
+  return { value: (median(counts) * median(seconds)) / 60, isMissed: steps.includes(undefined) };
+}
+
+/** The ladder as a table; the first row is its head. */
+export function ladder(climbed: readonly Climbed[]): string[][] {
+  const slowest = minutesOf(climbed[0]!);
+  const rows = climbed.map((one, i) => {
+    const { rung, steps, longest, seconds } = one;
+    const own = minutesOf(one);
+    const below = climbed.find((other) => other.rung.name === rung.on);
+    return [
+      rung.label,
+      own.isMissed ? `> ${longest}` : spread(steps as number[], 0),
+      spread(
+        seconds.map((each) => 1000 * each),
+        0,
+      ),
+      `${own.isMissed ? '> ' : ''}${own.value.toFixed(1)}`,
+      below ? speedup(minutesOf(below), own) : '',
+      i === 0 ? '' : speedup(slowest, own),
+    ];
+  });
+  const head = ['rung', 'steps', 'ms a step', 'minutes', 'speed-up over what it stands on', `over ${rungs[0]!.name}`];
+  return [head, ...rows];
+}
+
+/** `2.10`; `> 2.10` where the slower one missed the target, `< 2.10` where the faster one did, and nothing where both did. */
+function speedup(before: Minutes, after: Minutes): string {
+  if (before.isMissed && after.isMissed) return '';
+  const sign = before.isMissed ? '> ' : after.isMissed ? '< ' : '';
+  return `${sign}${(before.value / after.value).toFixed(2)}`;
+}

@@ -262,6 +262,10 @@ suite('taper', { concurrency: 2 }, () => {
     assert.ok(result.step_s_min > 0 && result.mean_layers_run <= 2);
     const achieved = result.gflops_per_s / result.peak_gflops_per_s;
     assert.ok(result.mfu > 0 && result.mfu < 1 && Math.abs(result.mfu - achieved) < 0.01, `${result.mfu} ${achieved}`);
+    const work = ({ gflops_per_s, step_s_mean }: BenchResult) => gflops_per_s * step_s_mean;
+    const muon = await json<BenchResult>('bench', 'step', ...short, '--optimizer', 'muon');
+    const adamw = await json<BenchResult>('bench', 'step', ...short);
+    assert.ok(work(muon) > 1.1 * work(adamw), `${work(muon)} ${work(adamw)}`);
   });
 
   test('bench ops times each operation both ways, and tells its share of a step', async () => {
@@ -281,6 +285,7 @@ suite('taper', { concurrency: 2 }, () => {
       '',
       'pretrain',
       'plan',
+      'tune',
       'eval',
       'fill',
       'tokenizer train',

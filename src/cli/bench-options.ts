@@ -19,6 +19,7 @@ export interface BenchOptions {
   device: string;
   theta: number;
   granularity: Granularity;
+  optimizer: Config['train']['optimizer'];
   postln: boolean;
   steps: number;
   warmup: number;

@@ -99,6 +99,7 @@ function openState(options: BenchOptions): TrainingState {
       train: {
         steps: steps + warmup,
         batchSize: batch,
+        optimizer: options.optimizer,
         peakLearningRate: 1e-4,
         schedule: 'constant',
         precision: dtype,

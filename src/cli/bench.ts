@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander';
 import { namesOf } from '../keys/index.ts';
 import { presets } from '../model/index.ts';
+import { optimizers } from '../optimizers/index.ts';
 import type { BenchOptions } from './bench-options.ts';
 import { deviceOption } from './config.ts';
 import { countOf, numberOf } from './numbers.ts';
@@ -54,6 +55,7 @@ function stepCommand(): Command {
         .choices(['batch', 'sequence'])
         .default('batch'),
     )
+    .addOption(new Option('--optimizer <name>', 'the optimizer').choices(namesOf(optimizers)).default('adamw'))
     .option('--postln', 'PostLN instead of PreLN', false)
     .addHelpText(
       'after',
@@ -75,7 +77,7 @@ function opsCommand(): Command {
     .addHelpText('after', '\nExample:\n  npx taper-lm bench ops --hidden 768 --heads 12 --batch 16 --dtype bf16')
     .action(async (options: BenchOptions & { json: boolean }) => {
       const { benchOps, opsText } = await import('./bench-ops.ts');
-      const result = benchOps({ ...options, theta: 1, granularity: 'batch', postln: false });
+      const result = benchOps({ ...options, theta: 1, granularity: 'batch', optimizer: 'adamw', postln: false });
       console.log(options.json ? JSON.stringify(result) : opsText(result));
     });
 }

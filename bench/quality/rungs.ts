@@ -22,25 +22,30 @@ export const seeds = [1, 2] as const;
 export const target = 0.3;
 
 export const rungs: readonly Rung[] = [
-  { name: 'transformers', label: "transformers' Trainer: PostLN BERT, AdamW 1e-4", firstSteps: 4000, maxSteps: 4000 },
   {
-    name: 'paper',
-    label: "the paper's recipe in taper, dense: PreLN BERT, AdamW 1e-3",
+    name: 'transformers',
+    label: "transformers' Trainer: BERT (PostLN), AdamW at 1e-4",
+    firstSteps: 4000,
+    maxSteps: 4000,
+  },
+  {
+    name: 'bert',
+    label: "taper, dense: the paper's BERT (PreLN), AdamW at 1e-3",
     sets: ['model.kind=bert', 'train.biasCorrection=false'],
     firstSteps: 8000,
     maxSteps: 16_000,
   },
   {
-    name: 'paper-pld',
+    name: 'bert-pld',
     label: 'the same with PLD',
-    on: 'paper',
+    on: 'bert',
     sets: ['depth.method=pld', 'depth.thetaBar=0.5'],
     firstSteps: 8000,
     maxSteps: 16_000,
   },
   {
     name: 'modernbert',
-    label: 'ModernBERT, 30 % masked, dense',
+    label: 'ModernBERT, 30 % masked, dense, AdamW at 1e-3',
     sets: ['model.kind=modernbert'],
     firstSteps: 2000,
     maxSteps: 16_000,
@@ -48,9 +53,9 @@ export const rungs: readonly Rung[] = [
   { name: 'wsd', label: '+ WSD', on: 'modernbert', sets: ['train.schedule=wsd'], firstSteps: 2000, maxSteps: 16_000 },
   {
     name: 'muon',
-    label: '+ Muon',
+    label: '+ Muon at 4e-3, without WSD',
     on: 'modernbert',
-    sets: ['train.optimizer=muon'],
+    sets: ['train.optimizer=muon', 'train.peakLearningRate=4e-3', 'train.muonScale=0.6'],
     firstSteps: 1000,
     maxSteps: 16_000,
   },
@@ -59,6 +64,14 @@ export const rungs: readonly Rung[] = [
     label: '+ packing',
     on: 'muon',
     sets: ['data.packing=documents'],
+    firstSteps: 1000,
+    maxSteps: 16_000,
+  },
+  {
+    name: 'staged',
+    label: '+ blocks that grow in number (staged), without packing',
+    on: 'muon',
+    sets: ['depth.method=staged'],
     firstSteps: 1000,
     maxSteps: 16_000,
   },

@@ -33,16 +33,16 @@ interface Trial extends TriedRate {
   accuracy: number | null;
 }
 
-/** The steps of a short run: this share of all, but at least that many. */
+/** The steps of a short run: this fraction of `train.steps`, but at least so many. */
 const [share, fewest] = [0.02, 200];
-/** Schedules that do not come down by the end of a run. */
+/** Schedules whose learning rate may still be high at the end of a run. */
 const endless: readonly string[] = ['constant', 'exponential'];
 const chart = 'learning-rates.svg';
 
 /** `taper-lm tune`: a peak learning rate from short runs. */
 export function tuneCommand(): Command {
   return new Command('tune')
-    .description('find a peak learning rate by short runs of a configuration, in each of which it falls to the end')
+    .description('find a peak learning rate with short runs of a configuration')
     .argument(...configArgument)
     .addOption(dataOption())
     .requiredOption('--out <folder>', 'folder for the runs, one for each learning rate')
@@ -94,7 +94,7 @@ async function run(file: string | undefined, options: TuneOptions, command: Comm
   );
 }
 
-/** What makes a short run of a configuration: its values change, and θ and the learning rate fall, at the same shares of the steps. */
+/** The settings of a short run: the values of lists change, and θ and the learning rate fall, at the same fractions of it as in the whole run. */
 function shortened({ data, depth, train }: Config, steps: number, rate: number): string[] {
   const part = steps / train.steps;
   const scaled = (name: string, value: Phased<number>) => {
@@ -116,7 +116,7 @@ function shortened({ data, depth, train }: Config, steps: number, rate: number):
   ];
 }
 
-/** Another peak; what the learning rate falls to stays the same share of it. */
+/** Another peak; the final learning rate stays the same fraction of it. */
 function withRate({ peakLearningRate, finalLearningRate }: Config['train'], rate: number): string[] {
   const end = Number(((finalLearningRate * rate) / peakLearningRate).toPrecision(3));
   return [`train.peakLearningRate=${rate}`, ...(finalLearningRate > 0 ? [`train.finalLearningRate=${end}`] : [])];

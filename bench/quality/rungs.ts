@@ -45,12 +45,12 @@ export const rungs: readonly Rung[] = [
   },
   {
     name: 'modernbert',
-    label: 'ModernBERT, 30 % masked, dense, AdamW at 1e-3',
-    sets: ['model.kind=modernbert'],
-    firstSteps: 2000,
+    label: 'ModernBERT, 30 % masked, dense, AdamW at 2e-3',
+    sets: ['model.kind=modernbert', 'train.peakLearningRate=2e-3'],
+    firstSteps: 1000,
     maxSteps: 16_000,
   },
-  { name: 'wsd', label: '+ WSD', on: 'modernbert', sets: ['train.schedule=wsd'], firstSteps: 2000, maxSteps: 16_000 },
+  { name: 'wsd', label: '+ WSD', on: 'modernbert', sets: ['train.schedule=wsd'], firstSteps: 1000, maxSteps: 16_000 },
   {
     name: 'muon',
     label: '+ Muon at 4e-3, without WSD',

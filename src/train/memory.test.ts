@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { loadConfig } from '../config/index.ts';
-import { estimateMemory, fittingMicroBatch } from './memory.ts';
+import { estimateMemory, fittingMicroBatch, fittingMicroBatches } from './memory.ts';
 
 const base = ['train.steps=10', 'train.device=cpu'];
 const estimate = (...sets: string[]) => estimateMemory(loadConfig({ sets: [...base, ...sets] }).config);
@@ -59,4 +59,15 @@ test('the largest micro-batch that fits divides the batch', () => {
   assert.equal(fittingMicroBatch(config, withSize(24) + 1, 1), 24);
   assert.equal(fittingMicroBatch(config, withSize(24) - 1), 16);
   assert.equal(fittingMicroBatch(config, 1e6), undefined);
+});
+
+test('of a run in phases the largest steps count, and a micro-batch divides all of its batches', () => {
+  const sets = ['model.preset=bert-mini', 'train.precision=fp32', 'train.microBatchSize=4'];
+  const phases = estimate(...sets, 'train.batchSize=[[0,24],[5,36]]', 'data.sequenceLength=[[0,256],[5,64]]');
+  const largest = estimate(...sets, 'train.batchSize=24', 'data.sequenceLength=256');
+  assert.deepEqual(phases, largest);
+  const { config } = loadConfig({ sets: [...base, ...sets, 'train.batchSize=[[0,24],[5,36]]'] });
+  assert.deepEqual(fittingMicroBatches(config, Infinity), [12, 6, 4, 3, 2, 1]);
+  assert.deepEqual(fittingMicroBatches(config, Infinity, 3), [12, 6, 4, 3]);
+  assert.equal(fittingMicroBatch(config, Infinity), 3); // smaller than now
 });

@@ -53,8 +53,8 @@ export const rungs: readonly Rung[] = [
   { name: 'wsd', label: '+ WSD', on: 'modernbert', sets: ['train.schedule=wsd'], firstSteps: 1000, maxSteps: 16_000 },
   {
     name: 'muon',
-    label: '+ Muon at 4e-3, without WSD',
-    on: 'modernbert',
+    label: '+ Muon at 4e-3',
+    on: 'wsd',
     sets: ['train.optimizer=muon', 'train.peakLearningRate=4e-3', 'train.muonScale=0.6'],
     firstSteps: 1000,
     maxSteps: 16_000,

@@ -53,9 +53,9 @@ export const rungs: readonly Rung[] = [
   { name: 'wsd', label: '+ WSD', on: 'modernbert', sets: ['train.schedule=wsd'], firstSteps: 1000, maxSteps: 16_000 },
   {
     name: 'muon',
-    label: '+ Muon at 4e-3',
+    label: '+ Muon, scale 0.8',
     on: 'wsd',
-    sets: ['train.optimizer=muon', 'train.peakLearningRate=4e-3', 'train.muonScale=0.6'],
+    sets: ['train.optimizer=muon', 'train.muonScale=0.8'],
     firstSteps: 1000,
     maxSteps: 16_000,
   },

@@ -5,7 +5,7 @@ import { type Rung, recipeOf, rungs, setsOf, target } from '../bench/quality/run
 import { type Climbed, ladder } from '../bench/quality/table.ts';
 import { loadConfig } from '../src/config/index.ts';
 
-const rung: Rung = { name: 'muon', label: 'a rung', firstSteps: 1000, maxSteps: 4000 };
+const rung: Rung = { name: 'muon', program: 'taper', label: 'a rung', firstSteps: 1000, maxSteps: 4000 };
 
 /** All trainings of a rung whose accuracy is a function of the steps, with one seed after the other. */
 function climbed(accuracyOf: (steps: number, seed: number) => number): Trained[] {
@@ -47,7 +47,7 @@ test('a rung is trained until both sides of the target are within a factor of 1.
   }
 });
 
-test('a rung that does not reach the target is not trained for more than an hour', () => {
+test('a rung that does not reach the target is not trained for more steps than its most', () => {
   const all = climbed(() => target - 0.1);
   assert.deepEqual(
     all.map(({ steps }) => steps),
@@ -63,7 +63,7 @@ test('every rung of taper is a valid configuration', () => {
   }
 });
 
-test('a rung with another recipe has another name for it', () => {
+test('rungs of other settings have other recipes, and a label is none', () => {
   const recipes = rungs.map(recipeOf);
   assert.equal(new Set(recipes.slice(1)).size, rungs.length - 1); // transformers' sets nothing
   assert.equal(recipeOf({ ...rungs[1]!, label: 'another label' }), recipes[1]);
@@ -71,7 +71,7 @@ test('a rung with another recipe has another name for it', () => {
 
 test('speed-ups say what is known where a target was missed', () => {
   const climbed = (name: string, on: string | undefined, steps: (number | undefined)[]): Climbed => ({
-    rung: { name, label: name, firstSteps: 1, maxSteps: 1, ...(on !== undefined && { on }) },
+    rung: { name, program: 'taper', label: name, firstSteps: 1, maxSteps: 1, ...(on !== undefined && { on }) },
     steps,
     longest: 900,
     seconds: [0.9, 1, 1.1],

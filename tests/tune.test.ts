@@ -41,10 +41,14 @@ test('the best of the rates has a worse one on either side, and each run decayed
 });
 
 test('the same command again trains nothing, and its text ends with a command that trains with the best', async () => {
-  const before = readdirSync(join(folder, 'rates')).length;
+  const trained = () => {
+    const runs = readdirSync(join(folder, 'rates')).filter((name) => name.endsWith('-20'));
+    return runs.map((name) => [name, readFileSync(join(folder, 'rates', name, 'metrics.jsonl'), 'utf8')]);
+  };
+  const before = trained();
   const { code, stdout, stderr } = await tune();
   assert.equal(code, 0, stderr);
-  assert.equal(readdirSync(join(folder, 'rates')).length, before);
+  assert.deepEqual(trained(), before); // with the clock of each step
   assert.match(stdout, /^learning rate {2}held-out loss {2}accuracy\n/);
   const [, best, command] = /\nbest: (\S+)\n(npx taper-lm pretrain .*)\n$/.exec(stdout)!;
   assert.equal(

@@ -3,8 +3,8 @@
 
 The first rung of `npm run bench -- quality`: PostLN, learned positions, AdamW
 with warm-up, linear decay and BERT's weight decay of 0.01, masked tokens,
-everything else as transformers has it by default. A folder with a checkpoint in it is gone on from. It prints
-one JSON object.
+everything else as transformers has it by default. A run that was stopped is
+resumed from its folder. It prints one JSON object.
 
   python3 bench/peer/transformers_pretrain.py --sequences sequences.u16 \\
       --tokenizer tokenizer.json --steps 4000 --out runs/bert

@@ -8,8 +8,9 @@ import { median, table, writeResults } from '../report.ts';
 import { records, stepsToTarget, type Trained } from './records.ts';
 import { type Rung, rungs, seeds, target } from './rungs.ts';
 import { ladder } from './table.ts';
+import { writeSequences } from './texts.ts';
 import { stepTimes } from './times.ts';
-import { trainLadder, writeSequences } from './train.ts';
+import { trainLadder } from './train.ts';
 
 const rounds = 3;
 const results = fileURLToPath(new URL('../../../docs/results', import.meta.url));

@@ -6,13 +6,15 @@ export interface Rung {
   name: string;
   /** What it is, for a table. */
   label: string;
+  /** What trains it. */
+  program: 'taper' | 'transformers';
   /** The rung that it stands on; none for a recipe of its own. */
   on?: string;
-  /** What it changes in configs/quality.yaml, beside what the rungs below it change; none of transformers'. */
+  /** What it changes in configs/quality.yaml, beside what the rungs below it change; nothing where transformers trains. */
   sets?: readonly string[];
-  /** Steps that are tried first: as many as are likely to do. */
+  /** Steps that are tried first: about as many as it takes. */
   firstSteps: number;
-  /** More are not tried. */
+  /** No more than these are tried. */
   maxSteps: number;
 }
 
@@ -24,12 +26,14 @@ export const target = 0.3;
 export const rungs: readonly Rung[] = [
   {
     name: 'transformers',
+    program: 'transformers',
     label: "transformers' Trainer: BERT (PostLN), AdamW at 1e-4",
     firstSteps: 4000,
     maxSteps: 4000,
   },
   {
     name: 'bert',
+    program: 'taper',
     label: "taper, dense: the paper's BERT (PreLN), AdamW at 1e-3",
     sets: ['model.kind=bert', 'train.biasCorrection=false'],
     firstSteps: 8000,
@@ -37,6 +41,7 @@ export const rungs: readonly Rung[] = [
   },
   {
     name: 'bert-pld',
+    program: 'taper',
     label: 'the same with PLD',
     on: 'bert',
     sets: ['depth.method=pld', 'depth.thetaBar=0.5'],
@@ -45,14 +50,24 @@ export const rungs: readonly Rung[] = [
   },
   {
     name: 'modernbert',
+    program: 'taper',
     label: 'ModernBERT, 30 % masked, dense, AdamW at 2e-3',
     sets: ['model.kind=modernbert', 'train.peakLearningRate=2e-3'],
     firstSteps: 1000,
     maxSteps: 16_000,
   },
-  { name: 'wsd', label: '+ WSD', on: 'modernbert', sets: ['train.schedule=wsd'], firstSteps: 1000, maxSteps: 16_000 },
+  {
+    name: 'wsd',
+    program: 'taper',
+    label: '+ WSD',
+    on: 'modernbert',
+    sets: ['train.schedule=wsd'],
+    firstSteps: 1000,
+    maxSteps: 16_000,
+  },
   {
     name: 'muon',
+    program: 'taper',
     label: '+ Muon, scale 0.8',
     on: 'wsd',
     sets: ['train.optimizer=muon', 'train.muonScale=0.8'],
@@ -61,6 +76,7 @@ export const rungs: readonly Rung[] = [
   },
   {
     name: 'packing',
+    program: 'taper',
     label: '+ packing',
     on: 'muon',
     sets: ['data.packing=documents'],
@@ -69,7 +85,8 @@ export const rungs: readonly Rung[] = [
   },
   {
     name: 'staged',
-    label: '+ blocks that grow in number (staged), without packing',
+    program: 'taper',
+    label: '+ staged depth: sub-networks that grow; without packing',
     on: 'muon',
     sets: ['depth.method=staged'],
     firstSteps: 1000,

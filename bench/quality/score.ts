@@ -5,10 +5,13 @@ import { type Evaluation, evaluate, openTrained } from '../../src/inference/inde
 const [sequenceLength, maskRate, limit] = [128, 0.15, 8192];
 
 /** How well a checkpoint predicts masked tokens of the held-out books. */
-export async function score(checkpoint: string, texts: { valid: string; cache: string }): Promise<Evaluation> {
+export async function score(
+  checkpoint: string,
+  { valid, cache }: { valid: string[]; cache: string },
+): Promise<Evaluation> {
   using trained = openTrained(checkpoint, { warn: console.warn, device: 'cpu' });
   const { tokenizer, model, device } = trained;
-  const corpus = await prepareCorpus({ paths: [texts.valid], tokenizer, cacheDir: texts.cache, textField: 'text' });
+  const corpus = await prepareCorpus({ paths: valid, tokenizer, cacheDir: cache, textField: 'text' });
   try {
     const samples = samplesOf(wholeCorpus(corpus), { tokenizer, sequenceLength, objective: 'mlm' });
     const mask = makeMask(tokenizer, { objective: 'mlm', maskRate });

@@ -147,7 +147,7 @@ async function measured(config: Config): Promise<MeasuredTime> {
   return { ...found, timeSaved: 1 - found.hours / found.denseHours, microBatches: await measuredMicroBatches(config) };
 }
 
-/** Times micro-batches for which there is memory: the largest, half of it or a little less, and so on. */
+/** Times micro-batches for which there is memory: the largest, then each that is at most half of the one before. */
 async function measuredMicroBatches(config: Config): Promise<MeasuredTime['microBatches']> {
   const { timeMicroBatches } = await import('../train/index.ts');
   const tried: number[] = [];
@@ -192,16 +192,16 @@ function timeFacts(
     ...(microBatches ? [microBatchFact(microBatches)] : []),
     [
       'learning rate',
-      `${train.peakLearningRate} at its peak; npx taper-lm tune looks for a better one by short runs on the text`,
+      `${train.peakLearningRate} at its peak; npx taper-lm tune looks for a better one with short runs`,
     ],
   ];
 }
 
 function microBatchFact({ sizes, fastest }: NonNullable<MeasuredTime['microBatches']>): [string, string] {
-  const times = sizes.map(({ size, seconds }) => `${size}: ${rounded(seconds)} s`);
+  const times = sizes.map(({ size, seconds }) => `${rounded(seconds)} s with ${size}`);
   return [
     'micro-batch',
-    `--set train.microBatchSize=${fastest} is the fastest that fits (a dense step in ${times.join(', ')})`,
+    `--set train.microBatchSize=${fastest} is the fastest that fits (a dense step: ${times.join(', ')})`,
   ];
 }
 

@@ -5,6 +5,7 @@ import type { Config, LoadedConfig } from '../config/index.ts';
 import type { Phased } from '../config/phases.ts';
 import { rankEnvironment } from '../distributed/environment.ts';
 import { ConfigError, commandText, UserError } from '../errors/index.ts';
+import { learningRate } from '../optimizers/index.ts';
 import { percent, table } from '../report/format.ts';
 import { bestRate, nextRate, type TriedRate } from '../train/rate-search.ts';
 import {
@@ -35,8 +36,6 @@ interface Trial extends TriedRate {
 
 /** The steps of a short run: this fraction of `train.steps`, but at least so many. */
 const [share, fewest] = [0.02, 200];
-/** Schedules whose learning rate may still be high at the end of a run. */
-const endless: readonly string[] = ['constant', 'exponential'];
 const chart = 'learning-rates.svg';
 
 /** `taper-lm tune`: a peak learning rate from short runs. */
@@ -107,13 +106,18 @@ function shortened({ data, depth, train }: Config, steps: number, rate: number):
     ...scaled('data.sequenceLength', data.sequenceLength),
     ...scaled('data.maskRate', data.maskRate),
     ...(typeof depth.gamma === 'number' ? [`depth.gamma=${depth.gamma / part}`] : []),
-    ...(endless.includes(train.schedule) ? ['train.schedule=wsd'] : []),
+    ...(isHighAtEnd({ ...train, steps }) ? ['train.schedule=wsd'] : []),
     ...withRate(train, rate),
     `train.steps=${steps}`,
     'train.evalEvery=0',
     `train.saveEvery=${Math.ceil(steps / 4)}`,
     'train.keepCheckpoints=1',
   ];
+}
+
+/** Whether a run ends while its learning rate is still above half of its way down. */
+function isHighAtEnd(train: Config['train']): boolean {
+  return learningRate(train)(train.steps - 1) > (train.peakLearningRate + train.finalLearningRate) / 2;
 }
 
 /** Another peak; the final learning rate stays the same fraction of it. */

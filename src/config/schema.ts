@@ -81,7 +81,7 @@ const train = z
     microBatchSize: key(count().optional(), 'numbers', {
       description:
         'Sequences in one forward and backward pass, on all ranks together; it divides `batchSize`. Fewer need less memory, and gates are drawn once for each pass.',
-      derived: '`batchSize`, or the greatest common divisor of several',
+      derived: '`batchSize`, or the greatest common divisor of the sizes in its list',
     }),
     optimizer: key(
       z.enum(namesOf(optimizers)).default('adamw'),
@@ -105,7 +105,7 @@ const train = z
     muonScale: key(
       z.number().gt(0).default(1.6),
       'numbers',
-      "How large Muon's steps are: s in s·√max(rows, columns) times the learning rate. With 0.2 (arXiv 2502.16982) they are as large as AdamW's; 1.6 was better for small models (docs/log.md).",
+      "How large Muon's steps are: s in s·√max(rows, columns) times the learning rate. With 0.2 (arXiv 2502.16982) they are as large as AdamW's; 1.6 suited a rate of 1e-3, and 0.6 one of 4e-3 (docs/log.md).",
     ),
     epsilon: key(z.number().gt(0).default(1e-6), 'numbers', "Added to the second moment's root."),
     weightDecay: key(
@@ -148,7 +148,7 @@ const train = z
     decayShape: key(
       z.enum(namesOf(decayShapes)).default('1-sqrt'),
       'numbers',
-      'How `schedule: wsd` decays, with u the share of its decay that is done: `linear`, 1 − u, or `1-sqrt`, 1 − √u (arXiv 2405.18392).',
+      'How `schedule: wsd` decays, with u the fraction of the decay that is done: `linear`, 1 − u, or `1-sqrt`, 1 − √u (arXiv 2405.18392).',
     ),
     precision: key(z.enum(['fp32', 'bf16', 'fp16']).optional(), 'numbers', {
       description:

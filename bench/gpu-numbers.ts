@@ -254,12 +254,12 @@ function repeated(device: string): Comparison[] {
 async function resumed(device: string, precision: Precision): Promise<Comparison> {
   const folder = mkdtempSync(join(tmpdir(), 'taper-gpu-'));
   try {
-    const docs = fileURLToPath(new URL('../../docs', import.meta.url));
+    const text = fileURLToPath(new URL('../../docs/log.md', import.meta.url));
     const { config } = loadConfig({
       overrides: {
         model: { layers: 4, hiddenSize: 64, heads: 2, vocabSize: 500, maxPositions: 32 },
         depth: { method: 'pld' },
-        data: { train: [docs], sequenceLength: 32, cache: join(folder, 'cache') },
+        data: { train: [text], sequenceLength: 32, cache: join(folder, 'cache') },
         train: {
           steps: 12,
           batchSize: 8,

@@ -15,7 +15,7 @@ void defineOps(Napi::Object exports) {
   op("sqrt", [](const Tensor& x) { return at::sqrt(x); });
   op("tanh", [](const Tensor& x) { return at::tanh(x); });
   op("softmax", [](const Tensor& x, int64_t dim) { return at::softmax(x, dim); });
-  op("sum", [](const Tensor& x) { return at::sum(x); });
+  op("sum", [](const Tensor& x, Ints dims) { return dims.empty() ? at::sum(x) : at::sum(x, dims); });
   op("norm", [](const Tensor& x) { return at::norm(x); });
   op("embedding", [](const Tensor& weight, const Tensor& indices) { return at::embedding(weight, indices); });
   op("crossEntropy", [](const Tensor& logits, const Tensor& target, std::string reduction) {

@@ -7,8 +7,9 @@ import { after, before, describe, test } from 'node:test';
 import { TextTokenizer } from '../src/data/index.ts';
 import { openOutgoing, runnable } from '../src/interop/index.ts';
 import { type Bert, modelInputs } from '../src/model/index.ts';
-import { encodeExamples, sortedBatches } from '../src/tasks/batches.ts';
+import { batchOf } from '../src/tasks/batches.ts';
 import { pearson, spearman } from '../src/tasks/metrics.ts';
+import { encodeTexts } from '../src/tasks/sequences.ts';
 import { noGrad, scope } from '../src/tensor/index.ts';
 import { commandsIn, sentences, writeTiny } from './cli.fixture.ts';
 
@@ -36,12 +37,15 @@ function writeCsv(name: string, rows: readonly { text: string; kind: string }[])
 async function predictionsOf(checkpoint: string, texts: readonly string[]): Promise<number[]> {
   const model = openOutgoing(checkpoint, assert.fail);
   const tokenizer = TextTokenizer.fromJson(model.checkpoint.tokenizerJson);
-  const examples = texts.map((text) => ({ texts: [text], target: undefined }));
-  const encoded = await encodeExamples(examples, tokenizer, model.config.maxPositions);
+  const encoded = await encodeTexts(
+    texts.map((text) => [text]),
+    tokenizer,
+    model.config.maxPositions,
+  );
   const bert = runnable(model) as Bert;
   return encoded.map((one) => {
-    const [batch] = sortedBatches([one], { size: 1, padId: tokenizer.padId, maxPositions: model.config.maxPositions });
-    return scope(() => noGrad(() => bert.classLogits(bert.encode(modelInputs(batch!, 'cpu'))).toFloats()[0]!));
+    const batch = batchOf([one], { padId: tokenizer.padId, maxPositions: model.config.maxPositions });
+    return scope(() => noGrad(() => bert.classLogits(bert.encode(modelInputs(batch, 'cpu'))).toFloats()[0]!));
   });
 }
 
@@ -78,7 +82,7 @@ describe('fine-tuning', { concurrency: 2 }, () => {
     assert.ok(devs[0].scores.accuracy >= 0.95, JSON.stringify(devs));
     assert.equal(history.length, 6);
     assert.equal(bestEpoch, 1 + history.indexOf(Math.max(...history)));
-    assert.equal(devs[0].mean, Math.max(...history));
+    assert.equal(devs[0].judged, Math.max(...history));
     assert.deepEqual(result.labels, ['animal', 'other']);
     // The confusion table and the scores tell the same.
     const right = result.confusion[0][0] + result.confusion[1][1];
@@ -116,7 +120,7 @@ describe('fine-tuning', { concurrency: 2 }, () => {
     for (const file of readdirSync(at('tuned-hf'))) {
       assert.ok(readFileSync(at(`tuned-hf/${file}`)).equals(readFileSync(at(`tuned-hf2/${file}`))), file);
     }
-    await refused(['fill', 'tuned', 'The [MASK] sat.'], /tuned: is a fine-tuned classifier/);
+    await refused(['fill', 'tuned', 'The [MASK] sat.'], /tuned: was fine-tuned/);
   });
 
   test('without --dev a part of the training set is held out, which the output, the result and the card say', async () => {
@@ -162,7 +166,7 @@ describe('fine-tuning', { concurrency: 2 }, () => {
     const { seeds } = JSON.parse(
       await done('finetune', 'run', ...words, ...small, '--seeds', '1', '2', '3', '4', '--out', 'noise', '--json'),
     );
-    const means = seeds.map(({ devs }: { devs: { mean: number }[] }) => devs[0]!.mean);
+    const means = seeds.map(({ devs }: { devs: { judged: number }[] }) => devs[0]!.judged);
     const written = readFileSync(at('noise/dev.tsv'), 'utf8')
       .trim()
       .split('\n')
@@ -223,7 +227,7 @@ describe('fine-tuning', { concurrency: 2 }, () => {
     ];
     const result = JSON.parse(await done('finetune', 'run', ...words, ...small, '--out', 'regression', '--json'));
     assert.ok(result.seeds[0].devs[0].scores.pearson > 0.9, JSON.stringify(result.seeds));
-    assert.equal(result.confusion, null);
+    assert.ok(!('confusion' in result));
     assert.match(readFileSync(at('regression/dev.tsv'), 'utf8'), /^index\tprediction\n0\t-?\d\.\d+\n/);
   });
 
@@ -270,7 +274,7 @@ describe('fine-tuning', { concurrency: 2 }, () => {
 
   test('mistakes are told in one line', async () => {
     const tune = (...words: string[]) => ['finetune', 'run', ...words];
-    await refused(tune(), /--train: missing; give a table of examples with --train and --text, or --task with --data/);
+    await refused(tune(), /--train: missing; give a file of examples with --train, or --task with --data/);
     await refused(
       tune('--train', 'train.csv'),
       /--text: missing; name one or two of the columns of train\.csv, which are "text", "kind"/,

@@ -15,7 +15,7 @@ import { type Config, loadConfig } from '../config/index.ts';
 import { specialIdsOf } from '../data/index.ts';
 import { CheckpointError } from '../errors/index.ts';
 import { makeFolder, replaceFile, sync, writing } from '../files/index.ts';
-import { type Classifier, familyOf, type ModelConfig, parameterSpecs, type Weights } from '../model/index.ts';
+import { familyOf, type Head, type LabelHead, type ModelConfig, parameterSpecs, type Weights } from '../model/index.ts';
 import { type OptimizerState, slotsOf } from '../optimizers/index.ts';
 import { type Device, firstNonFinite, readSafetensors, type Tensor, writeSafetensors } from '../tensor/index.ts';
 import { holdsRun, kindOf, whyNoCheckpoint } from './folders.ts';
@@ -59,7 +59,9 @@ export interface Progress {
 interface TrainerFile extends Progress {
   format: number;
   config: Config;
-  classifier?: Classifier;
+  head?: Head;
+  /** What stands in place of `head` in files of earlier versions. */
+  classifier?: { labels: string[]; isRegression: boolean };
   /** How often each parameter was updated. */
   updates: Record<string, number>;
   /** SHA-256 of the other files. */
@@ -75,7 +77,7 @@ export interface Checkpoint {
   /** The complete configuration of the run that wrote it. */
   config: Config;
   /** The head of a model that was fine-tuned; a pre-trained one has those of its family. */
-  classifier?: Classifier;
+  head?: Head;
   updates: Record<string, number>;
   tokenizerJson: string;
   /** SHA-256 of `model.safetensors`. */
@@ -85,8 +87,7 @@ export interface Checkpoint {
 }
 
 /** What goes into a checkpoint; without `optimizer` no run goes on from it, but a new one may start. */
-export interface CheckpointContent
-  extends Pick<Checkpoint, 'config' | 'progress' | 'classifier' | 'tokenizerJson' | 'card'> {
+export interface CheckpointContent extends Pick<Checkpoint, 'config' | 'progress' | 'head' | 'tokenizerJson' | 'card'> {
   weights: Weights;
   optimizer?: OptimizerState;
 }
@@ -99,7 +100,7 @@ export interface CheckpointContent
  */
 export function writeCheckpoint(path: string, content: CheckpointContent): void {
   const target = path.replace(/(?<=.)\/+$/, ''); // its place is beside itself, also with a slash at its end
-  const { config, classifier, progress, weights, optimizer, tokenizerJson, card } = content;
+  const { config, head, progress, weights, optimizer, tokenizerJson, card } = content;
   if (!areFinite(weights, optimizer)) {
     throw new CheckpointError(
       `${path}: the weights, or the optimizer's moments, are not finite; nothing was saved: use the model as it was before`,
@@ -110,10 +111,10 @@ export function writeCheckpoint(path: string, content: CheckpointContent): void 
     try {
       rmSync(partial, { recursive: true, force: true });
       makeFolder(partial);
-      writeWeights(join(partial, 'model.safetensors'), parameterSpecs(config.model, classifier), weights);
+      writeWeights(join(partial, 'model.safetensors'), parameterSpecs(config.model, head), weights);
       writeJson(
         join(partial, 'config.json'),
-        familyOf(config.model).huggingFace.write(config.model, { classifier, specialIds: specialIdsOf(tokenizerJson) }),
+        familyOf(config.model).huggingFace.write(config.model, { head, specialIds: specialIdsOf(tokenizerJson) }),
       );
       writeFileSync(join(partial, 'tokenizer.json'), tokenizerJson);
       if (optimizer) writeSafetensors(join(partial, optimizerFile), optimizerTensors(optimizer));
@@ -124,7 +125,7 @@ export function writeCheckpoint(path: string, content: CheckpointContent): void 
         format: formatVersion,
         ...progress,
         config,
-        ...(classifier && { classifier }),
+        ...(head && { head }),
         updates,
         checksums,
       };
@@ -243,7 +244,8 @@ function openFolder(path: string): Checkpoint {
       `${path}: training had diverged: ${tensor} in ${name} holds numbers that are not finite; use an earlier checkpoint`,
     );
   }
-  const { classifier, updates, step, samples, tokens, nonFiniteSteps, textHash, source, lossScale } = trainer;
+  const { updates, step, samples, tokens, nonFiniteSteps, textHash, source, lossScale } = trainer;
+  const head = headOf(trainer);
   const { config } = loadConfig({ overrides: trainer.config }); // with the defaults of keys that have come since
   return {
     path,
@@ -257,12 +259,18 @@ function openFolder(path: string): Checkpoint {
       ...(lossScale && { lossScale }),
     },
     config,
-    ...(classifier && { classifier }),
+    ...(head && { head }),
     updates,
     tokenizerJson: readFileSync(join(path, 'tokenizer.json'), 'utf8'),
     weightsHash: trainer.checksums['model.safetensors']!,
     ...(cardFile in trainer.checksums && { card: readFileSync(join(path, cardFile), 'utf8') }),
   };
+}
+
+function headOf({ head, classifier }: TrainerFile): Head | undefined {
+  if (head || !classifier) return head;
+  const { labels, isRegression } = classifier;
+  return { kind: isRegression ? 'regression' : 'single-label', labels } satisfies LabelHead;
 }
 
 /**
@@ -272,7 +280,7 @@ function openFolder(path: string): Checkpoint {
  */
 export function loadWeights(checkpoint: Checkpoint, model: ModelConfig, device: Device): Map<string, Tensor> {
   const file = join(checkpoint.path, 'model.safetensors');
-  return readWeights(file, parameterSpecs(model, checkpoint.classifier), device);
+  return readWeights(file, parameterSpecs(model, checkpoint.head), device);
 }
 
 /**

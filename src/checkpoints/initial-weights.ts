@@ -1,5 +1,11 @@
 import { CheckpointError, ConfigError } from '../errors/index.ts';
-import { familyOf, initialiseParameters, type ModelConfig, type ParameterSpec } from '../model/index.ts';
+import {
+  familyOf,
+  initialiseParameters,
+  type ModelConfig,
+  type ParameterSpec,
+  parameterSpecs,
+} from '../model/index.ts';
 import type { Device, Tensor } from '../tensor/index.ts';
 import { type Checkpoint, loadWeights } from './checkpoint.ts';
 
@@ -47,8 +53,10 @@ export function weightsFrom(
     weight.free();
   }
   // Parameters that belong to the model itself and not to a head.
-  const { prefix } = familyOf(checkpoint.config.model);
-  const isTrunk = (name: string) => name.startsWith(prefix) && !wanted.get(name)?.forPairs;
+  const { model } = checkpoint.config;
+  const { prefix } = familyOf(model);
+  const ofHeads = [...parameterSpecs(model, checkpoint.head), ...specs].filter(({ forPairs }) => forPairs);
+  const isTrunk = (name: string) => name.startsWith(prefix) && !ofHeads.some((spec) => spec.name === name);
   const wanted = new Map(specs.map((spec) => [spec.name, spec]));
   for (const name of new Set([...stored.keys(), ...wanted.keys()])) {
     const [theirs, ours] = [stored.get(name)?.shape, wanted.get(name)?.shape];

@@ -1,11 +1,13 @@
 import { Command, Option } from 'commander';
 import type { Config } from '../config/index.ts';
 import { ConfigError, counted } from '../errors/index.ts';
+import { type Head, headKinds } from '../model/heads.ts';
 import { percent, table } from '../report/format.ts';
-import type { FineTuned, FineTuneSettings, OwnColumns, Task } from '../tasks/index.ts';
+import type { FineTuned, FineTuneSettings, Task } from '../tasks/index.ts';
 import { fineTuneDefaults as defaults } from '../tasks/settings.ts';
 import { deviceOption, jsonOption } from './config.ts';
 import { checkNewFolder, writeFiles } from './files.ts';
+import { openTask, type TaskOptions } from './finetune-task.ts';
 import { countOf, listOf, numberOf } from './numbers.ts';
 import { fineTuneBar } from './progress.ts';
 import { warn } from './terminal.ts';
@@ -14,6 +16,7 @@ import { warn } from './terminal.ts';
 export interface FineTuneOptions {
   epochs: number;
   batchSize: number;
+  microBatch: number;
   maxLength: number;
   dropout: number;
   precision?: 'fp32' | 'bf16';
@@ -21,15 +24,8 @@ export interface FineTuneOptions {
   threads: number;
 }
 
-interface FinetuneCommandOptions extends FineTuneOptions {
-  task?: string;
-  data?: string;
-  train?: string;
-  dev?: string;
-  test?: string;
-  text?: string[];
-  label: string;
-  regression?: boolean;
+interface FinetuneCommandOptions extends FineTuneOptions, TaskOptions {
+  metric?: string;
   learningRate: number;
   seeds?: number[];
   out?: string;
@@ -44,16 +40,42 @@ interface SeedResult extends Pick<FineTuned, 'bestEpoch' | 'devs' | 'history'> {
 /** `taper-lm finetune`: a classifier, or a regression, out of a pre-trained model. */
 export function finetuneCommand(): Command {
   const command = new Command('finetune')
-    .description('make a classifier of a pre-trained BERT, for a task of GLUE or your own')
+    .description('fine-tune a pre-trained encoder: labels or values of texts, tags of words, embeddings')
     .argument('<checkpoint>', 'checkpoint folder, or a run (its newest)')
     .option('--task <name>', 'a task of GLUE: cola, sst2, mrpc, stsb, qqp, mnli, qnli, rte, wnli')
     .option('--data <dir>', "GLUE's folder, or the task's")
-    .option('--train <file>', 'own training set: TSV, CSV, JSON lines or Parquet')
+    .option('--train <file>', 'own training set: TSV, CSV, JSON lines or Parquet; of tags also CoNLL columns')
     .option('--dev <file>', 'own set to judge by (default: a tenth of the training set, which is held out)')
     .option('--test <file>', 'own set to predict')
-    .option('--text <column...>', 'the columns of one or two texts of an own set')
-    .option('--label <column>', 'the column of the label of an own set', 'label')
-    .option('--regression', 'the label is a number to be found')
+    .option(
+      '--text <column...>',
+      'the columns of texts: one or two; of pairs also a third, which does not belong to the first',
+    )
+    .option('--label <column>', 'the column of the label or the tags (default: label, tags, or the last of CoNLL)')
+    .option('--columns <name...>', 'the names of all columns, of a table without a header')
+    .option('--regression', 'predict a number instead of a label')
+    .option('--tags', 'predict a tag for each word: named entities, parts of speech')
+    .option('--pairs', 'learn embeddings from pairs of texts that belong together')
+    .option('--unsupervised', 'learn embeddings from texts alone')
+    .option('--score <column>', 'of pairs: the column that says how alike they are')
+    .addOption(
+      new Option('--pooling <how>', 'of embeddings: the mean over the tokens, or the first one')
+        .choices(['mean', 'first'])
+        .default('mean'),
+    )
+    .option('--no-normalize', 'leave embeddings as long as they are')
+    .option(
+      '--dimensions <n...>',
+      'of embeddings: shorter ones that are to be useful as well, as in 64 128',
+      listOf(countOf('--dimensions')),
+    )
+    .option(
+      '--temperature <x>',
+      'of pairs: what cosines are divided by before the softmax',
+      numberOf('--temperature', { above: 0 }),
+      defaults.temperature,
+    )
+    .option('--metric <name>', 'the score that decides which epoch is kept, as in f1')
     .option(
       '--learning-rate <x>',
       'the peak learning rate',
@@ -74,7 +96,9 @@ export function finetuneCommand(): Command {
       `
 Examples:
   npx taper-lm finetune runs/bert-mini --task cola --data glue --out runs/cola
-  npx taper-lm finetune runs/bert-mini --train mails.csv --text subject body --label folder --out runs/mails`,
+  npx taper-lm finetune runs/bert-mini --train mails.csv --text subject body --label folder --out runs/mails
+  npx taper-lm finetune runs/bert-mini --tags --train train.conll --dev dev.conll --out runs/entities
+  npx taper-lm finetune runs/bert-mini --pairs --train pairs.tsv --text question answer --out runs/search`,
     )
     .action(run);
 }
@@ -84,6 +108,9 @@ export const fineTuneOptions = () => [
     .argParser(countOf('--epochs'))
     .default(defaults.epochs),
   new Option('--batch-size <n>', 'examples in a step').argParser(countOf('--batch-size')).default(defaults.batchSize),
+  new Option('--micro-batch <n>', 'sequences at once: a larger batch takes no more memory, but a third more time')
+    .argParser(countOf('--micro-batch'))
+    .default(defaults.microBatchSize),
   new Option('--max-length <n>', 'tokens of an example at most; more are cut')
     .argParser(countOf('--max-length', 8))
     .default(defaults.maxLength),
@@ -97,10 +124,10 @@ export const fineTuneOptions = () => [
 
 /** The settings of a fine-tuning of a checkpoint that was trained in `precision`. */
 export function settingsOf(
-  { epochs, batchSize, maxLength, dropout, precision, device }: FineTuneOptions,
+  { epochs, batchSize, microBatch: microBatchSize, maxLength, dropout, precision, device }: FineTuneOptions,
   { learningRate, seed, trainedIn }: { learningRate: number; seed: number; trainedIn: Config['train']['precision'] },
 ): FineTuneSettings {
-  const given = { epochs, batchSize, maxLength, dropout, learningRate, seed, device };
+  const given = { epochs, batchSize, microBatchSize, maxLength, dropout, learningRate, seed, device };
   // float16 needs a loss scale, which is left to pre-training; bfloat16 has its range.
   return { ...defaults, ...given, precision: precision ?? (trainedIn === 'fp16' ? 'bf16' : trainedIn) };
 }
@@ -117,55 +144,31 @@ async function run(path: string, options: FinetuneCommandOptions): Promise<void>
   const results: SeedResult[] = [];
   let best: FineTuned | undefined;
   const seeds = [...new Set(options.seeds ?? [1])];
+  if (seeds.length > 1 && task.devs.length === 0)
+    throw new ConfigError('--seeds: the best of several is found on a set to judge by; give one with --dev');
   for (const seed of seeds) {
     const { learningRate } = options;
-    const settings = settingsOf(options, { learningRate, seed, trainedIn: checkpoint.config.train.precision });
+    const shared = settingsOf(options, { learningRate, seed, trainedIn: checkpoint.config.train.precision });
+    const settings = { ...shared, ...(options.metric !== undefined && { metric: options.metric }) };
     using bar = fineTuneBar(seeds.length > 1 ? `${task.name}, seed ${seed}` : task.name);
     const tuned = await fineTune(checkpoint, task, settings, bar);
     const { bestEpoch, devs, history } = tuned;
     results.push({ seed, bestEpoch, devs, history });
-    const isBetter = best === undefined || devs[0]!.mean > best.devs[0]!.mean;
+    const isBetter = best === undefined || devs[0]!.judged > best.devs[0]!.judged;
     for (const weight of (isBetter ? best : tuned)?.weights.values() ?? []) weight.free();
     if (isBetter) best = tuned;
   }
   if (options.out !== undefined) await write(options.out, checkpoint, task, best!, results);
+  const { head } = task.kind;
+  const { details } = best!;
   const found = {
     task: task.name,
-    labels: task.classifier.labels,
+    labels: head.kind === 'embedding' ? null : head.labels,
     heldOut: task.isHeldOut ? sizesOf(task) : null,
     seeds: results,
-    confusion: await confusionOf(task, best!),
+    ...(details && { [details.name]: details.json }),
   };
-  process.stdout.write(options.json ? `${JSON.stringify(found)}\n` : resultText(task, results, found.confusion));
-}
-
-async function openTask(options: FinetuneCommandOptions, warn: (message: string) => void): Promise<Task> {
-  const { columnsOf, nameOfTask, openGlueTask, openOwnTask } = await import('../tasks/index.ts');
-  const { task, data, train, dev, test, text, label, regression } = options;
-  if (task !== undefined) {
-    if (train !== undefined || dev !== undefined || text !== undefined) {
-      throw new ConfigError(
-        '--task: has its own files and columns; give either --task with --data, or --train and --text',
-      );
-    }
-    const name = nameOfTask(task, '--task');
-    if (data === undefined) throw new ConfigError(`--data: missing; give the folder of GLUE, or of ${task}`);
-    return openGlueTask(name, data, warn);
-  }
-  if (data !== undefined)
-    throw new ConfigError('--task: missing; --data is the folder of a task of GLUE, as in --task cola');
-  if (train === undefined) {
-    throw new ConfigError('--train: missing; give a table of examples with --train and --text, or --task with --data');
-  }
-  if (text === undefined) {
-    throw new ConfigError(
-      `--text: missing; name one or two of the columns of ${train}, which are ${await columnsOf(train)}`,
-    );
-  }
-  if (text.length > 2)
-    throw new ConfigError(`--text ${text.join(' ')}: a model reads one or two columns; join others before`);
-  const columns: OwnColumns = { texts: text, label, isRegression: regression ?? false };
-  return openOwnTask({ train, dev, test }, columns, warn);
+  process.stdout.write(options.json ? `${JSON.stringify(found)}\n` : resultText(results, best!));
 }
 
 /** How many examples there are to train on and to judge by. */
@@ -178,35 +181,31 @@ function heldOutText(task: Task): string {
   return `${counted(dev, 'example')} of ${task.name} ${dev === 1 ? 'is' : 'are'} held out for evaluation, which leaves ${train} to train on; give a set of your own with --dev`;
 }
 
-async function confusionOf(task: Task, { predictions }: FineTuned): Promise<number[][] | null> {
-  if (task.classifier.isRegression) return null;
-  const { confusion } = await import('../tasks/index.ts');
-  const [{ name, examples }] = task.devs as [Task['devs'][0]];
-  const right = examples.map(({ target }) => target!);
-  return confusion(task.classifier.labels.length, predictions[name]!, right);
-}
-
 /** The model as a checkpoint, and predictions for each set. */
 async function write(
   out: string,
   checkpoint: Parameters<typeof import('../tasks/index.ts')['fineTune']>[0],
   task: Task,
-  { classifier, weights, predictions }: FineTuned,
+  { head, weights, predictions }: FineTuned,
   results: readonly SeedResult[],
 ): Promise<void> {
-  const { predictionsTsv } = await import('../tasks/index.ts');
   const { writeCheckpoint } = await import('../checkpoints/index.ts');
   const { config, progress, tokenizerJson } = checkpoint;
-  writeCheckpoint(out, { config, progress, tokenizerJson, classifier, weights, card: cardOf(task, results) });
-  writeFiles(
-    out,
-    Object.fromEntries(
-      Object.entries(predictions).map(([set, values]) => [`${set}.tsv`, predictionsTsv(task, values)]),
-    ),
-  );
+  const card = cardOf(task, head, results);
+  writeCheckpoint(out, { config, progress, tokenizerJson, head, weights, card });
+  writeFiles(out, predictions);
 }
 
-function cardOf(task: Task, results: readonly SeedResult[]): string {
+/** What a model with a head does, for its card. */
+const purposes: { [K in Head['kind']]: (labels: string) => string } = {
+  'single-label': (labels) => `tells apart: ${labels}`,
+  'multi-label': (labels) => `gives a text any of: ${labels}`,
+  regression: () => 'gives a value for a text',
+  token: (labels) => `gives each word one of: ${labels}`,
+  embedding: () => 'turns a text into a vector, for search and comparison by cosine',
+};
+
+function cardOf(task: Task, head: Head, results: readonly SeedResult[]): string {
   const rows = results.flatMap(({ seed, bestEpoch, devs }) =>
     devs.map(
       ({ set, scores }) =>
@@ -215,14 +214,17 @@ function cardOf(task: Task, results: readonly SeedResult[]): string {
           .join(', ')} |`,
     ),
   );
-  const { labels, isRegression } = task.classifier;
   const judged = task.isHeldOut ? `, judged by ${counted(sizesOf(task).dev, 'other')} of the same set` : '';
-  const what = isRegression ? 'gives a value for a text' : `tells apart: ${labels.join(', ')}`;
-  return `---\nlibrary_name: transformers\npipeline_tag: text-classification\ntags:\n- taper\n---\n\n# ${task.name}\n\nA BERT that ${what}. Fine-tuned on ${counted(task.train.examples.length, 'example')}${judged}.\n\n| seed | best epoch | set | scores |\n|---|---|---|---|\n${rows.join('\n')}\n`;
+  const what = purposes[head.kind](head.kind === 'embedding' ? '' : head.labels.join(', '));
+  const table =
+    rows.length === 0 ? '' : `\n| seed | best epoch | set | scores |\n|---|---|---|---|\n${rows.join('\n')}\n`;
+  return `---\nlibrary_name: transformers\npipeline_tag: ${headKinds[head.kind].pipeline}\ntags:\n- taper\n---\n\n# ${task.name}\n\nAn encoder that ${what}. Fine-tuned on ${counted(task.train.examples.length, 'example')}${judged}.\n${table}`;
 }
 
-function resultText(task: Task, results: readonly SeedResult[], confusion: number[][] | null): string {
-  const names = task.metrics;
+function resultText(results: readonly SeedResult[], { details }: FineTuned): string {
+  const [{ devs }] = results as [SeedResult];
+  if (devs.length === 0) return 'no set to judge by: the model after the last epoch was kept\n';
+  const names = Object.keys(devs[0]!.scores);
   const rows = results.flatMap(({ seed, bestEpoch, devs }) =>
     devs.map(({ set, scores }) => [
       String(seed),
@@ -231,11 +233,7 @@ function resultText(task: Task, results: readonly SeedResult[], confusion: numbe
       ...names.map((name) => percent(scores[name]!)),
     ]),
   );
-  const parts = [table([['seed', 'set', 'best epoch', ...names], ...rows])];
-  if (confusion) {
-    const { labels } = task.classifier;
-    const head = ['right \\ predicted', ...labels];
-    parts.push(table([head, ...confusion.map((row, i) => [labels[i]!, ...row.map(String)])]));
-  }
-  return parts.join('\n');
+  return [table([['seed', 'set', 'best epoch', ...names], ...rows]), ...(details ? [table(details.rows)] : [])].join(
+    '\n',
+  );
 }

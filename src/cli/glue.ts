@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { DataError } from '../errors/index.ts';
 import { table } from '../report/format.ts';
-import type { GlueName, Scores } from '../tasks/index.ts';
+import type { GlueName, SetScores } from '../tasks/index.ts';
 import { mean } from '../tasks/metrics.ts';
 import { jsonOption } from './config.ts';
 import { prepareFolder } from './files.ts';
@@ -29,7 +29,7 @@ interface Result {
   task: GlueName;
   learningRate: number;
   seed: number;
-  devs: Scores[];
+  devs: SetScores[];
 }
 
 /** A task with its best learning rate. */
@@ -138,11 +138,11 @@ function readResults(file: string): Result[] {
 function summaryOf(task: GlueName, results: readonly Result[]): TaskSummary {
   const rates = [...new Set(results.map(({ learningRate }) => learningRate))];
   const at = (rate: number) => results.filter(({ learningRate }) => learningRate === rate);
-  const scoreAt = (rate: number) => mean(at(rate).map(({ devs }) => devs[0]!.mean));
+  const scoreAt = (rate: number) => mean(at(rate).map(({ devs }) => mean(Object.values(devs[0]!.scores))));
   const learningRate = rates.reduce((best, rate) => (scoreAt(rate) > scoreAt(best) ? rate : best));
   const chosen = at(learningRate);
   const devs = chosen[0]!.devs.map(({ set, scores }, i) => {
-    const names = Object.keys(scores) as (keyof typeof scores)[];
+    const names = Object.keys(scores);
     return {
       set,
       scores: Object.fromEntries(names.map((name) => [name, mean(chosen.map((one) => one.devs[i]!.scores[name]!))])),

@@ -6,6 +6,7 @@ import { benchCommand } from './bench.ts';
 import { compareCommand } from './compare.ts';
 import { dashboardCommand } from './dashboard.ts';
 import { dataCommand } from './data.ts';
+import { embedCommand } from './embed.ts';
 import { reportError } from './errors.ts';
 import { evalCommand } from './eval.ts';
 import { exportCommand } from './export.ts';
@@ -41,6 +42,7 @@ const commands = [
   fillCommand(),
   generateCommand(),
   finetuneCommand(),
+  embedCommand(),
   glueCommand(),
   importCommand(),
   exportCommand(),

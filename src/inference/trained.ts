@@ -22,8 +22,10 @@ export interface TrainedOptions {
  */
 export function openTrained(path: string, { warn, device }: TrainedOptions): TrainedModel & Disposable {
   const checkpoint = openCheckpoint(path, warn);
-  if (checkpoint.classifier) {
-    throw new CheckpointError(`${path}: is a fine-tuned classifier; give the pre-trained model that it was made of`);
+  if (checkpoint.head) {
+    throw new CheckpointError(
+      `${path}: was fine-tuned and has lost its pre-training head; give the pre-trained model that it was made of`,
+    );
   }
   checkDevice(device);
   const { model: sizes, train } = checkpoint.config;

@@ -6,7 +6,7 @@ import { countedInTurn, phasesOf } from '../config/phases.ts';
 import { objectives } from '../data/index.ts';
 import { depthWords } from '../depth/index.ts';
 import { counted } from '../errors/index.ts';
-import { familyOf } from '../model/index.ts';
+import { familyOf, headKinds } from '../model/index.ts';
 import { optimizers } from '../optimizers/index.ts';
 import { readMetrics, type Summary, summarise } from '../runs/index.ts';
 import type { OutgoingModel } from './model.ts';
@@ -43,7 +43,7 @@ function retagged(card: string, { encoderOnly, library }: CardOptions): string {
 
 function pipelineOf({ checkpoint, config }: OutgoingModel, { encoderOnly }: CardOptions): string {
   if (encoderOnly) return 'feature-extraction';
-  if (checkpoint.classifier) return 'text-classification';
+  if (checkpoint.head) return headKinds[checkpoint.head.kind].pipeline;
   return familyOf(config).isCausal ? 'text-generation' : 'fill-mask';
 }
 

@@ -23,11 +23,11 @@ export function newFolder(out: string): void {
  */
 export function exportHuggingFace(model: OutgoingModel, out: string, { encoderOnly }: { encoderOnly: boolean }): void {
   const { checkpoint, config, weights } = model;
-  const { classifier } = checkpoint;
+  const { head } = checkpoint;
   newFolder(out);
-  const specs = parameterSpecs(config, classifier);
+  const specs = parameterSpecs(config, head);
   const hf = familyOf(config).huggingFace.write(config, {
-    classifier,
+    head,
     specialIds: specialIdsOf(checkpoint.tokenizerJson),
   });
   const write = (name: string, text: string) => writing(join(out, name), () => writeFileSync(join(out, name), text));

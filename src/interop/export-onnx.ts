@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { specialIdsOf } from '../data/index.ts';
 import { CheckpointError } from '../errors/index.ts';
 import { makeFolder, writing } from '../files/index.ts';
-import { familyOf } from '../model/index.ts';
+import { familyOf, type Head, headKinds } from '../model/index.ts';
 import { modelCard } from './card.ts';
 import { newFolder } from './export-hf.ts';
 import type { OutgoingModel } from './model.ts';
-import { bertGraph, type OnnxHead } from './onnx-bert.ts';
+import { bertGraph } from './onnx-bert.ts';
 import { onnxFile } from './onnx-file.ts';
 import { tokenizerConfig } from './tokenizer-class.ts';
 
@@ -17,12 +17,11 @@ export const onnxFiles = { fp32: 'onnx/model.onnx', q8: 'onnx/model_quantized.on
 /** How each family is said in ONNX, of those that can be. */
 const graphs: Readonly<Record<string, typeof bertGraph>> = { bert: bertGraph };
 
-/** transformers.js knows these architectures of `bert`; the graph is the same for PreLN, which it does not know. */
-const architectures: Record<OnnxHead, string> = {
-  'masked-lm': 'BertForMaskedLM',
-  classifier: 'BertForSequenceClassification',
-  embeddings: 'BertModel',
-};
+/** transformers.js knows the architectures of `bert`; the graph is the same for PreLN, which it does not know. */
+const architectureOf = (head: Head | undefined) => `Bert${head ? headKinds[head.kind].architecture : 'ForMaskedLM'}`;
+
+/** The mean over the tokens of a text, as transformers.js takes it by default. */
+const plainEmbedding: Head = { kind: 'embedding', pooling: 'mean', normalized: false, dimensions: [] };
 
 /**
  * Writes a folder that `onnxruntime` runs and transformers.js opens as a pipeline: `onnx/model.onnx` in float32,
@@ -44,20 +43,19 @@ export function exportOnnx(
       `${checkpoint.path}: is a ${config.kind} model; only BERT models go to ONNX, others with --to hf`,
     );
   }
-  const { classifier } = checkpoint;
-  const head: OnnxHead = encoderOnly ? 'embeddings' : classifier ? 'classifier' : 'masked-lm';
+  const head = encoderOnly && checkpoint.head?.kind !== 'embedding' ? plainEmbedding : checkpoint.head;
   newFolder(out);
   const write = (name: string, content: string | Uint8Array) =>
     writing(join(out, name), () => writeFileSync(join(out, name), content));
   writing(out, () => makeFolder(join(out, 'onnx')));
   for (const [precision, file] of Object.entries(onnxFiles)) {
-    write(file, onnxFile(graphOf(config, weights, { head, classifier, quantised: precision === 'q8' })));
+    write(file, onnxFile(graphOf(config, weights, { head, quantised: precision === 'q8' })));
   }
   const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
-  const known = { model_type: 'bert', architectures: [architectures[head]] };
+  const known = { model_type: 'bert', architectures: [architectureOf(head)] };
   const specialIds = specialIdsOf(checkpoint.tokenizerJson);
   const hf = familyOf(config).huggingFace.write(config, {
-    classifier: encoderOnly ? undefined : classifier,
+    head,
     specialIds,
   });
   write('config.json', json({ ...hf, ...known }));

@@ -27,10 +27,10 @@ export function importHuggingFace(folder: string, out: string, warn: (message: s
   if (existsSync(out)) throw new OutputError(`${out}: is there already; give a new folder`);
   const why = whyNotImported[kindOf(folder)]?.(folder);
   if (why !== undefined) throw new CheckpointError(`${folder}: ${why}`);
-  const { model, classifier, relative } = readConfig(folder, warn);
+  const { model, head, relative } = readConfig(folder, warn);
   const tokenizer = readTokenizer(folder, model, warn);
   if (relative) warn(`${folder}: is read as ${relative.readAs}, which computes the same, and will be exported as that`);
-  const specs = parameterSpecs(model, classifier);
+  const specs = parameterSpecs(model, head);
   const card = join(folder, 'README.md');
   scope(() => {
     const { file, tensors, leftOut, missing } = readWeights(folder, model, specs, relative);
@@ -49,7 +49,7 @@ export function importHuggingFace(folder: string, out: string, warn: (message: s
     });
     writeCheckpoint(out, {
       config,
-      ...(classifier && { classifier }),
+      ...(head && { head }),
       progress: { step: 0, samples: 0, tokens: 0, nonFiniteSteps: 0, textHash: '' },
       weights,
       tokenizerJson: tokenizer.json,

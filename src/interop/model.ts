@@ -24,7 +24,7 @@ export function openOutgoing(path: string, warn: (message: string) => void): Out
   const checkpoint = openCheckpoint(path, warn);
   const config = checkpoint.config.model;
   const model = { checkpoint, config, weights: loadWeights(checkpoint, config, 'cpu') };
-  if (checkpoint.classifier === undefined) {
+  if (checkpoint.head === undefined) {
     const tokenizer = TextTokenizer.fromJson(checkpoint.tokenizerJson);
     checkPredicts({ checkpoint, tokenizer, model: runnable(model), device: 'cpu' });
   }

@@ -1,23 +1,28 @@
-import { type BlockNames, bertNames, type Classifier, type ModelConfig, type Weights } from '../model/index.ts';
+import {
+  type BlockNames,
+  bertNames,
+  type EmbeddingHead,
+  type Head,
+  type ModelConfig,
+  type Weights,
+} from '../model/index.ts';
 import type { OnnxGraph } from './onnx-file.ts';
 import { GraphBuilder, type Value } from './onnx-graph.ts';
 
 // Legend: N sequences ("batch"), T positions ("sequence"), D model width, H heads, V vocabulary.
-
-/** What the graph gives: logits over the vocabulary, logits of a classifier, or hidden states and their mean. */
-export type OnnxHead = 'masked-lm' | 'classifier' | 'embeddings';
 
 /** Added to the attention scores of padding. */
 const paddingBias = -1e9;
 
 /**
  * BERT as an ONNX graph of `input_ids`, `attention_mask` and `token_type_ids` [N, T], of any N and T. It gives `logits` [N, T, V]
- * or [N, labels]; or `last_hidden_state` [N, T, D] and `sentence_embedding` [N, D], the mean over the tokens of each text.
+ * of the vocabulary without a `head`, [N, labels] of a classifier of texts, [N, T, labels] of one of tokens; or
+ * `last_hidden_state` [N, T, D] and `sentence_embedding` [N, D].
  */
 export function bertGraph(
   config: ModelConfig,
   weights: Weights,
-  { head, classifier, quantised }: { head: OnnxHead; classifier: Classifier | undefined; quantised: boolean },
+  { head, quantised }: { head: Head | undefined; quantised: boolean },
 ): OnnxGraph {
   const graph = new GraphBuilder(weights, quantised);
   const norm = (x: Value, name: string) => graph.layerNorm(x, name, config.layerNormEpsilon);
@@ -41,15 +46,20 @@ export function bertGraph(
     type: 'float' as const,
     shape: ['batch', ...dimensions],
   });
-  const outputs = {
-    'masked-lm': () => [output('logits', maskedLogits(graph, config, x, norm), ['sequence', config.vocabSize])],
-    classifier: () => [output('logits', classLogits(graph, x), [classifier!.labels.length])],
-    embeddings: () => [
-      output('last_hidden_state', x, ['sequence', config.hiddenSize]),
-      output('sentence_embedding', meanOf(graph, x, mask), [config.hiddenSize]),
-    ],
+  const outputs = () => {
+    if (head === undefined)
+      return [output('logits', maskedLogits(graph, config, x, norm), ['sequence', config.vocabSize])];
+    if (head.kind === 'embedding') {
+      return [
+        output('last_hidden_state', x, ['sequence', config.hiddenSize]),
+        output('sentence_embedding', embeddingOf(graph, head, x, mask), [config.hiddenSize]),
+      ];
+    }
+    if (head.kind === 'token')
+      return [output('logits', graph.linear(x, bertNames.classifier), ['sequence', head.labels.length])];
+    return [output('logits', classLogits(graph, x), [head.labels.length])];
   };
-  return graph.finish({ name: 'bert', inputs, outputs: outputs[head]() });
+  return graph.finish({ name: 'bert', inputs, outputs: outputs() });
 }
 
 type Norm = (x: Value, name: string) => Value;
@@ -111,8 +121,20 @@ function maskedLogits(graph: GraphBuilder, config: ModelConfig, x: Value, norm: 
 }
 
 function classLogits(graph: GraphBuilder, x: Value): Value {
-  const first = graph.op('Squeeze', [graph.op('Gather', [x, graph.ints(0)], { axis: 1 }), graph.ints(1)]);
-  return graph.linear(graph.op('Tanh', [graph.linear(first, 'bert.pooler.dense')]), 'classifier');
+  return graph.linear(graph.op('Tanh', [graph.linear(firstOf(graph, x), bertNames.pooler)]), bertNames.classifier);
+}
+
+/** The vector of each text. */
+function embeddingOf(graph: GraphBuilder, { pooling, normalized }: EmbeddingHead, x: Value, mask: Value): Value {
+  const pooled = pooling === 'mean' ? meanOf(graph, x, mask) : firstOf(graph, x);
+  if (!normalized) return pooled;
+  const squares = graph.op('ReduceSum', [graph.op('Mul', [pooled, pooled]), graph.ints(1)], { keepdims: 1 });
+  return graph.op('Div', [pooled, graph.op('Max', [graph.op('Sqrt', [squares]), graph.float(1e-12)])]);
+}
+
+/** The hidden state of the first token. */
+function firstOf(graph: GraphBuilder, x: Value): Value {
+  return graph.op('Squeeze', [graph.op('Gather', [x, graph.ints(0)], { axis: 1 }), graph.ints(1)]);
 }
 
 /** The mean of the hidden states of a text's own tokens. */

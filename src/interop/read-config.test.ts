@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { ConfigError } from '../errors/index.ts';
-import type { Json } from '../model/index.ts';
+import type { Json, LabelHead } from '../model/index.ts';
 import { readConfig } from './read-config.ts';
 
 /** `BertConfig()`, `MegatronBertConfig()` and `GPT2Config()`, and labels (tests/fixtures/hugging_face_reads.py). */
@@ -104,12 +104,13 @@ test('a GPT-2 may have the names of other models for its sizes', () => {
 
 test('labels without names are those of transformers', () => {
   const classifier = (more: Json) =>
-    read({ ...others.bert, model_type: 'bert', architectures: ['BertForSequenceClassification'], ...more }).classifier!;
+    read({ ...others.bert, model_type: 'bert', architectures: ['BertForSequenceClassification'], ...more })
+      .head as LabelHead;
   assert.deepEqual(classifier({}).labels, labels.nothing);
   assert.deepEqual(classifier({ num_labels: 3 }).labels, labels.three);
   assert.deepEqual(classifier({ id2label: { 1: 'b', 0: 'a' } }).labels, [...labels.named].sort());
   assert.deepEqual(classifier({ id2label: { 1: 'b', 0: 'a' }, num_labels: 2 }).labels, ['a', 'b']);
-  assert.deepEqual(classifier({ num_labels: 1 }), { labels: ['LABEL_0'], isRegression: true });
+  assert.deepEqual(classifier({ num_labels: 1 }), { kind: 'regression', labels: ['LABEL_0'] });
   const refusedLabels = (more: Json, message: RegExp) =>
     refused({ ...others.bert, model_type: 'bert', architectures: ['BertForSequenceClassification'], ...more }, message);
   refusedLabels({ id2label: { 0: 'a', 2: 'b' } }, /config\.json: id2label has the ids 0, 2, not each from 0 up once/);

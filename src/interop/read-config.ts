@@ -2,10 +2,10 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CheckpointError, ConfigError } from '../errors/index.ts';
 import {
-  type Classifier,
   ConfigReader,
   type Family,
   families,
+  type Head,
   type HuggingFace,
   type Json,
   type ModelSettings,
@@ -17,8 +17,8 @@ export interface ImportedConfig {
   model: ModelSettings;
   /** Of a model that is read as one of another `model_type`. */
   relative?: Relative;
-  /** Of an architecture for sequence classification. */
-  classifier?: Classifier;
+  /** Of an architecture for the classification of texts or tokens. */
+  head?: Head;
 }
 
 /**
@@ -78,8 +78,8 @@ export function readConfig(folder: string, warn: (message: string) => void): Imp
   if (model.headSize === undefined && model.hiddenSize % model.heads !== 0) {
     throw new ConfigError(`${file}: ${model.heads} heads do not divide a width of ${model.hiddenSize}`);
   }
-  const classifier = family.hasClassifier ? classifierOf(reader) : undefined;
-  return { model: model as ModelSettings, ...(classifier && { classifier }), ...(relative && { relative }) };
+  const head = family.takesHeads ? headOf(reader) : undefined;
+  return { model: model as ModelSettings, ...(head && { head }), ...(relative && { relative }) };
 }
 
 type Sizes = Pick<HuggingFace, 'defaults' | 'otherNames' | 'width' | 'heads'>;
@@ -113,15 +113,16 @@ function withDefaults(
   return json;
 }
 
-function classifierOf({ file, json }: ConfigReader): Classifier | undefined {
+function headOf({ file, json }: ConfigReader): Head | undefined {
   const architectures = json.architectures;
   const [architecture] = Array.isArray(architectures) ? (architectures as unknown[]) : [];
-  if (typeof architecture !== 'string' || !architecture.endsWith('ForSequenceClassification')) return undefined;
-  if (json.problem_type === 'multi_label_classification') {
-    throw new ConfigError(`${file}: problem_type multi_label_classification is not supported, only one label per text`);
-  }
+  if (typeof architecture !== 'string') return undefined;
+  if (architecture.endsWith('ForTokenClassification')) return { kind: 'token', labels: labelsOf(file, json) };
+  if (!architecture.endsWith('ForSequenceClassification')) return undefined;
   const labels = labelsOf(file, json);
-  return { labels, isRegression: json.problem_type === 'regression' || labels.length === 1 };
+  if (json.problem_type === 'multi_label_classification') return { kind: 'multi-label', labels };
+  const isRegression = json.problem_type === 'regression' || labels.length === 1;
+  return { kind: isRegression ? 'regression' : 'single-label', labels };
 }
 
 /** The labels in the order of their ids: `LABEL_0` and on where they have no names, two where nothing is said. */

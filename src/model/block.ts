@@ -28,7 +28,7 @@ export interface Pass {
 }
 
 /**
- * The places in a block that have a dropout mask of their own. Embeddings, and the pooled state that a classifier reads,
+ * The places in a block that have a dropout mask of their own. Embeddings, and what a head reads,
  * take a block number after the last.
  */
 export const DropoutPlace = { attention: 0, attentionOutput: 1, ffnOutput: 2, embeddings: 3, pooled: 0 } as const;
@@ -115,6 +115,12 @@ export function causalAttention(
 export function dropoutAt(rate: number, pass: Pass | undefined, block: number, place: DropoutPlace) {
   if (!pass?.dropoutSeed || rate === 0) return { p: 0, seed: 0, firstRow: 0 };
   return { p: rate, seed: pass.dropoutSeed(block, place), firstRow: pass.firstRow?.(block) ?? 0 };
+}
+
+/** What a head reads, [rows, D], after its dropout. */
+export function dropoutBeforeHead(x: Tensor, { config }: Model, pass: Pass | undefined): Tensor {
+  const { p, seed, firstRow } = dropoutAt(config.dropout, pass, config.layers, DropoutPlace.pooled);
+  return x.dropout(p, seed, firstRow);
 }
 
 /**

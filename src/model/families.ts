@@ -4,14 +4,8 @@ import { gpt2 } from './families/gpt2.ts';
 import { llama } from './families/llama.ts';
 import { modernbert } from './families/modernbert.ts';
 import type { Family } from './family.ts';
-import {
-  type Classifier,
-  initialiseParameters,
-  type ModelConfig,
-  type ParameterSpec,
-  type Parts,
-  type Weights,
-} from './parameters.ts';
+import type { Head } from './heads.ts';
+import { initialiseParameters, type ModelConfig, type ParameterSpec, type Parts, type Weights } from './parameters.ts';
 
 /** The families of models that a configuration can name. */
 export const families = { modernbert, llama, bert, gpt2 } satisfies Record<string, Family>;
@@ -19,9 +13,9 @@ export const families = { modernbert, llama, bert, gpt2 } satisfies Record<strin
 /** The family of a model. */
 export const familyOf = ({ kind }: Pick<ModelConfig, 'kind'>): Family => families[kind as keyof typeof families];
 
-/** The parameters of a model: with its pre-training heads, or with a classifier instead of them. */
-export function parameterSpecs(config: ModelConfig, classifier?: Classifier): ParameterSpec[] {
-  const specs = familyOf(config).parameters(config, classifier);
+/** The parameters of a model: with its pre-training heads, or with another one instead of them. */
+export function parameterSpecs(config: ModelConfig, head?: Head): ParameterSpec[] {
+  const specs = familyOf(config).parameters(config, head);
   const inBlocks = new Set(partsOf(config, specs).blocks.flat());
   return specs.map((spec) => (inBlocks.has(spec) && spec.shape.length === 2 ? { matrices: 1, ...spec } : spec));
 }

@@ -1,8 +1,9 @@
 import type { Objective, TextTokenizer } from '../data/index.ts';
 import type { ForwardFlops } from '../depth/index.ts';
 import type { Dtype } from '../tensor/index.ts';
+import type { Head } from './heads.ts';
 import type { HuggingFace } from './hugging-face.ts';
-import type { Classifier, ModelConfig, ParameterSpec, Weights } from './parameters.ts';
+import type { ModelConfig, ParameterSpec, Weights } from './parameters.ts';
 import type { Transformer } from './transformer.ts';
 
 /** What a family gives a model. */
@@ -38,8 +39,8 @@ export interface Family {
   isCausal: boolean;
   /** Whether it reads which text of a pair a token is of. */
   hasTokenTypes: boolean;
-  /** Whether it can have a classifier instead of its pre-training heads. */
-  hasClassifier: boolean;
+  /** Whether it can have another head instead of its pre-training heads: whether it can be fine-tuned. */
+  takesHeads: boolean;
   /** What of a configuration it does not take, each with how to fix it. */
   mistakes?(config: ModelConfig): string[];
   /** What the names of its parameters begin with, but for those of heads. */
@@ -48,8 +49,8 @@ export interface Family {
   copies(config: ModelConfig): Readonly<Record<string, string>>;
   /** The bias of the output layer over the vocabulary, where there is one. */
   outputBias?: string;
-  /** Its parameters, with Hugging Face's names: with the pre-training heads, or with a classifier instead of them. */
-  parameters(config: ModelConfig, classifier?: Classifier): ParameterSpec[];
+  /** Its parameters, with Hugging Face's names: with the pre-training heads, or with another one instead of them. */
+  parameters(config: ModelConfig, head?: Head): ParameterSpec[];
   /** FLOPs of a forward pass over sequences of T tokens. */
   forwardFlops(config: ModelConfig, sequenceLength: number): ForwardFlops;
   /** What the names of block `l`'s parameters begin with. */

@@ -1,5 +1,6 @@
 import { ConfigError } from '../errors/index.ts';
-import { type Classifier, initialStd, type ModelConfig } from './parameters.ts';
+import { type Head, headKinds } from './heads.ts';
+import { initialStd, type ModelConfig } from './parameters.ts';
 
 /** A Hugging Face `config.json`, as far as it is read. */
 export type Json = Record<string, unknown>;
@@ -31,7 +32,7 @@ export interface HuggingFace {
   /** The model that a `config.json` of this `model_type` describes. */
   read(json: ConfigReader, type: string): ModelConfig;
   /** The `config.json` with which `transformers` opens the weights. */
-  write(config: ModelConfig, more: { classifier?: Classifier | undefined; specialIds: SpecialIds }): Json;
+  write(config: ModelConfig, more: { head?: Head | undefined; specialIds: SpecialIds }): Json;
 }
 
 /** What `ConfigReader.sizes` reads, written. */
@@ -47,13 +48,17 @@ export function sizesJson(model: ModelConfig): Json {
   };
 }
 
-/** What a `config.json` says of a classifier beside the sizes of its model. */
-export function classifierJson(architecture: string, { labels, isRegression }: Classifier): Json {
+/** What a `config.json` says of a head beside the sizes of its model, whose classes' names begin with `name`. */
+export function headJson(name: string, head: Head | undefined): Json {
+  if (head === undefined) return {};
+  const { architecture, problem } = headKinds[head.kind];
+  const architectures = [`${name}${architecture}`];
+  if (head.kind === 'embedding') return { architectures };
   return {
-    architectures: [architecture],
-    id2label: Object.fromEntries(labels.map((label, id) => [id, label])),
-    label2id: Object.fromEntries(labels.map((label, id) => [label, id])),
-    problem_type: isRegression ? 'regression' : 'single_label_classification',
+    architectures,
+    id2label: Object.fromEntries(head.labels.map((label, id) => [id, label])),
+    label2id: Object.fromEntries(head.labels.map((label, id) => [label, id])),
+    ...(problem !== undefined && { problem_type: problem }),
   };
 }
 

@@ -14,15 +14,16 @@ export {
   switchableBlock,
 } from './block.ts';
 export { KeyValueCache } from './cache.ts';
+export { embeddings, unitRows } from './embeddings.ts';
 export { Bert, bertNames } from './families/bert.ts';
 export type { BlockNames } from './families/classic.ts';
 export { Gpt } from './families/gpt2.ts';
 export { families, familyOf, initialise, makeIdentity, parameterSpecs, partsOf } from './families.ts';
 export type { Family, FamilyDefaults, Recipe } from './family.ts';
+export { type EmbeddingHead, type Head, headKinds, type LabelHead } from './heads.ts';
 export { ConfigReader, type HuggingFace, type Json, type SpecialIds } from './hugging-face.ts';
 export { headLosses, modelInputs, type PretrainingLosses, pretrainingLosses } from './losses.ts';
 export {
-  type Classifier,
   initialiseParameters,
   type ModelConfig,
   numParameters,

@@ -78,12 +78,6 @@ export interface ParameterSpec {
 /** BERT's: the standard deviation of every matrix of the blocks and heads at the start. */
 export const initialStd = 0.02;
 
-/** What a classifier on top of a BERT tells apart; a regression has one label, whose value it gives. */
-export interface Classifier {
-  labels: readonly string[];
-  isRegression: boolean;
-}
-
 /** A model's parameters: those of each block, and those outside, which are embeddings and heads. */
 export interface Parts {
   blocks: readonly (readonly ParameterSpec[])[];

@@ -1,13 +1,14 @@
 import { setImmediate } from 'node:timers/promises';
 import { type Checkpoint, weightsFrom } from '../checkpoints/index.ts';
 import { TextTokenizer } from '../data/index.ts';
-import { CheckpointError, DataError } from '../errors/index.ts';
+import { CheckpointError, ConfigError, DataError } from '../errors/index.ts';
 import { predictsNothing } from '../inference/index.ts';
 import {
-  type Classifier,
   familyOf,
+  type Head,
   modelInputs,
   type ParameterSpec,
+  type Pass,
   parameterSpecs,
   type Transformer,
   type Weights,
@@ -22,40 +23,43 @@ import {
 } from '../optimizers/index.ts';
 import { checkDevice, dtypeOf, noGrad, scope, Tensor } from '../tensor/index.ts';
 import { dropoutSeeds } from '../train/index.ts';
-import { type EncodedExample, type ExampleBatch, encodeExamples, shuffledBatches, sortedBatches } from './batches.ts';
-import { type MetricName, mean, metrics } from './metrics.ts';
+import { batchOf, partsOf, shuffledBatches, sortedBatches } from './batches.ts';
+import { mean } from './metrics.ts';
 import type { FineTuneSettings } from './settings.ts';
-import type { ExampleSet, Task } from './task.ts';
+import type { Details, Encoded, ExampleSet, Scores, Task } from './task.ts';
 
-/** A set's scores; the mean of a task's scores is what it is judged by. */
-export interface Scores {
+/** The scores of a development set. */
+export interface SetScores {
   /** Of the development set of this name. */
   set: string;
-  scores: Partial<Record<MetricName, number>>;
-  mean: number;
+  scores: Scores;
+  /** What the model is judged by: one of the scores, or their mean. */
+  judged: number;
 }
 
 /** A model after fine-tuning: as it was after its best epoch. */
 export interface FineTuned {
-  classifier: Classifier;
+  head: Head;
   /** They belong to the caller. */
   weights: Weights;
   /** From 1. */
   bestEpoch: number;
   /** Of the best epoch, for each development set. */
-  devs: Scores[];
-  /** The mean score on the first development set after each epoch. */
+  devs: SetScores[];
+  /** What it was judged by after each epoch; nothing without a development set. */
   history: number[];
-  /** Of the best epoch, for each development and test set by its name: numbers of labels, or values. */
-  predictions: Record<string, number[]>;
+  /** Of the best epoch, of the first development set. */
+  details?: Details;
+  /** Of the best epoch, for each development and test set a file by its name. */
+  predictions: Record<string, string>;
 }
 
 /** Who hears how it goes. */
 export interface FineTuneReporter {
-  /** Hears after each step its loss: in nats, or the mean squared error of a regression. */
+  /** Hears after each step its loss. */
   step?(done: number, total: number, loss: number): void;
   /** Hears after each epoch, counted from 1, its scores on the development sets. */
-  epoch?(epoch: number, devs: readonly Scores[]): void;
+  epoch?(epoch: number, devs: readonly SetScores[]): void;
 }
 
 /** Fixed as in BERT's recipe. */
@@ -78,13 +82,14 @@ interface State {
   masters: Weights;
   optimizer: OptimizerState;
   model: Transformer;
+  padId: number;
 }
 
 /**
- * Fine-tunes a pre-trained BERT with a new classifier on a task, dense, with AdamW and a linear warm-up and decay;
+ * Fine-tunes a pre-trained encoder with a new head on a task, dense, with AdamW and a linear warm-up and decay;
  * after each epoch the first development set is scored, and the best epoch is kept.
  *
- * @throws CheckpointError for a model that is no BERT.
+ * @throws CheckpointError for a model that is no encoder.
  * @throws DataError when its loss is not finite.
  * @throws ConfigError for a device that is not there.
  */
@@ -100,17 +105,17 @@ export async function fineTune(
   const sizes = { ...pretrained, dropout: settings.dropout, attentionDropout: settings.dropout };
   const tokenizer = TextTokenizer.fromJson(checkpoint.tokenizerJson);
   const maxLength = Math.min(settings.maxLength, pretrained.maxPositions);
+  const { kind } = task;
   const encode = async ({ name, examples }: ExampleSet) => ({
     name,
-    encoded: await encodeExamples(examples, tokenizer, maxLength),
+    examples: await kind.encode(examples, tokenizer, maxLength),
   });
   const train = await encode(task.train);
   const [devs, tests] = [await Promise.all(task.devs.map(encode)), await Promise.all(task.tests.map(encode))];
 
-  const specs = parameterSpecs(sizes, task.classifier);
+  const specs = parameterSpecs(sizes, kind.head);
   const { weights: masters } = weightsFrom(checkpoint, specs, settings);
   for (const weight of masters.values()) weight.requiresGrad();
-  const model = familyOf(sizes).create(sizes, masters, dtypeOf[settings.precision]);
   const state: State = {
     checkpoint,
     task,
@@ -118,12 +123,11 @@ export async function fineTune(
     specs,
     masters,
     optimizer: initialState(optimizerSettings.optimizer, specs, settings.device),
-    model,
+    model: familyOf(sizes).create(sizes, masters, dtypeOf[settings.precision]),
+    padId: tokenizer.padId,
   };
-  const { padId } = tokenizer;
-  const predictAll = (encoded: readonly EncodedExample[]) => predict(state, encoded, padId);
 
-  const steps = settings.epochs * Math.ceil(train.encoded.length / settings.batchSize);
+  const steps = settings.epochs * Math.ceil(train.examples.length / settings.batchSize);
   const rate = learningRate({
     steps,
     peakLearningRate: settings.learningRate,
@@ -135,32 +139,41 @@ export async function fineTune(
     decayShape: 'linear',
   });
   let step = 0;
-  let best: Omit<FineTuned, 'history' | 'classifier'> | undefined;
+  let best: Omit<FineTuned, 'history' | 'head'> | undefined;
   const history: number[] = [];
   try {
     for (let epoch = 1; epoch <= settings.epochs; epoch++) {
-      const { maxPositions } = sizes;
-      const options = { size: settings.batchSize, padId, maxPositions, seed: settings.seed, epoch };
-      for (const batch of shuffledBatches(train.encoded, options)) {
-        const loss = fineTuneStep(state, train.encoded, batch, step, rate(step));
+      for (const batch of shuffledBatches(train.examples, settings.batchSize, { seed: settings.seed, epoch })) {
+        const examples = batch.map((i) => train.examples[i]!);
+        const loss = fineTuneStep(state, examples, step, rate(step));
         step += 1;
         report.step?.(step, steps, loss);
         await setImmediate(); // signals and listeners get their turn
       }
       const norm = globalNorm(masters.values());
       if (!Number.isFinite(norm)) throw diverged(task, step);
-      const predicted = devs.map(({ name, encoded }) => ({ name, encoded, predictions: predictAll(encoded) }));
-      const scored = predicted.map(({ name, encoded, predictions }) => scoresOf(task, name, encoded, predictions));
+      const predicted = devs.map((dev) => ({ ...dev, predictions: predict(state, dev.examples) }));
+      const scored = predicted.map(({ name, examples, predictions }): SetScores => {
+        const scores = kind.scores(predictions, examples);
+        return { set: name, scores, judged: judge(task, settings, scores) };
+      });
       report.epoch?.(epoch, scored);
-      history.push(scored[0]!.mean);
-      if (best && scored[0]!.mean <= best.devs[0]!.mean) continue;
+      history.push(...scored.slice(0, 1).map(({ judged }) => judged));
+      if (best && scored[0] && scored[0].judged <= best.devs[0]!.judged) continue;
       if (best) free(best.weights);
-      const sets = [...predicted, ...tests.map(({ name, encoded }) => ({ name, predictions: predictAll(encoded) }))];
+      const sets = [...predicted, ...tests.map((test) => ({ ...test, predictions: predict(state, test.examples) }))];
+      const [first] = predicted;
       best = {
         weights: copyOf(masters),
         bestEpoch: epoch,
         devs: scored,
-        predictions: Object.fromEntries(sets.map(({ name, predictions }) => [name, predictions])),
+        ...(kind.details && first && { details: kind.details(first.predictions, first.examples) }),
+        predictions: Object.fromEntries(
+          sets.map(({ name, examples, predictions }) => {
+            const { ending, text } = kind.written(predictions, examples);
+            return [`${name}${ending}`, text];
+          }),
+        ),
       };
     }
   } catch (error) {
@@ -170,19 +183,32 @@ export async function fineTune(
     free(masters);
     for (const tensor of slotTensors(state.optimizer.values())) tensor.free();
   }
-  return { ...best!, classifier: task.classifier, history };
+  return { ...best!, head: kind.head, history };
 }
 
 /**
  * Checks that a model can be fine-tuned.
  *
- * @throws CheckpointError for a model that is no BERT.
+ * @throws CheckpointError for a model that is no encoder.
  */
 export function checkTunable({ path, config }: Checkpoint): void {
-  if (familyOf(config.model).hasClassifier) return;
+  if (familyOf(config.model).takesHeads) return;
   throw new CheckpointError(
     `${path}: is a ${config.model.kind} model; only encoders (modernbert, bert) are fine-tuned`,
   );
+}
+
+/**
+ * The score that decides which epoch is kept.
+ *
+ * @throws ConfigError where the settings name another score than there are.
+ */
+function judge({ kind }: Task, { metric }: FineTuneSettings, scores: Scores): number {
+  const wanted = metric ?? kind.judgedBy?.find((name) => name in scores);
+  if (wanted === undefined) return mean(Object.values(scores));
+  const found = scores[wanted];
+  if (found !== undefined) return found;
+  throw new ConfigError(`--metric ${wanted}: is not one of ${Object.keys(scores).join(', ')}`);
 }
 
 function diverged(task: Task, step: number): DataError {
@@ -197,35 +223,10 @@ function free(weights: Weights): void {
   for (const weight of weights.values()) weight.free();
 }
 
-/** One optimizer step on a batch: cross-entropy of the labels, or the squared error of a regression. Returns the mean loss. */
-function fineTuneStep(
-  { checkpoint, task, settings, specs, masters, optimizer, model }: State,
-  examples: readonly EncodedExample[],
-  batch: ExampleBatch,
-  step: number,
-  learningRate: number,
-): number {
-  const { numSequences: N } = batch;
-  const { device } = settings;
-  const blocks = Array.from({ length: model.config.layers }, () => 1);
-  const pass = {
-    gates: blocks.map(() => true),
-    branchScales: blocks,
-    dropoutSeed: dropoutSeeds(settings.seed, step, 0),
-  };
-  const targets = batch.indices.map((i) => examples[i]!.target!);
-  const names = [...masters.keys()];
-  const { loss, gradients } = scope(() => {
-    const logits = model.classLogits!(model.encode(modelInputs(batch, device), pass), pass).to('float32');
-    const mean = task.classifier.isRegression
-      ? squaredError(logits.reshape([N]), targets)
-      : logits.crossEntropy(Tensor.from(BigInt64Array.from(targets, BigInt), [N], { device }), 'mean');
-    const found = mean.grad([...masters.values()]);
-    return {
-      loss: mean.item(),
-      gradients: found.flatMap((gradient, i): [string, Tensor][] => (gradient ? [[names[i]!, gradient]] : [])),
-    };
-  });
+/** One optimizer step on a batch. Returns the mean loss. */
+function fineTuneStep(state: State, examples: readonly Encoded[], step: number, learningRate: number): number {
+  const { checkpoint, task, settings, specs, masters, optimizer } = state;
+  const { loss, gradients } = scope(() => gradientsOf(state, examples, step));
   const optimizing = {
     ...optimizerSettings,
     betas: [...optimizerSettings.betas] as [number, number],
@@ -241,38 +242,100 @@ function fineTuneStep(
   return loss;
 }
 
-function squaredError(values: Tensor, targets: readonly number[]): Tensor {
-  const difference = values.add(
-    Tensor.from(Float32Array.from(targets), [targets.length], { device: values.device }),
-    -1,
-  );
-  return difference
-    .mul(difference)
-    .sum()
-    .mul(1 / targets.length);
+/**
+ * The mean loss of a batch and its gradients. A batch of more than one part is run twice: first without gradients, for the outputs of
+ * all and the gradient of the loss by each; then part by part, with that gradient. So the memory is that of one part, also where the
+ * loss compares each example with all others.
+ *
+ * Source: Gao et al. 2021 (arXiv 2101.06983).
+ */
+function gradientsOf(
+  { task: { kind }, settings, masters, model, padId }: State,
+  examples: readonly Encoded[],
+  step: number,
+): { loss: number; gradients: [string, Tensor][] } {
+  const names = [...masters.keys()];
+  const weights = [...masters.values()];
+  const parts = partsOf(examples, settings.microBatchSize);
+  const blocks = Array.from({ length: model.config.layers }, () => 1);
+  let firstRow = 0;
+  const outputsOf = (part: readonly Encoded[], firstRow: number) => {
+    const pass: Pass = {
+      gates: blocks.map(() => true),
+      branchScales: blocks,
+      dropoutSeed: dropoutSeeds(settings.seed, step, 0),
+      firstRow: () => firstRow,
+    };
+    return outputs({ task: { kind }, settings, model, padId }, part, pass);
+  };
+  const named = (found: readonly (Tensor | undefined)[]) =>
+    found.flatMap((gradient, i): [string, Tensor][] => (gradient ? [[names[i]!, gradient]] : []));
+  if (parts.length === 1) {
+    const loss = kind.loss(outputsOf(examples, 0), examples);
+    return { loss: loss.item(), gradients: named(loss.grad(weights)) };
+  }
+  const rows = parts.map((part) => part.reduce((sum, { sequences }) => sum + sequences.length, 0));
+  const starts = rows.map((_, i) => rows.slice(0, i).reduce((a, b) => a + b, 0));
+  const all = noGrad(() => parts.map((part, i) => scope(() => outputsOf(part, starts[i]!))));
+  const leaf = Tensor.cat(all, 0).requiresGrad();
+  const loss = kind.loss(leaf, examples);
+  const [gradient] = loss.grad([leaf]);
+  const sums = new Map<string, Tensor>();
+  firstRow = 0;
+  for (const [i, part] of parts.entries()) {
+    const { length } = { length: part.reduce((sum, example) => sum + kind.numOutputs(example), 0) };
+    const own = gradient!.narrow(0, firstRow, length);
+    firstRow += length;
+    const found = scope(() => named(outputsOf(part, starts[i]!).grad(weights, own)));
+    for (const [name, one] of found) {
+      const sum = sums.get(name);
+      if (sum) {
+        sum.add_(one);
+        one.free();
+      } else sums.set(name, one);
+    }
+  }
+  return { loss: loss.item(), gradients: [...sums] };
 }
 
-/** The label of the largest logit of each example, or the value. */
-function predict({ task, settings, model }: State, examples: readonly EncodedExample[], padId: number): number[] {
-  const predictions = new Array<number>(examples.length).fill(0);
-  for (const batch of sortedBatches(examples, {
-    size: settings.batchSize,
+/** What the loss of some examples reads. */
+function outputs(
+  {
+    task: { kind },
+    settings,
+    model,
     padId,
-    maxPositions: model.config.maxPositions,
-  })) {
+  }: Pick<State, 'settings' | 'model' | 'padId'> & { task: Pick<Task, 'kind'> },
+  examples: readonly Encoded[],
+  pass?: Pass,
+): Tensor {
+  const { maxPositions } = model.config;
+  const batch = batchOf(
+    examples.flatMap(({ sequences }) => sequences),
+    { padId, maxPositions },
+  );
+  return kind.outputs(model, model.encode(modelInputs(batch, settings.device), pass), examples, pass);
+}
+
+/** What is predicted of each example. */
+function predict(state: State, examples: readonly Encoded[]): unknown[] {
+  const { kind } = state.task;
+  const predictions = new Array<unknown>(examples.length);
+  for (const batch of sortedBatches(examples, state.settings.batchSize)) {
+    const own = batch.map((i) => examples[i]!);
     scope(() =>
       noGrad(() => {
-        const logits = model.classLogits!(model.encode(modelInputs(batch, settings.device))).to('float32');
-        const found = (task.classifier.isRegression ? logits.reshape([-1]) : logits.argmax(-1)).toFloats();
-        for (const [row, i] of batch.indices.entries()) predictions[i] = found[row]!;
+        const found = outputs(state, own);
+        const columns = found.shape[1]!;
+        const values = found.toFloats();
+        let row = 0;
+        for (const i of batch) {
+          const end = row + kind.numOutputs(examples[i]!);
+          predictions[i] = kind.predict(values.subarray(row * columns, end * columns), examples[i]!);
+          row = end;
+        }
       }),
     );
   }
   return predictions;
-}
-
-function scoresOf(task: Task, set: string, encoded: readonly EncodedExample[], predictions: readonly number[]): Scores {
-  const right = encoded.map(({ target }) => target!);
-  const scores = Object.fromEntries(task.metrics.map((name) => [name, metrics[name](predictions, right)]));
-  return { set, scores, mean: mean(Object.values(scores)) };
 }

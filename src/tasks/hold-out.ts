@@ -1,19 +1,21 @@
 import { permute } from '../data/index.ts';
-import type { Example } from './example.ts';
 
 /** The fraction of a training set that is held out where no set to judge by was given. */
 export const heldOutFraction = 0.1;
 
 /**
- * Holds out a tenth of the examples to judge by: of each class apart (`isStratified`), at least one where it has two. Which ones
- * depends on the examples alone. Examples with the same texts, but for case and spaces, go to one part together.
+ * Holds out a tenth of the examples to judge by: of each class apart, at least one where it has two. Which ones depends on the examples
+ * alone. Examples with the same texts, but for case and spaces, go to one part together.
  */
-export function holdOut(examples: readonly Example[], isStratified: boolean): { train: Example[]; dev: Example[] } {
-  const groups = groupBy(examples, ({ texts }) =>
-    JSON.stringify(texts.map((text) => text.trim().replaceAll(/\s+/g, ' ').toLowerCase())),
+export function holdOut<E>(
+  examples: readonly E[],
+  { textsOf, classOf }: { textsOf: (example: E) => readonly string[]; classOf?: (example: E) => unknown },
+): { train: E[]; dev: E[] } {
+  const groups = groupBy(examples, (example) =>
+    JSON.stringify(textsOf(example).map((text) => text.trim().replaceAll(/\s+/g, ' ').toLowerCase())),
   );
-  const classes = groupBy(groups.values(), ([first]) => (isStratified ? first!.target : undefined));
-  const held = new Set<Example>();
+  const classes = groupBy(groups.values(), ([first]) => classOf?.(first!));
+  const held = new Set<E>();
   for (const members of classes.values()) {
     const count = members.length < 2 ? 0 : Math.max(1, Math.round(heldOutFraction * members.length));
     for (let i = 0; i < count; i++) {

@@ -1,25 +1,30 @@
 /**
- * Tasks with labels, GLUE's and your own: tables, fine-tuning and scores.
+ * What a pre-trained encoder is fine-tuned for: labels and values of texts, GLUE's among them, tags of words, and embeddings.
  *
  * @module taper-lm/tasks
  */
-export type { Example } from './example.ts';
+export { columnsOf, textsIn } from './cells.ts';
+export { type Embedder, type EmbedOptions, openEmbedder } from './embed.ts';
 export {
   checkTunable,
   type FineTuned,
   type FineTuneReporter,
   fineTune,
-  type Scores,
+  type SetScores,
 } from './finetune.ts';
-export { type GlueName, type GlueTask, glueNames, glueTasks, nameOfTask } from './glue.ts';
+export { openGlueTask } from './glue/open.ts';
+export { type GlueName, type GlueTask, glueNames, glueTasks, nameOfTask } from './glue/tasks.ts';
+export type { TextExample } from './labels/example.ts';
+export { type TextTask, textKind } from './labels/kind.ts';
+export { type OwnColumns, openOwnTask } from './labels/open.ts';
 export { type MetricName, metrics } from './metrics.ts';
-export { confusion, predictionsTsv } from './predictions.ts';
+export type { PairExample } from './pairs/example.ts';
+export { type PairSettings, type PairTask, pairKind } from './pairs/kind.ts';
+export { openPairTask, type PairColumns } from './pairs/open.ts';
 export { type FineTuneSettings, fineTuneDefaults } from './settings.ts';
-export {
-  columnsOf,
-  type ExampleSet,
-  type OwnColumns,
-  openGlueTask,
-  openOwnTask,
-  type Task,
-} from './task.ts';
+export { type Entity, entitiesOf, entityScores } from './tags/entities.ts';
+export type { Sentence } from './tags/example.ts';
+export { type TagTask, tagKind } from './tags/kind.ts';
+export { openTagTask } from './tags/open.ts';
+export type { TagColumns } from './tags/read.ts';
+export type { Details, Encoded, ExampleSet, Kind, Scores, Sequence, Task } from './task.ts';

@@ -52,7 +52,7 @@ test('what is no table is refused with the file and the reason', async () => {
   await refused(join(folder, 'none.tsv'), /none\.tsv: there is no such file/);
   await refused(file('empty.tsv', ''), /empty\.tsv: holds no rows/);
   await refused(file('header.tsv', 'sentence\tlabel\n'), /header\.tsv: holds no rows/);
-  await refused(file('a.xlsx', 'x'), /a\.xlsx: is not a table that taper reads: \.tsv \.csv \.jsonl \.parquet/);
+  await refused(file('a.xlsx', 'x'), /a\.xlsx: is not a table that taper reads: \.tsv \.txt \.csv \.jsonl \.parquet/);
   await refused(file('broken.jsonl', '{"a": 1}\n{"a": \n'), /broken\.jsonl, line 2: is not JSON/);
   await refused(file('broken.csv', 'a,b\n1,2,3\n'), /broken\.csv, line 2: has 3 columns, and the header 2/);
   await refused(file('header.csv', 'sentence,label\r\n'), /header\.csv: holds no rows/);

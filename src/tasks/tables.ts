@@ -24,17 +24,21 @@ export interface Table extends Content {
   where(row: number): string;
 }
 
-export const endings = ['.tsv', '.csv', '.jsonl', '.parquet'] as const;
+export const endings = ['.tsv', '.txt', '.csv', '.jsonl', '.parquet'] as const;
 
 /**
  * Reads a table. In a TSV quotes are characters like any other, as in GLUE's files; in a CSV they quote, and commas separate columns,
- * or semicolons or tabs where the header has no comma. Any mixture of line endings will do. `columns` names those of a TSV without a header.
+ * or semicolons or tabs where the header has no comma; a .txt is a TSV. Any mixture of line endings will do. `columns` names those of a file
+ * without a header.
  *
  * @throws DataError for a file that is missing, empty, broken or of another ending: with the line.
  */
 export async function readTable(path: string, columns?: readonly string[]): Promise<Table> {
   const ending = endings.find((known) => path.toLowerCase().endsWith(known));
   if (ending === undefined) throw new DataError(`${path}: is not a table that taper reads: ${endings.join(' ')}`);
+  if (columns && (ending === '.jsonl' || ending === '.parquet')) {
+    throw new DataError(`${path}: names its columns itself; leave out --columns`);
+  }
   let content: Content;
   try {
     content = ending === '.parquet' ? await readParquet(path) : readText(path, ending, columns);
@@ -79,34 +83,41 @@ function readText(path: string, ending: keyof typeof readers, columns?: readonly
   return readers[ending]({ bytes, text: charactersOf(path, bytes, 'give another table') }, columns);
 }
 
-const readers = {
-  '.tsv': ({ text }: TextFile, given?: readonly string[]): Content => {
-    const [head, ...others] = numberedLines(text).map(({ line, text }) => ({ line, cells: text.split('\t') }));
+type Reader = (file: TextFile, given?: readonly string[]) => Content;
+
+const readTsv: Reader = ({ text }, given) => {
+  const [head, ...others] = numberedLines(text).map(({ line, text }) => ({ line, cells: text.split('\t') }));
+  if (head === undefined) return { rows: [] };
+  const columns = given ?? checkedHeader(head.cells, head.line);
+  const all = given ? [head, ...others] : others;
+  const isWhole = ({ cells }: typeof head) => cells.length === columns.length;
+  const whole = all.filter(isWhole);
+  return {
+    rows: whole.map(({ cells }) => rowOf(columns, cells)),
+    lines: whole.map(({ line }) => line),
+    malformed: all.filter((one) => !isWhole(one)).map(({ line }) => line),
+  };
+};
+
+const readers: Record<Exclude<(typeof endings)[number], '.parquet'>, Reader> = {
+  '.tsv': readTsv,
+  '.txt': readTsv,
+  '.csv': (file, given) => {
+    const records = csvRecords(file);
+    const [head] = records;
     if (head === undefined) return { rows: [] };
     const columns = given ?? checkedHeader(head.cells, head.line);
-    const all = given ? [head, ...others] : others;
-    const isWhole = ({ cells }: typeof head) => cells.length === columns.length;
-    const whole = all.filter(isWhole);
-    return {
-      rows: whole.map(({ cells }) => rowOf(columns, cells)),
-      lines: whole.map(({ line }) => line),
-      malformed: all.filter((one) => !isWhole(one)).map(({ line }) => line),
-    };
-  },
-  '.csv': (file: TextFile): Content => {
-    const [head, ...others] = csvRecords(file);
-    if (head === undefined) return { rows: [] };
-    const columns = checkedHeader(head.cells, head.line);
+    const others = given ? records : records.slice(1);
     for (const { line, cells } of others) {
       if (cells.length === columns.length) continue;
       throw new LineError(
         line,
-        `has ${counted(cells.length, 'column')}, and the header ${columns.length}; quote texts that hold a separator`,
+        `has ${counted(cells.length, 'column')}, and the ${given ? 'list of --columns' : 'header'} ${columns.length}; quote texts that hold a separator`,
       );
     }
     return { rows: others.map(({ cells }) => rowOf(columns, cells)), lines: others.map(({ line }) => line) };
   },
-  '.jsonl': ({ text }: TextFile): Content => {
+  '.jsonl': ({ text }) => {
     const lines = numberedLines(text).filter(({ text }) => text.trim() !== '');
     return { rows: lines.map(({ line, text }) => jsonRow(line, text)), lines: lines.map(({ line }) => line) };
   },

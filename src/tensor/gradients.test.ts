@@ -92,6 +92,7 @@ const cases: Record<string, Case> = {
   'softmax over the last dimension': { operation: 'softmax', shapes: [[2, 3, 5]], f: (x) => x!.softmax(-1) },
   'softmax over a middle dimension': { operation: 'softmax', shapes: [[2, 3, 5]], f: (x) => x!.softmax(1) },
   sum: { operation: 'sum', shapes: [[3, 5]], f: (x) => x!.sum() },
+  'sum along a dimension': { operation: 'sum', shapes: [[3, 4, 5]], f: (x) => x!.sum(1) },
   norm: { operation: 'norm', shapes: [[3, 5]], f: (x) => x!.norm() },
   'linear with bias': {
     operation: 'linear',

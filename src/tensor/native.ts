@@ -80,7 +80,7 @@ export interface Native {
   sqrt(x: Handle): Handle;
   tanh(x: Handle): Handle;
   softmax(x: Handle, dim: number): Handle;
-  sum(x: Handle): Handle;
+  sum(x: Handle, dims: readonly number[]): Handle;
   norm(x: Handle): Handle;
   embedding(weight: Handle, indices: Handle): Handle;
   crossEntropy(logits: Handle, target: Handle, reduction: string): Handle;

@@ -269,9 +269,9 @@ export class Tensor implements Disposable {
   softmax(dim: number): Tensor {
     return new Tensor(native().softmax(this.handle, dim));
   }
-  /** The sum of all elements. */
-  sum(): Tensor {
-    return new Tensor(native().sum(this.handle));
+  /** The sum along these dimensions, which are then gone; without any, of all elements. */
+  sum(...dims: readonly number[]): Tensor {
+    return new Tensor(native().sum(this.handle, dims));
   }
   /** The Euclidean norm of all elements. */
   norm(): Tensor {

@@ -1,7 +1,8 @@
 import type { Tensor } from '../../tensor/index.ts';
-import { type Branches, DropoutPlace, dropoutAt, layerNorm, linear, type Pass } from '../block.ts';
+import { type Branches, dropoutBeforeHead, layerNorm, linear, type Pass } from '../block.ts';
 import type { Family } from '../family.ts';
-import { classifierJson, sizesJson } from '../hugging-face.ts';
+import { headSpecs } from '../heads.ts';
+import { headJson, sizesJson } from '../hugging-face.ts';
 import { embeddingSpec, linearSpecs, type ModelConfig, normSpecs, type ParameterSpec } from '../parameters.ts';
 import { type ModelInputs, Transformer } from '../transformer.ts';
 import {
@@ -86,8 +87,11 @@ export class Bert extends Transformer {
 
   /** The classifier on the pooled first token: logits [N, labels]. */
   override classLogits(hidden_NTD: Tensor, pass?: Pass): Tensor {
-    const { p, seed, firstRow } = dropoutAt(this.config.dropout, pass, this.config.layers, DropoutPlace.pooled);
-    return linear(this.pool(hidden_NTD).dropout(p, seed, firstRow), this, bertNames.classifier);
+    return linear(dropoutBeforeHead(this.pool(hidden_NTD), this, pass), this, bertNames.classifier);
+  }
+
+  override tokenClassLogits(hidden_MD: Tensor, pass?: Pass): Tensor {
+    return linear(dropoutBeforeHead(hidden_MD, this, pass), this, bertNames.classifier);
   }
 
   /** `tanh(W·x + b)` of the first token: [N, D]. */
@@ -113,7 +117,7 @@ export const bert: Family = {
   tokenizer: 'bert',
   isCausal: false,
   hasTokenTypes: true,
-  hasClassifier: true,
+  takesHeads: true,
   prefix: 'bert.',
   copies: () => ({
     'cls.predictions.decoder.weight': bertNames.words,
@@ -121,7 +125,7 @@ export const bert: Family = {
   }),
   outputBias: bertNames.outputBias,
   mistakes: geluMistakes,
-  parameters(config, classifier) {
+  parameters(config, head) {
     const { norm, hiddenSize: D, vocabSize, maxPositions, layers } = config;
     const pretrainingHeads = () => [
       ...linearSpecs(bertNames.transform, D, D),
@@ -135,8 +139,8 @@ export const bert: Family = {
       embeddingSpec(bertNames.types, numTokenTypes, config),
       ...normSpecs(norm === 'pre' ? bertNames.finalNorm : bertNames.embeddingsNorm, D),
       ...Array.from({ length: layers }, (_, l) => blockSpecs(config, bertNames.block(config, l))).flat(),
-      ...linearSpecs(bertNames.pooler, D, D).map(forPairs),
-      ...(classifier ? linearSpecs(bertNames.classifier, classifier.labels.length, D) : pretrainingHeads()),
+      ...(head?.kind === 'token' ? [] : linearSpecs(bertNames.pooler, D, D).map(forPairs)),
+      ...(head ? headSpecs(bertNames.classifier, head, D) : pretrainingHeads()),
     ];
   },
   forwardFlops(config, T) {
@@ -189,7 +193,7 @@ export const bert: Family = {
       dropout: json.rate('hidden_dropout_prob'),
       attentionDropout: json.rate('attention_probs_dropout_prob'),
     }),
-    write(model, { classifier, specialIds }) {
+    write(model, { head, specialIds }) {
       const [type, name] = model.norm === 'pre' ? ['megatron-bert', 'MegatronBert'] : ['bert', 'Bert'];
       const config = {
         architectures: [`${name}ForPreTraining`],
@@ -204,7 +208,7 @@ export const bert: Family = {
         tie_word_embeddings: true,
         torch_dtype: 'float32',
       };
-      return classifier ? { ...config, ...classifierJson(`${name}ForSequenceClassification`, classifier) } : config;
+      return { ...config, ...headJson(name!, head) };
     },
   },
 };

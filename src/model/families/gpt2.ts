@@ -71,7 +71,7 @@ export const gpt2: Family = {
   tokenizer: 'gpt2',
   isCausal: true,
   hasTokenTypes: false,
-  hasClassifier: false,
+  takesHeads: false,
   mistakes: (config) => [...byteMistakes(config), ...preNormMistakes(config), ...geluMistakes(config)],
   prefix: 'transformer.',
   copies: () => ({ 'lm_head.weight': gptNames.words }),

@@ -150,7 +150,7 @@ export const llama: Family = {
   tokenizer: 'gpt2',
   isCausal: true,
   hasTokenTypes: false,
-  hasClassifier: false,
+  takesHeads: false,
   mistakes: (config) => [...byteMistakes(config), ...preNormMistakes(config), ...headMistakes(config)],
   prefix: 'model.',
   copies: (config): Record<string, string> => (isTied(config) ? { [`${names.output}.weight`]: names.words } : {}),

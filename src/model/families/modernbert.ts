@@ -1,13 +1,13 @@
 import { CheckpointError, ConfigError } from '../../errors/index.ts';
 import type { Tensor } from '../../tensor/index.ts';
-import { type Branches, DropoutPlace, dropoutAt, layerNorm, layerNormBeside, linear, type Pass } from '../block.ts';
+import { type Branches, dropoutBeforeHead, layerNorm, layerNormBeside, linear, type Pass } from '../block.ts';
 import type { Family } from '../family.ts';
-import { ConfigReader, classifierJson, sizesJson } from '../hugging-face.ts';
+import { headSpecs } from '../heads.ts';
+import { ConfigReader, headJson, sizesJson } from '../hugging-face.ts';
 import {
   biasSpec,
   embeddingSpec,
   initialStd,
-  linearSpecs,
   type ModelConfig,
   type ParameterSpec,
   scaleSpec,
@@ -83,9 +83,11 @@ export class ModernBert extends Transformer {
 
   /** The classifier on the first token: logits [N, labels]. */
   override classLogits(hidden_NTD: Tensor, pass?: Pass): Tensor {
-    const { p, seed, firstRow } = dropoutAt(this.config.dropout, pass, this.config.layers, DropoutPlace.pooled);
-    const pooled_ND = this.beforeOutput(hidden_NTD.select(1, 0));
-    return linear(pooled_ND.dropout(p, seed, firstRow), this, names.classifier);
+    return this.tokenClassLogits(hidden_NTD.select(1, 0), pass);
+  }
+
+  override tokenClassLogits(hidden_MD: Tensor, pass?: Pass): Tensor {
+    return linear(dropoutBeforeHead(this.beforeOutput(hidden_MD), this, pass), this, names.classifier);
   }
 
   protected embed({ inputIds }: ModelInputs): Tensor {
@@ -167,21 +169,20 @@ export const modernbert: Family = {
   tokenizer: 'bert',
   isCausal: false,
   hasTokenTypes: false,
-  hasClassifier: true,
+  takesHeads: true,
   mistakes: (config) => [...preNormMistakes(config), ...headMistakes(config)],
   prefix: 'model.',
   copies: () => ({ 'decoder.weight': names.words }),
   outputBias: names.outputBias,
-  parameters(config, classifier) {
+  parameters(config, head) {
     const { hiddenSize: D, vocabSize, layers } = config;
     return [
       embeddingSpec(names.words, vocabSize, config),
       scaleSpec(names.embeddingsNorm, D),
       ...Array.from({ length: layers }, (_, l) => blockSpecs(config, l)).flat(),
       scaleSpec(names.finalNorm, D),
-      weightSpec(names.transform, D, D),
-      scaleSpec(names.transformNorm, D),
-      ...(classifier ? linearSpecs(names.classifier, classifier.labels.length, D) : [biasSpec('decoder', vocabSize)]),
+      ...(head?.kind === 'embedding' ? [] : [weightSpec(names.transform, D, D), scaleSpec(names.transformNorm, D)]),
+      ...(head ? headSpecs(names.classifier, head, D) : [biasSpec('decoder', vocabSize)]),
     ];
   },
   forwardFlops(config, T) {
@@ -255,7 +256,7 @@ export const modernbert: Family = {
         ...(global.scaling && { ropeScaling: global.scaling }),
       };
     },
-    write(model, { classifier, specialIds: { pad, cls, sep } }) {
+    write(model, { head, specialIds: { pad, cls, sep } }) {
       const types = Array.from({ length: model.layers }, (_, l) => layerTypes[isGlobal(model, l) ? 'global' : 'local']);
       const scaling = writeScaling(model.ropeScaling);
       const rope = (theta: number | undefined) => ({ rope_type: 'default', rope_theta: theta, ...scaling });
@@ -288,7 +289,7 @@ export const modernbert: Family = {
         sep_token_id: sep,
         torch_dtype: 'float32',
       };
-      return classifier ? { ...config, ...classifierJson('ModernBertForSequenceClassification', classifier) } : config;
+      return { ...config, ...headJson('ModernBert', head) };
     },
   },
 };

@@ -4,10 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { parquetWriteFile } from 'hyparquet-writer';
-import { DataError } from '../errors/index.ts';
-import { type GlueName, glueNames, glueTasks } from './glue.ts';
-import { predictionsTsv } from './predictions.ts';
-import { openGlueTask, openOwnTask } from './task.ts';
+import { DataError } from '../../errors/index.ts';
+import type { LabelHead } from '../../model/index.ts';
+import { openGlueTask } from '../glue/open.ts';
+import { type GlueName, glueNames, glueTasks } from '../glue/tasks.ts';
+import type { TextTask } from './kind.ts';
+import { openOwnTask } from './open.ts';
+
+const labelsOf = ({ kind }: Pick<TextTask, 'kind'>) => (kind.head as LabelHead).labels;
 
 const folder = mkdtempSync(join(tmpdir(), 'taper-glue-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -127,7 +131,7 @@ for (const name of glueNames) {
       [...glueTasks[name].submissions],
     );
     assert.equal(task.tests[0]!.examples[0]!.target, undefined);
-    const text = predictionsTsv(task, [lines[name].target]);
+    const text = task.kind.written([lines[name].target], []).text;
     const label = { stsb: '5.000', mnli: 'neutral', qnli: 'not_entailment', rte: 'not_entailment' }[name as string];
     assert.equal(text, `index\tprediction\n0\t${label ?? lines[name].target}\n`);
   });
@@ -205,9 +209,9 @@ test('own sets are classified by the labels of their training set, in order, or 
   const files = { train: path('own.csv'), dev: path('own-dev.jsonl') };
   const columns = { texts: ['subject', 'body'], label: 'kind', isRegression: false };
   const task = await openOwnTask(files, columns, assert.fail);
-  assert.deepEqual(task.classifier, { labels: ['friend', 'spam'], isRegression: false });
+  assert.deepEqual(task.kind.head, { kind: 'single-label', labels: ['friend', 'spam'] });
   assert.deepEqual(task.train.examples[0], { texts: ['Hello', 'How, are you?'], target: 0 });
-  assert.equal(predictionsTsv(task, [1]), 'index\tprediction\n0\tspam\n');
+  assert.equal(task.kind.written([1], []).text, 'index\tprediction\n0\tspam\n');
 
   const refused = (change: object, reason: RegExp) =>
     assert.rejects(
@@ -244,9 +248,9 @@ async function labelsIn(labels: readonly string[], dev: readonly string[] = labe
   const task = await openOwnTask(files, { texts: ['text'], label: 'label', isRegression: false }, (text) =>
     warnings.push(text),
   );
-  const targets = ({ examples }: { examples: { target: number | undefined }[] }) =>
+  const targets = ({ examples }: { examples: readonly { target: number | undefined }[] }) =>
     examples.map(({ target }) => target);
-  return { labels: task.classifier.labels, train: targets(task.train), dev: targets(task.devs[0]!), warnings };
+  return { labels: labelsOf(task), train: targets(task.train), dev: targets(task.devs[0]!), warnings };
 }
 
 test('labels that are numbers are classes in the order of numbers, so that 0 … n − 1 are the numbers of their classes', async () => {
@@ -312,7 +316,7 @@ test('labels in JSON lines are the same as texts, numbers or truth values; missi
     { text: 'b', label: '9' },
     { text: 'c', label: 9 },
   ]);
-  assert.deepEqual(numbers.classifier.labels, ['9', '10']);
+  assert.deepEqual(labelsOf(numbers), ['9', '10']);
   assert.deepEqual(
     numbers.devs[0]!.examples.map(({ target }) => target),
     [1, 0, 0],
@@ -322,7 +326,7 @@ test('labels in JSON lines are the same as texts, numbers or truth values; missi
     { text: 'b', label: 'false' },
     { text: 'c', label: 'true' },
   ]);
-  assert.deepEqual(truths.classifier.labels, ['false', 'true']);
+  assert.deepEqual(labelsOf(truths), ['false', 'true']);
   const missing = (label: object, reason: RegExp) =>
     assert.rejects(
       open([
@@ -366,9 +370,9 @@ test('a class of two examples has one held out, a class of one has none, and equ
     ...['a', 'b'].map((text) => ({ text, label: 'two' })),
     { text: 'alone', label: 'one' },
   ];
-  const { classifier, kept, held } = await openAlone(few);
+  const { kind, kept, held } = await openAlone(few);
   const count = (examples: typeof held, label: string) =>
-    examples.filter(({ target }) => classifier.labels[target!] === label).length;
+    examples.filter(({ target }) => labelsOf({ kind })[target!] === label).length;
   assert.deepEqual(
     ['many', 'two', 'one'].map((label) => [count(kept, label), count(held, label)]),
     [

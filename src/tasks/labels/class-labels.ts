@@ -1,3 +1,9 @@
+import { DataError } from '../../errors/index.ts';
+import { type Reading, shown } from '../cells.ts';
+
+/** More numbers than this are seldom the names of classes. */
+export const manyLabels = 20;
+
 /** The classes of a set of labels. */
 export interface ClassLabels {
   /** One of each, in order: the number of a class is its place. */
@@ -38,4 +44,15 @@ function numberIdentity(spelling: string): string {
   const label = spelling.trim();
   const isExact = number.test(label) && Math.abs(Number(label)) <= Number.MAX_SAFE_INTEGER;
   return isExact ? String(Number(label)) : label;
+}
+
+/** Reads a label as its number among some. */
+export function labelIn(labels: readonly string[], identity = (label: string) => label): Reading<number> {
+  const ids = new Map(labels.map((label, id) => [identity(label), id]));
+  return (cell, where) => {
+    const id = ids.get(identity(String(cell)));
+    if (id !== undefined) return id;
+    const known = labels.length > manyLabels ? [...labels.slice(0, manyLabels), '…'] : labels;
+    throw new DataError(`${where}: the label ${shown(cell)} is not one of ${known.join(', ')}`);
+  };
 }

@@ -1,5 +1,5 @@
-import { ConfigError } from '../errors/index.ts';
-import type { MetricName } from './metrics.ts';
+import { ConfigError } from '../../errors/index.ts';
+import type { MetricName } from '../metrics.ts';
 
 /** A task of GLUE: where its columns are, what its labels are called, and how it is scored. */
 export interface GlueTask {

@@ -1,0 +1,77 @@
+import { existsSync, writeFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { ConfigError, counted, DataError, OutputError } from '../errors/index.ts';
+import { npyHeader, writing } from '../files/index.ts';
+import { deviceOption, jsonOption } from './config.ts';
+import { countOf } from './numbers.ts';
+import { warn } from './terminal.ts';
+
+interface EmbedCommandOptions {
+  in: string;
+  text: string;
+  out: string;
+  int8?: boolean;
+  dimensions?: number;
+  maxLength: number;
+  device: string;
+  threads: number;
+  json?: boolean;
+}
+
+const longest = 512;
+/** Texts between two lines of progress. */
+const chunk = 4096;
+
+/** `taper-lm embed`: texts as vectors. */
+export function embedCommand(): Command {
+  return new Command('embed')
+    .description('turn texts into vectors, for search, clustering or a classifier of your own')
+    .argument('<checkpoint>', 'checkpoint folder, or a run (its newest)')
+    .requiredOption('--in <file>', 'the texts: TSV, CSV, JSON lines or Parquet; or a .txt with a text in each line')
+    .option('--text <column>', 'the column of the texts', 'text')
+    .requiredOption('--out <file>', 'new file for the vectors, a row for each text: .npy of NumPy')
+    .option('--int8', 'write a byte for each number: a fourth of the size, nearly the same cosines')
+    .option('--dimensions <n>', 'keep the first numbers of each vector only', countOf('--dimensions'))
+    .option('--max-length <n>', 'tokens of a text at most; more are cut', countOf('--max-length', 8), longest)
+    .addOption(deviceOption())
+    .option('--threads <n>', 'for tensor work; 0 takes all', countOf('--threads', 0), 0)
+    .addOption(jsonOption())
+    .addHelpText('after', '\nExample:\n  npx taper-lm embed runs/search --in texts.jsonl --out vectors.npy')
+    .action(run);
+}
+
+async function run(path: string, options: EmbedCommandOptions): Promise<void> {
+  const { in: file, text, out, maxLength, device, dimensions } = options;
+  if (!out.endsWith('.npy')) throw new ConfigError(`--out ${out}: vectors are written as .npy; give such a name`);
+  if (existsSync(out)) throw new OutputError(`--out ${out}: already exists; give a new file`);
+  const { openEmbedder, textsIn } = await import('../tasks/index.ts');
+  const { setNumThreads } = await import('../tensor/index.ts');
+  if (options.threads > 0) setNumThreads(options.threads);
+  const texts = await textsIn(file, text);
+  using embedder = openEmbedder(path, { warn, device, maxLength, ...(dimensions !== undefined && { dimensions }) });
+  const D = embedder.dimensions;
+  const numbers = options.int8 ? new Int8Array(texts.length * D) : new Float32Array(texts.length * D);
+  for (let start = 0; start < texts.length; start += chunk) {
+    const vectors = await embedder.embed(texts.slice(start, start + chunk));
+    for (const [i, vector] of vectors.entries()) {
+      if (!vector.every(Number.isFinite))
+        throw new DataError(`${path}: its vectors are not finite; training had diverged: use an earlier checkpoint`);
+      numbers.set(options.int8 ? inBytes(vector) : vector, (start + i) * D);
+    }
+    if (texts.length > chunk)
+      process.stderr.write(`${Math.min(start + chunk, texts.length)} of ${texts.length} texts\n`);
+  }
+  const header = npyHeader(options.int8 ? 'Int8Array' : 'Float32Array', [texts.length, D]);
+  writing(out, () => writeFileSync(out, Buffer.concat([header, Buffer.from(numbers.buffer)])));
+  process.stdout.write(
+    options.json
+      ? `${JSON.stringify({ texts: texts.length, dimensions: D, out })}\n`
+      : `${out}: ${counted(texts.length, 'vector')} of ${counted(D, 'dimension')}\n`,
+  );
+}
+
+/** The same direction with whole numbers from −127 to 127. */
+function inBytes(vector: Float32Array): Int8Array {
+  const largest = vector.reduce((most, x) => Math.max(most, Math.abs(x)), 0) || 1;
+  return Int8Array.from(vector, (x) => Math.round((127 * x) / largest));
+}

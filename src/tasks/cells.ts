@@ -1,0 +1,94 @@
+import { counted, DataError } from '../errors/index.ts';
+import { type Row, readTable, type Table } from './tables.ts';
+
+/** How a cell is read, which stands at `where`. */
+export type Reading<T> = (cell: unknown, where: string) => T;
+
+/** A cell as it stands in a message. Parquet's whole numbers are BigInts, which JSON does not know. */
+export function shown(cell: unknown): string {
+  if (cell === undefined) return 'nothing';
+  if (Array.isArray(cell)) return 'a list';
+  if (typeof cell === 'object' && cell !== null) return cell instanceof Uint8Array ? 'bytes' : 'an object';
+  return typeof cell === 'string' ? JSON.stringify(cell) : String(cell);
+}
+
+/** A finite number that is called `name`. */
+export function numberIn(name: string): Reading<number> {
+  return (cell, where) => {
+    const value = typeof cell === 'string' && cell.trim() === '' ? Number.NaN : Number(cell);
+    if (Number.isFinite(value)) return value;
+    throw new DataError(`${where}: the ${name} ${shown(cell)} is not a number`);
+  };
+}
+
+const isCell = (value: unknown) => ['string', 'number', 'bigint', 'boolean'].includes(typeof value);
+
+/**
+ * The cell of a column.
+ *
+ * @throws DataError where there is no such column, or it holds no text: with the columns that there are.
+ */
+export function cellOf(row: Row, column: string, where: string, advice: string): unknown {
+  const value = Object.hasOwn(row, column) ? row[column] : undefined;
+  if (isCell(value)) return value;
+  if (Object.hasOwn(row, column))
+    throw new DataError(`${where}: the column "${column}" holds ${shown(value)}, no text`);
+  throw new DataError(`${where}: no column "${column}", but ${columnNames(row)}; ${advice}`);
+}
+
+/** The columns of a row as they stand in a message: `"text", "label"`. */
+export function columnNames(row: Row): string {
+  const names = Object.keys(row).filter((name) => name !== '');
+  return names.map((name) => `"${name}"`).join(', ') || 'none';
+}
+
+/** The columns of a table, in the same way. */
+export async function columnsOf(path: string): Promise<string> {
+  const { rows } = await readTable(path);
+  return columnNames(rows[0]!);
+}
+
+/**
+ * The texts in a column of a table, none left out; of a .txt each line is one.
+ *
+ * @throws DataError where the file or the column is missing or empty, or a line cannot be read.
+ */
+export async function textsIn(path: string, column: string): Promise<string[]> {
+  const isLines = path.toLowerCase().endsWith('.txt');
+  const { rows, malformed, where } = await readTable(path, isLines ? [column] : undefined);
+  if (malformed.length > 0)
+    throw new DataError(
+      `${path}, line ${malformed[0]}: has another number of columns than there should be; fix the line`,
+    );
+  return rows.map((row, i) => textOf(row, column, where(i), 'name the right one with --text'));
+}
+
+/**
+ * The text in a column, which must hold more than spaces.
+ *
+ * @throws DataError where it does not.
+ */
+export function textOf(row: Row, column: string, where: string, advice: string): string {
+  const text = String(cellOf(row, column, where, advice));
+  if (text.trim() !== '') return text;
+  throw new DataError(`${where}: the column "${column}" is empty; fill it or leave out the line`);
+}
+
+/** Reads a table and says which of its lines were left out. */
+export async function readOwnTable(
+  path: string,
+  columns: readonly string[] | undefined,
+  warn: (message: string) => void,
+): Promise<Table> {
+  const table = await readTable(path, columns);
+  warnOfMalformed(path, table.malformed, warn);
+  return table;
+}
+
+export function warnOfMalformed(path: string, lines: readonly number[], warn: (message: string) => void): void {
+  const [first] = lines;
+  if (first === undefined) return;
+  const which =
+    lines.length === 1 ? `line ${first}, which has` : `${counted(lines.length, 'line')}, from line ${first} on, with`;
+  warn(`${path}: left out ${which} another number of columns than the header`);
+}

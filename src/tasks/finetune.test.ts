@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { type Checkpoint, openCheckpoint, writeCheckpoint } from '../checkpoints/index.ts';
+import { loadConfig } from '../config/index.ts';
+import { wordTokenizer } from '../data/fixtures.ts';
+import { initialise } from '../model/index.ts';
+import { liveTensors, scope, setNumThreads } from '../tensor/index.ts';
+import { fineTune } from './finetune.ts';
+import { pairKind } from './pairs/kind.ts';
+import { type FineTuneSettings, fineTuneDefaults } from './settings.ts';
+import { tagKind } from './tags/kind.ts';
+import type { Task } from './task.ts';
+
+setNumThreads(1); // these models are too small for two
+const folder = mkdtempSync(join(tmpdir(), 'taper-finetune-'));
+after(() => rmSync(folder, { recursive: true }));
+const tokenizer = wordTokenizer(60);
+const words = (from: number, count: number) => Array.from({ length: count }, (_, i) => `w${(from + i) % 60}`);
+
+const settings: FineTuneSettings = {
+  ...fineTuneDefaults,
+  learningRate: 1e-3,
+  epochs: 2,
+  batchSize: 8,
+  dropout: 0,
+  seed: 1,
+  precision: 'fp32',
+  device: 'cpu',
+};
+
+const checkpoints: Record<string, Checkpoint> = {};
+before(() => {
+  for (const kind of ['modernbert', 'bert'] as const) {
+    const { config } = loadConfig({
+      overrides: {
+        model: { kind, layers: 2, hiddenSize: 32, heads: 2, vocabSize: tokenizer.vocabSize, maxPositions: 32 },
+        data: { objective: 'mlm', sequenceLength: 32 },
+        train: { steps: 1 },
+      },
+    });
+    const path = join(folder, kind);
+    scope(() =>
+      writeCheckpoint(path, {
+        config,
+        progress: { step: 0, samples: 0, tokens: 0, nonFiniteSteps: 0, textHash: '' },
+        weights: initialise(config.model, 1),
+        tokenizerJson: tokenizer.json,
+      }),
+    );
+    checkpoints[kind] = openCheckpoint(path, assert.fail);
+  }
+});
+
+const head = { kind: 'embedding', pooling: 'mean', normalized: true, dimensions: [] } as const;
+const pairs = (from: number, count: number) => ({
+  name: 'set',
+  examples: Array.from({ length: count }, (_, i) => ({
+    texts: [words(from + 3 * i, 2 + (i % 5)).join(' '), words(from + 3 * i + 1, 3).join(' ')],
+  })),
+});
+const pairTask: Task = {
+  name: 'pairs',
+  kind: pairKind(head, { temperature: 0.1, isScored: false }),
+  train: pairs(0, 24),
+  devs: [pairs(7, 12)],
+  tests: [],
+};
+const sentences = (from: number, count: number) => ({
+  name: 'set',
+  examples: Array.from({ length: count }, (_, i) => {
+    const own = words(from + 5 * i, 1 + (i % 7));
+    return { words: own, tags: own.map((word) => (Number(word.slice(1)) % 3 === 0 ? 1 : 0)) };
+  }),
+});
+const tagTask: Task = {
+  name: 'tags',
+  kind: tagKind(['O', 'B-X']),
+  train: sentences(0, 48),
+  devs: [sentences(11, 20)],
+  tests: [],
+};
+
+async function tuned(kind: string, task: Task, more: Partial<FineTuneSettings> = {}) {
+  const losses: number[] = [];
+  const result = await fineTune(
+    checkpoints[kind]!,
+    task,
+    { ...settings, ...more },
+    { step: (_, __, loss) => losses.push(loss) },
+  );
+  const weights = new Map(Array.from(result.weights, ([name, weight]) => [name, weight.toFloats()]));
+  for (const weight of result.weights.values()) weight.free();
+  return { ...result, losses, weights };
+}
+
+for (const kind of ['modernbert', 'bert']) {
+  for (const [name, task] of Object.entries({ pairs: pairTask, tags: tagTask })) {
+    test(`a batch in parts trains a ${kind} on ${name} as the whole batch does`, async () => {
+      const before = liveTensors();
+      const whole = await tuned(kind, task);
+      const parts = await tuned(kind, task, { microBatchSize: 3 });
+      assert.equal(liveTensors(), before);
+      assert.equal(whole.losses.length, parts.losses.length);
+      for (const [i, loss] of whole.losses.entries()) {
+        assert.ok(
+          Math.abs(parts.losses[i]! - loss) < 1e-5 * Math.max(1, loss),
+          `step ${i}: ${parts.losses[i]}, ${loss}`,
+        );
+      }
+      for (const [key, values] of whole.weights) {
+        const others = parts.weights.get(key)!;
+        const difference = values.reduce((most, x, i) => Math.max(most, Math.abs(x - others[i]!)), 0);
+        // Adam divides by the size of a gradient, also where that is nearly nothing.
+        assert.ok(difference < 2e-3, `${key} differs by ${difference}`);
+      }
+    });
+  }
+}
+
+test('a batch in parts drops out the same in both of its passes: the loss falls as with the whole batch', async () => {
+  const run = await tuned('modernbert', pairTask, { microBatchSize: 3, dropout: 0.2, epochs: 12 });
+  const [first, last] = [run.losses.slice(0, 3), run.losses.slice(-3)].map((some) => some.reduce((a, b) => a + b) / 3);
+  assert.ok(last! < 0.6 * first!, `${first} to ${last}`);
+});
+
+test('tags and pairs are learned, and judged by F1 and nDCG', async () => {
+  const tags = await tuned('modernbert', tagTask, { epochs: 12, learningRate: 3e-3 });
+  assert.ok(tags.devs[0]!.scores.f1! > 0.95, JSON.stringify(tags.devs));
+  assert.equal(tags.devs[0]!.judged, tags.devs[0]!.scores.f1);
+  const found = await tuned('modernbert', pairTask, { epochs: 30, learningRate: 3e-3 });
+  assert.ok(found.devs[0]!.scores['ndcg@10']! > 0.8, JSON.stringify(found.devs));
+  assert.equal(found.devs[0]!.judged, found.devs[0]!.scores['ndcg@10']);
+});
+
+test('without a set to judge by the last epoch is kept', async () => {
+  const { bestEpoch, devs, history } = await tuned('bert', { ...pairTask, devs: [] });
+  assert.deepEqual({ bestEpoch, devs, history }, { bestEpoch: 2, devs: [], history: [] });
+});
+
+test('a score that there is not is refused', async () => {
+  await assert.rejects(
+    tuned('bert', tagTask, { metric: 'recall@1' }),
+    /--metric recall@1: is not one of precision, recall, f1, accuracy/,
+  );
+});

@@ -1,0 +1,107 @@
+import { basename } from 'node:path';
+import { DataError } from '../../errors/index.ts';
+import { cellOf, numberIn, type Reading, readOwnTable } from '../cells.ts';
+import { holdOut } from '../hold-out.ts';
+import type { MetricName } from '../metrics.ts';
+import type { Row, Table } from '../tables.ts';
+import { classLabels, labelIn, manyLabels } from './class-labels.ts';
+import type { TextExample } from './example.ts';
+import { type TextTask, textKind } from './kind.ts';
+
+/** The columns of an own data set. */
+export interface OwnColumns {
+  texts: readonly string[];
+  label: string;
+  isRegression: boolean;
+  /** The names of all of its columns, of a file without a header. */
+  all?: readonly string[] | undefined;
+}
+
+/** The example of a row; without a target where no `target` reads it. */
+export function exampleOf(
+  row: Row,
+  where: string,
+  columns: { texts: readonly string[]; label: string; advice: string },
+  target: Reading<number> | undefined,
+): TextExample {
+  const cell = (column: string) => cellOf(row, column, where, columns.advice);
+  return {
+    texts: columns.texts.map((column) => String(cell(column))),
+    target: target?.(cell(columns.label), where),
+  };
+}
+
+const advice = 'name the right one with --text or --label';
+
+/**
+ * Opens an own data set for classification or regression from TSV, CSV, JSON lines or Parquet. Its labels are those of the training set:
+ * numbers in their order, texts in theirs. Without a development set a tenth of the training set is held out to be one.
+ *
+ * @throws DataError where a file or a column is missing or empty, or a label is not in the training set.
+ */
+export async function openOwnTask(
+  files: { train: string; dev?: string | undefined; test?: string | undefined },
+  columns: OwnColumns,
+  warn: (message: string) => void,
+): Promise<TextTask> {
+  const table = (path: string) => readOwnTable(path, columns.all, warn);
+  const train = await table(files.train);
+  const dev = files.dev === undefined ? undefined : await table(files.dev);
+  const test = files.test === undefined ? undefined : await table(files.test);
+  const examples = ({ rows, where }: Table, target?: Reading<number>) =>
+    rows.map((row, i) => exampleOf(row, where(i), { ...columns, advice }, target));
+
+  const { isRegression } = columns;
+  const { labels, target } = isRegression
+    ? { labels: [columns.label], target: numberIn('label') }
+    : labelsOf(files.train, train, columns, warn);
+  const all = examples(train, target);
+  const parts = dev
+    ? { train: all, dev: examples(dev, target) }
+    : holdOut(all, { textsOf: ({ texts }) => texts, ...(!isRegression && { classOf: ({ target }) => target }) });
+  if (parts.dev.length === 0) {
+    throw new DataError(`${files.train}: has too few examples to hold some out; give a set to judge by with --dev`);
+  }
+  return {
+    name: basename(files.train),
+    kind: isRegression
+      ? textKind({ kind: 'regression', labels }, { metrics: ['pearson', 'spearman'], written: (x) => x.toPrecision(6) })
+      : textKind({ kind: 'single-label', labels }, { metrics: classMetrics(labels), written: (id) => labels[id]! }),
+    train: { name: 'train', examples: parts.train },
+    devs: [{ name: 'dev', examples: parts.dev }],
+    tests: test ? [{ name: 'test', examples: examples(test) }] : [],
+    isHeldOut: dev === undefined,
+  };
+}
+
+const classMetrics = ({ length }: readonly string[]): MetricName[] =>
+  length === 2 ? ['accuracy', 'f1', 'matthews'] : ['accuracy'];
+
+/** The labels of a training set, and how they are read in each set. */
+function labelsOf(
+  path: string,
+  { rows, where }: Table,
+  columns: OwnColumns,
+  warn: (message: string) => void,
+): { labels: string[]; target: Reading<number> } {
+  const cells: string[] = [];
+  const collect: Reading<number> = (cell, place) => {
+    const label = String(cell).trim();
+    if (label === '') throw new DataError(`${place}: has no label; label it or leave it out`);
+    return cells.push(label);
+  };
+  for (const [i, row] of rows.entries()) exampleOf(row, where(i), { ...columns, advice }, collect);
+  const { labels, identity, isNumeric, same } = classLabels(cells);
+  if (same) warn(`${columns.label}: ${same.map((label) => `"${label}"`).join(' and ')} are one number, so one class`);
+  if (isNumeric && labels.length > manyLabels) {
+    warn(
+      `${columns.label}: has ${labels.length} different numbers as labels, each a class; --regression predicts numbers`,
+    );
+  }
+  if (labels.length < 2) {
+    throw new DataError(
+      `${path}: every row has the label ${JSON.stringify(labels[0])}; give rows of at least two labels to tell apart`,
+    );
+  }
+  return { labels, target: labelIn(labels, identity) };
+}

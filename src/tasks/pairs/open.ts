@@ -1,0 +1,83 @@
+import { basename } from 'node:path';
+import { DataError } from '../../errors/index.ts';
+import type { EmbeddingHead } from '../../model/index.ts';
+import { cellOf, numberIn, readOwnTable, textOf } from '../cells.ts';
+import { holdOut } from '../hold-out.ts';
+import type { Table } from '../tables.ts';
+import type { ExampleSet } from '../task.ts';
+import type { PairExample } from './example.ts';
+import { type PairTask, pairKind } from './kind.ts';
+
+/** The columns of a table of pairs. */
+export interface PairColumns {
+  /** Of the texts: two that belong together, and perhaps one that does not; each a text of its own without supervision. */
+  texts: readonly string[];
+  /** How alike the first two are, where that is known. */
+  score?: string | undefined;
+  /** The names of all columns, of a file without a header. */
+  all?: readonly string[] | undefined;
+}
+
+const advice = 'name the right one with --text or --score';
+
+/**
+ * Opens a table of pairs for an embedding: scored ones where the training set has the column of scores. Without a development set a
+ * tenth of the training set is held out to be one, but not of texts without a partner.
+ *
+ * @throws DataError where a file or a column is missing, a text is empty, a score is no number, or all scores are one.
+ */
+export async function openPairTask(
+  files: { train: string; dev?: string | undefined; test?: string | undefined },
+  columns: PairColumns,
+  learned: { head: EmbeddingHead; temperature: number; isUnsupervised: boolean },
+  warn: (message: string) => void,
+): Promise<PairTask> {
+  const { head, temperature, isUnsupervised } = learned;
+  const table = (path: string) => readOwnTable(path, columns.all, warn);
+  const hasScores = ({ rows }: Table) => columns.score !== undefined && Object.hasOwn(rows[0]!, columns.score);
+  const pairs = (table: Table) => pairsOf(table, { ...columns, score: hasScores(table) ? columns.score : undefined });
+
+  const train = await table(files.train);
+  const isScored = hasScores(train) && !isUnsupervised;
+  const all = isUnsupervised ? textsOf(train, columns) : pairs(train);
+  if (isScored && all.every(({ score }) => score === all[0]!.score)) {
+    throw new DataError(
+      `${files.train}: every pair has the ${columns.score} ${all[0]!.score}; leave out --score to learn from pairs`,
+    );
+  }
+  const given = files.dev === undefined ? undefined : await table(files.dev);
+  if (columns.score !== undefined && !hasScores(train) && !(given && hasScores(given))) {
+    cellOf(train.rows[0]!, columns.score, train.where(0), advice); // there is none
+  }
+  const parts = given || isUnsupervised ? { train: all, dev: [] } : holdOut(all, { textsOf: ({ texts }) => texts });
+  const dev: ExampleSet<PairExample>[] = given
+    ? [{ name: 'dev', examples: pairs(given) }]
+    : parts.dev.length > 0
+      ? [{ name: 'dev', examples: parts.dev }]
+      : [];
+  if (dev.length === 0 && !isUnsupervised) {
+    throw new DataError(`${files.train}: has too few examples to hold some out; give a set to judge by with --dev`);
+  }
+  return {
+    name: basename(files.train),
+    kind: pairKind(head, { temperature, isScored }),
+    train: { name: 'train', examples: parts.train },
+    devs: dev,
+    tests: files.test === undefined ? [] : [{ name: 'test', examples: pairs(await table(files.test)) }],
+    isHeldOut: given === undefined && dev.length > 0,
+  };
+}
+
+function pairsOf({ rows, where }: Table, { texts, score }: PairColumns): PairExample[] {
+  const number = numberIn('score');
+  return rows.map((row, i) => ({
+    texts: texts.map((column) => textOf(row, column, where(i), advice)),
+    ...(score !== undefined && { score: number(cellOf(row, score, where(i), advice), where(i)) }),
+  }));
+}
+
+/** Each different text of the columns alone. */
+function textsOf({ rows, where }: Table, { texts }: PairColumns): PairExample[] {
+  const all = rows.flatMap((row, i) => texts.map((column) => textOf(row, column, where(i), advice)));
+  return [...new Set(all)].map((text) => ({ texts: [text] }));
+}

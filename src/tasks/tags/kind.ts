@@ -1,0 +1,159 @@
+import type { TextTokenizer } from '../../data/index.ts';
+import type { LabelHead } from '../../model/index.ts';
+import { Tensor } from '../../tensor/index.ts';
+import { mean } from '../metrics.ts';
+import type { Kind, Sequence, Task } from '../task.ts';
+import { entitiesOf, entityScores, markEntities, outside } from './entities.ts';
+import type { EncodedSentence, Sentence } from './example.ts';
+
+/** A task whose words have a tag each. */
+export type TagTask = Task<Sentence, EncodedSentence, string[]>;
+
+/** How much of a window a sentence that is longer than one has in the next one too. */
+const overlap = 0.25;
+
+/**
+ * Words that have a tag each, learned by cross-entropy from the state of each word's first token. Sentences that are too long are read in
+ * windows that overlap, each word in that which shows more of what is around it.
+ *
+ * Source: Devlin et al. 2019, section 5.3, for the first token.
+ */
+export function tagKind(labels: readonly string[]): Kind<Sentence, EncodedSentence, string[]> {
+  const head: LabelHead = { kind: 'token', labels };
+  const names = (tags: readonly number[]) => tags.map((tag) => labels[tag]!);
+  const rightOf = (examples: readonly EncodedSentence[]) => examples.map(({ tags }) => names(tags!));
+  const hasEntities = markEntities(labels);
+  return {
+    head,
+    judgedBy: ['f1', 'accuracy'],
+    encode: (sentences, tokenizer, maxLength) => encodeSentences(sentences, tokenizer, maxLength),
+    numOutputs: ({ reads }) => reads.filter((read) => read !== undefined).length,
+    outputs(model, hidden_NTD, examples, pass) {
+      const [, T, D] = hidden_NTD.shape as [number, number, number];
+      const positions: number[] = [];
+      let row = 0;
+      for (const { sequences, reads } of examples) {
+        for (const read of reads) if (read) positions.push((row + read.window) * T + read.position);
+        row += sequences.length;
+      }
+      const index = Tensor.from(BigInt64Array.from(positions, BigInt), [positions.length], {
+        device: hidden_NTD.device,
+      });
+      const hidden_MD = hidden_NTD.reshape([-1, D]).indexSelect(0, index);
+      return model.tokenClassLogits!(hidden_MD, pass).to('float32');
+    },
+    loss(logits_MC, examples) {
+      const targets = examples.flatMap(({ tags, reads }) => tags!.filter((_, i) => reads[i] !== undefined));
+      const ids = Tensor.from(BigInt64Array.from(targets, BigInt), [targets.length], { device: logits_MC.device });
+      return logits_MC.crossEntropy(ids, 'mean');
+    },
+    predict(logits, { reads }) {
+      let row = 0;
+      return reads.map((read) => {
+        if (!read) return labels.includes(outside) ? outside : labels[0]!;
+        const own = logits.subarray(row * labels.length, (row + 1) * labels.length);
+        row += 1;
+        return labels[own.indexOf(Math.max(...own))]!;
+      });
+    },
+    scores(predictions, examples) {
+      const right = rightOf(examples).flat();
+      const accuracy = mean(predictions.flat().map((tag, i) => Number(tag === right[i])));
+      return hasEntities ? { ...entityScores(predictions, rightOf(examples)).all, accuracy } : { accuracy };
+    },
+    ...(hasEntities && {
+      details(predictions: readonly string[][], examples: readonly EncodedSentence[]) {
+        const { types } = entityScores(predictions, rightOf(examples));
+        const rows = Object.entries(types).map(([type, { precision, recall, f1, support }]) => [
+          type,
+          ...[precision, recall, f1].map((score) => `${(100 * score!).toFixed(1)} %`),
+          String(support),
+        ]);
+        return { name: 'entities', json: types, rows: [['type', 'precision', 'recall', 'f1', 'support'], ...rows] };
+      },
+    }),
+    written: (predictions, examples) =>
+      examples.some(({ text }) => text !== undefined)
+        ? { ending: '.jsonl', text: examples.map((example, i) => `${spansJson(example, predictions[i]!)}\n`).join('') }
+        : { ending: '.conll', text: examples.map((example, i) => conll(example, predictions[i]!)).join('\n') },
+  };
+}
+
+const conll = ({ words }: Sentence, tags: readonly string[]) =>
+  words.map((word, i) => `${word}\t${tags[i]}\n`).join('');
+
+/** A text with the spans of the entities in it. */
+function spansJson({ text, places }: Sentence, tags: readonly string[]): string {
+  const spans = entitiesOf(tags).map(({ type, start, end }) => ({
+    start: places![start]![0],
+    end: places![end]![1],
+    label: type,
+  }));
+  return JSON.stringify({ text, spans });
+}
+
+async function encodeSentences(
+  sentences: readonly Sentence[],
+  tokenizer: TextTokenizer,
+  maxLength: number,
+): Promise<EncodedSentence[]> {
+  const different = [...new Set(sentences.flatMap(({ words }) => words))];
+  // Tokens of bytes tell a word after a space from one that is not.
+  const encoded = await tokenizer.encodeBatch(different.map((word) => (tokenizer.isByteLevel ? ` ${word}` : word)));
+  const tokensOf = new Map(different.map((word, i) => [word, encoded[i]!]));
+  const room = maxLength - 2;
+  return sentences.map((sentence) => {
+    const tokens = sentence.words.map((word) => tokensOf.get(word)!.subarray(0, room));
+    const windows = windowsOf(
+      tokens.map(({ length }) => length),
+      room,
+    );
+    const sequences = windows.map(({ first, end }): Sequence => {
+      const inner = tokens.slice(first, end).flatMap((own) => [...own]);
+      const ids = Int32Array.from([tokenizer.clsId, ...inner, tokenizer.sepId]);
+      return { ids, secondStart: ids.length };
+    });
+    return { ...sentence, sequences, reads: readsOf(tokens, windows) };
+  });
+}
+
+/** Words `first` to `end` (not included). */
+interface Window {
+  first: number;
+  end: number;
+}
+
+/** Windows over words of so many tokens each, with room for `room` tokens. */
+export function windowsOf(lengths: readonly number[], room: number): Window[] {
+  const windows: Window[] = [];
+  let first = 0;
+  for (;;) {
+    let [end, used] = [first, 0];
+    while (end < lengths.length && used + lengths[end]! <= room) used += lengths[end++]!;
+    windows.push({ first, end });
+    if (end === lengths.length) return windows;
+    let [next, shared] = [end, 0];
+    while (next - 1 > first && shared + lengths[next - 1]! <= overlap * room) shared += lengths[--next]!;
+    first = next;
+  }
+}
+
+/** Where each word is read: in the window in which more tokens stand on its poorer side. */
+function readsOf(tokens: readonly Int32Array[], windows: readonly Window[]): EncodedSentence['reads'] {
+  const reads: ((EncodedSentence['reads'][number] & { context: number }) | undefined)[] = tokens.map(() => undefined);
+  for (const [window, { first, end }] of windows.entries()) {
+    const total = tokens.slice(first, end).reduce((sum, { length }) => sum + length, 0);
+    let position = 1;
+    for (let word = first; word < end; word++) {
+      const { length } = tokens[word]!;
+      const isFirst = first === 0;
+      const isLast = end === tokens.length;
+      const before = isFirst ? total : position - 1;
+      const behind = isLast ? total : total - (position - 1) - length;
+      const context = Math.min(before, behind);
+      if (length > 0 && context > (reads[word]?.context ?? -1)) reads[word] = { window, position, context };
+      position += length;
+    }
+  }
+  return reads.map((read) => read && { window: read.window, position: read.position });
+}

@@ -1,0 +1,62 @@
+import { basename } from 'node:path';
+import { DataError } from '../../errors/index.ts';
+import { holdOut } from '../hold-out.ts';
+import { labelIn } from '../labels/class-labels.ts';
+import { outside } from './entities.ts';
+import type { Sentence } from './example.ts';
+import { type TagTask, tagKind } from './kind.ts';
+import { type RawSentence, readSentences, type TagColumns } from './read.ts';
+
+/**
+ * Opens sentences whose words are tagged. The tags are those of the training set. Without a development set a tenth of the training
+ * set is held out to be one.
+ *
+ * @throws DataError where a file is missing or broken, or a tag is not in the training set.
+ */
+export async function openTagTask(
+  files: { train: string; dev?: string | undefined; test?: string | undefined },
+  columns: TagColumns,
+  warn: (message: string) => void,
+): Promise<TagTask> {
+  const read = async (path: string, isTagged = true) =>
+    withoutLanguage(path, await readSentences(path, columns, isTagged), warn);
+  const train = await read(files.train);
+  const found = [...new Set(train.flatMap(({ tags }) => tags))].sort();
+  if (found.length < 2) {
+    throw new DataError(
+      `${files.train}: every word has the tag ${found[0]}; give words of at least two tags to tell apart`,
+    );
+  }
+  // What no entity has comes first, so that it is number 0.
+  const labels = [...found.filter((tag) => tag === outside), ...found.filter((tag) => tag !== outside)];
+  const numberOf = labelIn(labels);
+  const tagged = ({ where, tags, ...sentence }: RawSentence): Sentence => ({
+    ...sentence,
+    tags: tags.map((tag) => numberOf(tag, where)),
+  });
+  const all = train.map(tagged);
+  const given = files.dev === undefined ? undefined : (await read(files.dev)).map(tagged);
+  const parts = given ? { train: all, dev: given } : holdOut(all, { textsOf: ({ words }) => words });
+  if (parts.dev.length === 0) {
+    throw new DataError(`${files.train}: has too few sentences to hold some out; give a set to judge by with --dev`);
+  }
+  const test = files.test === undefined ? undefined : await read(files.test, false);
+  return {
+    name: basename(files.train),
+    kind: tagKind(labels),
+    train: { name: 'train', examples: parts.train },
+    devs: [{ name: 'dev', examples: parts.dev }],
+    tests: test ? [{ name: 'test', examples: test.map(({ where: _, tags: __, ...sentence }) => sentence) }] : [],
+    isHeldOut: given === undefined,
+  };
+}
+
+/** Words without the language that some files write before each: `en:London`. */
+function withoutLanguage(path: string, sentences: RawSentence[], warn: (message: string) => void): RawSentence[] {
+  const language = /^([a-z]{2,3}):./.exec(sentences[0]!.words[0]!)?.[1];
+  const prefix = `${language}:`;
+  const isEverywhere = sentences.every(({ words }) => words.every((word) => word.startsWith(prefix)));
+  if (language === undefined || !isEverywhere) return sentences;
+  warn(`${path}: every word begins with "${prefix}", which is left out`);
+  return sentences.map((sentence) => ({ ...sentence, words: sentence.words.map((word) => word.slice(prefix.length)) }));
+}

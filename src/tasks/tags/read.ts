@@ -1,0 +1,163 @@
+import { readFileSync } from 'node:fs';
+import { charactersOf } from '../../data/index.ts';
+import { DataError } from '../../errors/index.ts';
+import { shown } from '../cells.ts';
+import { readTable } from '../tables.ts';
+import { outside } from './entities.ts';
+
+/** A sentence as its file has it, with where it stands there. */
+export interface RawSentence {
+  words: string[];
+  /** A tag for each word, unless it is to be predicted only. */
+  tags: string[];
+  where: string;
+  text?: string;
+  places?: [number, number][];
+}
+
+/** Which columns or fields hold words and tags: numbers from 1 of a CoNLL file, names of JSON lines or Parquet. */
+export interface TagColumns {
+  words?: string | undefined;
+  tags?: string | undefined;
+}
+
+/**
+ * Reads sentences with tags: CoNLL columns, a word a line and an empty line between sentences; or JSON lines or Parquet with `tokens` and
+ * `tags`, or with `text` and `spans`, whose `start` and `end` count characters.
+ *
+ * @throws DataError for a file that is missing, empty or broken, with the line.
+ */
+export async function readSentences(path: string, columns: TagColumns, isTagged: boolean): Promise<RawSentence[]> {
+  const isTable = /\.(jsonl|parquet)$/i.test(path);
+  const found = isTable ? await readRows(path, columns, isTagged) : readConll(path, columns, isTagged);
+  if (found.length === 0)
+    throw new DataError(`${path}: holds no sentences; give a file with a word and its tag in each line`);
+  return found;
+}
+
+function readConll(path: string, columns: TagColumns, isTagged: boolean): RawSentence[] {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(path);
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const why =
+      code === 'ENOENT' ? 'there is no such file; give the path of a CoNLL file, JSON lines or Parquet' : message;
+    throw new DataError(`${path}: ${why}`, { cause });
+  }
+  const text = charactersOf(path, bytes, 'give another file');
+  const separator = text.includes('\t') ? '\t' : /[ \u00a0]+/;
+  const [wordAt, tagAt] = [columnNumber(columns.words, '--text'), columnNumber(columns.tags, '--label')];
+  const sentences: RawSentence[] = [];
+  let open: RawSentence | undefined;
+  for (const [i, line] of text.split(/\r\n|\n|\r/).entries()) {
+    const where = `${path}, line ${i + 1}`;
+    const cells = line.split(separator).map((cell) => cell.trim());
+    const isComment = line.startsWith('#') && separator === '\t' && cells.length === 1;
+    if (isComment || cells[0] === '-DOCSTART-') continue;
+    if (line.trim() === '') {
+      open = undefined;
+      continue;
+    }
+    const word = cells[(wordAt ?? 1) - 1];
+    const tag = cells[(tagAt ?? cells.length) - 1];
+    if (word === undefined || (isTagged && (tag === undefined || (tagAt ?? cells.length) === (wordAt ?? 1)))) {
+      throw new DataError(
+        `${where}: has ${cells.length === 1 ? 'one column' : `${cells.length} columns`}; write a word and its tag, with a tab between them`,
+      );
+    }
+    if (word === '') throw new DataError(`${where}: has a tag and no word; write the word before it`);
+    if (isTagged && tag === '')
+      throw new DataError(`${where}: the word ${JSON.stringify(word)} has no tag; ${outside} is what no entity has`);
+    if (!open) {
+      open = { words: [], tags: [], where };
+      sentences.push(open);
+    }
+    open.words.push(word);
+    if (isTagged) open.tags.push(tag!);
+  }
+  return sentences;
+}
+
+function columnNumber(text: string | undefined, option: string): number | undefined {
+  if (text === undefined) return undefined;
+  const number = Number(text);
+  if (Number.isInteger(number) && number > 0) return number;
+  throw new DataError(
+    `${option} ${text}: the columns of a CoNLL file have no names; give the number of one, from 1 up`,
+  );
+}
+
+async function readRows(path: string, columns: TagColumns, isTagged: boolean): Promise<RawSentence[]> {
+  const { rows, where } = await readTable(path);
+  return rows.map((row, i) => {
+    const place = where(i);
+    const words = row[columns.words ?? 'tokens'];
+    if (Array.isArray(words)) {
+      if (words.length === 0) throw new DataError(`${place}: has no tokens; leave out the line`);
+      const tags = isTagged ? row[columns.tags ?? 'tags'] : words.map(() => '');
+      if (!Array.isArray(tags))
+        throw new DataError(
+          `${place}: ${columns.tags ?? 'tags'} is ${shown(tags)}, and not a list of tags; name the right one with --label`,
+        );
+      if (tags.length !== words.length)
+        throw new DataError(`${place}: has ${words.length} tokens and ${tags.length} tags; give one for each`);
+      return { words: words.map(String), tags: tags.map(String), where: place };
+    }
+    const text = row[columns.words ?? 'text'];
+    if (typeof text !== 'string') {
+      throw new DataError(`${place}: has neither tokens, a list, nor text; name the right one with --text`);
+    }
+    return { ...fromSpans(text, isTagged ? row[columns.tags ?? 'spans'] : [], place), where: place };
+  });
+}
+
+/** What a word is: letters, marks and digits that follow each other, or any other character that is no space. */
+const word = /[\p{L}\p{M}\p{N}]+|[^\s\p{L}\p{M}\p{N}]/gu;
+
+/** The words of a text, with tags made of spans: B- for the first word of each, I- for the others. */
+function fromSpans(text: string, spans: unknown, where: string): Omit<RawSentence, 'where'> {
+  const words = [...text.matchAll(word)];
+  if (words.length === 0) throw new DataError(`${where}: the text has no words; leave out the line`);
+  // Offsets count characters, as in Python, where a string counts halves of those beyond 65,535.
+  let [at, characters] = [0, 0];
+  const places = words.map(([own], i): [number, number] => {
+    const start = words[i]!.index!;
+    characters += [...text.slice(at, start)].length;
+    const from = characters;
+    characters += [...own].length;
+    at = start + own.length;
+    return [from, characters];
+  });
+  const tags = words.map(() => outside);
+  if (!Array.isArray(spans)) {
+    throw new DataError(
+      `${where}: spans is ${shown(spans)}, and not a list such as [{"start": 0, "end": 4, "label": "PER"}]`,
+    );
+  }
+  const length = [...text].length;
+  for (const span of spans as unknown[]) {
+    const [start, end, label] = Array.isArray(span) ? (span as unknown[]) : fieldsOf(span);
+    if (!Number.isInteger(start) || !Number.isInteger(end) || typeof label !== 'string' || label === '') {
+      throw new DataError(
+        `${where}: ${JSON.stringify(span)} is not a span; write {"start": 0, "end": 4, "label": "PER"}`,
+      );
+    }
+    const named = `the span ${label} from ${start} to ${end}`;
+    if ((start as number) < 0 || (end as number) > length || (start as number) >= (end as number)) {
+      throw new DataError(`${where}: ${named} is not within the ${length} characters of its text; count them from 0`);
+    }
+    const inside = places.flatMap(([from, to], i) => (from < (end as number) && to > (start as number) ? [i] : []));
+    if (inside.length === 0) throw new DataError(`${where}: ${named} has no word in it; count the characters from 0`);
+    for (const [k, i] of inside.entries()) {
+      if (tags[i] !== outside) throw new DataError(`${where}: ${named} overlaps another; keep one of them`);
+      tags[i] = `${k === 0 ? 'B' : 'I'}-${label}`;
+    }
+  }
+  return { words: words.map(([own]) => own), tags, text, places };
+}
+
+function fieldsOf(span: unknown): unknown[] {
+  const { start, end, label } = (span ?? {}) as Record<string, unknown>;
+  return [start, end, label];
+}

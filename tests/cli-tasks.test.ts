@@ -277,7 +277,7 @@ describe('fine-tuning', { concurrency: 2 }, () => {
     await refused(tune(), /--train: missing; give a file of examples with --train, or --task with --data/);
     await refused(
       tune('--train', 'train.csv'),
-      /--text: missing; name one or two of the columns of train\.csv, which are "text", "kind"/,
+      /--text: missing; name the columns of texts in train\.csv, which has "text", "kind"/,
     );
     await refused(tune('--dev', 'dev.csv', '--text', 'text'), /--train: missing/);
     await refused(tune('--data', 'glue'), /--task: missing; --data is the folder of a task of GLUE/);

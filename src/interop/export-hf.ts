@@ -4,9 +4,10 @@ import { writeWeights } from '../checkpoints/index.ts';
 import { specialIdsOf } from '../data/index.ts';
 import { OutputError } from '../errors/index.ts';
 import { makeFolder, writing } from '../files/index.ts';
-import { familyOf, parameterSpecs } from '../model/index.ts';
+import { familyOf, parameterSpecs, plainEmbedding } from '../model/index.ts';
 import { modelCard } from './card.ts';
 import type { OutgoingModel } from './model.ts';
+import { writeSentenceTransformers } from './sentence-transformers.ts';
 import { tokenizerConfig } from './tokenizer-class.ts';
 
 /** The folder that an export writes; it must not be there, so that nothing is mixed or lost. */
@@ -16,22 +17,23 @@ export function newFolder(out: string): void {
 }
 
 /**
- * Writes a folder that Hugging Face's `transformers` opens: with the pre-training heads or the classifier, or with
- * `encoderOnly` the bare encoder (`BertModel`, `MegatronBertModel`), whose tensors have no prefix.
+ * Writes a folder that Hugging Face's `transformers` opens: with the pre-training heads or the classifier; of a model for embeddings, or
+ * with `encoderOnly`, the bare encoder (`BertModel`, `ModernBertModel`), whose tensors have no prefix. A model for embeddings is also a
+ * folder of Python's sentence-transformers.
  *
  * @throws OutputError when the folder already exists or cannot be written.
  */
 export function exportHuggingFace(model: OutgoingModel, out: string, { encoderOnly }: { encoderOnly: boolean }): void {
   const { checkpoint, config, weights } = model;
-  const { head } = checkpoint;
+  const head = encoderOnly && checkpoint.head?.kind !== 'embedding' ? plainEmbedding : checkpoint.head;
   newFolder(out);
-  const specs = parameterSpecs(config, head);
+  const specs = parameterSpecs(config, checkpoint.head);
   const hf = familyOf(config).huggingFace.write(config, {
     head,
     specialIds: specialIdsOf(checkpoint.tokenizerJson),
   });
   const write = (name: string, text: string) => writing(join(out, name), () => writeFileSync(join(out, name), text));
-  if (encoderOnly) {
+  if (head?.kind === 'embedding') {
     const { prefix } = familyOf(config);
     const trunk = specs.filter(({ name }) => name.startsWith(prefix));
     const bare = (name: string) => name.slice(prefix.length);
@@ -41,13 +43,9 @@ export function exportHuggingFace(model: OutgoingModel, out: string, { encoderOn
       bareSpecs,
       new Map(trunk.map(({ name }) => [bare(name), weights.get(name)!])),
     );
-    const [architecture] = hf.architectures as string[];
-    const { id2label: _, label2id: __, problem_type: ___, ...sizes } = hf;
-    write('config.json', json({ ...sizes, architectures: [architecture!.replace(/(For|LMHead).*$/, 'Model')] }));
-  } else {
-    writeWeights(join(out, 'model.safetensors'), specs, weights);
-    write('config.json', json(hf));
-  }
+    if (head === checkpoint.head) writeSentenceTransformers(out, head, config);
+  } else writeWeights(join(out, 'model.safetensors'), specs, weights);
+  write('config.json', json(hf));
   write('tokenizer.json', checkpoint.tokenizerJson);
   write('tokenizer_config.json', json(tokenizerConfig(checkpoint.tokenizerJson, config)));
   write('README.md', modelCard(model, { encoderOnly, library: 'transformers' }));

@@ -3,12 +3,13 @@ import { join } from 'node:path';
 import { specialIdsOf } from '../data/index.ts';
 import { CheckpointError } from '../errors/index.ts';
 import { makeFolder, writing } from '../files/index.ts';
-import { familyOf, type Head, headKinds } from '../model/index.ts';
+import { familyOf, type Head, headKinds, plainEmbedding } from '../model/index.ts';
 import { modelCard } from './card.ts';
 import { newFolder } from './export-hf.ts';
 import type { OutgoingModel } from './model.ts';
 import { bertGraph } from './onnx-bert.ts';
 import { onnxFile } from './onnx-file.ts';
+import { writeSentenceTransformers } from './sentence-transformers.ts';
 import { tokenizerConfig } from './tokenizer-class.ts';
 
 /** The files of an export, by what transformers.js calls their precision. */
@@ -20,8 +21,7 @@ const graphs: Readonly<Record<string, typeof bertGraph>> = { bert: bertGraph };
 /** transformers.js knows the architectures of `bert`; the graph is the same for PreLN, which it does not know. */
 const architectureOf = (head: Head | undefined) => `Bert${head ? headKinds[head.kind].architecture : 'ForMaskedLM'}`;
 
-/** The mean over the tokens of a text, as transformers.js takes it by default. */
-const plainEmbedding: Head = { kind: 'embedding', pooling: 'mean', normalized: false, dimensions: [] };
+const meanOnly: Head = { ...plainEmbedding, normalized: false };
 
 /**
  * Writes a folder that `onnxruntime` runs and transformers.js opens as a pipeline: `onnx/model.onnx` in float32,
@@ -43,7 +43,7 @@ export function exportOnnx(
       `${checkpoint.path}: is a ${config.kind} model; only BERT models go to ONNX, others with --to hf`,
     );
   }
-  const head = encoderOnly && checkpoint.head?.kind !== 'embedding' ? plainEmbedding : checkpoint.head;
+  const head = encoderOnly && checkpoint.head?.kind !== 'embedding' ? meanOnly : checkpoint.head;
   newFolder(out);
   const write = (name: string, content: string | Uint8Array) =>
     writing(join(out, name), () => writeFileSync(join(out, name), content));
@@ -61,6 +61,7 @@ export function exportOnnx(
   write('config.json', json({ ...hf, ...known }));
   write('tokenizer.json', checkpoint.tokenizerJson);
   write('tokenizer_config.json', json(tokenizerConfig(checkpoint.tokenizerJson, config)));
+  if (head?.kind === 'embedding' && head !== meanOnly) writeSentenceTransformers(out, head, config);
   write('README.md', modelCard(model, { encoderOnly, library: 'transformers.js' }));
   return Object.fromEntries(Object.values(onnxFiles).map((file) => [file, statSync(join(out, file)).size]));
 }

@@ -11,13 +11,14 @@ import {
   type ModelSettings,
 } from '../model/index.ts';
 import { type Relative, relatives } from './relatives.ts';
+import { readSentenceTransformers } from './sentence-transformers.ts';
 
 /** What a `config.json` says of a model. */
 export interface ImportedConfig {
   model: ModelSettings;
   /** Of a model that is read as one of another `model_type`. */
   relative?: Relative;
-  /** Of an architecture for the classification of texts or tokens. */
+  /** Of an architecture for the classification of texts or tokens, or of a folder of sentence-transformers. */
   head?: Head;
 }
 
@@ -78,7 +79,7 @@ export function readConfig(folder: string, warn: (message: string) => void): Imp
   if (model.headSize === undefined && model.hiddenSize % model.heads !== 0) {
     throw new ConfigError(`${file}: ${model.heads} heads do not divide a width of ${model.hiddenSize}`);
   }
-  const head = family.takesHeads ? headOf(reader) : undefined;
+  const head = family.takesHeads ? (readSentenceTransformers(folder) ?? headOf(reader)) : undefined;
   return { model: model as ModelSettings, ...(head && { head }), ...(relative && { relative }) };
 }
 

@@ -24,6 +24,9 @@ export interface EmbeddingHead {
   dimensions: readonly number[];
 }
 
+/** What a model does that was not fine-tuned for embeddings: what most libraries do where nothing is said. */
+export const plainEmbedding: EmbeddingHead = { kind: 'embedding', pooling: 'mean', normalized: true, dimensions: [] };
+
 /** What Hugging Face calls a kind of head. */
 interface NamedHead {
   /** What its classes end in, behind the name of the family. */

@@ -2,7 +2,7 @@ import { loadWeights, openCheckpoint } from '../checkpoints/index.ts';
 import { TextTokenizer } from '../data/index.ts';
 import { CheckpointError, ConfigError } from '../errors/index.ts';
 import { checkPredicts } from '../inference/index.ts';
-import { type EmbeddingHead, embeddings, familyOf, modelInputs, unitRows } from '../model/index.ts';
+import { embeddings, familyOf, modelInputs, plainEmbedding, unitRows } from '../model/index.ts';
 import { checkDevice, type Device, dtypeOn, noGrad, scope } from '../tensor/index.ts';
 import { batchOf, sortedBatches } from './batches.ts';
 import { encodeTexts } from './sequences.ts';
@@ -27,9 +27,6 @@ export interface Embedder extends Disposable {
 
 const batchSize = 32;
 
-/** What a model that was not fine-tuned for it does: what most libraries do where nothing is said. */
-const plainHead: EmbeddingHead = { kind: 'embedding', pooling: 'mean', normalized: true, dimensions: [] };
-
 /**
  * Opens an encoder that was fine-tuned for embeddings; `warn` hears of one that was only pre-trained, whose vectors are the means over
  * the tokens of each text. Vectors that are cut are scaled to length 1 again where whole ones are.
@@ -40,7 +37,7 @@ const plainHead: EmbeddingHead = { kind: 'embedding', pooling: 'mean', normalize
 export function openEmbedder(path: string, { warn, device, maxLength, dimensions }: EmbedOptions): Embedder {
   const checkpoint = openCheckpoint(path, warn);
   const { config } = checkpoint;
-  const { head = plainHead } = checkpoint;
+  const { head = plainEmbedding } = checkpoint;
   if (!familyOf(config.model).takesHeads || head.kind !== 'embedding') {
     const what = head.kind === 'embedding' ? `a ${config.model.kind} model` : 'fine-tuned for labels';
     throw new CheckpointError(

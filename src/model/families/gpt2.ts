@@ -1,6 +1,7 @@
 import type { Tensor } from '../../tensor/index.ts';
 import { type Branches, layerNorm } from '../block.ts';
 import type { Family } from '../family.ts';
+import { headJson } from '../hugging-face.ts';
 import { embeddingSpec, initialStd, normSpecs, type ParameterSpec } from '../parameters.ts';
 import { type ModelInputs, Transformer } from '../transformer.ts';
 import { type BlockNames, blockBranches, blockFlops, blockSpecs, geluMistakes, positionEmbeddings } from './classic.ts';
@@ -130,7 +131,7 @@ export const gpt2: Family = {
         attentionDropout: json.rate('attn_pdrop'),
       };
     },
-    write: (model, { specialIds: { end } }) => ({
+    write: (model, { head, specialIds: { end } }) => ({
       architectures: ['GPT2LMHeadModel'],
       model_type: 'gpt2',
       vocab_size: model.vocabSize,
@@ -148,6 +149,7 @@ export const gpt2: Family = {
       bos_token_id: end,
       eos_token_id: end,
       tie_word_embeddings: true,
+      ...headJson('GPT2', head),
       torch_dtype: 'float32',
     }),
   },

@@ -1,7 +1,7 @@
 import { Tensor } from '../../tensor/index.ts';
 import { type Branches, causalAttention, linear, rmsNorm, rmsNormBeside } from '../block.ts';
 import type { Family } from '../family.ts';
-import { sizesJson } from '../hugging-face.ts';
+import { headJson, sizesJson } from '../hugging-face.ts';
 import {
   biasSpec,
   embeddingSpec,
@@ -219,7 +219,7 @@ export const llama: Family = {
         attentionBias: json.flag('attention_bias', false),
       };
     },
-    write(model, { specialIds: { bos, end } }) {
+    write(model, { head, specialIds: { bos, end } }) {
       const { keyValueHeads, headSize } = headsOf(model);
       const { qkNorm, ropeTheta = usual.ropeTheta } = model;
       const scaling = writeScaling(model.ropeScaling);
@@ -241,6 +241,7 @@ export const llama: Family = {
         bos_token_id: bos,
         eos_token_id: end,
         torch_dtype: 'float32',
+        ...headJson(qkNorm ? 'Qwen3' : 'Llama', head),
       };
     },
   },

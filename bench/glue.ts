@@ -1,12 +1,11 @@
-import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { openCheckpoint, writeCheckpoint } from '../src/checkpoints/index.ts';
+import { openCheckpoint } from '../src/checkpoints/index.ts';
 import { lastConfig } from '../src/config/index.ts';
-import { initialise } from '../src/model/index.ts';
-import { scope } from '../src/tensor/index.ts';
 import { runCommand } from './programs.ts';
 import { table, writeResults } from './report.ts';
+import { untrainedLike } from './untrained.ts';
 
 const runs = fileURLToPath(new URL('../../runs/glue', import.meta.url));
 const seeds = ['1', '2', '3'];
@@ -39,19 +38,7 @@ function firstOfSst2(data: string, examples: number): string {
  */
 export function glue(checkpointPath: string, data: string): void {
   const checkpoint = openCheckpoint(checkpointPath, console.warn);
-  const untrained = join(runs, 'untrained');
-  if (!existsSync(untrained)) {
-    const { config, progress, tokenizerJson } = checkpoint;
-    scope(() => {
-      const weights = initialise(config.model, config.train.seed);
-      writeCheckpoint(untrained, {
-        config,
-        progress: { ...progress, step: 0, samples: 0, tokens: 0 },
-        weights,
-        tokenizerJson,
-      });
-    });
-  }
+  const untrained = untrainedLike(checkpoint, join(runs, 'untrained'));
   const rows = [['task', 'score', 'pre-trained', 'untrained']];
   for (const { name, title, score, epochs, examples } of tasks) {
     const texts = examples === undefined ? data : firstOfSst2(data, examples);

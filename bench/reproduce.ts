@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { trainAll } from './depth.ts';
 import { reportDepth } from './depth-report.ts';
 import { glue } from './glue.ts';
+import { heads } from './heads.ts';
 
 // npm run reproduce -- depth DATA [--jobs N]
 //   trains what the comparison of depth methods lacks, then times steps and writes docs/results/depth.md;
@@ -11,6 +12,8 @@ import { glue } from './glue.ts';
 //   the last two alone, from the records that there are
 // npm run reproduce -- glue CHECKPOINT GLUE
 //   fine-tunes a model and the same model untrained on CoLA and SST-2, and writes docs/results/glue.md
+// npm run reproduce -- heads CHECKPOINT DATA
+//   the same for embeddings (SICK) and entities (WNUT-17), and writes docs/results/heads.md; DATA holds pairs/sick and ner/wnut17
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -24,7 +27,9 @@ if (what === 'depth' && Number.isInteger(jobs) && jobs > 0) {
   reportDepth();
 } else if (what === 'glue' && paths.length === 2) {
   glue(paths[0]!, paths[1]!);
+} else if (what === 'heads' && paths.length === 2) {
+  await heads(paths[0]!, paths[1]!);
 } else {
-  console.error('npm run reproduce -- depth [DATA] [--jobs N] | glue CHECKPOINT GLUE');
+  console.error('npm run reproduce -- depth [DATA] [--jobs N] | glue CHECKPOINT GLUE | heads CHECKPOINT DATA');
   process.exitCode = 2;
 }

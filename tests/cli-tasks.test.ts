@@ -292,7 +292,7 @@ describe('fine-tuning', { concurrency: 2 }, () => {
     await refused(tune(...own, '--out', 'run'), /--out run: is there already/);
     await refused(tune(...own, '--out', '/proc/taper'), /\/proc\/taper: cannot be written/);
     await refused(tune(...own, '--task', 'cola', '--data', 'glue'), /--task: has its own files and columns/);
-    await refused(tune(...own, '--text', 'a', 'b'), /--text text a b: a model reads one or two columns/);
+    await refused(tune(...own, '--text', 'a', 'b'), /--text text a b: takes 2 columns at most/);
     await refused(tune(...own, '--seeds', '99999999999999999999'), /--seeds 9+: not a whole number/);
     await refused(
       tune(...own, ...small, '--learning-rate', '1e38', '--epochs', '1', '--out', 'inf'),

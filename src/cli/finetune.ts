@@ -33,7 +33,7 @@ interface FinetuneCommandOptions extends FineTuneOptions, TaskOptions {
 }
 
 /** One seed of a fine-tuning. */
-interface SeedResult extends Pick<FineTuned, 'bestEpoch' | 'devs' | 'history'> {
+interface SeedResult extends Pick<FineTuned, 'bestEpoch' | 'devs' | 'tests' | 'history'> {
   seed: number;
 }
 
@@ -46,7 +46,7 @@ export function finetuneCommand(): Command {
     .option('--data <dir>', "GLUE's folder, or the task's")
     .option('--train <file>', 'own training set: TSV, CSV, JSON lines or Parquet; of tags also CoNLL columns')
     .option('--dev <file>', 'own set to judge by (default: a tenth of the training set, which is held out)')
-    .option('--test <file>', 'own set to predict')
+    .option('--test <file>', 'own set to predict, and to score where it has labels')
     .option(
       '--text <column...>',
       'the columns of texts: one or two; of pairs also a third, which does not belong to the first',
@@ -97,7 +97,7 @@ export function finetuneCommand(): Command {
 Examples:
   npx taper-lm finetune runs/bert-mini --task cola --data glue --out runs/cola
   npx taper-lm finetune runs/bert-mini --train mails.csv --text subject body --label folder --out runs/mails
-  npx taper-lm finetune runs/bert-mini --tags --train train.conll --dev dev.conll --out runs/entities
+  npx taper-lm finetune runs/bert-mini --tags --train posts.conll --dev posts-dev.conll --out runs/entities
   npx taper-lm finetune runs/bert-mini --pairs --train pairs.tsv --text question answer --out runs/search`,
     )
     .action(run);
@@ -152,8 +152,8 @@ async function run(path: string, options: FinetuneCommandOptions): Promise<void>
     const settings = { ...shared, ...(options.metric !== undefined && { metric: options.metric }) };
     using bar = fineTuneBar(seeds.length > 1 ? `${task.name}, seed ${seed}` : task.name);
     const tuned = await fineTune(checkpoint, task, settings, bar);
-    const { bestEpoch, devs, history } = tuned;
-    results.push({ seed, bestEpoch, devs, history });
+    const { bestEpoch, devs, tests, history } = tuned;
+    results.push({ seed, bestEpoch, devs, tests, history });
     const isBetter = best === undefined || devs[0]!.judged > best.devs[0]!.judged;
     for (const weight of (isBetter ? best : tuned)?.weights.values() ?? []) weight.free();
     if (isBetter) best = tuned;
@@ -206,8 +206,8 @@ const purposes: { [K in Head['kind']]: (labels: string) => string } = {
 };
 
 function cardOf(task: Task, head: Head, results: readonly SeedResult[]): string {
-  const rows = results.flatMap(({ seed, bestEpoch, devs }) =>
-    devs.map(
+  const rows = results.flatMap(({ seed, bestEpoch, devs, tests }) =>
+    [...devs, ...tests].map(
       ({ set, scores }) =>
         `| ${seed} | ${bestEpoch} | ${set} | ${Object.entries(scores)
           .map(([name, score]) => `${name} ${score.toFixed(4)}`)
@@ -222,15 +222,15 @@ function cardOf(task: Task, head: Head, results: readonly SeedResult[]): string 
 }
 
 function resultText(results: readonly SeedResult[], { details }: FineTuned): string {
-  const [{ devs }] = results as [SeedResult];
-  if (devs.length === 0) return 'no set to judge by: the model after the last epoch was kept\n';
-  const names = Object.keys(devs[0]!.scores);
-  const rows = results.flatMap(({ seed, bestEpoch, devs }) =>
-    devs.map(({ set, scores }) => [
+  const [first] = results.flatMap(({ devs, tests }) => [...devs, ...tests]);
+  if (!first) return 'no set to judge by: the model after the last epoch was kept\n';
+  const names = Object.keys(first.scores);
+  const rows = results.flatMap(({ seed, bestEpoch, devs, tests }) =>
+    [...devs, ...tests].map(({ set, scores }) => [
       String(seed),
       set,
       String(bestEpoch),
-      ...names.map((name) => percent(scores[name]!)),
+      ...names.map((name) => (name in scores ? percent(scores[name]!) : '')),
     ]),
   );
   return [table([['seed', 'set', 'best epoch', ...names], ...rows]), ...(details ? [table(details.rows)] : [])].join(

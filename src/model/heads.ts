@@ -28,11 +28,12 @@ export interface EmbeddingHead {
 export const plainEmbedding: EmbeddingHead = { kind: 'embedding', pooling: 'mean', normalized: true, dimensions: [] };
 
 /** What Hugging Face calls a kind of head. */
-interface NamedHead {
+export interface NamedHead {
   /** What its classes end in, behind the name of the family. */
   architecture: 'ForSequenceClassification' | 'ForTokenClassification' | 'Model';
   /** `problem_type` of `config.json`. */
   problem?: string;
+  /** The pipeline of transformers that a model with it is for. */
   pipeline: string;
 }
 

@@ -20,7 +20,7 @@ export type { BlockNames } from './families/classic.ts';
 export { Gpt } from './families/gpt2.ts';
 export { families, familyOf, initialise, makeIdentity, parameterSpecs, partsOf } from './families.ts';
 export type { Family, FamilyDefaults, Recipe } from './family.ts';
-export { type EmbeddingHead, type Head, headKinds, type LabelHead, plainEmbedding } from './heads.ts';
+export { type EmbeddingHead, type Head, headKinds, type LabelHead, type NamedHead, plainEmbedding } from './heads.ts';
 export { ConfigReader, type HuggingFace, type Json, type SpecialIds } from './hugging-face.ts';
 export { headLosses, modelInputs, type PretrainingLosses, pretrainingLosses } from './losses.ts';
 export {

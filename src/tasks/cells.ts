@@ -74,6 +74,25 @@ export function textOf(row: Row, column: string, where: string, advice: string):
   throw new DataError(`${where}: the column "${column}" is empty; fill it or leave out the line`);
 }
 
+/**
+ * A set to predict: with its targets where all of them can be read, so that it is scored as well, else without them. `warn` hears of
+ * targets that are there and cannot be read.
+ */
+export async function readTestSet<T>(
+  hasTargets: boolean,
+  read: (withTargets: boolean) => T | Promise<T>,
+  warn: (message: string) => void,
+): Promise<T> {
+  if (!hasTargets) return read(false);
+  try {
+    return await read(true);
+  } catch (error) {
+    if (!(error instanceof DataError)) throw error;
+    warn(`${error.message}; this set is predicted and not scored`);
+    return read(false);
+  }
+}
+
 /** Reads a table and says which of its lines were left out. */
 export async function readOwnTable(
   path: string,

@@ -46,6 +46,8 @@ export interface FineTuned {
   bestEpoch: number;
   /** Of the best epoch, for each development set. */
   devs: SetScores[];
+  /** Of the best epoch, for each test set whose targets are known. */
+  tests: SetScores[];
   /** What it was judged by after each epoch; nothing without a development set. */
   history: number[];
   /** Of the best epoch, of the first development set. */
@@ -153,23 +155,25 @@ export async function fineTune(
       const norm = globalNorm(masters.values());
       if (!Number.isFinite(norm)) throw diverged(task, step);
       const predicted = devs.map((dev) => ({ ...dev, predictions: predict(state, dev.examples) }));
-      const scored = predicted.map(({ name, examples, predictions }): SetScores => {
+      const scoresOf = ({ name, examples, predictions }: (typeof predicted)[number]): SetScores => {
         const scores = kind.scores(predictions, examples);
         return { set: name, scores, judged: judge(task, settings, scores) };
-      });
+      };
+      const scored = predicted.map(scoresOf);
       report.epoch?.(epoch, scored);
       history.push(...scored.slice(0, 1).map(({ judged }) => judged));
       if (best && scored[0] && scored[0].judged <= best.devs[0]!.judged) continue;
       if (best) free(best.weights);
-      const sets = [...predicted, ...tests.map((test) => ({ ...test, predictions: predict(state, test.examples) }))];
+      const tested = tests.map((test) => ({ ...test, predictions: predict(state, test.examples) }));
       const [first] = predicted;
       best = {
         weights: copyOf(masters),
         bestEpoch: epoch,
         devs: scored,
+        tests: tested.filter(({ examples }) => examples.every((example) => kind.hasTarget(example))).map(scoresOf),
         ...(kind.details && first && { details: kind.details(first.predictions, first.examples) }),
         predictions: Object.fromEntries(
-          sets.map(({ name, examples, predictions }) => {
+          [...predicted, ...tested].map(({ name, examples, predictions }) => {
             const { ending, text } = kind.written(predictions, examples);
             return [`${name}${ending}`, text];
           }),

@@ -50,8 +50,11 @@ export interface Kind<E = unknown, X extends Encoded = Encoded, P = unknown> {
   loss(outputs_MC: Tensor, examples: readonly X[]): Tensor;
   /** What an example's own rows of outputs predict. */
   predict(outputs: Float32Array, example: X): P;
-  /** The scores of predictions that have a target. */
+  /** Whether it is known what is to be predicted of an example. */
+  hasTarget(example: X): boolean;
+  /** The scores of predictions of examples that have a target. */
   scores(predictions: readonly P[], examples: readonly X[]): Scores;
+  /** What more there is to say of predictions of examples that have a target. */
   details?(predictions: readonly P[], examples: readonly X[]): Details;
   /** The predictions for a set as a file: its ending and its text. */
   written(predictions: readonly P[], examples: readonly X[]): { ending: string; text: string };
@@ -64,7 +67,7 @@ export interface Task<E = unknown, X extends Encoded = Encoded, P = unknown> {
   train: ExampleSet<E>;
   /** What it is judged by; the first decides. Without one the last epoch is taken. */
   devs: readonly ExampleSet<E>[];
-  /** Without targets: to be predicted. */
+  /** To be predicted; scored where all of their targets are known. */
   tests: readonly ExampleSet<E>[];
   /** Whether the development set is a part of the training set, which had none beside it. */
   isHeldOut?: boolean;

@@ -58,6 +58,7 @@ export function textKind(
     outputs: (model, hidden_NTD, _, pass) => model.classLogits!(hidden_NTD, pass).to('float32'),
     loss: (logits_NC, examples) => way.loss(logits_NC, targetsOf(examples)),
     predict: (logits) => way.predict(logits),
+    hasTarget: ({ target }) => target !== undefined,
     scores(predictions, examples) {
       const right = targetsOf(examples);
       return Object.fromEntries(names.map((name) => [name, metrics[name](predictions, right)]));

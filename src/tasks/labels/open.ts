@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import { DataError } from '../../errors/index.ts';
-import { cellOf, numberIn, type Reading, readOwnTable } from '../cells.ts';
+import { cellOf, numberIn, type Reading, readOwnTable, readTestSet } from '../cells.ts';
 import { holdOut } from '../hold-out.ts';
 import type { MetricName } from '../metrics.ts';
 import type { Row, Table } from '../tables.ts';
@@ -69,7 +69,18 @@ export async function openOwnTask(
       : textKind({ kind: 'single-label', labels }, { metrics: classMetrics(labels), written: (id) => labels[id]! }),
     train: { name: 'train', examples: parts.train },
     devs: [{ name: 'dev', examples: parts.dev }],
-    tests: test ? [{ name: 'test', examples: examples(test) }] : [],
+    tests: test
+      ? [
+          {
+            name: 'test',
+            examples: await readTestSet(
+              Object.hasOwn(test.rows[0]!, columns.label),
+              (isLabelled) => examples(test, isLabelled ? target : undefined),
+              warn,
+            ),
+          },
+        ]
+      : [],
     isHeldOut: dev === undefined,
   };
 }

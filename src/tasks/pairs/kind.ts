@@ -63,6 +63,7 @@ export function pairKind(head: EmbeddingHead, settings: PairSettings): Kind<Pair
       const D = outputs.length / sequences.length;
       return sequences.map((_, i) => outputs.slice(i * D, (i + 1) * D));
     },
+    hasTarget: () => true, // a text's partner is one
     scores(predictions, examples) {
       if (examples.every(({ score }) => score !== undefined)) {
         const [found, right] = [predictions.map(cosineOfPair), examples.map(({ score }) => score!)];

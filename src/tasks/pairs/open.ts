@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import { DataError } from '../../errors/index.ts';
 import type { EmbeddingHead } from '../../model/index.ts';
-import { cellOf, numberIn, readOwnTable, textOf } from '../cells.ts';
+import { cellOf, numberIn, readOwnTable, readTestSet, textOf } from '../cells.ts';
 import { holdOut } from '../hold-out.ts';
 import type { Table } from '../tables.ts';
 import type { ExampleSet } from '../task.ts';
@@ -37,6 +37,13 @@ export async function openPairTask(
   const hasScores = ({ rows }: Table) => columns.score !== undefined && Object.hasOwn(rows[0]!, columns.score);
   const pairs = (table: Table) => pairsOf(table, { ...columns, score: hasScores(table) ? columns.score : undefined });
 
+  const testSet = async (path: string) => {
+    const test = await table(path);
+    const { score: _, ...unscored } = columns;
+    const read = (isScored: boolean) => pairsOf(test, isScored ? columns : unscored);
+    return readTestSet(hasScores(test), read, warn);
+  };
+
   const train = await table(files.train);
   const isScored = hasScores(train) && !isUnsupervised;
   const all = isUnsupervised ? textsOf(train, columns) : pairs(train);
@@ -63,7 +70,7 @@ export async function openPairTask(
     kind: pairKind(head, { temperature, isScored }),
     train: { name: 'train', examples: parts.train },
     devs: dev,
-    tests: files.test === undefined ? [] : [{ name: 'test', examples: pairs(await table(files.test)) }],
+    tests: files.test === undefined ? [] : [{ name: 'test', examples: await testSet(files.test) }],
     isHeldOut: given === undefined && dev.length > 0,
   };
 }

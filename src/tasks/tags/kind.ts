@@ -56,6 +56,7 @@ export function tagKind(labels: readonly string[]): Kind<Sentence, EncodedSenten
         return labels[own.indexOf(Math.max(...own))]!;
       });
     },
+    hasTarget: ({ tags }) => tags !== undefined,
     scores(predictions, examples) {
       const right = rightOf(examples).flat();
       const accuracy = mean(predictions.flat().map((tag, i) => Number(tag === right[i])));

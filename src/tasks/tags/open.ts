@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
 import { DataError } from '../../errors/index.ts';
+import { readTestSet } from '../cells.ts';
 import { holdOut } from '../hold-out.ts';
 import { labelIn } from '../labels/class-labels.ts';
 import { outside } from './entities.ts';
@@ -40,13 +41,21 @@ export async function openTagTask(
   if (parts.dev.length === 0) {
     throw new DataError(`${files.train}: has too few sentences to hold some out; give a set to judge by with --dev`);
   }
-  const test = files.test === undefined ? undefined : await read(files.test, false);
+  const testSet = (path: string) =>
+    readTestSet(
+      true,
+      async (isTagged) => {
+        const sentences = await read(path, isTagged);
+        return isTagged ? sentences.map(tagged) : sentences.map(({ where: _, tags: __, ...sentence }) => sentence);
+      },
+      warn,
+    );
   return {
     name: basename(files.train),
     kind: tagKind(labels),
     train: { name: 'train', examples: parts.train },
     devs: [{ name: 'dev', examples: parts.dev }],
-    tests: test ? [{ name: 'test', examples: test.map(({ where: _, tags: __, ...sentence }) => sentence) }] : [],
+    tests: files.test === undefined ? [] : [{ name: 'test', examples: await testSet(files.test) }],
     isHeldOut: given === undefined,
   };
 }

@@ -123,6 +123,62 @@ describe('fine-tuning', { concurrency: 2 }, () => {
     await refused(['fill', 'tuned', 'The [MASK] sat.'], /tuned: was fine-tuned/);
   });
 
+  test('several labels at once are learned, each with its own threshold, and exported', async () => {
+    const labels = (text: string) => [
+      ...(/^The (cat|dog|bird)/.test(text) ? ['animal'] : []),
+      ...(/(garden|forest|valley)$/.test(text) ? ['outside'] : []),
+    ];
+    const rows = (count: number, seed: number) =>
+      examples(count, seed).map(({ text }) => `${JSON.stringify({ text, tags: labels(text) })}\n`);
+    writeFileSync(at('multi.jsonl'), rows(300, 3).join(''));
+    writeFileSync(at('multi-dev.jsonl'), rows(80, 4).join(''));
+    const files = ['--train', 'multi.jsonl', '--dev', 'multi-dev.jsonl', '--test', 'multi-dev.jsonl'];
+    const how = ['--multi-label', '--text', 'text', '--label', 'tags', '--threshold', 'best', ...small];
+    const result = JSON.parse(await done('finetune', 'run', ...files, ...how, '--out', 'multi', '--json'));
+    const [{ devs, tests }] = result.seeds;
+    assert.ok(devs[0].scores['micro-f1'] > 0.8, JSON.stringify(result));
+    assert.deepEqual(tests[0].scores, devs[0].scores);
+    assert.ok(result.labelScores.animal.threshold !== 0.5);
+    const { head } = JSON.parse(readFileSync(at('multi/trainer.json'), 'utf8'));
+    assert.deepEqual(head.thresholds[0], result.labelScores.animal.threshold);
+    await done('export', 'multi', '--to', 'hf', '--out', 'multi-hf');
+    const config = JSON.parse(readFileSync(at('multi-hf/config.json'), 'utf8'));
+    assert.equal(config.problem_type, 'multi_label_classification');
+    await done('import', 'multi-hf', '--out', 'multi-again');
+  });
+
+  test('long texts in windows, smoothed and balanced labels, slower lower blocks and patience', async () => {
+    // Only the end of a text says its label; a window holds eight words of it.
+    const long = (count: number, seed: number) =>
+      examples(2 * count, seed).map(({ text, kind }, i, all) => ({
+        text: `${all[(7 * i) % count]!.text} ${text}`,
+        kind,
+      }));
+    writeCsv('long.csv', long(200, 6));
+    writeCsv('long-dev.csv', long(40, 7));
+    const files = ['--train', 'long.csv', '--dev', 'long-dev.csv', '--text', 'text', '--label', 'kind'];
+    const run = async (...more: string[]) =>
+      JSON.parse(
+        await done('finetune', 'run', ...files, ...small, '--max-length', '12', '--epochs', '10', ...more, '--json'),
+      );
+    const [start, windows] = [await run(), await run('--windows', '4')];
+    const accuracy = (result: typeof start) => result.seeds[0].devs[0].scores.accuracy;
+    assert.ok(accuracy(windows) > accuracy(start) + 0.1, `${accuracy(start)} to ${accuracy(windows)}`);
+    const more = [
+      '--label-smoothing',
+      '0.1',
+      '--balanced',
+      '--layer-decay',
+      '0.9',
+      '--patience',
+      '1',
+      '--windows',
+      '4',
+    ];
+    const patient = await run(...more, '--learning-rate', '1e-9', '--freeze', '1');
+    assert.equal(patient.seeds[0].history.length, 2, 'no epoch after the second is better at this learning rate');
+  });
+
   test('without --dev a part of the training set is held out, which the output, the result and the card say', async () => {
     const words = ['--train', 'train.csv', '--text', 'text', '--label', 'kind', '--epochs', '1', '--threads', '1'];
     const { stdout, stderr } = await commands.done('finetune', 'run', ...words, '--out', 'alone', '--json');
@@ -274,6 +330,21 @@ describe('fine-tuning', { concurrency: 2 }, () => {
 
   test('mistakes are told in one line', async () => {
     const tune = (...words: string[]) => ['finetune', 'run', ...words];
+    const mine = ['finetune', 'run', '--train', 'train.csv', '--text', 'text'];
+    await refused([...mine, '--label', 'kind', 'text'], /--label kind text: several columns are for --multi-label/);
+    await refused(
+      [...mine, '--regression', '--multi-label'],
+      /--regression and --multi-label: a model learns one of them/,
+    );
+    await refused(
+      [...mine, '--temperature', '0.1'],
+      /--temperature: is for --pairs, --unsupervised alone; leave it out/,
+    );
+    await refused([...mine, '--threshold', '2'], /--threshold 2: not a number above 0 and below 1/);
+    await refused(
+      [...mine, '--label', 'kind', '--dev', 'dev.csv', '--freeze', '9'],
+      /--freeze 9: the model has 2 blocks/,
+    );
     await refused(tune(), /--train: missing; give a file of examples with --train, or --task with --data/);
     await refused(
       tune('--train', 'train.csv'),

@@ -10,9 +10,14 @@ export interface TaskOptions {
   dev?: string;
   test?: string;
   text?: string[];
-  label?: string;
+  label?: string[];
   columns?: string[];
   regression?: boolean;
+  multiLabel?: boolean;
+  threshold: number | 'best';
+  windows: number;
+  labelSmoothing: number;
+  balanced?: boolean;
   tags?: boolean;
   pairs?: boolean;
   unsupervised?: boolean;
@@ -30,21 +35,40 @@ type OwnOptions = TaskOptions & { train: string };
 const forms = {
   label: openTexts,
   regression: openTexts,
+  multiLabel: openMultiLabel,
   tags: openTags,
   pairs: openPairs,
   unsupervised: openPairs,
 } satisfies Record<string, (options: OwnOptions, warn: Warn) => Promise<Task>>;
 
+/** What is learned by options that not everything takes. */
+const takenBy: Readonly<Record<string, readonly (keyof typeof forms)[]>> = {
+  columns: ['label', 'regression', 'multiLabel', 'pairs', 'unsupervised'],
+  threshold: ['multiLabel'],
+  windows: ['label', 'regression', 'multiLabel'],
+  labelSmoothing: ['label', 'tags'],
+  balanced: ['label', 'tags'],
+  score: ['pairs', 'unsupervised'],
+  pooling: ['pairs', 'unsupervised'],
+  normalize: ['pairs', 'unsupervised'],
+  dimensions: ['pairs', 'unsupervised'],
+  temperature: ['pairs', 'unsupervised'],
+};
+
+const flagOf = (name: string) => `--${name.replace(/[A-Z]/, (letter) => `-${letter.toLowerCase()}`)}`;
+
 /**
- * Opens the task that the options ask for.
+ * Opens the task that the options ask for; `given` are those that a user wrote.
  *
  * @throws ConfigError where they contradict each other or one is missing.
  * @throws DataError for files that cannot be used.
  */
-export async function openTask(options: TaskOptions, warn: Warn): Promise<Task> {
+export async function openTask(options: TaskOptions, given: readonly string[], warn: Warn): Promise<Task> {
   const { nameOfTask, openGlueTask } = await import('../tasks/index.ts');
   const { task, data, train } = options;
-  const asked = (['regression', 'tags', 'pairs', 'unsupervised'] as const).filter((name) => options[name]);
+  const asked = (['regression', 'multiLabel', 'tags', 'pairs', 'unsupervised'] as const).filter(
+    (name) => options[name],
+  );
   if (task !== undefined) {
     if (train !== undefined || options.dev !== undefined || options.text !== undefined || asked.length > 0) {
       throw new ConfigError(
@@ -61,9 +85,16 @@ export async function openTask(options: TaskOptions, warn: Warn): Promise<Task> 
     throw new ConfigError('--train: missing; give a file of examples with --train, or --task with --data');
   }
   if (asked.length > 1) {
-    throw new ConfigError(`--${asked[0]} and --${asked[1]}: a model learns one of them; leave out the other`);
+    const [one, other] = asked.map(flagOf);
+    throw new ConfigError(`${one} and ${other}: a model learns one of them; leave out the other`);
   }
-  return forms[asked[0] ?? 'label']({ ...options, train }, warn);
+  const form = asked[0] ?? 'label';
+  const other = given.find((name) => takenBy[name] && !takenBy[name].includes(form));
+  if (other !== undefined) {
+    const takers = takenBy[other]!.map((name) => (name === 'label' ? 'labels' : flagOf(name)));
+    throw new ConfigError(`${flagOf(other)}: is for ${takers.join(', ')} alone; leave it out`);
+  }
+  return forms[form]({ ...options, train }, warn);
 }
 
 /** The columns of texts, at most so many. */
@@ -80,15 +111,34 @@ async function textColumns({ text, train, columns }: OwnOptions, most: number): 
 async function openTexts(options: OwnOptions, warn: Warn): Promise<Task> {
   const { openOwnTask } = await import('../tasks/index.ts');
   const texts = await textColumns(options, 2);
-  const { label = 'label', regression: isRegression = false, columns: all } = options;
-  return openOwnTask(options, { texts, label, isRegression, all }, warn);
+  const { regression: isRegression = false, columns: all, windows: numWindows } = options;
+  const label = oneColumn(options.label) ?? 'label';
+  return openOwnTask(options, { texts, label, isRegression, all }, warn, { ...labelOptions(options), numWindows });
+}
+
+const labelOptions = ({ labelSmoothing: smoothing, balanced: isBalanced = false }: OwnOptions) => ({
+  smoothing,
+  isBalanced,
+});
+
+function oneColumn(label: string[] | undefined): string | undefined {
+  if (label === undefined || label.length === 1) return label?.[0];
+  throw new ConfigError(`--label ${label.join(' ')}: several columns are for --multi-label; give one, or that`);
+}
+
+async function openMultiLabel(options: OwnOptions, warn: Warn): Promise<Task> {
+  const { openMultiLabelTask } = await import('../tasks/index.ts');
+  const texts = await textColumns(options, 2);
+  const { label: labels = ['label'], columns: all, threshold, windows: numWindows } = options;
+  return openMultiLabelTask(options, { texts, labels, all }, { threshold, numWindows }, warn);
 }
 
 async function openTags(options: OwnOptions, warn: Warn): Promise<Task> {
   const { openTagTask } = await import('../tasks/index.ts');
-  const { text = [], label: tags } = options;
+  const { text = [] } = options;
+  const tags = oneColumn(options.label);
   if (text.length > 1) throw new ConfigError(`--text ${text.join(' ')}: words are in one column; give that`);
-  return openTagTask(options, { words: text[0], tags }, warn);
+  return openTagTask(options, { words: text[0], tags }, warn, labelOptions(options));
 }
 
 async function openPairs(options: OwnOptions, warn: Warn): Promise<Task> {

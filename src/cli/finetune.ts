@@ -26,6 +26,9 @@ export interface FineTuneOptions {
 
 interface FinetuneCommandOptions extends FineTuneOptions, TaskOptions {
   metric?: string;
+  layerDecay: number;
+  freeze: number;
+  patience?: number;
   learningRate: number;
   seeds?: number[];
   out?: string;
@@ -51,9 +54,29 @@ export function finetuneCommand(): Command {
       '--text <column...>',
       'the columns of texts: one or two; of pairs also a third, which does not belong to the first',
     )
-    .option('--label <column>', 'the column of the label or the tags (default: label, tags, or the last of CoNLL)')
+    .option('--label <column...>', 'the column of the label or the tags (default: label, tags, or the last of CoNLL)')
     .option('--columns <name...>', 'the names of all columns, of a table without a header')
     .option('--regression', 'predict a number instead of a label')
+    .option('--multi-label', 'predict any number of labels: one column of lists, or several columns of 1 and 0')
+    .option(
+      '--threshold <x>',
+      'of several labels: from which probability on one is predicted; best finds it for each label on the development set',
+      thresholdOf,
+      0.5,
+    )
+    .option(
+      '--windows <n>',
+      'of a text longer than --max-length: how many windows of it are read, and their logits averaged',
+      countOf('--windows'),
+      1,
+    )
+    .option(
+      '--label-smoothing <x>',
+      'how much of the target is spread over all labels',
+      numberOf('--label-smoothing', { from: 0, below: 1 }),
+      0,
+    )
+    .option('--balanced', 'let rare labels count as much as frequent ones')
     .option('--tags', 'predict a tag for each word: named entities, parts of speech')
     .option('--pairs', 'learn embeddings from pairs of texts that belong together')
     .option('--unsupervised', 'learn embeddings from texts alone')
@@ -75,6 +98,14 @@ export function finetuneCommand(): Command {
       numberOf('--temperature', { above: 0 }),
       defaults.temperature,
     )
+    .option(
+      '--layer-decay <x>',
+      "what each block's learning rate is of that of the block above it",
+      numberOf('--layer-decay', { above: 0, to: 1 }),
+      defaults.layerDecay,
+    )
+    .option('--freeze <n>', 'keep the embeddings and the lowest n blocks as they are', countOf('--freeze', 0), 0)
+    .option('--patience <n>', 'end after n epochs without a better score', countOf('--patience'))
     .option('--metric <name>', 'the score that decides which epoch is kept, as in f1')
     .option(
       '--learning-rate <x>',
@@ -101,6 +132,15 @@ Examples:
   npx taper-lm finetune runs/bert-mini --pairs --train pairs.tsv --text question answer --out runs/search`,
     )
     .action(run);
+}
+
+/** The options that a user wrote, by their names in code. */
+const givenIn = (command: Command) =>
+  Object.keys(command.opts()).filter((name) => command.getOptionValueSource(name) === 'cli');
+
+/** A probability, or `best`. */
+function thresholdOf(text: string): number | 'best' {
+  return text === 'best' ? 'best' : numberOf('--threshold', { above: 0, below: 1 })(text);
 }
 
 export const fineTuneOptions = () => [
@@ -132,12 +172,12 @@ export function settingsOf(
   return { ...defaults, ...given, precision: precision ?? (trainedIn === 'fp16' ? 'bf16' : trainedIn) };
 }
 
-async function run(path: string, options: FinetuneCommandOptions): Promise<void> {
+async function run(path: string, options: FinetuneCommandOptions, command: Command): Promise<void> {
   if (options.out !== undefined) checkNewFolder(options.out);
   const { fineTune } = await import('../tasks/index.ts');
   const { openCheckpoint } = await import('../checkpoints/index.ts');
   const { setNumThreads } = await import('../tensor/index.ts');
-  const task = await openTask(options, warn);
+  const task = await openTask(options, givenIn(command), warn);
   const checkpoint = openCheckpoint(path, warn);
   if (task.isHeldOut) process.stderr.write(`${heldOutText(task)}\n`);
   if (options.threads > 0) setNumThreads(options.threads);
@@ -149,7 +189,9 @@ async function run(path: string, options: FinetuneCommandOptions): Promise<void>
   for (const seed of seeds) {
     const { learningRate } = options;
     const shared = settingsOf(options, { learningRate, seed, trainedIn: checkpoint.config.train.precision });
-    const settings = { ...shared, ...(options.metric !== undefined && { metric: options.metric }) };
+    const { layerDecay, freeze: frozenBlocks, patience, metric } = options;
+    const own = { layerDecay, frozenBlocks, ...(metric !== undefined && { metric }) };
+    const settings = { ...shared, ...own, ...(patience !== undefined && { patience }) };
     using bar = fineTuneBar(seeds.length > 1 ? `${task.name}, seed ${seed}` : task.name);
     const tuned = await fineTune(checkpoint, task, settings, bar);
     const { bestEpoch, devs, tests, history } = tuned;

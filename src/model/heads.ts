@@ -11,6 +11,8 @@ export interface LabelHead {
    */
   kind: 'single-label' | 'multi-label' | 'regression' | 'token';
   labels: readonly string[];
+  /** Of several labels: from which probability on each is predicted. */
+  thresholds?: readonly number[];
 }
 
 /** No parameters: hidden states become one vector for each text. */

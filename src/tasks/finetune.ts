@@ -3,16 +3,7 @@ import { type Checkpoint, weightsFrom } from '../checkpoints/index.ts';
 import { TextTokenizer } from '../data/index.ts';
 import { CheckpointError, ConfigError, DataError } from '../errors/index.ts';
 import { predictsNothing } from '../inference/index.ts';
-import {
-  familyOf,
-  type Head,
-  modelInputs,
-  type ParameterSpec,
-  type Pass,
-  parameterSpecs,
-  type Transformer,
-  type Weights,
-} from '../model/index.ts';
+import { familyOf, type Head, parameterSpecs, type Weights } from '../model/index.ts';
 import {
   globalNorm,
   initialState,
@@ -21,10 +12,12 @@ import {
   slotTensors,
   updateParameters,
 } from '../optimizers/index.ts';
-import { checkDevice, dtypeOf, noGrad, scope, Tensor } from '../tensor/index.ts';
+import { checkDevice, dtypeOf, scope } from '../tensor/index.ts';
 import { dropoutSeeds } from '../train/index.ts';
-import { batchOf, partsOf, shuffledBatches, sortedBatches } from './batches.ts';
+import { shuffledBatches } from './batches.ts';
+import { type Learner, lossAndGradients, predict } from './learner.ts';
 import { mean } from './metrics.ts';
+import { type RateGroup, rateGroups } from './rate-groups.ts';
 import type { FineTuneSettings } from './settings.ts';
 import type { Details, Encoded, ExampleSet, Scores, Task } from './task.ts';
 
@@ -80,11 +73,10 @@ interface State {
   checkpoint: Checkpoint;
   task: Task;
   settings: FineTuneSettings;
-  specs: readonly ParameterSpec[];
+  learner: Learner;
+  groups: readonly RateGroup[];
   masters: Weights;
   optimizer: OptimizerState;
-  model: Transformer;
-  padId: number;
 }
 
 /**
@@ -117,16 +109,22 @@ export async function fineTune(
 
   const specs = parameterSpecs(sizes, kind.head);
   const { weights: masters } = weightsFrom(checkpoint, specs, settings);
-  for (const weight of masters.values()) weight.requiresGrad();
+  const groups = rateGroups(sizes, specs, settings);
+  for (const { name } of groups.flatMap((group) => group.specs)) masters.get(name)!.requiresGrad();
   const state: State = {
     checkpoint,
     task,
     settings,
-    specs,
+    learner: {
+      model: familyOf(sizes).create(sizes, masters, dtypeOf[settings.precision]),
+      kind,
+      padId: tokenizer.padId,
+      device: settings.device,
+      microBatchSize: settings.microBatchSize,
+    },
+    groups,
     masters,
     optimizer: initialState(optimizerSettings.optimizer, specs, settings.device),
-    model: familyOf(sizes).create(sizes, masters, dtypeOf[settings.precision]),
-    padId: tokenizer.padId,
   };
 
   const steps = settings.epochs * Math.ceil(train.examples.length / settings.batchSize);
@@ -141,7 +139,7 @@ export async function fineTune(
     decayShape: 'linear',
   });
   let step = 0;
-  let best: Omit<FineTuned, 'history' | 'head'> | undefined;
+  let best: Omit<FineTuned, 'history'> | undefined;
   const history: number[] = [];
   try {
     for (let epoch = 1; epoch <= settings.epochs; epoch++) {
@@ -154,27 +152,32 @@ export async function fineTune(
       }
       const norm = globalNorm(masters.values());
       if (!Number.isFinite(norm)) throw diverged(task, step);
-      const predicted = devs.map((dev) => ({ ...dev, predictions: predict(state, dev.examples) }));
+      const predicted = devs.map((dev) => ({ ...dev, predictions: predict(state.learner, dev.examples) }));
+      const [first] = predicted;
+      const settled = (first && kind.settle?.(first.predictions, first.examples)) ?? kind;
       const scoresOf = ({ name, examples, predictions }: (typeof predicted)[number]): SetScores => {
-        const scores = kind.scores(predictions, examples);
+        const scores = settled.scores(predictions, examples);
         return { set: name, scores, judged: judge(task, settings, scores) };
       };
       const scored = predicted.map(scoresOf);
       report.epoch?.(epoch, scored);
       history.push(...scored.slice(0, 1).map(({ judged }) => judged));
-      if (best && scored[0] && scored[0].judged <= best.devs[0]!.judged) continue;
+      if (best && scored[0] && scored[0].judged <= best.devs[0]!.judged) {
+        if (epoch - best.bestEpoch >= (settings.patience ?? Infinity)) break;
+        continue;
+      }
       if (best) free(best.weights);
-      const tested = tests.map((test) => ({ ...test, predictions: predict(state, test.examples) }));
-      const [first] = predicted;
+      const tested = tests.map((test) => ({ ...test, predictions: predict(state.learner, test.examples) }));
       best = {
+        head: settled.head,
         weights: copyOf(masters),
         bestEpoch: epoch,
         devs: scored,
         tests: tested.filter(({ examples }) => examples.every((example) => kind.hasTarget(example))).map(scoresOf),
-        ...(kind.details && first && { details: kind.details(first.predictions, first.examples) }),
+        ...(settled.details && first && { details: settled.details(first.predictions, first.examples) }),
         predictions: Object.fromEntries(
           [...predicted, ...tested].map(({ name, examples, predictions }) => {
-            const { ending, text } = kind.written(predictions, examples);
+            const { ending, text } = settled.written(predictions, examples);
             return [`${name}${ending}`, text];
           }),
         ),
@@ -187,7 +190,7 @@ export async function fineTune(
     free(masters);
     for (const tensor of slotTensors(state.optimizer.values())) tensor.free();
   }
-  return { ...best!, head: kind.head, history };
+  return { ...best!, history };
 }
 
 /**
@@ -229,117 +232,24 @@ function free(weights: Weights): void {
 
 /** One optimizer step on a batch. Returns the mean loss. */
 function fineTuneStep(state: State, examples: readonly Encoded[], step: number, learningRate: number): number {
-  const { checkpoint, task, settings, specs, masters, optimizer } = state;
-  const { loss, gradients } = scope(() => gradientsOf(state, examples, step));
+  const { checkpoint, task, settings, learner, groups, masters, optimizer } = state;
+  const trained = new Map(groups.flatMap(({ specs }) => specs.map(({ name }) => [name, masters.get(name)!])));
+  const { loss, gradients } = lossAndGradients(learner, examples, trained, dropoutSeeds(settings.seed, step, 0));
   const optimizing = {
     ...optimizerSettings,
     betas: [...optimizerSettings.betas] as [number, number],
     weightDecay: settings.weightDecay,
     precision: settings.precision,
   };
-  const found = new Map(gradients);
-  const numbers = { loss, learningRate, gradientNorm: globalNorm(found.values()) };
-  if (!updateParameters(optimizing, { specs, masters, optimizer }, found, numbers)) {
-    // The first step begins with the weights of the checkpoint: no learning rate is to blame for it.
-    throw step === 0 ? predictsNothing(checkpoint) : diverged(task, step + 1);
-  }
-  return loss;
-}
-
-/**
- * The mean loss of a batch and its gradients. A batch of more than one part is run twice: first without gradients, for the outputs of
- * all and the gradient of the loss by each; then part by part, with that gradient. So the memory is that of one part, also where the
- * loss compares each example with all others.
- *
- * Source: Gao et al. 2021 (arXiv 2101.06983).
- */
-function gradientsOf(
-  { task: { kind }, settings, masters, model, padId }: State,
-  examples: readonly Encoded[],
-  step: number,
-): { loss: number; gradients: [string, Tensor][] } {
-  const names = [...masters.keys()];
-  const weights = [...masters.values()];
-  const parts = partsOf(examples, settings.microBatchSize);
-  const blocks = Array.from({ length: model.config.layers }, () => 1);
-  let firstRow = 0;
-  const outputsOf = (part: readonly Encoded[], firstRow: number) => {
-    const pass: Pass = {
-      gates: blocks.map(() => true),
-      branchScales: blocks,
-      dropoutSeed: dropoutSeeds(settings.seed, step, 0),
-      firstRow: () => firstRow,
-    };
-    return outputs({ task: { kind }, settings, model, padId }, part, pass);
-  };
-  const named = (found: readonly (Tensor | undefined)[]) =>
-    found.flatMap((gradient, i): [string, Tensor][] => (gradient ? [[names[i]!, gradient]] : []));
-  if (parts.length === 1) {
-    const loss = kind.loss(outputsOf(examples, 0), examples);
-    return { loss: loss.item(), gradients: named(loss.grad(weights)) };
-  }
-  const rows = parts.map((part) => part.reduce((sum, { sequences }) => sum + sequences.length, 0));
-  const starts = rows.map((_, i) => rows.slice(0, i).reduce((a, b) => a + b, 0));
-  const all = noGrad(() => parts.map((part, i) => scope(() => outputsOf(part, starts[i]!))));
-  const leaf = Tensor.cat(all, 0).requiresGrad();
-  const loss = kind.loss(leaf, examples);
-  const [gradient] = loss.grad([leaf]);
-  const sums = new Map<string, Tensor>();
-  firstRow = 0;
-  for (const [i, part] of parts.entries()) {
-    const { length } = { length: part.reduce((sum, example) => sum + kind.numOutputs(example), 0) };
-    const own = gradient!.narrow(0, firstRow, length);
-    firstRow += length;
-    const found = scope(() => named(outputsOf(part, starts[i]!).grad(weights, own)));
-    for (const [name, one] of found) {
-      const sum = sums.get(name);
-      if (sum) {
-        sum.add_(one);
-        one.free();
-      } else sums.set(name, one);
+  const gradientNorm = globalNorm(gradients.values());
+  for (const { specs, share } of groups) {
+    const own = new Map(specs.flatMap(({ name }) => (gradients.has(name) ? [[name, gradients.get(name)!]] : [])));
+    const numbers = { loss, learningRate: share * learningRate, gradientNorm };
+    if (!updateParameters(optimizing, { specs, masters, optimizer }, own, numbers)) {
+      for (const gradient of gradients.values()) gradient.free();
+      // The first step begins with the weights of the checkpoint: no learning rate is to blame for it.
+      throw step === 0 ? predictsNothing(checkpoint) : diverged(task, step + 1);
     }
   }
-  return { loss: loss.item(), gradients: [...sums] };
-}
-
-/** What the loss of some examples reads. */
-function outputs(
-  {
-    task: { kind },
-    settings,
-    model,
-    padId,
-  }: Pick<State, 'settings' | 'model' | 'padId'> & { task: Pick<Task, 'kind'> },
-  examples: readonly Encoded[],
-  pass?: Pass,
-): Tensor {
-  const { maxPositions } = model.config;
-  const batch = batchOf(
-    examples.flatMap(({ sequences }) => sequences),
-    { padId, maxPositions },
-  );
-  return kind.outputs(model, model.encode(modelInputs(batch, settings.device), pass), examples, pass);
-}
-
-/** What is predicted of each example. */
-function predict(state: State, examples: readonly Encoded[]): unknown[] {
-  const { kind } = state.task;
-  const predictions = new Array<unknown>(examples.length);
-  for (const batch of sortedBatches(examples, state.settings.batchSize)) {
-    const own = batch.map((i) => examples[i]!);
-    scope(() =>
-      noGrad(() => {
-        const found = outputs(state, own);
-        const columns = found.shape[1]!;
-        const values = found.toFloats();
-        let row = 0;
-        for (const i of batch) {
-          const end = row + kind.numOutputs(examples[i]!);
-          predictions[i] = kind.predict(values.subarray(row * columns, end * columns), examples[i]!);
-          row = end;
-        }
-      }),
-    );
-  }
-  return predictions;
+  return loss;
 }

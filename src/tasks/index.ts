@@ -4,6 +4,7 @@
  * @module taper-lm/tasks
  */
 export { columnsOf, textsIn } from './cells.ts';
+export { balancedWeights, type LabelLearning, type LabelOptions } from './cross-entropy.ts';
 export { type Embedder, type EmbedOptions, openEmbedder } from './embed.ts';
 export {
   checkTunable,
@@ -15,8 +16,16 @@ export {
 export { openGlueTask } from './glue/open.ts';
 export { type GlueName, type GlueTask, glueNames, glueTasks, nameOfTask } from './glue/tasks.ts';
 export type { EncodedTexts, TextExample } from './labels/example.ts';
-export { type TextTask, textKind } from './labels/kind.ts';
+export { plainSettings, type TextSettings, type TextTask, textKind } from './labels/kind.ts';
+export {
+  type EncodedMultiLabel,
+  type MultiLabelExample,
+  type MultiLabelTask,
+  multiLabelKind,
+  type Threshold,
+} from './labels/multi.ts';
 export { type OwnColumns, openOwnTask } from './labels/open.ts';
+export { type MultiLabelColumns, openMultiLabelTask } from './labels/open-multi.ts';
 export { type MetricName, metrics } from './metrics.ts';
 export type { EncodedPair, PairExample } from './pairs/example.ts';
 export { type PairSettings, type PairTask, pairKind } from './pairs/kind.ts';

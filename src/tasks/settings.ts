@@ -11,6 +11,12 @@ export interface FineTuneSettings {
   dropout: number;
   warmupRatio: number;
   weightDecay: number;
+  /** What each block's learning rate is of that of the block above it; 1 for one rate. */
+  layerDecay: number;
+  /** How many blocks keep their weights, from the lowest on, and the embeddings with them. */
+  frozenBlocks: number;
+  /** After how many epochs in a row without a better score it ends; after all of them without it. */
+  patience?: number;
   /** The score that decides which epoch is kept; what its kind of task is judged by without it. */
   metric?: string;
   seed: number;
@@ -29,6 +35,8 @@ export const fineTuneDefaults = {
   dropout: 0.1,
   warmupRatio: 0.1,
   weightDecay: 0.01,
+  layerDecay: 1,
+  frozenBlocks: 0,
   /** SimCSE's. */
   temperature: 0.05,
 } as const;

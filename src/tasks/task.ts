@@ -50,6 +50,8 @@ export interface Kind<E = unknown, X extends Encoded = Encoded, P = unknown> {
   loss(outputs_MC: Tensor, examples: readonly X[]): Tensor;
   /** What an example's own rows of outputs predict. */
   predict(outputs: Float32Array, example: X): P;
+  /** The same with what is chosen by its predictions on the development set, such as thresholds. */
+  settle?(predictions: readonly P[], examples: readonly X[]): Kind<E, X, P>;
   /** Whether it is known what is to be predicted of an example. */
   hasTarget(example: X): boolean;
   /** The scores of predictions of examples that have a target. */

@@ -4,7 +4,7 @@ import { DataError } from '../../errors/index.ts';
 import { numberIn, type Reading, warnOfMalformed } from '../cells.ts';
 import { labelIn } from '../labels/class-labels.ts';
 import type { TextExample } from '../labels/example.ts';
-import { type TextTask, textKind } from '../labels/kind.ts';
+import { plainSettings, type TextTask, textKind } from '../labels/kind.ts';
 import { exampleOf } from '../labels/open.ts';
 import { readTable } from '../tables.ts';
 import type { ExampleSet } from '../task.ts';
@@ -54,7 +54,7 @@ export async function openGlueTask(name: GlueName, folder: string, warn: (messag
   const head = { kind: isRegression ? 'regression' : 'single-label', labels } as const;
   return {
     name,
-    kind: textKind(head, { metrics: task.metrics, written: writtenAs(name, task) }),
+    kind: textKind(head, { metrics: task.metrics, written: writtenAs(name, task), ...plainSettings }),
     train: { name: 'train', examples: await read('train') },
     devs,
     tests,

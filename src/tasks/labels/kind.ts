@@ -1,8 +1,11 @@
-import type { LabelHead } from '../../model/index.ts';
+import type { TextTokenizer } from '../../data/index.ts';
+import type { LabelHead, Pass, Transformer } from '../../model/index.ts';
 import { Tensor } from '../../tensor/index.ts';
+import { type LabelLearning, labelLoss } from '../cross-entropy.ts';
 import { type MetricName, metrics } from '../metrics.ts';
 import { encodeTexts } from '../sequences.ts';
-import type { Kind, Task } from '../task.ts';
+import type { Encoded, Kind, Sequence, Task } from '../task.ts';
+import { windowsOf } from '../windows.ts';
 import type { EncodedTexts, TextExample } from './example.ts';
 import { confusion, predictionsTsv } from './predictions.ts';
 
@@ -11,16 +14,13 @@ export type TextTask = Task<TextExample, EncodedTexts, number>;
 
 /** What is minimised, of logits [N, labels] and N targets, and what a row of logits says. */
 interface Way {
-  loss(logits_NC: Tensor, targets: readonly number[]): Tensor;
+  loss(logits_NC: Tensor, targets: readonly number[], learning: LabelLearning): Tensor;
   predict(logits: Float32Array): number;
 }
 
 const ways: Record<'single-label' | 'regression', Way> = {
   'single-label': {
-    loss: (logits_NC, targets) => {
-      const ids = Tensor.from(BigInt64Array.from(targets, BigInt), [targets.length], { device: logits_NC.device });
-      return logits_NC.crossEntropy(ids, 'mean');
-    },
+    loss: labelLoss,
     predict: (logits) => logits.indexOf(Math.max(...logits)),
   },
   regression: {
@@ -37,13 +37,26 @@ const ways: Record<'single-label' | 'regression', Way> = {
   },
 };
 
+/** How texts are learned. */
+export interface TextSettings extends LabelLearning {
+  /** Of a text that is too long, how many windows are read; their logits are averaged. */
+  numWindows: number;
+}
+
+/** Each label the same, and the beginning of a text. */
+export const plainSettings: TextSettings = { smoothing: 0, numWindows: 1 };
+
 /**
  * Texts of which each has one label, learned by cross-entropy, or a value, learned by squared error: from the state of the first token.
  * `written` says how a prediction stands in a file.
  */
 export function textKind(
   head: LabelHead & { kind: keyof typeof ways },
-  { metrics: names, written }: { metrics: readonly MetricName[]; written: (prediction: number) => string },
+  {
+    metrics: names,
+    written,
+    ...settings
+  }: TextSettings & { metrics: readonly MetricName[]; written: (prediction: number) => string },
 ): Kind<TextExample, EncodedTexts, number> {
   const way = ways[head.kind];
   const targetsOf = (examples: readonly EncodedTexts[]) => examples.map(({ target }) => target!);
@@ -51,12 +64,12 @@ export function textKind(
     head,
     async encode(examples, tokenizer, maxLength) {
       const texts = examples.map((example) => example.texts);
-      const sequences = await encodeTexts(texts, tokenizer, maxLength);
-      return examples.map(({ target }, i) => ({ sequences: [sequences[i]!], target }));
+      const sequences = await encodeWindows(texts, tokenizer, { maxLength, numWindows: settings.numWindows });
+      return examples.map(({ target }, i) => ({ sequences: sequences[i]!, target }));
     },
     numOutputs: () => 1,
-    outputs: (model, hidden_NTD, _, pass) => model.classLogits!(hidden_NTD, pass).to('float32'),
-    loss: (logits_NC, examples) => way.loss(logits_NC, targetsOf(examples)),
+    outputs: textLogits,
+    loss: (logits_NC, examples) => way.loss(logits_NC, targetsOf(examples), settings),
     predict: (logits) => way.predict(logits),
     hasTarget: ({ target }) => target !== undefined,
     scores(predictions, examples) {
@@ -72,4 +85,39 @@ export function textKind(
     }),
     written: (predictions) => ({ ending: '.tsv', text: predictionsTsv(predictions.map(written)) }),
   };
+}
+
+/**
+ * Each example's texts as one sequence; one text that is longer than `maxLength` tokens as windows over it, at most so many, which overlap by
+ * a quarter.
+ */
+export async function encodeWindows(
+  examples: readonly (readonly string[])[],
+  tokenizer: TextTokenizer,
+  { maxLength, numWindows }: { maxLength: number; numWindows: number },
+): Promise<Sequence[][]> {
+  if (numWindows === 1 || examples[0]?.length !== 1)
+    return (await encodeTexts(examples, tokenizer, maxLength)).map((sequence) => [sequence]);
+  const encoded = await tokenizer.encodeBatch(examples.map(([text]) => text!));
+  return encoded.map((tokens) => {
+    const windows = windowsOf(new Array<number>(tokens.length).fill(1), maxLength - 2).slice(0, numWindows);
+    return windows.map(({ first, end }) => {
+      const ids = Int32Array.from([tokenizer.clsId, ...tokens.subarray(first, end), tokenizer.sepId]);
+      return { ids, secondStart: ids.length };
+    });
+  });
+}
+
+/** The logits of each example, [N, labels]: the means over its windows. */
+export function textLogits(model: Transformer, hidden_WTD: Tensor, examples: readonly Encoded[], pass?: Pass): Tensor {
+  const logits_WC = model.classLogits!(hidden_WTD, pass).to('float32');
+  const [W, N] = [logits_WC.shape[0]!, examples.length];
+  if (W === N) return logits_WC;
+  const shares = new Float32Array(N * W);
+  let start = 0;
+  for (const [i, { sequences }] of examples.entries()) {
+    shares.fill(1 / sequences.length, i * W + start, i * W + start + sequences.length);
+    start += sequences.length;
+  }
+  return Tensor.from(shares, [N, W], { device: logits_WC.device }).linear(logits_WC.transpose(0, 1));
 }

@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import { DataError } from '../../errors/index.ts';
 import { cellOf, numberIn, type Reading, readOwnTable, readTestSet } from '../cells.ts';
+import { balancedWeights, type LabelOptions } from '../cross-entropy.ts';
 import { holdOut } from '../hold-out.ts';
 import type { MetricName } from '../metrics.ts';
 import type { Row, Table } from '../tables.ts';
@@ -43,6 +44,7 @@ export async function openOwnTask(
   files: { train: string; dev?: string | undefined; test?: string | undefined },
   columns: OwnColumns,
   warn: (message: string) => void,
+  { isBalanced = false, smoothing = 0, numWindows = 1 }: LabelOptions & { numWindows?: number } = {},
 ): Promise<TextTask> {
   const table = (path: string) => readOwnTable(path, columns.all, warn);
   const train = await table(files.train);
@@ -62,11 +64,23 @@ export async function openOwnTask(
   if (parts.dev.length === 0) {
     throw new DataError(`${files.train}: has too few examples to hold some out; give a set to judge by with --dev`);
   }
+  const weights = isBalanced
+    ? balancedWeights(
+        labels.length,
+        all.map((example) => example.target!),
+      )
+    : undefined;
   return {
     name: basename(files.train),
     kind: isRegression
-      ? textKind({ kind: 'regression', labels }, { metrics: ['pearson', 'spearman'], written: (x) => x.toPrecision(6) })
-      : textKind({ kind: 'single-label', labels }, { metrics: classMetrics(labels), written: (id) => labels[id]! }),
+      ? textKind(
+          { kind: 'regression', labels },
+          { metrics: ['pearson', 'spearman'], written: (x) => x.toPrecision(6), smoothing: 0, numWindows },
+        )
+      : textKind(
+          { kind: 'single-label', labels },
+          { metrics: classMetrics(labels), written: (id) => labels[id]!, smoothing, numWindows, weights },
+        ),
     train: { name: 'train', examples: parts.train },
     devs: [{ name: 'dev', examples: parts.dev }],
     tests: test

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { wordTokenizer } from '../../data/fixtures.ts';
-import { tagKind, windowsOf } from './kind.ts';
+import { windowsOf } from '../windows.ts';
+import { tagKind } from './kind.ts';
 
 const tokenizer = wordTokenizer(100);
 const labels = ['O', 'B-X', 'I-X'];

@@ -1,16 +1,15 @@
 import type { TextTokenizer } from '../../data/index.ts';
 import type { LabelHead } from '../../model/index.ts';
 import { Tensor } from '../../tensor/index.ts';
+import { type LabelLearning, labelLoss } from '../cross-entropy.ts';
 import { mean } from '../metrics.ts';
 import type { Kind, Sequence, Task } from '../task.ts';
+import { type Window, windowsOf } from '../windows.ts';
 import { entitiesOf, entityScores, markEntities, outside } from './entities.ts';
 import type { EncodedSentence, Sentence } from './example.ts';
 
 /** A task whose words have a tag each. */
 export type TagTask = Task<Sentence, EncodedSentence, string[]>;
-
-/** How much of a window a sentence that is longer than one has in the next one too. */
-const overlap = 0.25;
 
 /**
  * Words that have a tag each, learned by cross-entropy from the state of each word's first token. Sentences that are too long are read in
@@ -18,7 +17,10 @@ const overlap = 0.25;
  *
  * Source: Devlin et al. 2019, section 5.3, for the first token.
  */
-export function tagKind(labels: readonly string[]): Kind<Sentence, EncodedSentence, string[]> {
+export function tagKind(
+  labels: readonly string[],
+  learning: LabelLearning = { smoothing: 0 },
+): Kind<Sentence, EncodedSentence, string[]> {
   const head: LabelHead = { kind: 'token', labels };
   const names = (tags: readonly number[]) => tags.map((tag) => labels[tag]!);
   const rightOf = (examples: readonly EncodedSentence[]) => examples.map(({ tags }) => names(tags!));
@@ -44,8 +46,7 @@ export function tagKind(labels: readonly string[]): Kind<Sentence, EncodedSenten
     },
     loss(logits_MC, examples) {
       const targets = examples.flatMap(({ tags, reads }) => tags!.filter((_, i) => reads[i] !== undefined));
-      const ids = Tensor.from(BigInt64Array.from(targets, BigInt), [targets.length], { device: logits_MC.device });
-      return logits_MC.crossEntropy(ids, 'mean');
+      return labelLoss(logits_MC, targets, learning);
     },
     predict(logits, { reads }) {
       let row = 0;
@@ -116,27 +117,6 @@ async function encodeSentences(
     });
     return { ...sentence, sequences, reads: readsOf(tokens, windows) };
   });
-}
-
-/** Words `first` to `end` (not included). */
-interface Window {
-  first: number;
-  end: number;
-}
-
-/** Windows over words of so many tokens each, with room for `room` tokens. */
-export function windowsOf(lengths: readonly number[], room: number): Window[] {
-  const windows: Window[] = [];
-  let first = 0;
-  for (;;) {
-    let [end, used] = [first, 0];
-    while (end < lengths.length && used + lengths[end]! <= room) used += lengths[end++]!;
-    windows.push({ first, end });
-    if (end === lengths.length) return windows;
-    let [next, shared] = [end, 0];
-    while (next - 1 > first && shared + lengths[next - 1]! <= overlap * room) shared += lengths[--next]!;
-    first = next;
-  }
 }
 
 /** Where each word is read: in the window in which more tokens stand on its poorer side. */

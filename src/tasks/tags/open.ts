@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import { DataError } from '../../errors/index.ts';
 import { readTestSet } from '../cells.ts';
+import { balancedWeights, type LabelOptions } from '../cross-entropy.ts';
 import { holdOut } from '../hold-out.ts';
 import { labelIn } from '../labels/class-labels.ts';
 import { outside } from './entities.ts';
@@ -18,6 +19,7 @@ export async function openTagTask(
   files: { train: string; dev?: string | undefined; test?: string | undefined },
   columns: TagColumns,
   warn: (message: string) => void,
+  { smoothing = 0, isBalanced = false }: LabelOptions = {},
 ): Promise<TagTask> {
   const read = async (path: string, isTagged = true) =>
     withoutLanguage(path, await readSentences(path, columns, isTagged), warn);
@@ -36,6 +38,10 @@ export async function openTagTask(
     tags: tags.map((tag) => numberOf(tag, where)),
   });
   const all = train.map(tagged);
+  const weights = balancedWeights(
+    labels.length,
+    all.flatMap(({ tags }) => tags!),
+  );
   const given = files.dev === undefined ? undefined : (await read(files.dev)).map(tagged);
   const parts = given ? { train: all, dev: given } : holdOut(all, { textsOf: ({ words }) => words });
   if (parts.dev.length === 0) {
@@ -52,7 +58,7 @@ export async function openTagTask(
     );
   return {
     name: basename(files.train),
-    kind: tagKind(labels),
+    kind: tagKind(labels, { smoothing, ...(isBalanced && { weights }) }),
     train: { name: 'train', examples: parts.train },
     devs: [{ name: 'dev', examples: parts.dev }],
     tests: files.test === undefined ? [] : [{ name: 'test', examples: await testSet(files.test) }],

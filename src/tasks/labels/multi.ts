@@ -1,0 +1,149 @@
+import type { LabelHead } from '../../model/index.ts';
+import { Tensor } from '../../tensor/index.ts';
+import { mean } from '../metrics.ts';
+import type { Encoded, Kind, Task } from '../task.ts';
+import { encodeWindows, textLogits } from './kind.ts';
+import { predictionsTsv } from './predictions.ts';
+
+/** A text, and the numbers of all labels that it has; without them it is to be predicted only. */
+export interface MultiLabelExample {
+  texts: readonly string[];
+  targets?: readonly number[];
+}
+
+/** The same as sequences. */
+export interface EncodedMultiLabel extends Encoded {
+  targets: readonly number[] | undefined;
+}
+
+/** A task whose texts have any number of labels; predicted is the probability of each. */
+export type MultiLabelTask = Task<MultiLabelExample, EncodedMultiLabel, Float32Array>;
+
+/** From which probability on a label is predicted; `best` finds for each label that with the highest F1 on the development set. */
+export type Threshold = number | 'best';
+
+/**
+ * Texts of which each has any number of labels, each learned by its own binary cross-entropy from the state of the first token.
+ */
+export function multiLabelKind(
+  head: LabelHead,
+  { threshold, numWindows }: { threshold: Threshold; numWindows: number },
+): Kind<MultiLabelExample, EncodedMultiLabel, Float32Array> {
+  const C = head.labels.length;
+  const usual = threshold === 'best' ? 0.5 : threshold;
+  const thresholds = head.thresholds ?? new Array<number>(C).fill(usual);
+  const idsOf = (probabilities: Float32Array) =>
+    thresholds.flatMap((least, id) => (probabilities[id]! >= least ? [id] : []));
+  return {
+    head: { ...head, thresholds },
+    judgedBy: ['micro-f1'],
+    async encode(examples, tokenizer, maxLength) {
+      const texts = examples.map((example) => example.texts);
+      const sequences = await encodeWindows(texts, tokenizer, { maxLength, numWindows });
+      return examples.map(({ targets }, i) => ({ sequences: sequences[i]!, targets }));
+    },
+    numOutputs: () => 1,
+    outputs: textLogits,
+    loss(logits_NC, examples) {
+      const N = examples.length;
+      const { device } = logits_NC;
+      const rows = logits_NC.reshape([N * C, 1]);
+      const zeros = Tensor.from(new Float32Array(N * C), [N * C, 1], { device });
+      const right = new BigInt64Array(N * C);
+      for (const [i, { targets }] of examples.entries()) for (const id of targets!) right[i * C + id] = 1n;
+      // The sigmoid of z is the softmax of 0 and z.
+      return Tensor.cat([zeros, rows], 1).crossEntropy(Tensor.from(right, [N * C], { device }), 'mean');
+    },
+    predict: (logits) => logits.map((z) => 1 / (1 + Math.exp(-z))),
+    hasTarget: ({ targets }) => targets !== undefined,
+    scores(predictions, examples) {
+      const counts = countsOf(C, predictions.map(idsOf), examples);
+      const total = counts.reduce((sum, one) => ({ tp: sum.tp + one.tp, fp: sum.fp + one.fp, fn: sum.fn + one.fn }));
+      const same = (a: readonly number[], b: readonly number[]) =>
+        Number(a.join() === [...b].sort((x, y) => x - y).join());
+      const exact = predictions.map((probabilities, i) => same(idsOf(probabilities), examples[i]!.targets!));
+      return { 'micro-f1': f1Of(total), 'macro-f1': mean(counts.map(f1Of)), exact: mean(exact) };
+    },
+    details(predictions, examples) {
+      const counts = countsOf(C, predictions.map(idsOf), examples);
+      const found = counts.map((one, id) => ({
+        precision: ratio(one.tp, one.tp + one.fp),
+        recall: ratio(one.tp, one.tp + one.fn),
+        f1: f1Of(one),
+        support: one.tp + one.fn,
+        threshold: thresholds[id]!,
+      }));
+      const rows = found.map(({ precision, recall, f1, support, threshold }, id) => [
+        head.labels[id]!,
+        ...[precision, recall, f1].map((score) => `${(100 * score).toFixed(1)} %`),
+        String(support),
+        threshold.toFixed(2),
+      ]);
+      return {
+        name: 'labelScores',
+        json: Object.fromEntries(found.map((one, id) => [head.labels[id]!, one])),
+        rows: [['label', 'precision', 'recall', 'f1', 'support', 'threshold'], ...rows],
+      };
+    },
+    ...(threshold === 'best' && {
+      settle: (predictions: readonly Float32Array[], examples: readonly EncodedMultiLabel[]) => {
+        const best = head.labels.map((_, id) =>
+          bestThreshold(
+            predictions.map((probabilities) => probabilities[id]!),
+            examples.map(({ targets }) => targets!.includes(id)),
+          ),
+        );
+        return multiLabelKind({ ...head, thresholds: best }, { threshold: usual, numWindows });
+      },
+    }),
+    written: (predictions) => ({
+      ending: '.tsv',
+      text: predictionsTsv(
+        predictions.map((one) =>
+          idsOf(one)
+            .map((id) => head.labels[id])
+            .join(';'),
+        ),
+      ),
+    }),
+  };
+}
+
+/** Right and wrong predictions of a label. */
+interface Counts {
+  tp: number;
+  fp: number;
+  fn: number;
+}
+
+function countsOf(
+  numLabels: number,
+  predicted: readonly (readonly number[])[],
+  examples: readonly EncodedMultiLabel[],
+): Counts[] {
+  const counts = Array.from({ length: numLabels }, () => ({ tp: 0, fp: 0, fn: 0 }));
+  for (const [i, { targets }] of examples.entries()) {
+    const right = new Set(targets);
+    for (const id of predicted[i]!) counts[id]![right.delete(id) ? 'tp' : 'fp'] += 1;
+    for (const id of right) counts[id]!.fn += 1;
+  }
+  return counts;
+}
+
+const ratio = (a: number, b: number) => (b === 0 ? 0 : a / b);
+const f1Of = ({ tp, fp, fn }: Counts) => ratio(2 * tp, 2 * tp + fp + fn);
+
+/** The threshold with the highest F1, half-way between two probabilities; 0.5 where none finds a right one. */
+export function bestThreshold(probabilities: readonly number[], right: readonly boolean[]): number {
+  const order = [...probabilities.keys()].sort((a, b) => probabilities[b]! - probabilities[a]!);
+  const there = right.filter(Boolean).length;
+  let [tp, best, threshold] = [0, 0, 0.5];
+  for (const [rank, i] of order.entries()) {
+    if (right[i]) tp += 1;
+    const [own, next] = [probabilities[i]!, probabilities[order[rank + 1] ?? -1] ?? 0];
+    if (own === next) continue; // no threshold comes between the two
+    const f1 = ratio(2 * tp, rank + 1 + there);
+    if (f1 > best) [best, threshold] = [f1, (own + next) / 2];
+  }
+  return threshold;
+}

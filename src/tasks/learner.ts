@@ -1,0 +1,112 @@
+import { modelInputs, type Pass, type Transformer } from '../model/index.ts';
+import { type Device, noGrad, scope, Tensor } from '../tensor/index.ts';
+import { batchOf, partsOf, sortedBatches } from './batches.ts';
+import type { Encoded, Kind } from './task.ts';
+
+/** A model that learns examples of one kind. */
+export interface Learner {
+  model: Transformer;
+  kind: Kind;
+  padId: number;
+  device: Device;
+  /** Sequences that it reads at once. */
+  microBatchSize: number;
+}
+
+/** What the loss of some examples reads, [M, C]. */
+function outputsOf({ model, kind, padId, device }: Learner, examples: readonly Encoded[], pass?: Pass): Tensor {
+  const sequences = examples.flatMap((example) => example.sequences);
+  const batch = batchOf(sequences, { padId, maxPositions: model.config.maxPositions });
+  return kind.outputs(model, model.encode(modelInputs(batch, device), pass), examples, pass);
+}
+
+/** Where parts begin that have so many rows. */
+const startsOf = (counts: readonly number[]) => counts.map((_, i) => counts.slice(0, i).reduce((a, b) => a + b, 0));
+
+/**
+ * The mean loss of a batch and its gradient by each of the weights that it has one by. A batch of more than one part is run twice: first
+ * without gradients, for the outputs of all and the gradient of the loss by them; then part by part, with that gradient. So the memory is
+ * that of one part, also where the loss compares each example with all others.
+ *
+ * Source: Gao et al. 2021 (arXiv 2101.06983).
+ */
+export function lossAndGradients(
+  learner: Learner,
+  examples: readonly Encoded[],
+  weights: ReadonlyMap<string, Tensor>,
+  dropoutSeed: NonNullable<Pass['dropoutSeed']>,
+): { loss: number; gradients: Map<string, Tensor> } {
+  const { kind, model } = learner;
+  const blocks = Array.from({ length: model.config.layers }, () => 1);
+  const passFrom = (firstRow: number): Pass => ({
+    gates: blocks.map(() => true),
+    branchScales: blocks,
+    dropoutSeed,
+    firstRow: () => firstRow,
+  });
+  const names = [...weights.keys()];
+  const gradientsOf = (loss: Tensor, gradient?: Tensor) =>
+    loss
+      .grad([...weights.values()], gradient)
+      .flatMap((found, i): [string, Tensor][] => (found ? [[names[i]!, found]] : []));
+  return scope(() => {
+    const parts = partsOf(examples, learner.microBatchSize);
+    if (parts.length === 1) {
+      const loss = kind.loss(outputsOf(learner, examples, passFrom(0)), examples);
+      return { loss: loss.item(), gradients: new Map(gradientsOf(loss)) };
+    }
+    const count = (part: readonly Encoded[], of: (example: Encoded) => number) =>
+      part.reduce((sum, example) => sum + of(example), 0);
+    const firstRows = startsOf(parts.map((part) => count(part, ({ sequences }) => sequences.length)));
+    const lengths = parts.map((part) => count(part, (example) => kind.numOutputs(example)));
+    const firstOutputs = startsOf(lengths);
+    const run = (i: number) => outputsOf(learner, parts[i]!, passFrom(firstRows[i]!));
+    const all = noGrad(() =>
+      Tensor.cat(
+        Array.from(parts, (_, i) => scope(() => run(i))),
+        0,
+      ),
+    ).requiresGrad();
+    const loss = kind.loss(all, examples);
+    const [gradient] = loss.grad([all]);
+    const sums = new Map<string, Tensor>();
+    for (const [i, length] of lengths.entries()) {
+      const own = gradient!.narrow(0, firstOutputs[i]!, length);
+      for (const [name, found] of scope(() => gradientsOf(run(i), own))) {
+        const sum = sums.get(name);
+        if (sum) {
+          sum.add_(found);
+          found.free();
+        } else sums.set(name, found);
+      }
+    }
+    return { loss: loss.item(), gradients: sums };
+  });
+}
+
+/** What is predicted of each example. */
+export function predict(learner: Learner, examples: readonly Encoded[]): unknown[] {
+  const { kind } = learner;
+  const predictions = new Array<unknown>(examples.length);
+  for (const batch of sortedBatches(examples, batchSize)) {
+    const rowsOf = (i: number) => kind.numOutputs(examples[i]!);
+    for (const part of partsOf(
+      batch.map((i) => ({ ...examples[i]!, i })),
+      learner.microBatchSize,
+    )) {
+      const found = scope(() => noGrad(() => outputsOf(learner, part)));
+      const [columns, values] = [found.shape[1]!, found.toFloats()];
+      found.free();
+      let row = 0;
+      for (const { i } of part) {
+        const end = row + rowsOf(i);
+        predictions[i] = kind.predict(values.subarray(row * columns, end * columns), examples[i]!);
+        row = end;
+      }
+    }
+  }
+  return predictions;
+}
+
+/** Examples of about one length that are predicted together. */
+const batchSize = 32;

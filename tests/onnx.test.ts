@@ -40,7 +40,7 @@ function batchOf(T: number, vocabSize: number): TokenBatch {
   };
 }
 
-async function onnx(file: string, { numSequences: N, sequenceLength: T, ...batch }: TokenBatch) {
+async function onnx(file: string, { numSequences: N, sequenceLength: T, ...batch }: TokenBatch, hasTypes = true) {
   const session = await InferenceSession.create(file);
   const ints = (values: ArrayLike<number>) =>
     new OrtTensor('int64', BigInt64Array.from(Array.from(values, BigInt)), [N, T]);
@@ -48,7 +48,7 @@ async function onnx(file: string, { numSequences: N, sequenceLength: T, ...batch
   return session.run({
     input_ids: ints(batch.inputIds),
     attention_mask: ints(mask),
-    token_type_ids: ints(batch.tokenTypeIds),
+    ...(hasTypes && { token_type_ids: ints(batch.tokenTypeIds) }),
   });
 }
 
@@ -118,6 +118,48 @@ describe('ONNX', { concurrency: 2 }, () => {
     await done('export', 'tanh', '--to', 'onnx', '--out', 'tanh-onnx');
     await done('export', 'megatron-bert', '--to', 'onnx', '--out', 'embeddings', '--encoder-only');
     await done('export', 'tuned', '--to', 'onnx', '--out', 'classifier');
+    // A window of 6 sees 3 tokens on either side; blocks 1 and 2 of 4 have one.
+    const sets = ['model.kind=modernbert', 'model.layers=4', 'model.window=6', 'data.objective=mlm'];
+    await done('pretrain', 'tiny.yaml', '--out', 'modern', '--set', ...sets);
+    await done('export', 'modern', '--to', 'onnx', '--out', 'modern-onnx');
+    await done(
+      'finetune',
+      'modern',
+      '--train',
+      'train.csv',
+      '--dev',
+      'train.csv',
+      '--text',
+      'text',
+      ...small,
+      '--out',
+      'modern-tuned',
+    );
+    await done('export', 'modern-tuned', '--to', 'onnx', '--out', 'modern-classifier');
+  });
+
+  test('onnxruntime gives the logits of a ModernBERT, and transformers.js opens it as pipelines', async () => {
+    for (const T of [3, 9, 20]) {
+      const batch = batchOf(T, 120);
+      const logits = own('modern', batch, (model, hidden) => model.tokenLogits(hidden, allTokens(3 * T)));
+      const found = await onnx(at('modern-onnx/onnx/model.onnx'), batch, false);
+      const worst = furthest(logits, found.logits!.data as Float32Array, logits.length / (3 * T), batch);
+      assert.ok(worst < 1e-4, `off by ${worst}`);
+      const bytes = await onnx(at('modern-onnx/onnx/model_quantized.onnx'), batch, false);
+      const off = furthest(logits, bytes.logits!.data as Float32Array, logits.length / (3 * T), batch);
+      assert.ok(off > 1e-6 && off < 0.5, `in 8 bits off by ${off}`);
+    }
+    const text = 'The [MASK] sees the queen in the garden.';
+    const fill = await pipeline('fill-mask', 'modern-onnx', { dtype: 'fp32' });
+    const [best] = (await fill(text, { top_k: 1 })) as { token_str: string; score: number }[];
+    const [expected] = JSON.parse(await done('fill', 'modern', text, '--json')).masks[0];
+    assert.equal(best!.token_str, expected.piece);
+    assert.ok(Math.abs(best!.score - expected.probability) < 1e-4);
+    const batch = batchOf(8, 100);
+    const logits = own('modern-tuned', batch, (model, hidden) => model.classLogits(hidden));
+    const found = await onnx(at('modern-classifier/onnx/model.onnx'), batch, false);
+    assert.ok(furthest(logits, found.logits!.data as Float32Array, 2) < 1e-4);
+    await pipeline('text-classification', 'modern-classifier', { dtype: 'fp32' });
   });
 
   for (const kind of ['bert', 'megatron-bert', 'tanh']) {
@@ -223,7 +265,7 @@ describe('ONNX', { concurrency: 2 }, () => {
     await done('import', join(fixtures, 'gpt2'), '--out', 'gpt2');
     const gpt = await quick('export', 'gpt2', '--to', 'onnx', '--out', 'gpt2-onnx');
     assert.equal(gpt.code, 2);
-    assert.match(gpt.stderr, /gpt2: is a gpt2 model; only BERT models go to ONNX/);
+    assert.match(gpt.stderr, /gpt2: is a gpt2 model; only encoders \(bert, modernbert\) go to ONNX/);
     const twice = await quick('export', 'bert', '--to', 'onnx', '--out', 'bert-onnx');
     assert.equal(twice.code, 2);
     assert.match(twice.stderr, /bert-onnx: is there already; give a new folder/);

@@ -4,6 +4,6 @@
  * @module taper-lm/interop
  */
 export { exportHuggingFace } from './export-hf.ts';
-export { exportOnnx } from './export-onnx.ts';
 export { importHuggingFace } from './import.ts';
 export { evenly, leastHarmful, type OutgoingModel, openOutgoing, runnable, withBlocks } from './model.ts';
+export { exportOnnx } from './onnx/export.ts';

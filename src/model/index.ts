@@ -18,6 +18,7 @@ export { embeddings, unitRows } from './embeddings.ts';
 export { Bert, bertNames } from './families/bert.ts';
 export type { BlockNames } from './families/classic.ts';
 export { Gpt } from './families/gpt2.ts';
+export { modernbertNames, sightOf } from './families/modernbert.ts';
 export { families, familyOf, initialise, makeIdentity, parameterSpecs, partsOf } from './families.ts';
 export type { Family, FamilyDefaults, Recipe } from './family.ts';
 export { type EmbeddingHead, type Head, headKinds, type LabelHead, type NamedHead, plainEmbedding } from './heads.ts';

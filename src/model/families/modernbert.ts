@@ -19,7 +19,7 @@ import { headMistakes, preNormMistakes } from './mistakes.ts';
 import { readRope, rotaryFrequencies, writeScaling } from './rotary.ts';
 
 /** Hugging Face's names of a ModernBERT's tensors. */
-const names = {
+export const modernbertNames = {
   words: 'model.embeddings.tok_embeddings.weight',
   embeddingsNorm: 'model.embeddings.norm',
   finalNorm: 'model.final_norm',
@@ -44,6 +44,8 @@ const names = {
 /** Its settings where a configuration leaves them out: the published model's. */
 const published = { window: 128, globalBlocks: 3, ropeTheta: 160_000, localRopeTheta: 10_000 } as const;
 
+const names = modernbertNames;
+
 /** Whether block `l` sees the whole text. */
 function isGlobal({ globalBlocks = published.globalBlocks }: ModelConfig, l: number): boolean {
   return typeof globalBlocks === 'number' ? l % globalBlocks === 0 : globalBlocks.includes(l);
@@ -67,7 +69,7 @@ export class ModernBert extends Transformer {
         ...(l > 0 && { before: (stream) => layerNormBeside(stream, this, attentionNorm) }),
         of: (x, how) => {
           const qkv = linear(x, this, queryKeyValue);
-          return linear(qkv.attention(config.heads, { ...how, ...this.sight(l) }), this, attentionOutput);
+          return linear(qkv.attention(config.heads, { ...how, ...sightOf(config, l) }), this, attentionOutput);
         },
       },
       feedForward: {
@@ -105,17 +107,16 @@ export class ModernBert extends Transformer {
   protected outputBias(): Tensor {
     return this.weights.get(names.outputBias)!;
   }
+}
 
-  /** The positions of block `l`, and how far it sees. */
-  private sight(l: number) {
-    const { config } = this;
-    const { hiddenSize, heads, ropeScaling } = config;
-    const { ropeTheta = published.ropeTheta, localRopeTheta = published.localRopeTheta } = config;
-    const rotary = (theta: number) => rotaryFrequencies(hiddenSize / heads, theta, ropeScaling);
-    return isGlobal(config, l)
-      ? { rotary: rotary(ropeTheta) }
-      : { rotary: rotary(localRopeTheta), window: reach(config) };
-  }
+/** How block `l` sees: the frequencies of its rotary positions, and how many tokens before and behind each one; all without a window. */
+export function sightOf(config: ModelConfig, l: number): { rotary: number[]; window?: number } {
+  const { hiddenSize, heads, ropeScaling } = config;
+  const { ropeTheta = published.ropeTheta, localRopeTheta = published.localRopeTheta } = config;
+  const rotary = (theta: number) => rotaryFrequencies(hiddenSize / heads, theta, ropeScaling);
+  return isGlobal(config, l)
+    ? { rotary: rotary(ropeTheta) }
+    : { rotary: rotary(localRopeTheta), window: reach(config) };
 }
 
 function blockSpecs({ hiddenSize: D, ffnSize: F, layers }: ModelConfig, l: number): ParameterSpec[] {

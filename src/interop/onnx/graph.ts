@@ -1,6 +1,6 @@
-import type { Weights } from '../model/index.ts';
-import { scope } from '../tensor/index.ts';
-import type { Constant, ElementType, Node, OnnxGraph, Port } from './onnx-file.ts';
+import type { Weights } from '../../model/index.ts';
+import { scope } from '../../tensor/index.ts';
+import type { Constant, ElementType, Node, OnnxGraph, Port } from './file.ts';
 
 interface QuantisedRows {
   numbers: Uint8Array;
@@ -54,23 +54,35 @@ export class GraphBuilder {
     );
   }
 
+  /** A number, not a list of one. */
+  int(value: number): Value {
+    return this.#constant(`int_${value}`, 'int64', [], () => BigInt64Array.of(BigInt(value)));
+  }
+
+  floats(shape: readonly number[], values: readonly number[]): Value {
+    return this.#constant(`floats_${values.join('_')}`, 'float', shape, () => Float32Array.from(values));
+  }
+
   float(value: number): Value {
     return this.#constant(`float_${value}`, 'float', [], () => Float32Array.of(value));
   }
 
-  /** `x·Wᵀ + b` of a linear layer. */
+  /** `x·Wᵀ + b` of a linear layer, without b where it has none. */
   linear(x: Value, name: string): Value {
+    const product = this.#product(x, name);
+    return this.#weights.has(`${name}.bias`) ? this.op('Add', [product, this.weight(`${name}.bias`)]) : product;
+  }
+
+  #product(x: Value, name: string): Value {
     const { shape } = this.#weights.get(`${name}.weight`)!;
-    const bias = this.weight(`${name}.bias`);
     if (this.quantised) {
       const { numbers, scales } = this.#quantisedRows(`${name}.weight`);
-      const product = this.#integerProduct(x, this.#turned(`${name}.weight`, shape, numbers), scales);
-      return this.op('Add', [product, bias]);
+      return this.#integerProduct(x, this.#turned(`${name}.weight`, shape, numbers), scales);
     }
     const turned = this.#constant(`${name}.weight.transposed`, 'float', shape.toReversed(), () =>
       scope(() => this.#weights.get(`${name}.weight`)!.transpose(0, 1).reshape([-1]).toFloats()),
     );
-    return this.op('Add', [this.op('MatMul', [x, turned]), bias]);
+    return this.op('MatMul', [x, turned]);
   }
 
   /** Rows of an embedding. */
@@ -97,7 +109,8 @@ export class GraphBuilder {
   }
 
   layerNorm(x: Value, name: string, epsilon: number): Value {
-    const inputs = [x, this.weight(`${name}.weight`), this.weight(`${name}.bias`)];
+    const parts = ['weight', 'bias'].map((part) => `${name}.${part}`).filter((part) => this.#weights.has(part));
+    const inputs = [x, ...parts.map((part) => this.weight(part))];
     return this.op('LayerNormalization', inputs, { axis: -1, epsilon: { float: epsilon } });
   }
 

@@ -49,9 +49,9 @@ export function nextSteps(all: readonly Trained[], rung: Rung, seed: number): nu
     if (above.steps <= 1.5 * below.steps) return undefined;
     return rounded(Math.sqrt(below.steps * above.steps));
   }
-  if (above) return rounded(above.steps / 1.5);
+  if (above) return rounded(above.steps / 1.4);
   if (!below) return others[0] === undefined ? rung.firstSteps : rounded(others[0] / 1.2);
-  return below.steps < rung.maxSteps ? Math.min(rung.maxSteps, rounded(1.5 * below.steps)) : undefined;
+  return below.steps < rung.maxSteps ? Math.min(rung.maxSteps, rounded(1.4 * below.steps)) : undefined;
 }
 
 /** The steps that take a rung to the target, by a line through both sides on logarithmic steps; undefined where it was not reached. */

@@ -12,13 +12,12 @@ interface EmbedCommandOptions {
   out: string;
   int8?: boolean;
   dimensions?: number;
-  maxLength: number;
+  maxLength?: number;
   device: string;
   threads: number;
   json?: boolean;
 }
 
-const longest = 512;
 /** Texts between two lines of progress. */
 const chunk = 4096;
 
@@ -32,7 +31,11 @@ export function embedCommand(): Command {
     .requiredOption('--out <file>', 'new file for the vectors, a row for each text: .npy of NumPy')
     .option('--int8', 'write a byte for each number: a fourth of the size, nearly the same cosines')
     .option('--dimensions <n>', 'keep the first numbers of each vector only', countOf('--dimensions'))
-    .option('--max-length <n>', 'tokens of a text at most; more are cut', countOf('--max-length', 8), longest)
+    .option(
+      '--max-length <n>',
+      'tokens of a text at most; more are cut (default: what the model reads)',
+      countOf('--max-length', 8),
+    )
     .addOption(deviceOption())
     .option('--threads <n>', 'for tensor work; 0 takes all', countOf('--threads', 0), 0)
     .addOption(jsonOption())
@@ -48,7 +51,12 @@ async function run(path: string, options: EmbedCommandOptions): Promise<void> {
   const { setNumThreads } = await import('../tensor/index.ts');
   if (options.threads > 0) setNumThreads(options.threads);
   const texts = await textsIn(file, text);
-  using embedder = openEmbedder(path, { warn, device, maxLength, ...(dimensions !== undefined && { dimensions }) });
+  using embedder = openEmbedder(path, {
+    warn,
+    device,
+    ...(maxLength !== undefined && { maxLength }),
+    ...(dimensions !== undefined && { dimensions }),
+  });
   const D = embedder.dimensions;
   const numbers = options.int8 ? new Int8Array(texts.length * D) : new Float32Array(texts.length * D);
   for (let start = 0; start < texts.length; start += chunk) {

@@ -26,6 +26,8 @@ export interface TaskOptions {
   normalize: boolean;
   dimensions?: number[];
   temperature: number;
+  batchSize: number;
+  dropout: number;
 }
 
 type Warn = (message: string) => void;
@@ -41,8 +43,10 @@ const forms = {
   unsupervised: openPairs,
 } satisfies Record<string, (options: OwnOptions, warn: Warn) => Promise<Task>>;
 
-/** What is learned by options that not everything takes. */
+/** What is learned with options that not everything takes; a task of GLUE takes none of them. */
 const takenBy: Readonly<Record<string, readonly (keyof typeof forms)[]>> = {
+  test: ['label', 'regression', 'multiLabel', 'tags', 'pairs', 'unsupervised'],
+  label: ['label', 'regression', 'multiLabel', 'tags'],
   columns: ['label', 'regression', 'multiLabel', 'pairs', 'unsupervised'],
   threshold: ['multiLabel'],
   windows: ['label', 'regression', 'multiLabel'],
@@ -70,9 +74,10 @@ export async function openTask(options: TaskOptions, given: readonly string[], w
     (name) => options[name],
   );
   if (task !== undefined) {
-    if (train !== undefined || options.dev !== undefined || options.text !== undefined || asked.length > 0) {
+    const own = given.find((name) => ['train', 'dev', 'text'].includes(name) || name in takenBy || name in forms);
+    if (own !== undefined) {
       throw new ConfigError(
-        '--task: has its own files and columns; give either --task with --data, or --train and --text',
+        `--task ${task}: has its own files, columns and way to learn; leave out ${flagOf(own)}, or give --train and --text instead of --task`,
       );
     }
     const name = nameOfTask(task, '--task');
@@ -113,6 +118,7 @@ async function openTexts(options: OwnOptions, warn: Warn): Promise<Task> {
   const texts = await textColumns(options, 2);
   const { regression: isRegression = false, columns: all, windows: numWindows } = options;
   const label = oneColumn(options.label) ?? 'label';
+  checkWindows(texts, numWindows);
   return openOwnTask(options, { texts, label, isRegression, all }, warn, { ...labelOptions(options), numWindows });
 }
 
@@ -126,10 +132,18 @@ function oneColumn(label: string[] | undefined): string | undefined {
   throw new ConfigError(`--label ${label.join(' ')}: several columns are for --multi-label; give one, or that`);
 }
 
+function checkWindows({ length }: readonly string[], numWindows: number): void {
+  if (length === 1 || numWindows === 1) return;
+  throw new ConfigError(
+    `--windows ${numWindows}: only one column of texts is read in windows; leave it out, or join the columns before`,
+  );
+}
+
 async function openMultiLabel(options: OwnOptions, warn: Warn): Promise<Task> {
   const { openMultiLabelTask } = await import('../tasks/index.ts');
   const texts = await textColumns(options, 2);
   const { label: labels = ['label'], columns: all, threshold, windows: numWindows } = options;
+  checkWindows(texts, numWindows);
   return openMultiLabelTask(options, { texts, labels, all }, { threshold, numWindows }, warn);
 }
 
@@ -147,6 +161,12 @@ async function openPairs(options: OwnOptions, warn: Warn): Promise<Task> {
   const texts = await textColumns(options, 3);
   if (texts.length < 2 && !isUnsupervised) {
     throw new ConfigError(`--text ${texts.join(' ')}: a pair has two texts; name both columns, or give --unsupervised`);
+  }
+  if (options.batchSize < 2) {
+    throw new ConfigError(`--batch-size ${options.batchSize}: embeddings learn by comparing examples; give 2 or more`);
+  }
+  if (isUnsupervised && options.dropout === 0) {
+    throw new ConfigError('--dropout 0: --unsupervised learns from two dropout masks of a text; give 0.1');
   }
   const head = { kind: 'embedding', pooling, normalized: normalize, dimensions: options.dimensions ?? [] } as const;
   return openPairTask(options, { texts, score, all }, { head, temperature, isUnsupervised }, warn);

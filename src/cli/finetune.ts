@@ -4,7 +4,7 @@ import { ConfigError, counted } from '../errors/index.ts';
 import { type Head, headKinds } from '../model/heads.ts';
 import { percent, table } from '../report/format.ts';
 import type { FineTuned, FineTuneSettings, Task } from '../tasks/index.ts';
-import { fineTuneDefaults as defaults } from '../tasks/settings.ts';
+import { fineTuneDefaults as defaults, usualTemperature } from '../tasks/settings.ts';
 import { deviceOption, jsonOption } from './config.ts';
 import { checkNewFolder, writeFiles } from './files.ts';
 import { openTask, type TaskOptions } from './finetune-task.ts';
@@ -96,7 +96,7 @@ export function finetuneCommand(): Command {
       '--temperature <x>',
       'of pairs: what cosines are divided by before the softmax',
       numberOf('--temperature', { above: 0 }),
-      defaults.temperature,
+      usualTemperature,
     )
     .option(
       '--layer-decay <x>',
@@ -266,7 +266,9 @@ function cardOf(task: Task, head: Head, results: readonly SeedResult[]): string 
 function resultText(results: readonly SeedResult[], { details }: FineTuned): string {
   const [first] = results.flatMap(({ devs, tests }) => [...devs, ...tests]);
   if (!first) return 'no set to judge by: the model after the last epoch was kept\n';
-  const names = Object.keys(first.scores);
+  const names = [
+    ...new Set(results.flatMap(({ devs, tests }) => [...devs, ...tests].flatMap(({ scores }) => Object.keys(scores)))),
+  ];
   const rows = results.flatMap(({ seed, bestEpoch, devs, tests }) =>
     [...devs, ...tests].map(({ set, scores }) => [
       String(seed),

@@ -52,7 +52,10 @@ export function readSentenceTransformers(folder: string): EmbeddingHead | undefi
   if (!Array.isArray(modules)) throw new CheckpointError(`${file}: is no list of modules; copy the file again`);
   const named = (modules as Json[]).map(({ type, path }) => ({ kind: `${type}`.split('.').at(-1)!, path: `${path}` }));
   const other = named.find(({ kind }) => !['Transformer', 'Pooling', 'Normalize'].includes(kind));
-  if (other) throw new ConfigError(`${file}: has the module ${other.kind}, which taper does not have`);
+  if (other)
+    throw new ConfigError(
+      `${file}: has the module ${other.kind}, which taper does not have; give a model of Transformer, Pooling and Normalize alone`,
+    );
   const own = named.find(({ kind }) => kind === 'Pooling');
   const where = join(folder, own?.path ?? pooling, 'config.json');
   const config = read(where) as Json;
@@ -64,7 +67,9 @@ export function readSentenceTransformers(folder: string): EmbeddingHead | undefi
       : [newName[`${config.pooling_mode}`]];
   const [mode] = found;
   if (found.length !== 1 || mode === undefined) {
-    throw new ConfigError(`${where}: pools otherwise than by the mean or the first token, which is not supported`);
+    throw new ConfigError(
+      `${where}: pools otherwise than by the mean or the first token, which is not supported; give a model that pools so`,
+    );
   }
   return {
     kind: 'embedding',

@@ -3,6 +3,8 @@ import type { Encoded, Sequence } from './task.ts';
 
 /** Batches among so many are made of examples of about one length. */
 const batchesPerChunk = 50;
+/** Examples of about one length that are predicted together. */
+export const predictedTogether = 32;
 /** Lengths are rounded up to this, so that there are few shapes of matrix products to be prepared. */
 const lengthStep = 8;
 

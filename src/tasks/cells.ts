@@ -32,17 +32,21 @@ export function cellOf(row: Row, column: string, where: string, advice: string):
   const value = Object.hasOwn(row, column) ? row[column] : undefined;
   if (isCell(value)) return value;
   if (Object.hasOwn(row, column))
-    throw new DataError(`${where}: the column "${column}" holds ${shown(value)}, no text`);
+    throw new DataError(`${where}: the column "${column}" holds ${shown(value)}, no text; ${advice}`);
   throw new DataError(`${where}: no column "${column}", but ${columnNames(row)}; ${advice}`);
 }
 
 /** The columns of a row as they stand in a message: `"text", "label"`. */
-export function columnNames(row: Row): string {
+function columnNames(row: Row): string {
   const names = Object.keys(row).filter((name) => name !== '');
   return names.map((name) => `"${name}"`).join(', ') || 'none';
 }
 
-/** The columns of a table, in the same way. */
+/**
+ * The columns of a table, in the same way.
+ *
+ * @throws DataError where it is missing, empty or broken.
+ */
 export async function columnsOf(path: string): Promise<string> {
   const { rows } = await readTable(path);
   return columnNames(rows[0]!);
@@ -55,7 +59,10 @@ export async function columnsOf(path: string): Promise<string> {
  */
 export async function textsIn(path: string, column: string): Promise<string[]> {
   const isLines = path.toLowerCase().endsWith('.txt');
-  const { rows, malformed, where } = await readTable(path, isLines ? [column] : undefined);
+  const { rows, malformed, lines, where } = await readTable(path, isLines ? [column] : undefined);
+  // Rows are told apart by their numbers: a line that is empty would shift them.
+  const gap = isLines ? lines!.findIndex((line, i) => line !== i + 1) : -1;
+  if (gap >= 0) throw new DataError(`${path}, line ${gap + 1}: is empty; delete it, or write a text`);
   if (malformed.length > 0)
     throw new DataError(
       `${path}, line ${malformed[0]}: has another number of columns than there should be; fix the line`,

@@ -4,15 +4,15 @@ import { CheckpointError, ConfigError } from '../errors/index.ts';
 import { checkPredicts } from '../inference/index.ts';
 import { embeddings, familyOf, modelInputs, plainEmbedding, unitRows } from '../model/index.ts';
 import { checkDevice, type Device, dtypeOn, noGrad, scope } from '../tensor/index.ts';
-import { batchOf, sortedBatches } from './batches.ts';
+import { batchOf, predictedTogether, sortedBatches } from './batches.ts';
 import { encodeTexts } from './sequences.ts';
 
 /** How texts become vectors. */
 export interface EmbedOptions {
   warn: (message: string) => void;
   device: Device;
-  /** Tokens of a text at most; more are cut. */
-  maxLength: number;
+  /** Tokens of a text at most, of which more are cut; what the model reads without it. */
+  maxLength?: number;
   /** How many of its first numbers a vector keeps; all of them without it. */
   dimensions?: number;
 }
@@ -24,8 +24,6 @@ export interface Embedder extends Disposable {
   /** A vector of D numbers for each text. */
   embed(texts: readonly string[]): Promise<Float32Array[]>;
 }
-
-const batchSize = 32;
 
 /**
  * Opens an encoder that was fine-tuned for embeddings; `warn` hears of one that was only pre-trained, whose vectors are the means over
@@ -57,10 +55,18 @@ export function openEmbedder(path: string, { warn, device, maxLength, dimensions
   const weights = loadWeights(checkpoint, config.model, device);
   const tokenizer = TextTokenizer.fromJson(checkpoint.tokenizerJson);
   const model = familyOf(config.model).create(config.model, weights, dtypeOn(device, config.train.precision));
-  if (!checkpoint.head) checkPredicts({ checkpoint, tokenizer, model, device });
+  const free = () => {
+    for (const weight of weights.values()) weight.free();
+  };
+  try {
+    if (!checkpoint.head) checkPredicts({ checkpoint, tokenizer, model, device });
+  } catch (error) {
+    free();
+    throw error;
+  }
   const { padId } = tokenizer;
   const { maxPositions } = config.model;
-  const longest = Math.min(maxLength, maxPositions);
+  const longest = Math.min(maxLength ?? maxPositions, maxPositions);
   return {
     dimensions: kept,
     async embed(texts) {
@@ -71,7 +77,7 @@ export function openEmbedder(path: string, { warn, device, maxLength, dimensions
       );
       const examples = sequences.map((sequence) => ({ sequences: [sequence] }));
       const vectors = new Array<Float32Array>(texts.length);
-      for (const batch of sortedBatches(examples, batchSize)) {
+      for (const batch of sortedBatches(examples, predictedTogether)) {
         const own = batch.map((i) => sequences[i]!);
         const found = scope(() =>
           noGrad(() => {
@@ -87,8 +93,6 @@ export function openEmbedder(path: string, { warn, device, maxLength, dimensions
       }
       return vectors;
     },
-    [Symbol.dispose]() {
-      for (const weight of weights.values()) weight.free();
-    },
+    [Symbol.dispose]: free,
   };
 }

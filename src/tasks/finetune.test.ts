@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { type Checkpoint, openCheckpoint, writeCheckpoint } from '../checkpoints/index.ts';
+import { type Checkpoint, loadWeights, openCheckpoint, writeCheckpoint } from '../checkpoints/index.ts';
 import { loadConfig } from '../config/index.ts';
 import { wordTokenizer } from '../data/fixtures.ts';
 import { initialise } from '../model/index.ts';
@@ -72,7 +72,7 @@ const sentences = (from: number, count: number) => ({
   name: 'set',
   examples: Array.from({ length: count }, (_, i) => {
     const own = words(from + 5 * i, 1 + (i % 7));
-    return { words: own, tags: own.map((word) => (Number(word.slice(1)) % 3 === 0 ? 1 : 0)) };
+    return { form: 'columns' as const, words: own, tags: own.map((word) => (Number(word.slice(1)) % 3 === 0 ? 1 : 0)) };
   }),
 });
 const tagTask: Task = {
@@ -120,7 +120,50 @@ for (const kind of ['modernbert', 'bert']) {
   }
 }
 
-test('a batch in parts drops out the same in both of its passes: the loss falls as with the whole batch', async () => {
+for (const kind of ['modernbert', 'bert']) {
+  test(`frozen blocks of a ${kind} keep their weights, and with a decay lower blocks move less`, async () => {
+    const path = checkpoints[kind]!;
+    const start = scope(
+      () => new Map(Array.from(loadWeights(path, path.config.model, 'cpu'), ([name, w]) => [name, w.toFloats()])),
+    );
+    const moved = (weights: ReadonlyMap<string, Float32Array>, part: RegExp) =>
+      Math.max(
+        ...[...weights].flatMap(([name, values]) =>
+          part.test(name) && start.has(name) ? Array.from(values, (x, i) => Math.abs(x - start.get(name)![i]!)) : [],
+        ),
+      );
+    const block = (l: number) => new RegExp(`layers?\\.${l}\\.`);
+    const frozen = await tuned(kind, tagTask, { frozenBlocks: 1 });
+    assert.equal(moved(frozen.weights, /embeddings/), 0);
+    assert.equal(moved(frozen.weights, block(0)), 0);
+    assert.ok(moved(frozen.weights, block(1)) > 1e-4);
+    const decayed = await tuned(kind, tagTask, { layerDecay: 0.1 });
+    const [low, high] = [moved(decayed.weights, block(0)), moved(decayed.weights, block(1))];
+    assert.ok(low > 0 && low < 0.3 * high, `${low} below ${high}`);
+  });
+}
+
+test('a sentence of no tokens teaches nothing, and is of no entity', async () => {
+  const none = { form: 'columns' as const, words: ['\ufffd'], tags: [0] };
+  const train = { name: 'train', examples: [none, ...(tagTask.train.examples as (typeof none)[])] };
+  const { devs } = await tuned(
+    'bert',
+    { ...tagTask, train, devs: [{ name: 'dev', examples: [none] }] },
+    { batchSize: 1 },
+  );
+  assert.equal(devs[0]!.scores.accuracy, 1);
+});
+
+test('what cannot be judged without a set to judge by is refused', async () => {
+  const alone = { ...pairTask, devs: [] };
+  await assert.rejects(
+    tuned('bert', alone, { patience: 1 }),
+    /--patience: needs a set to judge by; give one with --dev/,
+  );
+  await assert.rejects(tuned('bert', alone, { metric: 'f1' }), /--metric: needs a set to judge by/);
+});
+
+test('a batch in parts learns with dropout', async () => {
   const run = await tuned('modernbert', pairTask, { microBatchSize: 3, dropout: 0.2, epochs: 12 });
   const [first, last] = [run.losses.slice(0, 3), run.losses.slice(-3)].map((some) => some.reduce((a, b) => a + b) / 3);
   assert.ok(last! < 0.6 * first!, `${first} to ${last}`);

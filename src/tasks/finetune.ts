@@ -21,11 +21,15 @@ import { type RateGroup, rateGroups } from './rate-groups.ts';
 import type { FineTuneSettings } from './settings.ts';
 import type { Details, Encoded, ExampleSet, Scores, Task } from './task.ts';
 
-/** The scores of a development set. */
+/** The scores of a set. */
 export interface SetScores {
-  /** Of the development set of this name. */
+  /** The name of the set. */
   set: string;
   scores: Scores;
+}
+
+/** The scores of a development set. */
+export interface DevScores extends SetScores {
   /** What the model is judged by: one of the scores, or their mean. */
   judged: number;
 }
@@ -38,7 +42,7 @@ export interface FineTuned {
   /** From 1. */
   bestEpoch: number;
   /** Of the best epoch, for each development set. */
-  devs: SetScores[];
+  devs: DevScores[];
   /** Of the best epoch, for each test set whose targets are known. */
   tests: SetScores[];
   /** What it was judged by after each epoch; nothing without a development set. */
@@ -54,7 +58,7 @@ export interface FineTuneReporter {
   /** Hears after each step its loss. */
   step?(done: number, total: number, loss: number): void;
   /** Hears after each epoch, counted from 1, its scores on the development sets. */
-  epoch?(epoch: number, devs: readonly SetScores[]): void;
+  epoch?(epoch: number, devs: readonly DevScores[]): void;
 }
 
 /** Fixed as in BERT's recipe. */
@@ -85,7 +89,8 @@ interface State {
  *
  * @throws CheckpointError for a model that is no encoder.
  * @throws DataError when its loss is not finite.
- * @throws ConfigError for a device that is not there.
+ * @throws ConfigError for a device that is not there, a score that its task does not have, one to judge by without a development set, and
+ * more frozen blocks than there are.
  */
 export async function fineTune(
   checkpoint: Checkpoint,
@@ -95,6 +100,12 @@ export async function fineTune(
 ): Promise<FineTuned> {
   checkTunable(checkpoint);
   checkDevice(settings.device);
+  const { metric, patience } = settings;
+  if (task.devs.length === 0 && (metric !== undefined || patience !== undefined)) {
+    throw new ConfigError(
+      `--${metric === undefined ? 'patience' : 'metric'}: needs a set to judge by; give one with --dev, or leave it out`,
+    );
+  }
   const { model: pretrained } = checkpoint.config;
   const sizes = { ...pretrained, dropout: settings.dropout, attentionDropout: settings.dropout };
   const tokenizer = TextTokenizer.fromJson(checkpoint.tokenizerJson);
@@ -104,12 +115,13 @@ export async function fineTune(
     name,
     examples: await kind.encode(examples, tokenizer, maxLength),
   });
-  const train = await encode(task.train);
+  const { examples: all } = await encode(task.train);
+  const train = all.filter((example) => kind.numOutputs(example) > 0); // a sentence of no tokens teaches nothing
   const [devs, tests] = [await Promise.all(task.devs.map(encode)), await Promise.all(task.tests.map(encode))];
 
   const specs = parameterSpecs(sizes, kind.head);
-  const { weights: masters } = weightsFrom(checkpoint, specs, settings);
   const groups = rateGroups(sizes, specs, settings);
+  const { weights: masters } = weightsFrom(checkpoint, specs, settings);
   for (const { name } of groups.flatMap((group) => group.specs)) masters.get(name)!.requiresGrad();
   const state: State = {
     checkpoint,
@@ -127,7 +139,7 @@ export async function fineTune(
     optimizer: initialState(optimizerSettings.optimizer, specs, settings.device),
   };
 
-  const steps = settings.epochs * Math.ceil(train.examples.length / settings.batchSize);
+  const steps = settings.epochs * Math.ceil(train.length / settings.batchSize);
   const rate = learningRate({
     steps,
     peakLearningRate: settings.learningRate,
@@ -143,8 +155,8 @@ export async function fineTune(
   const history: number[] = [];
   try {
     for (let epoch = 1; epoch <= settings.epochs; epoch++) {
-      for (const batch of shuffledBatches(train.examples, settings.batchSize, { seed: settings.seed, epoch })) {
-        const examples = batch.map((i) => train.examples[i]!);
+      for (const batch of shuffledBatches(train, settings.batchSize, { seed: settings.seed, epoch })) {
+        const examples = batch.map((i) => train[i]!);
         const loss = fineTuneStep(state, examples, step, rate(step));
         step += 1;
         report.step?.(step, steps, loss);
@@ -155,17 +167,18 @@ export async function fineTune(
       const predicted = devs.map((dev) => ({ ...dev, predictions: predict(state.learner, dev.examples) }));
       const [first] = predicted;
       const settled = (first && kind.settle?.(first.predictions, first.examples)) ?? kind;
-      const scoresOf = ({ name, examples, predictions }: (typeof predicted)[number]): SetScores => {
-        const scores = settled.scores(predictions, examples);
-        return { set: name, scores, judged: judge(task, settings, scores) };
-      };
-      const scored = predicted.map(scoresOf);
+      const scoresOf = ({ name, examples, predictions }: (typeof predicted)[number]): SetScores => ({
+        set: name,
+        scores: settled.scores(predictions, examples),
+      });
+      const scored = predicted.map(scoresOf).map((dev) => ({ ...dev, judged: judge(task, settings, dev.scores) }));
       report.epoch?.(epoch, scored);
       history.push(...scored.slice(0, 1).map(({ judged }) => judged));
       if (best && scored[0] && scored[0].judged <= best.devs[0]!.judged) {
         if (epoch - best.bestEpoch >= (settings.patience ?? Infinity)) break;
         continue;
       }
+      if (!first && epoch < settings.epochs) continue;
       if (best) free(best.weights);
       const tested = tests.map((test) => ({ ...test, predictions: predict(state.learner, test.examples) }));
       best = {
@@ -234,7 +247,9 @@ function free(weights: Weights): void {
 function fineTuneStep(state: State, examples: readonly Encoded[], step: number, learningRate: number): number {
   const { checkpoint, task, settings, learner, groups, masters, optimizer } = state;
   const trained = new Map(groups.flatMap(({ specs }) => specs.map(({ name }) => [name, masters.get(name)!])));
-  const { loss, gradients } = lossAndGradients(learner, examples, trained, dropoutSeeds(settings.seed, step, 0));
+  const { loss, gradients } = lossAndGradients(learner, examples, trained, (part) =>
+    dropoutSeeds(settings.seed, step, part),
+  );
   const optimizing = {
     ...optimizerSettings,
     betas: [...optimizerSettings.betas] as [number, number],

@@ -8,6 +8,7 @@ export { balancedWeights, type LabelLearning, type LabelOptions } from './cross-
 export { type Embedder, type EmbedOptions, openEmbedder } from './embed.ts';
 export {
   checkTunable,
+  type DevScores,
   type FineTuned,
   type FineTuneReporter,
   fineTune,

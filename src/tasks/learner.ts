@@ -1,6 +1,6 @@
 import { modelInputs, type Pass, type Transformer } from '../model/index.ts';
 import { type Device, noGrad, scope, Tensor } from '../tensor/index.ts';
-import { batchOf, partsOf, sortedBatches } from './batches.ts';
+import { batchOf, partsOf, predictedTogether, sortedBatches } from './batches.ts';
 import type { Encoded, Kind } from './task.ts';
 
 /** A model that learns examples of one kind. */
@@ -20,13 +20,11 @@ function outputsOf({ model, kind, padId, device }: Learner, examples: readonly E
   return kind.outputs(model, model.encode(modelInputs(batch, device), pass), examples, pass);
 }
 
-/** Where parts begin that have so many rows. */
-const startsOf = (counts: readonly number[]) => counts.map((_, i) => counts.slice(0, i).reduce((a, b) => a + b, 0));
-
 /**
  * The mean loss of a batch and its gradient by each of the weights that it has one by. A batch of more than one part is run twice: first
  * without gradients, for the outputs of all and the gradient of the loss by them; then part by part, with that gradient. So the memory is
- * that of one part, also where the loss compares each example with all others.
+ * that of one part, also where the loss compares each example with all others. Each part has dropout masks of its own, the same in both
+ * passes.
  *
  * Source: Gao et al. 2021 (arXiv 2101.06983).
  */
@@ -34,15 +32,14 @@ export function lossAndGradients(
   learner: Learner,
   examples: readonly Encoded[],
   weights: ReadonlyMap<string, Tensor>,
-  dropoutSeed: NonNullable<Pass['dropoutSeed']>,
+  dropoutSeedOf: (part: number) => NonNullable<Pass['dropoutSeed']>,
 ): { loss: number; gradients: Map<string, Tensor> } {
   const { kind, model } = learner;
   const blocks = Array.from({ length: model.config.layers }, () => 1);
-  const passFrom = (firstRow: number): Pass => ({
+  const passOf = (part: number): Pass => ({
     gates: blocks.map(() => true),
     branchScales: blocks,
-    dropoutSeed,
-    firstRow: () => firstRow,
+    dropoutSeed: dropoutSeedOf(part),
   });
   const names = [...weights.keys()];
   const gradientsOf = (loss: Tensor, gradient?: Tensor) =>
@@ -52,15 +49,11 @@ export function lossAndGradients(
   return scope(() => {
     const parts = partsOf(examples, learner.microBatchSize);
     if (parts.length === 1) {
-      const loss = kind.loss(outputsOf(learner, examples, passFrom(0)), examples);
+      const loss = kind.loss(outputsOf(learner, examples, passOf(0)), examples);
       return { loss: loss.item(), gradients: new Map(gradientsOf(loss)) };
     }
-    const count = (part: readonly Encoded[], of: (example: Encoded) => number) =>
-      part.reduce((sum, example) => sum + of(example), 0);
-    const firstRows = startsOf(parts.map((part) => count(part, ({ sequences }) => sequences.length)));
-    const lengths = parts.map((part) => count(part, (example) => kind.numOutputs(example)));
-    const firstOutputs = startsOf(lengths);
-    const run = (i: number) => outputsOf(learner, parts[i]!, passFrom(firstRows[i]!));
+    const lengths = parts.map((part) => part.reduce((sum, example) => sum + kind.numOutputs(example), 0));
+    const run = (i: number) => outputsOf(learner, parts[i]!, passOf(i));
     const all = noGrad(() =>
       Tensor.cat(
         Array.from(parts, (_, i) => scope(() => run(i))),
@@ -70,8 +63,10 @@ export function lossAndGradients(
     const loss = kind.loss(all, examples);
     const [gradient] = loss.grad([all]);
     const sums = new Map<string, Tensor>();
+    let start = 0;
     for (const [i, length] of lengths.entries()) {
-      const own = gradient!.narrow(0, firstOutputs[i]!, length);
+      const own = gradient!.narrow(0, start, length);
+      start += length;
       for (const [name, found] of scope(() => gradientsOf(run(i), own))) {
         const sum = sums.get(name);
         if (sum) {
@@ -88,7 +83,7 @@ export function lossAndGradients(
 export function predict(learner: Learner, examples: readonly Encoded[]): unknown[] {
   const { kind } = learner;
   const predictions = new Array<unknown>(examples.length);
-  for (const batch of sortedBatches(examples, batchSize)) {
+  for (const batch of sortedBatches(examples, predictedTogether)) {
     const rowsOf = (i: number) => kind.numOutputs(examples[i]!);
     for (const part of partsOf(
       batch.map((i) => ({ ...examples[i]!, i })),
@@ -107,6 +102,3 @@ export function predict(learner: Learner, examples: readonly Encoded[]): unknown
   }
   return predictions;
 }
-
-/** Examples of about one length that are predicted together. */
-const batchSize = 32;

@@ -70,3 +70,27 @@ function ranks(values: readonly number[]): number[] {
 export function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
+
+/** How many of something were found and right, found at all, and there. */
+export interface Counts {
+  hits: number;
+  found: number;
+  there: number;
+}
+
+/** Precision `hits/found`, recall `hits/there`, and F1 `2·hits/(found + there)`; 0 where they are not defined. */
+export function scoresOf({ hits, found, there }: Counts): { precision: number; recall: number; f1: number } {
+  const ratio = (a: number, b: number) => (b === 0 ? 0 : a / b);
+  return { precision: ratio(hits, found), recall: ratio(hits, there), f1: ratio(2 * hits, found + there) };
+}
+
+/** All counts together. */
+export function totalOf(counts: Iterable<Counts>): Counts {
+  const total = { hits: 0, found: 0, there: 0 };
+  for (const { hits, found, there } of counts) {
+    total.hits += hits;
+    total.found += found;
+    total.there += there;
+  }
+  return total;
+}

@@ -9,7 +9,7 @@ export interface RateGroup {
 }
 
 /** How the parameters of a model are told apart in a fine-tuning. */
-export interface RateSettings {
+interface RateSettings {
   /** What each block's learning rate is of that of the block above it; 1 for one rate. */
   layerDecay: number;
   /** How many blocks keep their weights, from the lowest on, and the embeddings with them. */

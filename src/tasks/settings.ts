@@ -37,6 +37,7 @@ export const fineTuneDefaults = {
   weightDecay: 0.01,
   layerDecay: 1,
   frozenBlocks: 0,
-  /** SimCSE's. */
-  temperature: 0.05,
 } as const;
+
+/** What the cosines of pairs are divided by where nothing else is said: SimCSE's. */
+export const usualTemperature = 0.05;

@@ -14,6 +14,7 @@ export function windowsOf(lengths: readonly number[], room: number): Window[] {
   for (;;) {
     let [end, used] = [first, 0];
     while (end < lengths.length && used + lengths[end]! <= room) used += lengths[end++]!;
+    if (end === first) end += 1; // one that is longer than a window is a window of its own
     windows.push({ first, end });
     if (end === lengths.length) return windows;
     let [next, shared] = [end, 0];

@@ -1,6 +1,6 @@
 import type { LabelHead } from '../../model/index.ts';
 import { Tensor } from '../../tensor/index.ts';
-import { mean } from '../metrics.ts';
+import { type Counts, mean, scoresOf, totalOf } from '../metrics.ts';
 import type { Encoded, Kind, Task } from '../task.ts';
 import { encodeWindows, textLogits } from './kind.ts';
 import { predictionsTsv } from './predictions.ts';
@@ -58,19 +58,20 @@ export function multiLabelKind(
     hasTarget: ({ targets }) => targets !== undefined,
     scores(predictions, examples) {
       const counts = countsOf(C, predictions.map(idsOf), examples);
-      const total = counts.reduce((sum, one) => ({ tp: sum.tp + one.tp, fp: sum.fp + one.fp, fn: sum.fn + one.fn }));
       const same = (a: readonly number[], b: readonly number[]) =>
         Number(a.join() === [...b].sort((x, y) => x - y).join());
       const exact = predictions.map((probabilities, i) => same(idsOf(probabilities), examples[i]!.targets!));
-      return { 'micro-f1': f1Of(total), 'macro-f1': mean(counts.map(f1Of)), exact: mean(exact) };
+      return {
+        'micro-f1': scoresOf(totalOf(counts)).f1,
+        'macro-f1': mean(counts.map((one) => scoresOf(one).f1)),
+        exact: mean(exact),
+      };
     },
     details(predictions, examples) {
       const counts = countsOf(C, predictions.map(idsOf), examples);
       const found = counts.map((one, id) => ({
-        precision: ratio(one.tp, one.tp + one.fp),
-        recall: ratio(one.tp, one.tp + one.fn),
-        f1: f1Of(one),
-        support: one.tp + one.fn,
+        ...scoresOf(one),
+        support: one.there,
         threshold: thresholds[id]!,
       }));
       const rows = found.map(({ precision, recall, f1, support, threshold }, id) => [
@@ -109,40 +110,32 @@ export function multiLabelKind(
   };
 }
 
-/** Right and wrong predictions of a label. */
-interface Counts {
-  tp: number;
-  fp: number;
-  fn: number;
-}
-
 function countsOf(
   numLabels: number,
   predicted: readonly (readonly number[])[],
   examples: readonly EncodedMultiLabel[],
 ): Counts[] {
-  const counts = Array.from({ length: numLabels }, () => ({ tp: 0, fp: 0, fn: 0 }));
+  const counts = Array.from({ length: numLabels }, () => ({ hits: 0, found: 0, there: 0 }));
   for (const [i, { targets }] of examples.entries()) {
-    const right = new Set(targets);
-    for (const id of predicted[i]!) counts[id]![right.delete(id) ? 'tp' : 'fp'] += 1;
-    for (const id of right) counts[id]!.fn += 1;
+    for (const id of targets!) counts[id]!.there += 1;
+    for (const id of predicted[i]!) {
+      counts[id]!.found += 1;
+      if (targets!.includes(id)) counts[id]!.hits += 1;
+    }
   }
   return counts;
 }
-
-const ratio = (a: number, b: number) => (b === 0 ? 0 : a / b);
-const f1Of = ({ tp, fp, fn }: Counts) => ratio(2 * tp, 2 * tp + fp + fn);
 
 /** The threshold with the highest F1, half-way between two probabilities; 0.5 where none finds a right one. */
 export function bestThreshold(probabilities: readonly number[], right: readonly boolean[]): number {
   const order = [...probabilities.keys()].sort((a, b) => probabilities[b]! - probabilities[a]!);
   const there = right.filter(Boolean).length;
-  let [tp, best, threshold] = [0, 0, 0.5];
+  let [hits, best, threshold] = [0, 0, 0.5];
   for (const [rank, i] of order.entries()) {
-    if (right[i]) tp += 1;
+    if (right[i]) hits += 1;
     const [own, next] = [probabilities[i]!, probabilities[order[rank + 1] ?? -1] ?? 0];
     if (own === next) continue; // no threshold comes between the two
-    const f1 = ratio(2 * tp, rank + 1 + there);
+    const { f1 } = scoresOf({ hits, found: rank + 1, there });
     if (f1 > best) [best, threshold] = [f1, (own + next) / 2];
   }
   return threshold;

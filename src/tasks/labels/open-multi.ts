@@ -51,10 +51,7 @@ export async function openMultiLabelTask(
     }));
   const all = examples(train);
   const given = files.dev === undefined ? undefined : examples(await table(files.dev));
-  const parts = given ? { train: all, dev: given } : holdOut(all, { textsOf: ({ texts }) => texts });
-  if (parts.dev.length === 0) {
-    throw new DataError(`${files.train}: has too few examples to hold some out; give a set to judge by with --dev`);
-  }
+  const parts = given ? { train: all, dev: given } : holdOut(all, files.train, { textsOf: ({ texts }) => texts });
   const testSet = async (path: string) => {
     const test = await table(path);
     const hasLabels = columns.labels.every((column) => Object.hasOwn(test.rows[0]!, column));

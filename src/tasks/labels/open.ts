@@ -60,10 +60,10 @@ export async function openOwnTask(
   const all = examples(train, target);
   const parts = dev
     ? { train: all, dev: examples(dev, target) }
-    : holdOut(all, { textsOf: ({ texts }) => texts, ...(!isRegression && { classOf: ({ target }) => target }) });
-  if (parts.dev.length === 0) {
-    throw new DataError(`${files.train}: has too few examples to hold some out; give a set to judge by with --dev`);
-  }
+    : holdOut(all, files.train, {
+        textsOf: ({ texts }) => texts,
+        ...(!isRegression && { classOf: ({ target }) => target }),
+      });
   const weights = isBalanced
     ? balancedWeights(
         labels.length,

@@ -1,3 +1,4 @@
+import { ConfigError } from '../../errors/index.ts';
 import { type EmbeddingHead, embeddings, unitRows } from '../../model/index.ts';
 import { Tensor } from '../../tensor/index.ts';
 import { predictionsTsv } from '../labels/predictions.ts';
@@ -53,6 +54,8 @@ export function pairKind(head: EmbeddingHead, settings: PairSettings): Kind<Pair
     },
     loss(outputs_MD, examples) {
       const D = outputs_MD.shape[1]!;
+      const long = head.dimensions.find((d) => d > D);
+      if (long !== undefined) throw new ConfigError(`--dimensions ${long}: the model's vectors have ${D}; give fewer`);
       const losses = [...head.dimensions, D].map((d) => {
         const vectors_MD = unitRows(d === D ? outputs_MD : outputs_MD.narrow(1, 0, d));
         return lossOf(vectors_MD, examples, settings);

@@ -67,6 +67,18 @@ test('a tenth of pairs is held out where no set to judge by is given', async () 
   assert.deepEqual([task.train.examples.length, task.devs[0]!.examples.length, task.isHeldOut], [36, 4, true]);
 });
 
+test('scored pairs of three texts, and pairs to judge by of one, are refused', async () => {
+  const three = file('three.csv', 'a,b,c,s\nx,y,z,1\nu,v,w,2\n');
+  await assert.rejects(
+    open({ train: three, dev: three }, { texts: ['a', 'b', 'c'], score: 's' }),
+    /--text a b c: scored pairs have two texts; leave out the third, or --score/,
+  );
+  await assert.rejects(
+    open({ train: three, dev: three }, { texts: ['a'] }, { isUnsupervised: true }),
+    /--text a: a development or test set of embeddings holds pairs; name two columns/,
+  );
+});
+
 test('what is no pair is refused with its line', async () => {
   const refused = (text: string, reason: RegExp, columns: Columns = { texts: ['a', 'b'], score: 's' }) =>
     assert.rejects(

@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { DataError } from '../../errors/index.ts';
+import { ConfigError, DataError } from '../../errors/index.ts';
 import type { EmbeddingHead } from '../../model/index.ts';
 import { cellOf, numberIn, readOwnTable, readTestSet, textOf } from '../cells.ts';
 import { holdOut } from '../hold-out.ts';
@@ -25,6 +25,7 @@ const advice = 'name the right one with --text or --score';
  * tenth of the training set is held out to be one, but not of texts without a partner.
  *
  * @throws DataError where a file or a column is missing, a text is empty, a score is no number, or all scores are one.
+ * @throws ConfigError where scored pairs have three texts, or pairs to judge by only one.
  */
 export async function openPairTask(
   files: { train: string; dev?: string | undefined; test?: string | undefined },
@@ -46,6 +47,16 @@ export async function openPairTask(
 
   const train = await table(files.train);
   const isScored = hasScores(train) && !isUnsupervised;
+  if (isScored && columns.texts.length > 2) {
+    throw new ConfigError(
+      `--text ${columns.texts.join(' ')}: scored pairs have two texts; leave out the third, or --score to learn from pairs without scores`,
+    );
+  }
+  if (columns.texts.length === 1 && (files.dev !== undefined || files.test !== undefined)) {
+    throw new ConfigError(
+      `--text ${columns.texts[0]}: a development or test set of embeddings holds pairs; name two columns of texts`,
+    );
+  }
   const all = isUnsupervised ? textsOf(train, columns) : pairs(train);
   if (isScored && all.every(({ score }) => score === all[0]!.score)) {
     throw new DataError(
@@ -56,15 +67,15 @@ export async function openPairTask(
   if (columns.score !== undefined && !hasScores(train) && !(given && hasScores(given))) {
     cellOf(train.rows[0]!, columns.score, train.where(0), advice); // there is none
   }
-  const parts = given || isUnsupervised ? { train: all, dev: [] } : holdOut(all, { textsOf: ({ texts }) => texts });
+  const parts =
+    given || isUnsupervised
+      ? { train: all, dev: [] }
+      : holdOut(all, files.train, { textsOf: ({ texts }) => texts.slice(0, 1) });
   const dev: ExampleSet<PairExample>[] = given
     ? [{ name: 'dev', examples: pairs(given) }]
     : parts.dev.length > 0
       ? [{ name: 'dev', examples: parts.dev }]
       : [];
-  if (dev.length === 0 && !isUnsupervised) {
-    throw new DataError(`${files.train}: has too few examples to hold some out; give a set to judge by with --dev`);
-  }
   return {
     name: basename(files.train),
     kind: pairKind(head, { temperature, isScored }),

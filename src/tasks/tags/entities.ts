@@ -1,3 +1,4 @@
+import { type Counts, scoresOf, totalOf } from '../metrics.ts';
 import type { Scores } from '../task.ts';
 
 /** An entity: words `start` to `end`, both included. */
@@ -44,19 +45,6 @@ export function entitiesOf(tags: readonly string[]): Entity[] {
   return found;
 }
 
-/** How many entities of a type were found and right, found at all, and there. */
-interface Counts {
-  hits: number;
-  found: number;
-  there: number;
-}
-
-/** Precision, recall and F1 of entities: 0 where they are not defined. */
-function scoresOf({ hits, found, there }: Counts): { precision: number; recall: number; f1: number } {
-  const ratio = (a: number, b: number) => (b === 0 ? 0 : a / b);
-  return { precision: ratio(hits, found), recall: ratio(hits, there), f1: ratio(2 * hits, found + there) };
-}
-
 /** The scores of all entities together, and those of each type: an entity is right where its type and its words are. */
 export function entityScores(
   predicted: readonly (readonly string[])[],
@@ -77,10 +65,9 @@ export function entityScores(
       if (keys.has(JSON.stringify(entity))) of(entity.type).hits += 1;
     }
   }
-  const total = (key: keyof Counts) => [...types.values()].reduce((sum, counts) => sum + counts[key], 0);
   const named = [...types].sort(([a], [b]) => (a < b ? -1 : 1));
   return {
-    all: scoresOf({ hits: total('hits'), found: total('found'), there: total('there') }),
+    all: scoresOf(totalOf(types.values())),
     types: Object.fromEntries(named.map(([type, counts]) => [type, { ...scoresOf(counts), support: counts.there }])),
   };
 }

@@ -4,6 +4,8 @@ import type { Encoded } from '../task.ts';
 export interface Sentence {
   words: readonly string[];
   tags?: readonly number[];
+  /** How its file holds it, and so how it is written: CoNLL columns, lists of tokens, or a text with spans. */
+  form: 'columns' | 'lists' | 'spans';
   /** Of a text that came with spans: the text, and where its words are, as [start, end) in characters. */
   text?: string;
   places?: readonly (readonly [number, number])[];

@@ -30,14 +30,18 @@ test('windows hold whole words, overlap by at most a quarter, and leave out none
 
 test('a word is read at its first token, once, in the window that shows more around it', async () => {
   const kind = tagKind(labels);
-  const [short] = await kind.encode([{ words: words(3), tags: [0, 1, 2] }], tokenizer, 16);
+  const [short] = await kind.encode([{ form: 'columns', words: words(3), tags: [0, 1, 2] }], tokenizer, 16);
   assert.deepEqual([...short!.sequences[0]!.ids].at(0), tokenizer.clsId);
   const perWord = (short!.sequences[0]!.ids.length - 2) / 3;
   assert.deepEqual(
     short!.reads,
     [0, 1, 2].map((i) => ({ window: 0, position: 1 + i * perWord })),
   );
-  const [long] = await kind.encode([{ words: words(20), tags: words(20).map(() => 0) }], tokenizer, 10 * perWord + 2);
+  const [long] = await kind.encode(
+    [{ form: 'columns', words: words(20), tags: words(20).map(() => 0) }],
+    tokenizer,
+    10 * perWord + 2,
+  );
   assert.ok(long!.sequences.length > 1);
   assert.equal(kind.numOutputs(long!), 20);
   for (const [i, read] of long!.reads.entries()) {
@@ -48,7 +52,7 @@ test('a word is read at its first token, once, in the window that shows more aro
 
 test('a word of no tokens has no output and is of no entity', async () => {
   const kind = tagKind(labels);
-  const [one] = await kind.encode([{ words: ['w1', '\ufffd', 'w2'], tags: [1, 0, 1] }], tokenizer, 16);
+  const [one] = await kind.encode([{ form: 'columns', words: ['w1', '\ufffd', 'w2'], tags: [1, 0, 1] }], tokenizer, 16);
   assert.equal(one!.reads[1], undefined);
   assert.equal(kind.numOutputs(one!), 2);
   assert.deepEqual(kind.predict(Float32Array.of(0, 9, 0, 0, 0, 9), one!), ['B-X', 'O', 'I-X']);

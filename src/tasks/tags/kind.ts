@@ -74,10 +74,15 @@ export function tagKind(
         return { name: 'entities', json: types, rows: [['type', 'precision', 'recall', 'f1', 'support'], ...rows] };
       },
     }),
-    written: (predictions, examples) =>
-      examples.some(({ text }) => text !== undefined)
-        ? { ending: '.jsonl', text: examples.map((example, i) => `${spansJson(example, predictions[i]!)}\n`).join('') }
-        : { ending: '.conll', text: examples.map((example, i) => conll(example, predictions[i]!)).join('\n') },
+    written(predictions, examples) {
+      if (examples.every(({ form }) => form === 'columns'))
+        return { ending: '.conll', text: examples.map((example, i) => conll(example, predictions[i]!)).join('\n') };
+      const lines = examples.map((example, i) => {
+        const tags = predictions[i]!;
+        return example.form === 'spans' ? spansOf(example, tags) : { tokens: example.words, tags };
+      });
+      return { ending: '.jsonl', text: lines.map((line) => `${JSON.stringify(line)}\n`).join('') };
+    },
   };
 }
 
@@ -85,13 +90,13 @@ const conll = ({ words }: Sentence, tags: readonly string[]) =>
   words.map((word, i) => `${word}\t${tags[i]}\n`).join('');
 
 /** A text with the spans of the entities in it. */
-function spansJson({ text, places }: Sentence, tags: readonly string[]): string {
+function spansOf({ text, places }: Sentence, tags: readonly string[]) {
   const spans = entitiesOf(tags).map(({ type, start, end }) => ({
     start: places![start]![0],
     end: places![end]![1],
     label: type,
   }));
-  return JSON.stringify({ text, spans });
+  return { text, spans };
 }
 
 async function encodeSentences(

@@ -43,10 +43,7 @@ export async function openTagTask(
     all.flatMap(({ tags }) => tags!),
   );
   const given = files.dev === undefined ? undefined : (await read(files.dev)).map(tagged);
-  const parts = given ? { train: all, dev: given } : holdOut(all, { textsOf: ({ words }) => words });
-  if (parts.dev.length === 0) {
-    throw new DataError(`${files.train}: has too few sentences to hold some out; give a set to judge by with --dev`);
-  }
+  const parts = given ? { train: all, dev: given } : holdOut(all, files.train, { textsOf: ({ words }) => words });
   const testSet = (path: string) =>
     readTestSet(
       true,

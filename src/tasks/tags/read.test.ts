@@ -54,6 +54,57 @@ test("Universal Dependencies' files are read by the numbers of their columns, wi
   );
 });
 
+test('several words in one, words that are not there, and comments among spaces are left out', async () => {
+  const row = (id: string, word: string, tag: string) =>
+    `${[id, word, word, tag, '_', '_', 0, 'root', '_', '_'].join('\t')}\n`;
+  const text = `# sent_id\t1\n${row('1-2', "don't", '_')}${row('1', 'do', 'AUX')}${row('2', "n't", 'PART')}${row('2.1', 'gone', 'X')}\n`;
+  const [one] = await read(file('range.conllu', text), { words: '2', tags: '4' });
+  assert.deepEqual(
+    [one!.words, one!.tags],
+    [
+      ['do', "n't"],
+      ['AUX', 'PART'],
+    ],
+  );
+  const spaces = '# sent 3 of 4\nLondon B-LOC \n# O\n\n# O\nParis B-LOC\n';
+  const found = await read(file('comments.conll', spaces));
+  assert.deepEqual(
+    found.map(({ words }) => words),
+    [
+      ['London', '#'],
+      ['#', 'Paris'],
+    ],
+  );
+});
+
+test('predictions are written in the form of their file', async () => {
+  const rows = ['{"tokens": ["a", "b"], "tags": ["O", "B-X"]}\n', '{"text": "a b", "spans": [[2, 3, "X"]]}\n'];
+  const { kind, train } = await openTagTask(
+    { train: file('both.jsonl', rows.join('')), dev: file('dev.jsonl', rows[0]!) },
+    {},
+    assert.fail,
+  );
+  const examples = train.examples.map((sentence) => ({ ...sentence, sequences: [], reads: [] }));
+  const { ending, text } = kind.written(
+    [
+      ['O', 'B-X'],
+      ['O', 'B-X'],
+    ],
+    examples,
+  );
+  assert.equal(ending, '.jsonl');
+  assert.deepEqual(
+    text
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line)),
+    [
+      { tokens: ['a', 'b'], tags: ['O', 'B-X'] },
+      { text: 'a b', spans: [{ start: 2, end: 3, label: 'X' }] },
+    ],
+  );
+});
+
 test('spans become tags of words, counted in characters, and written ones are the same', async () => {
   const text = '😀 Ada Lovelace, of London.';
   const spans = [{ start: 2, end: 14, label: 'PER' }, [19, 25, 'LOC']];
@@ -131,5 +182,5 @@ test('tags outside of the training set are refused, and a training set of one ta
     /dev\.conll, line 1: the label "B-PER" is not one of O, B-LOC$/,
   );
   await assert.rejects(open({ train: file('same.conll', 'a\tO\n\nb\tO\n') }), /every word has the tag O/);
-  await assert.rejects(open({ train }), /train\.conll: has too few sentences to hold some out/);
+  await assert.rejects(open({ train }), /train\.conll: has too few examples to hold some out/);
 });

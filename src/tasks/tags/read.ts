@@ -4,10 +4,12 @@ import { DataError } from '../../errors/index.ts';
 import { shown } from '../cells.ts';
 import { readTable } from '../tables.ts';
 import { outside } from './entities.ts';
+import type { Sentence } from './example.ts';
 
 /** A sentence as its file has it, with where it stands there. */
 export interface RawSentence {
   words: string[];
+  form: Sentence['form'];
   /** A tag for each word, unless it is to be predicted only. */
   tags: string[];
   where: string;
@@ -50,12 +52,18 @@ function readConll(path: string, columns: TagColumns, isTagged: boolean): RawSen
   const [wordAt, tagAt] = [columnNumber(columns.words, '--text'), columnNumber(columns.tags, '--label')];
   const sentences: RawSentence[] = [];
   let open: RawSentence | undefined;
-  for (const [i, line] of text.split(/\r\n|\n|\r/).entries()) {
+  const lines = text.split(/\r\n|\n|\r/).map((line) =>
+    line
+      .replace(/ +$/, '')
+      .split(separator)
+      .map((cell) => cell.trim()),
+  );
+  const isEmpty = (cells: readonly string[]) => cells.every((cell) => cell === '');
+  const width = commonWidth(lines.filter((cells) => !isEmpty(cells) && !cells[0]!.startsWith('#')));
+  for (const [i, cells] of lines.entries()) {
     const where = `${path}, line ${i + 1}`;
-    const cells = line.split(separator).map((cell) => cell.trim());
-    const isComment = line.startsWith('#') && separator === '\t' && cells.length === 1;
-    if (isComment || cells[0] === '-DOCSTART-') continue;
-    if (line.trim() === '') {
+    if (isNoWord(cells, width, !open)) continue;
+    if (isEmpty(cells)) {
       open = undefined;
       continue;
     }
@@ -70,13 +78,30 @@ function readConll(path: string, columns: TagColumns, isTagged: boolean): RawSen
     if (isTagged && tag === '')
       throw new DataError(`${where}: the word ${JSON.stringify(word)} has no tag; ${outside} is what no entity has`);
     if (!open) {
-      open = { words: [], tags: [], where };
+      open = { words: [], tags: [], where, form: 'columns' };
       sentences.push(open);
     }
     open.words.push(word);
     if (isTagged) open.tags.push(tag!);
   }
   return sentences;
+}
+
+/**
+ * Whether a line with these cells is no word: the begin of a document; a comment, which begins with # before the first word of a sentence and
+ * has not as many cells as words have; or, as in Universal Dependencies, several words in one (`1-2`) or one that is not in the text (`1.1`).
+ */
+function isNoWord(cells: readonly string[], width: number, isFirst: boolean): boolean {
+  const [first] = cells as [string];
+  const isComment = isFirst && first.startsWith('#') && (cells.length !== width || cells[2] === '=');
+  return isComment || first === '-DOCSTART-' || (width > 2 && /^\d+[-.]\d+$/.test(first));
+}
+
+/** How many cells most lines have. */
+function commonWidth(lines: readonly (readonly string[])[]): number {
+  const counts = new Map<number, number>();
+  for (const { length } of lines) counts.set(length, (counts.get(length) ?? 0) + 1);
+  return [...counts].reduce((best, one) => (one[1] > best[1] ? one : best), [1, 0])[0];
 }
 
 function columnNumber(text: string | undefined, option: string): number | undefined {
@@ -102,7 +127,7 @@ async function readRows(path: string, columns: TagColumns, isTagged: boolean): P
         );
       if (tags.length !== words.length)
         throw new DataError(`${place}: has ${words.length} tokens and ${tags.length} tags; give one for each`);
-      return { words: words.map(String), tags: tags.map(String), where: place };
+      return { words: words.map(String), tags: tags.map(String), where: place, form: 'lists' };
     }
     const text = row[columns.words ?? 'text'];
     if (typeof text !== 'string') {
@@ -154,7 +179,7 @@ function fromSpans(text: string, spans: unknown, where: string): Omit<RawSentenc
       tags[i] = `${k === 0 ? 'B' : 'I'}-${label}`;
     }
   }
-  return { words: words.map(([own]) => own), tags, text, places };
+  return { words: words.map(([own]) => own), tags, text, places, form: 'spans' };
 }
 
 function fieldsOf(span: unknown): unknown[] {

@@ -94,7 +94,7 @@ export function finetuneCommand(): Command {
     )
     .option(
       '--temperature <x>',
-      'of pairs: what cosines are divided by before the softmax',
+      'of pairs without scores: what cosines are divided by before the softmax',
       numberOf('--temperature', { above: 0 }),
       usualTemperature,
     )

@@ -15,7 +15,7 @@ export interface MultiLabelColumns {
   all?: readonly string[] | undefined;
 }
 
-const advice = 'name the right one with --text or --label';
+const advice = 'name the right one with --text or --label, or all columns with --columns where there is no header';
 const yesAndNo = new Map([
   ['1', true],
   ['true', true],

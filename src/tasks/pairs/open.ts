@@ -18,7 +18,7 @@ export interface PairColumns {
   all?: readonly string[] | undefined;
 }
 
-const advice = 'name the right one with --text or --score';
+const advice = 'name the right one with --text or --score, or all columns with --columns where there is no header';
 
 /**
  * Opens a table of pairs for an embedding: scored ones where the training set has the column of scores. Without a development set a

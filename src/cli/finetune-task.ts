@@ -43,8 +43,10 @@ const forms = {
   unsupervised: openPairs,
 } satisfies Record<string, (options: OwnOptions, warn: Warn) => Promise<Task>>;
 
+type Form = keyof typeof forms;
+
 /** What is learned with options that not everything takes; a task of GLUE takes none of them. */
-const takenBy: Readonly<Record<string, readonly (keyof typeof forms)[]>> = {
+const takenBy: Readonly<Record<string, readonly Form[]>> = {
   test: ['label', 'regression', 'multiLabel', 'tags', 'pairs', 'unsupervised'],
   label: ['label', 'regression', 'multiLabel', 'tags'],
   columns: ['label', 'regression', 'multiLabel', 'pairs', 'unsupervised'],
@@ -70,9 +72,7 @@ const flagOf = (name: string) => `--${name.replace(/[A-Z]/, (letter) => `-${lett
 export async function openTask(options: TaskOptions, given: readonly string[], warn: Warn): Promise<Task> {
   const { nameOfTask, openGlueTask } = await import('../tasks/index.ts');
   const { task, data, train } = options;
-  const asked = (['regression', 'multiLabel', 'tags', 'pairs', 'unsupervised'] as const).filter(
-    (name) => options[name],
-  );
+  const asked = (Object.keys(forms) as Form[]).filter((name) => name !== 'label' && options[name]);
   if (task !== undefined) {
     const own = given.find((name) => ['train', 'dev', 'text'].includes(name) || name in takenBy || name in forms);
     if (own !== undefined) {

@@ -40,7 +40,7 @@ interface SeedResult extends Pick<FineTuned, 'bestEpoch' | 'devs' | 'tests' | 'h
   seed: number;
 }
 
-/** `taper-lm finetune`: a classifier, or a regression, out of a pre-trained model. */
+/** `taper-lm finetune`: a pre-trained encoder with a new head. */
 export function finetuneCommand(): Command {
   const command = new Command('finetune')
     .description('fine-tune a pre-trained encoder: labels or values of texts, tags of words, embeddings')

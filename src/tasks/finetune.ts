@@ -3,7 +3,7 @@ import { type Checkpoint, weightsFrom } from '../checkpoints/index.ts';
 import { TextTokenizer } from '../data/index.ts';
 import { CheckpointError, ConfigError, DataError } from '../errors/index.ts';
 import { predictsNothing } from '../inference/index.ts';
-import { familyOf, type Head, parameterSpecs, type Weights } from '../model/index.ts';
+import { type Family, families, familyOf, type Head, parameterSpecs, type Weights } from '../model/index.ts';
 import {
   globalNorm,
   initialState,
@@ -213,8 +213,9 @@ export async function fineTune(
  */
 export function checkTunable({ path, config }: Checkpoint): void {
   if (familyOf(config.model).takesHeads) return;
+  const tunable = Object.entries<Family>(families).flatMap(([name, { takesHeads }]) => (takesHeads ? [name] : []));
   throw new CheckpointError(
-    `${path}: is a ${config.model.kind} model; only encoders (modernbert, bert) are fine-tuned`,
+    `${path}: is a ${config.model.kind} model; only encoders (${tunable.join(', ')}) are fine-tuned`,
   );
 }
 

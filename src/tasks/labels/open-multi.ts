@@ -5,6 +5,7 @@ import { holdOut } from '../hold-out.ts';
 import type { Row, Table } from '../tables.ts';
 import { labelIn } from './class-labels.ts';
 import { type MultiLabelExample, type MultiLabelTask, multiLabelKind, type Threshold } from './multi.ts';
+import { advice } from './open.ts';
 
 /** The columns of a table of texts with any number of labels. */
 export interface MultiLabelColumns {
@@ -15,7 +16,6 @@ export interface MultiLabelColumns {
   all?: readonly string[] | undefined;
 }
 
-const advice = 'name the right one with --text or --label, or all columns with --columns where there is no header';
 const yesAndNo = new Map([
   ['1', true],
   ['true', true],

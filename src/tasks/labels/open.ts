@@ -32,7 +32,9 @@ export function exampleOf(
   };
 }
 
-const advice = 'name the right one with --text or --label, or all columns with --columns where there is no header';
+/** What to do about a column that is not there. */
+export const advice =
+  'name the right one with --text or --label, or all columns with --columns where there is no header';
 
 /**
  * Opens an own data set for classification or regression from TSV, CSV, JSON lines or Parquet. Its labels are those of the training set:

@@ -1,6 +1,8 @@
 import type { EmbeddingHead, Head, ModelConfig, Weights } from '../../model/index.ts';
+import { unseen } from './attention.ts';
 import type { OnnxGraph } from './file.ts';
 import { GraphBuilder, type Value } from './graph.ts';
+import type { Precision } from './precision.ts';
 
 // Legend: N texts ("batch"), T positions ("sequence"), D model width, V vocabulary.
 
@@ -21,9 +23,6 @@ export interface OnnxEncoder {
   tagLogits(graph: GraphBuilder, config: ModelConfig, hidden: Value): Value;
 }
 
-/** Added to the attention scores of what is not to be seen. */
-export const unseen = -1e9;
-
 /**
  * An encoder as an ONNX graph of `input_ids`, `attention_mask` and what else it reads, [N, T] of any N and T. It gives `logits` [N, T, V]
  * of the vocabulary without a `head`, [N, labels] of a classifier of texts, [N, T, labels] of one of tokens; or
@@ -33,12 +32,11 @@ export function encoderGraph(
   family: OnnxEncoder,
   config: ModelConfig,
   weights: Weights,
-  { head, quantised }: { head: Head | undefined; quantised: boolean },
+  { head, precision }: { head: Head | undefined; precision: Precision },
 ): OnnxGraph {
-  const graph = new GraphBuilder(weights, quantised);
-  const mask = graph.op('Cast', ['attention_mask'], { to: 1 });
-  const isPadding = graph.op('Sub', [graph.float(1), graph.op('Unsqueeze', [mask, graph.ints(1, 2)])]);
-  const bias = graph.op('Mul', [isPadding, graph.float(unseen)]);
+  const graph = new GraphBuilder(weights, precision);
+  const isPadding = graph.op('Equal', ['attention_mask', graph.int(0)]);
+  const bias = graph.where(graph.op('Unsqueeze', [isPadding, graph.ints(1, 2)]), unseen);
   const x = family.hidden(graph, config, bias);
   const output = (name: string, value: Value, dimensions: readonly (number | string)[]) => ({
     name,
@@ -52,7 +50,7 @@ export function encoderGraph(
     if (head.kind === 'embedding') {
       return [
         output('last_hidden_state', x, ['sequence', config.hiddenSize]),
-        output('sentence_embedding', embeddingOf(graph, head, x, mask), [config.hiddenSize]),
+        output('sentence_embedding', embeddingOf(graph, head, x), [config.hiddenSize]),
       ];
     }
     const { length } = head.labels;
@@ -67,12 +65,12 @@ export function encoderGraph(
   return graph.finish({ name: family.type, inputs, outputs: outputs() });
 }
 
-/** The vector of each text. */
-function embeddingOf(graph: GraphBuilder, { pooling, normalized }: EmbeddingHead, x: Value, mask: Value): Value {
-  const pooled = pooling === 'mean' ? meanOf(graph, x, mask) : firstOf(graph, x);
+/** The vector of each text, computed in float32. */
+function embeddingOf(graph: GraphBuilder, { pooling, normalized }: EmbeddingHead, x: Value): Value {
+  const pooled = pooling === 'mean' ? meanOf(graph, graph.wide(x)) : graph.wide(firstOf(graph, x));
   if (!normalized) return pooled;
   const squares = graph.op('ReduceSum', [graph.op('Mul', [pooled, pooled]), graph.ints(1)], { keepdims: 1 });
-  return graph.op('Div', [pooled, graph.op('Max', [graph.op('Sqrt', [squares]), graph.float(1e-12)])]);
+  return graph.op('Div', [pooled, graph.op('Max', [graph.op('Sqrt', [squares]), graph.float32s([], [1e-12])])]);
 }
 
 /** The hidden state of the first token. */
@@ -81,9 +79,9 @@ function firstOf(graph: GraphBuilder, x: Value): Value {
 }
 
 /** The mean of the hidden states of a text's own tokens. */
-function meanOf(graph: GraphBuilder, x: Value, mask: Value): Value {
-  const own = graph.op('Unsqueeze', [mask, graph.ints(2)]);
+function meanOf(graph: GraphBuilder, x: Value): Value {
+  const own = graph.cast(graph.op('Unsqueeze', ['attention_mask', graph.ints(2)]), 'float');
   const sum = graph.op('ReduceSum', [graph.op('Mul', [x, own]), graph.ints(1)], { keepdims: 0 });
   const count = graph.op('ReduceSum', [own, graph.ints(1)], { keepdims: 0 });
-  return graph.op('Div', [sum, graph.op('Max', [count, graph.float(1)])]);
+  return graph.op('Div', [sum, graph.op('Max', [count, graph.float32s([], [1])])]);
 }

@@ -3,31 +3,57 @@ import { join } from 'node:path';
 import { specialIdsOf } from '../../data/index.ts';
 import { CheckpointError } from '../../errors/index.ts';
 import { makeFolder, writing } from '../../files/index.ts';
-import { familyOf, type Head, headKinds, plainEmbedding } from '../../model/index.ts';
+import { familyOf, type Head, headKinds, type ModelConfig, plainEmbedding, type Weights } from '../../model/index.ts';
 import { modelCard } from '../card.ts';
 import { newFolder } from '../export-hf.ts';
 import type { OutgoingModel } from '../model.ts';
 import { writeSentenceTransformers } from '../sentence-transformers.ts';
 import { tokenizerConfig } from '../tokenizer-class.ts';
 import { bert } from './bert.ts';
+import { decoderGraph, type OnnxDecoder } from './decoder.ts';
 import { encoderGraph, type OnnxEncoder } from './encoder.ts';
-import { onnxFile } from './file.ts';
+import { type OnnxGraph, onnxFile } from './file.ts';
+import { gpt2 } from './gpt2.ts';
+import { llama } from './llama.ts';
 import { modernbert } from './modernbert.ts';
+import { type Precision, precisions } from './precision.ts';
 
-/** The files of an export, by what transformers.js calls their precision. */
-export const onnxFiles = { fp32: 'onnx/model.onnx', q8: 'onnx/model_quantized.onnx' } as const;
+/** How models of a family leave as ONNX. */
+interface OnnxFamily {
+  /** What `config.json` says otherwise than for `transformers`. */
+  json(head: Head | undefined): object;
+  graph(config: ModelConfig, weights: Weights, form: { head: Head | undefined; precision: Precision }): OnnxGraph;
+}
+
+const encoder = (family: OnnxEncoder): OnnxFamily => ({
+  json: (head) => ({
+    model_type: family.type,
+    architectures: [`${family.classes}${head ? headKinds[head.kind].architecture : 'ForMaskedLM'}`],
+  }),
+  graph: (config, weights, form) => encoderGraph(family, config, weights, form),
+});
+
+const decoder = (family: OnnxDecoder): OnnxFamily => ({
+  json: () => ({}),
+  graph: (config, weights, { precision }) => decoderGraph(family, config, weights, { name: config.kind, precision }),
+});
 
 /** The families that can be said in ONNX. */
-const encoders: Readonly<Record<string, OnnxEncoder>> = { bert, modernbert };
+const onnxFamilies: Readonly<Record<string, OnnxFamily>> = {
+  bert: encoder(bert),
+  modernbert: encoder(modernbert),
+  gpt2: decoder(gpt2),
+  llama: decoder(llama),
+};
 
 const meanOnly: Head = { ...plainEmbedding, normalized: false };
 
 /**
- * Writes a folder that `onnxruntime` runs and transformers.js opens as a pipeline: `onnx/model.onnx` in float32,
- * `onnx/model_quantized.onnx` in 8 bits, the tokenizer and the configuration. A pre-trained model fills masks, or gives embeddings
- * with `encoderOnly`; a fine-tuned one classifies. Returns the bytes of each file.
+ * Writes a folder that `onnxruntime` runs and transformers.js opens as a pipeline: in `onnx/`, the graph in float32, in float16, and
+ * with weights of 8 and of 4 bits; the tokenizer and the configuration. A pre-trained encoder fills masks, or gives embeddings with
+ * `encoderOnly`; a fine-tuned one does what it was tuned for; a decoder continues texts. Returns the bytes of each graph.
  *
- * @throws CheckpointError for a model that is no encoder.
+ * @throws CheckpointError for a family without a graph, and for a decoder with `encoderOnly`.
  * @throws OutputError when the folder already exists or cannot be written.
  */
 export function exportOnnx(
@@ -36,10 +62,15 @@ export function exportOnnx(
   { encoderOnly }: { encoderOnly: boolean },
 ): Record<string, number> {
   const { checkpoint, config, weights } = model;
-  const family = encoders[config.kind];
+  const family = onnxFamilies[config.kind];
   if (family === undefined) {
     throw new CheckpointError(
-      `${checkpoint.path}: is a ${config.kind} model; only encoders (${Object.keys(encoders).join(', ')}) go to ONNX, others with --to hf`,
+      `${checkpoint.path}: a ${config.kind} model has no ONNX graph (${Object.keys(onnxFamilies).join(', ')} have); write it with --to hf`,
+    );
+  }
+  if (encoderOnly && familyOf(config).isCausal) {
+    throw new CheckpointError(
+      `${checkpoint.path}: is a ${config.kind} model, which continues texts; leave out --encoder-only`,
     );
   }
   const head = encoderOnly && checkpoint.head?.kind !== 'embedding' ? meanOnly : checkpoint.head;
@@ -47,21 +78,18 @@ export function exportOnnx(
   const write = (name: string, content: string | Uint8Array) =>
     writing(join(out, name), () => writeFileSync(join(out, name), content));
   writing(out, () => makeFolder(join(out, 'onnx')));
-  for (const [precision, file] of Object.entries(onnxFiles)) {
-    write(file, onnxFile(encoderGraph(family, config, weights, { head, quantised: precision === 'q8' })));
+  for (const precision of Object.values(precisions)) {
+    write(precision.file, onnxFile(family.graph(config, weights, { head, precision })));
   }
   const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
-  const architecture = `${family.classes}${head ? headKinds[head.kind].architecture : 'ForMaskedLM'}`;
-  const known = { model_type: family.type, architectures: [architecture] };
   const specialIds = specialIdsOf(checkpoint.tokenizerJson);
-  const hf = familyOf(config).huggingFace.write(config, {
-    head,
-    specialIds,
-  });
-  write('config.json', json({ ...hf, ...known }));
+  write(
+    'config.json',
+    json({ ...familyOf(config).huggingFace.write(config, { head, specialIds }), ...family.json(head) }),
+  );
   write('tokenizer.json', checkpoint.tokenizerJson);
   write('tokenizer_config.json', json(tokenizerConfig(checkpoint.tokenizerJson, config)));
   if (head?.kind === 'embedding' && head !== meanOnly) writeSentenceTransformers(out, head, config);
   write('README.md', modelCard(model, { encoderOnly, library: 'transformers.js' }));
-  return Object.fromEntries(Object.values(onnxFiles).map((file) => [file, statSync(join(out, file)).size]));
+  return Object.fromEntries(Object.values(precisions).map(({ file }) => [file, statSync(join(out, file)).size]));
 }

@@ -4,7 +4,7 @@ import { PbfWriter } from 'pbf';
 // Source: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
 
 /** ONNX's numbers of element types. */
-export const elementTypes = { float: 1, uint8: 2, int64: 7 } as const;
+export const elementTypes = { float: 1, uint8: 2, int64: 7, float16: 10 } as const;
 export type ElementType = keyof typeof elementTypes;
 
 const irVersion = 8;
@@ -26,6 +26,8 @@ export interface Node {
   inputs: readonly string[];
   outputs: readonly string[];
   attributes: Readonly<Record<string, number | readonly number[] | { float: number }>>;
+  /** Whose operation it is, where it is not ONNX's own. */
+  domain?: string;
 }
 
 /** What goes in or comes out; a dimension is a number, or a name where it may be any. */
@@ -49,7 +51,9 @@ export function onnxFile(graph: OnnxGraph): Uint8Array {
   pbf.writeVarintField(1, irVersion);
   pbf.writeStringField(2, 'taper');
   pbf.writeMessage(7, writeGraph, graph);
-  pbf.writeMessage(8, (_, opset) => opset.writeVarintField(2, opsetVersion), undefined);
+  pbf.writeMessage(8, writeOperations, { version: opsetVersion });
+  const domains = graph.nodes.flatMap(({ domain }) => domain ?? []);
+  for (const domain of new Set(domains)) pbf.writeMessage(8, writeOperations, { domain, version: 1 });
   return pbf.finish();
 }
 
@@ -61,12 +65,18 @@ function writeGraph({ name, nodes, constants, inputs, outputs }: OnnxGraph, pbf:
   for (const port of outputs) pbf.writeMessage(12, writePort, port);
 }
 
-function writeNode({ operation, inputs, outputs, attributes }: Node, pbf: PbfWriter): void {
+function writeOperations({ domain, version }: { domain?: string; version: number }, pbf: PbfWriter): void {
+  if (domain !== undefined) pbf.writeStringField(1, domain);
+  pbf.writeVarintField(2, version);
+}
+
+function writeNode({ operation, inputs, outputs, attributes, domain }: Node, pbf: PbfWriter): void {
   for (const input of inputs) pbf.writeStringField(1, input);
   for (const output of outputs) pbf.writeStringField(2, output);
   pbf.writeStringField(3, outputs[0]!);
   pbf.writeStringField(4, operation);
   for (const attribute of Object.entries(attributes)) pbf.writeMessage(5, writeAttribute, attribute);
+  if (domain !== undefined) pbf.writeStringField(7, domain);
 }
 
 function writeAttribute([name, value]: [string, Node['attributes'][string]], pbf: PbfWriter): void {

@@ -1,6 +1,7 @@
 import type { Weights } from '../../model/index.ts';
-import { scope } from '../../tensor/index.ts';
-import type { Constant, ElementType, Node, OnnxGraph, Port } from './file.ts';
+import { scope, Tensor } from '../../tensor/index.ts';
+import { type Constant, type ElementType, elementTypes, type Node, type OnnxGraph, type Port } from './file.ts';
+import type { Precision } from './precision.ts';
 
 interface QuantisedRows {
   numbers: Uint8Array;
@@ -13,27 +14,30 @@ export type Value = string;
 /** Bytes of uint8 weights that stand for 0: with unsigned numbers on both sides no processor's products saturate. */
 const zeroPoint = 128;
 const largest = 127;
+/** How many weights of a row share a scale in 4 bits. */
+const blockSize = 32;
 
 /**
- * An ONNX graph in the making, over the weights of a model. With `quantised`, linear layers and word embeddings are held as
- * 8-bit numbers, a scale for each output or piece, and what goes into a layer is made 8-bit as it comes (dynamic quantisation).
+ * An ONNX graph in the making, over the weights of a model. With 8 bits, linear layers and word embeddings are held as 8-bit numbers,
+ * a scale for each output or token, and what goes into a layer is made 8-bit as it comes (dynamic quantisation). With 4 bits, linear
+ * layers are held as 4-bit numbers, a scale for 32 of them, and word embeddings as with 8.
  */
 export class GraphBuilder {
-  readonly quantised: boolean;
+  readonly #precision: Precision;
   readonly #weights: Weights;
   readonly #nodes: Node[] = [];
   readonly #constants = new Map<string, Constant>();
   readonly #quantisedByName = new Map<string, QuantisedRows>();
   #count = 0;
 
-  constructor(weights: Weights, quantised: boolean) {
+  constructor(weights: Weights, precision: Precision) {
     this.#weights = weights;
-    this.quantised = quantised;
+    this.#precision = precision;
   }
 
   /** The graph of all operations up to now. */
   finish(ports: { name: string; inputs: readonly Port[]; outputs: readonly (Port & { value: Value })[] }): OnnxGraph {
-    for (const { name, value } of ports.outputs) this.#add('Identity', [value], {}, [name]);
+    for (const { name, type, value } of ports.outputs) this.#add('Cast', [value], { to: elementTypes[type] }, [name]);
     return { ...ports, nodes: this.#nodes, constants: [...this.#constants.values()] };
   }
 
@@ -42,10 +46,49 @@ export class GraphBuilder {
     return this.#add(operation, inputs, attributes, [this.#name(operation)])[0]!;
   }
 
+  cast(x: Value, type: ElementType): Value {
+    return this.op('Cast', [x], { to: elementTypes[type] });
+  }
+
+  /** What was computed in float32, in the numbers of the graph. */
+  narrow(x: Value): Value {
+    return this.#precision.floats === 'float' ? x : this.cast(x, this.#precision.floats);
+  }
+
+  /** Numbers of the graph in float32. */
+  wide(x: Value): Value {
+    return this.#precision.floats === 'float' ? x : this.cast(x, 'float');
+  }
+
+  /** How long `x` is along `axis`, as a list of one. */
+  dimension(x: Value, axis: number): Value {
+    return this.op('Shape', [x], { start: axis, end: axis + 1 });
+  }
+
+  /** The whole numbers from `start` up to `end`, which is not among them; both are lists of one. */
+  range(start: Value, end: Value): Value {
+    return this.op('Range', [this.op('Squeeze', [start]), this.op('Squeeze', [end]), this.int(1)]);
+  }
+
+  /** Numbers `start` up to `end` of the last dimension. */
+  part(x: Value, start: number, end: number): Value {
+    return this.op('Slice', [x, this.ints(start), this.ints(end), this.ints(-1)]);
+  }
+
+  /** `value` where something holds, else 0. */
+  where(holds: Value, value: number): Value {
+    return this.op('Mul', [this.cast(holds, this.#precision.floats), this.float(value)]);
+  }
+
+  /** Whether the model has a parameter. */
+  has(name: string): boolean {
+    return this.#weights.has(name);
+  }
+
   /** A parameter as it is. */
   weight(name: string): Value {
     const tensor = this.#weights.get(name)!;
-    return this.#constant(name, 'float', tensor.shape, () => tensor.toFloats());
+    return this.#floats(name, tensor.shape, () => tensor.toFloats());
   }
 
   ints(...values: number[]): Value {
@@ -59,12 +102,13 @@ export class GraphBuilder {
     return this.#constant(`int_${value}`, 'int64', [], () => BigInt64Array.of(BigInt(value)));
   }
 
-  floats(shape: readonly number[], values: readonly number[]): Value {
-    return this.#constant(`floats_${values.join('_')}`, 'float', shape, () => Float32Array.from(values));
+  float(value: number): Value {
+    return this.#floats(`float_${value}`, [], () => Float32Array.of(value));
   }
 
-  float(value: number): Value {
-    return this.#constant(`float_${value}`, 'float', [], () => Float32Array.of(value));
+  /** Numbers that are float32 in a graph of float16, too. */
+  float32s(shape: readonly number[], values: readonly number[]): Value {
+    return this.#constant(`float32s_${values.join('_')}`, 'float', shape, () => Float32Array.from(values));
   }
 
   /** `x·Wᵀ + b` of a linear layer, without b where it has none. */
@@ -75,11 +119,12 @@ export class GraphBuilder {
 
   #product(x: Value, name: string): Value {
     const { shape } = this.#weights.get(`${name}.weight`)!;
-    if (this.quantised) {
+    if (this.#precision.bits === 4) return this.#blockProduct(x, `${name}.weight`);
+    if (this.#precision.bits === 8) {
       const { numbers, scales } = this.#quantisedRows(`${name}.weight`);
       return this.#integerProduct(x, this.#turned(`${name}.weight`, shape, numbers), scales);
     }
-    const turned = this.#constant(`${name}.weight.transposed`, 'float', shape.toReversed(), () =>
+    const turned = this.#floats(`${name}.weight.transposed`, shape.toReversed(), () =>
       scope(() => this.#weights.get(`${name}.weight`)!.transpose(0, 1).reshape([-1]).toFloats()),
     );
     return this.op('MatMul', [x, turned]);
@@ -87,31 +132,52 @@ export class GraphBuilder {
 
   /** Rows of an embedding. */
   embedding(name: string, ids: Value): Value {
-    if (!this.quantised) return this.op('Gather', [this.weight(name), ids]);
+    if (!this.#precision.bits) return this.op('Gather', [this.weight(name), ids]);
     const { rows, rowScales } = this.#quantisedTable(name);
-    const centred = this.op('Sub', [
-      this.op('Cast', [this.op('Gather', [rows, ids])], { to: 1 }),
-      this.float(zeroPoint),
-    ]);
+    const centred = this.op('Sub', [this.cast(this.op('Gather', [rows, ids]), 'float'), this.float(zeroPoint)]);
     return this.op('Mul', [centred, this.op('Gather', [rowScales, ids])]);
   }
 
-  /** `x·Eᵀ + b`: the output layer that is tied to an embedding. */
-  tied(x: Value, name: string, bias: string): Value {
-    if (!this.quantised) {
-      const turned = this.op('Transpose', [this.weight(name)], { perm: [1, 0] });
-      return this.op('Add', [this.op('MatMul', [x, turned]), this.weight(bias)]);
-    }
-    const { rows } = this.#quantisedTable(name);
-    const { scales } = this.#quantisedRows(name);
-    const turned = this.op('Transpose', [rows], { perm: [1, 0] });
-    return this.op('Add', [this.#integerProduct(x, turned, scales), this.weight(bias)]);
+  /** `x·Eᵀ`, and `+ b` where there is one: the output layer that is tied to an embedding. */
+  tied(x: Value, name: string, bias?: string): Value {
+    const turned = (table: Value) => this.op('Transpose', [table], { perm: [1, 0] });
+    const product = this.#precision.bits
+      ? this.#integerProduct(x, turned(this.#quantisedTable(name).rows), this.#quantisedRows(name).scales)
+      : this.op('MatMul', [x, turned(this.weight(name))]);
+    return bias === undefined ? product : this.op('Add', [product, this.weight(bias)]);
   }
 
   layerNorm(x: Value, name: string, epsilon: number): Value {
     const parts = ['weight', 'bias'].map((part) => `${name}.${part}`).filter((part) => this.#weights.has(part));
     const inputs = [x, ...parts.map((part) => this.weight(part))];
     return this.op('LayerNormalization', inputs, { axis: -1, epsilon: { float: epsilon } });
+  }
+
+  /** `x/√(mean(x²) + ε)·w` over the last dimension; all but the weights in float32. */
+  rmsNorm(x: Value, name: string, epsilon: number): Value {
+    const wide = this.wide(x);
+    const mean = this.op('ReduceMean', [this.op('Mul', [wide, wide])], { axes: [-1], keepdims: 1 });
+    const root = this.op('Sqrt', [this.op('Add', [mean, this.float32s([], [epsilon])])]);
+    return this.op('Mul', [this.narrow(this.op('Div', [wide, root])), this.weight(`${name}.weight`)]);
+  }
+
+  /** `x·Wᵀ` with W in 4 bits: onnxruntime's own operation, which takes two numbers in a byte, the first in its low half. */
+  #blockProduct(x: Value, name: string): Value {
+    const tensor = this.#weights.get(name)!;
+    const [N, K] = tensor.shape as [number, number];
+    const numBlocks = Math.ceil(K / blockSize);
+    const blocks = () => inBlocks(tensor.toFloats(), N, K);
+    const bytes = this.#constant(`${name}.nibbles`, 'uint8', [N, numBlocks, blockSize / 2], () => blocks().bytes);
+    const scales = this.#constant(`${name}.block_scales`, 'float', [N * numBlocks], () => blocks().scales);
+    const attributes = { K, N, bits: 4, block_size: blockSize };
+    const [product] = this.#add(
+      'MatMulNBits',
+      [x, bytes, scales],
+      attributes,
+      [this.#name('MatMulNBits')],
+      'com.microsoft',
+    );
+    return product!;
   }
 
   /** `x·W` with W in 8 bits and x made so: the integer product, times both scales. */
@@ -125,7 +191,7 @@ export class GraphBuilder {
     const zeroOfWeights = this.#constant('zero_of_weights', 'uint8', [], () => Uint8Array.of(zeroPoint));
     const product = this.op('MatMulInteger', [numbers!, weight, zero!, zeroOfWeights]);
     const scaleOfWeights = this.#constant(`${weight}.scales`, 'float', [scales.length], () => scales);
-    return this.op('Mul', [this.op('Cast', [product], { to: 1 }), this.op('Mul', [scale!, scaleOfWeights])]);
+    return this.op('Mul', [this.cast(product, 'float'), this.op('Mul', [scale!, scaleOfWeights])]);
   }
 
   /** A matrix in 8 bits, with a scale for each row: `W ≈ scale·(number − 128)`. */
@@ -162,9 +228,21 @@ export class GraphBuilder {
     );
   }
 
-  #add(operation: string, inputs: readonly Value[], attributes: Node['attributes'], outputs: readonly Value[]) {
-    this.#nodes.push({ operation, inputs, outputs, attributes });
+  #add(
+    operation: string,
+    inputs: readonly Value[],
+    attributes: Node['attributes'],
+    outputs: readonly Value[],
+    domain?: string,
+  ) {
+    this.#nodes.push({ operation, inputs, outputs, attributes, ...(domain !== undefined && { domain }) });
     return outputs;
+  }
+
+  /** A constant in the numbers of the graph. */
+  #floats(name: string, shape: readonly number[], values: () => Float32Array): Value {
+    const { floats } = this.#precision;
+    return this.#constant(name, floats, shape, () => (floats === 'float' ? values() : float16Of(values())));
   }
 
   #constant(name: string, type: ElementType, shape: readonly number[], values: () => ArrayBufferView): Value {
@@ -179,4 +257,32 @@ export class GraphBuilder {
     this.#count += 1;
     return `${what}_${this.#count}`;
   }
+}
+
+/** The bits of the nearest float16 numbers. */
+function float16Of(values: Float32Array): Uint16Array {
+  return scope(() => Tensor.from(values, [values.length]).to('float16').toArray() as Uint16Array);
+}
+
+/**
+ * The rows of a matrix [N, K] in blocks of 32, the last one filled up: `w ≈ scale·(number − 8)`, where the scale takes the number that is
+ * furthest from 0 to −8.
+ */
+function inBlocks(values: Float32Array, N: number, K: number): { bytes: Uint8Array; scales: Float32Array } {
+  const numBlocks = Math.ceil(K / blockSize);
+  const scales = new Float32Array(N * numBlocks);
+  const bytes = new Uint8Array((N * numBlocks * blockSize) / 2);
+  for (let block = 0; block < N * numBlocks; block++) {
+    const row = Math.floor(block / numBlocks);
+    const start = row * K + (block % numBlocks) * blockSize;
+    const own = values.subarray(start, Math.min(start + blockSize, (row + 1) * K));
+    const furthest = own.reduce((most, x) => (Math.abs(x) > Math.abs(most) ? x : most), 0);
+    const scale = furthest === 0 ? 1 : furthest / -8;
+    scales[block] = scale;
+    own.forEach((x, i) => {
+      const number = Math.min(15, Math.round(x / scale) + 8);
+      bytes[(block * blockSize + i) >> 1]! |= number << (i % 2 === 0 ? 0 : 4);
+    });
+  }
+  return { bytes, scales };
 }

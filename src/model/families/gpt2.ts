@@ -7,6 +7,7 @@ import { type ModelInputs, Transformer } from '../transformer.ts';
 import { type BlockNames, blockBranches, blockFlops, blockSpecs, geluMistakes, positionEmbeddings } from './classic.ts';
 import { byteMistakes, preNormMistakes } from './mistakes.ts';
 
+/** Hugging Face's names of a GPT-2's tensors. */
 export const gptNames = {
   words: 'transformer.wte.weight',
   positions: 'transformer.wpe.weight',

@@ -18,7 +18,7 @@ import { byteMistakes, headMistakes, preNormMistakes } from './mistakes.ts';
 import { readRope, rotaryFrequencies, writeScaling } from './rotary.ts';
 
 /** Hugging Face's names of a Llama's tensors. */
-const names = {
+export const llamaNames = {
   words: 'model.embed_tokens.weight',
   finalNorm: 'model.norm',
   output: 'lm_head',
@@ -41,6 +41,8 @@ const names = {
   },
 };
 
+const names = llamaNames;
+
 /** Its settings where a configuration leaves them out. Source: Touvron et al. 2023 (arXiv 2302.13971); small ones tie the output. */
 const usual = { ropeTheta: 10_000, tied: true, qkNorm: false, attentionBias: false } as const;
 
@@ -53,15 +55,14 @@ export class Llama extends Transformer {
   branches(l: number): Branches {
     const { config } = this;
     const { attentionNorm, attentionOutput, ffnNorm, ffnGate, ffnInner, ffnOutput } = names.block(l);
-    const { heads, ropeTheta = usual.ropeTheta, ropeScaling } = config;
-    const { keyValueHeads, headSize } = headsOf(config);
+    const { heads } = config;
+    const { keyValueHeads } = headsOf(config);
     return {
       attention: {
         before: (stream) => rmsNormBeside(stream, this, attentionNorm),
         of: (x, how) => {
-          const rotary = rotaryFrequencies(headSize, ropeTheta, ropeScaling);
           const qkv = this.queryKeyValue(x, l);
-          const context = causalAttention(qkv, heads, { keyValueHeads, rotary, ...how });
+          const context = causalAttention(qkv, heads, { keyValueHeads, rotary: llamaRotary(config), ...how });
           return linear(context, this, attentionOutput);
         },
       },
@@ -107,6 +108,12 @@ export class Llama extends Transformer {
     };
     return Tensor.cat([normed(query, queryNorm), normed(key, keyNorm), linear(x, this, value)], -1);
   }
+}
+
+/** The angle per position of each pair of numbers in a head of a Llama. */
+export function llamaRotary(config: ModelConfig): number[] {
+  const { ropeTheta = usual.ropeTheta, ropeScaling } = config;
+  return rotaryFrequencies(headsOf(config).headSize, ropeTheta, ropeScaling);
 }
 
 function blockSpecs(config: ModelConfig, l: number): ParameterSpec[] {

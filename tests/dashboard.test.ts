@@ -1,25 +1,15 @@
 // The dashboard as people use it: the program, and a real browser.
 import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
-import {
-  appendFileSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { appendFileSync, cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
+import { noBrowser, openBrowser, openPage } from './browser.fixture.ts';
 import { commandsIn, linesOf, type Started, start, writeTiny } from './cli.fixture.ts';
 
-const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
-const skip = executablePath === undefined && 'chromium is not installed (Debian: apt-get install chromium)';
 const folder = mkdtempSync(join(tmpdir(), 'taper-dashboard-'));
 const at = (path: string) => join(folder, path);
 const { done, refused } = commandsIn(folder);
@@ -216,29 +206,17 @@ test('--dashboard serves the run that trains, and ends with it, however that end
   }, /ECONNREFUSED|ECONNRESET|socket hang up/);
 });
 
-describe('the page', { skip, timeout: 240_000 }, () => {
+describe('the page', { skip: noBrowser, timeout: 240_000 }, () => {
   let browser: Browser;
   let url: string;
   const problems: string[] = [];
   before(async () => {
     ({ url } = await dashboard('runs', '--port', '0'));
-    const args = ['--no-sandbox', '--disable-gpu', '--disable-background-networking'];
-    browser = await chromium.launch({ executablePath: executablePath!, args });
+    browser = await openBrowser();
   });
   after(() => browser?.close());
 
-  async function open(hash: string, width = 1280): Promise<Page> {
-    const page = await browser.newPage({ viewport: { width, height: 900 } });
-    page.on('console', (message) => {
-      if (['error', 'warning'].includes(message.type())) problems.push(message.text());
-    });
-    page.on('pageerror', (error) => problems.push(error.message));
-    page.on('request', (asked) => {
-      if (new URL(asked.url()).host !== new URL(url).host) problems.push(`asked ${asked.url()}`);
-    });
-    await page.goto(`${url}${hash}`);
-    return page;
-  }
+  const open = (hash: string, width?: number): Promise<Page> => openPage(browser, `${url}${hash}`, problems, width);
 
   test('a curve grows while its run trains, without a reload', async () => {
     const words = ['pretrain', 'tiny.yaml', '--out', 'runs/live', '--quiet', '--set', 'train.steps=100000'];

@@ -6,26 +6,40 @@ import { openHeldOut } from '../src/cli/held-out.ts';
 import { lastConfig } from '../src/config/index.ts';
 import type { MicroBatch } from '../src/data/index.ts';
 import { exportOnnx, openOutgoing, runnable } from '../src/interop/index.ts';
-import { modelInputs } from '../src/model/index.ts';
+import { familyOf, modelInputs } from '../src/model/index.ts';
 import { noGrad, scope, Tensor } from '../src/tensor/index.ts';
 import { table, writeResults } from './report.ts';
 
 const limit = 256;
 
-/** [M·V] logits at the masked tokens of a batch. */
+/** [M·V] logits at the predicted tokens of a batch. */
 type Run = (batch: MicroBatch) => Promise<Float32Array>;
 
-/** What docs/results/onnx.md holds: size and agreement of an exported model in float32 and in 8 bits. */
-export async function onnx([checkpoint, ...texts]: string[]): Promise<void> {
-  if (checkpoint === undefined || texts.length === 0) throw new Error('npm run bench -- onnx CHECKPOINT my/texts');
+/** What docs/results/onnx.md holds: size and agreement of exported models in each precision. */
+export async function onnx([texts, ...checkpoints]: string[]): Promise<void> {
+  if (texts === undefined || checkpoints.length === 0) throw new Error('npm run bench -- onnx TEXTS CHECKPOINT…');
+  const sections: string[] = [];
+  for (const checkpoint of checkpoints) sections.push(await compare(checkpoint, texts));
+  writeResults(
+    'onnx',
+    'Exported models: size and agreement',
+    'npm run bench -- onnx TEXTS CHECKPOINT…',
+    `Held-out loss in nats; "same first" is how often the likeliest token is that of taper's own float32, and the difference is to its logits, both at the tokens that are
+predicted.
+
+${sections.join('\n\n')}`,
+  );
+}
+
+async function compare(checkpoint: string, texts: string): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'taper-onnx-'));
   try {
     const model = openOutgoing(checkpoint, console.warn);
     const out = join(folder, 'model');
     const bytes = exportOnnx(model, out, { encoderOnly: false });
-    using heldOut = await openHeldOut(checkpoint, { data: texts, limit, device: 'cpu' });
+    using heldOut = await openHeldOut(checkpoint, { data: [texts], limit, device: 'cpu' });
     const batches = [...heldOut.batches()];
-    const { vocabSize: V } = model.config;
+    const { vocabSize: V, layers, hiddenSize } = model.config;
     const own = runnable(model);
     const taper: Run = async (batch) =>
       scope(() =>
@@ -34,16 +48,14 @@ export async function onnx([checkpoint, ...texts]: string[]): Promise<void> {
           return own.tokenLogits(own.encode(modelInputs(batch, 'cpu')), positions).toFloats();
         }),
       );
-    const graphOf = async (file: string): Promise<Run> => {
-      const session = await InferenceSession.create(join(out, file));
-      return (batch) => logitsOf(session, batch, V);
-    };
     const safetensors = statSync(join(model.checkpoint.path, 'model.safetensors')).size;
     const kinds: [string, number, Run][] = [['taper, float32', safetensors, taper]];
-    for (const [file, size] of Object.entries(bytes)) kinds.push([file, size, await graphOf(file)]);
-
+    for (const [file, size] of Object.entries(bytes)) {
+      const session = await InferenceSession.create(join(out, file));
+      kinds.push([file, size, (batch) => logitsOf(session, batch, V)]);
+    }
     const reference = await Promise.all(batches.map(taper));
-    const rows = [['', 'MB', 'held-out MLM loss', 'same likeliest piece', 'largest difference of a logit']];
+    const rows = [['', 'MB', 'held-out loss', 'same first', 'largest difference of a logit']];
     for (const [name, size, run] of kinds) {
       const found: Float32Array[] = [];
       for (const batch of batches) found.push(await run(batch));
@@ -56,17 +68,9 @@ export async function onnx([checkpoint, ...texts]: string[]): Promise<void> {
         furthest.toExponential(1),
       ]);
     }
-    const { layers, hiddenSize } = model.config;
     const { sequenceLength } = lastConfig(model.checkpoint.config).data;
-    writeResults(
-      'onnx',
-      'Exported models: size and agreement',
-      'npm run bench -- onnx CHECKPOINT TEXTS',
-      `A BERT of ${layers} blocks of width ${hiddenSize} and ${V} pieces, on ${heldOut.sequences} held-out sequences of ${sequenceLength} tokens; differences are to taper's
-own float32 logits at the masked tokens.
-
-${table(rows)}`,
-    );
+    const title = `${familyOf(model.config).title(model.config)}, ${layers} blocks of width ${hiddenSize}, ${V} tokens`;
+    return `## ${title}\n\n${heldOut.sequences} sequences of ${sequenceLength} tokens.\n\n${table(rows)}`;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -74,15 +78,23 @@ ${table(rows)}`,
 
 async function logitsOf(session: InferenceSession, batch: MicroBatch, V: number): Promise<Float32Array> {
   const { numSequences: N, sequenceLength: T, documents } = batch;
-  const ints = (values: ArrayLike<number>) =>
-    new OrtTensor('int64', BigInt64Array.from(Array.from(values, BigInt)), [N, T]);
-  const mask = Int32Array.from({ length: N * T }, (_, i) => (i % T < documents[Math.floor(i / T)]![0]! ? 1 : 0));
-  const feeds = {
+  const ints = (values: ArrayLike<number>, shape = [N, T]) =>
+    new OrtTensor('int64', BigInt64Array.from(Array.from(values, BigInt)), shape);
+  const perToken = (of: (t: number, n: number) => number) =>
+    ints(Int32Array.from({ length: N * T }, (_, i) => of(i % T, Math.floor(i / T))));
+  const feeds: Record<string, OrtTensor> = {
     input_ids: ints(batch.inputIds),
-    attention_mask: ints(mask),
+    attention_mask: perToken((t, n) => (t < documents[n]![0]! ? 1 : 0)),
     token_type_ids: ints(batch.tokenTypeIds),
+    position_ids: perToken((t) => t),
+    num_logits_to_keep: ints([0], []),
   };
-  const { logits } = await session.run(feeds);
+  for (const input of session.inputMetadata) {
+    if (!input.isTensor || feeds[input.name]) continue;
+    const [, heads, , size] = input.shape as number[];
+    feeds[input.name] = noPast(input.type, [N, heads!, 0, size!]);
+  }
+  const { logits } = await session.run(Object.fromEntries(session.inputNames.map((name) => [name, feeds[name]!])));
   const all = logits!.data as Float32Array;
   const picked = new Float32Array(batch.labels.length * V);
   batch.predictedPositions.forEach((position, m) => {
@@ -90,6 +102,12 @@ async function logitsOf(session: InferenceSession, batch: MicroBatch, V: number)
   });
   return picked;
 }
+
+/** Keys or values of no tokens. */
+const noPast = (type: string, shape: readonly number[]) =>
+  type === 'float16'
+    ? new OrtTensor(type, new Uint16Array(0), shape)
+    : new OrtTensor('float32', new Float32Array(0), shape);
 
 function compared(
   batches: readonly MicroBatch[],

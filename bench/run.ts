@@ -17,7 +17,7 @@ import { speed } from './speed.ts';
 // npm run bench -- models    models of today beside transformers'
 // npm run bench -- quality BOOKS  minutes to one held-out accuracy: transformers' Trainer, and one recipe of taper after the other
 // npm run bench -- plan FILES…     what `taper-lm plan --measure` says beside what runs take
-// npm run bench -- onnx CHECKPOINT FILES…     size and agreement of an exported model
+// npm run bench -- onnx TEXTS CHECKPOINT…     size and agreement of exported models
 // npm run bench -- scaling FILES…  steps of two ranks over several links (as root)
 // npm run bench -- reading   memory to read files of 640 MB
 // npm run bench -- data FILES… | memory FILES…

@@ -46,6 +46,9 @@ const onnxFamilies: Readonly<Record<string, OnnxFamily>> = {
   llama: decoder(llama),
 };
 
+/** What one ONNX file can hold, in bytes: protocol buffers end there. */
+const mostBytes = 2 ** 31;
+
 const meanOnly: Head = { ...plainEmbedding, normalized: false };
 
 /**
@@ -53,7 +56,7 @@ const meanOnly: Head = { ...plainEmbedding, normalized: false };
  * with weights of 8 and of 4 bits; the tokenizer and the configuration. A pre-trained encoder fills masks, or gives embeddings with
  * `encoderOnly`; a fine-tuned one does what it was tuned for; a decoder continues texts. Returns the bytes of each graph.
  *
- * @throws CheckpointError for a family without a graph, and for a decoder with `encoderOnly`.
+ * @throws CheckpointError for a family without a graph, a model of more than 2 GB, and a decoder with `encoderOnly`.
  * @throws OutputError when the folder already exists or cannot be written.
  */
 export function exportOnnx(
@@ -71,6 +74,12 @@ export function exportOnnx(
   if (encoderOnly && familyOf(config).isCausal) {
     throw new CheckpointError(
       `${checkpoint.path}: is a ${config.kind} model, which continues texts; leave out --encoder-only`,
+    );
+  }
+  const bytes = [...weights.values()].reduce((sum, tensor) => sum + tensor.bytes, 0);
+  if (bytes >= mostBytes) {
+    throw new CheckpointError(
+      `${checkpoint.path}: has ${(bytes / 1e9).toFixed(1)} GB of weights, and an ONNX file holds 2.1; write it with --to hf`,
     );
   }
   const head = encoderOnly && checkpoint.head?.kind !== 'embedding' ? meanOnly : checkpoint.head;

@@ -8,7 +8,7 @@ import { countOf } from './numbers.ts';
 import { warn } from './terminal.ts';
 
 interface ExportOptions {
-  to: 'hf' | 'onnx';
+  to: 'hf' | 'onnx' | 'gguf';
   out: string;
   encoderOnly?: boolean;
   blocks?: number;
@@ -30,9 +30,9 @@ interface Shortened {
 /** `taper-lm export`: a model for other programs. */
 export function exportCommand(): Command {
   return new Command('export')
-    .description('write a model for other programs: Hugging Face transformers, or ONNX')
+    .description('write a model for other programs: Hugging Face transformers, ONNX, or llama.cpp')
     .argument('<checkpoint>', 'checkpoint folder, or a run (its newest)')
-    .addOption(new Option('--to <form>', 'hf or onnx').choices(['hf', 'onnx']).makeOptionMandatory())
+    .addOption(new Option('--to <form>', 'hf, onnx or gguf').choices(['hf', 'onnx', 'gguf']).makeOptionMandatory())
     .requiredOption('--out <dir>', 'new folder')
     .option('--encoder-only', 'without heads: hidden states, for embeddings')
     .option(
@@ -53,14 +53,17 @@ export function exportCommand(): Command {
 }
 
 async function run(path: string, options: ExportOptions): Promise<void> {
+  if (options.to === 'gguf' && options.encoderOnly)
+    throw new ConfigError(
+      '--encoder-only: --to gguf writes models that continue texts, with their output layer; leave it out',
+    );
   checkNewFolder(options.out);
-  const { exportHuggingFace, exportOnnx, openOutgoing } = await import('../interop/index.ts');
+  const { exportGguf, exportHuggingFace, exportOnnx, openOutgoing } = await import('../interop/index.ts');
   let model = openOutgoing(path, warn);
   let shortened: Shortened | undefined;
   if (options.blocks !== undefined) [model, shortened] = await shorten(path, model, options, options.blocks);
-  const form = { encoderOnly: options.encoderOnly ?? false };
-  const bytes = options.to === 'onnx' ? exportOnnx(model, options.out, form) : undefined;
-  if (options.to === 'hf') exportHuggingFace(model, options.out, form);
+  const write = { hf: exportHuggingFace, onnx: exportOnnx, gguf: exportGguf }[options.to];
+  const bytes = write(model, options.out, { encoderOnly: options.encoderOnly ?? false, warn });
   if (options.json)
     process.stdout.write(`${JSON.stringify({ out: options.out, ...shortened, ...(bytes && { bytes }) })}\n`);
   else process.stdout.write(`${shortened ? shortenedText(shortened) : ''}${options.out}\n`);

@@ -14,7 +14,7 @@ import type { OutgoingModel } from './model.ts';
 /** How a model is written: with its heads or without them, for which library. */
 export interface CardOptions {
   encoderOnly: boolean;
-  library: 'transformers' | 'transformers.js';
+  library: 'transformers' | 'transformers.js' | 'gguf';
 }
 
 /** The model card, as Markdown: what the model is, what it learnt from, what that took and what came of it. */
@@ -97,7 +97,8 @@ function trainingLines({ config, progress: { samples, tokens, step } }: Checkpoi
   ];
 }
 
-function nameOf({ path }: Checkpoint): string {
+/** What a model is called: its folder, or its run's. */
+export function nameOf({ path }: Checkpoint): string {
   return basename(/^step-\d+$/.test(basename(path)) ? dirname(dirname(path)) : path);
 }
 

@@ -1,9 +1,10 @@
 /**
- * Models in and out: folders of Hugging Face's `transformers`, ONNX, and models with blocks left out.
+ * Models in and out: folders of Hugging Face's `transformers`, ONNX, GGUF, and models with blocks left out.
  *
  * @module taper-lm/interop
  */
 export { exportHuggingFace } from './export-hf.ts';
+export { exportGguf } from './gguf/export.ts';
 export { importHuggingFace } from './import.ts';
 export { evenly, leastHarmful, type OutgoingModel, openOutgoing, runnable, withBlocks } from './model.ts';
 export { exportOnnx } from './onnx/export.ts';

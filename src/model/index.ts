@@ -20,6 +20,7 @@ export type { BlockNames } from './families/classic.ts';
 export { Gpt, gptNames } from './families/gpt2.ts';
 export { llamaNames, llamaRotary } from './families/llama.ts';
 export { modernbertNames, sightOf } from './families/modernbert.ts';
+export { rotaryFrequencies } from './families/rotary.ts';
 export { families, familyOf, initialise, makeIdentity, parameterSpecs, partsOf } from './families.ts';
 export type { Family, FamilyDefaults, Recipe } from './family.ts';
 export { type EmbeddingHead, type Head, headKinds, type LabelHead, type NamedHead, plainEmbedding } from './heads.ts';

@@ -2,7 +2,7 @@ import { endOfText } from '../../data/index.ts';
 import { isPlainBpe, type Part, type TokenizerClass } from './tokenizer-family.ts';
 
 /** Source: `PRETOKENIZE_REGEX` of transformers' tokenization_qwen2.py. */
-const words =
+export const qwenWords =
   "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 
 /** Byte-level BPE of Qwen, up to Qwen3: of composed characters, with each digit alone. */
@@ -14,7 +14,7 @@ export const qwenTokenizer: TokenizerClass = {
     pre_tokenizer(part) {
       const [split, bytes, ...others] = (part?.pretokenizers ?? []) as Part[];
       const isSplit = split?.type === 'Split' && split.behavior === 'Isolated' && !split.invert;
-      const isSame = (split?.pattern as Part | undefined)?.Regex === words;
+      const isSame = (split?.pattern as Part | undefined)?.Regex === qwenWords;
       return isSplit && isSame && bytes?.type === 'ByteLevel' && bytes.use_regex === false && others.length === 0;
     },
     model: isPlainBpe,

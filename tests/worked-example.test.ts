@@ -8,11 +8,12 @@ import { after, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { noBrowser, openBrowser, openPage, serveFiles } from './browser.fixture.ts';
 import { sentences, taper } from './cli.fixture.ts';
+import { noLlamaCpp, openLlama } from './llama-cpp.fixture.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'taper-example-'));
 
-/** What trains an encoder of the recommended configuration in seconds; the last `--set` of a command counts. */
+/** What trains a model of the recommended configurations in seconds; the last `--set` of a command counts. */
 const small = { layers: 2, hiddenSize: 64, heads: 2, ffnSize: 96, vocabSize: 200 };
 const quick = [
   ...Object.entries(small).map(([key, value]) => `model.${key}=${value}`),
@@ -33,12 +34,12 @@ function example(name: string) {
     cwd,
     at: (path: string) => join(cwd, path),
     block: (language: string) => new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``).exec(text)![1]!,
-    /** Runs its commands in their order, those that pre-train with smaller settings; what the last of them said. */
+    /** Runs its commands in their order, those that plan and pre-train with smaller settings; what the last of them said. */
     async run(settings: readonly string[] = []): Promise<string> {
       let said = '';
       for (const [program, words] of commands) {
         const isTaper = program === 'npx taper-lm';
-        const trains = /^pretrain(?!.*--resume)/.test(words) && settings.length > 0;
+        const trains = /^(plan|pretrain)(?!.*--resume)/.test(words) && settings.length > 0;
         const { code, stdout, stderr } = isTaper
           ? await taper([...wordsOf(words), ...(trains ? ['--set', ...settings] : [])], { cwd })
           : shell(`${program} ${words}`, cwd);
@@ -155,5 +156,17 @@ describe('worked examples', { concurrency: 2 }, () => {
     assert.equal(lines.length, 80);
     const right = lines.filter((line, i) => line.includes(` PLACE ${place(mails[i]!)[0]} `));
     assert.ok(right.length > 70, lines.slice(0, 10).join('\n'));
+  });
+
+  test('a tiny story writer in llama.cpp', { skip: noLlamaCpp }, async () => {
+    const { at, run } = example('story-writer');
+    mkdirSync(at('my/stories'), { recursive: true });
+    for (const name of ['a', 'b']) writeFileSync(at(`my/stories/${name}.txt`), sentences(300, name.charCodeAt(0)));
+    await run([...quick, 'model.keyValueHeads=1', 'model.vocabSize=300', 'train.peakLearningRate=0.003']);
+    await using llama = await openLlama(at('exported/stories/model-q8_0.gguf'));
+    const ids = llama.tokens('The cat sees');
+    const [the] = llama.tokens(' the');
+    const [next] = await llama.logits(ids, ids.length - 1);
+    assert.equal(next!.indexOf(Math.max(...next!)), the, 'every sentence goes on so');
   });
 });

@@ -1,17 +1,20 @@
 // A server of a model as programs use it: OpenAI's client, and clients that are slow, wrong or gone.
 import assert from 'node:assert/strict';
-import type { ChildProcess } from 'node:child_process';
+import { type ChildProcess, execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import OpenAI from 'openai';
 import { commandsIn, sentences, writeTiny } from './cli.fixture.ts';
 import { readNpy } from './npy.fixture.ts';
 import { ask, manyRequests, type Serving, serving } from './serving.fixture.ts';
 
+const project = fileURLToPath(new URL('../..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'taper-serve-'));
 const at = (path: string) => join(folder, path);
 const { done, refused } = commandsIn(folder);
@@ -92,6 +95,24 @@ describe('serve', { timeout: 300_000 }, () => {
       const short = await found({ dimensions: 16 });
       assert.equal(short[0]!.length, 16);
       assert.ok(furthest(short, readNpy(at('short.npy'))) < 1e-5);
+    });
+
+    test('the examples of the documentation work', async (t) => {
+      const page = readFileSync(join(project, 'docs/serving.md'), 'utf8').replaceAll(
+        'http://127.0.0.1:7008',
+        server.origin,
+      );
+      const run = (command: string, ...words: string[]) =>
+        promisify(execFile)(command, words, { cwd: project, encoding: 'utf8' });
+      const [, program] = /^```js\n(.*?)^```$/ms.exec(page)!;
+      assert.equal((await run(process.execPath, '--input-type=module', '-e', program!)).stdout, '2 32\n');
+      const [, command] = /^ {4}(curl .*)$/m.exec(page)!;
+      const hasCurl = await run('curl', '--version').then(
+        () => true,
+        () => false,
+      );
+      if (!hasCurl) t.diagnostic('curl is not installed: its example was not run');
+      else assert.equal(JSON.parse((await run('sh', '-c', command!)).stdout).data[0].embedding.length, 32);
     });
 
     test('a list of token ids stands for its text', async () => {
@@ -272,7 +293,7 @@ describe('serve', { timeout: 300_000 }, () => {
         );
         return socket;
       };
-      const leaving = Array.from({ length: 12 }, open); // more than run at once
+      const leaving = Array.from({ length: 70 }, open); // more than run at once
       await Promise.race(leaving.map((socket) => new Promise((resolve) => socket.once('data', resolve))));
       for (const socket of leaving) socket.destroy();
       const reading: Socket[] = Array.from({ length: 4 }, () => open().pause());
@@ -287,6 +308,16 @@ describe('serve', { timeout: 300_000 }, () => {
       assert.ok(performance.now() - begin < 10_000, `${performance.now() - begin} ms`);
       clearInterval(drip);
       for (const socket of reading) socket.destroy();
+      const asked = Array.from({ length: 5 }, () => {
+        const signal = AbortSignal.timeout(100);
+        return assert.rejects(
+          server.client.completions.create({ model: 'gpt', prompt, max_tokens: 100_000 }, { signal }),
+          OpenAI.APIUserAbortError,
+        );
+      });
+      await Promise.all(asked);
+      await sleep(200);
+      assert.equal(server.said(), '', 'a client that leaves is no error');
     });
 
     test('after SIGTERM it answers what has come, a stream too, takes nothing new, and ends with 0', async () => {
@@ -382,6 +413,8 @@ describe('serve', { timeout: 300_000 }, () => {
       assert.equal(json(alone).predictions.length, 1);
       assert.equal((await ask(`${origin}/classify`, { text: '' })).status, 400);
       assert.equal((await ask(`${origin}/classify`, {})).status, 400);
+      const pair = await ask(`${origin}/classify`, { text: asked.slice(0, 2) });
+      assert.equal(pair.status, run === 'tags' ? 400 : 200, pair.text);
       child.kill();
       return json(answer).predictions;
     };

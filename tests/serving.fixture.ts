@@ -9,6 +9,8 @@ import { type Started, start } from './cli.fixture.ts';
 export interface Serving extends Started {
   origin: string;
   token: string | undefined;
+  /** What it has written to standard error since it started. */
+  said(): string;
 }
 
 /** Starts a server in a folder on a free port, and waits for its address. */
@@ -20,7 +22,10 @@ export function serving(cwd: string, ...words: string[]): Promise<Serving> {
       said += bytes;
       const origin = /^serve: .* at (\S+) answers .*$/m.exec(said)?.[1];
       const token = /^token: (\S+)$/m.exec(said)?.[1];
-      if (origin && (token || origin.includes('127.0.0.1:'))) resolve({ ...started, origin, token });
+      if (origin && (token || origin.includes('127.0.0.1:'))) {
+        const start = said.length;
+        resolve({ ...started, origin, token, said: () => said.slice(start) });
+      }
     });
     started.child.on('close', () => reject(new Error(said)));
   });
@@ -74,7 +79,7 @@ export interface ManyRequests {
 }
 
 /**
- * Sends `count` requests, each of one of the texts, by 16 clients that keep their connections, and compares each answer with the vector
+ * Sends `count` requests, each of one of the texts, by 16 clients or as many as said, which keep their connections, and compares each answer with the vector
  * of its own text.
  */
 export async function manyRequests(
@@ -82,8 +87,9 @@ export async function manyRequests(
   count: number,
   texts: readonly string[],
   vectors: readonly Float32Array[],
+  numClients = 16,
 ): Promise<ManyRequests> {
-  const agent = new Agent({ keepAlive: true, maxSockets: 16 });
+  const agent = new Agent({ keepAlive: true, maxSockets: numClients });
   const [latencies, memory]: [number[], number[]] = [[], []];
   let next = 0;
   const begin = performance.now();
@@ -100,7 +106,7 @@ export async function manyRequests(
       if (latencies.length % (count / 5) === 0) memory.push(residentMb(child));
     }
   };
-  await Promise.all(Array.from({ length: 16 }, client));
+  await Promise.all(Array.from({ length: numClients }, client));
   agent.destroy();
   assert.equal(latencies.length, count);
   return { seconds: (performance.now() - begin) / 1000, latencies, memory };

@@ -4,14 +4,16 @@ import { z } from 'zod';
 import { longestSequence } from '../config/phases.ts';
 import { type Generated, generate, promptIds } from '../inference/generate.ts';
 import { usualTopK } from '../inference/sampling.ts';
+import { cacheNumbers } from '../model/cache.ts';
 import { familyOf } from '../model/index.ts';
+import { gone } from './request-error.ts';
 import { common, type Route, type Served } from './route.ts';
 import { Slots } from './slots.ts';
 import { mostTexts, named, tooLong } from './texts.ts';
 
-/** Each keeps its keys and values in memory. */
-const mostAtOnce = 8;
 const mostWaiting = 256;
+/** For the keys and values of those that run at once. */
+const cacheBytes = 1e9;
 
 interface Choice {
   index: number;
@@ -38,7 +40,9 @@ export function completionsRoute(served: Served): Route | undefined {
   const { name, tokenizer, checkpoint } = served;
   if (!familyOf(checkpoint.config.model).isCausal) return undefined;
   const longest = longestSequence(checkpoint.config, checkpoint.progress.step);
-  const slots = new Slots(mostAtOnce, mostWaiting);
+  const ownBytes = 4 * cacheNumbers(checkpoint.config.model, longest);
+  const numAtOnce = Math.max(4, Math.min(64, Math.floor(cacheBytes / ownBytes)));
+  const slots = new Slots(numAtOnce, mostWaiting);
   let last: Promise<unknown> = Promise.resolve();
   /** Each token waits for those of the others that came before, and requests are read between any two of them. */
   const turn = () => {
@@ -89,7 +93,7 @@ export function completionsRoute(served: Served): Route | undefined {
       for await (const text of pieces()) {
         if (text !== '') yield { choices: [{ ...choice, text }] };
         await turn();
-        signal.throwIfAborted();
+        if (signal.aborted) throw gone();
       }
       usage.prompt_tokens += ended!.promptTokens;
       usage.completion_tokens += ended!.tokens;

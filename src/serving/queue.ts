@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { busy } from './request-error.ts';
+import { busy, gone } from './request-error.ts';
 
 /** How much a queue takes, in tokens. */
 export interface QueueLimits {
@@ -93,7 +93,7 @@ export class Queue<X, Y> {
   }
 
   #dropAborted(): void {
-    this.#drop(({ signal }) => signal.aborted, new DOMException('nobody waits for the answer', 'AbortError'));
+    this.#drop(({ signal }) => signal.aborted, gone());
   }
 
   /** Takes requests out of the queue. */

@@ -23,6 +23,9 @@ export class RequestError extends Error {
 export const busy = (): RequestError =>
   new RequestError(429, 'too many requests wait for the model; try again in a second', { code: 'rate_limit_exceeded' });
 
+/** The client has left. */
+export const gone = (): RequestError => new RequestError(400, 'nobody waits for the answer any more');
+
 /** An error as OpenAI's clients know it, and its status. */
 export function errorOf(error: unknown) {
   const { message } = error as Error;

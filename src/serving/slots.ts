@@ -1,4 +1,4 @@
-import { busy } from './request-error.ts';
+import { busy, gone } from './request-error.ts';
 
 /** Places for what takes long: so many at once, and so many that wait for one. */
 export class Slots {
@@ -14,10 +14,10 @@ export class Slots {
   /**
    * Waits for a place, which disposing gives back.
    *
-   * @throws RequestError where too many wait already.
+   * @throws RequestError where too many wait already, or the client leaves.
    */
   async take(signal: AbortSignal): Promise<Disposable> {
-    signal.throwIfAborted();
+    if (signal.aborted) throw gone();
     if (this.#free > 0) this.#free -= 1;
     else await this.#turn(signal);
     return { [Symbol.dispose]: () => this.#giveBack() };
@@ -32,7 +32,7 @@ export class Slots {
       };
       const leave = () => {
         this.#waiting.delete(go);
-        reject(signal.reason as Error);
+        reject(gone());
       };
       this.#waiting.add(go);
       signal.addEventListener('abort', leave, { once: true });

@@ -136,7 +136,7 @@ describe('serve', { timeout: 300_000 }, () => {
       assert.ok(memory.at(-1)! < memory[0]! + 50, `${memory}`);
     });
 
-    test('clients that send or read a byte at a time hold nobody up', async () => {
+    test('clients that send a byte at a time hold nobody up', async () => {
       const { hostname, port } = new URL(server.origin);
       const body = JSON.stringify({ input: texts[0] });
       const head = `POST /v1/embeddings HTTP/1.1\r\nHost: ${hostname}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n`;

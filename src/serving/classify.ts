@@ -37,9 +37,7 @@ export function classifyRoute(served: Served): Route | undefined {
       );
       const most = kind.readsWindows ? Math.max(maxPositions, mostInWindows) : maxPositions;
       const encoded = await kind.encode(asked, served.tokenizer, kind.readsWindows ? maxPositions : Infinity);
-      for (const [i, one] of encoded.entries()) {
-        checkLengths([one], { most, numBorders: 1 + asked[i]!.length, param });
-      }
+      checkLengths(encoded, { most, bordersOf: (place) => 1 + asked[place]!.length, param });
       return { predictions: await queue.ask(encoded, signal) };
     },
   } satisfies Route<z.infer<typeof body>> as Route;

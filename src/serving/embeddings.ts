@@ -5,9 +5,6 @@ import type { Encoded } from '../tasks/task.ts';
 import { common, type Route, type Served } from './route.ts';
 import { checkLengths, checkTexts, predictionQueue, tokensOf } from './texts.ts';
 
-/** [CLS] and [SEP]. */
-const numBorders = 2;
-
 /** OpenAI's embeddings, of an encoder that was fine-tuned for them or only pre-trained. */
 export function embeddingsRoute(served: Served): Route | undefined {
   const { name, tokenizer, checkpoint } = served;
@@ -43,7 +40,7 @@ export function embeddingsRoute(served: Served): Route | undefined {
       const inputs = (isOne ? [input] : input) as (string | number[])[];
       checkTexts(inputs, 'input');
       const texts = await encode(inputs);
-      checkLengths(texts, { most: maxPositions, numBorders, param: 'input' });
+      checkLengths(texts, { most: maxPositions, bordersOf: () => 2, param: 'input' });
       const vectors = await queue.ask(texts, signal);
       const tokens = texts.reduce((sum, text) => sum + tokensOf(text), 0);
       return {

@@ -6,7 +6,7 @@ import type { Served } from './route.ts';
 
 /** Of one request, as OpenAI's. */
 export const mostTexts = 2048;
-/** A forward pass of about a second of a BERT-base on a few cores, and some megabytes that wait. */
+/** So few together that others, and signals, are heard between two forward passes; those that wait are some megabytes. */
 export const queueLimits: QueueLimits = { together: 4096, waiting: 1_000_000 };
 
 /** What texts that a model reads together are predicted from. */
@@ -25,14 +25,15 @@ export function checkTexts(texts: readonly (string | readonly number[])[], param
   throw new RequestError(400, `${param}: ${named(place, texts)}is empty; give it some text`, { param });
 }
 
-/** Checks that a model reads all of each text; with `numBorders` tokens around it, which its user does not count. */
+/** Checks that a model reads all of each text; `bordersOf` says how many tokens around it its user does not count. */
 export function checkLengths(
   texts: readonly Encoded[],
-  { most, numBorders, param }: { most: number; numBorders: number; param: string },
+  { most, bordersOf, param }: { most: number; bordersOf: (place: number) => number; param: string },
 ): void {
   const place = texts.findIndex((text) => tokensOf(text) > most);
-  if (place >= 0)
-    throw tooLong(tokensOf(texts[place]!) - numBorders, most - numBorders, `${param}: ${named(place, texts)}`);
+  if (place < 0) return;
+  const numBorders = bordersOf(place);
+  throw tooLong(tokensOf(texts[place]!) - numBorders, most - numBorders, `${param}: ${named(place, texts)}`);
 }
 
 /** A text is longer than a model reads. */

@@ -9,6 +9,7 @@ import { plan } from './plan.ts';
 import { quality } from './quality/index.ts';
 import { reading } from './reading.ts';
 import { scaling, scalingNetwork, scalingWork } from './scaling.ts';
+import { serve } from './serving.ts';
 import { speed } from './speed.ts';
 
 // npm run bench            speed beside PyTorch, of single operations, and how it scales
@@ -19,6 +20,7 @@ import { speed } from './speed.ts';
 // npm run bench -- plan FILES…     what `taper-lm plan --measure` says beside what runs take
 // npm run bench -- onnx TEXTS CHECKPOINT…     size and agreement of exported models
 // npm run bench -- scaling FILES…  steps of two ranks over several links (as root)
+// npm run bench -- serve     many requests to a server, its memory, and what others feel of slow clients
 // npm run bench -- reading   memory to read files of 640 MB
 // npm run bench -- data FILES… | memory FILES…
 // npm run bench -- estimate FILES…  the memory that `taper-lm plan` estimates beside what steps take
@@ -35,6 +37,7 @@ const benchmarks: Record<string, (args: string[]) => void | Promise<void>> = {
   quality: (args) => quality(args),
   reading: () => reading(),
   estimate: (args) => memoryEstimate(args),
+  serve: () => serve(),
   scaling: (args) => scaling(args),
   'scaling-work': () => scalingWork(),
   'scaling-network': () => scalingNetwork(),

@@ -4,10 +4,10 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { batchOf } from '../src/data/batch.ts';
 import { TextTokenizer } from '../src/data/index.ts';
 import { openOutgoing, runnable } from '../src/interop/index.ts';
 import { type Bert, modelInputs } from '../src/model/index.ts';
-import { batchOf } from '../src/tasks/batches.ts';
 import { pearson, spearman } from '../src/tasks/metrics.ts';
 import { encodeTexts } from '../src/tasks/sequences.ts';
 import { noGrad, scope } from '../src/tensor/index.ts';

@@ -8,6 +8,7 @@ import { after, before, describe, test } from 'node:test';
 import { env, pipeline } from '@huggingface/transformers';
 import { cosine } from '../src/tasks/pairs/kind.ts';
 import { commandsIn, sentences, writeTiny } from './cli.fixture.ts';
+import { readNpy } from './npy.fixture.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'taper-heads-'));
 const at = (path: string) => join(folder, path);
@@ -27,19 +28,7 @@ function inPython<T>(script: string, ...words: string[]): T {
   return JSON.parse(stdout.trim().split('\n').at(-1)!) as T;
 }
 
-/** An array of NumPy, a row for each text. */
-function npy(file: string): Float32Array[] {
-  const bytes = readFileSync(at(file));
-  const start = 10 + bytes.readUInt16LE(8);
-  const header = bytes.subarray(10, start).toString();
-  assert.equal(start % 64, 0);
-  const [rows, D] = /\((\d+), (\d+)\)/.exec(header)!.slice(1).map(Number) as [number, number];
-  const body = bytes.buffer.slice(bytes.byteOffset + start, bytes.byteOffset + bytes.length);
-  const values = header.includes("'|i1'") ? Float32Array.from(new Int8Array(body)) : new Float32Array(body);
-  assert.equal(values.length, rows * D);
-  return Array.from({ length: rows }, (_, i) => values.slice(i * D, (i + 1) * D));
-}
-
+const npy = (file: string) => readNpy(at(file));
 const furthest = (a: readonly Float32Array[], b: readonly (readonly number[])[]) =>
   Math.max(...a.flatMap((row, i) => Array.from(row, (x, d) => Math.abs(x - b[i]![d]!))));
 

@@ -19,6 +19,7 @@ import { launchCommand } from './launch.ts';
 import { planCommand } from './plan.ts';
 import { pretrainCommand } from './pretrain.ts';
 import { reportCommand } from './report.ts';
+import { serveCommand } from './serve.ts';
 import { settle } from './settle.ts';
 import { setupCommand } from './setup.ts';
 import { tokenizerCommand } from './tokenizer.ts';
@@ -49,6 +50,7 @@ const commands = [
   tokenizerCommand(),
   dataCommand(),
   dashboardCommand(),
+  serveCommand(),
   benchCommand(),
   setupCommand(),
 ];

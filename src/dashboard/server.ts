@@ -1,14 +1,12 @@
-import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
 import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type ServerType, serve } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import { getCookie, setCookie } from 'hono/cookie';
 import { secureHeaders } from 'hono/secure-headers';
 import { streamSSE } from 'hono/streaming';
-import { ConfigError, SetupError } from '../errors/index.ts';
+import { SetupError } from '../errors/index.ts';
+import { calledAs, isCrossSite, isOwnName, isToken, listen, tokenFor } from '../http/index.ts';
 import type { ServerEvent } from './api.ts';
 import { Comparer } from './compare.ts';
 import { Runs } from './runs.ts';
@@ -23,7 +21,6 @@ const contentTypes: Record<string, string> = {
 };
 /** How often runs are looked at while a page is open. */
 const lookMs = 2000;
-const loopback = ['127.0.0.1', 'localhost', '[::1]'];
 
 /** Which runs a dashboard shows, and where it listens. */
 export interface DashboardOptions {
@@ -50,34 +47,17 @@ export interface Dashboard {
  * @throws SetupError where the page was not built.
  */
 export async function startDashboard({ folder, host, port }: DashboardOptions): Promise<Dashboard> {
-  if (port > 65_535) throw new ConfigError(`--port ${port}: is no port; give one from 0 to 65535`);
-  const isLocal = host === '127.0.0.1';
-  const token = isLocal ? undefined : randomBytes(24).toString('base64url');
-  const app = dashboardApp(new Runs(folder), token);
-  const server = await listening(app, host, port);
-  const { port: taken } = server.address() as AddressInfo;
+  const token = tokenFor(host);
+  const { server, origin } = await listen(dashboardApp(new Runs(folder), token), { host, port });
   const query = token === undefined ? '' : `?token=${token}`;
   return {
-    url: `http://${host.includes(':') ? `[${host}]` : host}:${taken}/${query}`,
+    url: `${origin}/${query}`,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
-        if ('closeAllConnections' in server) server.closeAllConnections();
+        server.closeAllConnections();
       }),
   };
-}
-
-function listening(app: Hono, hostname: string, port: number): Promise<ServerType> {
-  return new Promise((resolve, reject) => {
-    const server = serve({ fetch: app.fetch, hostname, port }, () => resolve(server));
-    server.on('error', (cause: NodeJS.ErrnoException) => {
-      const isTaken = cause.code === 'EADDRINUSE';
-      const message = isTaken
-        ? `--port ${port}: something else listens at ${hostname}:${port}; give another port`
-        : `--host ${hostname}: cannot be listened at (${cause.message}); give an address of this machine`;
-      reject(new ConfigError(message, { cause }));
-    });
-  });
 }
 
 function dashboardApp(runs: Runs, token: string | undefined): Hono {
@@ -150,19 +130,14 @@ function pageFiles(): Map<string, { body: Uint8Array<ArrayBuffer>; type: string 
 }
 
 /**
- * Without a token only this machine's own names are answered to, so that no page from elsewhere can reach the dashboard by a name of
- * its own that leads here; with one, whoever has it. What another site's page asks for is never answered.
+ * Without a token only this machine's own names are answered to; with one, whoever has it. What another site's page asks for is never
+ * answered.
  */
 function isAllowed(context: Context, token: string | undefined): boolean {
-  if (context.req.header('sec-fetch-site') === 'cross-site' && context.req.path !== '/') return false;
-  const origin = `http://${context.req.header('host') ?? ''}`;
-  if (!URL.canParse(origin)) return false;
-  const { hostname, port } = new URL(origin);
-  if (token === undefined) return loopback.includes(hostname);
-  const cookieName = `taper-token-${port}`; // cookies are shared by the ports of a host
-  const given = Buffer.from(context.req.query('token') ?? getCookie(context, cookieName) ?? '');
-  const wanted = Buffer.from(token);
-  const isRight = given.length === wanted.length && timingSafeEqual(given, wanted);
+  if (isCrossSite(context) && context.req.path !== '/') return false;
+  if (token === undefined) return isOwnName(context);
+  const cookieName = `taper-token-${calledAs(context)?.port}`; // cookies are shared by the ports of a host
+  const isRight = isToken(context.req.query('token') ?? getCookie(context, cookieName) ?? '', token);
   if (isRight) setCookie(context, cookieName, token, { httpOnly: true, sameSite: 'Strict' });
   return isRight;
 }

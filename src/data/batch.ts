@@ -2,6 +2,9 @@ import type { Mask } from './masking.ts';
 import { sampleAt } from './sampler.ts';
 import type { Samples } from './samples.ts';
 
+/** Lengths are rounded up to this, so that there are few shapes of matrix products to be prepared. */
+const lengthStep = 8;
+
 /** What a model reads at once: N sequences of T tokens, padding behind each. */
 export interface TokenBatch {
   /** N */
@@ -80,4 +83,20 @@ export function* heldOutBatches(
   for (let start = 0; start < end; start += size) {
     yield makeMicroBatch(samples, { seed: 0, start, size: Math.min(size, end - start), mask });
   }
+}
+
+/** Sequences as a batch, padded to the longest; the second text of each begins at `secondStart`. */
+export function batchOf(
+  sequences: readonly { ids: Int32Array; secondStart: number }[],
+  { padId, maxPositions }: { padId: number; maxPositions: number },
+): TokenBatch {
+  const documents = sequences.map(({ ids }) => [ids.length]);
+  const T = Math.min(maxPositions, Math.ceil(Math.max(...documents.flat()) / lengthStep) * lengthStep);
+  const inputIds = new Int32Array(sequences.length * T).fill(padId);
+  const tokenTypeIds = new Int32Array(sequences.length * T);
+  for (const [row, { ids, secondStart }] of sequences.entries()) {
+    inputIds.set(ids, row * T);
+    tokenTypeIds.fill(1, row * T + secondStart, row * T + ids.length);
+  }
+  return { numSequences: sequences.length, sequenceLength: T, inputIds, tokenTypeIds, documents };
 }

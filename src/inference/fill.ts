@@ -1,3 +1,4 @@
+import { batchOf } from '../data/batch.ts';
 import type { TextTokenizer } from '../data/index.ts';
 import { DataError } from '../errors/index.ts';
 import { familyOf, modelInputs } from '../model/index.ts';
@@ -7,6 +8,8 @@ import type { TrainedModel } from './trained-model.ts';
 const maskText = '[MASK]';
 /** [CLS] before the text and [SEP] behind it. */
 const numBorderTokens = 2;
+/** Characters of a text in a message. */
+const mostShown = 200;
 
 /** A token that may stand at a mask. */
 export interface Prediction {
@@ -25,12 +28,31 @@ export interface FilledText {
   tokens: number;
 }
 
+/** A text with masks as the model reads it. */
+export interface MaskedText {
+  /** What stands before, between and behind the masks. */
+  parts: readonly string[];
+  ids: Int32Array;
+  /** Where its masks are. */
+  positions: Int32Array;
+}
+
 /**
  * The `top` likeliest tokens for each [MASK] of a text: `softmax(logits)` over the vocabulary.
  *
  * @throws DataError for a model that knows no masks, a text without [MASK], and for one longer than the model has positions.
  */
 export async function fillMasks(trained: TrainedModel, text: string, top: number): Promise<FilledText> {
+  const [filled] = fillTogether(trained, [{ ...(await encodeMasks(trained, text)), top }]);
+  return filled!;
+}
+
+/**
+ * Encodes a text with masks.
+ *
+ * @throws DataError for a model that knows no masks, a text without [MASK], and for one longer than the model has positions.
+ */
+export async function encodeMasks(trained: TrainedModel, text: string): Promise<MaskedText> {
   const { tokenizer, model, checkpoint } = trained;
   if (familyOf(model.config).isCausal) {
     throw new DataError(
@@ -41,7 +63,7 @@ export async function fillMasks(trained: TrainedModel, text: string, top: number
   const parts = text.replaceAll(maskText, own).split(own);
   if (parts.length === 1) {
     throw new DataError(
-      `"${text}": has no ${maskText}; write it where a word is to be found, as in "The ${maskText} sat."`,
+      `"${text.length > mostShown ? `${text.slice(0, mostShown)}…` : text}": has no ${maskText}; write it where a word is to be found, as in "The ${maskText} sat."`,
     );
   }
   const ids = Int32Array.from([tokenizer.clsId, ...(await tokenizer.encode(parts.join(own))), tokenizer.sepId]);
@@ -58,46 +80,69 @@ export async function fillMasks(trained: TrainedModel, text: string, top: number
         `list ${maskText} in added_tokens of its tokenizer.json, with single_word false`,
     );
   }
-  const likeliest = predict(trained, ids, positions, Math.min(top, tokenizer.vocabSize));
-  const masks = likeliest.map((predictions) =>
-    predictions.map(({ id, probability }) => ({ piece: textOf(id, tokenizer), probability })),
-  );
-  return { masks, text: insert(parts, masks, tokenizer), tokens: ids.length };
+  return { parts, ids, positions };
+}
+
+/** Fills the masks of several texts in one forward pass, each with its `top` likeliest tokens. */
+export function fillTogether(trained: TrainedModel, texts: readonly (MaskedText & { top: number })[]): FilledText[] {
+  const { tokenizer } = trained;
+  const most = Math.max(...texts.map(({ top }) => top));
+  const likeliest = predictTogether(trained, texts, Math.min(most, tokenizer.vocabSize));
+  return texts.map(({ parts, ids, top }, i) => {
+    const masks = likeliest[i]!.map((predictions) =>
+      predictions.slice(0, top).map(({ id, probability }) => ({ piece: textOf(id, tokenizer), probability })),
+    );
+    return { masks, text: insert(parts, masks, tokenizer), tokens: ids.length };
+  });
 }
 
 function textOf(id: number, tokenizer: TextTokenizer): string {
   return tokenizer.isSpecial[id] ? tokenizer.pieces([id])[0]! : tokenizer.decode([id]);
 }
 
+/** A token, and how likely it is. */
+interface Likely {
+  id: number;
+  probability: number;
+}
+
 /** The `top` likeliest tokens, with their probabilities, that the hidden states of a sequence at some positions stand for. */
 export function predict(
-  { model, tokenizer, device }: Pick<TrainedModel, 'model' | 'tokenizer' | 'device'>,
+  trained: Pick<TrainedModel, 'model' | 'tokenizer' | 'device'>,
   ids: Int32Array,
   positions: Int32Array,
   top: number,
-): { id: number; probability: number }[][] {
-  const batch = {
-    numSequences: 1,
-    sequenceLength: ids.length,
-    inputIds: ids,
-    tokenTypeIds: new Int32Array(ids.length),
-    documents: [[ids.length]],
-  };
+): Likely[][] {
+  return predictTogether(trained, [{ ids, positions }], top)[0]!;
+}
+
+/** The same for several sequences in one forward pass. */
+function predictTogether(
+  { model, tokenizer, device }: Pick<TrainedModel, 'model' | 'tokenizer' | 'device'>,
+  sequences: readonly { ids: Int32Array; positions: Int32Array }[],
+  top: number,
+): Likely[][][] {
+  const { padId } = tokenizer;
+  const { maxPositions } = model.config;
+  const batch = batchOf(
+    sequences.map(({ ids }) => ({ ids, secondStart: ids.length })),
+    { padId, maxPositions },
+  );
+  const places = sequences.flatMap(({ positions }, row) =>
+    Array.from(positions, (position) => row * batch.sequenceLength + position),
+  );
   return scope(() =>
     noGrad(() => {
       const hidden = model.encode(modelInputs(batch, device));
-      const at = Tensor.from(positions, [positions.length], { device }).to('int64');
+      const at = Tensor.from(BigInt64Array.from(places, BigInt), [places.length], { device });
       // A vocabulary may be padded with numbers that stand for no piece.
       const logits = model.tokenLogits(hidden, at).narrow(1, 0, tokenizer.vocabSize);
       const { values, indices } = logits.to('float32').softmax(-1).topk(top);
       const probabilities = values.toFloats();
       const pieceIds = indices.toFloats();
-      return Array.from(positions, (_, mask) =>
-        Array.from({ length: top }, (_, i) => ({
-          id: pieceIds[mask * top + i]!,
-          probability: probabilities[mask * top + i]!,
-        })),
-      );
+      let next = 0;
+      const likely = (): Likely => ({ id: pieceIds[next]!, probability: probabilities[next++]! });
+      return sequences.map(({ positions }) => Array.from(positions, () => Array.from({ length: top }, likely)));
     }),
   );
 }

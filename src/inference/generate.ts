@@ -17,10 +17,19 @@ export interface GenerateOptions extends SamplingOptions {
   stop?: readonly string[];
 }
 
+/** How a text ended. */
+export interface Generated {
+  promptTokens: number;
+  /** Tokens that were written. */
+  tokens: number;
+  /** Whether the model ended the text, or one of the texts to stop before; else it has as many tokens as were asked for. */
+  isEnded: boolean;
+}
+
 /**
  * Continues a prompt, one token after the other, each drawn from `softmax(logits / temperature)`: a pure function of the seed.
  * A token costs its own forward pass: keys and values of those before it are kept. The model reads as many tokens back as it was
- * trained on; where they are full, it goes on with the second half of them. Gives the text piece by piece, as it is written.
+ * trained on; where they are full, it goes on with the second half of them. Gives the text piece by piece: after each token what is sure by then, which may be nothing.
  *
  * @throws DataError for a model that was not trained to continue a prompt.
  */
@@ -28,7 +37,7 @@ export async function* generate(
   trained: TrainedModel,
   prompt: string,
   { tokens, stop = [], ...options }: GenerateOptions,
-): AsyncGenerator<string, void> {
+): AsyncGenerator<string, Generated> {
   const { tokenizer, model, checkpoint } = trained;
   if (!familyOf(model.config).isCausal) {
     throw new DataError(
@@ -42,24 +51,26 @@ export async function* generate(
   // Alone, what is written would lose its first space with tokenizers such as Llama 2's.
   const promptLength = tokenizer.decode(ids).length;
   const writtenText = () => tokenizer.decode(ids).slice(promptLength);
+  const ended = (isEnded: boolean): Generated => ({ promptTokens: start, tokens: ids.length - start, isEnded });
   while (ids.length < start + tokens) {
     const next = reader.next(ids, options);
-    if (next === tokenizer.sepId) break;
+    if (next === tokenizer.sepId) {
+      yield writtenText().slice(shown);
+      return ended(true);
+    }
     ids.push(next);
     const text = writtenText();
     const end = firstStop(text, stop);
     if (end >= 0) {
       yield text.slice(shown, end);
-      return;
+      return ended(true);
     }
-    const safe = text.length - heldBack(text, stop);
-    if (safe > shown) {
-      yield text.slice(shown, safe);
-      shown = safe;
-    }
-    await undefined; // whoever reads the text may want to stop it
+    const safe = Math.max(shown, text.length - heldBack(text, stop));
+    yield text.slice(shown, safe);
+    shown = safe;
   }
   yield writtenText().slice(shown);
+  return ended(false);
 }
 
 /**

@@ -1,3 +1,6 @@
+/** Where nothing else is said. */
+export const usualTopK = 50;
+
 /** How a token is drawn from logits. */
 export interface SamplingOptions {
   /** What logits are divided by: below 1 likely tokens become likelier; 0 takes the likeliest. */

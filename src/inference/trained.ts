@@ -27,6 +27,18 @@ export function openTrained(path: string, { warn, device }: TrainedOptions): Tra
       `${path}: was fine-tuned and has lost its pre-training head; give the pre-trained model that it was made of`,
     );
   }
+  const trained = loadTrained(checkpoint, device);
+  checkPredicts(trained);
+  return trained;
+}
+
+/**
+ * Loads the model of a checkpoint with the head that it has. Disposing it frees its tensors.
+ *
+ * @throws CheckpointError where its weights are broken.
+ * @throws ConfigError for a device that is not there.
+ */
+export function loadTrained(checkpoint: Checkpoint, device: Device): TrainedModel & Disposable {
   checkDevice(device);
   const { model: sizes, train } = checkpoint.config;
   const weights = loadWeights(checkpoint, sizes, device);
@@ -35,9 +47,7 @@ export function openTrained(path: string, { warn, device }: TrainedOptions): Tra
   const free = () => {
     for (const weight of weights.values()) weight.free();
   };
-  const trained = { checkpoint, tokenizer, model, device, [Symbol.dispose]: free };
-  checkPredicts(trained);
-  return trained;
+  return { checkpoint, tokenizer, model, device, [Symbol.dispose]: free };
 }
 
 /**

@@ -1,6 +1,12 @@
 import { type AttentionCache, type Device, type Dtype, Tensor } from '../tensor/index.ts';
 import { headsOf, type ModelConfig } from './parameters.ts';
 
+/** How many numbers the keys and values of so many tokens are. */
+export function cacheNumbers(config: ModelConfig, capacity: number): number {
+  const { keyValueHeads, headSize } = headsOf(config);
+  return 2 * config.layers * keyValueHeads * headSize * capacity;
+}
+
 /** The keys and values of the tokens that a model has read, so that the next one costs its own forward pass. */
 export class KeyValueCache implements Disposable {
   /** How many tokens it has room for. */

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { batchOf } from '../data/batch.ts';
 import { wordTokenizer } from '../data/fixtures.ts';
-import { batchOf, partsOf, shuffledBatches, sortedBatches } from './batches.ts';
+import { partsOf, shuffledBatches, sortedBatches } from './batches.ts';
 import { encodeTexts } from './sequences.ts';
 import type { Encoded } from './task.ts';
 

@@ -1,12 +1,10 @@
-import { permute, type TokenBatch } from '../data/index.ts';
-import type { Encoded, Sequence } from './task.ts';
+import { permute } from '../data/index.ts';
+import type { Encoded } from './task.ts';
 
 /** Batches among so many are made of examples of about one length. */
 const batchesPerChunk = 50;
 /** Examples of about one length that are predicted together. */
 export const predictedTogether = 32;
-/** Lengths are rounded up to this, so that there are few shapes of matrix products to be prepared. */
-const lengthStep = 8;
 
 /** The length of an example's longest sequence. */
 const lengthOf = ({ sequences }: Encoded) => Math.max(...sequences.map(({ ids }) => ids.length));
@@ -56,20 +54,4 @@ export function partsOf<X extends Encoded>(examples: readonly X[], most: number)
 
 function cut<T>(items: readonly T[], size: number): T[][] {
   return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
-}
-
-/** Sequences as a batch, padded to the longest. */
-export function batchOf(
-  sequences: readonly Sequence[],
-  { padId, maxPositions }: { padId: number; maxPositions: number },
-): TokenBatch {
-  const documents = sequences.map(({ ids }) => [ids.length]);
-  const T = Math.min(maxPositions, Math.ceil(Math.max(...documents.flat()) / lengthStep) * lengthStep);
-  const inputIds = new Int32Array(sequences.length * T).fill(padId);
-  const tokenTypeIds = new Int32Array(sequences.length * T);
-  for (const [row, { ids, secondStart }] of sequences.entries()) {
-    inputIds.set(ids, row * T);
-    tokenTypeIds.fill(1, row * T + secondStart, row * T + ids.length);
-  }
-  return { numSequences: sequences.length, sequenceLength: T, inputIds, tokenTypeIds, documents };
 }

@@ -1,11 +1,11 @@
-import { loadWeights, openCheckpoint } from '../checkpoints/index.ts';
-import { TextTokenizer } from '../data/index.ts';
+import { openCheckpoint } from '../checkpoints/index.ts';
 import { CheckpointError, ConfigError } from '../errors/index.ts';
-import { checkPredicts } from '../inference/index.ts';
-import { embeddings, familyOf, modelInputs, plainEmbedding, unitRows } from '../model/index.ts';
-import { checkDevice, type Device, dtypeOn, noGrad, scope } from '../tensor/index.ts';
-import { batchOf, predictedTogether, sortedBatches } from './batches.ts';
+import { checkPredicts, loadTrained } from '../inference/index.ts';
+import { type EmbeddingHead, embeddings, familyOf, plainEmbedding } from '../model/index.ts';
+import type { Device } from '../tensor/index.ts';
+import { predict, predictorOf } from './learner.ts';
 import { encodeTexts } from './sequences.ts';
+import type { Encoded, Predicting } from './task.ts';
 
 /** How texts become vectors. */
 export interface EmbedOptions {
@@ -51,48 +51,51 @@ export function openEmbedder(path: string, { warn, device, maxLength, dimensions
   }
   if (!checkpoint.head)
     warn(`${path}: was not fine-tuned for embeddings; taking the mean over the tokens of each text`);
-  checkDevice(device);
-  const weights = loadWeights(checkpoint, config.model, device);
-  const tokenizer = TextTokenizer.fromJson(checkpoint.tokenizerJson);
-  const model = familyOf(config.model).create(config.model, weights, dtypeOn(device, config.train.precision));
-  const free = () => {
-    for (const weight of weights.values()) weight.free();
-  };
+  const trained = loadTrained(checkpoint, device);
   try {
-    if (!checkpoint.head) checkPredicts({ checkpoint, tokenizer, model, device });
+    if (!checkpoint.head) checkPredicts(trained);
   } catch (error) {
-    free();
+    trained[Symbol.dispose]();
     throw error;
   }
-  const { padId } = tokenizer;
   const { maxPositions } = config.model;
-  const longest = Math.min(maxLength ?? maxPositions, maxPositions);
+  const kind = vectorKind(head);
+  const predictor = predictorOf(trained, kind);
   return {
     dimensions: kept,
     async embed(texts) {
+      const encoded = await kind.encode(texts, trained.tokenizer, Math.min(maxLength ?? maxPositions, maxPositions));
+      return predict(predictor, encoded).map((vector) => shortened(vector, kept, head));
+    },
+    [Symbol.dispose]: trained[Symbol.dispose],
+  };
+}
+
+/** Texts that become a vector each. */
+export function vectorKind(head: EmbeddingHead): Predicting<string, Encoded, Float32Array> {
+  return {
+    async encode(texts, tokenizer, maxLength) {
       const sequences = await encodeTexts(
         texts.map((text) => [text]),
         tokenizer,
-        longest,
+        maxLength,
       );
-      const examples = sequences.map((sequence) => ({ sequences: [sequence] }));
-      const vectors = new Array<Float32Array>(texts.length);
-      for (const batch of sortedBatches(examples, predictedTogether)) {
-        const own = batch.map((i) => sequences[i]!);
-        const found = scope(() =>
-          noGrad(() => {
-            const hidden_NTD = model.encode(modelInputs(batchOf(own, { padId, maxPositions }), device));
-            const lengths = own.map(({ ids }) => ids.length);
-            const whole_ND = embeddings(head, hidden_NTD, lengths);
-            if (kept === D) return whole_ND.toFloats();
-            const cut_Nd = whole_ND.narrow(1, 0, kept);
-            return (head.normalized ? unitRows(cut_Nd) : cut_Nd).toFloats();
-          }),
-        );
-        for (const [row, i] of batch.entries()) vectors[i] = found.slice(row * kept, (row + 1) * kept);
-      }
-      return vectors;
+      return sequences.map((sequence) => ({ sequences: [sequence] }));
     },
-    [Symbol.dispose]: free,
+    numOutputs: () => 1,
+    outputs(_, hidden_NTD, examples) {
+      const lengths = examples.map(({ sequences: [text] }) => text!.ids.length);
+      return embeddings(head, hidden_NTD, lengths);
+    },
+    predict: (vector) => vector.slice(),
   };
+}
+
+/** The first numbers of a vector; scaled to length 1 again where the whole one is. */
+export function shortened(vector: Float32Array, dimensions: number, { normalized }: EmbeddingHead): Float32Array {
+  if (dimensions === vector.length) return vector;
+  const cut = vector.slice(0, dimensions);
+  if (!normalized) return cut;
+  const length = Math.sqrt(cut.reduce((sum, x) => sum + x * x, 1e-24));
+  return cut.map((x) => x / length);
 }

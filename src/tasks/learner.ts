@@ -1,20 +1,37 @@
+import { batchOf } from '../data/batch.ts';
+import type { TrainedModel } from '../inference/index.ts';
 import { modelInputs, type Pass, type Transformer } from '../model/index.ts';
 import { type Device, noGrad, scope, Tensor } from '../tensor/index.ts';
-import { batchOf, partsOf, predictedTogether, sortedBatches } from './batches.ts';
-import type { Encoded, Kind } from './task.ts';
+import { partsOf, predictedTogether, sortedBatches } from './batches.ts';
+import type { Encoded, Kind, Predicting } from './task.ts';
 
-/** A model that learns examples of one kind. */
-export interface Learner {
+/** A model that predicts examples of one kind. */
+export interface Predictor<E = unknown, X extends Encoded = Encoded, P = unknown> {
   model: Transformer;
-  kind: Kind;
+  kind: Predicting<E, X, P>;
   padId: number;
   device: Device;
   /** Sequences that it reads at once. */
   microBatchSize: number;
 }
 
+/** A trained model that predicts examples of one kind. */
+export const predictorOf = <E, X extends Encoded, P>(
+  { model, tokenizer, device }: TrainedModel,
+  kind: Predicting<E, X, P>,
+): Predictor<E, X, P> => ({ model, kind, padId: tokenizer.padId, device, microBatchSize: predictedTogether });
+
+/** A model that learns examples of one kind. */
+export interface Learner extends Predictor {
+  kind: Kind;
+}
+
 /** What the loss of some examples reads, [M, C]. */
-function outputsOf({ model, kind, padId, device }: Learner, examples: readonly Encoded[], pass?: Pass): Tensor {
+function outputsOf<X extends Encoded>(
+  { model, kind, padId, device }: Predictor<unknown, X>,
+  examples: readonly X[],
+  pass?: Pass,
+): Tensor {
   const sequences = examples.flatMap((example) => example.sequences);
   const batch = batchOf(sequences, { padId, maxPositions: model.config.maxPositions });
   return kind.outputs(model, model.encode(modelInputs(batch, device), pass), examples, pass);
@@ -80,16 +97,16 @@ export function lossAndGradients(
 }
 
 /** What is predicted of each example. */
-export function predict(learner: Learner, examples: readonly Encoded[]): unknown[] {
-  const { kind } = learner;
-  const predictions = new Array<unknown>(examples.length);
+export function predict<E, X extends Encoded, P>(predictor: Predictor<E, X, P>, examples: readonly X[]): P[] {
+  const { kind } = predictor;
+  const predictions = new Array<P>(examples.length);
   for (const batch of sortedBatches(examples, predictedTogether)) {
     const rowsOf = (i: number) => kind.numOutputs(examples[i]!);
     for (const part of partsOf(
       batch.map((i) => ({ ...examples[i]!, i })),
-      learner.microBatchSize,
+      predictor.microBatchSize,
     )) {
-      const found = scope(() => noGrad(() => outputsOf(learner, part)));
+      const found = scope(() => noGrad(() => outputsOf(predictor, part)));
       const [columns, values] = [found.shape[1]!, found.toFloats()];
       found.free();
       let row = 0;

@@ -17,10 +17,15 @@ export async function encodeTexts(
     const room = maxLength - 1 - parts.length;
     const lengths = parts.map(({ length }) => length);
     while (lengths.reduce((a, b) => a + b) > room) lengths[lengths.indexOf(Math.max(...lengths))]! -= 1;
-    const [a, b] = parts.map((part, i) => part.subarray(0, lengths[i]));
-    const { clsId, sepId } = tokenizer;
-    const first = [clsId, ...a!, sepId];
-    const ids = Int32Array.from(b ? [...first, ...b, sepId] : first);
-    return { ids, secondStart: b ? first.length : ids.length };
+    const ids = new Int32Array(lengths.reduce((sum, length) => sum + length + 1, 1));
+    ids[0] = tokenizer.clsId;
+    let end = 1;
+    const ends = parts.map((part, i) => {
+      ids.set(part.subarray(0, lengths[i]), end);
+      end += lengths[i]! + 1;
+      ids[end - 1] = tokenizer.sepId;
+      return end;
+    });
+    return { ids, secondStart: ends[0]! };
   });
 }

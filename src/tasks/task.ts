@@ -62,6 +62,12 @@ export interface Kind<E = unknown, X extends Encoded = Encoded, P = unknown> {
   written(predictions: readonly P[], examples: readonly X[]): { ending: string; text: string };
 }
 
+/** What of a kind predictions need. */
+export type Predicting<E = unknown, X extends Encoded = Encoded, P = unknown> = Pick<
+  Kind<E, X, P>,
+  'encode' | 'numOutputs' | 'outputs' | 'predict'
+>;
+
 /** A task with its examples. */
 export interface Task<E = unknown, X extends Encoded = Encoded, P = unknown> {
   name: string;

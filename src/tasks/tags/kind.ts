@@ -77,10 +77,7 @@ export function tagKind(
     written(predictions, examples) {
       if (examples.every(({ form }) => form === 'columns'))
         return { ending: '.conll', text: examples.map((example, i) => conll(example, predictions[i]!)).join('\n') };
-      const lines = examples.map((example, i) => {
-        const tags = predictions[i]!;
-        return example.form === 'spans' ? spansOf(example, tags) : { tokens: example.words, tags };
-      });
+      const lines = examples.map((example, i) => tagged(example, predictions[i]!));
       return { ending: '.jsonl', text: lines.map((line) => `${JSON.stringify(line)}\n`).join('') };
     },
   };
@@ -88,6 +85,10 @@ export function tagKind(
 
 const conll = ({ words }: Sentence, tags: readonly string[]) =>
   words.map((word, i) => `${word}\t${tags[i]}\n`).join('');
+
+/** A sentence with its tags as JSON lines have it. */
+export const tagged = (sentence: Sentence, tags: readonly string[]) =>
+  sentence.form === 'spans' ? spansOf(sentence, tags) : { tokens: sentence.words, tags };
 
 /** A text with the spans of the entities in it. */
 function spansOf({ text, places }: Sentence, tags: readonly string[]) {

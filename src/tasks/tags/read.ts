@@ -140,10 +140,9 @@ async function readRows(path: string, columns: TagColumns, isTagged: boolean): P
 /** What a word is: letters, marks and digits that follow each other, or any other character that is no space. */
 const word = /[\p{L}\p{M}\p{N}]+|[^\s\p{L}\p{M}\p{N}]/gu;
 
-/** The words of a text, with tags made of spans: B- for the first word of each, I- for the others. */
-function fromSpans(text: string, spans: unknown, where: string): Omit<RawSentence, 'where'> {
+/** The words of a text, and where they are in it. */
+export function sentenceOf(text: string): Pick<Required<RawSentence>, 'words' | 'text' | 'places' | 'form'> {
   const words = [...text.matchAll(word)];
-  if (words.length === 0) throw new DataError(`${where}: the text has no words; leave out the line`);
   // Offsets count characters, as in Python, where a string counts halves of those beyond 65,535.
   let [at, characters] = [0, 0];
   const places = words.map(([own], i): [number, number] => {
@@ -154,6 +153,14 @@ function fromSpans(text: string, spans: unknown, where: string): Omit<RawSentenc
     at = start + own.length;
     return [from, characters];
   });
+  return { words: words.map(([own]) => own), text, places, form: 'spans' };
+}
+
+/** The words of a text, with tags made of spans: B- for the first word of each, I- for the others. */
+function fromSpans(text: string, spans: unknown, where: string): Omit<RawSentence, 'where'> {
+  const sentence = sentenceOf(text);
+  const { words, places } = sentence;
+  if (words.length === 0) throw new DataError(`${where}: the text has no words; leave out the line`);
   const tags = words.map(() => outside);
   if (!Array.isArray(spans)) {
     throw new DataError(
@@ -179,7 +186,7 @@ function fromSpans(text: string, spans: unknown, where: string): Omit<RawSentenc
       tags[i] = `${k === 0 ? 'B' : 'I'}-${label}`;
     }
   }
-  return { words: words.map(([own]) => own), tags, text, places, form: 'spans' };
+  return { ...sentence, tags };
 }
 
 function fieldsOf(span: unknown): unknown[] {

@@ -1,0 +1,54 @@
+import { once } from 'node:events';
+import { Command } from 'commander';
+import { deviceOption } from './config.ts';
+import { reportError } from './errors.ts';
+import { countOf } from './numbers.ts';
+import { watchSignals } from './signals.ts';
+import { warn } from './terminal.ts';
+
+interface Options {
+  host: string;
+  port: number;
+  device: string;
+  threads: number;
+}
+
+const defaultPort = 7008;
+/** After a signal: for those who still read their answers. */
+const graceMs = 30_000;
+
+/** `taper-lm serve`: a server to try a model. */
+export function serveCommand(): Command {
+  return new Command('serve')
+    .description('serve a model to programs: embeddings, completions, filled masks, labels; with OpenAI’s clients too')
+    .argument('<checkpoint>', 'checkpoint folder, or a run (its newest)')
+    .option(
+      '--host <address>',
+      'listen there; on any but 127.0.0.1 it asks for the token that is printed, as an API key',
+      '127.0.0.1',
+    )
+    .option('--port <n>', 'port to listen on; 0 takes a free one', countOf('--port', 0), defaultPort)
+    .addOption(deviceOption())
+    .option('--threads <n>', 'for tensor work; 0 takes all', countOf('--threads', 0), 0)
+    .addHelpText('after', '\nExample:\n  npx taper-lm serve runs/search')
+    .action(run);
+}
+
+async function run(path: string, { host, port, device, threads }: Options): Promise<void> {
+  const { openServed, startServer } = await import('../serving/index.ts');
+  const { setNumThreads } = await import('../tensor/index.ts');
+  if (threads > 0) setNumThreads(threads);
+  using served = openServed(path, { warn, device });
+  const { origin, token, paths, close } = await startServer(served, { host, port, report: reportError });
+  process.stderr.write(`serve: ${served.name} at ${origin} answers ${paths.join(', ')}\n`);
+  if (token !== undefined) process.stderr.write(`token: ${token}\n`);
+  await stopped();
+  process.stderr.write('answering what has come; a second signal ends at once\n');
+  await close(graceMs);
+}
+
+/** Waits for the first signal; the next one ends the program. */
+async function stopped(): Promise<void> {
+  using watched = watchSignals();
+  if (!watched.signal.aborted) await once(watched.signal, 'abort');
+}

@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { eventStream } from './events.ts';
+import { RequestError } from './request-error.ts';
+
+const never = { stallMs: 60_000, cut: assert.fail, report: (error: unknown) => assert.fail(String(error)) };
+
+/** Counts without an end, and knows how far it got. */
+function counting() {
+  const state = { made: 0, isEnded: false };
+  async function* numbers(): AsyncGenerator<object> {
+    try {
+      for (;;) yield { number: ++state.made };
+    } finally {
+      state.isEnded = true;
+    }
+  }
+  return { state, numbers: numbers() };
+}
+
+test('what nobody takes is not made', async () => {
+  const { state, numbers } = counting();
+  const reader = (await eventStream(numbers, never)).getReader();
+  await sleep(20);
+  assert.ok(state.made <= 2, `${state.made}`);
+  for (let i = 1; i <= 10; i++) {
+    const { value } = await reader.read();
+    assert.equal(new TextDecoder().decode(value), `data: {"number":${i}}\n\n`);
+  }
+  await sleep(20);
+  assert.ok(state.made <= 12, `${state.made}`);
+  await reader.cancel();
+  assert.ok(state.isEnded);
+});
+
+test('an answer ends where its stream is cancelled, also before anything was read', async () => {
+  const { state, numbers } = counting();
+  await (await eventStream(numbers, never)).cancel();
+  assert.ok(state.isEnded);
+});
+
+test('a client that takes nothing is cut', async () => {
+  const { numbers } = counting();
+  const isCut = new Promise<void>((cut) => {
+    void eventStream(numbers, { ...never, stallMs: 20, cut });
+  });
+  await isCut;
+});
+
+test('a mistake before the first piece is thrown, one after it is told in the stream', async () => {
+  async function* failing(after: object[], error: Error): AsyncGenerator<object> {
+    yield* after;
+    throw error;
+  }
+  const mistake = new RequestError(400, 'no such thing');
+  await assert.rejects(eventStream(failing([], mistake), never), mistake);
+  const reported: unknown[] = [];
+  const stream = await eventStream(failing([{ a: 1 }], new Error('odd')), {
+    ...never,
+    report: (e) => reported.push(e),
+  });
+  const text = await new Response(stream).text();
+  assert.match(text, /^data: \{"a":1\}\n\ndata: \{"error":\{"message":"odd","type":"server_error".*\}\}\n\n$/);
+  assert.equal(reported.length, 1);
+});

@@ -1,0 +1,31 @@
+import { z } from 'zod';
+import { encodeMasks, fillTogether } from '../inference/fill.ts';
+import { familyOf } from '../model/index.ts';
+import { Queue } from './queue.ts';
+import { common, type Route, type Served } from './route.ts';
+import { checkTexts, queueLimits } from './texts.ts';
+
+/** What a pre-trained encoder would write at each [MASK] of a text. */
+export function fillRoute(served: Served): Route | undefined {
+  const { head, config } = served.checkpoint;
+  if (head || familyOf(config.model).isCausal) return undefined;
+  type Masked = Parameters<typeof fillTogether>[1][number];
+  const queue = new Queue(
+    (texts: readonly Masked[]) => fillTogether(served, texts),
+    ({ ids }) => ids.length,
+    queueLimits,
+  );
+  const body = z.strictObject({
+    ...common,
+    text: z.string(),
+    top: z.int().min(1).max(100).default(5),
+  });
+  return {
+    body,
+    async answer({ text, top }, signal) {
+      checkTexts([text], 'text');
+      const [filled] = await queue.ask([{ ...(await encodeMasks(served, text)), top }], signal);
+      return { text: filled!.text, masks: filled!.masks };
+    },
+  } satisfies Route<z.infer<typeof body>> as Route;
+}

@@ -1,0 +1,23 @@
+import { z } from 'zod';
+import type { TrainedModel } from '../inference/index.ts';
+
+/** A model as it is served. */
+export interface Served extends TrainedModel {
+  /** What clients call it. */
+  name: string;
+}
+
+/** What a model does for clients. */
+export interface Route<B = unknown> {
+  /** The body of a request. */
+  body: z.ZodType<B>;
+  /**
+   * The answer, as JSON; a generator is sent piece by piece as it goes on, and is ended where nobody reads it any more.
+   *
+   * @throws RequestError for a request that cannot be answered.
+   */
+  answer(body: B, signal: AbortSignal): Promise<object> | AsyncGenerator<object>;
+}
+
+/** What every body may have. */
+export const common = { model: z.string().optional(), user: z.string().optional() };

@@ -1,0 +1,113 @@
+// Servers of models as programs use them.
+import assert from 'node:assert/strict';
+import type { ChildProcess } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { Agent, request } from 'node:http';
+import { type Started, start } from './cli.fixture.ts';
+
+/** A running `taper serve`. */
+export interface Serving extends Started {
+  origin: string;
+  token: string | undefined;
+  /** What it has written to standard error since it started. */
+  said(): string;
+}
+
+/** Starts a server in a folder on a free port, and waits for its address. */
+export function serving(cwd: string, ...words: string[]): Promise<Serving> {
+  const started = start(['serve', ...words, '--port', '0', '--device', 'cpu', '--threads', '1'], { cwd });
+  return new Promise((resolve, reject) => {
+    let said = '';
+    started.child.stderr!.on('data', (bytes) => {
+      said += bytes;
+      const origin = /^serve: .* at (\S+) answers .*$/m.exec(said)?.[1];
+      const token = /^token: (\S+)$/m.exec(said)?.[1];
+      if (origin && (token || origin.includes('127.0.0.1:'))) {
+        const start = said.length;
+        resolve({ ...started, origin, token, said: () => said.slice(start) });
+      }
+    });
+    started.child.on('close', () => reject(new Error(said)));
+  });
+}
+
+/** An answer as it came. */
+export interface Answer {
+  status: number;
+  headers: Record<string, unknown>;
+  text: string;
+}
+
+/** Asks over kept connections, as many as `agent` allows. */
+export function ask(
+  url: string,
+  body: string | object,
+  { agent, method = 'POST', headers = {} }: { agent?: Agent; method?: string; headers?: Record<string, string> } = {},
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const sent = typeof body === 'string' ? body : JSON.stringify(body);
+    const length = String(Buffer.byteLength(sent));
+    const options = {
+      method,
+      agent,
+      headers: { 'content-type': 'application/json', 'content-length': length, ...headers },
+    };
+    const asked = request(url, options, (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (some) => {
+        text += some;
+      });
+      response.on('end', () => resolve({ status: response.statusCode!, headers: response.headers, text }));
+      response.on('error', reject);
+    });
+    asked.on('error', reject).end(sent);
+  });
+}
+
+/** Resident memory of a program, in MB. */
+export function residentMb({ pid }: ChildProcess): number {
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) / 1024;
+}
+
+/** What many requests for embeddings came to. */
+export interface ManyRequests {
+  seconds: number;
+  /** Each request's, in milliseconds. */
+  latencies: number[];
+  /** Resident memory of the server after each fifth of the requests, in MB. */
+  memory: number[];
+}
+
+/**
+ * Sends `count` requests, each of one of the texts, by 16 clients or as many as said, which keep their connections, and compares each answer with the vector
+ * of its own text.
+ */
+export async function manyRequests(
+  { origin, child }: Serving,
+  count: number,
+  texts: readonly string[],
+  vectors: readonly Float32Array[],
+  numClients = 16,
+): Promise<ManyRequests> {
+  const agent = new Agent({ keepAlive: true, maxSockets: numClients });
+  const [latencies, memory]: [number[], number[]] = [[], []];
+  let next = 0;
+  const begin = performance.now();
+  const client = async () => {
+    while (next < count) {
+      const i = next++ % texts.length;
+      const asked = performance.now();
+      const { status, text } = await ask(`${origin}/v1/embeddings`, { input: texts[i] }, { agent });
+      assert.equal(status, 200, text);
+      latencies.push(performance.now() - asked);
+      const { data } = JSON.parse(text) as { data: { embedding: number[] }[] };
+      const far = Math.max(...data[0]!.embedding.map((x, d) => Math.abs(x - vectors[i]![d]!)));
+      assert.ok(data.length === 1 && far < 1e-5, `${texts[i]}: ${far}`);
+      if (latencies.length % (count / 5) === 0) memory.push(residentMb(child));
+    }
+  };
+  await Promise.all(Array.from({ length: numClients }, client));
+  agent.destroy();
+  assert.equal(latencies.length, count);
+  return { seconds: (performance.now() - begin) / 1000, latencies, memory };
+}

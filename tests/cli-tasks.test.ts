@@ -237,11 +237,22 @@ describe('fine-tuning', { concurrency: 2 }, () => {
     );
   });
 
-  test('dropout changes what is learnt', async () => {
-    const few = ['--epochs', '1', '--batch-size', '16', '--precision', 'fp32', '--threads', '1'];
-    await done('finetune', 'run', ...own, ...few, '--dropout', '0', '--out', 'dry');
-    await done('finetune', 'run', ...own, ...few, '--dropout', '0.4', '--out', 'wet');
-    assert.ok(!readFileSync(at('dry/model.safetensors')).equals(readFileSync(at('wet/model.safetensors'))));
+  test('every option of learning changes what is learned', async () => {
+    const few = ['--epochs', '1', '--batch-size', '16', '--precision', 'fp32', '--threads', '1', '--dropout', '0'];
+    const weightsOf = async (out: string, ...more: string[]) => {
+      await done('finetune', 'run', ...own, ...few, ...more, '--out', out);
+      return readFileSync(at(`${out}/model.safetensors`));
+    };
+    const plain = await weightsOf('plain');
+    for (const [i, more] of [
+      ['--dropout', '0.4'],
+      ['--balanced'],
+      ['--label-smoothing', '0.2'],
+      ['--layer-decay', '0.5'],
+      ['--freeze', '1'],
+    ].entries()) {
+      assert.ok(!plain.equals(await weightsOf(`changed-${i}`, ...more)), more.join(' '));
+    }
   });
 
   test('the same seed gives the same model, another seed another one', async () => {

@@ -262,28 +262,6 @@ print(json.dumps([type(model).__name__, odd, tags]))
   test('mistakes are told in one line', async () => {
     const pairs = ['finetune', 'modernbert', '--pairs', '--train', 'pairs.tsv'];
     await refused(
-      [...pairs, '--text', 'a', 'b', '--label', 'c'],
-      /--label: is for labels, --regression, --multi-label, --tags alone; leave it out/,
-    );
-    await refused([...pairs, '--text', 'a', 'b', '--batch-size', '1'], /--batch-size 1: embeddings learn by comparing/);
-    await refused(
-      [...pairs, '--dev', 'pairs.tsv', '--text', 'a', 'b', '--dimensions', '64'],
-      /--dimensions 64: the model's vectors have 32; give fewer/,
-    );
-    await refused(
-      ['finetune', 'modernbert', '--unsupervised', '--train', 'pairs.tsv', '--text', 'a', '--dropout', '0'],
-      /--dropout 0: --unsupervised learns from two dropout masks of a text; give 0\.1/,
-    );
-    writeFileSync(at('gap.txt'), 'one\n\ntwo\n');
-    await refused(
-      ['embed', 'modernbert', '--in', 'gap.txt', '--out', 'x.npy'],
-      /gap\.txt, line 2: is empty; delete it, or write a text/,
-    );
-    await refused(
-      ['finetune', 'modernbert', '--task', 'cola', '--data', '.', '--balanced'],
-      /--task cola: has its own files, columns and way to learn; leave out --balanced/,
-    );
-    await refused(
       [...pairs, '--text', 'a'],
       /--text a: a pair has two texts; name both columns, or give --unsupervised/,
     );

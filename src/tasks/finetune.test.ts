@@ -183,9 +183,10 @@ test('without a set to judge by the last epoch is kept', async () => {
   assert.deepEqual({ bestEpoch, devs, history }, { bestEpoch: 2, devs: [], history: [] });
 });
 
-test('a score that there is not is refused', async () => {
+test('a score that there is not is refused before the training', async () => {
+  const step = assert.fail;
   await assert.rejects(
-    tuned('bert', tagTask, { metric: 'recall@1' }),
+    fineTune(checkpoints.bert!, tagTask, { ...settings, metric: 'recall@1' }, { step }),
     /--metric recall@1: is not one of precision, recall, f1, accuracy/,
   );
 });

@@ -154,6 +154,11 @@ export async function fineTune(
   let best: Omit<FineTuned, 'history'> | undefined;
   const history: number[] = [];
   try {
+    if (metric !== undefined) {
+      // A name that no score has is found before the training, on a few examples.
+      const few = devs[0]!.examples.slice(0, settings.microBatchSize);
+      judge(task, settings, kind.scores(predict(state.learner, few), few));
+    }
     for (let epoch = 1; epoch <= settings.epochs; epoch++) {
       for (const batch of shuffledBatches(train, settings.batchSize, { seed: settings.seed, epoch })) {
         const examples = batch.map((i) => train[i]!);

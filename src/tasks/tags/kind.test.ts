@@ -9,6 +9,7 @@ const labels = ['O', 'B-X', 'I-X'];
 const words = (count: number) => Array.from({ length: count }, (_, i) => `w${i}`);
 
 test('windows hold whole words, overlap by at most a quarter, and leave out none', () => {
+  assert.deepEqual(windowsOf([], 6), [{ first: 0, end: 0 }]);
   assert.deepEqual(windowsOf([1, 2, 3], 6), [{ first: 0, end: 3 }]);
   assert.deepEqual(windowsOf([2, 2, 2, 2, 2], 8), [
     { first: 0, end: 4 },

@@ -1,13 +1,14 @@
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
+import { InferenceSession } from 'onnxruntime-node';
 import { openHeldOut } from '../src/cli/held-out.ts';
 import { lastConfig } from '../src/config/index.ts';
 import type { MicroBatch } from '../src/data/index.ts';
 import { exportOnnx, openOutgoing, runnable } from '../src/interop/index.ts';
 import { familyOf, modelInputs } from '../src/model/index.ts';
 import { noGrad, scope, Tensor } from '../src/tensor/index.ts';
+import { feedsOf } from '../tests/onnx.fixture.ts';
 import { table, writeResults } from './report.ts';
 
 const limit = 256;
@@ -77,24 +78,7 @@ async function compare(checkpoint: string, texts: string): Promise<string> {
 }
 
 async function logitsOf(session: InferenceSession, batch: MicroBatch, V: number): Promise<Float32Array> {
-  const { numSequences: N, sequenceLength: T, documents } = batch;
-  const ints = (values: ArrayLike<number>, shape = [N, T]) =>
-    new OrtTensor('int64', BigInt64Array.from(Array.from(values, BigInt)), shape);
-  const perToken = (of: (t: number, n: number) => number) =>
-    ints(Int32Array.from({ length: N * T }, (_, i) => of(i % T, Math.floor(i / T))));
-  const feeds: Record<string, OrtTensor> = {
-    input_ids: ints(batch.inputIds),
-    attention_mask: perToken((t, n) => (t < documents[n]![0]! ? 1 : 0)),
-    token_type_ids: ints(batch.tokenTypeIds),
-    position_ids: perToken((t) => t),
-    num_logits_to_keep: ints([0], []),
-  };
-  for (const input of session.inputMetadata) {
-    if (!input.isTensor || feeds[input.name]) continue;
-    const [, heads, , size] = input.shape as number[];
-    feeds[input.name] = noPast(input.type, [N, heads!, 0, size!]);
-  }
-  const { logits } = await session.run(Object.fromEntries(session.inputNames.map((name) => [name, feeds[name]!])));
+  const { logits } = await session.run(feedsOf(session, batch));
   const all = logits!.data as Float32Array;
   const picked = new Float32Array(batch.labels.length * V);
   batch.predictedPositions.forEach((position, m) => {
@@ -102,12 +86,6 @@ async function logitsOf(session: InferenceSession, batch: MicroBatch, V: number)
   });
   return picked;
 }
-
-/** Keys or values of no tokens. */
-const noPast = (type: string, shape: readonly number[]) =>
-  type === 'float16'
-    ? new OrtTensor(type, new Uint16Array(0), shape)
-    : new OrtTensor('float32', new Float32Array(0), shape);
 
 function compared(
   batches: readonly MicroBatch[],

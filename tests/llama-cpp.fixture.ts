@@ -57,9 +57,18 @@ export interface LlamaModel extends AsyncDisposable {
 
 let loading: Promise<Addon> | undefined;
 
+const name = '@node-llama-cpp/linux-x64';
+
 /** Why llama.cpp is not there, for the tests to skip. */
-export const noLlamaCpp =
-  process.platform === 'linux' && process.arch === 'x64' ? false : 'llama.cpp is installed on Linux x64 only';
+export const noLlamaCpp = isInstalled() ? false : `${name} is not installed (npm installs it on Linux x64)`;
+
+function isInstalled(): boolean {
+  try {
+    return import.meta.resolve(name) !== '' && process.platform === 'linux' && process.arch === 'x64';
+  } catch {
+    return false;
+  }
+}
 
 /** Opens a GGUF file in llama.cpp, with keys and values in float32. */
 export async function openLlama(path: string): Promise<LlamaModel> {
@@ -106,7 +115,6 @@ export async function openLlama(path: string): Promise<LlamaModel> {
 }
 
 async function load(): Promise<Addon> {
-  const name = '@node-llama-cpp/linux-x64';
   const { getBinsDir } = (await import(name)) as { getBinsDir(): { binsDir: string } };
   const folder = join(getBinsDir().binsDir, 'linux-x64');
   const addon = createRequire(import.meta.url)(join(folder, 'llama-addon.node')) as Addon;

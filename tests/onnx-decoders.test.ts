@@ -5,11 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { env, pipeline } from '@huggingface/transformers';
-import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
+import { InferenceSession, type Tensor as OrtTensor } from 'onnxruntime-node';
 import { openOutgoing, runnable } from '../src/interop/index.ts';
 import { modelInputs } from '../src/model/index.ts';
 import { noGrad, scope, Tensor } from '../src/tensor/index.ts';
 import { commandsIn, writeTiny } from './cli.fixture.ts';
+import { emptyPast, int64 } from './onnx.fixture.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'taper-onnx-decoders-'));
 const at = (path: string) => join(folder, path);
@@ -31,49 +32,36 @@ const T = 14;
 const ids = Array.from({ length: T }, (_, t) => 5 + ((t * 17 + 3) % 80));
 
 interface Step {
-  ids: readonly number[];
-  /** Tokens of padding before them. */
-  padding?: number;
-  past?: Readonly<Record<string, OrtTensor>>;
+  /** New tokens of each sequence. */
+  ids: readonly (readonly number[])[];
+  past?: { length: number; cache: Readonly<Record<string, OrtTensor>> };
+  /** Tokens of padding before each sequence. */
+  padding?: readonly number[];
   keep?: number;
 }
 
-/** Runs a graph on one sequence; without a past it has none. */
-async function run(session: InferenceSession, { ids, padding = 0, past, keep = 0 }: Step) {
-  const ints = (values: readonly number[], shape: readonly number[]) =>
-    new OrtTensor('int64', BigInt64Array.from(values, BigInt), shape);
-  const before = Object.values(past ?? {})[0]?.dims[2] ?? 0;
-  const given = [...Array.from({ length: padding }, () => 0), ...ids];
-  const total = before + given.length;
-  const found = await session.run({
-    input_ids: ints(given, [1, given.length]),
-    attention_mask: ints(
-      Array.from({ length: total }, (_, i) => (i < padding ? 0 : 1)),
-      [1, total],
-    ),
-    position_ids: ints(
-      given.map((_, i) => Math.max(0, before + i - padding)),
-      [1, given.length],
-    ),
-    num_logits_to_keep: ints([keep], []),
-    ...(past ?? emptyPast(session)),
+/** Runs a graph on new tokens of sequences; without a past they have none. */
+async function run(session: InferenceSession, { ids, past, padding = ids.map(() => 0), keep = 0 }: Step) {
+  const [N, S] = [ids.length, ids[0]!.length];
+  const before = past?.length ?? 0;
+  const total = before + S;
+  const rows = (count: number, of: (t: number, n: number) => number) =>
+    int64(
+      Array.from({ length: N * count }, (_, i) => of(i % count, Math.floor(i / count))),
+      [N, count],
+    );
+  const { logits, ...presents } = await session.run({
+    input_ids: rows(S, (t, n) => ids[n]![t]!),
+    attention_mask: rows(total, (t, n) => (t < padding[n]! ? 0 : 1)),
+    position_ids: rows(S, (t, n) => Math.max(0, before + t - padding[n]!)),
+    num_logits_to_keep: int64([keep], []),
+    ...(past?.cache ?? emptyPast(session, N)),
   });
-  const { logits, ...presents } = found as { logits: OrtTensor } & Record<string, OrtTensor>;
   const cache = Object.entries(presents).map(([name, value]) => [name.replace('present', 'past_key_values'), value]);
-  return { logits: logits!.data as Float32Array, past: Object.fromEntries(cache) as Record<string, OrtTensor> };
-}
-
-function emptyPast(session: InferenceSession): Record<string, OrtTensor> {
-  const pasts = session.inputMetadata.filter(({ name }) => name.startsWith('past'));
-  assert.equal(pasts.length, 4);
-  return Object.fromEntries(
-    pasts.map((past) => {
-      assert.ok(past.isTensor);
-      const [, heads, , size] = past.shape as number[];
-      const none = past.type === 'float16' ? new Uint16Array(0) : new Float32Array(0);
-      return [past.name, new OrtTensor(past.type as 'float32', none as Float32Array, [1, heads!, 0, size!])];
-    }),
-  );
+  return {
+    logits: logits!.data as Float32Array,
+    past: { length: total, cache: Object.fromEntries(cache) as Record<string, OrtTensor> },
+  };
 }
 
 /** [T, V] The logits of taper's own model. */
@@ -107,7 +95,7 @@ describe('decoders in ONNX', { concurrency: 2 }, () => {
   });
 
   for (const name of Object.keys(models)) {
-    test(`onnxruntime gives the logits of a ${name}: at once, after padding, and token by token from its cache`, async () => {
+    test(`onnxruntime gives the logits of a ${name}: at once, and token by token from its cache, with padding`, async () => {
       const expected = own(name);
       const V = expected.length / T;
       assert.ok(
@@ -115,15 +103,21 @@ describe('decoders in ONNX', { concurrency: 2 }, () => {
         'the logits are not all nearly 0',
       );
       const session = await InferenceSession.create(at(`${name}-onnx/onnx/model.onnx`));
-      const whole = (await run(session, { ids })).logits;
+      const whole = (await run(session, { ids: [ids] })).logits;
       assert.ok(furthest(whole, expected) < 1e-4, `off by ${furthest(whole, expected)}`);
-      const padded = (await run(session, { ids, padding: 3 })).logits.subarray(3 * V);
-      assert.ok(furthest(padded, expected) < 1e-4, `after padding off by ${furthest(padded, expected)}`);
-      let { logits, past } = await run(session, { ids: ids.slice(0, 5), keep: 1 });
-      for (let t = 4; t < T; t++) {
-        const off = furthest(logits, expected.subarray(t * V, (t + 1) * V));
-        assert.ok(off < 1e-4, `token ${t} off by ${off}`);
-        if (t + 1 < T) ({ logits, past } = await run(session, { ids: [ids[t + 1]!], past }));
+      // The same sequence beside a shorter one that begins with padding; then one token after the other from the cache.
+      const [start, padding] = [6, [0, 2]];
+      const rowOf = (from: number, end: number) => [
+        ids.slice(from, end),
+        Array.from({ length: end - from }, (_, t) => ids[from + t - 2] ?? 0),
+      ];
+      let { logits, past } = await run(session, { ids: rowOf(0, start), padding, keep: 1 });
+      for (let t = start - 1; t < T; t++) {
+        for (const [n, at] of [t, t - 2].entries()) {
+          const off = furthest(logits.subarray(n * V, (n + 1) * V), expected.subarray(at * V, (at + 1) * V));
+          assert.ok(off < 1e-4, `sequence ${n}, token ${at} off by ${off}`);
+        }
+        if (t + 1 < T) ({ logits, past } = await run(session, { ids: rowOf(t + 1, t + 2), past, padding }));
       }
     });
 
@@ -140,7 +134,7 @@ describe('decoders in ONNX', { concurrency: 2 }, () => {
       ] as const) {
         const path = at(`${name}-onnx/onnx/${file}.onnx`);
         sizes.push(statSync(path).size);
-        const { logits } = await run(await InferenceSession.create(path), { ids });
+        const { logits } = await run(await InferenceSession.create(path), { ids: [ids] });
         const off = Math.hypot(...logits.map((x, i) => x - expected[i]!)) / norm;
         assert.ok(off >= from && off < to, `${file} off by ${off}`);
       }

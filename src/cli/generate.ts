@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { usualTopK } from '../inference/sampling.ts';
+import { defaultTopK } from '../inference/sampling.ts';
 import { deviceOption, jsonOption } from './config.ts';
 import { countOf, numberOf } from './numbers.ts';
 import { warn } from './terminal.ts';
@@ -28,7 +28,7 @@ export function generateCommand(): Command {
       numberOf('--temperature', { from: 0 }),
       0.8,
     )
-    .option('--top-k <n>', 'draw from the n likeliest tokens only', countOf('--top-k'), usualTopK)
+    .option('--top-k <n>', 'draw from the n likeliest tokens only', countOf('--top-k'), defaultTopK)
     .option(
       '--top-p <x>',
       'draw from the likeliest tokens only that reach this probability together',

@@ -14,17 +14,19 @@ interface Options {
 }
 
 const defaultPort = 7008;
-/** After a signal: for those who still read their answers. */
+/** Grace period after the first signal, for answers that are still being sent. */
 const graceMs = 30_000;
 
 /** `taper-lm serve`: a server to try a model. */
 export function serveCommand(): Command {
   return new Command('serve')
-    .description('serve a model to programs: embeddings, completions, filled masks, labels; with OpenAI’s clients too')
+    .description(
+      'serve a model over HTTP: embeddings, completions, filled masks, labels; for OpenAI’s clients and any other',
+    )
     .argument('<checkpoint>', 'checkpoint folder, or a run (its newest)')
     .option(
       '--host <address>',
-      'listen there; on any but 127.0.0.1 it asks for the token that is printed, as an API key',
+      'address to listen on; any but 127.0.0.1 requires the printed token as API key',
       '127.0.0.1',
     )
     .option('--port <n>', 'port to listen on; 0 takes a free one', countOf('--port', 0), defaultPort)
@@ -43,7 +45,7 @@ async function run(path: string, { host, port, device, threads }: Options): Prom
   process.stderr.write(`serve: ${served.name} at ${origin} answers ${paths.join(', ')}\n`);
   if (token !== undefined) process.stderr.write(`token: ${token}\n`);
   await stopped();
-  process.stderr.write('answering what has come; a second signal ends at once\n');
+  process.stderr.write('shutting down: finishing open requests; a second signal stops at once\n');
   await close(graceMs);
 }
 

@@ -7,7 +7,7 @@ const loopback = ['127.0.0.1', 'localhost', '[::1]'];
 export const tokenFor = (host: string): string | undefined =>
   host === '127.0.0.1' ? undefined : randomBytes(24).toString('base64url');
 
-/** Compares a token in a time that tells nothing of it. */
+/** Compares tokens in constant time. */
 export function isToken(given: string, token: string): boolean {
   const [ours, theirs] = [Buffer.from(token), Buffer.from(given)];
   return ours.length === theirs.length && timingSafeEqual(ours, theirs);

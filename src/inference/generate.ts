@@ -8,6 +8,9 @@ import { type SamplingOptions, sampleFrom } from './sampling.ts';
 import { firstStop, heldBack } from './stops.ts';
 import type { TrainedModel } from './trained-model.ts';
 
+/** Tokens before the new ones that are decoded with them: alone, they would lose their first space with tokenizers such as Llama 2's. */
+const numContext = 4;
+
 /** How a prompt is continued. */
 export interface GenerateOptions extends SamplingOptions {
   /** Tokens to write at most; the model may end the text before. */
@@ -29,7 +32,7 @@ export interface Generated {
 /**
  * Continues a prompt, one token after the other, each drawn from `softmax(logits / temperature)`: a pure function of the seed.
  * A token costs its own forward pass: keys and values of those before it are kept. The model reads as many tokens back as it was
- * trained on; where they are full, it goes on with the second half of them. Gives the text piece by piece: after each token what is sure by then, which may be nothing.
+ * trained on; where they are full, it goes on with the second half of them. Yields after each token the text that is final by then, which may be empty.
  *
  * @throws DataError for a model that was not trained to continue a prompt.
  */
@@ -48,9 +51,12 @@ export async function* generate(
   const start = ids.length;
   using reader = new Reader(trained);
   let shown = 0;
-  // Alone, what is written would lose its first space with tokenizers such as Llama 2's.
-  const promptLength = tokenizer.decode(ids).length;
-  const writtenText = () => tokenizer.decode(ids).slice(promptLength);
+  /** Text that no later token changes, and where the tokens behind it begin. */
+  let [settled, from] = ['', start];
+  const writtenText = () => {
+    const context = ids.slice(Math.max(0, from - numContext), from);
+    return settled + tokenizer.decode([...context, ...ids.slice(from)]).slice(tokenizer.decode(context).length);
+  };
   const ended = (isEnded: boolean): Generated => ({ promptTokens: start, tokens: ids.length - start, isEnded });
   while (ids.length < start + tokens) {
     const next = reader.next(ids, options);
@@ -65,7 +71,9 @@ export async function* generate(
       yield text.slice(shown, end);
       return ended(true);
     }
-    const safe = Math.max(shown, text.length - heldBack(text, stop));
+    const held = heldBack(text, stop);
+    if (held === 0) [settled, from] = [text, ids.length];
+    const safe = Math.max(shown, text.length - held);
     yield text.slice(shown, safe);
     shown = safe;
   }

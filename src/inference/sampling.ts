@@ -1,5 +1,5 @@
-/** Where nothing else is said. */
-export const usualTopK = 50;
+/** Default of `--top-k` and of `top_k`. */
+export const defaultTopK = 50;
 
 /** How a token is drawn from logits. */
 export interface SamplingOptions {

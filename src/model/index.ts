@@ -17,17 +17,14 @@ export { KeyValueCache } from './cache.ts';
 export { embeddings, unitRows } from './embeddings.ts';
 export { Bert, bertNames } from './families/bert.ts';
 export type { BlockNames } from './families/classic.ts';
-export { Gpt, gptNames } from './families/gpt2.ts';
-export { llamaNames, llamaRotary } from './families/llama.ts';
+export { Gpt } from './families/gpt2.ts';
 export { modernbertNames, sightOf } from './families/modernbert.ts';
-export { rotaryFrequencies } from './families/rotary.ts';
 export { families, familyOf, initialise, makeIdentity, parameterSpecs, partsOf } from './families.ts';
 export type { Family, FamilyDefaults, Recipe } from './family.ts';
 export { type EmbeddingHead, type Head, headKinds, type LabelHead, type NamedHead, plainEmbedding } from './heads.ts';
 export { ConfigReader, type HuggingFace, type Json, type SpecialIds } from './hugging-face.ts';
 export { headLosses, modelInputs, type PretrainingLosses, pretrainingLosses } from './losses.ts';
 export {
-  headsOf,
   initialiseParameters,
   type ModelConfig,
   numParameters,

@@ -3,13 +3,13 @@ import { setImmediate } from 'node:timers/promises';
 import { z } from 'zod';
 import { longestSequence } from '../config/phases.ts';
 import { type Generated, generate, promptIds } from '../inference/generate.ts';
-import { usualTopK } from '../inference/sampling.ts';
+import { defaultTopK } from '../inference/sampling.ts';
 import { cacheNumbers } from '../model/cache.ts';
 import { familyOf } from '../model/index.ts';
 import { gone } from './request-error.ts';
 import { common, type Route, type Served } from './route.ts';
 import { Slots } from './slots.ts';
-import { mostTexts, named, tooLong } from './texts.ts';
+import { mostTexts, tooLong } from './texts.ts';
 
 const mostWaiting = 256;
 /** For the keys and values of those that run at once. */
@@ -58,7 +58,7 @@ export function completionsRoute(served: Served): Route | undefined {
     max_tokens: z.int().min(1).default(16),
     temperature: z.number().min(0).default(1),
     top_p: z.number().min(0).max(1).default(1),
-    top_k: z.int().min(1).default(usualTopK),
+    top_k: z.int().min(1).default(defaultTopK),
     seed: z.int().min(0).optional(),
     stop: z
       .union([z.string().min(1), z.array(z.string().min(1)).max(4)], { error: 'expected a text, or up to 4' })
@@ -77,7 +77,7 @@ export function completionsRoute(served: Served): Route | undefined {
     const prompts = [asked.prompt].flat();
     for (const [place, prompt] of prompts.entries()) {
       const { length } = await promptIds(tokenizer, prompt);
-      if (length > longest) throw tooLong(length, longest, `prompt: ${named(place, prompts)}`);
+      if (length > longest) throw tooLong({ tokens: length, most: longest, param: 'prompt', place, texts: prompts });
     }
     using _slot = await slots.take(signal);
     const { max_tokens: tokens, temperature, top_p: topP, top_k: topK, seed = randomInt(2 ** 31) } = asked;

@@ -19,6 +19,7 @@ export async function eventStream(
 ): Promise<ReadableStream<Uint8Array>> {
   let ahead: IteratorResult<object> | undefined = await answer.next();
   let stalled: NodeJS.Timeout | undefined;
+  let isCancelled = false;
   const encoder = new TextEncoder();
   return new ReadableStream({
     async pull(controller) {
@@ -27,10 +28,12 @@ export async function eventStream(
       try {
         const { done, value } = ahead ?? (await answer.next());
         ahead = undefined;
+        if (isCancelled) return;
         send(done ? '[DONE]' : JSON.stringify(value));
         if (done) controller.close();
         else stalled = setTimeout(cut, stallMs);
       } catch (error) {
+        if (isCancelled) return;
         const { status, body } = errorOf(error);
         if (status === 500) report(error);
         send(JSON.stringify(body));
@@ -38,6 +41,7 @@ export async function eventStream(
       }
     },
     async cancel() {
+      isCancelled = true;
       clearTimeout(stalled);
       await answer.return(undefined);
     },

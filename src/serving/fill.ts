@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { encodeMasks, fillTogether } from '../inference/fill.ts';
+import { encodeMasks, fillTogether, type MaskedText } from '../inference/fill.ts';
 import { familyOf } from '../model/index.ts';
 import { Queue } from './queue.ts';
 import { common, type Route, type Served } from './route.ts';
@@ -9,10 +9,10 @@ import { checkTexts, queueLimits } from './texts.ts';
 export function fillRoute(served: Served): Route | undefined {
   const { head, config } = served.checkpoint;
   if (head || familyOf(config.model).isCausal) return undefined;
-  type Masked = Parameters<typeof fillTogether>[1][number];
   const queue = new Queue(
-    (texts: readonly Masked[]) => fillTogether(served, texts),
-    ({ ids }) => ids.length,
+    (texts: readonly (MaskedText & { top: number })[]) => fillTogether(served, texts),
+    // The logits of a mask take more memory than the states of many tokens.
+    ({ ids, positions }) => Math.max(ids.length, 16 * positions.length),
     queueLimits,
   );
   const body = z.strictObject({

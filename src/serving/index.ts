@@ -1,2 +1,1 @@
-export type { Served } from './route.ts';
-export { type ModelServer, openServed, startServer } from './server.ts';
+export { openServed, startServer } from './server.ts';

@@ -21,8 +21,8 @@ interface Job<X, Y> {
 }
 
 /**
- * Answers the items of several requests together. Nothing waits for others to come: what arrives while a batch runs goes along in the
- * next one. Requests take turns, item by item, so that a long one does not hold up the short ones behind it.
+ * Batches items across requests. It never waits to fill a batch: what arrives while one runs joins the next. Requests take turns, item by
+ * item, so that a long one does not hold up the short ones behind it.
  */
 export class Queue<X, Y> {
   readonly #run: (items: readonly X[]) => readonly Y[];

@@ -154,16 +154,24 @@ function modelApp(
 
 /** Without a token only this machine's own names are answered to; with one, whoever has it. Pages of other sites never are. */
 function checkAllowed(context: Context, token: string | undefined): void {
-  if (isCrossSite(context)) throw new RequestError(403, "another site's page is not answered");
+  if (isCrossSite(context))
+    throw new RequestError(403, 'requests from pages of other sites are refused; send them from your own server');
   if (token === undefined) {
     if (isOwnName(context)) return;
-    throw new RequestError(403, 'this server answers to 127.0.0.1 and localhost alone');
+    throw new RequestError(
+      403,
+      'this server answers to 127.0.0.1 and localhost only; start it with --host ADDRESS to use another name',
+    );
   }
   const [, given = ''] = /^Bearer (.*)$/.exec(context.req.header('authorization') ?? '') ?? [];
   if (isToken(given, token)) return;
-  throw new RequestError(401, 'the token is missing or wrong: give the one that npx taper-lm serve printed as apiKey', {
-    code: 'invalid_api_key',
-  });
+  throw new RequestError(
+    401,
+    'the token is missing or wrong: send the one that npx taper-lm serve printed, as apiKey or as Authorization: Bearer TOKEN',
+    {
+      code: 'invalid_api_key',
+    },
+  );
 }
 
 async function jsonOf(context: Context): Promise<unknown> {
@@ -179,9 +187,15 @@ async function jsonOf(context: Context): Promise<unknown> {
   }
 }
 
+/** A field that is null is one that is left out, as OpenAI's server takes it. */
+function withoutNulls(body: unknown): unknown {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) return body;
+  return Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null));
+}
+
 /** The body of a request as its route takes it, for the model that is served. */
 function bodyOf<B>(body: unknown, schema: z.ZodType<B>, name: string): B {
-  const { success, data, error } = schema.safeParse(body);
+  const { success, data, error } = schema.safeParse(withoutNulls(body));
   if (!success) {
     const { path, message } = error.issues[0]!;
     const param = path.length > 0 ? path.join('.') : null;

@@ -1,6 +1,6 @@
 import { busy, gone } from './request-error.ts';
 
-/** Places for what takes long: so many at once, and so many that wait for one. */
+/** A semaphore with a bounded waiting list. */
 export class Slots {
   #free: number;
   readonly #mostWaiting: number;

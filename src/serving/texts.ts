@@ -6,7 +6,7 @@ import type { Served } from './route.ts';
 
 /** Of one request, as OpenAI's. */
 export const mostTexts = 2048;
-/** So few together that others, and signals, are heard between two forward passes; those that wait are some megabytes. */
+/** Requests and signals are read at least every 4,096 tokens; what waits takes some megabytes. */
 export const queueLimits: QueueLimits = { together: 4096, waiting: 1_000_000 };
 
 /** What texts that a model reads together are predicted from. */
@@ -22,7 +22,7 @@ export function checkTexts(texts: readonly (string | readonly number[])[], param
   }
   const place = texts.findIndex((text) => (typeof text === 'string' ? text.trim() : text).length === 0);
   if (place < 0) return;
-  throw new RequestError(400, `${param}: ${named(place, texts)}is empty; give it some text`, { param });
+  throw new RequestError(400, `${named(param, place, texts)}: is empty; give it some text`, { param });
 }
 
 /** Checks that a model reads all of each text; `bordersOf` says how many tokens around it its user does not count. */
@@ -33,15 +33,29 @@ export function checkLengths(
   const place = texts.findIndex((text) => tokensOf(text) > most);
   if (place < 0) return;
   const numBorders = bordersOf(place);
-  throw tooLong(tokensOf(texts[place]!) - numBorders, most - numBorders, `${param}: ${named(place, texts)}`);
+  const tokens = tokensOf(texts[place]!) - numBorders;
+  throw tooLong({ tokens, most: most - numBorders, param, place, texts });
+}
+
+interface TooLong {
+  tokens: number;
+  most: number;
+  param: string;
+  place: number;
+  texts: readonly unknown[];
 }
 
 /** A text is longer than a model reads. */
-export const tooLong = (tokens: number, most: number, where: string): RequestError =>
-  new RequestError(400, `${where}has ${tokens} tokens, and this model reads ${most} at most; shorten it`, {
-    param: where.split(':')[0]!,
-    code: 'context_length_exceeded',
-  });
+export const tooLong = ({ tokens, most, param, place, texts }: TooLong): RequestError =>
+  new RequestError(
+    400,
+    `${named(param, place, texts)}: has ${tokens} tokens, and this model reads ${most} at most; shorten it`,
+    {
+      param,
+      code: 'context_length_exceeded',
+    },
+  );
 
-/** Which of several texts. */
-export const named = (place: number, { length }: readonly unknown[]) => (length === 1 ? '' : `text ${place} `);
+/** A text of a field, as JavaScript calls it. */
+const named = (param: string, place: number, { length }: readonly unknown[]) =>
+  length === 1 ? param : `${param}[${place}]`;

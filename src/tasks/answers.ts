@@ -1,6 +1,6 @@
 import type { LabelHead } from '../model/index.ts';
 import { plainSettings, textKind } from './labels/kind.ts';
-import { multiLabelKind, usualThreshold } from './labels/multi.ts';
+import { defaultThreshold, multiLabelKind } from './labels/multi.ts';
 import { markEntities } from './tags/entities.ts';
 import { tagged, tagKind } from './tags/kind.ts';
 import { sentenceOf } from './tags/read.ts';
@@ -39,14 +39,14 @@ const heads: Record<LabelHead['kind'], (head: LabelHead) => Answers> = {
     }));
   },
   'multi-label'(head) {
-    const kind = multiLabelKind(head, { threshold: usualThreshold, numWindows: 1 });
+    const kind = multiLabelKind(head, { threshold: defaultThreshold, numWindows: 1 });
     return answers(
       kind,
       (texts) => ({ texts }),
       (logits, example) => {
         const probabilities = kind.predict(logits, example);
         const predicted = head.labels.filter(
-          (_, id) => probabilities[id]! >= (head.thresholds?.[id] ?? usualThreshold),
+          (_, id) => probabilities[id]! >= (head.thresholds?.[id] ?? defaultThreshold),
         );
         return { labels: predicted, probabilities: named(head.labels, probabilities) };
       },

@@ -1,13 +1,15 @@
-import { headsOf, type Json, type ModelConfig, parameterSpecs, rotaryFrequencies } from '../../model/index.ts';
+import { llamaRotary } from '../../model/families/llama.ts';
+import { type Json, type ModelConfig, parameterSpecs } from '../../model/index.ts';
+import { headsOf } from '../../model/parameters.ts';
 import { Tensor } from '../../tensor/index.ts';
-import type { GgufDecoder } from './decoder.ts';
+import type { GgufDecoder, NamedTensor } from './decoder.ts';
 
 // Source: conversion/llama.py, conversion/qwen.py, src/models/llama.cpp and src/models/qwen3.cpp of
 // https://github.com/ggml-org/llama.cpp.
 
 /** What is true of one of llama.cpp's architectures and not of the other, by `model_type`. */
 const architectures = {
-  /** It turns neighbours in a head, where Hugging Face turns the first half with the second. */
+  /** It rotates adjacent pairs in a head, where Hugging Face rotates the first half with the second. */
   llama: { turnsNeighbours: true, hasBiases: true, hasFrequencyFactors: true },
   qwen3: { turnsNeighbours: false, hasBiases: false, hasFrequencyFactors: false },
 };
@@ -84,7 +86,7 @@ export const llama: GgufDecoder = {
       const weight = weights.get(hfName)!;
       return { name: `${prefix}${layer}.${part}`, shape, make: () => (heads ? interleaved(weight, heads) : weight) };
     });
-    return [...named, ...frequencyFactors(config, json)];
+    return [...named, ...frequencyFactors(config)];
   },
 };
 
@@ -105,11 +107,10 @@ function interleaved(weight: Tensor, heads: number): Tensor {
 }
 
 /** What llama.cpp divides the angle of each pair in a head by, where rotary positions are scaled as Llama 3.1's are. */
-function frequencyFactors({ ropeScaling, ...config }: ModelConfig, { rope_theta }: Json) {
+function frequencyFactors({ ropeScaling, ...config }: ModelConfig): NamedTensor[] {
   if (ropeScaling?.type !== 'llama3') return [];
-  const { headSize } = headsOf(config);
-  const scaled = rotaryFrequencies(headSize, rope_theta as number, ropeScaling);
-  const factors = rotaryFrequencies(headSize, rope_theta as number).map((frequency, i) => frequency / scaled[i]!);
+  const scaled = llamaRotary({ ...config, ropeScaling });
+  const factors = llamaRotary(config).map((frequency, i) => frequency / scaled[i]!);
   const shape = [factors.length];
   return [{ name: 'rope_freqs.weight', shape, make: () => Tensor.from(Float32Array.from(factors), shape) }];
 }

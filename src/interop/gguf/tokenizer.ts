@@ -6,7 +6,7 @@ import { qwenWords } from '../tokenizers/qwen.ts';
 import { isPlainBpe, type Part, type TokenizerJson } from '../tokenizers/tokenizer-family.ts';
 import type { Field } from './file.ts';
 
-/** GGUF's numbers of the types of tokens. A text is searched for those of the user's and, where that is asked for, for those of control. */
+/** GGUF's token types. User-defined tokens are matched in any text, control tokens only on request. */
 const tokenTypes = { normal: 1, control: 3, userDefined: 4, unused: 5 } as const;
 
 /** How Llama 3 splits a text. Source: tokenizer.json of Llama 3. */

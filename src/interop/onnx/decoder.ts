@@ -1,4 +1,5 @@
-import { headsOf, type ModelConfig, type Weights } from '../../model/index.ts';
+import type { ModelConfig, Weights } from '../../model/index.ts';
+import { headsOf } from '../../model/parameters.ts';
 import { attention, unseen } from './attention.ts';
 import type { OnnxGraph, Port } from './file.ts';
 import { GraphBuilder, type Value } from './graph.ts';
@@ -6,7 +7,7 @@ import type { Precision } from './precision.ts';
 
 // Legend: N sequences, S new tokens of each, P all of them with those before, V vocabulary; H heads of queries of size d, K of keys and values.
 
-/** How a family of decoders is said in ONNX. */
+/** A family of decoders as an ONNX graph. */
 export interface OnnxDecoder {
   /** The final hidden states [N, S, D] of new tokens at `positions` [N, S]. */
   hidden(graph: GraphBuilder, config: ModelConfig, given: { positions: Value; attend: Attend }): Value;
@@ -14,7 +15,10 @@ export interface OnnxDecoder {
   logits(graph: GraphBuilder, config: ModelConfig, hidden: Value): Value;
 }
 
-/** What the new tokens see in block `l` [N, S, H·d], of their queries [N, H, S, d] and their keys and values [N, K, S, d]. */
+/**
+ * Attention of the new tokens in block `l` over the cache and themselves [N, S, H·d], given their queries [N, H, S, d] and their keys and
+ * values [N, K, S, d].
+ */
 export type Attend = (l: number, q: Value, k: Value, v: Value) => Value;
 
 /**
@@ -74,13 +78,13 @@ export function decoderGraph(
   });
 }
 
-/** [N, 1, S, P] What is added to the scores of padding, and of tokens that come later. */
+/** [N, 1, S, P] Masks padding, and tokens that come later. */
 function biasOf(graph: GraphBuilder): Value {
   const [S, P] = [graph.dimension('input_ids', 1), graph.dimension('attention_mask', 1)];
   const rows = graph.op('Unsqueeze', [graph.range(graph.op('Sub', [P, S]), P), graph.ints(1)]);
   const isLater = graph.op('Greater', [graph.range(graph.ints(0), P), rows]);
   const isPadding = graph.op('Equal', ['attention_mask', graph.int(0)]);
-  return graph.where(graph.op('Or', [graph.op('Unsqueeze', [isPadding, graph.ints(1, 2)]), isLater]), unseen);
+  return graph.maskBias(graph.op('Or', [graph.op('Unsqueeze', [isPadding, graph.ints(1, 2)]), isLater]), unseen);
 }
 
 /** Keys or values [N, K, P, d] once for each head of queries that shares them: [N, H, P, d]. */

@@ -6,7 +6,7 @@ import type { Precision } from './precision.ts';
 
 // Legend: N texts ("batch"), T positions ("sequence"), D model width, V vocabulary.
 
-/** How a family of encoders is said in ONNX. */
+/** A family of encoders as an ONNX graph. */
 export interface OnnxEncoder {
   /** `model_type`, and what the names of its classes begin with, as transformers.js knows them. */
   type: string;
@@ -36,7 +36,7 @@ export function encoderGraph(
 ): OnnxGraph {
   const graph = new GraphBuilder(weights, precision);
   const isPadding = graph.op('Equal', ['attention_mask', graph.int(0)]);
-  const bias = graph.where(graph.op('Unsqueeze', [isPadding, graph.ints(1, 2)]), unseen);
+  const bias = graph.maskBias(graph.op('Unsqueeze', [isPadding, graph.ints(1, 2)]), unseen);
   const x = family.hidden(graph, config, bias);
   const output = (name: string, value: Value, dimensions: readonly (number | string)[]) => ({
     name,

@@ -18,9 +18,9 @@ import { llama } from './llama.ts';
 import { modernbert } from './modernbert.ts';
 import { type Precision, precisions } from './precision.ts';
 
-/** How models of a family leave as ONNX. */
+/** How models of a family are exported. */
 interface OnnxFamily {
-  /** What `config.json` says otherwise than for `transformers`. */
+  /** Fields of `config.json` that differ from those for `transformers`. */
   json(head: Head | undefined): object;
   graph(config: ModelConfig, weights: Weights, form: { head: Head | undefined; precision: Precision }): OnnxGraph;
 }
@@ -38,7 +38,7 @@ const decoder = (family: OnnxDecoder): OnnxFamily => ({
   graph: (config, weights, { precision }) => decoderGraph(family, config, weights, { name: config.kind, precision }),
 });
 
-/** The families that can be said in ONNX. */
+/** Families with an ONNX graph. */
 const onnxFamilies: Readonly<Record<string, OnnxFamily>> = {
   bert: encoder(bert),
   modernbert: encoder(modernbert),
@@ -46,7 +46,7 @@ const onnxFamilies: Readonly<Record<string, OnnxFamily>> = {
   llama: decoder(llama),
 };
 
-/** What one ONNX file can hold, in bytes: protocol buffers end there. */
+/** The limit of an ONNX file in bytes, which is that of protocol buffers. */
 const mostBytes = 2 ** 31;
 
 const meanOnly: Head = { ...plainEmbedding, normalized: false };

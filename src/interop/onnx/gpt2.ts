@@ -1,4 +1,4 @@
-import { gptNames as names } from '../../model/index.ts';
+import { gptNames as names } from '../../model/families/gpt2.ts';
 import { splitHeads } from './attention.ts';
 import { classicBlock } from './classic.ts';
 import type { OnnxDecoder } from './decoder.ts';

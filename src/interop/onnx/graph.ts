@@ -11,16 +11,16 @@ interface QuantisedRows {
 /** The name of a value in a graph. */
 export type Value = string;
 
-/** Bytes of uint8 weights that stand for 0: with unsigned numbers on both sides no processor's products saturate. */
+/** Zero point of uint8 weights. With both operands unsigned, no processor's integer product saturates. */
 const zeroPoint = 128;
 const largest = 127;
-/** How many weights of a row share a scale in 4 bits. */
+/** How many 4-bit weights of a row share a scale. */
 const blockSize = 32;
 
 /**
  * An ONNX graph in the making, over the weights of a model. With 8 bits, linear layers and word embeddings are held as 8-bit numbers,
- * a scale for each output or token, and what goes into a layer is made 8-bit as it comes (dynamic quantisation). With 4 bits, linear
- * layers are held as 4-bit numbers, a scale for 32 of them, and word embeddings as with 8.
+ * with a scale for each output or token, and activations are quantised on the fly (dynamic quantisation). With 4 bits, linear layers are
+ * held as 4-bit numbers with a scale for every 32, and word embeddings as with 8.
  */
 export class GraphBuilder {
   readonly #precision: Precision;
@@ -50,12 +50,12 @@ export class GraphBuilder {
     return this.op('Cast', [x], { to: elementTypes[type] });
   }
 
-  /** What was computed in float32, in the numbers of the graph. */
+  /** Casts float32 to the float type of the graph. */
   narrow(x: Value): Value {
     return this.#precision.floats === 'float' ? x : this.cast(x, this.#precision.floats);
   }
 
-  /** Numbers of the graph in float32. */
+  /** Casts the float type of the graph to float32. */
   wide(x: Value): Value {
     return this.#precision.floats === 'float' ? x : this.cast(x, 'float');
   }
@@ -75,8 +75,8 @@ export class GraphBuilder {
     return this.op('Slice', [x, this.ints(start), this.ints(end), this.ints(-1)]);
   }
 
-  /** `value` where something holds, else 0. */
-  where(holds: Value, value: number): Value {
+  /** A mask to be added: `value` where `holds` is true, else 0. */
+  maskBias(holds: Value, value: number): Value {
     return this.op('Mul', [this.cast(holds, this.#precision.floats), this.float(value)]);
   }
 
@@ -106,7 +106,7 @@ export class GraphBuilder {
     return this.#floats(`float_${value}`, [], () => Float32Array.of(value));
   }
 
-  /** Numbers that are float32 in a graph of float16, too. */
+  /** A constant that is float32 in a float16 graph, too. */
   float32s(shape: readonly number[], values: readonly number[]): Value {
     return this.#constant(`float32s_${values.join('_')}`, 'float', shape, () => Float32Array.from(values));
   }
@@ -122,12 +122,12 @@ export class GraphBuilder {
     if (this.#precision.bits === 4) return this.#blockProduct(x, `${name}.weight`);
     if (this.#precision.bits === 8) {
       const { numbers, scales } = this.#quantisedRows(`${name}.weight`);
-      return this.#integerProduct(x, this.#turned(`${name}.weight`, shape, numbers), scales);
+      return this.#integerProduct(x, this.#transposed(`${name}.weight`, shape, numbers), scales);
     }
-    const turned = this.#floats(`${name}.weight.transposed`, shape.toReversed(), () =>
+    const transposed = this.#floats(`${name}.weight.transposed`, shape.toReversed(), () =>
       scope(() => this.#weights.get(`${name}.weight`)!.transpose(0, 1).reshape([-1]).toFloats()),
     );
-    return this.op('MatMul', [x, turned]);
+    return this.op('MatMul', [x, transposed]);
   }
 
   /** Rows of an embedding. */
@@ -140,10 +140,10 @@ export class GraphBuilder {
 
   /** `x·Eᵀ`, and `+ b` where there is one: the output layer that is tied to an embedding. */
   tied(x: Value, name: string, bias?: string): Value {
-    const turned = (table: Value) => this.op('Transpose', [table], { perm: [1, 0] });
+    const transposed = (table: Value) => this.op('Transpose', [table], { perm: [1, 0] });
     const product = this.#precision.bits
-      ? this.#integerProduct(x, turned(this.#quantisedTable(name).rows), this.#quantisedRows(name).scales)
-      : this.op('MatMul', [x, turned(this.weight(name))]);
+      ? this.#integerProduct(x, transposed(this.#quantisedTable(name).rows), this.#quantisedRows(name).scales)
+      : this.op('MatMul', [x, transposed(this.weight(name))]);
     return bias === undefined ? product : this.op('Add', [product, this.weight(bias)]);
   }
 
@@ -166,9 +166,9 @@ export class GraphBuilder {
     const tensor = this.#weights.get(name)!;
     const [N, K] = tensor.shape as [number, number];
     const numBlocks = Math.ceil(K / blockSize);
-    const blocks = () => inBlocks(tensor.toFloats(), N, K);
-    const bytes = this.#constant(`${name}.nibbles`, 'uint8', [N, numBlocks, blockSize / 2], () => blocks().bytes);
-    const scales = this.#constant(`${name}.block_scales`, 'float', [N * numBlocks], () => blocks().scales);
+    const made = inBlocks(tensor.toFloats(), N, K);
+    const bytes = this.#constant(`${name}.nibbles`, 'uint8', [N, numBlocks, blockSize / 2], () => made.bytes);
+    const scales = this.#constant(`${name}.block_scales`, 'float', [N * numBlocks], () => made.scales);
     const attributes = { K, N, bits: 4, block_size: blockSize };
     const [product] = this.#add(
       'MatMulNBits',
@@ -222,7 +222,7 @@ export class GraphBuilder {
   }
 
   /** The transpose of a matrix in 8 bits, as a constant. */
-  #turned(name: string, [rows, columns]: readonly number[], numbers: Uint8Array): Value {
+  #transposed(name: string, [rows, columns]: readonly number[], numbers: Uint8Array): Value {
     return this.#constant(`${name}.bytes`, 'uint8', [columns!, rows!], () =>
       Uint8Array.from(numbers, (_, i) => numbers[(i % rows!) * columns! + Math.floor(i / rows!)]!),
     );
@@ -239,7 +239,7 @@ export class GraphBuilder {
     return outputs;
   }
 
-  /** A constant in the numbers of the graph. */
+  /** A constant in the float type of the graph. */
   #floats(name: string, shape: readonly number[], values: () => Float32Array): Value {
     const { floats } = this.#precision;
     return this.#constant(name, floats, shape, () => (floats === 'float' ? values() : float16Of(values())));
@@ -265,8 +265,8 @@ function float16Of(values: Float32Array): Uint16Array {
 }
 
 /**
- * The rows of a matrix [N, K] in blocks of 32, the last one filled up: `w ≈ scale·(number − 8)`, where the scale takes the number that is
- * furthest from 0 to −8.
+ * The rows of a matrix [N, K] in blocks of 32, the last one padded: `w ≈ scale·(number − 8)`, with the scale that maps the weight of the
+ * largest magnitude to −8.
  */
 function inBlocks(values: Float32Array, N: number, K: number): { bytes: Uint8Array; scales: Float32Array } {
   const numBlocks = Math.ceil(K / blockSize);

@@ -1,4 +1,5 @@
-import { headsOf, llamaRotary, llamaNames as names } from '../../model/index.ts';
+import { llamaRotary, llamaNames as names } from '../../model/families/llama.ts';
+import { headsOf } from '../../model/parameters.ts';
 import { activation } from './activation.ts';
 import { splitHeads } from './attention.ts';
 import type { OnnxDecoder } from './decoder.ts';

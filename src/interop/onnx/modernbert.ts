@@ -72,5 +72,5 @@ function seen(
 function outsideOf(graph: GraphBuilder, positions_T: Value, reach: number): Value {
   const [rows, columns] = [1, 0].map((axis) => graph.op('Unsqueeze', [positions_T, graph.ints(axis)]));
   const distance = graph.op('Abs', [graph.op('Sub', [rows!, columns!])]);
-  return graph.where(graph.op('Greater', [distance, graph.int(reach)]), unseen);
+  return graph.maskBias(graph.op('Greater', [distance, graph.int(reach)]), unseen);
 }

@@ -8,15 +8,15 @@ export interface Angles {
   sin: Value;
 }
 
-/** The angles of whole positions [..., T], from those per position of each pair of numbers in a head; computed in float32. */
+/** The angles at integer positions [..., T]: position times frequency, in float32. */
 export function rotaryAngles(graph: GraphBuilder, positions: Value, frequencies: readonly number[]): Angles {
   const column = graph.cast(graph.op('Unsqueeze', [positions, graph.ints(-1)]), 'float');
   const row = graph.float32s([1, 2 * frequencies.length], [...frequencies, ...frequencies]);
-  const angles = graph.op('MatMul', [column, row]);
+  const angles = graph.op('Mul', [column, row]);
   return { cos: graph.narrow(graph.op('Cos', [angles])), sin: graph.narrow(graph.op('Sin', [angles])) };
 }
 
-/** Queries or keys [N, H, T, d] turned by the angles of their positions: number i with number i + d/2. */
+/** Queries or keys [N, H, T, d], rotated by the angles of their positions: number i with number i + d/2. */
 export function rotated(graph: GraphBuilder, x: Value, { cos, sin }: Angles, size: number): Value {
   const [first, second] = [graph.part(x, 0, size / 2), graph.part(x, size / 2, size)];
   const across = graph.op('Concat', [graph.op('Neg', [second]), first], { axis: -1 });

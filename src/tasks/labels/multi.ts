@@ -23,7 +23,7 @@ export type MultiLabelTask = Task<MultiLabelExample, EncodedMultiLabel, Float32A
 export type Threshold = number | 'best';
 
 /** Where nothing else is said. */
-export const usualThreshold = 0.5;
+export const defaultThreshold = 0.5;
 
 /**
  * Texts of which each has any number of labels, each learned by its own binary cross-entropy from the state of the first token.
@@ -33,7 +33,7 @@ export function multiLabelKind(
   { threshold, numWindows }: { threshold: Threshold; numWindows: number },
 ): Kind<MultiLabelExample, EncodedMultiLabel, Float32Array> {
   const C = head.labels.length;
-  const usual = threshold === 'best' ? usualThreshold : threshold;
+  const usual = threshold === 'best' ? defaultThreshold : threshold;
   const thresholds = head.thresholds ?? new Array<number>(C).fill(usual);
   const idsOf = (probabilities: Float32Array) =>
     thresholds.flatMap((least, id) => (probabilities[id]! >= least ? [id] : []));

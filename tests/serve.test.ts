@@ -329,11 +329,11 @@ describe('serve', { timeout: 300_000 }, () => {
     test('after SIGTERM it answers what has come, a stream too, takes nothing new, and ends with 0', async () => {
       const { child, ended, client, origin } = await serve('gpt');
       const asked = { model: 'gpt', prompt, max_tokens: 60, temperature: 0 };
-      const stream = await client.completions.create({ ...asked, stream: true });
       const requests = Array.from({ length: 20 }, () => client.completions.create(asked));
+      // Connections are taken in their order: once this one is answered, the others are being answered.
+      const stream = await client.completions.create({ ...asked, stream: true });
       const reader = stream[Symbol.asyncIterator]();
       let text = (await reader.next()).value!.choices[0]!.text;
-      await sleep(300); // the requests are there
       child.kill('SIGTERM');
       for (let next = await reader.next(); !next.done; next = await reader.next()) text += next.value.choices[0]!.text;
       const answers = await Promise.all(requests);

@@ -319,7 +319,9 @@ describe('GGUF', () => {
   test('what llama.cpp does not have is refused in one line, before anything is written', async () => {
     for (const kind of ['bert', 'gpt2']) {
       await done('import', join(fixtures, kind), '--out', kind);
-      const reason = new RegExp(`^taper: ${kind}: is a ${kind} model; only llama goes to GGUF, others with --to hf$`);
+      const reason = new RegExp(
+        `^taper: ${kind}: is a ${kind} model; only llama goes to GGUF; export it with --to hf or --to onnx$`,
+      );
       await refused(['export', kind, '--to', 'gguf', '--out', 'no'], reason);
     }
     writeRandom('gelu', { model: { activation: 'gelu' }, tokenizer: tokenizerOf('SmolLM2') });

@@ -170,7 +170,7 @@ describe('serve', { timeout: 300_000 }, () => {
         [{ input: [1, 99_999] }, /input\.1: /],
         [{ dimensions: 33 }, /dimensions: /],
         [{ dimensions: 0 }, /dimensions: /],
-        [{ colour: 'red' }, /"colour"/],
+        [{ colour: 'red' }, /"colour"; this path takes .*input, encoding_format, dimensions$/],
       ] as const) {
         await assert.rejects(create(more), (error) => {
           assert.ok(error instanceof OpenAI.BadRequestError, `${error}`);
@@ -255,10 +255,18 @@ describe('serve', { timeout: 300_000 }, () => {
       assert.equal(choices[0]!.text, whole.slice(0, whole.indexOf(stop)));
       assert.deepEqual([choices[0]!.finish_reason, choices[1]!.index], ['stop', 1]);
       const { data } = await server.client.models.list();
+      assert.deepEqual(await server.client.models.retrieve('gpt'), data[0]);
+      await assert.rejects(server.client.models.retrieve('other'), OpenAI.NotFoundError);
       assert.deepEqual(
         data.map(({ id }) => id),
         ['gpt'],
       );
+    });
+
+    test('a field that is null is one that is left out', async () => {
+      const nothing = { stop: null, seed: null, top_p: null, logprobs: null, suffix: null, stream_options: null };
+      const { choices } = await create({ max_tokens: 5, temperature: 0, ...nothing });
+      assert.equal(choices[0]!.text, (await create({ max_tokens: 5, temperature: 0 })).choices[0]!.text);
     });
 
     test('mistakes are errors of the client', async () => {

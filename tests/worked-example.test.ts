@@ -21,11 +21,11 @@ const quick = [
   ...['steps=60', 'batchSize=8', 'microBatchSize=8', 'warmupRatio=0.1'].map((set) => `train.${set}`),
 ];
 
-/** A page, in a folder of its own, where the configurations of taper and everything that it installs are there. */
+/** A page, in a folder of its own, where everything that it installs is there. */
 function example(name: string) {
   const cwd = join(folder, name);
   mkdirSync(cwd);
-  for (const there of ['node_modules', 'configs']) symlinkSync(join(root, there), join(cwd, there));
+  symlinkSync(join(root, 'node_modules'), join(cwd, 'node_modules'));
   const text = readFileSync(join(root, 'docs', `${name}.md`), 'utf8');
   const commands = [...text.matchAll(/^ {4}(npx taper-lm|node|mkdir|cp) (.+)$/gm)].map(
     ([, program, words]) => [program!, words!] as const,
@@ -107,7 +107,7 @@ describe('worked examples', { concurrency: 2 }, () => {
     await run(quick);
     writeFileSync(at('site/index.html'), block('html'));
     const passages = readFileSync(at('passages.jsonl'), 'utf8').trim().split('\n');
-    assert.equal(passages.length, 160);
+    assert.ok(passages.length > 150 && passages.length <= 160, `${passages.length}`);
     const { title, body, page: file } = JSON.parse(passages[77]!) as Record<string, string>;
     const server = await serveFiles(at('site'));
     const browser = await openBrowser();
@@ -154,7 +154,7 @@ describe('worked examples', { concurrency: 2 }, () => {
     writeFileSync(at('entities.mjs'), block('js'));
     const lines = (await run(quick)).trim().split('\n');
     assert.equal(lines.length, 80);
-    const right = lines.filter((line, i) => line.includes(` PLACE ${place(mails[i]!)[0]} `));
+    const right = lines.filter((line, i) => line.endsWith(` PLACE ${place(mails[i]!)[0]}`));
     assert.ok(right.length > 70, lines.slice(0, 10).join('\n'));
   });
 

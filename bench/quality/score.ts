@@ -9,7 +9,7 @@ export async function score(
   checkpoint: string,
   { valid, cache }: { valid: string[]; cache: string },
 ): Promise<Evaluation> {
-  using trained = openTrained(checkpoint, { warn: console.warn, device: 'cpu' });
+  using trained = openTrained(checkpoint, { warn: console.warn, device: 'cpu', asTrained: true });
   const { tokenizer, model, device } = trained;
   const corpus = await prepareCorpus({ paths: valid, tokenizer, cacheDir: cache, textField: 'text' });
   try {

@@ -16,7 +16,7 @@ interface EvalOptions {
 /** `taper-lm eval`: how well a model predicts a text. */
 export function evalCommand(): Command {
   return new Command('eval')
-    .description('measure how well a model predicts the masked pieces of a text')
+    .description('measure how well a model predicts the masked or next tokens of a text')
     .argument('<checkpoint>', 'checkpoint folder, or a run (its newest)')
     .addOption(dataOption().makeOptionMandatory())
     .option('--limit <n>', 'sequences to read at most', countOf('--limit'), 512)

@@ -47,7 +47,7 @@ interface TaskSummary {
 export function glueCommand(): Command {
   const command = new Command('glue')
     .description(
-      'fine-tune a pre-trained BERT on tasks of GLUE at several learning rates and seeds, and show one table',
+      'fine-tune a pre-trained encoder on tasks of GLUE at several learning rates and seeds, and show one table',
     )
     .argument('<checkpoint>', 'checkpoint folder, or a run (its newest)')
     .requiredOption('--data <dir>', 'folder with a folder for each task')

@@ -17,7 +17,7 @@ export async function openHeldOut(
   const { heldOutBatches, makeMask, prepareCorpus, samplesOf, wholeCorpus } = await import('../data/index.ts');
   const { openTrained } = await import('../inference/index.ts');
   const { warnOfUnknown } = await import('../train/index.ts');
-  const trained = openTrained(path, { warn, device: options.device });
+  const trained = openTrained(path, { warn, device: options.device, asTrained: true });
   const { checkpoint, tokenizer } = trained;
   const { data, train } = lastConfig(checkpoint.config);
   const { textField, cache: cacheDir } = data;

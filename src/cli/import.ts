@@ -5,7 +5,7 @@ import { warn } from './terminal.ts';
 /** `taper-lm import`: a model of Hugging Face as a checkpoint. */
 export function importCommand(): Command {
   return new Command('import')
-    .description('make a checkpoint of a Hugging Face folder of bert, megatron-bert or gpt2')
+    .description('make a checkpoint of a Hugging Face folder: modernbert, bert and its relatives, llama, qwen3, gpt2')
     .argument('<folder>', 'folder with config.json, model.safetensors and the tokenizer')
     .requiredOption('--out <checkpoint>', 'new folder for the checkpoint')
     .addOption(jsonOption())

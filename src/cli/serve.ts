@@ -40,13 +40,14 @@ async function run(path: string, { host, port, device, threads }: Options): Prom
   const { openServed, startServer } = await import('../serving/index.ts');
   const { setNumThreads } = await import('../tensor/index.ts');
   if (threads > 0) setNumThreads(threads);
-  using served = openServed(path, { warn, device });
+  const served = openServed(path, { warn, device });
   const { origin, token, paths, close } = await startServer(served, { host, port, report: reportError });
   process.stderr.write(`serve: ${served.name} at ${origin} answers ${paths.join(', ')}\n`);
   if (token !== undefined) process.stderr.write(`token: ${token}\n`);
   await stopped();
   process.stderr.write('shutting down: finishing open requests; a second signal stops at once\n');
   await close(graceMs);
+  process.exit(); // what still runs is for nobody
 }
 
 /** Waits for the first signal; the next one ends the program. */

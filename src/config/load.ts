@@ -1,4 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { objectives } from '../data/index.ts';
@@ -96,15 +98,19 @@ function rawConfig({ file, overrides = {}, sets = [] }: ConfigSources): RawConfi
   return raw;
 }
 
+/** Where the configurations that come with taper are. */
+const packageFolder = fileURLToPath(new URL('../../..', import.meta.url));
+
 /**
- * The content of a YAML or JSON file.
+ * The content of a YAML or JSON file; of `configs/NAME.yaml`, where there is none, that of the configuration that comes with taper.
  *
  * @throws ConfigError with the line and column where it is broken, or with the reason why it cannot be read.
  */
 export function readConfigFile(file: string): unknown {
   let text: string;
+  const own = join(packageFolder, file);
   try {
-    text = readFileSync(file, 'utf8');
+    text = readFileSync(!existsSync(file) && file.startsWith('configs/') && existsSync(own) ? own : file, 'utf8');
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
     const reason =

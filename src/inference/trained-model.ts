@@ -7,7 +7,6 @@ import type { Device } from '../tensor/index.ts';
 export interface TrainedModel {
   checkpoint: Checkpoint;
   tokenizer: TextTokenizer;
-  /** In the precision that it was trained in. */
   model: Transformer;
   device: Device;
 }

@@ -11,6 +11,8 @@ export interface TrainedOptions {
   /** Hears of newer checkpoints that are broken. */
   warn: (message: string) => void;
   device: Device;
+  /** In the precision that it was trained in, as evaluations during the training are; else in float32. */
+  asTrained?: boolean;
 }
 
 /**
@@ -20,14 +22,14 @@ export interface TrainedOptions {
  * @throws CheckpointError when there is none, it is broken, its model was fine-tuned or predicts nothing but NaN.
  * @throws ConfigError for a device that is not there.
  */
-export function openTrained(path: string, { warn, device }: TrainedOptions): TrainedModel & Disposable {
+export function openTrained(path: string, { warn, ...how }: TrainedOptions): TrainedModel & Disposable {
   const checkpoint = openCheckpoint(path, warn);
   if (checkpoint.head) {
     throw new CheckpointError(
       `${path}: was fine-tuned and has lost its pre-training head; give the pre-trained model that it was made of`,
     );
   }
-  const trained = loadTrained(checkpoint, device);
+  const trained = loadTrained(checkpoint, how);
   checkPredicts(trained);
   return trained;
 }
@@ -38,12 +40,15 @@ export function openTrained(path: string, { warn, device }: TrainedOptions): Tra
  * @throws CheckpointError where its weights are broken.
  * @throws ConfigError for a device that is not there.
  */
-export function loadTrained(checkpoint: Checkpoint, device: Device): TrainedModel & Disposable {
+export function loadTrained(
+  checkpoint: Checkpoint,
+  { device, asTrained = false }: Omit<TrainedOptions, 'warn'>,
+): TrainedModel & Disposable {
   checkDevice(device);
   const { model: sizes, train } = checkpoint.config;
   const weights = loadWeights(checkpoint, sizes, device);
   const tokenizer = TextTokenizer.fromJson(checkpoint.tokenizerJson);
-  const model = familyOf(sizes).create(sizes, weights, dtypeOn(device, train.precision));
+  const model = familyOf(sizes).create(sizes, weights, asTrained ? dtypeOn(device, train.precision) : 'float32');
   const free = () => {
     for (const weight of weights.values()) weight.free();
   };

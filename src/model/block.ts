@@ -80,6 +80,11 @@ export function linear(x: Tensor, { weights, dtype }: Model, ...names: string[])
   return x.to(dtype).linear(all('weight'), all('bias'));
 }
 
+/** The same in float32: of a head with few outputs, which it does not round. */
+export function preciseLinear(x: Tensor, { config, weights }: Model, name: string): Tensor {
+  return linear(x, { config, weights, dtype: 'float32' }, name);
+}
+
 /** Layer normalisation in float32, its result in `dtype`. */
 export function layerNorm(x: Tensor, { config, weights }: Model, name: string, dtype: Dtype = 'float32'): Tensor {
   const weight = weights.get(`${name}.weight`)!;

@@ -49,7 +49,7 @@ export interface ModelServer {
  * @throws ConfigError for a device that is not there.
  */
 export function openServed(path: string, { warn, device }: TrainedOptions): Served & Disposable {
-  const trained = loadTrained(openCheckpoint(path, warn), device);
+  const trained = loadTrained(openCheckpoint(path, warn), { device });
   if (!trained.checkpoint.head) checkPredicts(trained);
   return { ...trained, name: basename(resolve(path)) };
 }
@@ -119,8 +119,11 @@ function modelApp(
     throw new RequestError(404, `${context.req.path}: there is no such path; ${able}`);
   });
   app.get('/health', (context) => context.json({ status: 'ok' }));
-  app.get('/v1/models', (context) => {
-    return context.json({ object: 'list', data: [{ id: served.name, object: 'model', created, owned_by: 'taper' }] });
+  const model = { id: served.name, object: 'model', created, owned_by: 'taper' };
+  app.get('/v1/models', (context) => context.json({ object: 'list', data: [model] }));
+  app.get('/v1/models/:name', (context) => {
+    checkName(context.req.param('name'), served.name);
+    return context.json(model);
   });
   const limit = bodyLimit({
     maxSize: mostBodyBytes,
@@ -163,7 +166,7 @@ function checkAllowed(context: Context, token: string | undefined): void {
       'this server answers to 127.0.0.1 and localhost only; start it with --host ADDRESS to use another name',
     );
   }
-  const [, given = ''] = /^Bearer (.*)$/.exec(context.req.header('authorization') ?? '') ?? [];
+  const [, given = ''] = /^Bearer (.*)$/i.exec(context.req.header('authorization') ?? '') ?? [];
   if (isToken(given, token)) return;
   throw new RequestError(
     401,
@@ -197,13 +200,21 @@ function withoutNulls(body: unknown): unknown {
 function bodyOf<B>(body: unknown, schema: z.ZodType<B>, name: string): B {
   const { success, data, error } = schema.safeParse(withoutNulls(body));
   if (!success) {
-    const { path, message } = error.issues[0]!;
+    const { path, message, code } = error.issues[0]!;
     const param = path.length > 0 ? path.join('.') : null;
-    throw new RequestError(400, param === null ? message : `${param}: ${message}`, { param });
+    const hint = code === 'unrecognized_keys' ? `; this path takes ${fieldsOf(schema).join(', ')}` : '';
+    throw new RequestError(400, `${param === null ? '' : `${param}: `}${message}${hint}`, { param });
   }
-  const { model = name } = data as { model?: string };
-  if (model === name) return data;
-  throw new RequestError(404, `model: "${model}" is not served here, but "${name}" is`, {
+  checkName((data as { model?: string }).model ?? name, name);
+  return data;
+}
+
+/** The names of the fields of a body. */
+const fieldsOf = (schema: z.ZodType) => Object.keys('shape' in schema ? (schema.shape as object) : {});
+
+function checkName(asked: string, name: string): void {
+  if (asked === name) return;
+  throw new RequestError(404, `model: "${asked}" is not served here, but "${name}" is`, {
     param: 'model',
     code: 'model_not_found',
   });

@@ -51,7 +51,7 @@ export function openEmbedder(path: string, { warn, device, maxLength, dimensions
   }
   if (!checkpoint.head)
     warn(`${path}: was not fine-tuned for embeddings; taking the mean over the tokens of each text`);
-  const trained = loadTrained(checkpoint, device);
+  const trained = loadTrained(checkpoint, { device });
   try {
     if (!checkpoint.head) checkPredicts(trained);
   } catch (error) {

@@ -43,7 +43,7 @@ export function exportGguf(
   const decoder = decoders[config.kind];
   if (decoder === undefined) {
     throw new CheckpointError(
-      `${checkpoint.path}: is a ${config.kind} model; only ${Object.keys(decoders).join(', ')} goes to GGUF, others with --to hf`,
+      `${checkpoint.path}: is a ${config.kind} model; only ${Object.keys(decoders).join(', ')} goes to GGUF; export it with --to hf or --to onnx`,
     );
   }
   const specialIds = specialIdsOf(checkpoint.tokenizerJson);

@@ -1,5 +1,5 @@
 import type { Tensor } from '../../tensor/index.ts';
-import { type Branches, dropoutBeforeHead, layerNorm, linear, type Pass } from '../block.ts';
+import { type Branches, dropoutBeforeHead, layerNorm, linear, type Pass, preciseLinear } from '../block.ts';
 import type { Family } from '../family.ts';
 import { headSpecs } from '../heads.ts';
 import { headJson, sizesJson } from '../hugging-face.ts';
@@ -87,11 +87,11 @@ export class Bert extends Transformer {
 
   /** The classifier on the pooled first token: logits [N, labels]. */
   override classLogits(hidden_NTD: Tensor, pass?: Pass): Tensor {
-    return linear(dropoutBeforeHead(this.pool(hidden_NTD), this, pass), this, bertNames.classifier);
+    return preciseLinear(dropoutBeforeHead(this.pool(hidden_NTD), this, pass), this, bertNames.classifier);
   }
 
   override tokenClassLogits(hidden_MD: Tensor, pass?: Pass): Tensor {
-    return linear(dropoutBeforeHead(hidden_MD, this, pass), this, bertNames.classifier);
+    return preciseLinear(dropoutBeforeHead(hidden_MD, this, pass), this, bertNames.classifier);
   }
 
   /** `tanh(W·x + b)` of the first token: [N, D]. */

@@ -1,6 +1,14 @@
 import { CheckpointError, ConfigError } from '../../errors/index.ts';
 import type { Tensor } from '../../tensor/index.ts';
-import { type Branches, dropoutBeforeHead, layerNorm, layerNormBeside, linear, type Pass } from '../block.ts';
+import {
+  type Branches,
+  dropoutBeforeHead,
+  layerNorm,
+  layerNormBeside,
+  linear,
+  type Pass,
+  preciseLinear,
+} from '../block.ts';
 import type { Family } from '../family.ts';
 import { headSpecs } from '../heads.ts';
 import { ConfigReader, headJson, sizesJson } from '../hugging-face.ts';
@@ -89,7 +97,7 @@ export class ModernBert extends Transformer {
   }
 
   override tokenClassLogits(hidden_MD: Tensor, pass?: Pass): Tensor {
-    return linear(dropoutBeforeHead(this.beforeOutput(hidden_MD), this, pass), this, names.classifier);
+    return preciseLinear(dropoutBeforeHead(this.beforeOutput(hidden_MD), this, pass), this, names.classifier);
   }
 
   protected embed({ inputIds }: ModelInputs): Tensor {

@@ -65,10 +65,15 @@ export async function openTagTask(
 
 /** Words without the language that some files write before each: `en:London`. */
 function withoutLanguage(path: string, sentences: RawSentence[], warn: (message: string) => void): RawSentence[] {
-  const language = /^([a-z]{2,3}):./.exec(sentences[0]!.words[0]!)?.[1];
-  const prefix = `${language}:`;
-  const isEverywhere = sentences.every(({ words }) => words.every((word) => word.startsWith(prefix)));
-  if (language === undefined || !isEverywhere) return sentences;
-  warn(`${path}: every word begins with "${prefix}", which is left out`);
-  return sentences.map((sentence) => ({ ...sentence, words: sentence.words.map((word) => word.slice(prefix.length)) }));
+  const languageOf = (word: string) => /^[a-z]{2,3}(-[A-Za-z]+)?:(?=.)/.exec(word)?.[0];
+  const found = new Set(sentences.flatMap(({ words }) => words.map(languageOf)));
+  if (found.has(undefined)) return sentences;
+  const languages = [...found] as string[];
+  warn(
+    `${path}: every word begins with ${languages.map((language) => `"${language}"`).join(' or ')}, which is left out`,
+  );
+  return sentences.map((sentence) => ({
+    ...sentence,
+    words: sentence.words.map((word) => word.slice(languageOf(word)!.length)),
+  }));
 }

@@ -144,6 +144,8 @@ test('words lose the language that stands before each of them, and only then', a
   const { train } = await open(file('wikiann.tsv', 'en:London\tB-LOC\nen:en:x\tO\n'));
   assert.deepEqual(train.examples[0]!.words, ['London', 'en:x']);
   assert.match(warnings.join(), /wikiann\.tsv: every word begins with "en:", which is left out/);
+  const { train: mixed } = await open(file('mixed.tsv', 'en:London\tB-LOC\nzh-Hans:\u6771\tO\n'));
+  assert.deepEqual(mixed.examples[0]!.words, ['London', '\u6771']);
   const { train: kept } = await open(file('kept.tsv', 'en:London\tB-LOC\nhttp\tO\n'));
   assert.deepEqual(kept.examples[0]!.words, ['en:London', 'http']);
 });

@@ -278,8 +278,8 @@ test('package-lock.json holds every package that another one may ask for, on any
 
 test('docs/dependencies.md gives a reason for each dependency, and for nothing else', () => {
   const named = ['package.json', 'tests/package.json'].flatMap((file) => {
-    const { dependencies, devDependencies } = JSON.parse(readFileSync(join(root, file), 'utf8'));
-    return Object.keys({ ...dependencies, ...devDependencies });
+    const { dependencies, devDependencies, optionalDependencies } = JSON.parse(readFileSync(join(root, file), 'utf8'));
+    return Object.keys({ ...dependencies, ...devDependencies, ...optionalDependencies });
   });
   const { packages } = findMissing(undefined, { PATH: emptyFolder });
   const rows = readFileSync(join(root, 'docs/dependencies.md'), 'utf8').matchAll(/^\| `([^`]+)` \| \S/gm);

@@ -46,7 +46,7 @@ const small = [
 
 /** Starts a server that the end of the tests ends. */
 async function serve(...words: string[]): Promise<Serving & { client: OpenAI }> {
-  const started = await serving(folder, ...words);
+  const started = await serving(folder, words);
   running.push(started.child);
   const apiKey = started.token ?? 'none';
   return { ...started, client: new OpenAI({ baseURL: `${started.origin}/v1`, apiKey, maxRetries: 0 }) };

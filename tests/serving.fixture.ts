@@ -14,8 +14,8 @@ export interface Serving extends Started {
 }
 
 /** Starts a server in a folder on a free port, and waits for its address. */
-export function serving(cwd: string, ...words: string[]): Promise<Serving> {
-  const started = start(['serve', ...words, '--port', '0', '--device', 'cpu', '--threads', '1'], { cwd });
+export function serving(cwd: string, words: readonly string[], env: Record<string, string> = {}): Promise<Serving> {
+  const started = start(['serve', ...words, '--port', '0', '--device', 'cpu', '--threads', '1'], { cwd, env });
   return new Promise((resolve, reject) => {
     let said = '';
     started.child.stderr!.on('data', (bytes) => {

@@ -8,7 +8,7 @@ import { countOf } from './numbers.ts';
 import { warn } from './terminal.ts';
 
 interface ExportOptions {
-  to: 'hf' | 'onnx' | 'gguf';
+  to: keyof typeof forms;
   out: string;
   encoderOnly?: boolean;
   blocks?: number;
@@ -17,6 +17,15 @@ interface ExportOptions {
   limit: number;
   json?: boolean;
 }
+
+type Interop = typeof import('../interop/index.ts');
+
+/** The forms of an export, and what writes each. */
+const forms = {
+  hf: (interop: Interop) => interop.exportHuggingFace,
+  onnx: (interop: Interop) => interop.exportOnnx,
+  gguf: (interop: Interop) => interop.exportGguf,
+};
 
 /** What taking out blocks changes. */
 interface Shortened {
@@ -32,7 +41,11 @@ export function exportCommand(): Command {
   return new Command('export')
     .description('write a model for other programs: Hugging Face transformers, ONNX, or llama.cpp')
     .argument('<checkpoint>', 'checkpoint folder, or a run (its newest)')
-    .addOption(new Option('--to <form>', 'hf, onnx or gguf').choices(['hf', 'onnx', 'gguf']).makeOptionMandatory())
+    .addOption(
+      new Option('--to <form>', 'for transformers, ONNX runtimes or llama.cpp')
+        .choices(Object.keys(forms))
+        .makeOptionMandatory(),
+    )
     .requiredOption('--out <dir>', 'new folder')
     .option('--encoder-only', 'without heads: hidden states, for embeddings')
     .option(
@@ -53,16 +66,12 @@ export function exportCommand(): Command {
 }
 
 async function run(path: string, options: ExportOptions): Promise<void> {
-  if (options.to === 'gguf' && options.encoderOnly)
-    throw new ConfigError(
-      '--encoder-only: --to gguf writes models that continue texts, with their output layer; leave it out',
-    );
   checkNewFolder(options.out);
-  const { exportGguf, exportHuggingFace, exportOnnx, openOutgoing } = await import('../interop/index.ts');
-  let model = openOutgoing(path, warn);
+  const interop = await import('../interop/index.ts');
+  let model = interop.openOutgoing(path, warn);
   let shortened: Shortened | undefined;
   if (options.blocks !== undefined) [model, shortened] = await shorten(path, model, options, options.blocks);
-  const write = { hf: exportHuggingFace, onnx: exportOnnx, gguf: exportGguf }[options.to];
+  const write = forms[options.to](interop);
   const bytes = write(model, options.out, { encoderOnly: options.encoderOnly ?? false, warn });
   if (options.json)
     process.stdout.write(`${JSON.stringify({ out: options.out, ...shortened, ...(bytes && { bytes }) })}\n`);

@@ -4,7 +4,7 @@ import { ConfigError, counted } from '../errors/index.ts';
 import { type Head, headKinds } from '../model/heads.ts';
 import { percent, table } from '../report/format.ts';
 import type { FineTuned, FineTuneSettings, Task } from '../tasks/index.ts';
-import { fineTuneDefaults as defaults, usualTemperature } from '../tasks/settings.ts';
+import { fineTuneDefaults as defaults, defaultTemperature } from '../tasks/settings.ts';
 import { deviceOption, jsonOption } from './config.ts';
 import { checkNewFolder, writeFiles } from './files.ts';
 import { openTask, type TaskOptions } from './finetune-task.ts';
@@ -96,7 +96,7 @@ export function finetuneCommand(): Command {
       '--temperature <x>',
       'of pairs without scores: what cosines are divided by before the softmax',
       numberOf('--temperature', { above: 0 }),
-      usualTemperature,
+      defaultTemperature,
     )
     .option(
       '--layer-decay <x>',

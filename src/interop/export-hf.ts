@@ -5,7 +5,7 @@ import { specialIdsOf } from '../data/index.ts';
 import { OutputError } from '../errors/index.ts';
 import { makeFolder, writing } from '../files/index.ts';
 import { familyOf, parameterSpecs, plainEmbedding } from '../model/index.ts';
-import { modelCard } from './card.ts';
+import { type CardOptions, modelCard } from './card.ts';
 import type { OutgoingModel } from './model.ts';
 import { writeSentenceTransformers } from './sentence-transformers.ts';
 import { tokenizerConfig } from './tokenizer-class.ts';
@@ -32,7 +32,6 @@ export function exportHuggingFace(model: OutgoingModel, out: string, { encoderOn
     head,
     specialIds: specialIdsOf(checkpoint.tokenizerJson),
   });
-  const write = (name: string, text: string) => writing(join(out, name), () => writeFileSync(join(out, name), text));
   if (head?.kind === 'embedding') {
     const { prefix } = familyOf(config);
     const trunk = specs.filter(({ name }) => name.startsWith(prefix));
@@ -45,10 +44,20 @@ export function exportHuggingFace(model: OutgoingModel, out: string, { encoderOn
     );
     if (head === checkpoint.head) writeSentenceTransformers(out, head, config);
   } else writeWeights(join(out, 'model.safetensors'), specs, weights);
-  write('config.json', json(hf));
-  write('tokenizer.json', checkpoint.tokenizerJson);
-  write('tokenizer_config.json', json(tokenizerConfig(checkpoint.tokenizerJson, config)));
-  write('README.md', modelCard(model, { encoderOnly, library: 'transformers' }));
+  writeDescription(model, out, { json: hf, encoderOnly, library: 'transformers' });
 }
 
-const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
+/** Writes what stands beside the weights or graphs of a model: its configuration, its tokenizer and its card. */
+export function writeDescription(
+  model: OutgoingModel,
+  out: string,
+  { json, ...card }: CardOptions & { json: object },
+): void {
+  const { checkpoint, config } = model;
+  const write = (name: string, text: string) => writing(join(out, name), () => writeFileSync(join(out, name), text));
+  const text = (value: object) => `${JSON.stringify(value, null, 2)}\n`;
+  write('config.json', text(json));
+  write('tokenizer.json', checkpoint.tokenizerJson);
+  write('tokenizer_config.json', text(tokenizerConfig(checkpoint.tokenizerJson, config)));
+  write('README.md', modelCard(model, card));
+}

@@ -1,5 +1,6 @@
 import { type Checkpoint, loadWeights, openCheckpoint } from '../checkpoints/index.ts';
 import { TextTokenizer } from '../data/index.ts';
+import { CheckpointError } from '../errors/index.ts';
 import { checkPredicts } from '../inference/index.ts';
 import { familyOf, type ModelConfig, type Transformer, type Weights } from '../model/index.ts';
 
@@ -63,4 +64,16 @@ export function evenly(layers: number, count: number): number[] {
 export function leastHarmful(withoutBlock: readonly number[], count: number): number[] {
   const byHarm = [...withoutBlock.keys()].sort((a, b) => withoutBlock[b]! - withoutBlock[a]! || a - b);
   return byHarm.slice(0, count).sort((a, b) => a - b);
+}
+
+/**
+ * Checks that a form of decoders, which is one with its output layer, is not asked for without it.
+ *
+ * @throws CheckpointError where it is.
+ */
+export function checkWhole({ checkpoint, config }: OutgoingModel, encoderOnly: boolean): void {
+  if (!encoderOnly || !familyOf(config).isCausal) return;
+  throw new CheckpointError(
+    `${checkpoint.path}: is a ${config.kind} model, which continues texts; leave out --encoder-only`,
+  );
 }

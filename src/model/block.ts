@@ -80,7 +80,7 @@ export function linear(x: Tensor, { weights, dtype }: Model, ...names: string[])
   return x.to(dtype).linear(all('weight'), all('bias'));
 }
 
-/** The same in float32: of a head with few outputs, which it does not round. */
+/** The same in float32, for a head: with its few outputs it costs nothing, and none of them is rounded. */
 export function preciseLinear(x: Tensor, { config, weights }: Model, name: string): Tensor {
   return linear(x, { config, weights, dtype: 'float32' }, name);
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { answersOf } from '../tasks/answers.ts';
 import { RequestError } from './request-error.ts';
-import { common, type Route, type Served } from './route.ts';
+import { common, type Route, route, type Served } from './route.ts';
 import { checkLengths, checkTexts, mostTexts, predictionQueue } from './texts.ts';
 
 /** Tokens of a text that is read in windows: all of them go through the model at once. */
@@ -23,22 +23,19 @@ export function classifyRoute(served: Served): Route | undefined {
     text: text.optional(),
     texts: z.array(text).max(mostTexts).optional(),
   });
-  return {
-    body,
-    async answer({ text, texts }, signal) {
-      if ((text === undefined) === (texts === undefined)) {
-        throw new RequestError(400, 'give text, or texts for a list of them', { param: 'text' });
-      }
-      const param = text === undefined ? 'texts' : 'text';
-      const asked = (texts ?? [text!]).map((one) => [one].flat());
-      checkTexts(
-        asked.map((parts) => parts.join(' ')),
-        param,
-      );
-      const most = kind.readsWindows ? Math.max(maxPositions, mostInWindows) : maxPositions;
-      const encoded = await kind.encode(asked, served.tokenizer, kind.readsWindows ? maxPositions : Infinity);
-      checkLengths(encoded, { most, bordersOf: (place) => 1 + asked[place]!.length, param });
-      return { predictions: await queue.ask(encoded, signal) };
-    },
-  } satisfies Route<z.infer<typeof body>> as Route;
+  return route(body, async ({ text, texts }, signal) => {
+    if ((text === undefined) === (texts === undefined)) {
+      throw new RequestError(400, 'give text, or texts for a list of them', { param: 'text' });
+    }
+    const param = text === undefined ? 'texts' : 'text';
+    const asked = (texts ?? [text!]).map((one) => [one].flat());
+    checkTexts(
+      asked.map((parts) => parts.join(' ')),
+      param,
+    );
+    const most = kind.readsWindows ? Math.max(maxPositions, mostInWindows) : maxPositions;
+    const encoded = await kind.encode(asked, served.tokenizer, kind.readsWindows ? maxPositions : Infinity);
+    checkLengths(encoded, { most, bordersOf: (place) => 1 + asked[place]!.length, param });
+    return { predictions: await queue.ask(encoded, signal) };
+  });
 }

@@ -7,7 +7,7 @@ import { defaultTopK } from '../inference/sampling.ts';
 import { cacheNumbers } from '../model/cache.ts';
 import { familyOf } from '../model/index.ts';
 import { gone } from './request-error.ts';
-import { common, type Route, type Served } from './route.ts';
+import { common, type Route, route, type Served } from './route.ts';
 import { Slots } from './slots.ts';
 import { mostTexts, tooLong } from './texts.ts';
 
@@ -102,15 +102,12 @@ export function completionsRoute(served: Served): Route | undefined {
     yield { choices: [], usage: { ...usage, total_tokens: usage.prompt_tokens + usage.completion_tokens } };
   }
 
-  return {
-    body,
-    answer(asked, signal) {
-      const created = Math.floor(Date.now() / 1000);
-      const head = { id: `cmpl-${randomUUID()}`, object: 'text_completion', created, model: name };
-      const chunks = write(asked, signal);
-      return asked.stream ? streamed(head, chunks, asked.stream_options?.include_usage) : whole(head, chunks);
-    },
-  } satisfies Route<Body> as Route;
+  return route(body, (asked, signal) => {
+    const created = Math.floor(Date.now() / 1000);
+    const head = { id: `cmpl-${randomUUID()}`, object: 'text_completion', created, model: name };
+    const chunks = write(asked, signal);
+    return asked.stream ? streamed(head, chunks, asked.stream_options?.include_usage) : whole(head, chunks);
+  });
 }
 
 async function* streamed(head: object, chunks: AsyncIterable<Chunk>, hasUsage = false): AsyncGenerator<object> {

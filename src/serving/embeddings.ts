@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { familyOf, plainEmbedding } from '../model/index.ts';
 import { shortened, vectorKind } from '../tasks/embed.ts';
 import type { Encoded } from '../tasks/task.ts';
-import { common, type Route, type Served } from './route.ts';
+import { common, type Route, route, type Served } from './route.ts';
 import { checkLengths, checkTexts, predictionQueue, tokensOf } from './texts.ts';
 
 /** OpenAI's embeddings, of an encoder that was fine-tuned for them or only pre-trained. */
@@ -33,27 +33,24 @@ export function embeddingsRoute(served: Served): Route | undefined {
     });
   }
 
-  return {
-    body,
-    async answer({ input, encoding_format, dimensions }, signal) {
-      const isOne = typeof input === 'string' || typeof input[0] === 'number';
-      const inputs = (isOne ? [input] : input) as (string | number[])[];
-      checkTexts(inputs, 'input');
-      const texts = await encode(inputs);
-      checkLengths(texts, { most: maxPositions, bordersOf: () => 2, param: 'input' });
-      const vectors = await queue.ask(texts, signal);
-      const tokens = texts.reduce((sum, text) => sum + tokensOf(text), 0);
-      return {
-        object: 'list',
-        data: vectors.map((vector, index) => {
-          const own = shortened(vector, dimensions, head);
-          return { object: 'embedding', index, embedding: encoding_format === 'float' ? [...own] : base64(own) };
-        }),
-        model: name,
-        usage: { prompt_tokens: tokens, total_tokens: tokens },
-      };
-    },
-  } satisfies Route<z.infer<typeof body>> as Route;
+  return route(body, async ({ input, encoding_format, dimensions }, signal) => {
+    const isOne = typeof input === 'string' || typeof input[0] === 'number';
+    const inputs = (isOne ? [input] : input) as (string | number[])[];
+    checkTexts(inputs, 'input');
+    const texts = await encode(inputs);
+    checkLengths(texts, { most: maxPositions, bordersOf: () => 2, param: 'input' });
+    const vectors = await queue.ask(texts, signal);
+    const tokens = texts.reduce((sum, text) => sum + tokensOf(text), 0);
+    return {
+      object: 'list',
+      data: vectors.map((vector, index) => {
+        const own = shortened(vector, dimensions, head);
+        return { object: 'embedding', index, embedding: encoding_format === 'float' ? [...own] : base64(own) };
+      }),
+      model: name,
+      usage: { prompt_tokens: tokens, total_tokens: tokens },
+    };
+  });
 }
 
 /** The bytes of float32 numbers, the lowest of each first. */

@@ -64,3 +64,23 @@ test('a mistake before the first piece is thrown, one after it is told in the st
   assert.match(text, /^data: \{"a":1\}\n\ndata: \{"error":\{"message":"odd","type":"server_error".*\}\}\n\n$/);
   assert.equal(reported.length, 1);
 });
+
+test('a client that leaves while a piece is made is no fault of the server', async () => {
+  let make = (_: object) => {};
+  async function* slow(): AsyncGenerator<object> {
+    yield { a: 1 };
+    yield await new Promise<object>((resolve) => {
+      make = resolve;
+    });
+  }
+  const reported: unknown[] = [];
+  const stream = await eventStream(slow(), { ...never, report: (error) => reported.push(error) });
+  const reader = stream.getReader();
+  await reader.read();
+  await sleep(0); // the next piece is being made
+  const isCancelled = reader.cancel();
+  make({ a: 2 });
+  await isCancelled;
+  await sleep(0);
+  assert.deepEqual(reported, []);
+});

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { encodeMasks, fillTogether, type MaskedText } from '../inference/fill.ts';
 import { familyOf } from '../model/index.ts';
 import { Queue } from './queue.ts';
-import { common, type Route, type Served } from './route.ts';
+import { common, type Route, route, type Served } from './route.ts';
 import { checkTexts, queueLimits } from './texts.ts';
 
 /** What a pre-trained encoder would write at each [MASK] of a text. */
@@ -20,12 +20,9 @@ export function fillRoute(served: Served): Route | undefined {
     text: z.string(),
     top: z.int().min(1).max(100).default(5),
   });
-  return {
-    body,
-    async answer({ text, top }, signal) {
-      checkTexts([text], 'text');
-      const [filled] = await queue.ask([{ ...(await encodeMasks(served, text)), top }], signal);
-      return { text: filled!.text, masks: filled!.masks };
-    },
-  } satisfies Route<z.infer<typeof body>> as Route;
+  return route(body, async ({ text, top }, signal) => {
+    checkTexts([text], 'text');
+    const [filled] = await queue.ask([{ ...(await encodeMasks(served, text)), top }], signal);
+    return { text: filled!.text, masks: filled!.masks };
+  });
 }

@@ -19,5 +19,8 @@ export interface Route<B = unknown> {
   answer(body: B, signal: AbortSignal): Promise<object> | AsyncGenerator<object>;
 }
 
+/** A route whose answer reads the body that it takes. */
+export const route = <B>(body: z.ZodType<B>, answer: Route<B>['answer']): Route => ({ body, answer }) as Route;
+
 /** What every body may have. */
 export const common = { model: z.string().optional(), user: z.string().optional() };

@@ -11,7 +11,7 @@ import type { Encoded, Predicting } from './task.ts';
 export interface EmbedOptions {
   warn: (message: string) => void;
   device: Device;
-  /** Tokens of a text at most, of which more are cut; what the model reads without it. */
+  /** Tokens of a text at most; more are cut. Default: what the model reads. */
   maxLength?: number;
   /** How many of its first numbers a vector keeps; all of them without it. */
   dimensions?: number;

@@ -40,4 +40,4 @@ export const fineTuneDefaults = {
 } as const;
 
 /** What the cosines of pairs are divided by where nothing else is said: SimCSE's. */
-export const usualTemperature = 0.05;
+export const defaultTemperature = 0.05;

@@ -7,7 +7,7 @@ import { familyOf } from '../../model/index.ts';
 import { scope } from '../../tensor/index.ts';
 import { modelCard, nameOf } from '../card.ts';
 import { newFolder } from '../export-hf.ts';
-import type { OutgoingModel } from '../model.ts';
+import { checkWhole, type OutgoingModel } from '../model.ts';
 import type { GgufDecoder } from './decoder.ts';
 import { type TensorType, tensorTypes, writeGguf } from './file.ts';
 import { llama } from './llama.ts';
@@ -31,13 +31,13 @@ const decoders: Readonly<Record<string, GgufDecoder>> = { llama };
  * Writes a folder with the files that llama.cpp runs, the tokenizer in each of them: `model-f32.gguf`, `model-f16.gguf` and
  * `model-q8_0.gguf`. Returns the bytes of each file.
  *
- * @throws CheckpointError for a model, or a tokenizer, that llama.cpp does not have.
+ * @throws CheckpointError for a model, or a tokenizer, that llama.cpp does not have, and with `encoderOnly`.
  * @throws OutputError when the folder already exists or cannot be written.
  */
 export function exportGguf(
   model: OutgoingModel,
   out: string,
-  { warn }: { warn: (message: string) => void },
+  { encoderOnly, warn }: { encoderOnly: boolean; warn: (message: string) => void },
 ): Record<string, number> {
   const { checkpoint, config, weights } = model;
   const decoder = decoders[config.kind];
@@ -46,6 +46,7 @@ export function exportGguf(
       `${checkpoint.path}: is a ${config.kind} model; only ${Object.keys(decoders).join(', ')} goes to GGUF; export it with --to hf or --to onnx`,
     );
   }
+  checkWhole(model, encoderOnly);
   const specialIds = specialIdsOf(checkpoint.tokenizerJson);
   const json = familyOf(config).huggingFace.write(config, { specialIds });
   const [mistake] = decoder.mistakes(config, json);

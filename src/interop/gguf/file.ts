@@ -98,26 +98,13 @@ function text(string: string): Buffer {
   return Buffer.concat([uint64(bytes.length), bytes]);
 }
 
-function uint32(number: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32LE(number);
+function packed(size: number, write: (bytes: Buffer) => void): Buffer {
+  const bytes = Buffer.alloc(size);
+  write(bytes);
   return bytes;
 }
 
-function int32(number: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeInt32LE(number);
-  return bytes;
-}
-
-function float32(number: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeFloatLE(number);
-  return bytes;
-}
-
-function uint64(number: number): Buffer {
-  const bytes = Buffer.alloc(8);
-  bytes.writeBigUInt64LE(BigInt(number));
-  return bytes;
-}
+const uint32 = (number: number) => packed(4, (bytes) => bytes.writeUInt32LE(number));
+const int32 = (number: number) => packed(4, (bytes) => bytes.writeInt32LE(number));
+const float32 = (number: number) => packed(4, (bytes) => bytes.writeFloatLE(number));
+const uint64 = (number: number) => packed(8, (bytes) => bytes.writeBigUInt64LE(BigInt(number)));

@@ -76,21 +76,21 @@ export function tokenizerFields(
   };
 }
 
-/** What a pre-tokenizer does, one after the other: GPT-2's `words`, single `digits`, a split by a `/pattern/`, and `bytes` in the end. */
+/** The steps of a pre-tokenizer by its type: GPT-2's `words`, single `digits`, a split by a `/pattern/`, and `bytes` in the end. */
+const stepsOfType: Readonly<Record<string, (part: Part) => string[]>> = {
+  Sequence: ({ pretokenizers }) => (pretokenizers as Part[]).flatMap(stepsOf),
+  ByteLevel({ add_prefix_space, use_regex }) {
+    if (add_prefix_space) return ['a space before'];
+    return use_regex === false ? ['bytes'] : ['words', 'bytes'];
+  },
+  Digits: ({ individual_digits }) => [individual_digits ? 'digits' : 'numbers'],
+  Split: ({ behavior, invert, pattern }) => [
+    behavior === 'Isolated' && !invert ? `/${(pattern as Part).Regex}/` : 'another split',
+  ],
+};
+
+/** What a pre-tokenizer does, one step after the other. */
 function stepsOf(part: Part | null | undefined): string[] {
-  switch (part?.type) {
-    case 'Sequence':
-      return (part.pretokenizers as Part[]).flatMap(stepsOf);
-    case 'ByteLevel':
-      if (part.add_prefix_space) return ['a space before'];
-      return part.use_regex === false ? ['bytes'] : ['words', 'bytes'];
-    case 'Digits':
-      return [part.individual_digits ? 'digits' : 'numbers'];
-    case 'Split': {
-      const isIsolated = part.behavior === 'Isolated' && !part.invert;
-      return [isIsolated ? `/${(part.pattern as Part).Regex}/` : 'another split'];
-    }
-    default:
-      return [`${part?.type}`];
-  }
+  const type = `${part?.type}`;
+  return stepsOfType[type]?.(part!) ?? [type];
 }

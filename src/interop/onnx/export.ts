@@ -4,11 +4,9 @@ import { specialIdsOf } from '../../data/index.ts';
 import { CheckpointError } from '../../errors/index.ts';
 import { makeFolder, writing } from '../../files/index.ts';
 import { familyOf, type Head, headKinds, type ModelConfig, plainEmbedding, type Weights } from '../../model/index.ts';
-import { modelCard } from '../card.ts';
-import { newFolder } from '../export-hf.ts';
-import type { OutgoingModel } from '../model.ts';
+import { newFolder, writeDescription } from '../export-hf.ts';
+import { checkWhole, type OutgoingModel } from '../model.ts';
 import { writeSentenceTransformers } from '../sentence-transformers.ts';
-import { tokenizerConfig } from '../tokenizer-class.ts';
 import { bert } from './bert.ts';
 import { decoderGraph, type OnnxDecoder } from './decoder.ts';
 import { encoderGraph, type OnnxEncoder } from './encoder.ts';
@@ -71,11 +69,7 @@ export function exportOnnx(
       `${checkpoint.path}: a ${config.kind} model has no ONNX graph (${Object.keys(onnxFamilies).join(', ')} have); write it with --to hf`,
     );
   }
-  if (encoderOnly && familyOf(config).isCausal) {
-    throw new CheckpointError(
-      `${checkpoint.path}: is a ${config.kind} model, which continues texts; leave out --encoder-only`,
-    );
-  }
+  checkWhole(model, encoderOnly);
   const bytes = [...weights.values()].reduce((sum, tensor) => sum + tensor.bytes, 0);
   if (bytes >= mostBytes) {
     throw new CheckpointError(
@@ -84,21 +78,14 @@ export function exportOnnx(
   }
   const head = encoderOnly && checkpoint.head?.kind !== 'embedding' ? meanOnly : checkpoint.head;
   newFolder(out);
-  const write = (name: string, content: string | Uint8Array) =>
-    writing(join(out, name), () => writeFileSync(join(out, name), content));
   writing(out, () => makeFolder(join(out, 'onnx')));
   for (const precision of Object.values(precisions)) {
-    write(precision.file, onnxFile(family.graph(config, weights, { head, precision })));
+    const path = join(out, precision.file);
+    writing(path, () => writeFileSync(path, onnxFile(family.graph(config, weights, { head, precision }))));
   }
-  const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
   const specialIds = specialIdsOf(checkpoint.tokenizerJson);
-  write(
-    'config.json',
-    json({ ...familyOf(config).huggingFace.write(config, { head, specialIds }), ...family.json(head) }),
-  );
-  write('tokenizer.json', checkpoint.tokenizerJson);
-  write('tokenizer_config.json', json(tokenizerConfig(checkpoint.tokenizerJson, config)));
+  const json = { ...familyOf(config).huggingFace.write(config, { head, specialIds }), ...family.json(head) };
+  writeDescription(model, out, { json, encoderOnly, library: 'transformers.js' });
   if (head?.kind === 'embedding' && head !== meanOnly) writeSentenceTransformers(out, head, config);
-  write('README.md', modelCard(model, { encoderOnly, library: 'transformers.js' }));
   return Object.fromEntries(Object.values(precisions).map(({ file }) => [file, statSync(join(out, file)).size]));
 }

@@ -51,7 +51,7 @@ test('a rung that does not reach the target is not trained for more steps than i
   const all = climbed(() => target - 0.1);
   assert.deepEqual(
     all.map(({ steps }) => steps),
-    [1000, 1400, 2000, 2800, 3900, 4000, 1000, 1400, 2000, 2800, 3900, 4000],
+    [1000, 1400, 2000, 2800, 3900, 4000, 4000], // the second seed for the most steps at once
   );
   assert.equal(stepsToTarget(all, rung, 1), undefined);
 });

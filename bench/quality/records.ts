@@ -41,7 +41,10 @@ export function bracket(all: readonly Trained[], rung: Rung, seed: number): { be
   return { ...(below && { below }), ...(above && { above }) };
 }
 
-/** How many steps to train next, until there is a training on either side of the target, at most a factor of 1.5 apart; undefined then. */
+/**
+ * How many steps to train next, until there is a training on either side of the target, at most a factor of 1.5 apart; undefined then.
+ * Where the first seed missed the target after the most steps, the next one is trained for as many at once.
+ */
 export function nextSteps(all: readonly Trained[], rung: Rung, seed: number): number | undefined {
   const { below, above } = bracket(all, rung, seed);
   const others = seeds.filter((other) => other !== seed).flatMap((other) => stepsToTarget(all, rung, other) ?? []);
@@ -50,7 +53,11 @@ export function nextSteps(all: readonly Trained[], rung: Rung, seed: number): nu
     return rounded(Math.sqrt(below.steps * above.steps));
   }
   if (above) return rounded(above.steps / 1.4);
-  if (!below) return others[0] === undefined ? rung.firstSteps : rounded(others[0] / 1.2);
+  if (!below) {
+    const isMissed = all.some((one) => one.rung === rung.name && one.steps === rung.maxSteps && one.accuracy < target);
+    if (isMissed) return rung.maxSteps;
+    return others[0] === undefined ? rung.firstSteps : rounded(others[0] / 1.2);
+  }
   return below.steps < rung.maxSteps ? Math.min(rung.maxSteps, rounded(1.4 * below.steps)) : undefined;
 }
 

@@ -37,7 +37,7 @@ export const rungs: readonly Rung[] = [
     label: "taper, dense: the paper's BERT (PreLN), AdamW at 1e-3",
     sets: ['model.kind=bert', 'train.biasCorrection=false'],
     firstSteps: 8000,
-    maxSteps: 12_000,
+    maxSteps: 11_000,
   },
   {
     name: 'bert-pld',
@@ -46,7 +46,7 @@ export const rungs: readonly Rung[] = [
     on: 'bert',
     sets: ['depth.method=pld', 'depth.thetaBar=0.5'],
     firstSteps: 8000,
-    maxSteps: 12_000,
+    maxSteps: 11_000,
   },
   {
     name: 'modernbert',

@@ -10,6 +10,7 @@
 
 #include "compat.h"
 #include "handles.h"
+#include "signals.h"
 
 at::ScalarType dtypeFromName(const std::string& name);
 const char* dtypeName(at::ScalarType type);
@@ -150,6 +151,7 @@ void define(Napi::Object exports, const char* name, Result (*function)(Args...))
       throwNativeError(env, std::string(name) + ": " + firstLine(error.what_without_backtrace()));
     }
     try {
+      const SignalsWait wait;
       if constexpr (std::is_void_v<Result>) {
         std::apply(function, args);
         return env.Undefined();

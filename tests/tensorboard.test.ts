@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -70,4 +71,39 @@ test('the texts of a run are its configuration and held-out texts at each evalua
     [0, 2, 4],
   );
   for (const [, sample] of samples) assert.match(sample, /\*\S+\*/);
+});
+
+const hasPython = spawnSync('python3', ['--version']).status === 0;
+/** What stands in for both libraries, and says what it hears. */
+const library = `
+import contextlib, json
+tell = lambda *words: print(json.dumps(words))
+class Run:
+    log = staticmethod(lambda numbers, step: tell(step, numbers))
+log_metrics = Run.log
+log_params = lambda params: tell(params["depth.method"])
+@contextlib.contextmanager
+def start_run(run_name): tell(run_name); yield
+@contextlib.contextmanager
+def init(project, name, config): tell(name); tell(config["depth"]["method"]); yield Run
+`;
+
+test('the programs for W&B and MLflow in docs/metrics.md log the numbers of each line', { skip: !hasPython }, () => {
+  const page = readFileSync(fileURLToPath(new URL('../../docs/metrics.md', import.meta.url)), 'utf8');
+  const expected = linesOf(at('run')).map(({ type, ...line }) => {
+    const numbers = Object.entries(line).filter(([, value]) => typeof value === 'number');
+    return [line.step, Object.fromEntries(numbers.map(([key, value]) => [`${type}/${key}`, value]))];
+  });
+  for (const name of ['wandb', 'mlflow']) {
+    writeFileSync(at(`${name}.py`), library);
+    const program = page.split(`\`to_${name}.py\`:`)[1]!.split('```')[1]!.replace('python\n', '');
+    const input = readFileSync(at('run/metrics.jsonl'));
+    const { stdout, stderr } = spawnSync('python3', ['-c', program, 'run'], { cwd: folder, input, encoding: 'utf8' });
+    const heard = stdout.split('\n').slice(0, -1);
+    assert.deepEqual(
+      heard.map((line) => JSON.parse(line)),
+      [['run'], ['pld'], ...expected],
+      stderr,
+    );
+  }
 });

@@ -110,6 +110,9 @@ export async function joinRanks(
   const store = await openStore(environment, timeoutSeconds);
   const group = new Ranks(environment, store, device);
   try {
+    if (rank !== 0 && (await store.get('hello')) !== undefined) {
+      throw new PeerError(`rank 0 still belongs to an earlier start, with another rank ${rank}; ${again}`);
+    }
     const address = await ownAddress(masterAddress, masterPort);
     const first = await group.share('size', size);
     if (first !== size) {

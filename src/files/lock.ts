@@ -1,4 +1,5 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { ConfigError } from '../errors/index.ts';
 
@@ -15,7 +16,7 @@ export function lockRun(run: string): Disposable {
   const path = join(run, 'lock');
   for (;;) {
     try {
-      writeFileSync(path, `${process.pid}\n`, { flag: 'wx' });
+      writeFileSync(path, `${process.pid} ${hostname()}\n`, { flag: 'wx' });
       held.add(resolve(path));
       return {
         [Symbol.dispose]: () => {
@@ -26,7 +27,7 @@ export function lockRun(run: string): Disposable {
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     }
-    const owner = Number.parseInt(readFileSync(path, 'utf8'), 10);
+    const owner = ownerOf(path);
     if (isOther(owner) || held.has(resolve(path))) {
       throw new ConfigError(
         `${run}: process ${owner} is training this run; wait for it, stop it, or choose another --out`,
@@ -39,7 +40,13 @@ export function lockRun(run: string): Disposable {
 /** Whether a process on this machine is training a run. */
 export function isBeingTrained(run: string): boolean {
   const path = join(run, 'lock');
-  return existsSync(path) && (held.has(resolve(path)) || isOther(Number.parseInt(readFileSync(path, 'utf8'), 10)));
+  return existsSync(path) && (held.has(resolve(path)) || isOther(ownerOf(path)));
+}
+
+/** The process that took a lock; 0 for one of another machine, since its number says nothing here. */
+function ownerOf(path: string): number {
+  const [pid, host = hostname()] = readFileSync(path, 'utf8').trim().split(' ');
+  return host === hostname() ? Number(pid) : 0;
 }
 
 function isOther(pid: number): boolean {

@@ -1,4 +1,5 @@
 import { bertPieces, TextTokenizer, wordPieceJson } from '../src/data/index.ts';
+import { philox4x32 } from '../src/random/index.ts';
 
 const numWords = 20_000;
 /** Words of a document, least and most: 2.1 KB in the mean. */
@@ -67,14 +68,12 @@ export function bytesOf(words: Uint16Array): number {
 export const wordTokenizer = () =>
   TextTokenizer.fromJson(wordPieceJson([...bertPieces, ...vocabulary], { lowercase: true }));
 
-/** 32-bit numbers that are always the same for the same two. Source: Steele et al., "Splittable pseudorandom number generators", 2014. */
+/** 32-bit numbers that are always the same for the same document and use, and independent of all others. */
 function drawing(document: number, use: number): () => number {
-  let state = Math.imul(document, 0x9e3779b1) ^ Math.imul(use, 0x85ebca77);
+  let [drawn, block]: [number, ArrayLike<number>] = [0, []];
   return () => {
-    state = (state + 0x9e3779b9) | 0;
-    let mixed = Math.imul(state ^ (state >>> 16), 0x21f0aaad);
-    mixed = Math.imul(mixed ^ (mixed >>> 15), 0x735a2d97);
-    return (mixed ^ (mixed >>> 15)) >>> 0;
+    if (drawn % 4 === 0) block = philox4x32([drawn / 4, document, use, 0], [0, 0]);
+    return block[drawn++ % 4]!;
   };
 }
 

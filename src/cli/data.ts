@@ -110,7 +110,7 @@ function examplesText({ examples, path }: Dropped, { deduplicate }: Config['data
     return `  ${how}  ${placed(document)}\n            ${placed(repeats)}\n`;
   });
   const advice = deduplicate === 'none' ? '; --set data.deduplicate=near drops them' : '';
-  return `Some documents that repeat others, and these; all are listed in ${path}${advice}:\n\n${lines.join('')}\n`;
+  return `Some duplicates, each above the document that it repeats; all are listed in ${path}${advice}:\n\n${lines.join('')}\n`;
 }
 
 /** How much of a text becomes [UNK]; nothing for a tokenizer that knows every byte. */

@@ -1,5 +1,6 @@
 import { dashboard } from './dashboard.ts';
 import { data } from './data.ts';
+import { duplicates } from './duplicates.ts';
 import { gates } from './gates.ts';
 import { memory } from './memory.ts';
 import { memoryEstimate } from './memory-estimate.ts';
@@ -22,6 +23,7 @@ import { speed } from './speed.ts';
 // npm run bench -- scaling FILES…  steps of two ranks over several links (as root)
 // npm run bench -- serve     many requests to a server, its memory, and what others feel of slow clients
 // npm run bench -- reading   memory to read files of 640 MB
+// npm run bench -- duplicates  speed, memory and accuracy of the search for duplicates in a generated text of 2 GB
 // npm run bench -- data FILES… | memory FILES…
 // npm run bench -- estimate FILES…  the memory that `taper-lm plan` estimates beside what steps take
 
@@ -33,6 +35,7 @@ const benchmarks: Record<string, (args: string[]) => void | Promise<void>> = {
   plan: (args) => plan(args),
   onnx: (args) => onnx(args),
   data: (args) => data(args),
+  duplicates: () => duplicates(),
   memory: (args) => memory(args),
   quality: (args) => quality(args),
   reading: () => reading(),

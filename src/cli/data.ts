@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { type Config, lastConfig, loadConfig } from '../config/index.ts';
 import {
   type Corpus,
+  type DocumentPlace,
   type Mask,
   makeMask,
   objectives,
@@ -13,12 +14,16 @@ import {
 } from '../data/index.ts';
 import { ConfigError, counted } from '../errors/index.ts';
 import { percent, rounded } from '../report/format.ts';
+import { type Dropped, duplicatesText, explained, openRepeated } from '../train/duplicates.ts';
 import { openTokenizer, unknownText, vocabularyAdvice, warnOfUnknown } from '../train/texts.ts';
 import { type ConfigOptions, configArgument, dataOption, setOption } from './config.ts';
+import { warn } from './terminal.ts';
 
 const numShownSamples = 3;
 /** Sequences that the padding is counted in, at most. */
 const numCountedSamples = 2000;
+
+const say = (line: string) => process.stderr.write(`${line}\n`);
 
 /** `taper-lm data`: makes texts ready for training, and looks at them as the model will. */
 export function dataCommand(): Command {
@@ -58,10 +63,12 @@ async function inspect(file: string | undefined, options: ConfigOptions): Promis
   const { tokens } = corpus.index;
   const { data } = lastConfig(config);
   const { sequenceLength, objective } = data;
-  const samples = samplesOf(wholeCorpus(corpus), { ...data, tokenizer });
+  const { repeated, dropped } = await duplicatesOf(corpus, config, tokenizer);
+  const samples = explained(() => samplesOf(wholeCorpus(corpus, dropped?.train), { ...data, tokenizer }), dropped);
   process.stdout.write(
-    `documents  ${documentsText(corpus)}\ntokens     ${tokens}\n${unknownLine(corpus, tokenizer)}sequences  ${samples.count} of ${counted(sequenceLength, 'token')} (${objective})\n` +
+    `documents  ${documentsText(corpus)}\ntokens     ${tokens}\n${unknownLine(corpus, tokenizer)}duplicates ${duplicatesText(repeated)}\nsequences  ${samples.count} of ${counted(sequenceLength, 'token')} (${objective})\n` +
       `padding    ${percent(paddingShare(samples))}\n\n` +
+      examplesText(repeated, data) +
       (objectives[objective].masks
         ? 'Some sequences; {a → b} is a piece a that the model has to find where it reads b:\n'
         : 'Some sequences; the model has to find each next piece:\n'),
@@ -72,6 +79,38 @@ async function inspect(file: string | undefined, options: ConfigOptions): Promis
     process.stdout.write(`\n${maskedText(samples, mask, sample)}\n`);
   }
   corpus.close();
+}
+
+/** The documents that repeat others, held-out text included, and those of them that the configuration drops. */
+async function duplicatesOf(
+  train: Corpus,
+  { data }: Config,
+  tokenizer: TextTokenizer,
+): Promise<{ repeated: Dropped; dropped: Dropped | undefined }> {
+  const { valid: paths, exclude, textField, cache: cacheDir } = data;
+  const sources = { paths, exclude, textField, tokenizer, cacheDir };
+  const valid = paths.length > 0 ? await prepareCorpus({ ...sources, onWarning: warn }) : undefined;
+  try {
+    const open = (kind: 'exact' | 'near') => openRepeated({ train, valid }, data, kind, tokenizer, { note: say, warn });
+    return {
+      repeated: await open('near'),
+      dropped: data.deduplicate === 'none' ? undefined : await open(data.deduplicate),
+    };
+  } finally {
+    valid?.close();
+  }
+}
+
+/** Some documents that repeat others, and how they are dropped. */
+function examplesText({ examples, path }: Dropped, { deduplicate }: Config['data']): string {
+  if (examples.length === 0) return '';
+  const placed = ({ text, number, words }: DocumentPlace) => `${text}, document ${number}: ${words} …`;
+  const lines = examples.map(({ kind, similarity, document, repeats }) => {
+    const how = (kind === 'exact' ? 'the same' : percent(similarity)).padEnd(8);
+    return `  ${how}  ${placed(document)}\n            ${placed(repeats)}\n`;
+  });
+  const advice = deduplicate === 'none' ? '; --set data.deduplicate=near drops them' : '';
+  return `Some duplicates, each above the document that it repeats; all are listed in ${path}${advice}:\n\n${lines.join('')}\n`;
 }
 
 /** How much of a text becomes [UNK]; nothing for a tokenizer that knows every byte. */
@@ -98,8 +137,6 @@ async function open(
   });
   const { train: paths, exclude, textField, cache: cacheDir } = config.data;
   if (paths.length === 0) throw new ConfigError('data.train: no text; give files or folders with --data');
-  const say = (line: string) => process.stderr.write(`${line}\n`);
-  const warn = (message: string) => say(`warning: ${message}`);
   const tokenizer = await openTokenizer(config, { note: say, warn });
   const started = performance.now();
   let seconds: number | undefined;

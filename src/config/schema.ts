@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { objectives, packings } from '../data/index.ts';
+import { deduplications, objectives, packings } from '../data/index.ts';
 import { depthSection } from '../depth/index.ts';
 import { count, key, namesOf, phased, rate } from '../keys/index.ts';
 import { type ModelSettings, modelSection } from '../model/index.ts';
@@ -23,6 +23,11 @@ const data = z
       z.string().min(1).default('text'),
       'texts',
       'The field of a JSON line, table row or Parquet row with the text.',
+    ),
+    deduplicate: key(
+      z.enum(deduplications).default('none'),
+      'texts',
+      'Which documents are dropped because an earlier one repeats them, held-out text being the earliest: those with the same tokens (`exact`), or also those that share most of their runs of five tokens (`near`: an estimated Jaccard similarity of 0.8 or more).',
     ),
     tokenizer: key(z.string().min(1).optional(), 'texts', {
       description: 'A `tokenizer.json` to use.',

@@ -5,6 +5,17 @@
  */
 export { heldOutBatches, type MicroBatch, makeMicroBatch, type TokenBatch } from './batch.ts';
 export { Corpus, type CorpusIndex, corpusFormat, openCorpus, type StoredFile, unknownShare } from './corpus.ts';
+export {
+  type Deduplication,
+  type DocumentPlace,
+  type DuplicateCounts,
+  type DuplicateLine,
+  type DuplicateOptions,
+  type Duplicates,
+  deduplications,
+  type NamedCorpus,
+  openDuplicates,
+} from './duplicates/index.ts';
 export { charactersOf } from './encoding.ts';
 export { listSources, sharedSources } from './listing.ts';
 export { type Mask, type Masked, type MaskOptions, maskTokens } from './masking.ts';

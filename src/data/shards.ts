@@ -80,7 +80,7 @@ export async function prepareCorpus(options: PrepareOptions): Promise<Corpus> {
   return inCache(cacheDir, async () => {
     const kept = openKept(folder, onWarning);
     if (kept) return withBlanks(kept, onWarning);
-    using building = newFolder(cacheDir);
+    using building = newFolder(cacheDir, 'corpus');
     const blank: CorpusIndex['blank'] = { documents: 0 };
     const progress = noProgress(files.reduce((total, { bytes }) => total + bytes, 0));
     const parts = readAllParts(files, {
@@ -109,7 +109,7 @@ export async function prepareDocuments(documents: Documents, options: TokeniseOp
   const { tokenizer, cacheDir } = options;
   const sources = sha256(documents.name);
   return inCache(cacheDir, async () => {
-    using building = newFolder(cacheDir);
+    using building = newFolder(cacheDir, 'corpus');
     const blank: CorpusIndex['blank'] = { documents: 0 };
     const parts = partsOf(documents, tokenizer.vocabSize, blank);
     const index = await build(building.path, parts, { ...options, sources, blank, progress: noProgress(0) });
@@ -154,7 +154,7 @@ async function* partsOf(documents: Documents, vocabSize: number, blank: CorpusIn
 }
 
 /** Errors of the cache folder as what the user can do about them. */
-async function inCache<T>(cacheDir: string, work: () => Promise<T>): Promise<T> {
+export async function inCache<T>(cacheDir: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (cause) {
@@ -165,11 +165,11 @@ async function inCache<T>(cacheDir: string, work: () => Promise<T>): Promise<T> 
   }
 }
 
-/** A folder to build a corpus in, gone at the end unless it has got another name. */
-function newFolder(cacheDir: string): { path: string } & Disposable {
+/** A folder of the cache to build something in, gone at the end unless it has got another name. */
+export function newFolder(cacheDir: string, what: string): { path: string } & Disposable {
   makeFolder(cacheDir);
   removeAbandoned(cacheDir);
-  const path = mkdtempSync(join(cacheDir, 'corpus.building-'));
+  const path = mkdtempSync(join(cacheDir, `${what}.building-`));
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
 }
 

@@ -65,3 +65,21 @@ test('the whole corpus is a view too', async (t) => {
   const view = wholeCorpus(await corpusOfLengths(t, [3, 1, 5]));
   assert.deepEqual([[...view.starts], [...view.lengths], view.tokens], [[0, 3, 4], [3, 1, 5], 9]);
 });
+
+test('documents that are left out are in neither view, and the fraction is that of the others', async (t) => {
+  const lengths = Array.from({ length: 60 }, (_, i) => 1 + ((i * 37) % 90));
+  const corpus = await corpusOfLengths(t, lengths);
+  const dropped = Uint32Array.from(lengths.keys()).filter((document) => document % 3 === 0);
+  const { train, valid } = splitCorpus(corpus, 0.2, dropped);
+  const kept = lengths.filter((_, document) => document % 3 !== 0).reduce((sum, length) => sum + length, 0);
+  assert.equal(valid.tokens, Math.round(0.2 * kept));
+  assert.equal(train.tokens + valid.tokens, kept);
+  const times = coverage(corpus.index.tokens, train, valid);
+  const { documentStarts } = corpus;
+  lengths.forEach((length, document) => {
+    const start = documentStarts[document]!;
+    assert.deepEqual(times.slice(start, start + length), new Array(length).fill(document % 3 === 0 ? 0 : 1));
+  });
+  const whole = wholeCorpus(corpus, dropped);
+  assert.deepEqual([whole.tokens, whole.starts.length], [kept, 40]);
+});

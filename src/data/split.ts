@@ -11,28 +11,37 @@ export interface CorpusView {
   tokens: number;
 }
 
-/** A view of everything in a corpus. */
-export function wholeCorpus(corpus: Corpus): CorpusView {
-  return splitCorpus(corpus, 0).train;
+/** A view of everything in a corpus, but the documents of a list. */
+export function wholeCorpus(corpus: Corpus, dropped?: Uint32Array): CorpusView {
+  return splitCorpus(corpus, 0, dropped).train;
 }
 
 /**
  * Divides a corpus into training and held-out text: documents in a pseudo-random order that never changes go to
  * `valid` until it has `round(validFraction · tokens)` tokens; the document that would be too much is cut, and its
- * tail goes there. Hence one huge document is divided as well as many.
+ * tail goes there. Hence one huge document is divided as well as many. The documents of a list are left out as if they were empty.
  */
-export function splitCorpus(corpus: Corpus, validFraction: number): { train: CorpusView; valid: CorpusView } {
+export function splitCorpus(
+  corpus: Corpus,
+  validFraction: number,
+  dropped: Uint32Array = new Uint32Array(),
+): { train: CorpusView; valid: CorpusView } {
   const { documentStarts } = corpus;
-  const { documents, tokens } = corpus.index;
+  const { documents } = corpus.index;
+  let { tokens } = corpus.index;
+  const ends = documentStarts.slice(1);
+  for (const document of dropped) {
+    tokens -= ends[document]! - documentStarts[document]!;
+    ends[document] = documentStarts[document]!;
+  }
   const validLengths = new Float64Array(documents);
   let missing = Math.round(validFraction * tokens);
   for (let i = 0; missing > 0 && i < documents; i++) {
     const document = permute(i, documents, { seed: 0, epoch: 0 });
-    const length = documentStarts[document + 1]! - documentStarts[document]!;
+    const length = ends[document]! - documentStarts[document]!;
     validLengths[document] = Math.min(length, missing);
     missing -= validLengths[document]!;
   }
-  const ends = documentStarts.subarray(1);
   return {
     train: viewOf(
       corpus,

@@ -25,8 +25,9 @@ async function prepared(folder: string, text: string, sets: string[], options?: 
   const warnings: string[] = [];
   const report = { note: (line: string) => notes.push(line), warn: (line: string) => warnings.push(line) };
   const tokenizer = await openTokenizer(config, report);
-  (await openTexts(config, tokenizer, report, options)).close();
-  return { tokenizer, notes, warnings };
+  const opened = await openTexts(config, tokenizer, report, options);
+  opened.close();
+  return { tokenizer, notes, warnings, hash: opened.hash };
 }
 
 test('a vocabulary that is too small for the characters of a text is warned of, and what is advised helps', async (t) => {
@@ -82,4 +83,20 @@ test('data.stripAccents: false keeps the accents of lower-cased text, in a token
   assert.equal(await spelled([]), 'ete');
   assert.equal(await spelled(['data.stripAccents=false']), 'été');
   assert.equal(await spelled(['data.stripAccents=true', 'data.lowercase=false']), 'Ete');
+});
+
+test('texts from which documents were dropped are other texts, and those from which none was are the same', async (t) => {
+  const folder = temporaryFolder(t);
+  const hashes = async (documents: string[]) => {
+    const path = join(folder, 'documents.jsonl');
+    writeFileSync(path, documents.map((text) => JSON.stringify({ text })).join('\n'));
+    const hashOf = async (kind: string) =>
+      (await prepared(folder, '', [`data.train=[${path}]`, `data.deduplicate=${kind}`])).hash;
+    return { none: await hashOf('none'), near: await hashOf('near') };
+  };
+  const [english, russian] = [texts.english!, texts.russian!];
+  const single = await hashes([english, russian]);
+  assert.equal(single.near, single.none);
+  const twice = await hashes([english, russian, english]);
+  assert.notEqual(twice.near, twice.none);
 });

@@ -31,6 +31,7 @@ import { ConfigError, counted, DataError } from '../errors/index.ts';
 import { makeFolder, replaceFile, writing } from '../files/index.ts';
 import { familyOf } from '../model/index.ts';
 import type { Reporter } from '../runs/index.ts';
+import { explained, hashOf, openDropped } from './duplicates.ts';
 
 /** Text that a tokenizer is trained on at most, in bytes: more changes a vocabulary of 30,000 tokens hardly. */
 const tokenizerBytes = 64e6;
@@ -84,16 +85,20 @@ export async function openTexts(
   try {
     if (data.valid.length > 0) {
       corpora.push(await prepare(data.valid));
-      await warnOfShared(data, report);
+      if (data.deduplicate === 'none') await warnOfShared(data, report);
     }
     const [trainCorpus, validCorpus] = corpora;
+    const duplicates = await openDropped({ train: trainCorpus!, valid: validCorpus }, data, tokenizer, report);
     const views = validCorpus
-      ? { train: wholeCorpus(trainCorpus!), valid: wholeCorpus(validCorpus) }
-      : splitCorpus(trainCorpus!, data.validFraction);
+      ? { train: wholeCorpus(trainCorpus!, duplicates?.train), valid: wholeCorpus(validCorpus, duplicates?.valid) }
+      : splitCorpus(trainCorpus!, data.validFraction, duplicates?.train);
     const samples = new Map<number, Samples>(); // phases of one length share them: they hold numbers for each document
     const trainSamples = (length: number) => {
       if (!samples.has(length))
-        samples.set(length, samplesOf(views.train, { ...data, sequenceLength: length, tokenizer }));
+        samples.set(
+          length,
+          explained(() => samplesOf(views.train, { ...data, sequenceLength: length, tokenizer }), duplicates),
+        );
       return samples.get(length)!;
     };
     const train = byPhase(config, ({ data }) => ({
@@ -102,7 +107,10 @@ export async function openTexts(
     }));
     const last = lastConfig(config).data;
     const valid = heldOut(
-      () => ({ samples: samplesOf(views.valid, { ...last, tokenizer }), mask: makeMask(tokenizer, last) }),
+      () => ({
+        samples: explained(() => samplesOf(views.valid, { ...last, tokenizer }), duplicates),
+        mask: makeMask(tokenizer, last),
+      }),
       data,
     );
     const { documents, tokens } = trainCorpus!.index;
@@ -118,7 +126,7 @@ export async function openTexts(
       train,
       valid,
       hash: createHash('sha256')
-        .update(JSON.stringify(corpora.map(contentOf)))
+        .update(JSON.stringify([...corpora.map(contentOf), ...hashOf(duplicates)]))
         .digest('hex'),
       close: () => {
         for (const corpus of corpora) corpus.close();

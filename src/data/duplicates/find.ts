@@ -1,0 +1,100 @@
+import { join } from 'node:path';
+import { everyTwoSeconds } from '../ticks.ts';
+import { groupByBand, linkSimilar } from './bands.ts';
+import type { DocumentList } from './documents.ts';
+import { HashGroups } from './groups.ts';
+import { Links } from './links.ts';
+import { RecordFile } from './record-file.ts';
+import { isNear, numBands, Signer, signatureBytes, similarity } from './signature.ts';
+
+const none = -1;
+
+/** A document that repeats an earlier one, both by their numbers in a `DocumentList`. */
+export interface Duplicate {
+  document: number;
+  /** `exact` where the tokens are the same. */
+  kind: 'exact' | 'near';
+  repeats: number;
+  /** The estimated Jaccard similarity of their shingles; 1 of exact ones. */
+  similarity: number;
+}
+
+/** How documents are compared. */
+export interface FindOptions {
+  kind: Duplicate['kind'];
+  /** A folder for files that are of no use afterwards: 256 bytes a document, and 8 a pair of near duplicates. */
+  folder: string;
+  /** Hears every two seconds how far it is. */
+  onProgress?: ((done: string) => void) | undefined;
+}
+
+/**
+ * The documents that repeat earlier ones, in ascending order: those whose tokens an earlier one has, and with `near` also, among the
+ * others, those that are similar to an earlier one that stays. The former name the first one with their tokens, the latter the one that
+ * stays. Similarity is not passed on, so no chain of small changes leads from one document to a quite different one.
+ *
+ * Memory is 16 bytes a document, 32 MB for pairs and a few MB for buffers, however long the documents are: signatures lie in a file, and
+ * bands are looked at one after another. The result is a function of the tokens alone.
+ */
+export async function* findDuplicates(list: DocumentList, options: FindOptions): AsyncGenerator<Duplicate> {
+  const tick = everyTwoSeconds(options.onProgress);
+  const groups = new HashGroups(list.count);
+  const repeats = new Int32Array(list.count).fill(none);
+  using signatures = new RecordFile(join(options.folder, 'signatures'), signatureBytes);
+  using links = new Links(join(options.folder, 'links'), list.count);
+
+  const signer = new Signer();
+  let read = 0;
+  for (const { document, tokens, isLast } of list.pieces()) {
+    signer.add(tokens);
+    read += tokens.length;
+    await tick(() => `${millions(read)} of ${millions(list.tokens)} million tokens`);
+    if (!isLast) continue;
+    groups.add(document, signer.hash);
+    if (options.kind === 'near') signatures.append((record) => signer.sign(record));
+    signer.reset();
+  }
+  for (const group of groups.take()) markCopies(group, list, repeats);
+
+  for (let band = 0; signatures.count > 0 && band < numBands; band++) {
+    groupByBand(signatures, band, groups, (document) => repeats[document] !== none);
+    for (const group of groups.take()) {
+      linkSimilar(group, signatures, links);
+      await tick(() => `band ${band + 1} of ${numBands}`);
+    }
+  }
+  yield* decide(repeats, links, signatures);
+}
+
+/** Notes for the documents of a group which one before them has the same tokens. */
+function markCopies(group: Uint32Array, list: DocumentList, repeats: Int32Array): void {
+  const firsts: number[] = [];
+  for (const document of group) {
+    const first = firsts.find((first) => list.areSame(first, document));
+    if (first === undefined) firsts.push(document);
+    else repeats[document] = first;
+  }
+}
+
+/** Decides document by document: a copy goes, and so does what is similar to one that stays. */
+function* decide(repeats: Int32Array, links: Links, signatures: RecordFile): Generator<Duplicate> {
+  const pairs = links.sorted();
+  let pair = pairs.next();
+  const [own, other] = [new Uint8Array(signatureBytes), new Uint8Array(signatureBytes)];
+  for (let document = 0; document < repeats.length; document++) {
+    if (repeats[document] !== none) yield { document, kind: 'exact', repeats: repeats[document]!, similarity: 1 };
+    for (; !pair.done && pair.value.document === document; pair = pairs.next()) {
+      if (repeats[document] !== none) continue;
+      const { earlier } = pair.value;
+      const stays = repeats[earlier] === none ? earlier : repeats[earlier]!;
+      signatures.read(document, own);
+      signatures.read(stays, other);
+      const found = similarity(own, other);
+      if (!isNear(found)) continue;
+      repeats[document] = stays;
+      yield { document, kind: 'near', repeats: stays, similarity: found };
+    }
+  }
+}
+
+const millions = (tokens: number) => Math.round(tokens / 1e6).toLocaleString('en');

@@ -1,0 +1,3 @@
+export type { NamedCorpus } from './documents.ts';
+export { type Deduplication, type DuplicateOptions, deduplications, openDuplicates } from './open.ts';
+export type { DocumentPlace, DuplicateCounts, DuplicateLine, Duplicates } from './report.ts';

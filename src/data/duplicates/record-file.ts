@@ -1,0 +1,51 @@
+import { closeSync, openSync, readSync, writeSync } from 'node:fs';
+
+const bufferBytes = 2 ** 20;
+
+/** Records of one size in a file, each written once, one after another, and read at any place. */
+export class RecordFile {
+  readonly recordBytes: number;
+  count = 0;
+  readonly #descriptor: number;
+  readonly #buffer: Buffer<ArrayBuffer>;
+  #filled = 0;
+
+  constructor(path: string, recordBytes: number) {
+    this.recordBytes = recordBytes;
+    this.#descriptor = openSync(path, 'wx+');
+    this.#buffer = Buffer.alloc(bufferBytes - (bufferBytes % recordBytes));
+  }
+
+  /** Appends a record, which `fill` writes into. */
+  append(fill: (record: Buffer<ArrayBuffer>) => void): void {
+    fill(this.#buffer.subarray(this.#filled, this.#filled + this.recordBytes));
+    this.#filled += this.recordBytes;
+    this.count++;
+    if (this.#filled === this.#buffer.length) this.#flush();
+  }
+
+  /** Reads a record that was appended. */
+  read(number: number, into: Uint8Array): void {
+    this.#flush();
+    readSync(this.#descriptor, into, 0, this.recordBytes, number * this.recordBytes);
+  }
+
+  /** All records, many at a time, which are gone with the next ones. */
+  *blocks(): Generator<Buffer<ArrayBuffer>> {
+    this.#flush();
+    const block = Buffer.alloc(this.#buffer.length);
+    const bytes = this.count * this.recordBytes;
+    for (let at = 0; at < bytes; at += block.length)
+      yield block.subarray(0, readSync(this.#descriptor, block, 0, block.length, at));
+  }
+
+  [Symbol.dispose](): void {
+    closeSync(this.#descriptor);
+  }
+
+  #flush(): void {
+    for (let done = 0; done < this.#filled; )
+      done += writeSync(this.#descriptor, this.#buffer, done, this.#filled - done);
+    this.#filled = 0;
+  }
+}

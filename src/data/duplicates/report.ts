@@ -1,0 +1,125 @@
+import { createReadStream, createWriteStream } from 'node:fs';
+import { createInterface } from 'node:readline/promises';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { z } from 'zod';
+import type { TextTokenizer } from '../tokenizer.ts';
+import type { DocumentList } from './documents.ts';
+import type { Duplicate } from './find.ts';
+
+const wordTokens = 16;
+/** Lines of each kind that are shown as examples, at most. */
+const numExamples = 3;
+
+/** Where a document is: it is the `number`th, from 1, of the text that a key of the configuration names, and begins with these `words`. */
+export interface DocumentPlace {
+  text: string;
+  number: number;
+  words: string;
+}
+
+/** A line of the report: a document that repeats an earlier one, and the estimated Jaccard similarity of their runs of five tokens. */
+export interface DuplicateLine {
+  /** `exact` where the tokens are the same. */
+  kind: 'exact' | 'near';
+  similarity: number;
+  document: DocumentPlace & { tokens: number };
+  repeats: DocumentPlace;
+}
+
+/** The last line of the report: documents and tokens in all, the documents that are duplicates, and the tokens of these. */
+export interface DuplicateCounts {
+  documents: number;
+  tokens: number;
+  exact: number;
+  near: number;
+  repeatedTokens: number;
+}
+
+const place = z.strictObject({ text: z.string(), number: z.int().min(1), words: z.string() });
+
+const lineSchema: z.ZodType<DuplicateLine> = z.strictObject({
+  kind: z.enum(['exact', 'near']),
+  similarity: z.number().min(0).max(1),
+  document: place.extend({ tokens: z.int().min(1) }),
+  repeats: place,
+});
+
+const countsSchema: z.ZodType<DuplicateCounts> = z.strictObject({
+  documents: z.int().min(0),
+  tokens: z.int().min(0),
+  exact: z.int().min(0),
+  near: z.int().min(0),
+  repeatedTokens: z.int().min(0),
+});
+
+/** The duplicates in some texts, as their report has them. */
+export interface Duplicates extends DuplicateCounts {
+  /** The report: JSON lines, one for each duplicate, and one that counts them. */
+  path: string;
+  /** By the name of the text: the documents that repeat others, from 0 and in ascending order. */
+  repeated: ReadonlyMap<string, Uint32Array>;
+  /** The first lines of each kind. */
+  examples: DuplicateLine[];
+}
+
+/** Writes a line for each duplicate, and one that counts them. */
+export async function writeReport(
+  path: string,
+  list: DocumentList,
+  duplicates: AsyncIterable<Duplicate>,
+  tokenizer: TextTokenizer,
+): Promise<void> {
+  const counts: DuplicateCounts = { documents: list.count, tokens: list.tokens, exact: 0, near: 0, repeatedTokens: 0 };
+  const placed = (document: number) => {
+    const { name, number } = list.placeOf(document);
+    const words = tokenizer.decode(list.beginningOf(document, wordTokens)).replace(/\s+/g, ' ').trim();
+    return { text: name, number: number + 1, words };
+  };
+  async function* lines() {
+    for await (const { document, kind, repeats, similarity } of duplicates) {
+      const tokens = list.placeOf(document).length;
+      counts[kind]++;
+      counts.repeatedTokens += tokens;
+      const line: DuplicateLine = {
+        kind,
+        similarity: Number(similarity.toFixed(3)),
+        document: { ...placed(document), tokens },
+        repeats: placed(repeats),
+      };
+      yield `${JSON.stringify(line)}\n`;
+    }
+    yield `${JSON.stringify(counts)}\n`;
+  }
+  await pipeline(Readable.from(lines()), createWriteStream(path));
+}
+
+/**
+ * Reads a report of these texts.
+ *
+ * @throws Error where a line is not as it was written, or missing.
+ */
+export async function readReport(path: string, names: readonly string[]): Promise<Duplicates> {
+  const repeated = new Map(names.map((name): [string, number[]] => [name, []]));
+  const examples: DuplicateLine[] = [];
+  const seen = { exact: 0, near: 0 };
+  let counts: DuplicateCounts | undefined;
+  for await (const text of createInterface({ input: createReadStream(path) })) {
+    if (counts) throw new Error('goes on after its last line');
+    const found: unknown = JSON.parse(text);
+    const line = lineSchema.safeParse(found);
+    if (!line.success) {
+      counts = countsSchema.parse(found);
+      continue;
+    }
+    const { kind, document } = line.data;
+    const numbers = repeated.get(document.text);
+    if (!numbers) throw new Error(`names a text that is not there: ${document.text}`);
+    numbers.push(document.number - 1);
+    seen[kind]++;
+    if (seen[kind] <= numExamples) examples.push(line.data);
+  }
+  if (counts?.exact !== seen.exact || counts.near !== seen.near) throw new Error('lacks lines');
+  const sorted = [...repeated].map(([name, numbers]): [string, Uint32Array] => [name, Uint32Array.from(numbers)]);
+  return { ...counts, path, repeated: new Map(sorted), examples };
+}

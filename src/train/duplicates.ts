@@ -1,0 +1,87 @@
+import { createHash } from 'node:crypto';
+import type { Config } from '../config/index.ts';
+import {
+  type Corpus,
+  type DuplicateCounts,
+  type DuplicateOptions,
+  type Duplicates,
+  openDuplicates,
+  type TextTokenizer,
+} from '../data/index.ts';
+import { counted, DataError } from '../errors/index.ts';
+import type { Reporter } from '../runs/index.ts';
+
+/** The tokenised texts of a configuration. */
+interface Corpora {
+  train: Corpus;
+  valid?: Corpus | undefined;
+}
+
+/** Duplicates, and of each text the documents among them, in ascending order. */
+export interface Dropped extends Duplicates {
+  train: Uint32Array;
+  valid: Uint32Array;
+}
+
+/**
+ * The documents of a configuration's texts that repeat others. Held-out text comes first, so that training text loses what is held
+ * out.
+ *
+ * @throws OutputError when the cache cannot be written.
+ */
+export async function openRepeated(
+  { train, valid }: Corpora,
+  { cache }: Pick<Config['data'], 'cache'>,
+  kind: DuplicateOptions['kind'],
+  tokenizer: TextTokenizer,
+  report: Reporter,
+): Promise<Dropped> {
+  const texts = [...(valid ? [{ name: 'data.valid', corpus: valid }] : []), { name: 'data.train', corpus: train }];
+  const duplicates = await openDuplicates(texts, {
+    kind,
+    tokenizer,
+    cacheDir: cache,
+    onProgress: (done) => report.note(`looking for duplicates: ${done}`),
+    onWarning: (message) => report.warn(message),
+  });
+  const of = (name: string) => duplicates.repeated.get(name) ?? new Uint32Array();
+  return { ...duplicates, train: of('data.train'), valid: of('data.valid') };
+}
+
+/** The documents that `data.deduplicate` drops, which a note counts; undefined where it drops none. */
+export async function openDropped(
+  corpora: Corpora,
+  data: Config['data'],
+  tokenizer: TextTokenizer,
+  report: Reporter,
+): Promise<Dropped | undefined> {
+  if (data.deduplicate === 'none') return undefined;
+  const dropped = await openRepeated(corpora, data, data.deduplicate, tokenizer, report);
+  report.note(`deduplicate: ${duplicatesText(dropped)}; listed in ${dropped.path}`);
+  return dropped;
+}
+
+/** How many documents repeat others, in words. */
+export function duplicatesText({ documents, tokens, exact, near, repeatedTokens }: DuplicateCounts): string {
+  const number = (count: number) => count.toLocaleString('en');
+  const share = Number(((100 * repeatedTokens) / Math.max(1, tokens)).toPrecision(2));
+  return `${number(exact + near)} of ${counted(documents, 'document')} repeat others (${share} % of the tokens): ${number(exact)} exact, ${number(near)} near`;
+}
+
+/** Runs `open`, and says of a text that is too short that documents were dropped. */
+export function explained<T>(open: () => T, dropped: Dropped | undefined): T {
+  try {
+    return open();
+  } catch (cause) {
+    if (!(cause instanceof DataError) || !dropped || dropped.exact + dropped.near === 0) throw cause;
+    const { documents, exact, near, path } = dropped;
+    const message = `${cause.message}; data.deduplicate dropped ${exact + near} of ${counted(documents, 'document')}, listed in ${path}`;
+    throw new DataError(message, { cause });
+  }
+}
+
+/** What dropped documents change about the texts; nothing where there are none. */
+export function hashOf(dropped: Dropped | undefined): string[] {
+  if (!dropped || dropped.exact + dropped.near === 0) return [];
+  return [createHash('sha256').update(dropped.valid).update('|').update(dropped.train).digest('hex')];
+}

@@ -16,7 +16,7 @@ export {
   type SampleOptions,
   samplesOf,
 } from './objectives.ts';
-export { permute, sampleAt } from './sampler.ts';
+export { isReadInBlocks, permute, sampleAt } from './sampler.ts';
 export { type Packing, packings, type Sample, type Samples } from './samples.ts';
 export {
   type Document,
@@ -28,7 +28,7 @@ export {
   type TokeniseOptions,
 } from './shards.ts';
 export { type DocumentPart, type ReadOptions, readParts, readTexts, type SourceFile } from './sources.ts';
-export { type CorpusView, splitCorpus, wholeCorpus } from './split.ts';
+export { type CorpusView, isSplitInBlocks, type Piece, splitCorpus, wholeCorpus } from './split.ts';
 export { firstTokenOf, specialIdsOf, TextTokenizer } from './tokenizer.ts';
 export { bertPieces, byteLevelJson, endOfText, endTokens, maskingNames, wordPieceJson } from './tokenizer-json.ts';
 export {

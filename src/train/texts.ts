@@ -8,6 +8,8 @@ import {
   type CorpusIndex,
   corpusFormat,
   type Documents,
+  isReadInBlocks,
+  isSplitInBlocks,
   listSources,
   type Mask,
   makeMask,
@@ -51,7 +53,7 @@ export interface Texts {
   /** What a step, counted from 0, learns from. */
   train(step: number): MaskedSamples;
   valid: MaskedSamples;
-  /** SHA-256 of all their tokens and of where documents end. */
+  /** SHA-256 of all their tokens, of where documents end, and of how they are read. */
   hash: string;
   /** Closes the files of the texts. */
   close(): void;
@@ -105,6 +107,9 @@ export async function openTexts(
       () => ({ samples: samplesOf(views.valid, { ...last, tokenizer }), mask: makeMask(tokenizer, last) }),
       data,
     );
+    // So much text is read in another order than by earlier versions, whose runs cannot go on here.
+    const isInBlocks =
+      corpora.some(isSplitInBlocks) || [...samples.values()].some(({ count }) => isReadInBlocks(count));
     const { documents, tokens } = trainCorpus!.index;
     const advice = vocabularyAdvice(config, isResumed);
     warnOfUnknown(trainCorpus!.index, advice, (message) => report.warn(`data.train: ${message}`));
@@ -118,7 +123,7 @@ export async function openTexts(
       train,
       valid,
       hash: createHash('sha256')
-        .update(JSON.stringify(corpora.map(contentOf)))
+        .update(JSON.stringify([...corpora.map(contentOf), ...(isInBlocks ? ['in blocks'] : [])]))
         .digest('hex'),
       close: () => {
         for (const corpus of corpora) corpus.close();

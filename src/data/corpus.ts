@@ -201,6 +201,9 @@ function readWhole(folder: string, { name, bytes, sha256 }: StoredFile): Buffer 
 }
 
 /** The part of a corpus' text, by characters, that its tokenizer cannot spell: the model reads [UNK] there. */
-export function unknownShare({ characters, unknownCharacters }: CorpusIndex): number {
+export function unknownShare({
+  characters,
+  unknownCharacters,
+}: Pick<CorpusIndex, 'characters' | 'unknownCharacters'>): number {
   return unknownCharacters / Math.max(1, characters);
 }

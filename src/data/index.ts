@@ -8,6 +8,7 @@ export { Corpus, type CorpusIndex, corpusFormat, openCorpus, type StoredFile, un
 export { charactersOf } from './encoding.ts';
 export { listSources, sharedSources } from './listing.ts';
 export { type Mask, type Masked, type MaskOptions, maskTokens } from './masking.ts';
+export { joined, mixed } from './mixture.ts';
 export {
   makeMask,
   type NamedObjective,

@@ -1,4 +1,4 @@
-import { drawSeed, philox4x32, Stream, seedKey } from '../random/index.ts';
+import { drawSeed, philox4x32, type SampleKey, Stream, seedKey } from '../random/index.ts';
 
 const rounds = 8;
 
@@ -67,6 +67,14 @@ export function sampleAt(
   const epoch = Math.floor(position / count);
   const order = isReadInBlocks(count) ? permuteInBlocks : permute;
   return { epoch, index: order(position % count, count, { seed, epoch }) };
+}
+
+/** The samples of a text at the positions of a run. */
+export function inEpochs(count: number): (position: number, seed: number) => SampleKey {
+  return (position, seed) => {
+    const { epoch, index } = sampleAt(position, { count, seed });
+    return { seed, epoch, sample: index };
+  };
 }
 
 /**

@@ -1,6 +1,6 @@
 import { DataError } from '../errors/index.ts';
 import { type Draw, drawFor, type SampleKey, Stream } from '../random/index.ts';
-import { isReadInBlocks } from './sampler.ts';
+import { inEpochs, isReadInBlocks } from './sampler.ts';
 import { boundsIn, type CorpusView } from './split.ts';
 import { lastAtMost, runningSum } from './sums.ts';
 import type { TextTokenizer } from './tokenizer.ts';
@@ -26,11 +26,13 @@ export interface Sample {
   nextSentenceLabel?: 0 | 1;
 }
 
-/** The samples of a corpus view: `count` of them, made one by one on demand. */
+/** The samples of a text, or of several: `count` of them, made one by one on demand. */
 export interface Samples {
   count: number;
   sequenceLength: number;
   tokenizer: TextTokenizer;
+  /** The sample at a position of a run with a seed, counted from 0. */
+  at(position: number, seed: number): SampleKey;
   /** Sample `key.sample` as `key.epoch` of a run with `key.seed` sees it: always the same for the same three. */
   read(key: SampleKey): Sample;
 }
@@ -84,7 +86,7 @@ export function packedSamples(
     return { ids, documents: gaps([...borders, sequenceLength]), secondStart: sequenceLength };
   };
   const count = Math.floor((tokens + joint.length * (view.documents - 1)) / windowLength);
-  return { count, sequenceLength, tokenizer, read };
+  return { count, sequenceLength, tokenizer, at: inEpochs(count), read };
 }
 
 /**
@@ -155,7 +157,7 @@ export function pairedSamples(view: CorpusView, tokenizer: TextTokenizer, sequen
     ids.set(second, secondStart);
     return { ids, documents: [ids.length], secondStart, nextSentenceLabel };
   };
-  return { count, sequenceLength, tokenizer, read };
+  return { count, sequenceLength, tokenizer, at: inEpochs(count), read };
 }
 
 /** Where a window is divided: behind the sentence end nearest to a random point, or there where it has none. */

@@ -13,6 +13,8 @@ export const Stream = {
   gap: 7,
   group: 8,
   ring: 9,
+  turn: 10,
+  part: 11,
 } as const;
 
 const multiplier0 = 0xd2511f53;

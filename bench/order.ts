@@ -23,7 +23,7 @@ const places = { 'the start': 0, 'half of the third epoch': 2.5 };
 /** What it takes in a process of its own until a run can go on at a place of its text. */
 interface Opening {
   samples: number;
-  /** Seconds to open the corpus, divide it and make its samples; from there to the first micro-batch, and to the hundredth. */
+  /** Processor seconds to open the corpus, divide it and make its samples; from there to the first micro-batch, and to the hundredth. */
   opened: number;
   first: number;
   hundred: number;
@@ -56,7 +56,7 @@ export function order(): void {
       rmSync(folder, { recursive: true });
     }
   }
-  const text = `Texts of sequences of ${sequenceLength} tokens, in documents of 200 to 2,332 tokens, of which 5 % are held out. The files of the documents' lengths are real. The shards are sparse files of zeros: they are read and compared with their checksums as in training, but from no disk. Each row is the median of three processes, in micro-batches of ${microBatchSize}; memory is what they take beyond Node.
+  const text = `Texts of sequences of ${sequenceLength} tokens, in documents of 200 to 2,332 tokens, of which 5 % are held out. The files of the documents' lengths are real. The shards are sparse files of zeros: they are read and compared with their checksums as in training, but from no disk. Seconds are those of the processor, system calls included, which other work on the machine changes little. Each row is the median of three processes, in micro-batches of ${microBatchSize}; memory is what they take beyond Node.
 
 ${table(rows)}
 
@@ -79,8 +79,11 @@ export function orderOpening([folder, objective, epochs]: string[]): void {
   const settings = { tokenizer, objective: objective as Objective, maskRate: 0.15 };
   const mask = makeMask(tokenizer, settings);
   const before = residentMegabytes();
-  const started = performance.now();
-  const since = () => (performance.now() - started) / 1000;
+  const started = process.cpuUsage();
+  const since = () => {
+    const { user, system } = process.cpuUsage(started);
+    return (user + system) / 1e6;
+  };
   const corpus = openCorpus(folder!);
   const samples = samplesOf(splitCorpus(corpus, 0.05).train, { ...settings, sequenceLength });
   const opened = since();

@@ -17,7 +17,7 @@ export {
   type SampleOptions,
   samplesOf,
 } from './objectives.ts';
-export { isReadInBlocks, permute, sampleAt } from './sampler.ts';
+export { isReadInBlocks, type OrderKey, permute, sampleAt } from './sampler.ts';
 export { type Packing, packings, type Sample, type Samples } from './samples.ts';
 export {
   type Document,
@@ -39,3 +39,4 @@ export {
   trainingVersion,
   trainWordPiece,
 } from './tokenizer-training.ts';
+export { VerifiedFile } from './verified-file.ts';

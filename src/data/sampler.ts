@@ -13,7 +13,7 @@ interface Blocks {
 const blocksOfRuns: Blocks = { groupSize: 2 ** 13, groupsPerBlock: 128 };
 
 /** What a permutation depends on. */
-interface Order {
+export interface OrderKey {
   seed: number;
   epoch: number;
   /** What it is for; the order of samples where nothing is said. */
@@ -31,7 +31,7 @@ interface Order {
 export function permute(
   index: number,
   count: number,
-  { seed, epoch, stream = Stream.order, block = 0 }: Order,
+  { seed, epoch, stream = Stream.order, block = 0 }: OrderKey,
 ): number {
   const key = seedKey(seed);
   const halfBits = Math.max(1, Math.ceil(Math.log2(count) / 2));

@@ -6,6 +6,7 @@ import { memory } from './memory.ts';
 import { memoryEstimate } from './memory-estimate.ts';
 import { models } from './models.ts';
 import { onnx } from './onnx.ts';
+import { order, orderOpening } from './order.ts';
 import { plan } from './plan.ts';
 import { quality } from './quality/index.ts';
 import { reading } from './reading.ts';
@@ -22,6 +23,7 @@ import { speed } from './speed.ts';
 // npm run bench -- onnx TEXTS CHECKPOINT…     size and agreement of exported models
 // npm run bench -- scaling FILES…  steps of two ranks over several links (as root)
 // npm run bench -- serve     many requests to a server, its memory, and what others feel of slow clients
+// npm run bench -- order     the order of samples at scale: memory, time to the first micro-batch, places that are read
 // npm run bench -- reading   memory to read files of 640 MB
 // npm run bench -- duplicates  speed, memory and accuracy of the search for duplicates in a generated text of 2 GB
 // npm run bench -- data FILES… | memory FILES…
@@ -32,6 +34,8 @@ const benchmarks: Record<string, (args: string[]) => void | Promise<void>> = {
   dashboard: () => dashboard(),
   gates: () => gates(),
   models: () => models(),
+  order: () => order(),
+  'order-opening': (args) => orderOpening(args),
   plan: (args) => plan(args),
   onnx: (args) => onnx(args),
   data: (args) => data(args),

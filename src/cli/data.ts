@@ -1,10 +1,11 @@
 import { Command } from 'commander';
-import { type Config, lastConfig, loadConfig } from '../config/index.ts';
+import { type Config, lastConfig, loadConfig, sourceName, type TextSource, textSources } from '../config/index.ts';
 import {
   type Corpus,
   type DocumentPlace,
   type Mask,
   makeMask,
+  mixed,
   objectives,
   prepareCorpus,
   type Samples,
@@ -13,9 +14,9 @@ import {
   wholeCorpus,
 } from '../data/index.ts';
 import { ConfigError, counted } from '../errors/index.ts';
-import { percent, rounded } from '../report/format.ts';
-import { type Dropped, duplicatesText, explained, openRepeated } from '../train/duplicates.ts';
-import { openTokenizer, unknownText, vocabularyAdvice, warnOfUnknown } from '../train/texts.ts';
+import { percent, rounded, table } from '../report/format.ts';
+import { type Dropped, duplicatesText, explained, namedTexts, openRepeated } from '../train/duplicates.ts';
+import { openTokenizer, totalOf, unknownText, vocabularyAdvice, warnOfUnknown } from '../train/texts.ts';
 import { type ConfigOptions, configArgument, dataOption, setOption } from './config.ts';
 import { warn } from './terminal.ts';
 
@@ -48,25 +49,31 @@ export function dataCommand(): Command {
 }
 
 async function prepare(file: string | undefined, options: ConfigOptions): Promise<void> {
-  const { seconds, corpus, config, tokenizer } = await open(file, options);
-  const { tokens, textBytes } = corpus.index;
-  const unknown = unknownLine(corpus, tokenizer);
-  corpus.close();
-  const speed = seconds === undefined ? 'done before' : `${rounded(textBytes / 1e6 / seconds)} MB/s`;
+  const opened = await open(file, options);
+  const { textBytes } = totalOf(opened.sources.map(({ corpus }) => corpus));
+  const text = countsText(opened);
+  close(opened);
+  const speed = opened.seconds === undefined ? 'done before' : `${rounded(textBytes / 1e6 / opened.seconds)} MB/s`;
   process.stdout.write(
-    `documents  ${documentsText(corpus)}\ntokens     ${tokens}\n${unknown}text       ${rounded(textBytes / 1e6)} MB, ${speed}\nkept in    ${config.data.cache}\n`,
+    `${text}text       ${rounded(textBytes / 1e6)} MB, ${speed}\nkept in    ${opened.config.data.cache}\n`,
   );
 }
 
 async function inspect(file: string | undefined, options: ConfigOptions): Promise<void> {
-  const { corpus, config, tokenizer } = await open(file, options);
-  const { tokens } = corpus.index;
+  const opened = await open(file, options);
+  const { config, tokenizer, sources } = opened;
   const { data } = lastConfig(config);
   const { sequenceLength, objective } = data;
-  const { repeated, dropped } = await duplicatesOf(corpus, config, tokenizer);
-  const samples = explained(() => samplesOf(wholeCorpus(corpus, dropped?.train), { ...data, tokenizer }), dropped);
+  const { repeated, dropped } = await duplicatesOf(opened);
+  const parts = sources.map(({ corpus }) =>
+    explained(() => samplesOf(wholeCorpus(corpus, dropped?.of(corpus)), { ...data, tokenizer }), dropped),
+  );
+  const samples = mixed(
+    parts,
+    sources.map(({ share }) => share),
+  );
   process.stdout.write(
-    `documents  ${documentsText(corpus)}\ntokens     ${tokens}\n${unknownLine(corpus, tokenizer)}duplicates ${duplicatesText(repeated)}\nsequences  ${samples.count} of ${counted(sequenceLength, 'token')} (${objective})\n` +
+    `${countsText(opened)}duplicates ${duplicatesText(repeated)}\nsequences  ${samples.count} of ${counted(sequenceLength, 'token')} (${objective})\n` +
       `padding    ${percent(paddingShare(samples))}\n\n` +
       examplesText(repeated, data) +
       (objectives[objective].masks
@@ -74,30 +81,33 @@ async function inspect(file: string | undefined, options: ConfigOptions): Promis
         : 'Some sequences; the model has to find each next piece:\n'),
   );
   const mask = objectives[objective].masks ? makeMask(tokenizer, data) : undefined;
-  for (let i = 0; i < Math.min(numShownSamples, samples.count); i++) {
-    const sample = Math.floor((i * samples.count) / numShownSamples);
-    process.stdout.write(`\n${maskedText(samples, mask, sample)}\n`);
+  for (const [i, part] of parts.entries()) {
+    if (parts.length > 1) process.stdout.write(`\nfrom ${sourceName(sources[i]!)}:\n`);
+    const shown = Math.min(Math.ceil(numShownSamples / parts.length), part.count);
+    for (let n = 0; n < shown; n++)
+      process.stdout.write(`\n${maskedText(part, mask, Math.floor((n * part.count) / shown))}\n`);
   }
-  corpus.close();
+  close(opened);
 }
 
 /** The documents that repeat others, held-out text included, and those of them that the configuration drops. */
-async function duplicatesOf(
-  train: Corpus,
-  { data }: Config,
-  tokenizer: TextTokenizer,
-): Promise<{ repeated: Dropped; dropped: Dropped | undefined }> {
+async function duplicatesOf({
+  config: { data },
+  tokenizer,
+  sources,
+}: OpenTexts): Promise<{ repeated: Dropped; dropped: Dropped | undefined }> {
   const { valid: paths, exclude, textField, cache: cacheDir } = data;
-  const sources = { paths, exclude, textField, tokenizer, cacheDir };
-  const valid = paths.length > 0 ? await prepareCorpus({ ...sources, onWarning: warn }) : undefined;
+  const how = { paths, exclude, textField, tokenizer, cacheDir };
+  const valid = paths.length > 0 ? [await prepareCorpus({ ...how, onWarning: warn })] : [];
   try {
-    const open = (kind: 'exact' | 'near') => openRepeated({ train, valid }, data, kind, tokenizer, { note: say, warn });
+    const texts = namedTexts(sources, [...sources.map(({ corpus }) => corpus), ...valid]);
+    const open = (kind: 'exact' | 'near') => openRepeated(texts, data, kind, tokenizer, { note: say, warn });
     return {
       repeated: await open('near'),
       dropped: data.deduplicate === 'none' ? undefined : await open(data.deduplicate),
     };
   } finally {
-    valid?.close();
+    for (const corpus of valid) corpus.close();
   }
 }
 
@@ -113,21 +123,35 @@ function examplesText({ examples, path }: Dropped, { deduplicate }: Config['data
   return `Some duplicates, each above the document that it repeats; all are listed in ${path}${advice}:\n\n${lines.join('')}\n`;
 }
 
-/** How much of a text becomes [UNK]; nothing for a tokenizer that knows every byte. */
-function unknownLine({ index }: Corpus, { unkId }: TextTokenizer): string {
-  return unkId >= 0 ? `[UNK]      ${unknownText(index)}\n` : '';
+/** The documents and tokens of the texts, and how each text of a mixture takes part in it. */
+function countsText({ sources, tokenizer }: OpenTexts): string {
+  const total = totalOf(sources.map(({ corpus }) => corpus));
+  const blank = sources.reduce((sum, { corpus }) => sum + corpus.index.blank.documents, 0);
+  const without = blank === 0 ? '' : `, and ${blank} without text`;
+  // A tokenizer that knows every byte has no [UNK].
+  const unknown = tokenizer.unkId >= 0 ? `[UNK]      ${unknownText(total)}\n` : '';
+  const rows = sources.map(({ corpus: { index }, ...source }) => [
+    ...[sourceName(source), percent(source.share), percent(index.tokens / total.tokens)],
+    ...[index.documents.toLocaleString('en'), index.tokens.toLocaleString('en')],
+  ]);
+  const names = ['text', 'share', 'of all tokens', 'documents', 'tokens'];
+  const mixture = sources.length > 1 ? `\n${table([names, ...rows])}\n` : '';
+  return `documents  ${total.documents}${without}\ntokens     ${total.tokens}\n${mixture}${unknown}`;
 }
 
-/** The number of documents, and of rows and files that are none because they have no text. */
-function documentsText({ index: { documents, blank } }: Corpus): string {
-  return blank.documents === 0 ? `${documents}` : `${documents}, and ${blank.documents} without text`;
+/** The texts of a command line, each tokenised, and the seconds that it took now; undefined where it was done before. */
+interface OpenTexts {
+  config: Config;
+  tokenizer: TextTokenizer;
+  sources: (TextSource & { corpus: Corpus })[];
+  seconds: number | undefined;
 }
 
-/** The texts of a command line, tokenised, and the seconds that it took now; undefined where it was done before. */
-async function open(
-  file: string | undefined,
-  options: ConfigOptions,
-): Promise<{ config: Config; tokenizer: TextTokenizer; corpus: Corpus; seconds: number | undefined }> {
+function close({ sources }: OpenTexts): void {
+  for (const { corpus } of sources) corpus.close();
+}
+
+async function open(file: string | undefined, options: ConfigOptions): Promise<OpenTexts> {
   // No model is made here: without a config file any will do.
   const anyModel = file === undefined ? { model: { preset: 'bert-mini' as const }, train: { steps: 1 } } : {};
   const { config } = loadConfig({
@@ -135,25 +159,28 @@ async function open(
     overrides: { ...anyModel, ...(options.data && { data: { train: options.data } }) },
     sets: options.set ?? [],
   });
-  const { train: paths, exclude, textField, cache: cacheDir } = config.data;
-  if (paths.length === 0) throw new ConfigError('data.train: no text; give files or folders with --data');
+  const { train, exclude, textField, cache: cacheDir } = config.data;
+  if (train.length === 0) throw new ConfigError('data.train: no text; give files or folders with --data');
   const tokenizer = await openTokenizer(config, { note: say, warn });
   const started = performance.now();
-  let seconds: number | undefined;
+  const opened: OpenTexts = { config, tokenizer, sources: [], seconds: undefined };
   const onProgress = () => {
-    seconds = (performance.now() - started) / 1000;
+    opened.seconds = (performance.now() - started) / 1000;
   };
-  const sources = { paths, exclude, textField, tokenizer, cacheDir };
-  const corpus = await prepareCorpus({ ...sources, onProgress, onWarning: warn });
-  warnOfUnknown(corpus.index, vocabularyAdvice(config), (message) => warn(`data.train: ${message}`));
-  return { config, tokenizer, corpus, seconds };
+  const how = { exclude, textField, tokenizer, cacheDir, onProgress, onWarning: warn };
+  for (const source of textSources(train)) {
+    const corpus = await prepareCorpus({ ...how, paths: source.paths });
+    warnOfUnknown(corpus.index, vocabularyAdvice(config), (message) => warn(`data.train: ${message}`));
+    opened.sources.push({ ...source, corpus });
+  }
+  return opened;
 }
 
-function paddingShare({ count, sequenceLength, read }: Samples): number {
+function paddingShare({ count, sequenceLength, at, read }: Samples): number {
   const counted = Math.min(count, numCountedSamples);
   let filled = 0;
   for (let i = 0; i < counted; i++) {
-    filled += read({ seed: 0, epoch: 0, sample: Math.floor((i * count) / counted) }).ids.length;
+    filled += read(at(i, 0)).ids.length;
   }
   return 1 - filled / (counted * sequenceLength);
 }

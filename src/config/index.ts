@@ -9,4 +9,5 @@ export { taperName } from './other-names.ts';
 export { configAt, lastConfig, type Phase, type Phased, phasesOf, type StepConfig } from './phases.ts';
 export { type Config, configSchema, type PartialConfig } from './schema.ts';
 export { keysThatAffect, type Section, type Setting, sections, settings } from './settings.ts';
+export { sourceName, type TextSource, textSources, trainPaths } from './sources.ts';
 export { packageVersion } from './version.ts';

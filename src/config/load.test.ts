@@ -187,8 +187,14 @@ test('a value of the wrong type is told with the right one', () => {
     mistakeIn('train.batchSize=many'),
     'train.batchSize: "many" is not an integer ≥ 1, or [step, integer] pairs with ascending steps, the first 0; the default is 32',
   );
-  assert.equal(mistakeIn('data.train=texts'), 'data.train: "texts" is not a list of strings; write ["texts"]');
-  assert.equal(mistakeIn('data.train=[a, 3]'), 'data.train: ["a",3] is not a list of strings; write ["…"]');
+  assert.equal(
+    mistakeIn('data.train=texts'),
+    'data.train: "texts" is not a list of strings, or of { path, weight }; write ["texts"]',
+  );
+  assert.equal(
+    mistakeIn('data.train=[a, 3]'),
+    'data.train: ["a",3] is not a list of strings, or of { path, weight }; write ["…"]',
+  );
   assert.equal(mistakeIn('data.lowercase=si'), 'data.lowercase: "si" is not true or false; the default is true');
   assert.equal(mistakeIn('data.tokenizer='), 'data.tokenizer: null is not a string');
   for (const gamma of ['fast', '-1/T', '0', '0/T']) {

@@ -12,6 +12,7 @@ import { invalidSection, invalidSetting, unknownKey } from './mistakes.ts';
 import { changesOf, greatestDivisor, type Phased, valuesOf } from './phases.ts';
 import { type Config, configSchema, type ParsedConfig, type PartialConfig } from './schema.ts';
 import { settings } from './settings.ts';
+import { weightMistakes } from './sources.ts';
 
 /** A value that nobody gave and that follows from others. */
 export interface Derived {
@@ -297,7 +298,7 @@ function precisionFor(device: string, derived: Derived[]): 'fp32' | 'bf16' {
 
 /** What is wrong between values that are right alone. */
 function misfits({ model, depth, data, train }: Config): string[] {
-  const mistakes: string[] = [];
+  const mistakes = weightMistakes(data.train);
   if (model.headSize === undefined && model.hiddenSize % model.heads !== 0) {
     mistakes.push(
       `model.heads: ${model.heads} does not divide model.hiddenSize ${model.hiddenSize}; change one of them`,

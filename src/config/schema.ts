@@ -5,13 +5,19 @@ import { count, key, namesOf, phased, rate } from '../keys/index.ts';
 import { type ModelSettings, modelSection } from '../model/index.ts';
 import { decayShapes, optimizers, schedules, warmupShapes } from '../optimizers/index.ts';
 
+/** A text of a mixture. */
+const weightedText = z.strictObject({
+  path: z.union([z.string(), z.array(z.string()).min(1)]),
+  weight: z.number(),
+});
+
 const data = z
   .strictObject({
-    train: key(
-      z.array(z.string()).default([]),
-      'nothing',
-      'Files, folders or glob patterns of the training text. `--data` on the command line replaces it.',
-    ),
+    train: key(z.array(z.union([z.string(), weightedText])).default([]), 'nothing', {
+      description:
+        'Files, folders or glob patterns of the training text. `[{ path: books, weight: 2 }, { path: [wiki, news], weight: 1 }]` mixes texts: two of three sequences are from `books`. `--data` on the command line replaces it.',
+      typeName: 'list of strings, or of { path, weight }',
+    }),
     valid: key(z.array(z.string()).default([]), 'nothing', 'The same for held-out text.'),
     validFraction: key(
       z.number().gt(0).lt(1).default(0.05),

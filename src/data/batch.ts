@@ -1,5 +1,4 @@
 import type { Mask } from './masking.ts';
-import { sampleAt } from './sampler.ts';
 import type { Samples } from './samples.ts';
 
 /** Lengths are rounded up to this, so that there are few shapes of matrix products to be prepared. */
@@ -47,8 +46,7 @@ export function makeMicroBatch(
   const labels: number[] = [];
   const nextSentenceLabels: number[] = [];
   for (let row = 0; row < size; row++) {
-    const { epoch, index } = sampleAt(start + row, { count: samples.count, seed });
-    const key = { seed, epoch, sample: index };
+    const key = samples.at(start + row, seed);
     const { ids, documents: ownDocuments, secondStart, nextSentenceLabel } = samples.read(key);
     const masked = mask(ids, key, ownDocuments);
     const at = row * sequenceLength;

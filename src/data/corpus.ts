@@ -1,11 +1,21 @@
 import { createHash } from 'node:crypto';
-import { closeSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { counted, DataError } from '../errors/index.ts';
+import { DataError } from '../errors/index.ts';
+import { broken, checksumBytes, numChunks, VerifiedFile } from './verified-file.ts';
 
 /** The number of the layout below and of how texts are read; a corpus of another number is made anew. */
-export const corpusFormat = 2;
+export const corpusFormat = 3;
+
+/** Documents whose lengths are read at once; where each such block begins is in memory. */
+export const blockDocuments = 256;
+
+/** A corpus of at most so many chunks is compared with its checksums on opening: training touches as much in its first steps. */
+const mostAtOnce = 128;
+
+/** Says in the folder of a corpus what was found damaged while it was in use. */
+const damageNote = 'damaged.txt';
 
 const storedFileSchema = z.object({ name: z.string(), bytes: z.int().min(0), sha256: z.string() });
 
@@ -21,6 +31,9 @@ const indexSchema = z.object({
   textBytes: z.int().min(0),
   characters: z.int().min(0),
   unknownCharacters: z.int().min(0),
+  chunkBytes: z.int().min(1),
+  checksums: storedFileSchema,
+  blockStarts: storedFileSchema,
   lengths: storedFileSchema,
   shards: z.array(storedFileSchema),
 });
@@ -31,6 +44,8 @@ const indexSchema = z.object({
  * `shards` the tokens of all documents one after another as little-endian unsigned integers, `tokensPerShard` in
  * each but the last, so that a document may run on in the next one. `textBytes` counts the text as UTF-8, `characters` its
  * characters without white space, and `unknownCharacters` those of them that became [UNK].
+ * `checksums` holds the SHA-256 of each chunk of `chunkBytes` of `lengths` and then of each shard, `blockStarts` the position of the
+ * first token of every 256th document and the number of tokens, as little-endian float64.
  * `blank` counts the rows and files without a text, which are no documents, and says where the first of them is.
  */
 export type CorpusIndex = z.infer<typeof indexSchema>;
@@ -38,87 +53,128 @@ export type CorpusIndex = z.infer<typeof indexSchema>;
 /** A file of a tokenised corpus. */
 export type StoredFile = z.infer<typeof storedFileSchema>;
 
-/** A tokenised corpus on disk: tokens are read from its open files at any place, only the document index is in memory. */
+/** A tokenised corpus on disk: tokens and the lengths of documents are read from its open files at any place. */
 export class Corpus {
   readonly index: CorpusIndex;
-  /** [documents + 1] The position of each document's first token among all tokens, and the number of tokens. */
-  readonly documentStarts: Float64Array;
-  readonly #descriptors: number[];
-  #scratch = Buffer.alloc(4096);
+  /** [documents / 256 + 1] The position of the first token of every 256th document, and the number of tokens. */
+  readonly blockStarts: Float64Array;
+  readonly #folder: string;
+  readonly #lengths: VerifiedFile;
+  readonly #shards: readonly VerifiedFile[];
+  #scratch = new Uint8Array(4096);
 
-  /** Takes a verified index and open shards; `openCorpus` makes one. */
-  constructor(index: CorpusIndex, documentStarts: Float64Array, descriptors: number[]) {
+  /** Takes a verified index and open files; `openCorpus` makes one. */
+  constructor(folder: string, index: CorpusIndex, blockStarts: Float64Array, files: readonly VerifiedFile[]) {
+    this.#folder = folder;
     this.index = index;
-    this.documentStarts = documentStarts;
-    this.#descriptors = descriptors;
+    this.blockStarts = blockStarts;
+    [this.#lengths, ...this.#shards] = files as [VerifiedFile, ...VerifiedFile[]];
   }
 
   /**
    * Fills `into` with the tokens from `start` on.
    *
    * @throws RangeError where they go past the end.
-   * @throws DataError where a file was cut short while it was open.
+   * @throws DataError where a file is damaged there; the next `prepareCorpus` makes the corpus again.
    */
   read(start: number, into: Int32Array): void {
     const { tokens, bytesPerToken, tokensPerShard } = this.index;
     if (start < 0 || start + into.length > tokens) {
       throw new RangeError(`Corpus.read: ${start} … ${start + into.length} is outside of 0 … ${tokens}`);
     }
-    if (this.#scratch.length < into.length * bytesPerToken) this.#scratch = Buffer.alloc(into.length * bytesPerToken);
     let done = 0;
     while (done < into.length) {
       const shard = Math.floor((start + done) / tokensPerShard);
       const offset = start + done - shard * tokensPerShard;
       const count = Math.min(into.length - done, tokensPerShard - offset);
-      const bytes = count * bytesPerToken;
-      if (readSync(this.#descriptors[shard]!, this.#scratch, 0, bytes, offset * bytesPerToken) !== bytes) {
-        throw new DataError(
-          `${this.index.shards[shard]!.name}: was cut short while it was in use; prepare the data again`,
-        );
-      }
+      const bytes = this.#bytes(this.#shards[shard]!, offset * bytesPerToken, count * bytesPerToken);
       const Tokens = bytesPerToken === 2 ? Uint16Array : Uint32Array;
-      into.set(new Tokens(this.#scratch.buffer, this.#scratch.byteOffset, count), done);
+      into.set(new Tokens(bytes.buffer, bytes.byteOffset, count), done);
       done += count;
     }
   }
 
+  /**
+   * [count + 1] The position of the first token of each of `count` documents from `first` on, and where the last one ends.
+   *
+   * @throws DataError where the file of their lengths is damaged.
+   */
+  documentStarts(first: number, count: number): Float64Array {
+    const block = Math.floor(first / blockDocuments);
+    const before = first - block * blockDocuments;
+    const bytes = this.#bytes(this.#lengths, 4 * block * blockDocuments, 4 * (before + count));
+    const lengths = new Uint32Array(bytes.buffer, bytes.byteOffset, before + count);
+    const starts = new Float64Array(count + 1);
+    let position = this.blockStarts[block]!;
+    for (let i = 0; i < before; i++) position += lengths[i]!;
+    starts[0] = position;
+    for (let i = 0; i < count; i++) {
+      position += lengths[before + i]!;
+      starts[i + 1] = position;
+    }
+    return starts;
+  }
+
+  /** Bytes of a file, until the next are read. What is damaged is noted in the folder, so that the next start makes the corpus again. */
+  #bytes(file: VerifiedFile, offset: number, count: number): Uint8Array<ArrayBuffer> {
+    if (this.#scratch.length < count) this.#scratch = new Uint8Array(count);
+    const bytes = this.#scratch.subarray(0, count);
+    try {
+      file.read(offset, bytes);
+    } catch (error) {
+      try {
+        writeFileSync(join(this.#folder, damageNote), String(error instanceof Error ? error.message : error));
+      } catch {} // the folder can only be read: what is damaged is told
+      throw error;
+    }
+    return bytes;
+  }
+
   /** Closes the files. */
   close(): void {
-    for (const descriptor of this.#descriptors.splice(0)) closeSync(descriptor);
+    for (const file of [this.#lengths, ...this.#shards]) file.close();
   }
 }
 
 /**
- * Opens a corpus that `prepareCorpus` made, after comparing every file with its checksum (1.5 GB a second).
+ * Opens a corpus that `prepareCorpus` made. Sizes are checked now; what the files hold is compared with its checksums a chunk at a
+ * time when it is first read, or now where that is little.
  *
  * @throws DataError where a file is missing or changed.
  */
 export function openCorpus(folder: string): Corpus {
   const index = readIndex(folder);
-  const lengths = new Uint32Array(new Uint8Array(readVerified(folder, index.lengths)).buffer);
-  const documentStarts = new Float64Array(lengths.length + 1);
-  lengths.forEach((length, i) => {
-    documentStarts[i + 1] = documentStarts[i]! + length;
-  });
-  const shardBytes = index.shards.reduce((total, { bytes }) => total + bytes, 0);
+  const note = join(folder, damageNote);
+  if (existsSync(note)) throw new DataError(readFileSync(note, 'utf8'));
+  const { chunkBytes, lengths, shards, tokens, documents } = index;
+  const checksums = readWhole(folder, index.checksums);
+  const blockStarts = new Float64Array(Uint8Array.from(readWhole(folder, index.blockStarts)).buffer);
+  const stored = [lengths, ...shards];
+  const chunks = stored.map(({ bytes }) => numChunks(bytes, chunkBytes));
+  const totalChunks = chunks.reduce((total, count) => total + count, 0);
   if (
-    lengths.length !== index.documents ||
-    documentStarts[lengths.length] !== index.tokens ||
-    shardBytes !== index.tokens * index.bytesPerToken
+    lengths.bytes !== 4 * documents ||
+    blockStarts.length !== Math.ceil(documents / blockDocuments) + 1 ||
+    blockStarts.at(-1) !== tokens ||
+    shards.reduce((total, { bytes }) => total + bytes, 0) !== tokens * index.bytesPerToken ||
+    checksums.length !== totalChunks * checksumBytes
   ) {
-    throw broken(join(folder, 'index.json'), 'its counts do not fit the shards');
+    throw broken(join(folder, 'index.json'), 'its counts do not fit the files');
   }
-  const descriptors: number[] = [];
+  const files: VerifiedFile[] = [];
   try {
-    for (const shard of index.shards) {
-      verify(folder, shard);
-      descriptors.push(openSync(join(folder, shard.name), 'r'));
+    let before = 0;
+    for (const [i, { name, bytes }] of stored.entries()) {
+      const own = checksums.subarray(before * checksumBytes, (before + chunks[i]!) * checksumBytes);
+      before += chunks[i]!;
+      files.push(new VerifiedFile(join(folder, name), { bytes, chunkBytes, checksums: own }));
     }
+    if (totalChunks <= mostAtOnce) for (const file of files) file.verifyAll();
   } catch (error) {
-    descriptors.forEach(closeSync);
+    for (const file of files) file.close();
     throw error;
   }
-  return new Corpus(index, documentStarts, descriptors);
+  return new Corpus(folder, index, blockStarts, files);
 }
 
 function readIndex(folder: string): CorpusIndex {
@@ -130,38 +186,24 @@ function readIndex(folder: string): CorpusIndex {
   }
 }
 
-function readVerified(folder: string, file: StoredFile): Buffer {
-  verify(folder, file);
-  return readFileSync(join(folder, file.name));
-}
-
-function verify(folder: string, file: StoredFile): void {
-  const path = join(folder, file.name);
-  let descriptor: number;
+/** A small file, whose checksum stands in `index.json`. */
+function readWhole(folder: string, { name, bytes, sha256 }: StoredFile): Buffer {
+  const path = join(folder, name);
+  let content: Buffer;
   try {
-    const { size } = statSync(path);
-    if (size !== file.bytes) throw broken(path, `it has ${counted(size, 'byte')} instead of ${file.bytes}`);
-    descriptor = openSync(path, 'r');
+    content = readFileSync(path);
   } catch (cause) {
-    throw cause instanceof DataError ? cause : broken(path, 'it cannot be read', cause);
+    throw broken(path, 'it cannot be read', cause);
   }
-  try {
-    const hash = createHash('sha256');
-    const chunk = Buffer.alloc(1 << 20);
-    for (let count = readSync(descriptor, chunk); count > 0; count = readSync(descriptor, chunk)) {
-      hash.update(chunk.subarray(0, count));
-    }
-    if (hash.digest('hex') !== file.sha256) throw broken(path, 'its checksum differs from the one in index.json');
-  } finally {
-    closeSync(descriptor);
-  }
-}
-
-function broken(path: string, reason: string, cause?: unknown): DataError {
-  return new DataError(`${path}: ${reason}; prepare the data again`, { cause });
+  if (content.length !== bytes || createHash('sha256').update(content).digest('hex') !== sha256)
+    throw broken(path, 'its checksum differs from the one in index.json');
+  return content;
 }
 
 /** The part of a corpus' text, by characters, that its tokenizer cannot spell: the model reads [UNK] there. */
-export function unknownShare({ characters, unknownCharacters }: CorpusIndex): number {
+export function unknownShare({
+  characters,
+  unknownCharacters,
+}: Pick<CorpusIndex, 'characters' | 'unknownCharacters'>): number {
   return unknownCharacters / Math.max(1, characters);
 }

@@ -1,8 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import type { Corpus } from './corpus.ts';
+import { blockDocuments, type Corpus, type CorpusIndex, corpusFormat, openCorpus, type StoredFile } from './corpus.ts';
 import { prepareCorpus } from './shards.ts';
 import { TextTokenizer } from './tokenizer.ts';
 import { addedToken } from './tokenizer-json.ts';
@@ -80,6 +81,68 @@ export async function corpusOf(
   const path = join(folder, 'texts.jsonl');
   writeFileSync(path, documents.map((text) => JSON.stringify({ text })).join('\n'));
   const corpus = await prepareCorpus({ paths: [path], tokenizer, cacheDir: join(folder, 'cache') });
+  t.after(() => corpus.close());
+  return corpus;
+}
+
+/** Writes a corpus of documents of these lengths into a folder; its tokens are all 0, and its shards take no room on the disk. */
+export function writeSparseCorpus(folder: string, lengths: Uint32Array, tokensPerShard = 2 ** 26): void {
+  const chunkBytes = 2 ** 20;
+  const sha256 = (content: Uint8Array) => createHash('sha256').update(content);
+  const checksums: Buffer[] = [];
+  const whole = (name: string, content: Uint8Array): StoredFile => {
+    writeFileSync(join(folder, name), content);
+    return { name, bytes: content.length, sha256: sha256(content).digest('hex') };
+  };
+  const lengthBytes = new Uint8Array(lengths.buffer);
+  const lengthsFile = whole('documents.bin', lengthBytes);
+  for (let at = 0; at < lengthBytes.length; at += chunkBytes)
+    checksums.push(sha256(lengthBytes.subarray(at, at + chunkBytes)).digest());
+  const blockStarts = [];
+  let tokens = 0;
+  for (const [i, length] of lengths.entries()) {
+    if (i % blockDocuments === 0) blockStarts.push(tokens);
+    tokens += length;
+  }
+  blockStarts.push(tokens);
+  const zeros = new Uint8Array(chunkBytes);
+  const ofZeros = sha256(zeros).digest();
+  const shards: StoredFile[] = [];
+  for (let left = 2 * tokens; left > 0; left -= shards.at(-1)!.bytes) {
+    const [name, bytes] = [`tokens-${String(shards.length).padStart(5, '0')}.bin`, Math.min(left, 2 * tokensPerShard)];
+    const descriptor = openSync(join(folder, name), 'w');
+    ftruncateSync(descriptor, bytes);
+    closeSync(descriptor);
+    for (let at = 0; at < bytes; at += chunkBytes)
+      checksums.push(at + chunkBytes <= bytes ? ofZeros : sha256(zeros.subarray(0, bytes - at)).digest());
+    shards.push({ name, bytes, sha256: '' });
+  }
+  const index: CorpusIndex = {
+    format: corpusFormat,
+    tokenizer: '',
+    sources: '',
+    bytesPerToken: 2,
+    tokensPerShard,
+    documents: lengths.length,
+    blank: { documents: 0 },
+    tokens,
+    textBytes: 0,
+    characters: 0,
+    unknownCharacters: 0,
+    chunkBytes,
+    checksums: whole('checksums.bin', Buffer.concat(checksums)),
+    blockStarts: whole('block-starts.bin', new Uint8Array(Float64Array.from(blockStarts).buffer)),
+    lengths: lengthsFile,
+    shards,
+  };
+  writeFileSync(join(folder, 'index.json'), JSON.stringify(index));
+}
+
+/** Such a corpus, closed and removed at the end of the test. */
+export function sparseCorpus(t: TestContext, lengths: Uint32Array): Corpus {
+  const folder = temporaryFolder(t);
+  writeSparseCorpus(folder, lengths);
+  const corpus = openCorpus(folder);
   t.after(() => corpus.close());
   return corpus;
 }

@@ -19,6 +19,7 @@ export {
 export { charactersOf } from './encoding.ts';
 export { listSources, sharedSources } from './listing.ts';
 export { type Mask, type Masked, type MaskOptions, maskTokens } from './masking.ts';
+export { joined, mixed } from './mixture.ts';
 export {
   makeMask,
   type NamedObjective,
@@ -27,7 +28,7 @@ export {
   type SampleOptions,
   samplesOf,
 } from './objectives.ts';
-export { permute, sampleAt } from './sampler.ts';
+export { isReadInBlocks, type OrderKey, permute, sampleAt } from './sampler.ts';
 export { type Packing, packings, type Sample, type Samples } from './samples.ts';
 export {
   type Document,
@@ -39,7 +40,7 @@ export {
   type TokeniseOptions,
 } from './shards.ts';
 export { type DocumentPart, type ReadOptions, readParts, readTexts, type SourceFile } from './sources.ts';
-export { type CorpusView, splitCorpus, wholeCorpus } from './split.ts';
+export { type CorpusView, isSplitInBlocks, type Piece, splitCorpus, wholeCorpus } from './split.ts';
 export { firstTokenOf, specialIdsOf, TextTokenizer } from './tokenizer.ts';
 export { bertPieces, byteLevelJson, endOfText, endTokens, maskingNames, wordPieceJson } from './tokenizer-json.ts';
 export {
@@ -49,3 +50,4 @@ export {
   trainingVersion,
   trainWordPiece,
 } from './tokenizer-training.ts';
+export { VerifiedFile } from './verified-file.ts';

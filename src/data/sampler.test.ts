@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { permute, sampleAt } from './sampler.ts';
+import { range } from './fixtures.ts';
+import { isReadInBlocks, permute, permuteInBlocks, sampleAt } from './sampler.ts';
 
 function order(count: number, seed: number, epoch: number): number[] {
   return Array.from({ length: count }, (_, i) => permute(i, count, { seed, epoch }));
@@ -57,7 +58,75 @@ test('a position far into a run is found at once', () => {
   const position = 123 * count + 17;
   const { epoch, index } = sampleAt(position, { count, seed: 5 });
   assert.equal(epoch, 123);
-  assert.equal(index, permute(17, count, { seed: 5, epoch: 123 }));
+  assert.equal(index, permuteInBlocks(17, count, { seed: 5, epoch: 123 }));
   assert.ok(index >= 0 && index < count);
   assert.deepEqual(sampleAt(6, { count: 3, seed: 5 }).epoch, 2);
+});
+
+const [group, perBlock] = [2 ** 13, 2 ** 20];
+
+test('a permutation in blocks visits each once, whatever is left behind the last group and block', () => {
+  const blocks = { groupSize: 8, groupsPerBlock: 4 };
+  for (const count of [...range(64, 200), 1001, 4095, 4096, 4097]) {
+    assert.ok(isReadInBlocks(count, blocks));
+    for (const epoch of [0, 1]) {
+      const found = range(0, count - 1).map((index) => permuteInBlocks(index, count, { seed: 3, epoch }, blocks));
+      assert.deepEqual(
+        found.toSorted((a, b) => a - b),
+        range(0, count - 1),
+        `${count}`,
+      );
+    }
+  }
+  assert.ok(!isReadInBlocks(63, blocks));
+});
+
+test('fewer than 2^21 samples are permuted as one', () => {
+  for (const count of [1000, 2 * perBlock - 1]) {
+    for (const position of [0, 1, 999, count - 1])
+      assert.equal(sampleAt(position, { count, seed: 5 }).index, permute(position, count, { seed: 5, epoch: 0 }));
+  }
+});
+
+/** The first `size` samples from `position` on. */
+const drawn = (position: number, size: number, count: number, seed = 1) =>
+  Array.from({ length: size }, (_, i) => sampleAt(position + i, { count, seed }).index);
+
+test('many samples are read from a few places of the text at a time', () => {
+  const count = 1e9;
+  for (const position of [0, 3e8, count - perBlock - 1, 5.5 * count]) {
+    const places = new Set(drawn(position, 20_000, count).map((index) => Math.floor(index / group)));
+    // At most 192 groups of a block, each of which lies across two of these; two blocks where it ends on the way.
+    assert.ok(places.size > 128 && places.size <= 4 * 192, `${places.size}`);
+  }
+});
+
+test('a batch of many samples comes from all over the text, and neighbours in it are no neighbours there', () => {
+  const count = 1e9;
+  const blocks = 40;
+  const tenths = new Array(10).fill(0);
+  let near = 0;
+  for (let block = 0; block < blocks; block++) {
+    const batch = drawn(block * 24e6, 1000, count);
+    for (const index of batch) tenths[Math.floor((10 * index) / count)]! += 1;
+    near += batch.filter((index, i) => i > 0 && Math.abs(index - batch[i - 1]!) < group).length;
+  }
+  // Samples of one group fall together: a tenth of the text has a tenth of the groups, whose number is about binomial.
+  const drawnAll = 1000 * blocks;
+  const standardError = Math.sqrt(drawnAll * 0.09 * (1 + 1000 / 128));
+  for (const times of tenths) assert.ok(Math.abs(times - drawnAll / 10) < 4 * standardError, `${times}`);
+  // Two draws are of one group, or of its neighbour's part within reach, once in 128 groups or a few more.
+  const chance = (drawnAll - blocks) / 128;
+  assert.ok(near > 0.6 * chance && near < 1.1 * chance, `${near} of ${chance}`);
+});
+
+test('the groups differ between epochs and seeds', () => {
+  const count = 3 * perBlock + 77;
+  const first = (seed: number, epoch: number) => drawn(epoch * count, 1000, count, seed);
+  const orders = [first(1, 0), first(1, 1), first(2, 0)];
+  for (const [i, a] of orders.entries())
+    for (const b of orders.slice(i + 1)) assert.ok(a.filter((sample, at) => sample === b[at]).length <= 2);
+  // Of two samples in one group of an epoch, most are in two groups of the next: their borders differ.
+  const starts = range(0, 3).map((epoch) => Math.min(...drawn(epoch * count, 100_000, count)) % group);
+  assert.equal(new Set(starts).size, 4);
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { DataError } from '../errors/index.ts';
-import { corpusOf, range, wordsText, wordTokenizer } from './fixtures.ts';
+import { corpusOf, range, sparseCorpus, wordsText, wordTokenizer } from './fixtures.ts';
 import { type Objective, samplesOf } from './objectives.ts';
 import type { Packing, Sample } from './samples.ts';
 import { splitCorpus, wholeCorpus } from './split.ts';
@@ -287,4 +287,20 @@ test('text that does not fill a sequence is an error with both numbers', async (
   await rejects([range(0, 14)], 'mlm', /has 15 tokens, which is less than one sequence of 16/);
   await rejects(new Array(10).fill([1, 2, 3]), 'mlm+nsp', /no document of 10 has 4 tokens/);
   assert.equal((await samplesOfDocuments(t, [range(0, 15)], 16, 'mlm')).count, 1);
+});
+
+test('in a large text second segments from elsewhere are from documents nearby', (t) => {
+  const corpus = sparseCorpus(t, new Uint32Array(3000).fill(10_000));
+  const samples = samplesOf(wholeCorpus(corpus), { tokenizer, sequenceLength: 17, objective: 'mlm+nsp' });
+  assert.ok(samples.count >= 2 ** 21);
+  const { mock } = t.mock.method(corpus, 'read');
+  const distances = range(0, 400).flatMap((i) => {
+    mock.resetCalls();
+    samples.read(key(Math.floor((i * samples.count) / 401)));
+    const [window, elsewhere] = mock.calls.map((call) => call.arguments[0]);
+    return elsewhere === undefined ? [] : [(elsewhere - window! + corpus.index.tokens) % corpus.index.tokens];
+  });
+  assert.ok(distances.length > 150);
+  assert.ok(distances.every((distance) => distance > 0 && distance < 2 ** 20 + 20_000));
+  assert.ok(Math.max(...distances) > 2 ** 19);
 });

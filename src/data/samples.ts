@@ -1,9 +1,13 @@
 import { DataError } from '../errors/index.ts';
 import { type Draw, drawFor, type SampleKey, Stream } from '../random/index.ts';
-import type { CorpusView } from './split.ts';
+import { inEpochs, isReadInBlocks } from './sampler.ts';
+import { boundsIn, type CorpusView } from './split.ts';
+import { lastAtMost, runningSum } from './sums.ts';
 import type { TextTokenizer } from './tokenizer.ts';
 
 const minWindow = 4; // a shorter document holds nothing to divide in two
+/** Where samples are read in blocks, second segments from elsewhere are from the next tokens, so that few places are read. */
+const nearby = 2 ** 20;
 
 /** Whether the documents that share a sequence are told apart, as `data.packing` names it. */
 export const packings = ['none', 'documents'] as const;
@@ -22,11 +26,13 @@ export interface Sample {
   nextSentenceLabel?: 0 | 1;
 }
 
-/** The samples of a corpus view: `count` of them, made one by one on demand. */
+/** The samples of a text, or of several: `count` of them, made one by one on demand. */
 export interface Samples {
   count: number;
   sequenceLength: number;
   tokenizer: TextTokenizer;
+  /** The sample at a position of a run with a seed, counted from 0. */
+  at(position: number, seed: number): SampleKey;
   /** Sample `key.sample` as `key.epoch` of a run with `key.seed` sees it: always the same for the same three. */
   read(key: SampleKey): Sample;
 }
@@ -45,7 +51,7 @@ export function packedSamples(
   sequenceLength: number,
   { hasBorders, packing }: { hasBorders: boolean; packing: Packing },
 ): Samples {
-  const { starts, lengths, tokens } = view;
+  const { corpus, pieces, tokens } = view;
   const { sepId, clsId } = tokenizer;
   const isApart = packing === 'documents';
   const numBefore = hasBorders ? 1 : 0;
@@ -53,7 +59,8 @@ export function packedSamples(
   const joint = hasBorders && isApart ? [sepId, clsId] : [sepId];
   // What a window must have of a document before the next one is told apart from it: its end token, or text, [SEP] and [CLS].
   const leastBefore = joint.length + numBefore;
-  const packedStarts = runningSum(lengths.map((length) => length + joint.length));
+  const packedStarts = runningSum(pieces, ({ start, end, documents }) => end - start + joint.length * documents);
+  const boundsOf = boundsIn(view);
 
   const read = ({ sample }: SampleKey): Sample => {
     const ids = new Int32Array(sequenceLength).fill(sepId);
@@ -63,19 +70,23 @@ export function packedSamples(
     const placeOf = (at: number) => numBefore + at - from;
     const borders = [0];
     let at = from;
-    for (let document = lastAtMost(packedStarts, from); at < to; document++) {
-      const start = packedStarts[document]!;
-      const end = start + lengths[document]!;
-      if (isApart && start - leastBefore >= from) borders.push(placeOf(start) - numBefore);
-      if (at < end)
-        view.corpus.read(starts[document]! + at - start, ids.subarray(placeOf(at), placeOf(Math.min(end, to))));
-      for (const [i, id] of joint.entries()) if (end + i >= from && end + i < to) ids[placeOf(end + i)] = id;
-      at = end + joint.length;
+    for (let piece = lastAtMost(packedStarts, from); at < to; piece++) {
+      const bounds = boundsOf(piece);
+      for (let document = 0; document < bounds.length - 1 && at < to; document++) {
+        const start = packedStarts[piece]! + bounds[document]! - bounds[0]! + document * joint.length;
+        const end = start + bounds[document + 1]! - bounds[document]!;
+        if (end + joint.length <= at) continue; // before the window
+        if (isApart && start - leastBefore >= from) borders.push(placeOf(start) - numBefore);
+        if (at < end)
+          corpus.read(bounds[document]! + at - start, ids.subarray(placeOf(at), placeOf(Math.min(end, to))));
+        for (const [i, id] of joint.entries()) if (end + i >= from && end + i < to) ids[placeOf(end + i)] = id;
+        at = end + joint.length;
+      }
     }
     return { ids, documents: gaps([...borders, sequenceLength]), secondStart: sequenceLength };
   };
-  const count = Math.floor((tokens + joint.length * (lengths.length - 1)) / windowLength);
-  return { count, sequenceLength, tokenizer, read };
+  const count = Math.floor((tokens + joint.length * (view.documents - 1)) / windowLength);
+  return { count, sequenceLength, tokenizer, at: inEpochs(count), read };
 }
 
 /**
@@ -87,27 +98,44 @@ export function packedSamples(
  * @throws DataError where no document is long enough.
  */
 export function pairedSamples(view: CorpusView, tokenizer: TextTokenizer, sequenceLength: number): Samples {
-  const { corpus, starts, lengths } = view;
+  const { corpus, pieces } = view;
   const windowLength = sequenceLength - 3;
-  const windowStarts = runningSum(lengths.map((n) => (n < minWindow ? 0 : Math.ceil(n / windowLength))));
-  const tokenStarts = runningSum(lengths);
-  const count = windowStarts[lengths.length]!;
+  const windowsOf = (length: number) => (length < minWindow ? 0 : Math.ceil(length / windowLength));
+  const boundsOf = boundsIn(view);
+  const windowStarts = runningSum(pieces, (_, piece) =>
+    gaps(boundsOf(piece)).reduce((total, length) => total + windowsOf(length), 0),
+  );
+  const tokenStarts = runningSum(pieces, ({ start, end }) => end - start);
+  const documentAt = (place: number): Run & { before: number } => {
+    const piece = lastAtMost(tokenStarts, place);
+    const bounds = boundsOf(piece);
+    const document = lastAtMost(bounds.subarray(0, -1), place - tokenStarts[piece]! + bounds[0]!);
+    const start = bounds[document]!;
+    return { start, length: bounds[document + 1]! - start, before: tokenStarts[piece]! + start - bounds[0]! };
+  };
+  const count = windowStarts[pieces.length]!;
+  const reach = isReadInBlocks(count) ? nearby : view.tokens;
   if (count === 0) {
     throw new DataError(
-      `data: no document of ${lengths.length} has ${minWindow} tokens, which next-sentence pairs need; ` +
+      `data: no document of ${view.documents} has ${minWindow} tokens, which next-sentence pairs need; ` +
         'give longer documents or the objective mlm',
     );
   }
 
   const read = (key: SampleKey): Sample => {
-    const document = lastAtMost(windowStarts, key.sample);
-    const documentLength = lengths[document]!;
-    const window = key.sample - windowStarts[document]!;
-    const windows = windowStarts[document + 1]! - windowStarts[document]!;
-    const size = Math.min(windowLength, documentLength);
-    const offset = windows === 1 ? 0 : Math.round((window * (documentLength - size)) / (windows - 1));
+    const piece = lastAtMost(windowStarts, key.sample);
+    const bounds = boundsOf(piece);
+    let window = key.sample - windowStarts[piece]!;
+    let document = 0;
+    const lengthNow = () => bounds[document + 1]! - bounds[document]!;
+    for (; window >= windowsOf(lengthNow()); document++) window -= windowsOf(lengthNow());
+    const start = bounds[document]!;
+    const own = { start, length: lengthNow(), before: tokenStarts[piece]! + start - bounds[0]! };
+    const windows = windowsOf(own.length);
+    const size = Math.min(windowLength, own.length);
+    const offset = windows === 1 ? 0 : Math.round((window * (own.length - size)) / (windows - 1));
     const tokens = new Int32Array(size);
-    corpus.read(starts[document]! + offset, tokens);
+    corpus.read(start + offset, tokens);
 
     const draw = drawFor(key, Stream.pair);
     const split = splitPoint(tokens, tokenizer.isSentenceEnd, draw);
@@ -115,7 +143,7 @@ export function pairedSamples(view: CorpusView, tokenizer: TextTokenizer, sequen
     let second = tokens.subarray(split);
     let nextSentenceLabel: 0 | 1 = 0;
     if (draw(2) === 1) {
-      const run = runElsewhere(view, tokenStarts, { document, offset, size }, second.length, draw);
+      const run = runElsewhere({ total: view.tokens, reach, own, offset, size, documentAt }, second.length, draw);
       if (run) {
         second = new Int32Array(run.length);
         corpus.read(run.start, second);
@@ -129,7 +157,7 @@ export function pairedSamples(view: CorpusView, tokenizer: TextTokenizer, sequen
     ids.set(second, secondStart);
     return { ids, documents: [ids.length], secondStart, nextSentenceLabel };
   };
-  return { count, sequenceLength, tokenizer, read };
+  return { count, sequenceLength, tokenizer, at: inEpochs(count), read };
 }
 
 /** Where a window is divided: behind the sentence end nearest to a random point, or there where it has none. */
@@ -143,54 +171,47 @@ function splitPoint(tokens: Int32Array, isSentenceEnd: Uint8Array, draw: Draw): 
   return point;
 }
 
+/** A run of tokens of a corpus. */
+interface Run {
+  start: number;
+  length: number;
+}
+
+/** A window in a document of a view of `total` tokens; `before` counts those before the document, `documentAt` finds one by them. */
+interface Window {
+  total: number;
+  /** How far behind the document another one may be. */
+  reach: number;
+  own: Run & { before: number };
+  offset: number;
+  size: number;
+  documentAt(place: number): Run & { before: number };
+}
+
 /**
  * A run of `length` tokens from a random place in another document, or of all of it where it is shorter. In a view of
  * one document it is from a distant place in that one, and undefined where it would overlap the window.
  */
 function runElsewhere(
-  { starts, lengths, tokens }: CorpusView,
-  tokenStarts: Float64Array,
-  window: { document: number; offset: number; size: number },
+  { total, reach, own, documentAt, ...window }: Window,
   length: number,
   draw: Draw,
-): { start: number; length: number } | undefined {
-  const ownLength = lengths[window.document]!;
-  if (tokens > ownLength) {
-    let place = draw(tokens - ownLength);
-    if (place >= tokenStarts[window.document]!) place += ownLength;
-    const other = lastAtMost(tokenStarts, place);
-    const runLength = Math.min(length, lengths[other]!);
-    const offset = Math.min(place - tokenStarts[other]!, lengths[other]! - runLength);
-    return { start: starts[other]! + offset, length: runLength };
+): Run | undefined {
+  if (total > own.length) {
+    const others = total - own.length;
+    let place = reach < others ? (own.before + draw(reach)) % others : draw(others);
+    if (place >= own.before) place += own.length;
+    const other = documentAt(place);
+    const runLength = Math.min(length, other.length);
+    return { start: other.start + Math.min(place - other.before, other.length - runLength), length: runLength };
   }
-  const distance = Math.floor(ownLength / 4) + draw(Math.ceil(ownLength / 2));
-  const offset = Math.min((window.offset + distance) % ownLength, ownLength - length);
+  const distance = Math.floor(own.length / 4) + draw(Math.ceil(own.length / 2));
+  const offset = Math.min((window.offset + distance) % own.length, own.length - length);
   const overlaps = offset < window.offset + window.size && offset + length > window.offset;
-  return overlaps ? undefined : { start: starts[window.document]! + offset, length };
-}
-
-/** [n + 1] The sum of all values before each, and of all. */
-function runningSum(values: Float64Array): Float64Array {
-  const sums = new Float64Array(values.length + 1);
-  values.forEach((value, i) => {
-    sums[i + 1] = sums[i]! + value;
-  });
-  return sums;
+  return overlaps ? undefined : { start: own.start + offset, length };
 }
 
 /** [n − 1] From each of ascending numbers to the next. */
-function gaps(values: readonly number[]): number[] {
-  return values.slice(1).map((value, i) => value - values[i]!);
-}
-
-/** The last index whose value is at most `limit`, in ascending values of which the first is. */
-function lastAtMost(values: Float64Array, limit: number): number {
-  let low = 0;
-  let high = values.length;
-  while (high - low > 1) {
-    const middle = (low + high) >> 1;
-    if (values[middle]! <= limit) low = middle;
-    else high = middle;
-  }
-  return low;
+function gaps(values: ArrayLike<number>): number[] {
+  return Array.from({ length: values.length - 1 }, (_, i) => values[i + 1]! - values[i]!);
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import {
   linkSync,
   mkdirSync,
@@ -53,7 +54,7 @@ test('tokens come back from the shards at any place and length', async (t) => {
   const { options, onlyCorpus } = setUp(t);
   const corpus = await prepareCorpus(options);
   t.after(() => corpus.close());
-  assert.deepEqual([...corpus.documentStarts], [0, 10, 11, 41, 44]);
+  assert.deepEqual([...corpus.documentStarts(0, corpus.index.documents)], [0, 10, 11, 41, 44]);
   assert.equal(corpus.index.tokens, 44);
   assert.equal(corpus.index.bytesPerToken, 2);
   for (let start = 0; start <= 44; start++) {
@@ -66,6 +67,8 @@ test('tokens come back from the shards at any place and length', async (t) => {
   assert.throws(() => corpus.read(40, new Int32Array(5)), RangeError);
   assert.throws(() => corpus.read(-1, new Int32Array(1)), RangeError);
   assert.deepEqual(readdirSync(onlyCorpus()).sort(), [
+    'block-starts.bin',
+    'checksums.bin',
     'documents.bin',
     'index.json',
     ...range(0, 2).map((i) => `tokens-0000${i}.bin`),
@@ -106,7 +109,7 @@ test('a long text file is one document, as if it were encoded at once', async (t
   writeFileSync(path, wordsText(numbers));
   const corpus = await prepareCorpus({ ...options, paths: [path], tokensPerShard: 2 ** 26 });
   t.after(() => corpus.close());
-  assert.deepEqual([...corpus.documentStarts], [0, 600_000]);
+  assert.deepEqual([...corpus.documentStarts(0, corpus.index.documents)], [0, 600_000]);
   const tokens = new Int32Array(600_000);
   corpus.read(0, tokens);
   assert.deepEqual(
@@ -170,7 +173,14 @@ test('a flipped byte in any file is found on opening, and the corpus is made aga
   const { options, warnings, onlyCorpus } = setUp(t);
   (await prepareCorpus(options)).close();
   const whole = readFileSync(join(onlyCorpus(), 'index.json'), 'utf8');
-  for (const name of ['tokens-00000.bin', 'tokens-00002.bin', 'documents.bin', 'index.json']) {
+  for (const name of [
+    'tokens-00000.bin',
+    'tokens-00002.bin',
+    'documents.bin',
+    'checksums.bin',
+    'block-starts.bin',
+    'index.json',
+  ]) {
     warnings.length = 0;
     flipByte(join(onlyCorpus(), name), 5);
     assert.throws(
@@ -188,6 +198,66 @@ test('a flipped byte in any file is found on opening, and the corpus is made aga
   }
 });
 
+test('a large corpus is compared with its checksums where it is read, and made again by the next start', async (t) => {
+  const { options, source, warnings, onlyCorpus } = setUp(t);
+  const numbers = range(0, 2999).map((i) => (i * i) % 97);
+  writeFileSync(source, JSON.stringify({ text: wordsText(numbers) }));
+  // Over 128 chunks: 3,000 tokens of two bytes in chunks of 32, in 188 shards that end in the middle of none.
+  const large = { ...options, chunkBytes: 32 };
+  (await prepareCorpus(large)).close();
+  const whole = readdirSync(onlyCorpus()).map((name) => readFileSync(join(onlyCorpus(), name), 'utf8'));
+  for (const [name, at, token] of [
+    ['tokens-00100.bin', 7, 1600],
+    ['tokens-00187.bin', 15, 2999],
+    ['documents.bin', 1, undefined],
+  ] as const) {
+    warnings.length = 0;
+    flipByte(join(onlyCorpus(), name), at);
+    const corpus = await prepareCorpus(large);
+    assert.deepEqual(warnings, []);
+    corpus.read(token === undefined ? 0 : token - 100, new Int32Array(16)); // elsewhere
+    const message = new RegExp(`${name}: from byte 0 on it differs from its checksum; prepare the data again`);
+    for (let i = 0; i < 2; i++) {
+      assert.throws(
+        () => (token === undefined ? corpus.documentStarts(0, 1) : corpus.read(token, new Int32Array(1))),
+        (error) => error instanceof DataError && message.test(error.message),
+      );
+    }
+    corpus.close();
+    const again = await prepareCorpus(large);
+    assert.equal(warnings.length, 1);
+    assert.match(warnings[0]!, message);
+    const tokens = new Int32Array(3000);
+    again.read(0, tokens);
+    again.close();
+    assert.deepEqual(
+      [...tokens],
+      numbers.map((number) => number + firstWord),
+    );
+    assert.deepEqual(
+      readdirSync(onlyCorpus()).map((file) => readFileSync(join(onlyCorpus(), file), 'utf8')),
+      whole,
+    );
+  }
+});
+
+test('chunks are hashed as they lie in the files, also where a file ends in one', async (t) => {
+  const { options, onlyCorpus } = setUp(t);
+  const corpus = await prepareCorpus({ ...options, chunkBytes: 12 });
+  corpus.close();
+  const { lengths, shards, checksums } = corpus.index;
+  const expected = [lengths, ...shards].flatMap(({ name }) => {
+    const bytes = readFileSync(join(onlyCorpus(), name));
+    const starts = range(0, Math.ceil(bytes.length / 12) - 1);
+    return starts.map((i) =>
+      createHash('sha256')
+        .update(bytes.subarray(12 * i, 12 * i + 12))
+        .digest('hex'),
+    );
+  });
+  assert.equal(readFileSync(join(onlyCorpus(), checksums.name)).toString('hex'), expected.join(''));
+});
+
 test('a shard that is missing, cut or not counted is found on opening', async (t) => {
   const { options, onlyCorpus } = setUp(t);
   (await prepareCorpus(options)).close();
@@ -199,7 +269,7 @@ test('a shard that is missing, cut or not counted is found on opening', async (t
   for (const [from, to, message] of [
     ['tokens-00001', 'tokens-00009', /tokens-00009\.bin: it cannot be read/],
     ['"documents": 4', '"documents": 5', /counts do not fit/],
-    ['"format": 2', '"format": 1', /not of format 2/],
+    ['"format": 3', '"format": 2', /not of format 3/],
   ] as const) {
     writeFileSync(indexPath, index.replace(from, to));
     assert.throws(() => openCorpus(onlyCorpus()), message);
@@ -248,7 +318,7 @@ test("a program's documents become the corpus of the same texts, be they texts o
   for (const source of [texts, tokens, texts]) {
     const corpus = await prepareDocuments(source, options);
     t.after(() => corpus.close());
-    assert.deepEqual([...corpus.documentStarts], [0, 10, 11, 41, 44]);
+    assert.deepEqual([...corpus.documentStarts(0, corpus.index.documents)], [0, 10, 11, 41, 44]);
     const read = new Int32Array(44);
     corpus.read(0, read);
     assert.deepEqual([...read], expected);

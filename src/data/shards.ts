@@ -15,13 +15,15 @@ import {
 import { join } from 'node:path';
 import { DataError, OutputError } from '../errors/index.ts';
 import { makeFolder } from '../files/index.ts';
-import { type Corpus, type CorpusIndex, corpusFormat, openCorpus, type StoredFile } from './corpus.ts';
+import { blockDocuments, type Corpus, type CorpusIndex, corpusFormat, openCorpus, type StoredFile } from './corpus.ts';
 import { listSources } from './listing.ts';
 import { type DocumentPart, readAllParts } from './sources.ts';
 import type { TextTokenizer } from './tokenizer.ts';
 import { countCharacters } from './words.ts';
 
 const batchCharacters = 1 << 20;
+/** Lengths of documents that are written at once. */
+const batchLengths = 1 << 16;
 const dayMs = 24 * 60 * 60 * 1000;
 
 /** How far the tokenisation of a corpus is. */
@@ -41,6 +43,8 @@ export interface TokeniseOptions {
   /** Corpora are kept below it, a folder for each tokenizer and set of source files. */
   cacheDir: string;
   tokensPerShard?: number;
+  /** Bytes of the files that are compared with their checksum at once; 1 MiB where nothing is said. */
+  chunkBytes?: number;
   onProgress?: (progress: PrepareProgress) => void;
   onWarning?: (message: string) => void;
 }
@@ -119,8 +123,10 @@ export async function prepareDocuments(documents: Documents, options: TokeniseOp
       );
     const content = [tokenizer.hash, index.lengths.sha256, ...index.shards.map((shard) => shard.sha256)];
     const folder = join(cacheDir, sha256(`${corpusFormat} ${content.join(' ')}`).slice(0, 16));
-    if (!existsSync(folder)) publish(building.path, folder);
-    return withBlanks(openCorpus(folder), options.onWarning ?? (() => {}));
+    const warn = options.onWarning ?? (() => {});
+    const kept = openKept(folder, warn);
+    if (!kept) publish(building.path, folder);
+    return withBlanks(kept ?? openCorpus(folder), warn);
   });
 }
 
@@ -228,10 +234,10 @@ interface BuildOptions extends TokeniseOptions {
 }
 
 async function build(folder: string, parts: AsyncIterable<Part>, options: BuildOptions): Promise<CorpusIndex> {
-  const { tokenizer, sources, blank, progress, tokensPerShard = 2 ** 26, onProgress } = options;
+  const { tokenizer, sources, blank, progress, tokensPerShard = 2 ** 26, chunkBytes = 2 ** 20, onProgress } = options;
   const bytesPerToken = tokenizer.vocabSize <= 2 ** 16 ? 2 : 4;
-  const writer = new ShardWriter(folder, bytesPerToken, tokensPerShard);
-  const lengths: number[] = [];
+  const writer = new ShardWriter(folder, { bytesPerToken, tokensPerShard, chunkBytes });
+  const lengths = new LengthsWriter(folder, chunkBytes);
   let length = 0;
   let characters = 0;
   let unknownCharacters = 0;
@@ -248,34 +254,39 @@ async function build(folder: string, parts: AsyncIterable<Part>, options: BuildO
         if (length > 0) lengths.push(length);
         length = 0;
       }
-      progress.documents = lengths.length;
+      progress.documents = lengths.documents;
       progress.tokens = writer.tokens;
       onProgress?.({ ...progress });
     }
-    const { documents, tokens, textBytes } = progress;
-    const lengthsFile = new HashedFile(folder, 'documents.bin');
-    lengthsFile.write(Uint32Array.from(lengths));
-    const index: CorpusIndex = {
-      format: corpusFormat,
-      tokenizer: tokenizer.hash,
-      sources,
-      bytesPerToken,
-      tokensPerShard,
-      documents,
-      blank,
-      tokens,
-      textBytes,
-      characters,
-      unknownCharacters,
-      lengths: lengthsFile.close(),
-      shards: writer.close(),
-    };
-    writeFileSync(join(folder, 'index.json'), `${JSON.stringify(index, null, 2)}\n`);
-    return index;
   } catch (error) {
     writer.close();
+    lengths.close();
     throw error;
   }
+  const { documents, tokens, textBytes } = progress;
+  const shards = writer.close();
+  const { blockStarts, ...closed } = lengths.close();
+  const checksums = Buffer.concat([closed, ...shards].flatMap((file) => file.checksums));
+  const index: CorpusIndex = {
+    format: corpusFormat,
+    tokenizer: tokenizer.hash,
+    sources,
+    bytesPerToken,
+    tokensPerShard,
+    documents,
+    blank,
+    tokens,
+    textBytes,
+    characters,
+    unknownCharacters,
+    chunkBytes,
+    checksums: writeWhole(folder, 'checksums.bin', checksums),
+    blockStarts: writeWhole(folder, 'block-starts.bin', new Uint8Array(Float64Array.from(blockStarts).buffer)),
+    lengths: closed.file,
+    shards: shards.map(({ file }) => file),
+  };
+  writeFileSync(join(folder, 'index.json'), `${JSON.stringify(index, null, 2)}\n`);
+  return index;
 }
 
 async function* inBatches(parts: AsyncIterable<Part>): AsyncGenerator<Part[]> {
@@ -292,29 +303,88 @@ async function* inBatches(parts: AsyncIterable<Part>): AsyncGenerator<Part[]> {
   if (batch.length > 0) yield batch;
 }
 
-/** A file that counts and hashes what is written to it. */
+/** A finished file, and the SHA-256 of each of its chunks. */
+interface HashedChunks {
+  file: StoredFile;
+  checksums: Buffer[];
+}
+
+/** A file that counts and hashes what is written to it, as a whole and in chunks. */
 class HashedFile {
   readonly #name: string;
   readonly #descriptor: number;
+  readonly #chunkBytes: number;
   readonly #hash: Hash = createHash('sha256');
+  #chunk: Hash = createHash('sha256');
   #bytes = 0;
+  readonly #checksums: Buffer[] = [];
 
-  constructor(folder: string, name: string) {
+  constructor(folder: string, name: string, chunkBytes: number) {
     this.#name = name;
+    this.#chunkBytes = chunkBytes;
     this.#descriptor = openSync(join(folder, name), 'w');
   }
 
-  write(array: Uint16Array | Uint32Array): void {
+  write(array: NodeJS.TypedArray): void {
     const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
     for (let done = 0; done < bytes.length; ) done += writeSync(this.#descriptor, bytes, done);
     this.#hash.update(bytes);
-    this.#bytes += bytes.length;
+    for (let done = 0; done < bytes.length; ) {
+      const some = bytes.subarray(done, done + this.#chunkBytes - (this.#bytes % this.#chunkBytes));
+      this.#chunk.update(some);
+      this.#bytes += some.length;
+      done += some.length;
+      if (this.#bytes % this.#chunkBytes === 0) this.#endChunk();
+    }
   }
 
-  close(): StoredFile {
+  close(): HashedChunks {
+    if (this.#bytes % this.#chunkBytes > 0) this.#endChunk();
     fsyncSync(this.#descriptor);
     closeSync(this.#descriptor);
-    return { name: this.#name, bytes: this.#bytes, sha256: this.#hash.digest('hex') };
+    const file = { name: this.#name, bytes: this.#bytes, sha256: this.#hash.digest('hex') };
+    return { file, checksums: this.#checksums };
+  }
+
+  #endChunk(): void {
+    this.#checksums.push(this.#chunk.digest());
+    this.#chunk = createHash('sha256');
+  }
+}
+
+function writeWhole(folder: string, name: string, content: Uint8Array): StoredFile {
+  writeFileSync(join(folder, name), content, { flush: true });
+  return { name, bytes: content.length, sha256: sha256(content) };
+}
+
+/** Writes the lengths of documents, and remembers where each block of them begins. */
+class LengthsWriter {
+  documents = 0;
+  readonly #file: HashedFile;
+  readonly #blockStarts: number[] = [];
+  #tokens = 0;
+  #waiting: number[] = [];
+
+  constructor(folder: string, chunkBytes: number) {
+    this.#file = new HashedFile(folder, 'documents.bin', chunkBytes);
+  }
+
+  push(length: number): void {
+    if (this.documents % blockDocuments === 0) this.#blockStarts.push(this.#tokens);
+    this.documents += 1;
+    this.#tokens += length;
+    if (this.#waiting.push(length) >= batchLengths) this.#write();
+  }
+
+  /** With the blocks' starts comes the number of tokens. */
+  close(): HashedChunks & { blockStarts: number[] } {
+    this.#write();
+    return { ...this.#file.close(), blockStarts: [...this.#blockStarts, this.#tokens] };
+  }
+
+  #write(): void {
+    this.#file.write(Uint32Array.from(this.#waiting));
+    this.#waiting = [];
   }
 }
 
@@ -324,13 +394,15 @@ class ShardWriter {
   readonly #folder: string;
   readonly #bytesPerToken: number;
   readonly #tokensPerShard: number;
-  readonly #closed: StoredFile[] = [];
+  readonly #chunkBytes: number;
+  readonly #closed: HashedChunks[] = [];
   #shard: HashedFile | undefined;
 
-  constructor(folder: string, bytesPerToken: number, tokensPerShard: number) {
+  constructor(folder: string, sizes: { bytesPerToken: number; tokensPerShard: number; chunkBytes: number }) {
     this.#folder = folder;
-    this.#bytesPerToken = bytesPerToken;
-    this.#tokensPerShard = tokensPerShard;
+    this.#bytesPerToken = sizes.bytesPerToken;
+    this.#tokensPerShard = sizes.tokensPerShard;
+    this.#chunkBytes = sizes.chunkBytes;
   }
 
   write(ids: Int32Array): void {
@@ -344,7 +416,7 @@ class ShardWriter {
     }
   }
 
-  close(): StoredFile[] {
+  close(): HashedChunks[] {
     if (this.#shard) this.#closed.push(this.#shard.close());
     this.#shard = undefined;
     return this.#closed;
@@ -352,7 +424,7 @@ class ShardWriter {
 
   #next(): void {
     const name = `tokens-${String(this.close().length).padStart(5, '0')}.bin`;
-    this.#shard = new HashedFile(this.#folder, name);
+    this.#shard = new HashedFile(this.#folder, name, this.#chunkBytes);
   }
 }
 
@@ -371,6 +443,6 @@ function fileErrorCode(cause: unknown): string | undefined {
   return String(cause.code);
 }
 
-function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
+function sha256(content: string | Uint8Array): string {
+  return createHash('sha256').update(content).digest('hex');
 }

@@ -1,13 +1,26 @@
-import type { Corpus } from './corpus.ts';
+import { blockDocuments, type Corpus } from './corpus.ts';
 import { permute } from './sampler.ts';
+import { lastAtMost, runningSum } from './sums.ts';
 
-/** A part of a corpus: a run of tokens from each of some of its documents. */
+/** A corpus of more documents is divided by blocks of 256 neighbouring ones: where these begin is known without reading their lengths. */
+const mostSingly = 2 ** 20;
+
+/** A run of tokens of a corpus: neighbouring documents of one block, the first or last of which may be cut. */
+export interface Piece {
+  /** The first document. */
+  document: number;
+  documents: number;
+  /** The position in the corpus of the first token. */
+  start: number;
+  /** The position behind the last one. */
+  end: number;
+}
+
+/** A part of a corpus. */
 export interface CorpusView {
   corpus: Corpus;
-  /** The position in the corpus of each run's first token. */
-  starts: Float64Array;
-  lengths: Float64Array;
-  /** The sum of `lengths`. */
+  pieces: readonly Piece[];
+  documents: number;
   tokens: number;
 }
 
@@ -16,48 +29,108 @@ export function wholeCorpus(corpus: Corpus, dropped?: Uint32Array): CorpusView {
   return splitCorpus(corpus, 0, dropped).train;
 }
 
+/** Whether a corpus has so many documents that it is divided by blocks of them. */
+export function isSplitInBlocks({ index }: Corpus): boolean {
+  return index.documents > mostSingly;
+}
+
 /**
  * Divides a corpus into training and held-out text: documents in a pseudo-random order that never changes go to
  * `valid` until it has `round(validFraction · tokens)` tokens; the document that would be too much is cut, and its
- * tail goes there. Hence one huge document is divided as well as many. The documents of a list are left out as if they were empty.
+ * tail goes there. Hence one huge document is divided as well as many. Of more than 2²⁰ documents, blocks of 256 take the place of
+ * single ones. The documents of a list, in ascending order, are left out.
  */
 export function splitCorpus(
   corpus: Corpus,
   validFraction: number,
   dropped: Uint32Array = new Uint32Array(),
 ): { train: CorpusView; valid: CorpusView } {
-  const { documentStarts } = corpus;
-  const { documents } = corpus.index;
-  let { tokens } = corpus.index;
-  const ends = documentStarts.slice(1);
-  for (const document of dropped) {
-    tokens -= ends[document]! - documentStarts[document]!;
-    ends[document] = documentStarts[document]!;
+  const runs = unitsOf(corpus, dropped);
+  const tokens = runs.map((unit) => unit.reduce((sum, { start, end }) => sum + end - start, 0));
+  let missing = Math.round(validFraction * tokens.reduce((sum, count) => sum + count, 0));
+  const held = new Float64Array(runs.length); // tokens at the end of each unit
+  for (let i = 0; missing > 0 && i < runs.length; i++) {
+    const unit = permute(i, runs.length, { seed: 0, epoch: 0 });
+    held[unit] = Math.min(tokens[unit]!, missing);
+    missing -= held[unit]!;
   }
-  const validLengths = new Float64Array(documents);
-  let missing = Math.round(validFraction * tokens);
-  for (let i = 0; missing > 0 && i < documents; i++) {
-    const document = permute(i, documents, { seed: 0, epoch: 0 });
-    const length = ends[document]! - documentStarts[document]!;
-    validLengths[document] = Math.min(length, missing);
-    missing -= validLengths[document]!;
+  const [train, valid]: [Piece[], Piece[]] = [[], []];
+  for (const [unit, unitRuns] of runs.entries()) {
+    let before = tokens[unit]! - held[unit]!;
+    for (const run of unitRuns) {
+      const cut = Math.min(run.start + before, run.end);
+      before -= cut - run.start;
+      const [first, second] = divided(corpus, run, cut);
+      add(train, first);
+      add(valid, second);
+    }
   }
-  return {
-    train: viewOf(
-      corpus,
-      documentStarts.subarray(0, documents),
-      ends.map((end, i) => end - validLengths[i]!),
-    ),
-    valid: viewOf(
-      corpus,
-      ends.map((end, i) => end - validLengths[i]!),
-      ends,
-    ),
-  };
+  return { train: viewOf(corpus, train), valid: viewOf(corpus, valid) };
 }
 
-function viewOf(corpus: Corpus, starts: Float64Array, ends: Float64Array): CorpusView {
-  const filled = starts.map((_, i) => i).filter((i) => ends[i]! > starts[i]!);
-  const lengths = filled.map((i) => ends[i]! - starts[i]!);
-  return { corpus, starts: filled.map((i) => starts[i]!), lengths, tokens: lengths.reduce((sum, n) => sum + n, 0) };
+/** The units that a corpus is divided by, documents or blocks of them: of each the runs of its documents that are not dropped. */
+function unitsOf(corpus: Corpus, dropped: Uint32Array): Piece[][] {
+  const { documents } = corpus.index;
+  const perUnit = isSplitInBlocks(corpus) ? blockDocuments : 1;
+  const starts = perUnit === 1 ? corpus.documentStarts(0, documents) : corpus.blockStarts;
+  let next = 0;
+  return Array.from({ length: starts.length - 1 }, (_, unit) => {
+    const first = unit * perUnit;
+    const last = Math.min(first + perUnit, documents);
+    const gone = new Set<number>();
+    for (; next < dropped.length && dropped[next]! < last; next++) gone.add(dropped[next]!);
+    if (gone.size === 0)
+      return [{ document: first, documents: last - first, start: starts[unit]!, end: starts[unit + 1]! }];
+    const own = corpus.documentStarts(first, last - first);
+    return Array.from({ length: last - first }, (_, i) => ({
+      document: first + i,
+      documents: 1,
+      start: own[i]!,
+      end: own[i + 1]!,
+    })).filter(({ document }) => !gone.has(document));
+  });
+}
+
+/** A run of documents before and behind a position; the document that this is in is in both. */
+function divided(corpus: Corpus, run: Piece, cut: number): [Piece, Piece] {
+  const { document: first, documents, start, end } = run;
+  const last = first + documents;
+  const starts = cut > start && cut < end ? corpus.documentStarts(first, documents) : undefined;
+  const document = starts ? first + lastAtMost(starts, cut) : cut === end ? last : first;
+  const isCut = starts !== undefined && starts[document - first]! < cut;
+  return [
+    { document: first, documents: document - first + Number(isCut), start, end: cut },
+    { document, documents: last - document, start: cut, end },
+  ];
+}
+
+/** Appends a run of documents to pieces, to the last of them where it is its neighbour in one block. */
+function add(pieces: Piece[], run: Piece): void {
+  if (run.start === run.end) return;
+  const last = pieces.at(-1);
+  if (last?.end !== run.start || run.document % blockDocuments === 0) pieces.push(run);
+  else {
+    last.documents += run.documents;
+    last.end = run.end;
+  }
+}
+
+function viewOf(corpus: Corpus, pieces: readonly Piece[]): CorpusView {
+  const documents = runningSum(pieces, (piece) => piece.documents).at(-1)!;
+  return { corpus, pieces, documents, tokens: runningSum(pieces, ({ start, end }) => end - start).at(-1)! };
+}
+
+/** Where the documents of a piece begin, and where the last one ends; those of the piece that was asked for last are kept. */
+export function boundsIn({ corpus, pieces }: CorpusView): (piece: number) => Float64Array {
+  let known = -1;
+  let bounds: Float64Array;
+  return (piece) => {
+    if (piece === known) return bounds;
+    const { document, documents, start, end } = pieces[piece]!;
+    bounds = corpus.documentStarts(document, documents);
+    bounds[0] = start;
+    bounds[documents] = end;
+    known = piece;
+    return bounds;
+  };
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Samples, TextTokenizer } from '../data/index.ts';
+import { inEpochs } from '../data/sampler.ts';
 import { wordPieceJson } from '../data/tokenizer-json.ts';
 import { familyOf, initialise } from '../model/index.ts';
 import { scope, Tensor } from '../tensor/index.ts';
@@ -21,6 +22,7 @@ const samples: Samples = {
   count: texts.length,
   sequenceLength: 20,
   tokenizer,
+  at: inEpochs(texts.length),
   read: ({ sample }) => ({ ids: Int32Array.from(idsOf(texts[sample]!)), documents: [20], secondStart: 20 }),
 };
 

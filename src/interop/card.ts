@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Checkpoint } from '../checkpoints/index.ts';
-import type { StepConfig } from '../config/index.ts';
+import { type StepConfig, textSources } from '../config/index.ts';
 import { countedInTurn, phasesOf } from '../config/phases.ts';
 import { objectives } from '../data/index.ts';
 import { depthWords } from '../depth/index.ts';
@@ -73,7 +73,12 @@ function trainingLines({ config, progress: { samples, tokens, step } }: Checkpoi
   // Of several values those that it was trained with.
   const phases = phasesOf(config, Math.max(1, step));
   const used = (of: (config: StepConfig) => number) => phases.map((phase) => of(phase.config));
-  const texts = data.train.map((path) => basename(path)).join(', ') || 'not stated';
+  const names = (paths: readonly string[]) => paths.map((path) => basename(path)).join(', ');
+  const sources = textSources(data.train);
+  const texts =
+    sources.length === 1
+      ? names(sources[0]!.paths) || 'not stated'
+      : sources.map(({ paths, share }) => `${names(paths)} (${Math.round(100 * share)} %)`).join(', ');
   const seen = `${counted(tokens, 'token')} in ${counted(samples, 'sequence')} of ${countedInTurn(
     used(({ data }) => data.sequenceLength),
     'token',

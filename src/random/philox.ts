@@ -11,6 +11,10 @@ export const Stream = {
   initialisation: 5,
   generation: 6,
   gap: 7,
+  group: 8,
+  ring: 9,
+  turn: 10,
+  part: 11,
 } as const;
 
 const multiplier0 = 0xd2511f53;

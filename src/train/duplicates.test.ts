@@ -3,14 +3,16 @@ import { test } from 'node:test';
 import { type Dropped, duplicatesText, hashOf } from './duplicates.ts';
 
 const dropped = (valid: number[], train: number[]): Dropped => ({
-  valid: Uint32Array.from(valid),
-  train: Uint32Array.from(train),
   documents: 36_718,
   tokens: 1000,
   exact: valid.length + train.length,
   near: 0,
   repeatedTokens: 31,
-  repeated: new Map(),
+  repeated: new Map([
+    ['data.valid', Uint32Array.from(valid)],
+    ['data.train', Uint32Array.from(train)],
+  ]),
+  of: () => new Uint32Array(),
   examples: [],
   path: 'duplicates.jsonl',
 });

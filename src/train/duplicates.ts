@@ -1,42 +1,46 @@
 import { createHash } from 'node:crypto';
-import type { Config } from '../config/index.ts';
+import { type Config, sourceName, type TextSource } from '../config/index.ts';
 import {
   type Corpus,
   type DuplicateCounts,
   type DuplicateOptions,
   type Duplicates,
+  type NamedCorpus,
   openDuplicates,
   type TextTokenizer,
 } from '../data/index.ts';
 import { counted, DataError } from '../errors/index.ts';
 import type { Reporter } from '../runs/index.ts';
 
-/** The tokenised texts of a configuration. */
-interface Corpora {
-  train: Corpus;
-  valid?: Corpus | undefined;
-}
-
 /** Duplicates, and of each text the documents among them, in ascending order. */
 export interface Dropped extends Duplicates {
-  train: Uint32Array;
-  valid: Uint32Array;
+  of(corpus: Corpus): Uint32Array;
 }
 
 /**
- * The documents of a configuration's texts that repeat others. Held-out text comes first, so that training text loses what is held
- * out.
+ * The tokenised texts of a configuration, the held-out one first if there is one: training text loses what is held out.
+ * `corpora` are those of the sources, then the held-out one.
+ */
+export function namedTexts(sources: readonly TextSource[], corpora: readonly Corpus[]): NamedCorpus[] {
+  const train = sources.map((source, i) => ({
+    name: sources.length === 1 ? 'data.train' : `data.train, ${i + 1}: ${sourceName(source)}`,
+    corpus: corpora[i]!,
+  }));
+  return [...corpora.slice(sources.length).map((corpus) => ({ name: 'data.valid', corpus })), ...train];
+}
+
+/**
+ * The documents of texts that repeat others of them.
  *
  * @throws OutputError when the cache cannot be written.
  */
 export async function openRepeated(
-  { train, valid }: Corpora,
+  texts: readonly NamedCorpus[],
   { cache }: Pick<Config['data'], 'cache'>,
   kind: DuplicateOptions['kind'],
   tokenizer: TextTokenizer,
   report: Reporter,
 ): Promise<Dropped> {
-  const texts = [...(valid ? [{ name: 'data.valid', corpus: valid }] : []), { name: 'data.train', corpus: train }];
   const duplicates = await openDuplicates(texts, {
     kind,
     tokenizer,
@@ -44,19 +48,19 @@ export async function openRepeated(
     onProgress: (done) => report.note(`looking for duplicates: ${done}`),
     onWarning: (message) => report.warn(message),
   });
-  const of = (name: string) => duplicates.repeated.get(name) ?? new Uint32Array();
-  return { ...duplicates, train: of('data.train'), valid: of('data.valid') };
+  const repeated = new Map(texts.map(({ name, corpus }) => [corpus, duplicates.repeated.get(name)!]));
+  return { ...duplicates, of: (corpus) => repeated.get(corpus)! };
 }
 
 /** The documents that `data.deduplicate` drops, which a note counts; undefined where it drops none. */
 export async function openDropped(
-  corpora: Corpora,
+  texts: readonly NamedCorpus[],
   data: Config['data'],
   tokenizer: TextTokenizer,
   report: Reporter,
 ): Promise<Dropped | undefined> {
   if (data.deduplicate === 'none') return undefined;
-  const dropped = await openRepeated(corpora, data, data.deduplicate, tokenizer, report);
+  const dropped = await openRepeated(texts, data, data.deduplicate, tokenizer, report);
   report.note(`deduplicate: ${duplicatesText(dropped)}; listed in ${dropped.path}`);
   return dropped;
 }
@@ -83,5 +87,7 @@ export function explained<T>(open: () => T, dropped: Dropped | undefined): T {
 /** What dropped documents change about the texts; nothing where there are none. */
 export function hashOf(dropped: Dropped | undefined): string[] {
   if (!dropped || dropped.exact + dropped.near === 0) return [];
-  return [createHash('sha256').update(dropped.valid).update('|').update(dropped.train).digest('hex')];
+  const hash = createHash('sha256');
+  for (const numbers of dropped.repeated.values()) hash.update(numbers).update('|');
+  return [hash.digest('hex')];
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { wordTokenizer } from '../data/fixtures.ts';
 import type { Samples } from '../data/index.ts';
+import { inEpochs } from '../data/sampler.ts';
 import { logFrequencies } from './output-bias.ts';
 
 test('the output bias starts as the logarithm of the share of each token in the text, special tokens counting as none', () => {
@@ -16,6 +17,7 @@ test('the output bias starts as the logarithm of the share of each token in the 
     count: texts.length,
     sequenceLength: 5,
     tokenizer,
+    at: inEpochs(texts.length),
     read: ({ sample }) => ({
       ids: Int32Array.from(texts[sample]!),
       documents: [texts[sample]!.length],

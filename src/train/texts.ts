@@ -1,16 +1,20 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Config, lastConfig } from '../config/index.ts';
+import { type Config, lastConfig, phasesOf, sourceName, textSources, trainPaths } from '../config/index.ts';
 import { byPhase } from '../config/phases.ts';
 import {
   type Corpus,
   type CorpusIndex,
   corpusFormat,
   type Documents,
+  isReadInBlocks,
+  isSplitInBlocks,
+  joined,
   listSources,
   type Mask,
   makeMask,
+  mixed,
   type PrepareProgress,
   prepareCorpus,
   prepareDocuments,
@@ -31,7 +35,7 @@ import { ConfigError, counted, DataError } from '../errors/index.ts';
 import { makeFolder, replaceFile, writing } from '../files/index.ts';
 import { familyOf } from '../model/index.ts';
 import type { Reporter } from '../runs/index.ts';
-import { explained, hashOf, openDropped } from './duplicates.ts';
+import { explained, hashOf, namedTexts, openDropped } from './duplicates.ts';
 
 /** Text that a tokenizer is trained on at most, in bytes: more changes a vocabulary of 30,000 tokens hardly. */
 const tokenizerBytes = 64e6;
@@ -52,7 +56,7 @@ export interface Texts {
   /** What a step, counted from 0, learns from. */
   train(step: number): MaskedSamples;
   valid: MaskedSamples;
-  /** SHA-256 of all their tokens and of where documents end. */
+  /** SHA-256 of all their tokens, of where documents end, and of how they are read. */
   hash: string;
   /** Closes the files of the texts. */
   close(): void;
@@ -81,52 +85,85 @@ export async function openTexts(
     onWarning: (message: string) => report.warn(message),
   };
   const prepare = (paths: readonly string[]) => prepareCorpus({ ...options, exclude, textField, paths });
-  const corpora: Corpus[] = [await (samples ? prepareDocuments(samples, options) : prepare(data.train))];
+  const sources = samples ? [{ paths: [samples.name], share: 1 }] : textSources(data.train);
+  const isMixture = sources.length > 1;
+  const corpora: Corpus[] = [];
   try {
+    for (const { paths } of sources)
+      corpora.push(await (samples ? prepareDocuments(samples, options) : prepare(paths)));
+    const trainCorpora = [...corpora];
     if (data.valid.length > 0) {
       corpora.push(await prepare(data.valid));
       if (data.deduplicate === 'none') await warnOfShared(data, report);
     }
-    const [trainCorpus, validCorpus] = corpora;
-    const duplicates = await openDropped({ train: trainCorpus!, valid: validCorpus }, data, tokenizer, report);
-    const views = validCorpus
-      ? { train: wholeCorpus(trainCorpus!, duplicates?.train), valid: wholeCorpus(validCorpus, duplicates?.valid) }
-      : splitCorpus(trainCorpus!, data.validFraction, duplicates?.train);
-    const samples = new Map<number, Samples>(); // phases of one length share them: they hold numbers for each document
-    const trainSamples = (length: number) => {
-      if (!samples.has(length))
-        samples.set(
-          length,
-          explained(() => samplesOf(views.train, { ...data, sequenceLength: length, tokenizer }), duplicates),
+    const [validCorpus] = corpora.slice(sources.length);
+    const dropped = await openDropped(namedTexts(sources, corpora), data, tokenizer, report);
+    const split = trainCorpora.map((corpus) =>
+      splitCorpus(corpus, validCorpus ? 0 : data.validFraction, dropped?.of(corpus)),
+    );
+    const validViews = validCorpus
+      ? [wholeCorpus(validCorpus, dropped?.of(validCorpus))]
+      : split.map(({ valid }) => valid);
+    const parts = new Map<number, Samples[]>(); // phases of one length share them
+    const partsOf = (sequenceLength: number) => {
+      const made =
+        parts.get(sequenceLength) ??
+        split.map(({ train }, i) =>
+          named(isMixture ? `data.train: ${sourceName(sources[i]!)}` : undefined, () =>
+            explained(() => samplesOf(train, { ...data, sequenceLength, tokenizer }), dropped),
+          ),
         );
-      return samples.get(length)!;
+      parts.set(sequenceLength, made);
+      return made;
     };
+    const shares = sources.map(({ share }) => share);
     const train = byPhase(config, ({ data }) => ({
-      samples: trainSamples(data.sequenceLength),
+      samples: mixed(partsOf(data.sequenceLength), shares),
       mask: makeMask(tokenizer, data),
     }));
     const last = lastConfig(config).data;
-    const valid = heldOut(
-      () => ({
-        samples: explained(() => samplesOf(views.valid, { ...last, tokenizer }), duplicates),
-        mask: makeMask(tokenizer, last),
-      }),
+    const validParts = heldOut(
+      () => explained(() => validViews.map((view) => samplesOf(view, { ...last, tokenizer })), dropped),
       data,
     );
-    const { documents, tokens } = trainCorpus!.index;
+    const valid = { samples: joined(validParts), mask: makeMask(tokenizer, last) };
+    // So much text is read in another order than by earlier versions, whose runs cannot go on here.
+    const isInBlocks =
+      corpora.some(isSplitInBlocks) || [...parts.values()].flat().some(({ count }) => isReadInBlocks(count));
     const advice = vocabularyAdvice(config, isResumed);
-    warnOfUnknown(trainCorpus!.index, advice, (message) => report.warn(`data.train: ${message}`));
-    if (validCorpus) warnOfUnknown(validCorpus.index, advice, (message) => report.warn(`data.valid: ${message}`));
+    for (const [i, { index }] of corpora.entries()) {
+      const name =
+        i < sources.length ? `data.train: ${isMixture ? `${sourceName(sources[i]!)}: ` : ''}` : 'data.valid: ';
+      warnOfUnknown(index, advice, (message) => report.warn(name + message));
+    }
+    const { documents, tokens } = totalOf(trainCorpora);
     report.note(
       `text: ${counted(documents, 'document')}, ${counted(tokens, 'token')}; ${counted(train(config.train.steps).samples.count, 'sequence')} to train on, ${valid.samples.count.toLocaleString('en')} held out`,
     );
-    if (tokenizer.unkId >= 0) report.note(`[UNK]: ${unknownText(trainCorpus!.index)}`);
+    if (isMixture) {
+      const epochs = epochsOf(config, shares, partsOf);
+      for (const [i, source] of sources.entries()) {
+        const { documents, tokens } = trainCorpora[i]!.index;
+        const held = validCorpus ? '' : `, ${percent(validParts[i]!.count / valid.samples.count)} of the held-out text`;
+        report.note(
+          `text: ${percent(source.share)} from ${sourceName(source)}: ${counted(documents, 'document')}, ${counted(tokens, 'token')}, ${counted(Number(epochs[i]!.toPrecision(2)), 'epoch')}${held}`,
+        );
+      }
+    }
+    if (tokenizer.unkId >= 0) report.note(`[UNK]: ${unknownText(totalOf(trainCorpora))}`);
     return {
       tokenizer,
       train,
       valid,
       hash: createHash('sha256')
-        .update(JSON.stringify([...corpora.map(contentOf), ...hashOf(duplicates)]))
+        .update(
+          JSON.stringify([
+            ...corpora.map(contentOf),
+            ...hashOf(dropped),
+            ...(isMixture ? [shares] : []),
+            ...(isInBlocks ? ['in blocks'] : []),
+          ]),
+        )
         .digest('hex'),
       close: () => {
         for (const corpus of corpora) corpus.close();
@@ -138,9 +175,47 @@ export async function openTexts(
   }
 }
 
+const percent = (share: number) => `${Number((100 * share).toPrecision(3))} %`;
+
+/** Says of a fault which text has it. */
+function named<T>(name: string | undefined, open: () => T): T {
+  try {
+    return open();
+  } catch (cause) {
+    if (!(cause instanceof DataError) || name === undefined) throw cause;
+    throw new DataError(`${name}: ${cause.message.replace(/^data: /, '')}`, { cause });
+  }
+}
+
+/** The counts of several corpora together. */
+export function totalOf(corpora: readonly Corpus[]) {
+  const sum = (key: 'documents' | 'tokens' | 'textBytes' | 'characters' | 'unknownCharacters') =>
+    corpora.reduce((total, { index }) => total + index[key], 0);
+  return {
+    documents: sum('documents'),
+    tokens: sum('tokens'),
+    textBytes: sum('textBytes'),
+    characters: sum('characters'),
+    unknownCharacters: sum('unknownCharacters'),
+  };
+}
+
+/** How often a run reads each text of a mixture. */
+function epochsOf(
+  config: Config,
+  shares: readonly number[],
+  partsOf: (length: number) => readonly Samples[],
+): number[] {
+  return shares.map((share, i) =>
+    phasesOf(config).reduce((epochs, { steps, config: { data, train } }) => {
+      return epochs + (share * steps * train.batchSize) / partsOf(data.sequenceLength)[i]!.count;
+    }, 0),
+  );
+}
+
 /** Says which held-out files are trained on as well, which may be under another name. */
 async function warnOfShared({ train, valid, exclude }: Config['data'], report: Reporter): Promise<void> {
-  const shared = await sharedSources(await listSources(train, exclude), await listSources(valid, exclude));
+  const shared = await sharedSources(await listSources(trainPaths(train), exclude), await listSources(valid, exclude));
   if (shared.length === 0) return;
   const which = shared.length === 1 ? `${shared[0]} is` : `${shared.length} files, such as ${shared[0]}, are`;
   report.warn(
@@ -150,16 +225,9 @@ async function warnOfShared({ train, valid, exclude }: Config['data'], report: R
 
 /** Says of a fault that it is the held-out text's, and where that comes from. */
 function heldOut<T>(open: () => T, { valid, validFraction }: Config['data']): T {
-  try {
-    return open();
-  } catch (cause) {
-    if (!(cause instanceof DataError)) throw cause;
-    const what =
-      valid.length > 0 ? `data.valid: ${valid.join(', ')}` : `data.validFraction: ${validFraction} of the text`;
-    throw new DataError(`${what} is held out, and that is too little: ${cause.message.replace(/^data: /, '')}`, {
-      cause,
-    });
-  }
+  const what =
+    valid.length > 0 ? `data.valid: ${valid.join(', ')}` : `data.validFraction: ${validFraction} of the text`;
+  return named(`${what} is held out, and that is too little`, open);
 }
 
 /** Refuses a text that the tokenizer is not made for: nothing could be learnt from it. */
@@ -167,8 +235,7 @@ export function checkKnown(texts: Texts, { data, model, train }: Config): void {
   const { tokenizer } = texts;
   const { samples } = texts.train(0);
   const tokens = Array.from({ length: Math.min(samples.count, 100) }, (_, i) => {
-    const sample = Math.floor((i * samples.count) / 100) % samples.count;
-    return [...samples.read({ seed: 0, epoch: 0, sample }).ids];
+    return [...samples.read(samples.at(i, 0)).ids];
   }).flat();
   const unknown = tokens.filter((id) => id === tokenizer.unkId).length / tokens.length;
   if (unknown <= 0.5) return;
@@ -186,7 +253,7 @@ export function checkKnown(texts: Texts, { data, model, train }: Config): void {
 }
 
 /** The share of a text that becomes [UNK], in words. */
-export function unknownText(index: CorpusIndex): string {
+export function unknownText(index: Pick<CorpusIndex, 'characters' | 'unknownCharacters'>): string {
   const percent = 100 * unknownShare(index);
   return `${Number(percent.toPrecision(2))} % of the characters`;
 }
@@ -230,7 +297,7 @@ export async function openTokenizer(config: Config, report: Reporter, samples?: 
   if (samples) return trainOnDocuments(samples, config, report);
   if (data.train.length === 0)
     throw new ConfigError('data.train: no text to train on; give files or folders with --data');
-  const files = await listSources(data.train, data.exclude);
+  const files = await listSources(trainPaths(data.train), data.exclude);
   const { textField, lowercase, stripAccents } = data;
   const { vocabSize } = model;
   const kind = familyOf(model).tokenizer;

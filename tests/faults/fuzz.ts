@@ -148,9 +148,9 @@ const kinds: Record<string, (folder: string) => Promise<Kind> | Kind> = {
     const corpus = await prepareCorpus(options);
     corpus.close();
     const place = join(folder, 'cache', readdirSync(join(folder, 'cache'))[0]!);
-    const files = ['index.json', corpus.index.lengths.name, corpus.index.shards[0]!.name].map((name) =>
-      join(place, name),
-    );
+    const { index } = corpus;
+    const stored = [index.lengths, index.checksums, index.blockStarts, index.shards[0]!];
+    const files = ['index.json', ...stored.map(({ name }) => name)].map((name) => join(place, name));
     return { files, read: () => openCorpus(place).close() };
   },
   async glue(folder) {

@@ -1,4 +1,4 @@
-import type { Corpus } from '../corpus.ts';
+import { blockDocuments, type Corpus } from '../corpus.ts';
 
 const pieceTokens = 2 ** 16;
 
@@ -26,10 +26,10 @@ export class DocumentList {
   placeOf(document: number): NamedCorpus & { number: number; start: number; length: number } {
     let number = document;
     for (const named of this.corpora) {
-      const { documentStarts, index } = named.corpus;
+      const { index } = named.corpus;
       if (number < index.documents) {
-        const start = documentStarts[number]!;
-        return { ...named, number, start, length: documentStarts[number + 1]! - start };
+        const [start, end] = named.corpus.documentStarts(number, 1);
+        return { ...named, number, start: start!, length: end! - start! };
       }
       number -= index.documents;
     }
@@ -40,20 +40,23 @@ export class DocumentList {
   *pieces(): Generator<{ document: number; tokens: Int32Array; isLast: boolean }> {
     let document = 0;
     for (const { corpus } of this.corpora) {
-      const { tokens, documents } = corpus.index;
-      const ends = corpus.documentStarts.subarray(1, documents + 1);
-      let number = 0;
-      for (let at = 0; at < tokens; at += pieceTokens) {
-        const piece = this.#piece.subarray(0, Math.min(pieceTokens, tokens - at));
-        corpus.read(at, piece);
-        for (let from = 0; from < piece.length; ) {
-          const isLast = ends[number]! <= at + piece.length;
-          const to = isLast ? ends[number]! - at : piece.length;
-          yield { document, tokens: piece.subarray(from, to), isLast };
-          from = to;
-          if (!isLast) continue;
-          document++;
-          number++;
+      const { documents } = corpus.index;
+      for (let first = 0; first < documents; first += blockDocuments) {
+        const starts = corpus.documentStarts(first, Math.min(blockDocuments, documents - first));
+        const end = starts.at(-1)!;
+        let number = 0;
+        for (let at = starts[0]!; at < end; at += pieceTokens) {
+          const piece = this.#piece.subarray(0, Math.min(pieceTokens, end - at));
+          corpus.read(at, piece);
+          for (let from = 0; from < piece.length; ) {
+            const isLast = starts[number + 1]! <= at + piece.length;
+            const to = isLast ? starts[number + 1]! - at : piece.length;
+            yield { document, tokens: piece.subarray(from, to), isLast };
+            from = to;
+            if (!isLast) continue;
+            document++;
+            number++;
+          }
         }
       }
     }

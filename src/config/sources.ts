@@ -1,0 +1,40 @@
+import type { Config } from './schema.ts';
+
+/** A text that training samples are drawn from. */
+export interface TextSource {
+  paths: string[];
+  /** The fraction of the samples that is drawn from it. */
+  share: number;
+}
+
+/** The texts of `data.train`: each entry that has a weight, or all paths as one text. */
+export function textSources(train: Config['data']['train']): TextSource[] {
+  const weighted = train.filter((entry) => typeof entry !== 'string');
+  if (weighted.length === 0) return [{ paths: trainPaths(train), share: 1 }];
+  const total = weighted.reduce((sum, { weight }) => sum + weight, 0);
+  return weighted.map(({ path, weight }) => ({ paths: [path].flat(), share: weight / total }));
+}
+
+/** All paths of `data.train`, whatever their weights. */
+export function trainPaths(train: Config['data']['train']): string[] {
+  return train.flatMap((entry) => (typeof entry === 'string' ? entry : entry.path));
+}
+
+/** What is wrong with the weights of `data.train`. */
+export function weightMistakes(train: Config['data']['train']): string[] {
+  const plain = train.find((entry) => typeof entry === 'string');
+  const weighted = train.filter((entry) => typeof entry !== 'string');
+  if (plain !== undefined && weighted.length > 0)
+    return [
+      `data.train: ${plain} has no weight and other texts have; write { path: ${plain}, weight: 1 }, or give none a weight`,
+    ];
+  return weighted
+    .filter(({ weight }) => weight <= 0)
+    .map(
+      ({ path, weight }) =>
+        `data.train: weight ${weight} of ${[path].flat().join(', ')} is not above 0; give a number such as 1, or leave the text out`,
+    );
+}
+
+/** What a text is called in messages. */
+export const sourceName = ({ paths }: TextSource) => paths.join(', ');

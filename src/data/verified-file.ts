@@ -1,0 +1,84 @@
+import { createHash } from 'node:crypto';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { counted, DataError } from '../errors/index.ts';
+
+/** Bytes of a SHA-256. */
+export const checksumBytes = 32;
+
+/** How many chunks a file of `bytes` has; each has a checksum. */
+export const numChunks = (bytes: number, chunkBytes: number) => Math.ceil(bytes / chunkBytes);
+
+/** An open file of a corpus. Each of its chunks is read whole and compared with its checksum before a byte of it is given out for the first time. */
+export class VerifiedFile {
+  readonly #path: string;
+  readonly #descriptor: number;
+  readonly #chunkBytes: number;
+  readonly #checksums: Uint8Array;
+  readonly #isVerified: Uint8Array;
+
+  /**
+   * Opens a file; `checksums` are the SHA-256 of its chunks, one after another.
+   *
+   * @throws DataError where it is missing or of another size.
+   */
+  constructor(
+    path: string,
+    { bytes, chunkBytes, checksums }: { bytes: number; chunkBytes: number; checksums: Uint8Array },
+  ) {
+    this.#path = path;
+    this.#chunkBytes = chunkBytes;
+    this.#checksums = checksums;
+    this.#isVerified = new Uint8Array(numChunks(bytes, chunkBytes));
+    try {
+      this.#descriptor = openSync(path, 'r');
+    } catch (cause) {
+      throw broken(path, 'it cannot be read', cause);
+    }
+    const { size } = fstatSync(this.#descriptor);
+    if (size === bytes) return;
+    this.close();
+    throw broken(path, `it has ${counted(size, 'byte')} instead of ${bytes}`);
+  }
+
+  /**
+   * Fills `into` with the bytes from `offset` on.
+   *
+   * @throws DataError where they are damaged, or the file was cut short while it was open.
+   */
+  read(offset: number, into: Uint8Array): void {
+    for (let chunk = Math.floor(offset / this.#chunkBytes); chunk * this.#chunkBytes < offset + into.length; chunk++)
+      this.#verify(chunk);
+    this.#fill(offset, into);
+  }
+
+  /** Reads every chunk that was not read yet. */
+  verifyAll(): void {
+    for (const chunk of this.#isVerified.keys()) this.#verify(chunk);
+  }
+
+  #verify(chunk: number): void {
+    if (this.#isVerified[chunk]) return;
+    const offset = chunk * this.#chunkBytes;
+    const bytes = Buffer.allocUnsafe(Math.min(this.#chunkBytes, fstatSync(this.#descriptor).size - offset));
+    this.#fill(offset, bytes);
+    const expected = this.#checksums.subarray(chunk * checksumBytes, (chunk + 1) * checksumBytes);
+    if (createHash('sha256').update(bytes).digest().compare(expected) !== 0)
+      throw broken(this.#path, `from byte ${offset} on it differs from its checksum`);
+    this.#isVerified[chunk] = 1;
+  }
+
+  #fill(offset: number, into: Uint8Array): void {
+    if (readSync(this.#descriptor, into, 0, into.length, offset) !== into.length)
+      throw broken(this.#path, 'it was cut short while it was in use');
+  }
+
+  /** Closes the file. */
+  close(): void {
+    closeSync(this.#descriptor);
+  }
+}
+
+/** What is said of a damaged file. */
+export function broken(path: string, reason: string, cause?: unknown): DataError {
+  return new DataError(`${path}: ${reason}; prepare the data again`, { cause });
+}

@@ -1,6 +1,7 @@
 import { dashboard } from './dashboard.ts';
 import { data } from './data.ts';
 import { gates } from './gates.ts';
+import { large } from './large.ts';
 import { memory } from './memory.ts';
 import { memoryEstimate } from './memory-estimate.ts';
 import { models } from './models.ts';
@@ -22,6 +23,7 @@ import { speed } from './speed.ts';
 // npm run bench -- scaling FILES…  steps of two ranks over several links (as root)
 // npm run bench -- serve     many requests to a server, its memory, and what others feel of slow clients
 // npm run bench -- reading   memory to read files of 640 MB
+// npm run bench -- large [GB FILES]  5 GB in one file, and 100,000 files: time and memory to prepare them
 // npm run bench -- data FILES… | memory FILES…
 // npm run bench -- estimate FILES…  the memory that `taper-lm plan` estimates beside what steps take
 
@@ -36,6 +38,7 @@ const benchmarks: Record<string, (args: string[]) => void | Promise<void>> = {
   memory: (args) => memory(args),
   quality: (args) => quality(args),
   reading: () => reading(),
+  large: (args) => large(args),
   estimate: (args) => memoryEstimate(args),
   serve: () => serve(),
   scaling: (args) => scaling(args),

@@ -5,6 +5,7 @@ import {
   type Mask,
   makeMask,
   objectives,
+  type PrepareProgress,
   prepareCorpus,
   type Samples,
   samplesOf,
@@ -15,6 +16,7 @@ import { ConfigError, counted } from '../errors/index.ts';
 import { percent, rounded } from '../report/format.ts';
 import { openTokenizer, unknownText, vocabularyAdvice, warnOfUnknown } from '../train/texts.ts';
 import { type ConfigOptions, configArgument, dataOption, setOption } from './config.ts';
+import { prepareProgress } from './progress.ts';
 
 const numShownSamples = 3;
 /** Sequences that the padding is counted in, at most. */
@@ -103,7 +105,9 @@ async function open(
   const tokenizer = await openTokenizer(config, { note: say, warn });
   const started = performance.now();
   let seconds: number | undefined;
-  const onProgress = () => {
+  const show = prepareProgress(say);
+  const onProgress = (progress: PrepareProgress) => {
+    show(progress);
     seconds = (performance.now() - started) / 1000;
   };
   const sources = { paths, exclude, textField, tokenizer, cacheDir };

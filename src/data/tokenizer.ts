@@ -4,7 +4,7 @@ import { Tokenizer } from 'tokenizers';
 import { DataError } from '../errors/index.ts';
 import { bertPieces, endTokens, maskingNames } from './tokenizer-json.ts';
 import { WordMemo } from './word-memo.ts';
-import { bertSplitter, type Splitter, splitForGpt, unitsOf } from './words.ts';
+import { bertSplitter, gptSplitter, type Splitter, unitsOf } from './words.ts';
 
 const encodeWords = 4096; // at once: the library's results are large, and freed late
 /** The number of a special token that a kind of tokenizer does not have. */
@@ -39,6 +39,10 @@ interface PreTokenizerJson {
   type: string;
   add_prefix_space?: boolean;
   use_regex?: boolean;
+  /** Of a `Split`. */
+  pattern?: { Regex?: string };
+  behavior?: string;
+  invert?: boolean;
   pretokenizers?: PreTokenizerJson[];
 }
 
@@ -261,8 +265,8 @@ function splitterOf({ added_tokens: added = [], normalizer, pre_tokenizer: pre }
     return () => split;
   }
   const isNfc = normalizer?.type === 'NFC';
-  const isGpt = pre?.type === 'ByteLevel' && !pre.add_prefix_space && pre.use_regex !== false;
-  if (!isGpt || (normalizer && !isNfc)) return () => undefined;
+  const split = bytesSplitter(pre);
+  if (!split || (normalizer && !isNfc)) return () => undefined;
   // A run of spaces, as ModernBERT has them, is never cut.
   const isRun = ({ content, single_word, lstrip, rstrip }: AddedToken) =>
     /^ {2,}$/.test(content) && !single_word && !lstrip && !rstrip;
@@ -270,7 +274,26 @@ function splitterOf({ added_tokens: added = [], normalizer, pre_tokenizer: pre }
   const holdsToken =
     tokens.length > 0 ? new RegExp(tokens.map((token) => token.replace(/\W/g, '\\$&')).join('|')) : /(?!)/;
   return (text: string) =>
-    holdsToken.test(text) || (isNfc && holdsToken.test(text.normalize('NFC'))) ? undefined : splitForGpt;
+    holdsToken.test(text) || (isNfc && holdsToken.test(text.normalize('NFC'))) ? undefined : split;
+}
+
+/** The patterns of Llama 3 and Qwen by which they cut texts, but for the number of digits in a word. */
+const joiningPattern =
+  "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+
+/** How a tokenizer of bytes cuts texts into words, where its pattern is known. */
+function bytesSplitter(pre: PreTokenizerJson | null | undefined): Splitter | undefined {
+  const [split, bytes, ...others] = pre?.type === 'Sequence' ? (pre.pretokenizers ?? []) : [undefined, pre];
+  if (bytes?.type !== 'ByteLevel' || bytes.add_prefix_space || others.length > 0) return undefined;
+  if (!split || split.type === 'Digits')
+    return bytes.use_regex === false ? undefined : gptSplitter({ joinsMarks: false });
+  const { type, pattern, behavior, invert } = split;
+  const isKnown =
+    type === 'Split' &&
+    behavior === 'Isolated' &&
+    !invert &&
+    pattern?.Regex?.replace('\\p{N}{1,3}', '\\p{N}') === joiningPattern;
+  return isKnown && bytes.use_regex === false ? gptSplitter({ joinsMarks: true }) : undefined;
 }
 
 /** White space as tokens of bytes have it: space, and tab, line feed and carriage return; and the space of Llama 2. */

@@ -39,42 +39,47 @@ export function bertSplitter({ isHanzi, joined = '' }: { isHanzi: boolean; joine
   };
 }
 
-/** What GPT-2's pattern makes of a unit; from `space` on it is white space. */
+/** What the patterns of GPT-2 and its like make of a unit; from `space` on it is white space. */
 const [other, letter, mark, apostrophe, space, line, oddSpace] = [0, 1, 2, 3, 4, 5, 6];
-const gptClasses = classesOf((unit) => {
-  if (unit === ' ') return space;
-  if (/[\t\n\r]/.test(unit)) return line;
-  if (/[\s\u0085]/.test(unit)) return oddSpace;
-  if (/[a-z0-9]/i.test(unit)) return letter;
-  return unit === "'" ? apostrophe : punctuation.test(unit) ? mark : other;
-});
 
 /**
  * Cuts where GPT-2's pattern begins a word whatever else is around: in front of white space behind a word, behind a single line feed or
- * tab, and between ASCII's letters and punctuation, but not behind an apostrophe. What else is a letter differs between versions of Unicode, and so between the
- * tokenizers library and JavaScript; what is a space does not. No character is normalized together with one behind a cut.
+ * tab, and between ASCII's letters and punctuation, but not behind an apostrophe. What else is a letter differs between versions of
+ * Unicode, and so between the tokenizers library and JavaScript; what is a space does not. No character is normalized together with
+ * one behind a cut. `joinsMarks` is for the patterns of Llama 3 and Qwen: there, punctuation is one word with letters behind it
+ * or with line feeds, and a tab with letters.
  */
-export const splitForGpt: Splitter = (units, take) => {
-  let start = 0;
-  let before = oddSpace;
-  for (let i = 0; i < units.length; i++) {
-    const kind = gptClasses[units[i]!]!;
-    const isCut =
-      kind >= space
-        ? kind !== oddSpace && before < space
-        : before === line
-          ? start === i - 1
-          : before === letter
-            ? kind === mark || kind === apostrophe
-            : before === mark && kind === letter;
-    if (isCut && i > start) {
-      take(start, i);
-      start = i;
+export function gptSplitter({ joinsMarks }: { joinsMarks: boolean }): Splitter {
+  const classes = classesOf((unit) => {
+    if (unit === ' ') return space;
+    if (/[\n\r]/.test(unit) || (unit === '\t' && !joinsMarks)) return line;
+    if (/[\s\u0085]/.test(unit)) return oddSpace;
+    if (/[a-z0-9]/i.test(unit)) return letter;
+    if (unit === "'") return apostrophe;
+    return punctuation.test(unit) ? mark : other;
+  });
+  const cuts = (before: number, kind: number, isOneLine: boolean): boolean => {
+    if (kind === space) return before < space;
+    if (kind === line) return joinsMarks ? before === letter : before < space;
+    if (kind === oddSpace) return false;
+    if (before === line) return isOneLine;
+    if (before === letter) return kind === mark || kind === apostrophe;
+    return before === mark && kind === letter && !joinsMarks;
+  };
+  return (units, take) => {
+    let start = 0;
+    let before = oddSpace;
+    for (let i = 0; i < units.length; i++) {
+      const kind = classes[units[i]!]!;
+      if (cuts(before, kind, start === i - 1) && i > start) {
+        take(start, i);
+        start = i;
+      }
+      before = kind;
     }
-    before = kind;
-  }
-  if (units.length > start) take(start, units.length);
-};
+    if (units.length > start) take(start, units.length);
+  };
+}
 
 /** [65,536] A number for each UTF-16 unit. */
 function classesOf(classOf: (unit: string) => number): Uint8Array {

@@ -71,7 +71,7 @@ export async function reading(): Promise<void> {
 }
 
 /** The text of a row, each another. */
-function row(number: number): string {
+export function row(number: number): string {
   let text = `Row ${number}.`;
   for (let i = number; text.length < rowCharacters; i = (i * 1_103_515_245 + 12_345) % 2 ** 31)
     text += ` word${i % 49_999}`;

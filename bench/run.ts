@@ -2,6 +2,7 @@ import { dashboard } from './dashboard.ts';
 import { data } from './data.ts';
 import { duplicates } from './duplicates.ts';
 import { gates } from './gates.ts';
+import { large } from './large.ts';
 import { memory } from './memory.ts';
 import { memoryEstimate } from './memory-estimate.ts';
 import { models } from './models.ts';
@@ -26,6 +27,7 @@ import { speed } from './speed.ts';
 // npm run bench -- order     the order of samples at scale: memory, time to the first micro-batch, places that are read
 // npm run bench -- reading   memory to read files of 640 MB
 // npm run bench -- duplicates  speed, memory and accuracy of the search for duplicates in a generated text of 2 GB
+// npm run bench -- large [GB FILES]  5 GB in one file, and 100,000 files: time and memory to prepare them
 // npm run bench -- data FILES… | memory FILES…
 // npm run bench -- estimate FILES…  the memory that `taper-lm plan` estimates beside what steps take
 
@@ -43,6 +45,7 @@ const benchmarks: Record<string, (args: string[]) => void | Promise<void>> = {
   memory: (args) => memory(args),
   quality: (args) => quality(args),
   reading: () => reading(),
+  large: (args) => large(args),
   estimate: (args) => memoryEstimate(args),
   serve: () => serve(),
   scaling: (args) => scaling(args),

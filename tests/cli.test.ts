@@ -218,6 +218,20 @@ suite('taper', { concurrency: 2 }, () => {
     assert.equal(second, first.replace(/[\d.,]+ MB\/s/, 'done before'));
   });
 
+  test('commands that tokenise a long text say every few seconds how far they are', async () => {
+    writeFileSync(join(folder, 'long.txt'), 'A cat sat on a mat.\n'.repeat(150_000));
+    const clock = 'const now = performance.now.bind(performance); performance.now = () => 1000 * now();';
+    const env = { NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(clock)}` };
+    for (const words of [
+      ['data', 'prepare', 'tiny.yaml'],
+      ['eval', 'runs/tiny', '--limit', '1'],
+    ]) {
+      const { code, stderr } = await taper([...words, '--data', 'long.txt'], { cwd: folder, env });
+      assert.equal(code, 0, stderr);
+      assert.match(stderr, /^tokenising the text: [\d.]+ of 3 MB$/m);
+    }
+  });
+
   test('data prepare and inspect say how much of a text becomes [UNK], and what helps', async () => {
     writeFileSync(join(folder, 'chinese.txt'), scriptTexts(20_000).chinese!);
     for (const command of ['prepare', 'inspect']) {

@@ -7,6 +7,7 @@ import {
   makeMask,
   mixed,
   objectives,
+  type PrepareProgress,
   prepareCorpus,
   type Samples,
   samplesOf,
@@ -18,6 +19,7 @@ import { percent, rounded, table } from '../report/format.ts';
 import { type Dropped, duplicatesText, explained, namedTexts, openRepeated } from '../train/duplicates.ts';
 import { openTokenizer, totalOf, unknownText, vocabularyAdvice, warnOfUnknown } from '../train/texts.ts';
 import { type ConfigOptions, configArgument, dataOption, setOption } from './config.ts';
+import { prepareProgress } from './progress.ts';
 import { warn } from './terminal.ts';
 
 const numShownSamples = 3;
@@ -164,7 +166,9 @@ async function open(file: string | undefined, options: ConfigOptions): Promise<O
   const tokenizer = await openTokenizer(config, { note: say, warn });
   const started = performance.now();
   const opened: OpenTexts = { config, tokenizer, sources: [], seconds: undefined };
-  const onProgress = () => {
+  const show = prepareProgress(say);
+  const onProgress = (progress: PrepareProgress) => {
+    show(progress);
     opened.seconds = (performance.now() - started) / 1000;
   };
   const how = { exclude, textField, tokenizer, cacheDir, onProgress, onWarning: warn };

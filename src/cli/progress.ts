@@ -65,7 +65,6 @@ export function terminalReporter({ model, train }: Config, { quiet = false } = {
   const showsLine = plainLines(train.steps);
   let started: { seconds: number; step: number } | undefined;
   let tokensPerSecond = 0;
-  let prepareShown = now();
   let latest = { step: 0, status: { parts: [], left: '' } as ProgressStatus };
   let evaluations = 0;
   const losses = { sum: 0, steps: 0 };
@@ -133,17 +132,23 @@ export function terminalReporter({ model, train }: Config, { quiet = false } = {
   return {
     note: say,
     warn,
-    prepare: ({ sourceBytes, sourceBytesDone }: PrepareProgress) => {
-      if (now() - prepareShown < prepareSeconds) return;
-      prepareShown = now();
-      say(`tokenising the text: ${rounded(sourceBytesDone / 1e6)} of ${rounded(sourceBytes / 1e6)} MB`);
-    },
+    prepare: prepareProgress(say),
     metrics: (line) => {
       release();
       if (line.type === 'step') step(line);
       else evaluation(line);
     },
     [Symbol.dispose]: end,
+  };
+}
+
+/** Says every few seconds how far the tokenisation of a text is, in a line. */
+export function prepareProgress(say: (line: string) => void): (progress: PrepareProgress) => void {
+  let shown = now();
+  return ({ sourceBytes, sourceBytesDone }) => {
+    if (now() - shown < prepareSeconds) return;
+    shown = now();
+    say(`tokenising the text: ${rounded(sourceBytesDone / 1e6)} of ${rounded(sourceBytes / 1e6)} MB`);
   };
 }
 

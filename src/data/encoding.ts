@@ -12,10 +12,13 @@ const chunkBytes = 1 << 20;
  * @throws DataError where they are not UTF-8 or hold a zero byte, with the command that converts them where the
  *   encoding is known.
  */
-export async function* readCharacters(path: string, onRead?: (bytes: number) => void): AsyncGenerator<string> {
+export async function* readCharacters(
+  { path, bytes: size }: { path: string; bytes: number },
+  onRead?: (bytes: number) => void,
+): AsyncGenerator<string> {
   const decoder = new TextDecoder('utf-8', { fatal: true });
   let isFirst = true;
-  for await (const bytes of readBytes(path, onRead)) {
+  for await (const bytes of readBytes(path, size, onRead)) {
     checkBytes(path, bytes, isFirst);
     yield decode(path, () => decoder.decode(bytes, { stream: true }), 'is not UTF-8 text', bytes);
     isFirst = false;
@@ -91,8 +94,9 @@ function conversion(path: string, encoding: string): string {
 
 const isGzip = (path: string) => path.toLowerCase().endsWith('.gz');
 
-function readBytes(path: string, onRead?: (bytes: number) => void): AsyncIterable<Buffer> {
-  const file = createReadStream(path, { highWaterMark: chunkBytes });
+function readBytes(path: string, size: number, onRead?: (bytes: number) => void): AsyncIterable<Buffer> {
+  const highWaterMark = Math.min(chunkBytes, size + 1); // of many small files, a large buffer each is most of the work
+  const file = createReadStream(path, { highWaterMark });
   async function* counted(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
     for await (const chunk of chunks) {
       onRead?.(chunk.length);

@@ -131,11 +131,11 @@ export async function* readTexts(
 }
 
 function readText(file: SourceFile, { onRead }: ReadOptions): AsyncGenerator<DocumentPart> {
-  return inParts(readCharacters(file.path, onRead));
+  return inParts(readCharacters(file, onRead));
 }
 
 function readMarkdown(file: SourceFile, { onRead }: ReadOptions): AsyncGenerator<DocumentPart> {
-  return inParts(markdownParts(readCharacters(file.path, onRead)));
+  return inParts(markdownParts(readCharacters(file, onRead)));
 }
 
 /** The parts of a document whose text comes in pieces of any length. */
@@ -269,7 +269,7 @@ function missingField(where: string, textField: string, fields: readonly string[
 async function* readLines(file: SourceFile, onRead: ((bytes: number) => void) | undefined): AsyncGenerator<string> {
   let rest = '';
   let lineNumber = 1;
-  for await (const text of readCharacters(file.path, onRead)) {
+  for await (const text of readCharacters(file, onRead)) {
     rest += text;
     if (text.includes('\n')) {
       const lines = rest.split('\n');

@@ -11,7 +11,7 @@ import {
   type WordPieceOptions,
   wordPieceJson,
 } from './tokenizer-json.ts';
-import { gptWords, ownCopy, splitAtHanzi, stretchesOf } from './words.ts';
+import { bertSplitter, gptWords, ownCopy, stretchesOf, wordsOf } from './words.ts';
 
 /** Counts up when the same text gives another vocabulary than before. */
 export const trainingVersion = 2;
@@ -43,7 +43,8 @@ export async function trainWordPiece(
   documents: AsyncIterable<string>,
   { lowercase, stripAccents, ...options }: VocabularyOptions & Pick<WordPieceOptions, 'lowercase' | 'stripAccents'>,
 ): Promise<TextTokenizer> {
-  const chunks = await countWords(documents, splitAtHanzi, options);
+  const split = bertSplitter({ isHanzi: true });
+  const chunks = await countWords(documents, (text) => wordsOf(text, split), options);
   const plain = await countParts(chunks, wordPieceJson(bertPieces, { lowercase, stripAccents }), options);
   const cutsWords = Array.from(plain.keys()).some(isLongOrUnspaced);
   const words = cutsWords

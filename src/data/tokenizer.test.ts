@@ -9,7 +9,7 @@ import { DataError } from '../errors/index.ts';
 import { temporaryFolder, wordTokenizer } from './fixtures.ts';
 import { scriptTexts } from './scripts.fixture.ts';
 import { TextTokenizer } from './tokenizer.ts';
-import { bertPieces, wordPieceJson } from './tokenizer-json.ts';
+import { bertPieces, byteLevelJson, endOfText, wordPieceJson } from './tokenizer-json.ts';
 import { trainByteLevel, trainWordPiece } from './tokenizer-training.ts';
 import { countCharacters } from './words.ts';
 
@@ -47,6 +47,92 @@ test('words are encoded as the library encodes the whole text', async () => {
         assert.deepEqual([...ours[i]!], theirs.getIds(), `${round}: ${text}`);
       }
     }
+  }
+});
+
+/** Texts in which letters, punctuation, line ends, quotation marks, accents and unusual spaces stand beside each other in every way. */
+function denseTexts(count: number): string[] {
+  const parts = [
+    ...' \n\t\r\'"\u0301\u0338.,=-_aeSsTl19',
+    ' ',
+    ' ',
+    '\n',
+    '  ',
+    'é',
+    '\u00a0',
+    '\u2003',
+    '\u2019',
+    '\u201c',
+    '\u2014',
+    '\u0085',
+    '\ufeff',
+    '\u212a',
+    '漢',
+    '😀',
+    '[MASK]',
+  ];
+  return Array.from({ length: count }, (_, i) =>
+    Array.from({ length: 3 + (i % 12) }, (_, k) => parts[fnv(i, k) % parts.length]).join(''),
+  );
+}
+
+/** A number that depends on two others in no simple way. */
+function fnv(i: number, k: number): number {
+  const mixed = Math.imul(Math.imul(i * 31 + k + 1, 0x9e3779b1) ^ (i >>> 3), 0x85ebca6b);
+  return (mixed ^ (mixed >>> 15)) >>> 0;
+}
+
+test('cuts within a text change no id, whatever stands on both sides', async () => {
+  const dense = denseTexts(1000);
+  // Merges across every place where a pattern may cut.
+  const ascii = [...'aesTl19.,=-"\'ĠĊĉč'];
+  const pairs = ascii.flatMap((left) => ascii.map((right) => [left, right]));
+  const symbols = Object.keys(JSON.parse((await trainBytes(prose, 300)).json).model.vocab).slice(0, 256);
+  const pieces = [...symbols, ...pairs.map((pair) => pair.join('')), endOfText];
+  const vocab = Object.fromEntries(pieces.map((piece, id) => [piece, id]));
+  const bytes = JSON.parse(
+    byteLevelJson(
+      vocab,
+      pairs.map((pair) => pair.join(' ')),
+    ),
+  );
+  const run = (content: string, id: number) => ({
+    ...bytes.added_tokens[0],
+    id,
+    content,
+    special: false,
+    normalized: true,
+  });
+  const pattern = (digits: string) => ({
+    type: 'Split',
+    pattern: {
+      Regex: `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`,
+    },
+    behavior: 'Isolated',
+    invert: false,
+  });
+  const sequence = (first: unknown, use_regex: boolean) => ({
+    type: 'Sequence',
+    pretokenizers: [first, { ...bytes.pre_tokenizer, use_regex }],
+  });
+  const kinds = {
+    bert: JSON.parse((await train(dense.join(' '), 300)).json),
+    gpt: bytes,
+    modernBert: {
+      ...bytes,
+      normalizer: { type: 'NFC' },
+      added_tokens: [...bytes.added_tokens, run('  ', pieces.length), run('   ', pieces.length + 1)],
+    },
+    llama: { ...bytes, pre_tokenizer: sequence(pattern('\\p{N}{1,3}'), false) },
+    qwen: { ...bytes, normalizer: { type: 'NFC' }, pre_tokenizer: sequence(pattern('\\p{N}'), false) },
+    smolLm: { ...bytes, pre_tokenizer: sequence({ type: 'Digits', individual_digits: true }, true) },
+  };
+  for (const [name, json] of Object.entries(kinds)) {
+    const tokenizer = TextTokenizer.fromJson(JSON.stringify(json));
+    const ours = await tokenizer.encodeBatch(dense);
+    const theirs = await Tokenizer.fromString(tokenizer.json).encodeBatch(dense, { addSpecialTokens: false });
+    for (const [i, text] of dense.entries())
+      assert.deepEqual([...ours[i]!], theirs[i]!.getIds(), `${name}: ${JSON.stringify(text)}`);
   }
 });
 

@@ -2,21 +2,30 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { Tokenizer } from 'tokenizers';
 import { DataError } from '../errors/index.ts';
-import { bertPieces, endTokens, maskingNames, maxWordCharacters } from './tokenizer-json.ts';
-import { ownCopy, splitAtHanzi, splitAtSpaces, splitBeforeSpaces } from './words.ts';
+import { bertPieces, endTokens, maskingNames } from './tokenizer-json.ts';
+import { WordMemo } from './word-memo.ts';
+import { bertSplitter, gptSplitter, type Splitter, unitsOf } from './words.ts';
 
-const maxMemoWords = 500_000; // about 100 MB
 const encodeWords = 4096; // at once: the library's results are large, and freed late
 /** The number of a special token that a kind of tokenizer does not have. */
 const none = -1;
 
 /** The part of Hugging Face's `tokenizer.json` that decides how texts may be encoded. */
 interface TokenizerJson {
-  added_tokens?: { content: string; special: boolean; single_word: boolean; normalized: boolean }[];
+  added_tokens?: AddedToken[];
   normalizer?: { type: string; handle_chinese_chars?: boolean } | null;
   pre_tokenizer?: PreTokenizerJson | null;
   post_processor?: PostProcessorJson | null;
   model: { byte_fallback?: boolean };
+}
+
+interface AddedToken {
+  content: string;
+  special: boolean;
+  single_word: boolean;
+  lstrip: boolean;
+  rstrip: boolean;
+  normalized: boolean;
 }
 
 interface PostProcessorJson {
@@ -30,6 +39,10 @@ interface PreTokenizerJson {
   type: string;
   add_prefix_space?: boolean;
   use_regex?: boolean;
+  /** Of a `Split`. */
+  pattern?: { Regex?: string };
+  behavior?: string;
+  invert?: boolean;
   pretokenizers?: PreTokenizerJson[];
 }
 
@@ -73,11 +86,9 @@ export class TextTokenizer {
   readonly isSpecial: Uint8Array;
 
   readonly #tokenizer: Tokenizer;
-  /** Cuts a text where the tokenizer never looks past; undefined where that is not known of the text. */
-  readonly #wordsOf: (text: string) => string[] | undefined;
-  readonly #memo = new Map<string, number[]>();
-  /** The number of characters that are [UNK] in each list of ids that has one. */
-  readonly #unknownIn = new WeakMap<number[], number>();
+  /** How a text is cut where the tokenizer never looks past; undefined where that is not known of the text. */
+  readonly #splitterOf: (text: string) => Splitter | undefined;
+  #memo = new WordMemo();
 
   private constructor(json: string, where: string) {
     this.json = json;
@@ -132,7 +143,7 @@ export class TextTokenizer {
     for (const id of [this.padId, this.unkId, this.clsId, this.sepId, this.maskId, this.bosId]) this.isSpecial[id] = 1;
     for (const piece of marked) this.isSpecial[idOf(piece)] = 1;
 
-    this.#wordsOf = wordsOf(parsed);
+    this.#splitterOf = splitterOf(parsed);
   }
 
   /**
@@ -175,58 +186,48 @@ export class TextTokenizer {
 
   /** `encodeBatch`, and the number of characters (code points) that became [UNK]. */
   async encodeCounted(texts: readonly string[]): Promise<CountedEncodings> {
-    const unseen = new Map<string, number[]>();
-    const whole: number[] = [];
-    const wordIds = texts.map((text, i) => {
-      const words = this.#wordsOf(text);
-      if (!words) whole.push(i);
-      return (words ?? []).map((word) => {
-        let ids = this.#memo.get(word) ?? unseen.get(word);
-        if (!ids) {
-          ids = [];
-          unseen.set(ownCopy(word), ids);
-        }
-        return ids;
+    if (this.#memo.isFull) this.#memo = new WordMemo();
+    const memo = this.#memo;
+    const unseen = new Map<number, string>();
+    const whole: string[] = [];
+    const wordsOfTexts = texts.map((text) => {
+      const split = this.#splitterOf(text);
+      if (!split) {
+        whole.push(text);
+        return undefined;
+      }
+      const words: number[] = [];
+      const units = unitsOf(text);
+      split(units, (start, end) => {
+        const word = memo.numberOf(units, start, end);
+        words.push(word);
+        if (!memo.has(word)) unseen.set(word, text.slice(start, end));
       });
+      return words;
     });
-    if (this.#memo.size + unseen.size > maxMemoWords) this.#memo.clear();
-    const words = [...unseen.keys()];
+    const numbers = [...unseen.keys()];
+    const words = [...unseen.values()];
     for (let start = 0; start < words.length; start += encodeWords) {
-      const some = words.slice(start, start + encodeWords);
-      for (const [i, found] of (await this.#encodeWhole(some)).entries()) {
-        const word = some[i]!;
-        const ids = unseen.get(word)!;
-        for (const id of found) ids.push(id);
-        const unknown = this.#unknownIn.get(found);
-        if (unknown !== undefined) this.#unknownIn.set(ids, unknown);
-        if (word.length <= maxWordCharacters) this.#memo.set(word, ids);
-      }
+      const found = await this.#encodeWhole(words.slice(start, start + encodeWords));
+      for (const [i, { ids, unknownCharacters }] of found.entries())
+        memo.set(numbers[start + i]!, ids, unknownCharacters);
     }
-    const others = await this.#encodeWhole(whole.map((i) => texts[i]!));
-    for (const [at, ids] of others.entries()) wordIds[whole[at]!] = [ids];
-    let unknownCharacters = 0;
-    if (this.unkId !== none) {
-      for (const list of wordIds) {
-        for (const ids of list) if (ids.includes(this.unkId)) unknownCharacters += this.#unknownIn.get(ids)!;
-      }
-    }
-    return { ids: wordIds.map(concatenate), unknownCharacters };
+    const others = (await this.#encodeWhole(whole)).values();
+    const encoded = wordsOfTexts.map((words) => (words ? memo.encode(words) : others.next().value!));
+    return {
+      ids: encoded.map(({ ids }) => Int32Array.from(ids)),
+      unknownCharacters: encoded.reduce((sum, { unknownCharacters }) => sum + unknownCharacters, 0),
+    };
   }
 
-  async #encodeWhole(texts: string[]): Promise<number[][]> {
+  async #encodeWhole(texts: string[]): Promise<{ ids: number[]; unknownCharacters: number }[]> {
     if (texts.length === 0) return [];
     const encodings = await this.#tokenizer.encodeBatch(texts, { addSpecialTokens: false });
     return encodings.map((encoding) => {
       const ids = encoding.getIds();
-      if (ids.includes(this.unkId)) {
-        const offsets = encoding.getOffsets();
-        const lengths = ids.map((id, i) => (id === this.unkId ? offsets[i]![1]! - offsets[i]![0]! : 0));
-        this.#unknownIn.set(
-          ids,
-          lengths.reduce((sum, length) => sum + length),
-        );
-      }
-      return ids;
+      if (!ids.includes(this.unkId)) return { ids, unknownCharacters: 0 };
+      const lengths = encoding.getOffsets().map(([start, end], i) => (ids[i] === this.unkId ? end! - start! : 0));
+      return { ids, unknownCharacters: lengths.reduce((sum, length) => sum + length) };
     });
   }
 
@@ -251,19 +252,48 @@ export class TextTokenizer {
 }
 
 /** How texts can be cut into words that are encoded one by one, where the parts of the tokenizer allow it. */
-function wordsOf({ added_tokens: added = [], normalizer, pre_tokenizer: pre }: TokenizerJson) {
-  const contents = added.map(({ content }) => content);
+function splitterOf({ added_tokens: added = [], normalizer, pre_tokenizer: pre }: TokenizerJson) {
   const [first, ...others] = pre?.type === 'Sequence' ? (pre.pretokenizers ?? []) : [pre];
   const isBert = first?.type === 'BertPreTokenizer' && others.every((other) => other?.type === 'Split');
   if (isBert && (normalizer?.type ?? 'BertNormalizer') === 'BertNormalizer') {
-    if (contents.some((content) => /[\s\u3400-\u9fff]/.test(content))) return () => undefined;
+    const contents = added.map(({ content }) => content).join('');
+    if (/[\s\u3400-\u9fff]/.test(contents)) return () => undefined;
     // A single word that is looked for before the normalizer puts spaces around Chinese characters is not one beside these.
     const isWordInRaw = added.some(({ single_word, normalized }) => single_word && !normalized);
-    return normalizer?.handle_chinese_chars && !isWordInRaw ? splitAtHanzi : splitAtSpaces;
+    const isHanzi = normalizer?.handle_chinese_chars === true && !isWordInRaw;
+    const split = bertSplitter({ isHanzi, joined: contents + contents.normalize('NFD') });
+    return () => split;
   }
-  const isGpt = pre?.type === 'ByteLevel' && !pre.add_prefix_space && pre.use_regex !== false && !normalizer;
+  const isNfc = normalizer?.type === 'NFC';
+  const split = bytesSplitter(pre);
+  if (!split || (normalizer && !isNfc)) return () => undefined;
+  // A run of spaces, as ModernBERT has them, is never cut.
+  const isRun = ({ content, single_word, lstrip, rstrip }: AddedToken) =>
+    /^ {2,}$/.test(content) && !single_word && !lstrip && !rstrip;
+  const tokens = added.filter((token) => !isRun(token)).flatMap(({ content }) => [content, content.normalize('NFC')]);
+  const holdsToken =
+    tokens.length > 0 ? new RegExp(tokens.map((token) => token.replace(/\W/g, '\\$&')).join('|')) : /(?!)/;
   return (text: string) =>
-    isGpt && !contents.some((content) => text.includes(content)) ? splitBeforeSpaces(text) : undefined;
+    holdsToken.test(text) || (isNfc && holdsToken.test(text.normalize('NFC'))) ? undefined : split;
+}
+
+/** The patterns of Llama 3 and Qwen by which they cut texts, but for the number of digits in a word. */
+const joiningPattern =
+  "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+
+/** How a tokenizer of bytes cuts texts into words, where its pattern is known. */
+function bytesSplitter(pre: PreTokenizerJson | null | undefined): Splitter | undefined {
+  const [split, bytes, ...others] = pre?.type === 'Sequence' ? (pre.pretokenizers ?? []) : [undefined, pre];
+  if (bytes?.type !== 'ByteLevel' || bytes.add_prefix_space || others.length > 0) return undefined;
+  if (!split || split.type === 'Digits')
+    return bytes.use_regex === false ? undefined : gptSplitter({ joinsMarks: false });
+  const { type, pattern, behavior, invert } = split;
+  const isKnown =
+    type === 'Split' &&
+    behavior === 'Isolated' &&
+    !invert &&
+    pattern?.Regex?.replace('\\p{N}{1,3}', '\\p{N}') === joiningPattern;
+  return isKnown && bytes.use_regex === false ? gptSplitter({ joinsMarks: true }) : undefined;
 }
 
 /** White space as tokens of bytes have it: space, and tab, line feed and carriage return; and the space of Llama 2. */
@@ -292,13 +322,6 @@ export function specialIdsOf(json: string): Record<'pad' | 'cls' | 'sep' | 'bos'
   const names = maskingNames.find(({ mask }) => idOf(mask) !== undefined) ?? maskingNames[0];
   const [pad = 0, cls = 0, sep = 0] = [names.pad, names.cls, names.sep].map(idOf);
   return { pad, cls, sep, bos: idOf(firstTokenOf(parsed)) ?? end, end };
-}
-
-function concatenate(lists: readonly (readonly number[])[]): Int32Array {
-  const result = new Int32Array(lists.reduce((total, list) => total + list.length, 0));
-  let at = 0;
-  for (const list of lists) for (const id of list) result[at++] = id;
-  return result;
 }
 
 function messageOf(cause: unknown): string {

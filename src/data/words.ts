@@ -1,20 +1,96 @@
-const spaces = /[ \t\n\r]+/;
-const hanzi = /[\u3400-\u4dbf\u4e00-\u9fff]/;
-const hanziOrRun = /[\u3400-\u4dbf\u4e00-\u9fff]|[^ \t\n\r\u3400-\u4dbf\u4e00-\u9fff]+/g;
 // A run of letters without a limit overflows the stack of the pattern.
 const gptWord = /'(?:[sdmt]|ll|ve|re)| ?\p{L}{1,100000}| ?\p{N}{1,100000}| ?[^\s\p{L}\p{N}]{1,100000}|\s+(?!\S)|\s+/gu;
 const stretch = /.{1,10000}/gsu;
 const maxStretch = 10_000;
-const beforeOneSpace = /(?<=[^\s\u0085])(?= [^\s\u0085])/u;
 
-/** The runs between white space; BERT's tokenizer never looks past it. */
-export function splitAtSpaces(text: string): string[] {
-  return text.split(spaces);
+/** The UTF-16 units of a text. */
+export function unitsOf(text: string): Uint16Array {
+  const { buffer, byteOffset, length } = Buffer.from(text, 'utf16le');
+  return new Uint16Array(buffer, byteOffset, length / 2);
 }
 
-/** The runs between white space and Chinese characters, and each of these, which BERT's tokenizer takes one by one. */
-export function splitAtHanzi(text: string): string[] {
-  return hanzi.test(text) ? (text.match(hanziOrRun) ?? []) : splitAtSpaces(text);
+/** Cuts a text, given as UTF-16 units, and hands on where each word begins and ends. */
+export type Splitter = (units: Uint16Array, take: (start: number, end: number) => void) => void;
+
+const hanzi = /[\u3400-\u4dbf\u4e00-\u9fff]/;
+/** Of ASCII all but the underscore, which counts as a letter where added tokens are looked for; then dashes and quotation marks. */
+const punctuation = /[!-/:-@[-^`{-~\u2010-\u2027]/;
+
+/** What BERT's tokenizer makes of a unit. */
+const [inWord, between, alone] = [0, 1, 2];
+
+/**
+ * Cuts where BERT's tokenizer does: at white space, and on both sides of punctuation that is not in `joined` and, where `isHanzi`, of
+ * Chinese characters.
+ */
+export function bertSplitter({ isHanzi, joined = '' }: { isHanzi: boolean; joined?: string }): Splitter {
+  const isAlone = (unit: string) => (punctuation.test(unit) && !joined.includes(unit)) || (isHanzi && hanzi.test(unit));
+  const classes = classesOf((unit) => (/[ \t\n\r]/.test(unit) ? between : isAlone(unit) ? alone : inWord));
+  return (units, take) => {
+    let start = 0;
+    for (let i = 0; i < units.length; i++) {
+      const kind = classes[units[i]!]!;
+      if (kind === inWord) continue;
+      if (i > start) take(start, i);
+      if (kind === alone) take(i, i + 1);
+      start = i + 1;
+    }
+    if (units.length > start) take(start, units.length);
+  };
+}
+
+/** What the patterns of GPT-2 and its like make of a unit; from `space` on it is white space. */
+const [other, letter, mark, apostrophe, space, line, oddSpace] = [0, 1, 2, 3, 4, 5, 6];
+
+/**
+ * Cuts where GPT-2's pattern begins a word whatever else is around: in front of white space behind a word, behind a single line feed or
+ * tab, and between ASCII's letters and punctuation, but not behind an apostrophe. What else is a letter differs between versions of
+ * Unicode, and so between the tokenizers library and JavaScript; what is a space does not. No character is normalized together with
+ * one behind a cut. `joinsMarks` is for the patterns of Llama 3 and Qwen: there, punctuation is one word with letters behind it
+ * or with line feeds, and a tab with letters.
+ */
+export function gptSplitter({ joinsMarks }: { joinsMarks: boolean }): Splitter {
+  const classes = classesOf((unit) => {
+    if (unit === ' ') return space;
+    if (/[\n\r]/.test(unit) || (unit === '\t' && !joinsMarks)) return line;
+    if (/[\s\u0085]/.test(unit)) return oddSpace;
+    if (/[a-z0-9]/i.test(unit)) return letter;
+    if (unit === "'") return apostrophe;
+    return punctuation.test(unit) ? mark : other;
+  });
+  const cuts = (before: number, kind: number, isOneLine: boolean): boolean => {
+    if (kind === space) return before < space;
+    if (kind === line) return joinsMarks ? before === letter : before < space;
+    if (kind === oddSpace) return false;
+    if (before === line) return isOneLine;
+    if (before === letter) return kind === mark || kind === apostrophe;
+    return before === mark && kind === letter && !joinsMarks;
+  };
+  return (units, take) => {
+    let start = 0;
+    let before = oddSpace;
+    for (let i = 0; i < units.length; i++) {
+      const kind = classes[units[i]!]!;
+      if (cuts(before, kind, start === i - 1) && i > start) {
+        take(start, i);
+        start = i;
+      }
+      before = kind;
+    }
+    if (units.length > start) take(start, units.length);
+  };
+}
+
+/** [65,536] A number for each UTF-16 unit. */
+function classesOf(classOf: (unit: string) => number): Uint8Array {
+  return Uint8Array.from({ length: 1 << 16 }, (_, unit) => classOf(String.fromCharCode(unit)));
+}
+
+/** The words of a text. */
+export function wordsOf(text: string, split: Splitter): string[] {
+  const words: string[] = [];
+  split(unitsOf(text), (start, end) => words.push(text.slice(start, end)));
+  return words;
 }
 
 /**
@@ -29,14 +105,6 @@ export function gptWords(text: string): string[] {
 /** A word, or its parts of 10,000 characters: whole lines without a space would take memory many times their size. */
 export function stretchesOf(word: string): string[] {
   return word.length > maxStretch ? word.match(stretch)! : [word];
-}
-
-/**
- * Cuts in front of single spaces between other characters: GPT-2's pattern begins a word there whatever these characters are. What is
- * a letter differs between versions of Unicode, and so between the tokenizers library and JavaScript; what is a space does not.
- */
-export function splitBeforeSpaces(text: string): string[] {
-  return text.split(beforeOneSpace);
 }
 
 /** A copy of a string that is a part of a larger one: the part alone would keep the whole in memory. */

@@ -1,0 +1,160 @@
+import { spawnSync } from 'node:child_process';
+import { createWriteStream, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { fileURLToPath } from 'node:url';
+import { createGzip } from 'node:zlib';
+import { row } from './reading.ts';
+import { table, writeResults } from './report.ts';
+
+const numRows = 1000;
+const filesInFolder = 100;
+const wordsInFile = 60;
+
+/** Lists, trains a tokenizer on, and tokenises what is at a path, in a process of its own with a heap of 256 MB. */
+const preparer = `
+const [data, train, path, cacheDir] = process.argv.slice(1);
+const { readFileSync } = await import('node:fs');
+const { listSources, sharedSources, prepareCorpus } = await import(data);
+const { trainTokenizer } = await import(train);
+let since = performance.now();
+const seconds = () => { const now = performance.now(); const took = (now - since) / 1000; since = now; return took; };
+const files = await listSources([path]);
+const listing = seconds();
+await sharedSources(files, files);
+const comparing = seconds();
+const tokenizer = await trainTokenizer(files, { kind: 'bert', vocabSize: 8000, lowercase: true, textField: 'text' });
+const training = seconds();
+let [silence, last] = [0, performance.now()];
+const cpu = process.cpuUsage();
+const onProgress = () => { const now = performance.now(); silence = Math.max(silence, now - last); last = now; };
+const corpus = await prepareCorpus({ paths: [path], tokenizer, cacheDir, onProgress });
+const tokenising = seconds();
+const { user, system } = process.cpuUsage(cpu);
+const { documents, tokens, textBytes, shards } = corpus.index;
+corpus.close();
+// Not maxRSS, which begins with that of the process that started this one.
+const peakBytes = 1024 * Number(/VmHWM:\\s*(\\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1]);
+console.log(JSON.stringify({ listing, comparing, training, tokenising, cpuSeconds: (user + system) / 1e6, silence: silence / 1000,
+  documents, tokens, textBytes, shards: shards.length, peakBytes }));`;
+
+type Measured = Record<
+  | 'listing'
+  | 'comparing'
+  | 'training'
+  | 'tokenising'
+  | 'cpuSeconds'
+  | 'silence'
+  | 'documents'
+  | 'tokens'
+  | 'textBytes'
+  | 'shards'
+  | 'peakBytes',
+  number
+>;
+
+/** Texts that are larger than a shard, than memory, and many: time and memory to prepare them. */
+export async function large([gigabytes = '5', numFiles = '100000', ...names]: readonly string[]): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'taper-bench-'));
+  const modules = ['data/index.js', 'train/texts.js'].map((path) =>
+    fileURLToPath(new URL(`../src/${path}`, import.meta.url)),
+  );
+  const rows: (string | number)[][] = [
+    [
+      'source',
+      'text, MB',
+      'documents',
+      'tokens, million',
+      'shards',
+      'listing, s',
+      'comparing, s',
+      'training a tokenizer, s',
+      'tokenising, s',
+      'its processor time, s',
+      'MB a second of it',
+      'longest silence, s',
+      'peak resident, MB',
+    ],
+  ];
+  const number = (value: number) => value.toLocaleString('en', { maximumFractionDigits: 1 });
+  try {
+    for (const [name, make] of Object.entries(sources)) {
+      if (names.length > 0 && !names.includes(name)) continue;
+      const path = join(folder, name);
+      await make(path, { bytes: Number(gigabytes) * 1e9, numFiles: Number(numFiles) });
+      const args = ['--max-old-space-size=256', '--input-type=module', '-e', preparer, '--', ...modules, path, folder];
+      const { stdout } = spawnSync(process.execPath, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+      const found = JSON.parse(stdout) as Measured;
+      const { listing, comparing, training, tokenising, cpuSeconds, silence, documents, shards } = found;
+      const [megabytes, tokens, peak] = [found.textBytes, found.tokens, found.peakBytes].map(
+        (value) => value / 1e6,
+      ) as [number, number, number];
+      rows.push(
+        [
+          name,
+          megabytes,
+          documents,
+          tokens,
+          shards,
+          listing,
+          comparing,
+          training,
+          tokenising,
+          cpuSeconds,
+          megabytes / cpuSeconds,
+          silence,
+          peak,
+        ].map((value) => (typeof value === 'number' ? number(value) : value)),
+      );
+      console.log(rows.at(-1)!.join('  '));
+      rmSync(path, { recursive: true });
+    }
+    writeResults(
+      'large',
+      'Large texts',
+      `npm run bench -- large ${gigabytes} ${numFiles}`,
+      `Each source is prepared in a process of its own with \`--max-old-space-size=256\`. Comparing is the search for files that are held out and trained on, silence the time without a report of progress.\n\n${table(rows)}`,
+    );
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Rows of text, each another, until they are as long as is asked for. */
+function* texts(bytes: number): Generator<string> {
+  const rows = Array.from({ length: numRows }, (_, i) => row(i));
+  for (let [done, i] = [0, 0]; done < bytes; i++) {
+    const text = `Number ${i}. ${rows[i % numRows]}`;
+    done += text.length;
+    yield text;
+  }
+}
+
+function* lines(bytes: number, lineOf: (text: string) => string): Generator<string> {
+  let lines = '';
+  for (const text of texts(bytes)) {
+    lines += `${lineOf(text)}\n`;
+    if (lines.length < 1 << 20) continue;
+    yield lines;
+    lines = '';
+  }
+  yield lines;
+}
+
+const toJson = (text: string) => JSON.stringify({ text });
+
+const sources: Record<string, (path: string, size: { bytes: number; numFiles: number }) => Promise<void> | void> = {
+  'one.txt': (path, { bytes }) => pipeline(Readable.from(lines(bytes, (text) => text)), createWriteStream(path)),
+  'rows.jsonl': (path, { bytes }) => pipeline(Readable.from(lines(bytes, toJson)), createWriteStream(path)),
+  'rows.jsonl.gz': (path, { bytes }) =>
+    pipeline(Readable.from(lines(bytes, toJson)), createGzip({ level: 1 }), createWriteStream(path)),
+  files: (path, { numFiles }) => {
+    for (let i = 0; i < numFiles; i++) {
+      const folder = join(path, String(Math.floor(i / filesInFolder ** 2)), String(Math.floor(i / filesInFolder)));
+      if (i % filesInFolder === 0) mkdirSync(folder, { recursive: true });
+      writeFileSync(join(folder, `${i}.txt`), row(i).split(' ').slice(0, wordsInFile).join(' '));
+    }
+  },
+};

@@ -17,6 +17,7 @@ import { percent, rounded } from '../report/format.ts';
 import { type Dropped, duplicatesText, explained, openRepeated } from '../train/duplicates.ts';
 import { openTokenizer, unknownText, vocabularyAdvice, warnOfUnknown } from '../train/texts.ts';
 import { type ConfigOptions, configArgument, dataOption, setOption } from './config.ts';
+import { downloadLine } from './download-line.ts';
 import { warn } from './terminal.ts';
 
 const numShownSamples = 3;
@@ -137,14 +138,17 @@ async function open(
   });
   const { train: paths, exclude, textField, cache: cacheDir } = config.data;
   if (paths.length === 0) throw new ConfigError('data.train: no text; give files or folders with --data');
-  const tokenizer = await openTokenizer(config, { note: say, warn });
+  using downloads = downloadLine();
+  const report = { note: say, warn, download: downloads.show };
+  const tokenizer = await openTokenizer(config, report);
   const started = performance.now();
   let seconds: number | undefined;
   const onProgress = () => {
     seconds = (performance.now() - started) / 1000;
   };
   const sources = { paths, exclude, textField, tokenizer, cacheDir };
-  const corpus = await prepareCorpus({ ...sources, onProgress, onWarning: warn });
+  const corpus = await prepareCorpus({ ...sources, onProgress, onDownload: downloads.show, onWarning: warn });
+  downloads.end();
   warnOfUnknown(corpus.index, vocabularyAdvice(config), (message) => warn(`data.train: ${message}`));
   return { config, tokenizer, corpus, seconds };
 }

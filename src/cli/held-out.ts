@@ -1,6 +1,7 @@
 import { lastConfig } from '../config/index.ts';
 import type { MicroBatch } from '../data/index.ts';
 import type { TrainedModel } from '../inference/index.ts';
+import { downloadLine } from './download-line.ts';
 import { warn } from './terminal.ts';
 
 /** A trained model, and masked batches of a text for it, read from the disk as they are asked for until it is disposed. */
@@ -21,7 +22,10 @@ export async function openHeldOut(
   const { checkpoint, tokenizer } = trained;
   const { data, train } = lastConfig(checkpoint.config);
   const { textField, cache: cacheDir } = data;
-  const corpus = await prepareCorpus({ paths: options.data, textField, tokenizer, cacheDir, onWarning: warn });
+  using downloads = downloadLine();
+  const sources = { paths: options.data, textField, tokenizer, cacheDir, onDownload: downloads.show, onWarning: warn };
+  const corpus = await prepareCorpus(sources);
+  downloads.end();
   warnOfUnknown(corpus.index, `the tokenizer of ${path} is not made for this text`, (message) =>
     warn(`--data: ${message}`),
   );

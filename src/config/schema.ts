@@ -10,7 +10,7 @@ const data = z
     train: key(
       z.array(z.string()).default([]),
       'nothing',
-      'Files, folders or glob patterns of the training text. `--data` on the command line replaces it.',
+      'Files, folders or glob patterns of the training text, data sets on the Hugging Face Hub (`hf:datasets/ORG/NAME:train`), or addresses on the web. `--data` on the command line replaces it.',
     ),
     valid: key(z.array(z.string()).default([]), 'nothing', 'The same for held-out text.'),
     validFraction: key(
@@ -46,7 +46,7 @@ const data = z
     cache: key(
       z.string().min(1).default('.taper/data'),
       'nothing',
-      'The folder for token shards; it can be deleted at any time.',
+      'The folder for token shards and downloads; it can be deleted at any time.',
     ),
     sequenceLength: key(phased(z.int().min(8)).default(128), 'numbers', {
       description:

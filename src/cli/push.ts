@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs';
 import { join, sep } from 'node:path';
 import { Command } from 'commander';
 import { kindOf } from '../checkpoints/index.ts';
-import { CheckpointError, commandText, counted } from '../errors/index.ts';
+import { CheckpointError, commandText } from '../errors/index.ts';
 import type { LocalFile } from '../hub/index.ts';
 import { jsonOption } from './config.ts';
 
@@ -32,11 +32,10 @@ async function run(folder: string, name: string, options: PushCommandOptions): P
   const files = exportedFiles(folder);
   const { parseHubName, push } = await import('../hub/index.ts');
   const hubName = parseHubName(name, 'model');
-  process.stderr.write(`uploading ${counted(files.length, 'file')} of ${folder} to ${hubName.base}\n`);
   const pushed = await push(hubName, files, {
     message: options.message,
     isPrivate: options.private ?? false,
-    onSent: (path) => process.stderr.write(`sent ${path}\n`),
+    say: (line) => process.stderr.write(`${line}\n`),
   });
   process.stdout.write(options.json ? `${JSON.stringify(pushed)}\n` : `${pushed.url}\n`);
 }

@@ -1,5 +1,5 @@
 import { pathToFileURL } from 'node:url';
-import { ConfigError } from '../errors/index.ts';
+import { ConfigError, counted } from '../errors/index.ts';
 import { ask, persistently } from './ask.ts';
 import type { HubName } from './names.ts';
 import { type Asked, refusal } from './refusal.ts';
@@ -16,8 +16,8 @@ export interface LocalFile {
 export interface PushOptions {
   message: string;
   isPrivate: boolean;
-  /** Hears of each large file when it is sent. */
-  onSent?: (path: string) => void;
+  /** Hears when the upload begins, and of each large file when it is sent. */
+  say(line: string): void;
 }
 
 /** Where an upload is. */
@@ -44,6 +44,7 @@ export async function push(name: HubName, files: readonly LocalFile[], options: 
   // The library wants to see a token; the request gets it where it is sent.
   const common = { repo, hubUrl, accessToken: 'hf_', fetch: fetchFor(name) };
   await createRepo({ ...common, visibility: options.isPrivate ? 'private' : 'public' });
+  options.say(`uploading ${counted(files.length, 'file')} to ${hubUrl}/${name.repo}`);
   const operations = files.map(({ path, as }) => ({
     operation: 'addOrUpdate' as const,
     path: as,
@@ -56,7 +57,7 @@ export async function push(name: HubName, files: readonly LocalFile[], options: 
   for (; !step.done; step = await steps.next()) {
     const event = step.value;
     if (event.event === 'fileProgress' && event.state === 'uploading' && event.progress === 1)
-      options.onSent?.(event.path);
+      options.say(`sent ${event.path}`);
   }
   return { url: `${hubUrl}/${name.repo}`, commit: step.value!.commit.oid };
 }

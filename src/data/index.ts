@@ -29,7 +29,6 @@ export {
   type SampleOptions,
   samplesOf,
 } from './objectives.ts';
-export { isRemote, pinNames } from './remote.ts';
 export { permute, sampleAt } from './sampler.ts';
 export { type Packing, packings, type Sample, type Samples } from './samples.ts';
 export {

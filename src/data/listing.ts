@@ -3,13 +3,23 @@ import { access, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { escapePath, type GlobOptions, glob, isDynamicPattern } from 'tinyglobby';
 import { counted, DataError } from '../errors/index.ts';
+import type { DownloadProgress } from '../hub/index.ts';
 import { fetchTexts, isRemote, type RemoteOptions } from './remote.ts';
 import { isTextFile, type SourceFile, textEndings } from './sources.ts';
 
 const maxNamed = 3;
 
-/** How text files are found. */
-export type ListOptions = Partial<RemoteOptions>;
+/** How text files are found, and those from elsewhere brought. */
+export interface ListOptions {
+  /** Globs of files to leave out. */
+  exclude?: readonly string[];
+  /** Where downloads are kept; `.taper/data` where nothing is said. */
+  cacheDir?: string;
+  /** The column of Parquet files elsewhere that is needed; `text` where none is given. */
+  textField?: string;
+  onWarning?: (message: string) => void;
+  onDownload?: (progress: DownloadProgress) => void;
+}
 
 /** Where downloads are kept unless something else is said, as `data.cache`. */
 const defaultCache = '.taper/data';

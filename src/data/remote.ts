@@ -56,7 +56,7 @@ export async function fetchTexts(name: string, options: RemoteOptions): Promise<
 
 function pathOf(address: string): string {
   try {
-    return decodeURIComponent(new URL(address).pathname);
+    return new URL(address).pathname;
   } catch (cause) {
     throw new DataError(`${address}: is no address; give one as https://example.org/texts/a.txt`, { cause });
   }

@@ -17,7 +17,7 @@ import { pipeline } from 'node:stream/promises';
 import { setTimeout } from 'node:timers/promises';
 import type { Response } from 'undici';
 import { DataError } from '../errors/index.ts';
-import { makeFolder, sync, tryLock } from '../files/index.ts';
+import { makeFolder, sync, tryLock, writing } from '../files/index.ts';
 import { ask, type OnPause, persistently } from './ask.ts';
 import { type Asked, refusal } from './refusal.ts';
 
@@ -80,7 +80,7 @@ export const whole: Way = { pathOf: (path) => path, bring: download };
 
 /** Waits until no other process on this machine brings a file, and keeps others from it until disposed. */
 export async function lockFile(path: string): Promise<Disposable> {
-  makeFolder(dirname(path));
+  writing(dirname(path), () => makeFolder(dirname(path)));
   for (;;) {
     const lock = tryLock(`${path}.lock`);
     if (typeof lock !== 'number') return lock;
@@ -169,7 +169,8 @@ async function bring(
     version = versionOf(response);
     if (!isRest) writeFileSync(versionFile(file), JSON.stringify(version));
     const length = response.headers.get('content-length');
-    if (length !== null) bytes ??= Number(length) + (isRest ? start : 0);
+    const isPacked = !/^(identity)?$/.test(response.headers.get('content-encoding') ?? '');
+    if (length !== null && !isPacked) bytes ??= Number(length) + (isRest ? start : 0);
     report();
     await append(response, part, { isRest, report });
     const found = sizeOf(part);
@@ -194,7 +195,7 @@ async function append(
   const file = openSync(path, isRest ? 'a' : 'w');
   try {
     for await (const chunk of body ?? []) {
-      appendFileSync(file, chunk as Uint8Array);
+      writing(path, () => appendFileSync(file, chunk as Uint8Array));
       report();
     }
   } finally {

@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import type { Response } from 'undici';
 import { DataError } from '../errors/index.ts';
-import { replaceFile, sync } from '../files/index.ts';
+import { replaceFile, sync, writing } from '../files/index.ts';
 import { ask, persistently } from './ask.ts';
 import {
   type DownloadOptions,
@@ -90,7 +90,9 @@ export async function openSparse(
     return { response, data: new Uint8Array(await response.arrayBuffer()) };
   };
   const keep = (start: number, data: Uint8Array) => {
-    for (let at = 0; at < data.length; ) at += writeSync(descriptor!, data, at, data.length - at, start + at);
+    writing(part, () => {
+      for (let at = 0; at < data.length; ) at += writeSync(descriptor!, data, at, data.length - at, start + at);
+    });
     done = merged([...done, { start, end: start + data.length }], 0);
     replaceFile(doneFile, JSON.stringify({ version, bytes, done }));
     report();

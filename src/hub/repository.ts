@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DataError } from '../errors/index.ts';
-import { makeFolder, replaceFile } from '../files/index.ts';
+import { makeFolder, replaceFile, writing } from '../files/index.ts';
 import { ask, persistently, UnreachableError } from './ask.ts';
 import { type DownloadOptions, lockFile, type RemoteFile, setTime, type Way, whole } from './download.ts';
 import { type HubName, isCommit, kindWords, pinned } from './names.ts';
@@ -89,7 +89,7 @@ export async function commitOf(name: HubName, { cacheDir, onWarning = () => {} }
         ? await datasetInfo({ ...what, additionalFields: ['sha'] })
         : await modelInfo({ ...what, additionalFields: ['sha'] });
     if (!isCommit(sha)) throw new DataError(`${name.base}: ${endpoint} does not say the commit; it is no Hub`);
-    makeFolder(refs);
+    writing(refs, () => makeFolder(refs));
     replaceFile(file, `${sha}\n`);
     return sha;
   } catch (error) {
@@ -117,7 +117,7 @@ export async function openRepository(name: HubName, options: HubOptions): Promis
   if (!existsSync(list)) {
     if (isOffline) throw missing();
     const files = await listed({ ...name, revision: commit }, endpoint);
-    makeFolder(folder);
+    writing(folder, () => makeFolder(folder));
     replaceFile(list, JSON.stringify(files));
   }
   const files = JSON.parse(readFileSync(list, 'utf8')) as ListedFile[];

@@ -15,7 +15,7 @@ const asked = new Map<string, Promise<string>>();
 /** The file at an address as one to download: a query gives it a folder of its own. */
 export function webFile(address: string, cacheDir: string): RemoteFile {
   const { pathname, search } = new URL(address);
-  const path = join(hostFolder(cacheDir, address), decodeURIComponent(pathname));
+  const path = join(hostFolder(cacheDir, address), pathname);
   const query = search === '' ? '' : createHash('sha256').update(search).digest('hex').slice(0, 8);
   return { name: address, url: address, path: join(dirname(path), query, basename(path)) };
 }

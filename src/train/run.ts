@@ -17,7 +17,8 @@ import {
   weightsFrom,
 } from '../checkpoints/index.ts';
 import type { Config } from '../config/index.ts';
-import { type Documents, pinNames, type Samples, TextTokenizer } from '../data/index.ts';
+import { type Documents, type Samples, TextTokenizer } from '../data/index.ts';
+import { pinNames } from '../data/remote.ts';
 import { checkedMethod, type DepthMethod, type StepWork, withTail } from '../depth/index.ts';
 import { alone, type ProcessGroup } from '../distributed/index.ts';
 import { ConfigError, counted, DataError, OutputError } from '../errors/index.ts';
@@ -213,6 +214,9 @@ async function withPinned(config: Config, before: Config['data'] | undefined, re
     onWarning: (message: string) => report.warn(message),
   };
   const [train, valid] = [await pinNames(data.train, options), await pinNames(data.valid, options)];
+  for (const name of [...train, ...valid]) {
+    if (![...data.train, ...data.valid].includes(name)) report.note(`text: ${name}`);
+  }
   return { ...config, data: { ...data, train, valid } };
 }
 

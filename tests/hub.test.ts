@@ -1,6 +1,8 @@
 // Texts and models from a Hub and the web, and models to it: as users type it, against a server on this machine.
 import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
@@ -154,6 +156,27 @@ describe('texts of a Hub', () => {
       again.stderr,
       /^downloading hf:datasets\/org\/slow@[0-9a-f]{40}: train\.txt: 0\.1 of \d\.\d MB: .*; asks again in 1 s$/m,
     );
+  });
+
+  it('come by way of a proxy', async () => {
+    server.web.set('proxied.txt', { content: Buffer.from(large) });
+    const asked: string[] = [];
+    const proxy = createServer().on('connect', (request, socket) => {
+      asked.push(request.url!);
+      const hub = connect(Number(new URL(server.endpoint).port), '127.0.0.1', () => {
+        socket.write('HTTP/1.1 200 Connection established\r\n\r\n');
+        hub.pipe(socket).pipe(hub);
+      });
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    const address = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+    const env = { HTTP_PROXY: address, http_proxy: address, NO_PROXY: '', no_proxy: '' };
+    const words = ['--data', 'http://texts.invalid/web/proxied.txt', '--vocab-size', '100', '--out', 'proxied.json'];
+    const { stdout } = await done(['tokenizer', 'train', ...words], env);
+    assert.match(stdout, /tokens from 1 file/);
+    assert.deepEqual(asked, ['texts.invalid:80']);
+    proxy.closeAllConnections();
+    proxy.close();
   });
 
   it('are refused in one line that says what to do', async () => {

@@ -273,6 +273,27 @@ test('a file on the web is asked for again, and comes again when it has changed'
   await assert.rejects(fetched(`${server.endpoint}/web/page.txt`), /answers with a web page, not the file/);
 });
 
+test('a file on the web is used as it is in the cache where the server cannot be asked', async () => {
+  const address = `${server.endpoint}/web/kept.txt`;
+  server.web.set('kept.txt', { content: Buffer.from(small), headers: { etag: '"1"' } });
+  const warnings: string[] = [];
+  const fetched = async (name = address) =>
+    (await freshFetch())(name, { cacheDir, onWarning: (message) => warnings.push(message) });
+  const path = await fetched();
+  process.env.HF_HUB_OFFLINE = '1';
+  assert.equal(await fetched(), path);
+  await assert.rejects(
+    fetched(`${server.endpoint}/web/new.txt`),
+    /is not in .*, and HF_HUB_OFFLINE is set; run it once/,
+  );
+  process.env.HF_HUB_OFFLINE = '';
+  server.faults.set('kept.txt', { times: 99, status: 503, headers: { 'retry-after': '0' } });
+  assert.equal(await fetched(), path);
+  assert.deepEqual(warnings, [
+    `${address}: cannot be downloaded (the server answers 503): the version of the last download is used`,
+  ]);
+});
+
 test('a part of a file on the web that has changed meanwhile is not gone on with', async () => {
   const address = `${server.endpoint}/web/changing.txt`;
   server.web.set('changing.txt', { content: large, headers: { etag: '"1"' } });

@@ -53,6 +53,9 @@ export async function persistently<T>(
   }
 }
 
+/** What came is not what was asked for, and may be the next time. */
+export class BrokenError extends Error {}
+
 /** A server that answers that it is busy, and in how many seconds it wants to be asked again, if it says so. */
 class BusyError extends Error {
   readonly seconds: number | undefined;
@@ -72,11 +75,11 @@ function secondsUntil(date: string): number | undefined {
 
 /** Why it is worth asking again; undefined where it is not. */
 function temporaryReason(error: unknown): string | undefined {
-  if (error instanceof BusyError) return error.message;
-  // undici's fetch throws this class for all that the network does, before the answer and within its body.
-  if (!(error instanceof TypeError)) return undefined;
-  const cause = error.cause as NodeJS.ErrnoException | undefined;
-  return cause?.code === 'UND_ERR_INVALID_ARG' ? undefined : cause?.message || cause?.code || error.message;
+  if (error instanceof BusyError || error instanceof BrokenError) return error.message;
+  // undici's fetch throws this class, with a cause, for all that the network does, before the answer and within its body.
+  if (!(error instanceof TypeError && error.cause instanceof Error)) return undefined;
+  const { message, code } = error.cause as NodeJS.ErrnoException;
+  return message || code || error.message;
 }
 
 /** The `fetch` of undici, by way of HTTPS_PROXY where that is set. */

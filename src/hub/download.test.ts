@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, w
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
+import { persistently } from './ask.ts';
 import { type DownloadProgress, download } from './download.ts';
 import { parseHubName } from './names.ts';
 import { openRepository } from './repository.ts';
@@ -309,6 +310,30 @@ test('a part of a file on the web that has changed meanwhile is not gone on with
   const path = await fetchAddress(address, { cacheDir });
   assert.deepEqual(readFileSync(path), other);
   assert.equal(server.requestsFor('changing.txt').at(-1)!.ifRange, '"1"');
+});
+
+test('a file on the web that changes during its download comes in the new version', async () => {
+  server.web.set('grows.txt', { content: large, headers: { etag: '"1"' } });
+  server.faults.set('grows.txt', { times: 1, cutAfter: 100_000 });
+  const onDownload = ({ pause }: DownloadProgress) =>
+    pause && server.web.set('grows.txt', { content: Buffer.from(small), headers: { etag: '"2"' } });
+  const path = await fetchAddress(`${server.endpoint}/web/grows.txt`, { cacheDir, onDownload });
+  assert.equal(readFileSync(path, 'utf8'), small);
+});
+
+test('where no server answers that is said, after a few attempts', async () => {
+  const file = { name: 'http://127.0.0.1:9/x.txt', url: 'http://127.0.0.1:9/x.txt', path: join(cacheDir, 'x.txt') };
+  let pauses = 0;
+  const onDownload = () => {
+    pauses += 1;
+    if (pauses > 2) throw new Error('enough');
+  };
+  await assert.rejects(download(file, { onDownload }), /enough/);
+  const mistake = new TypeError('of the program');
+  await assert.rejects(
+    persistently('x', () => Promise.reject(mistake)),
+    mistake,
+  );
 });
 
 test('a lock that a process left is taken over', async () => {

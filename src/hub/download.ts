@@ -18,7 +18,7 @@ import { setTimeout } from 'node:timers/promises';
 import type { Response } from 'undici';
 import { DataError } from '../errors/index.ts';
 import { makeFolder, sync, tryLock, writing } from '../files/index.ts';
-import { ask, type OnPause, persistently } from './ask.ts';
+import { ask, BrokenError, type OnPause, persistently } from './ask.ts';
 import { type Asked, refusal } from './refusal.ts';
 
 /** How often a process looks whether another one has finished a download, in milliseconds. */
@@ -163,11 +163,14 @@ async function bring(
       await response.body?.cancel();
       if (start === 0 || (response.status !== 206 && response.status !== 416)) throw await refusal(file, response);
       forget(file); // what is there is not the start of what the server has now
-      throw new TypeError('the file has changed there');
+      throw new BrokenError('the file has changed there');
     }
     refusePage(file, response);
     version = versionOf(response);
-    if (!isRest) writeFileSync(versionFile(file), JSON.stringify(version));
+    if (!isRest) {
+      bytes = file.bytes; // those of another version do not count
+      writing(part, () => writeFileSync(versionFile(file), JSON.stringify(version)));
+    }
     const length = response.headers.get('content-length');
     const isPacked = !/^(identity)?$/.test(response.headers.get('content-encoding') ?? '');
     if (length !== null && !isPacked) bytes ??= Number(length) + (isRest ? start : 0);
@@ -175,7 +178,7 @@ async function bring(
     await append(response, part, { isRest, report });
     const found = sizeOf(part);
     if (bytes !== undefined && found < bytes)
-      throw new TypeError(`the connection ended after ${found} of ${bytes} bytes`);
+      throw new BrokenError(`the connection ended after ${found} of ${bytes} bytes`);
   };
   await persistently(file.name, attempt, { onPause, hasProgress });
   return { version, resumed };

@@ -226,11 +226,11 @@ describe('import', () => {
     await reject('nowhere', /nowhere: no such folder/);
     await refused(
       ['import', 'google-bert/bert-base-uncased', '--out', 'x'],
-      /google-bert\/bert-base-uncased: no such folder; .* hf download google-bert\/bert-base-uncased --local-dir downloads\/bert-base-uncased .*npx taper-lm import downloads\/bert-base-uncased --out models\/bert-base-uncased/,
+      /google-bert\/bert-base-uncased: no such folder; .* npx taper-lm import hf:google-bert\/bert-base-uncased --out models\/bert-base-uncased$/m,
     );
     await refused(
       ['import', 'https://huggingface.co/google-bert/bert-base-uncased/tree/main', '--out', 'x'],
-      / hf download google-bert\/bert-base-uncased --local-dir downloads\/bert-base-uncased /,
+      / npx taper-lm import hf:google-bert\/bert-base-uncased --out /,
     );
     await refused(
       ['import', 'bert/config.json', '--out', 'x'],

@@ -22,7 +22,8 @@ export interface ConfigOptions {
 
 export const setOption = () => new Option('--set <key=value...>', 'set keys of the configuration: train.steps=1000');
 export const deepSpeedOption = () => new Option('--deepspeed <file>', 'take over the settings of a DeepSpeed JSON');
-export const dataOption = () => new Option('--data <path...>', 'text: files, folders or globs');
+export const dataOption = () =>
+  new Option('--data <path...>', 'text: files, folders, globs, hf:datasets/ORG/NAME:SPLIT or https://…');
 export const deviceOption = () =>
   new Option('--device <device>', 'where to compute: cpu, cuda, cuda:1, mps').default(defaultDevice());
 export const jsonOption = () => new Option('--json', 'print one JSON object on standard output, and nothing else');

@@ -19,6 +19,7 @@ import { percent, rounded, table } from '../report/format.ts';
 import { type Dropped, duplicatesText, explained, namedTexts, openRepeated } from '../train/duplicates.ts';
 import { openTokenizer, totalOf, unknownText, vocabularyAdvice, warnOfUnknown } from '../train/texts.ts';
 import { type ConfigOptions, configArgument, dataOption, setOption } from './config.ts';
+import { downloadLine } from './download-line.ts';
 import { prepareProgress } from './progress.ts';
 import { warn } from './terminal.ts';
 
@@ -163,7 +164,8 @@ async function open(file: string | undefined, options: ConfigOptions): Promise<O
   });
   const { train, exclude, textField, cache: cacheDir } = config.data;
   if (train.length === 0) throw new ConfigError('data.train: no text; give files or folders with --data');
-  const tokenizer = await openTokenizer(config, { note: say, warn });
+  using downloads = downloadLine();
+  const tokenizer = await openTokenizer(config, { note: say, warn, download: downloads.show });
   const started = performance.now();
   const opened: OpenTexts = { config, tokenizer, sources: [], seconds: undefined };
   const show = prepareProgress(say);
@@ -171,12 +173,13 @@ async function open(file: string | undefined, options: ConfigOptions): Promise<O
     show(progress);
     opened.seconds = (performance.now() - started) / 1000;
   };
-  const how = { exclude, textField, tokenizer, cacheDir, onProgress, onWarning: warn };
+  const how = { exclude, textField, tokenizer, cacheDir, onProgress, onDownload: downloads.show, onWarning: warn };
   for (const source of textSources(train)) {
     const corpus = await prepareCorpus({ ...how, paths: source.paths });
     warnOfUnknown(corpus.index, vocabularyAdvice(config), (message) => warn(`data.train: ${message}`));
     opened.sources.push({ ...source, corpus });
   }
+  downloads.end();
   return opened;
 }
 

@@ -1,6 +1,7 @@
 import { lastConfig } from '../config/index.ts';
 import type { MicroBatch } from '../data/index.ts';
 import type { TrainedModel } from '../inference/index.ts';
+import { downloadLine } from './download-line.ts';
 import { prepareProgress } from './progress.ts';
 import { warn } from './terminal.ts';
 
@@ -22,15 +23,17 @@ export async function openHeldOut(
   const { checkpoint, tokenizer } = trained;
   const { data, train } = lastConfig(checkpoint.config);
   const { textField, cache: cacheDir } = data;
-  const onProgress = prepareProgress((line) => process.stderr.write(`${line}\n`));
+  using downloads = downloadLine();
   const corpus = await prepareCorpus({
     paths: options.data,
     textField,
     tokenizer,
     cacheDir,
-    onProgress,
+    onProgress: prepareProgress((line) => process.stderr.write(`${line}\n`)),
+    onDownload: downloads.show,
     onWarning: warn,
   });
+  downloads.end();
   warnOfUnknown(corpus.index, `the tokenizer of ${path} is not made for this text`, (message) =>
     warn(`--data: ${message}`),
   );

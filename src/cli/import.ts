@@ -1,18 +1,39 @@
 import { Command } from 'commander';
+import { isHubName } from '../hub/names.ts';
 import { jsonOption } from './config.ts';
+import { downloadLine } from './download-line.ts';
+import { checkNewFolder } from './files.ts';
 import { warn } from './terminal.ts';
+
+/** Where a model of the Hub is kept, beside texts: `data.cache` of a configuration. */
+const cacheDir = '.taper/data';
 
 /** `taper-lm import`: a model of Hugging Face as a checkpoint. */
 export function importCommand(): Command {
   return new Command('import')
-    .description('make a checkpoint of a Hugging Face folder: modernbert, bert and its relatives, llama, qwen3, gpt2')
-    .argument('<folder>', 'folder with config.json, model.safetensors and the tokenizer')
+    .description('make a checkpoint of a Hugging Face model: modernbert, bert and its relatives, llama, qwen3, gpt2')
+    .argument('<model>', 'hf:ORG/NAME[@revision], or a folder with config.json, model.safetensors and the tokenizer')
     .requiredOption('--out <checkpoint>', 'new folder for the checkpoint')
     .addOption(jsonOption())
-    .addHelpText('after', '\nExample:\n  npx taper-lm import downloads/bert-base-uncased --out models/bert-base')
-    .action(async (folder: string, { out, json }: { out: string; json?: boolean }) => {
+    .addHelpText(
+      'after',
+      `
+Examples:
+  npx taper-lm import hf:answerdotai/ModernBERT-base --out models/modernbert
+  npx taper-lm import downloads/bert-base-uncased --out models/bert-base`,
+    )
+    .action(async (model: string, { out, json }: { out: string; json?: boolean }) => {
       const { importHuggingFace } = await import('../interop/index.ts');
-      importHuggingFace(folder, out, warn);
-      process.stdout.write(json ? `${JSON.stringify({ checkpoint: out })}\n` : `${out}\n`);
+      const found = isHubName(model) ? await fromHub(model, out) : undefined;
+      importHuggingFace(found?.folder ?? model, out, warn);
+      const name = found && { name: found.name };
+      process.stdout.write(json ? `${JSON.stringify({ checkpoint: out, ...name })}\n` : `${out}\n`);
     });
+}
+
+async function fromHub(name: string, out: string): Promise<{ name: string; folder: string }> {
+  checkNewFolder(out);
+  const { fetchModel } = await import('../hub/index.ts');
+  using downloads = downloadLine();
+  return await fetchModel(name, { cacheDir, onDownload: downloads.show, onWarning: warn });
 }

@@ -18,6 +18,7 @@ import { importCommand } from './import.ts';
 import { launchCommand } from './launch.ts';
 import { planCommand } from './plan.ts';
 import { pretrainCommand } from './pretrain.ts';
+import { pushCommand } from './push.ts';
 import { reportCommand } from './report.ts';
 import { serveCommand } from './serve.ts';
 import { settle } from './settle.ts';
@@ -47,6 +48,7 @@ const commands = [
   glueCommand(),
   importCommand(),
   exportCommand(),
+  pushCommand(),
   tokenizerCommand(),
   dataCommand(),
   dashboardCommand(),

@@ -1,4 +1,3 @@
-import cliProgress from 'cli-progress';
 import type { Config } from '../config/index.ts';
 import type { PrepareProgress } from '../data/index.ts';
 import { duration, percent, rounded } from '../report/format.ts';
@@ -12,9 +11,9 @@ import {
   type StepMetrics,
 } from '../runs/index.ts';
 import type { FineTuneReporter } from '../tasks/index.ts';
+import { downloadLine } from './download-line.ts';
+import { newBar, type ProgressStatus } from './progress-line.ts';
 
-/** The sizes of the bar, by how much room there is. */
-const barSizes = [10, 5, 0];
 /** Without a terminal: a line each twentieth of the steps, and one each half minute. */
 const numLines = 20;
 const lineSeconds = 30;
@@ -28,27 +27,6 @@ const newestWeight = 0.1;
 const evaluationHead = ['step', 'held-out loss', 'perplexity', 'right', 'training loss', 'FLOPs saved'];
 const tableLine = (cells: readonly string[]) =>
   cells.map((cell, i) => cell.padStart(Math.max(8, evaluationHead[i]!.length))).join('  ');
-
-/** How far something is: of `total`, with what there is to say of it, the most important first, and the time that is left. */
-export interface ProgressStatus {
-  parts: readonly string[];
-  left: string;
-}
-
-/**
- * A line of progress that fits into `width` characters: `█████░░░░░ 50/100 loss 5.43 12k tokens/s 3m05s left`. Where it is too long
- * the bar shrinks, then the last parts are left out; the count and the time that is left stay.
- */
-export function progressLine(value: number, total: number, { parts, left }: ProgressStatus, width: number): string {
-  const bar = (size: number) => '█'.repeat(Math.round((size * value) / total)).padEnd(size, '░');
-  const line = (size: number, count: number) =>
-    [...(size > 0 ? [bar(size)] : []), `${value}/${total}`, ...parts.slice(0, count), `${left} left`].join(' ');
-  for (let count = parts.length; count >= 0; count--) {
-    const size = barSizes.find((size) => line(size, count).length <= width);
-    if (size !== undefined) return line(size, count);
-  }
-  return `${left} left`.slice(0, width);
-}
 
 /** A reporter that writes to standard error, and hears the metrics; disposing it takes the progress bar away. */
 export interface TerminalReporter extends Reporter, Disposable {
@@ -79,6 +57,7 @@ export function terminalReporter({ model, train }: Config, { quiet = false } = {
   };
   const timer = setTimeout(release, heldMs);
   const say = (line: string) => {
+    downloads.end();
     if (held) {
       held.push(line);
       return;
@@ -89,9 +68,12 @@ export function terminalReporter({ model, train }: Config, { quiet = false } = {
     if (wasActive) bar?.start(train.steps, latest.step, latest.status);
   };
 
+  const downloads = downloadLine((line) => say(line));
+
   const warn = (message: string) => say(`warning: ${message}`);
   const end = () => {
     clearTimeout(timer);
+    downloads.end();
     bar?.stop();
   };
   if (quiet) return { note: () => {}, warn, metrics: release, [Symbol.dispose]: end };
@@ -132,6 +114,7 @@ export function terminalReporter({ model, train }: Config, { quiet = false } = {
   return {
     note: say,
     warn,
+    download: downloads.show,
     prepare: prepareProgress(say),
     metrics: (line) => {
       release();
@@ -175,16 +158,6 @@ export function fineTuneBar(what: string): FineTuneReporter & Disposable {
     },
     [Symbol.dispose]: () => bar?.stop(),
   };
-}
-
-function newBar(): cliProgress.SingleBar {
-  return new cliProgress.SingleBar({
-    format: (_options, { value, total, maxWidth }, status: ProgressStatus) =>
-      progressLine(value, total, status, maxWidth),
-    clearOnComplete: true,
-    linewrap: true, // so that the cursor stays on the line in a terminal that has shrunk
-    gracefulExit: false, // signals are the training loop's
-  });
 }
 
 /** Whether a step gets a line of its own. */

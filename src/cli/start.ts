@@ -4,10 +4,12 @@ import { Command } from 'commander';
 import { freeName } from '../checkpoints/index.ts';
 import { loadConfig } from '../config/index.ts';
 import { listSources } from '../data/index.ts';
+import { isRemote } from '../data/remote.ts';
 import { commandText, counted } from '../errors/index.ts';
 import type { Gap } from '../inference/index.ts';
 import { familyOf } from '../model/index.ts';
 import { percent } from '../report/format.ts';
+import { downloadLine } from './download-line.ts';
 import { reportError } from './errors.ts';
 import { summaryText, train } from './pretrain.ts';
 import { settle } from './settle.ts';
@@ -28,7 +30,7 @@ const command = new Command('npm start --')
   )
   .argument(
     '[texts...]',
-    'text of your own: files, folders or globs (default: the addresses of US presidents to Congress)',
+    'text of your own: files, folders, globs, hf:datasets/… or https://… (default: the addresses of US presidents to Congress)',
   )
   .addHelpText('after', '\nExample:\n  npm start -- my/texts\n\nEverything else: npx taper-lm --help')
   .action(start);
@@ -43,12 +45,14 @@ try {
 
 async function start(paths: readonly string[]): Promise<void> {
   // npm runs this in the project's folder, wherever it was called.
-  const own = paths.map((path) => resolve(process.env.INIT_CWD ?? '.', path));
+  const own = paths.map((path) => (isRemote(path) ? path : resolve(process.env.INIT_CWD ?? '.', path)));
   const texts = own.length > 0 ? own : [packageTexts(addresses, 'build/texts', process.env.npm_execpath)];
   const loaded = loadConfig({ file: configFile, overrides: { data: { train: texts } } });
   const { model, train: training } = loaded.config;
   const out = freeName('runs/start');
-  const files = await listSources(texts); // before anything is said, so that a mistake in a path comes alone
+  using downloads = downloadLine();
+  const files = await listSources(texts, { onDownload: downloads.show, onWarning: warn }); // before anything is said, so that a mistake in a path comes alone
+  downloads.end();
   const source = own.length > 0 ? own.join(', ') : `${files.length} addresses of US presidents to Congress`;
   const announcement =
     `Training a ${familyOf(model).title(model)} of ${counted(model.layers, 'block')}, as ${configFile} says, on ${source}.\n` +

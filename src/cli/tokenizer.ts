@@ -6,7 +6,9 @@ import { makeFolder, replaceFile, writing } from '../files/index.ts';
 import { namesOf } from '../keys/index.ts';
 import { tokenizerProgress, trainTokenizer } from '../train/texts.ts';
 import { dataOption } from './config.ts';
+import { downloadLine } from './download-line.ts';
 import { countOf } from './numbers.ts';
+import { warn } from './terminal.ts';
 
 interface TrainOptions {
   data: string[];
@@ -54,7 +56,9 @@ export function tokenizerCommand(): Command {
 }
 
 async function train({ data, vocabSize, out, cased, keepAccents, kind }: TrainOptions): Promise<void> {
-  const files = await listSources(data);
+  using downloads = downloadLine();
+  const files = await listSources(data, { onDownload: downloads.show, onWarning: warn });
+  downloads.end();
   const onProgress = tokenizerProgress((line) => process.stderr.write(`${line}\n`));
   const stripAccents = keepAccents ? false : undefined;
   const tokenizer = await trainTokenizer(files, {

@@ -15,7 +15,7 @@ const data = z
   .strictObject({
     train: key(z.array(z.union([z.string(), weightedText])).default([]), 'nothing', {
       description:
-        'Files, folders or glob patterns of the training text. `[{ path: books, weight: 2 }, { path: [wiki, news], weight: 1 }]` mixes texts: two of three sequences are from `books`. `--data` on the command line replaces it.',
+        'Files, folders or glob patterns of the training text, data sets on the Hugging Face Hub (`hf:datasets/ORG/NAME:train`), or addresses on the web. `[{ path: books, weight: 2 }, { path: [wiki, news], weight: 1 }]` mixes texts: two of three sequences are from `books`. `--data` on the command line replaces it.',
       typeName: 'list of strings, or of { path, weight }',
     }),
     valid: key(z.array(z.string()).default([]), 'nothing', 'The same for held-out text.'),
@@ -52,7 +52,7 @@ const data = z
     cache: key(
       z.string().min(1).default('.taper/data'),
       'nothing',
-      'The folder for token shards; it can be deleted at any time.',
+      'The folder for token shards and downloads; it can be deleted at any time.',
     ),
     sequenceLength: key(phased(z.int().min(8)).default(128), 'numbers', {
       description:

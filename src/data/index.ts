@@ -3,6 +3,8 @@
  *
  * @module taper-lm/data
  */
+
+export type { DownloadProgress } from '../hub/index.ts';
 export { heldOutBatches, type MicroBatch, makeMicroBatch, type TokenBatch } from './batch.ts';
 export { Corpus, type CorpusIndex, corpusFormat, openCorpus, type StoredFile, unknownShare } from './corpus.ts';
 export {
@@ -17,7 +19,7 @@ export {
   openDuplicates,
 } from './duplicates/index.ts';
 export { charactersOf } from './encoding.ts';
-export { listSources, sharedSources } from './listing.ts';
+export { type ListOptions, listSources, sharedSources } from './listing.ts';
 export { type Mask, type Masked, type MaskOptions, maskTokens } from './masking.ts';
 export { joined, mixed } from './mixture.ts';
 export {

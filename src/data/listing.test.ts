@@ -25,8 +25,8 @@ test('files, folders and globs expand to text files in the order they are named,
   for (const name of ['b.txt', 'a.md', 'deep/er/c.jsonl.gz', 'deep/photo.png', 'deep/valid.txt', '(x) [y]/d.txt']) {
     write(folder, name, 'text');
   }
-  const names = async (paths: string[], exclude?: string[]) =>
-    (await listSources(paths, exclude)).map(({ path }) => relative(folder, path));
+  const names = async (paths: string[], exclude: string[] = []) =>
+    (await listSources(paths, { exclude })).map(({ path }) => relative(folder, path));
   const all = ['(x) [y]/d.txt', 'a.md', 'b.txt', 'deep/er/c.jsonl.gz', 'deep/valid.txt'];
   assert.deepEqual(await names([folder]), all);
   assert.deepEqual(await names([join(folder, 'b.txt'), folder, join(folder, '*.txt')]), [
@@ -48,7 +48,7 @@ test('a path that names nothing usable is an error that names it', async (t) => 
   await rejectsWith(photo, /not a kind of text file .*\.txt .*\.parquet/);
   await rejectsWith(folder, /matches 1 file, which does not end in \.txt/);
   const text = write(folder, 'a.txt', 'x');
-  await assert.rejects(listSources([text], ['*.txt']), /no text files left/);
+  await assert.rejects(listSources([text], { exclude: ['*.txt'] }), /no text files left/);
   await assert.rejects(listSources([]), /no text files left/);
 });
 
@@ -62,7 +62,10 @@ test('a folder in which all text files are empty is said to be so', async (t) =>
   await rejectsWith(join(folder, '*.txt'), /holds 1 text file, which is empty/);
   await rejectsWith(join(folder, 'a.txt'), /holds no text: it is empty \(0 bytes\)/);
   write(folder, 'notes.doc', 'x');
-  await assert.rejects(listSources([folder], ['*.txt', '*.jsonl']), /matches 2 files, none of them ending in \.txt/);
+  await assert.rejects(
+    listSources([folder], { exclude: ['*.txt', '*.jsonl'] }),
+    /matches 2 files, none of them ending in \.txt/,
+  );
 });
 
 test('a file is listed once, whatever links lead to it', async (t) => {
@@ -107,7 +110,7 @@ test('links to nothing and names that are not UTF-8 are passed over with a warni
   }
   for (const path of [folder, `${folder}/**/*.txt`]) {
     const warnings: string[] = [];
-    const files = await listSources([path], [], (message) => warnings.push(message));
+    const files = await listSources([path], { onWarning: (message) => warnings.push(message) });
     assert.deepEqual(
       files.map((file) => file.path),
       [join(folder, 'a.txt')],

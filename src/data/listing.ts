@@ -3,27 +3,44 @@ import { access, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { escapePath, type GlobOptions, glob, isDynamicPattern } from 'tinyglobby';
 import { counted, DataError } from '../errors/index.ts';
+import type { DownloadProgress } from '../hub/index.ts';
+import { fetchTexts, isRemote, type RemoteOptions } from './remote.ts';
 import { isTextFile, type SourceFile, textEndings } from './sources.ts';
 
 const maxNamed = 3;
 
+/** How text files are found, and those from elsewhere brought. */
+export interface ListOptions {
+  /** Globs of files to leave out. */
+  exclude?: readonly string[];
+  /** Where downloads are kept; `.taper/data` where nothing is said. */
+  cacheDir?: string;
+  /** The column of Parquet files elsewhere that is needed; `text` where none is given. */
+  textField?: string;
+  onWarning?: (message: string) => void;
+  onDownload?: (progress: DownloadProgress) => void;
+}
+
+/** Where downloads are kept unless something else is said, as `data.cache`. */
+const defaultCache = '.taper/data';
+
 /**
  * The text files that `paths` name, each once whatever links lead to it, in the order of `paths` and by name within one of them
- * (so that the order does not depend on where they lie): files, folders with all below them, and globs.
+ * (so that the order does not depend on where they lie): files, folders with all below them, and globs; and data sets on the Hugging
+ * Face Hub (`hf:datasets/ORG/NAME:train`) and addresses on the web, which are brought into the cache first.
  * In folders and globs other endings, empty files, links to nothing and names that are not UTF-8 are passed over, the
  * last two with a warning. `exclude` are globs: without a slash of file names, with one of paths below the folder that is searched.
  *
  * @throws DataError where a path is missing, unreadable or of another ending, or where nothing is found.
  */
-export async function listSources(
-  paths: readonly string[],
-  exclude: readonly string[] = [],
-  onWarning: (message: string) => void = () => {},
-): Promise<SourceFile[]> {
+export async function listSources(paths: readonly string[], options: ListOptions = {}): Promise<SourceFile[]> {
+  const { exclude = [], onWarning = () => {} } = options;
+  const remote = { cacheDir: defaultCache, textField: 'text', ...options, exclude, onWarning };
   const ignore = exclude.map((pattern) => (pattern.includes('/') ? pattern : `**/${pattern}`));
   const found = new Map<string, SourceFile>();
   for (const path of paths) {
-    for (const { file, identity } of await expand(path, ignore, onWarning)) {
+    const files = isRemote(path) ? await brought(path, remote) : await expand(path, ignore, onWarning);
+    for (const { file, identity } of files) {
       if (!found.has(identity)) found.set(identity, file);
     }
   }
@@ -58,6 +75,11 @@ async function found(path: string): Promise<Found> {
   } catch (cause) {
     throw cannotRead(path, cause);
   }
+}
+
+async function brought(name: string, options: RemoteOptions): Promise<Found[]> {
+  const paths = await fetchTexts(name, options);
+  return Promise.all(paths.map((path) => found(resolve(path))));
 }
 
 async function expand(path: string, ignore: string[], onWarning: (message: string) => void): Promise<Found[]> {

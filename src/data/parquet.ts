@@ -59,6 +59,17 @@ export async function openParquetColumn(path: string, name: string): Promise<Par
   };
 }
 
+/** The bytes of a column in a row group; undefined where it is not in there. */
+export function columnRange(group: RowGroup, name: string): { start: number; end: number } | undefined {
+  const column = group.columns.find(({ meta_data }) => meta_data?.path_in_schema[0] === name)?.meta_data;
+  return column && rangeOf(column);
+}
+
+function rangeOf(column: ColumnMetaData): { start: number; end: number } {
+  const start = Number(column.dictionary_page_offset || column.data_page_offset);
+  return { start, end: start + Number(column.total_compressed_size) };
+}
+
 function columnOf(group: RowGroup, name: string): ColumnMetaData {
   const chunk = group.columns.find(({ meta_data }) => meta_data?.path_in_schema[0] === name);
   if (!chunk?.meta_data || chunk.file_path)
@@ -74,8 +85,7 @@ async function* pagesOf(
   decoder: Decoder,
   onRead: (bytes: number) => void,
 ): AsyncGenerator<DecodedArray> {
-  let position = Number(column.dictionary_page_offset || column.data_page_offset);
-  const end = position + Number(column.total_compressed_size);
+  let { start: position, end } = rangeOf(column);
   let dictionary: DecodedArray | undefined;
   for (let row = 0; row < numRows; ) {
     const { header: packedHeader, length } = await readHeader(file, position, end);

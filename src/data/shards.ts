@@ -15,6 +15,7 @@ import {
 import { join } from 'node:path';
 import { DataError, OutputError } from '../errors/index.ts';
 import { makeFolder } from '../files/index.ts';
+import type { DownloadProgress } from '../hub/index.ts';
 import { blockDocuments, type Corpus, type CorpusIndex, corpusFormat, openCorpus, type StoredFile } from './corpus.ts';
 import { listSources } from './listing.ts';
 import { type DocumentPart, readAllParts } from './sources.ts';
@@ -51,12 +52,14 @@ export interface TokeniseOptions {
 
 /** What is tokenised. */
 export interface PrepareOptions extends TokeniseOptions {
-  /** Files, folders and globs. */
+  /** Files, folders and globs, data sets on the Hugging Face Hub, and addresses. */
   paths: readonly string[];
   /** Globs of files to leave out. */
   exclude?: readonly string[];
   /** The field or column of structured files that holds the text; `text` where none is given. */
   textField?: string;
+  /** Hears of the files that are brought from elsewhere. */
+  onDownload?: (progress: DownloadProgress) => void;
 }
 
 /** A document: its text, or its tokens. */
@@ -78,7 +81,7 @@ export type Documents = (Iterable<Document> | AsyncIterable<Document>) & {
  */
 export async function prepareCorpus(options: PrepareOptions): Promise<Corpus> {
   const { tokenizer, cacheDir, textField = 'text', onWarning = () => {} } = options;
-  const files = await listSources(options.paths, options.exclude, onWarning);
+  const files = await listSources(options.paths, { ...options, textField, onWarning });
   const sources = sha256(JSON.stringify([textField, files]));
   const folder = join(cacheDir, sha256(`${corpusFormat} ${tokenizer.hash} ${sources}`).slice(0, 16));
   return inCache(cacheDir, async () => {

@@ -1,10 +1,12 @@
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { ConfigError } from '../errors/index.ts';
 
 /** The locks of this process. One that bears its number and is not among them was left by a process of the same number. */
 const held = new Set<string>();
+/** A lock without a number that is older than this is what a crash left. */
+const youngMs = 1000;
 
 /**
  * Takes a run's folder for this process until disposed: two that write one run would spoil it. A process that was killed
@@ -13,7 +15,16 @@ const held = new Set<string>();
  * @throws ConfigError while another process on this machine has it, or another run of this one.
  */
 export function lockRun(run: string): Disposable {
-  const path = join(run, 'lock');
+  const lock = tryLock(join(run, 'lock'));
+  if (typeof lock !== 'number') return lock;
+  throw new ConfigError(`${run}: process ${lock} is training this run; wait for it, stop it, or choose another --out`);
+}
+
+/**
+ * Takes a lock file for this process until disposed; or returns the number of the process on this machine that has it. What a killed
+ * process left is taken over.
+ */
+export function tryLock(path: string): Disposable | number {
   for (;;) {
     try {
       writeFileSync(path, `${process.pid} ${hostname()}\n`, { flag: 'wx' });
@@ -28,13 +39,15 @@ export function lockRun(run: string): Disposable {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     }
     const owner = ownerOf(path);
-    if (isOther(owner) || held.has(resolve(path))) {
-      throw new ConfigError(
-        `${run}: process ${owner} is training this run; wait for it, stop it, or choose another --out`,
-      );
-    }
+    if (isOther(owner) || held.has(resolve(path))) return owner;
+    if (Number.isNaN(owner) && isYoung(path)) continue; // its number is about to be written
     rmSync(path, { force: true });
   }
+}
+
+function isYoung(path: string): boolean {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  return stats === undefined || Date.now() - stats.mtimeMs < youngMs;
 }
 
 /** Whether a process on this machine is training a run. */
@@ -43,9 +56,16 @@ export function isBeingTrained(run: string): boolean {
   return existsSync(path) && (held.has(resolve(path)) || isOther(ownerOf(path)));
 }
 
-/** The process that took a lock; 0 for one of another machine, since its number says nothing here. */
+/** The process that took a lock; 0 for one of another machine, since its number says nothing here; NaN where it is gone or not written yet. */
 function ownerOf(path: string): number {
-  const [pid, host = hostname()] = readFileSync(path, 'utf8').trim().split(' ');
+  let text = '';
+  try {
+    text = readFileSync(path, 'utf8').trim();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+  if (text === '') return Number.NaN;
+  const [pid, host = hostname()] = text.split(' ');
   return host === hostname() ? Number(pid) : 0;
 }
 

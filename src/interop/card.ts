@@ -1,11 +1,13 @@
 import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Checkpoint } from '../checkpoints/index.ts';
-import { type StepConfig, textSources } from '../config/index.ts';
+import { type StepConfig, textSources, trainPaths } from '../config/index.ts';
 import { countedInTurn, phasesOf } from '../config/phases.ts';
 import { objectives } from '../data/index.ts';
+import { isRemote } from '../data/remote.ts';
 import { depthWords } from '../depth/index.ts';
 import { counted } from '../errors/index.ts';
+import { isHubName, parseHubName } from '../hub/names.ts';
 import { familyOf, headKinds } from '../model/index.ts';
 import { optimizers } from '../optimizers/index.ts';
 import { readMetrics, type Summary, summarise } from '../runs/index.ts';
@@ -31,8 +33,20 @@ export function modelCard(model: OutgoingModel, options: CardOptions): string {
     ...(isTrained ? trainingLines(checkpoint) : ['', 'Imported into taper; how it was trained is not known here.']),
     ...(isTrained && removed === undefined ? resultLines(summaryOf(checkpoint)) : []),
   ];
-  const head = [`library_name: ${options.library}`, `pipeline_tag: ${pipelineOf(model, options)}`, 'tags:', '- taper'];
+  const dataSets = isTrained ? hubDataSets(trainPaths(checkpoint.config.data.train)) : [];
+  const head = [
+    `library_name: ${options.library}`,
+    `pipeline_tag: ${pipelineOf(model, options)}`,
+    'tags:',
+    '- taper',
+    ...(dataSets.length > 0 ? ['datasets:', ...dataSets.map((name) => `- ${name}`)] : []),
+  ];
   return `---\n${head.join('\n')}\n---\n\n# ${nameOf(checkpoint)}\n\n${parts.join('\n')}\n`;
+}
+
+/** The data sets of the Hugging Face Hub that a model learnt from: the Hub links them. */
+function hubDataSets(texts: readonly string[]): string[] {
+  return [...new Set(texts.flatMap((name) => (isHubName(name) ? parseHubName(name, 'dataset').repo : [])))];
 }
 
 /** A card that was there, with what this form of the model changes of its head. */
@@ -73,7 +87,7 @@ function trainingLines({ config, progress: { samples, tokens, step } }: Checkpoi
   // Of several values those that it was trained with.
   const phases = phasesOf(config, Math.max(1, step));
   const used = (of: (config: StepConfig) => number) => phases.map((phase) => of(phase.config));
-  const names = (paths: readonly string[]) => paths.map((path) => basename(path)).join(', ');
+  const names = (paths: readonly string[]) => paths.map((path) => (isRemote(path) ? path : basename(path))).join(', ');
   const sources = textSources(data.train);
   const texts =
     sources.length === 1

@@ -65,15 +65,12 @@ const whyNotImported: Partial<Record<FolderKind, (path: string) => string>> = {
   run: () => 'is a run of taper, which every command takes as it is; it needs no import',
 };
 
-/** How to come to a folder that is not there: by a download where it has the form of a name or an address on the Hugging Face Hub. */
+/** How to come to a folder that is not there: by its name on the Hugging Face Hub, where it has the form of one or of an address there. */
 function adviceFor(folder: string): string {
   const name = folder.replace(/^https?:\/\/(?:huggingface\.co|hf\.co)\/(.*?)(?:\/tree\/main)?\/?$/, '$1');
   if (!/^\w[\w.-]*(\/\w[\w.-]*)?$/.test(name)) return 'give one that holds a config.json';
-  const place = `downloads/${basename(name)}`;
-  return (
-    'give one that holds a config.json; to download it from the Hugging Face Hub: ' +
-    `hf download ${name} --local-dir ${place} (pip install huggingface_hub), then npx taper-lm import ${place} --out models/${basename(name)}`
-  );
+  const command = commandText(['npx', 'taper-lm', 'import', `hf:${name}`, '--out', `models/${basename(name)}`]);
+  return `give one that holds a config.json; for a model of the Hugging Face Hub: ${command}`;
 }
 
 /** All weights of a model, in its order. */

@@ -1,4 +1,4 @@
-import type { PrepareProgress } from '../data/index.ts';
+import type { DownloadProgress, PrepareProgress } from '../data/index.ts';
 
 /** Who hears what a run says of itself in words; its numbers go to sinks. */
 export interface Reporter {
@@ -6,6 +6,8 @@ export interface Reporter {
   note(message: string): void;
   /** Something that is allowed but probably not meant. */
   warn(message: string): void;
+  /** How far a text from elsewhere is brought. */
+  download?(progress: DownloadProgress): void;
   /** How far the texts are prepared. */
   prepare?(progress: PrepareProgress): void;
 }

@@ -126,6 +126,10 @@ function stoppable(report: Reporter, signal: AbortSignal | undefined): Reporter 
       check();
       report.note(message);
     },
+    download: (progress) => {
+      check();
+      report.download?.(progress);
+    },
     prepare: (progress) => {
       check();
       report.prepare?.(progress);

@@ -16,8 +16,9 @@ import {
   type Progress,
   weightsFrom,
 } from '../checkpoints/index.ts';
-import type { Config } from '../config/index.ts';
+import { type Config, trainPaths } from '../config/index.ts';
 import { type Documents, type Samples, TextTokenizer } from '../data/index.ts';
+import { pinNames } from '../data/remote.ts';
 import { checkedMethod, type DepthMethod, type StepWork, withTail } from '../depth/index.ts';
 import { alone, type ProcessGroup } from '../distributed/index.ts';
 import { ConfigError, counted, DataError, OutputError } from '../errors/index.ts';
@@ -127,7 +128,12 @@ async function open(
   const sources = isFirst ? openSources(given, out, resume, report, held) : undefined;
   const start = await group.share('start', sources && (await startOf(given, sources, report, samples)));
   const tokenizer = TextTokenizer.fromJson(start.tokenizerJson);
-  const config: Config = { ...given, model: { ...given.model, vocabSize: start.config.model.vocabSize } };
+  const { train, valid } = start.config.data;
+  const config: Config = {
+    ...given,
+    model: { ...given.model, vocabSize: start.config.model.vocabSize },
+    data: { ...given.data, train, valid },
+  };
   checkSameConfig(start.config, config, group);
   checkShares(config, group);
   if (sources?.checkpoint) checkResumable(out, sources.checkpoint, config, (message) => report.warn(message));
@@ -177,14 +183,15 @@ function openSources(given: Config, out: string, resume: boolean, report: Report
   return { checkpoint, isOwn: own !== undefined, initial, exists };
 }
 
-/** The tokenizer of the checkpoint, or the configuration's own; and what follows from it. */
+/** The tokenizer of the checkpoint, or the configuration's own; and what follows from it. Texts on the Hub get their commits. */
 async function startOf(
-  given: Config,
+  asked: Config,
   { checkpoint, isOwn, initial }: Sources,
   report: Reporter,
   samples: Documents | undefined,
 ): Promise<Start> {
   const known = checkpoint ?? initial;
+  const given = samples ? asked : await withPinned(asked, checkpoint?.config.data, report);
   const tokenizer = known ? TextTokenizer.fromJson(known.tokenizerJson) : await openTokenizer(given, report, samples);
   const vocabSize = known?.config.model.vocabSize ?? tokenizer.vocabSize;
   const config: Config = { ...given, model: { ...given.model, vocabSize } };
@@ -196,6 +203,25 @@ async function startOf(
   }
   const start = { tokenizerJson: tokenizer.json, config, saved: isOwn ? checkpoint!.path : '' };
   return checkpoint ? { ...start, progress: checkpoint.progress, updates: checkpoint.updates } : start;
+}
+
+/** The configuration with texts that stay the same: those of the run where it has them, else with the commits of now. */
+async function withPinned(config: Config, before: Config['data'] | undefined, report: Reporter): Promise<Config> {
+  const { data } = config;
+  const namesOf = ({ train, valid }: Pick<Config['data'], 'train' | 'valid'>) => [...trainPaths(train), ...valid];
+  const names = namesOf(data);
+  const pinned = await pinNames(names, {
+    cacheDir: data.cache,
+    known: before ? namesOf(before) : [],
+    onWarning: (message) => report.warn(message),
+  });
+  const nameFor = new Map(names.map((name, i) => [name, pinned[i]!]));
+  for (const [name, now] of nameFor) if (name !== now) report.note(`text: ${now}`);
+  const pin = (name: string) => nameFor.get(name)!;
+  const train = data.train.map((entry) =>
+    typeof entry === 'string' ? pin(entry) : { ...entry, path: [entry.path].flat().map(pin) },
+  );
+  return { ...config, data: { ...data, train, valid: data.valid.map(pin) } };
 }
 
 /** Refuses to go on with another source of documents than before. */

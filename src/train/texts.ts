@@ -8,6 +8,7 @@ import {
   type CorpusIndex,
   corpusFormat,
   type Documents,
+  type DownloadProgress,
   isReadInBlocks,
   isSplitInBlocks,
   joined,
@@ -83,6 +84,7 @@ export async function openTexts(
     cacheDir: data.cache,
     onProgress: (progress: PrepareProgress) => report.prepare?.(progress),
     onWarning: (message: string) => report.warn(message),
+    onDownload: (progress: DownloadProgress) => report.download?.(progress),
   };
   const prepare = (paths: readonly string[]) => prepareCorpus({ ...options, exclude, textField, paths });
   const sources = samples ? [{ paths: [samples.name], share: 1 }] : textSources(data.train);
@@ -214,8 +216,9 @@ function epochsOf(
 }
 
 /** Says which held-out files are trained on as well, which may be under another name. */
-async function warnOfShared({ train, valid, exclude }: Config['data'], report: Reporter): Promise<void> {
-  const shared = await sharedSources(await listSources(trainPaths(train), exclude), await listSources(valid, exclude));
+async function warnOfShared({ train, valid, ...data }: Config['data'], report: Reporter): Promise<void> {
+  const list = (paths: readonly string[]) => listSources(paths, { ...data, cacheDir: data.cache });
+  const shared = await sharedSources(await list(trainPaths(train)), await list(valid));
   if (shared.length === 0) return;
   const which = shared.length === 1 ? `${shared[0]} is` : `${shared.length} files, such as ${shared[0]}, are`;
   report.warn(
@@ -297,7 +300,12 @@ export async function openTokenizer(config: Config, report: Reporter, samples?: 
   if (samples) return trainOnDocuments(samples, config, report);
   if (data.train.length === 0)
     throw new ConfigError('data.train: no text to train on; give files or folders with --data');
-  const files = await listSources(trainPaths(data.train), data.exclude);
+  const files = await listSources(trainPaths(data.train), {
+    ...data,
+    cacheDir: data.cache,
+    onWarning: (message) => report.warn(message),
+    onDownload: (progress) => report.download?.(progress),
+  });
   const { textField, lowercase, stripAccents } = data;
   const { vocabSize } = model;
   const kind = familyOf(model).tokenizer;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { progressLine } from './progress.ts';
+import { progressLine } from './progress-line.ts';
 
 const training = { parts: ['loss 10.43', 'θ 0.87', '10.5/12 blocks', '12.3k tokens/s'], left: '2h07m' };
 

@@ -1,0 +1,73 @@
+import { readdirSync } from 'node:fs';
+import { join, sep } from 'node:path';
+import { Command } from 'commander';
+import { kindOf } from '../checkpoints/index.ts';
+import { CheckpointError, commandText } from '../errors/index.ts';
+import type { LocalFile } from '../hub/index.ts';
+import { jsonOption } from './config.ts';
+
+/** `taper-lm push`: an export on the Hugging Face Hub. */
+export function pushCommand(): Command {
+  return new Command('push')
+    .description('upload an export, with its card, to the Hugging Face Hub')
+    .argument('<folder>', 'folder that `export` wrote')
+    .argument('<name>', 'hf:ORG/NAME; it is made where it is missing')
+    .option('--private', 'make it private')
+    .option('--message <text>', 'of the commit', 'Upload a model trained with taper')
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      '\nThe token: HF_TOKEN, or what `hf auth login` has stored.\n\nExample:\n  npx taper-lm push exported hf:my-org/my-model --private',
+    )
+    .action(run);
+}
+
+interface PushCommandOptions {
+  private?: boolean;
+  message: string;
+  json?: boolean;
+}
+
+async function run(folder: string, name: string, options: PushCommandOptions): Promise<void> {
+  const files = exportedFiles(folder);
+  const { parseHubName, push } = await import('../hub/index.ts');
+  const hubName = parseHubName(name, 'model');
+  const pushed = await push(hubName, files, {
+    message: options.message,
+    isPrivate: options.private ?? false,
+    say: (line) => process.stderr.write(`${line}\n`),
+  });
+  process.stdout.write(options.json ? `${JSON.stringify(pushed)}\n` : `${pushed.url}\n`);
+}
+
+/** What files an export has, whatever its form: a model, and the card that says what it is. */
+const model = /^(model\.safetensors|onnx\/.+\.onnx|.+\.gguf)$/;
+
+/** All files of an export, but hidden ones. */
+function exportedFiles(folder: string): LocalFile[] {
+  const kind = kindOf(folder);
+  const advice = {
+    run: `is a run; export it first: ${exportCommand(folder)}`,
+    checkpoint: `is a checkpoint; export it first: ${exportCommand(folder)}`,
+    nothing: 'no such folder; give one that npx taper-lm export wrote',
+    file: 'is a file; give the folder that npx taper-lm export wrote',
+  }[kind as string];
+  if (advice !== undefined) throw new CheckpointError(`${folder}: ${advice}`);
+  const paths = readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(join(folder, sep).length))
+    .filter((path) => !path.split(sep).some((part) => part.startsWith('.')))
+    .map((path) => path.split(sep).join('/'))
+    .sort();
+  for (const [what, isThere] of [
+    ['no README.md', paths.includes('README.md')],
+    ['no model.safetensors, onnx/*.onnx or *.gguf', paths.some((path) => model.test(path))],
+  ] as const) {
+    if (!isThere) throw new CheckpointError(`${folder}: has ${what}; give a folder that npx taper-lm export wrote`);
+  }
+  return paths.map((path) => ({ path: join(folder, path), as: path }));
+}
+
+function exportCommand(folder: string): string {
+  return commandText(['npx', 'taper-lm', 'export', folder, '--to', 'hf', '--out', 'exported']);
+}

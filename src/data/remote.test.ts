@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, beforeEach, test } from 'node:test';
+import { parquetWriteBuffer } from 'hyparquet-writer';
+import { HubServer } from '../hub/server.fixture.ts';
+import { listSources } from './listing.ts';
+import { pinNames } from './remote.ts';
+import { readTexts } from './sources.ts';
+
+let server: HubServer;
+let cacheDir: string;
+const oldEnv = { ...process.env };
+const texts = Array.from({ length: 3000 }, (_, i) => `Text ${i} ${'word '.repeat(i % 20)}`.trim());
+/** Characters that no compression shortens much. */
+const noise = texts.map((_, i) => Array.from({ length: 60 }, (_, j) => Math.sin(i * 60 + j).toString(36)).join(''));
+let parquet: Buffer;
+
+before(async () => {
+  server = await new HubServer().start();
+  const columns = { title: noise.map((each) => each.slice(0, 300)), text: texts, page: noise };
+  const columnData = Object.entries(columns).map(([name, data]) => ({ name, data, type: 'STRING' as const }));
+  parquet = Buffer.from(parquetWriteBuffer({ columnData, rowGroupSize: 700 }));
+  server.commit('datasets/org/pages', { 'README.md': '# Pages', 'train.parquet': parquet, 'test/other.parquet': 'no' });
+});
+after(async () => {
+  await server.close();
+  process.env = oldEnv;
+});
+beforeEach((t) => {
+  cacheDir = mkdtempSync(join(tmpdir(), 'taper-remote-'));
+  Object.assign(process.env, server.env);
+  server.sent = 0;
+  server.requests.length = 0;
+  server.ranges = true;
+  (t as unknown as { after(end: () => void): void }).after(() => rmSync(cacheDir, { recursive: true }));
+});
+
+const train = 'hf:datasets/org/pages/train.parquet';
+
+async function textsOf(name: string, textField: string): Promise<string[]> {
+  const found: string[] = [];
+  const files = await listSources([name], { cacheDir, textField });
+  for await (const text of readTexts(files, { textField })) found.push(text);
+  return found;
+}
+
+test('of a Parquet file that is mostly something else only the column of the text comes', async () => {
+  assert.deepEqual(await textsOf(train, 'text'), texts);
+  assert.ok(server.sent < parquet.length / 4, `${server.sent} of ${parquet.length}`);
+  const [file] = await listSources([train], { cacheDir, textField: 'text' });
+  assert.match(file!.path, /\/train\.text-only\.parquet$/);
+  assert.equal(file!.bytes, parquet.length);
+  const { blocks } = statSync(file!.path);
+  assert.ok(blocks * 512 < parquet.length / 2, `${blocks * 512} on the disk`);
+});
+
+test('of a Parquet file the whole comes where the column is most of it, or the server sends no parts', async () => {
+  assert.deepEqual(await textsOf(train, 'page'), noise);
+  const [file] = await listSources([train], { cacheDir, textField: 'page' });
+  assert.deepEqual(readFileSync(file!.path), parquet);
+  assert.ok(!existsSync(file!.path.replace('.parquet', '.page-only.parquet.part')));
+  rmSync(file!.path);
+  server.ranges = false;
+  assert.deepEqual(await textsOf(train, 'text'), texts);
+});
+
+test('a column that is not there is told with those that are', async () => {
+  await assert.rejects(
+    textsOf(train, 'content'),
+    /no field "content", but "title", "text", "page"; name the one that holds the text as data\.textField/,
+  );
+});
+
+test('the parts of a column that an earlier process brought are not asked for again', async () => {
+  let heard = 0;
+  const onDownload = () => {
+    heard += 1;
+    if (heard === 5) throw new Error('stopped');
+  };
+  await assert.rejects(listSources([train], { cacheDir, onDownload }), /stopped/);
+  server.requests.length = 0;
+  assert.deepEqual(await textsOf(train, 'text'), texts);
+  const ranges = server.requests.flatMap(({ server, range }) => (server === 'storage' ? [range!] : []));
+  assert.equal(ranges[0], 'bytes=-65536');
+  assert.ok(ranges.length >= 3 && ranges.length <= 4, ranges.join(' '));
+});
+
+test('files of a pinned revision are the same after another download, so their tokens are found again', async () => {
+  const [name] = await pinNames([train], { cacheDir });
+  assert.match(name!, /train\.parquet@[0-9a-f]{40}$/);
+  const first = await listSources([name!], { cacheDir });
+  rmSync(first[0]!.path);
+  assert.deepEqual(await listSources([name!], { cacheDir }), first);
+});
+
+test('names are pinned to what they mean now, and keep the commit that they had', async () => {
+  const commit = server.commit('datasets/org/moving', { 'a.txt': 'one' });
+  const name = 'hf:datasets/org/moving';
+  assert.deepEqual(await pinNames([name, 'texts', 'https://example.org/a.txt'], { cacheDir }), [
+    `${name}@${commit}`,
+    'texts',
+    'https://example.org/a.txt',
+  ]);
+  const next = server.commit('datasets/org/moving', { 'a.txt': 'two' });
+  const known = [`${name}/a.txt@${'0'.repeat(40)}`, `${name}@${commit}`];
+  assert.deepEqual(await pinNames([name], { cacheDir, known }), [`${name}@${commit}`]);
+  assert.deepEqual(await pinNames([name], { cacheDir }), [`${name}@${next}`]);
+  const [old] = await listSources([`${name}@${commit}`], { cacheDir });
+  assert.equal(readFileSync(old!.path, 'utf8'), 'one');
+});
+
+test('texts elsewhere and here stand beside each other, and what is excluded does not come', async () => {
+  server.commit('datasets/org/many', {
+    'train/a.txt': 'a',
+    'train/b.txt': 'b',
+    'train/deep/c.txt': 'c',
+    'train/empty.txt': '',
+  });
+  writeFileSync(join(cacheDir, 'own.txt'), 'own');
+  const names = async (exclude: string[]) =>
+    (await listSources([join(cacheDir, 'own.txt'), 'hf:datasets/org/many:train'], { cacheDir, exclude })).map(
+      ({ path }) => path.replace(/^.*\/(train|taper-remote-\w+)\//, ''),
+    );
+  assert.deepEqual(await names(['b.txt', 'train/deep/**']), ['own.txt', 'a.txt']);
+  assert.equal(server.requestsFor('b.txt').length, 0);
+  assert.deepEqual(await names([]), ['own.txt', 'a.txt', 'b.txt', 'deep/c.txt']);
+  await assert.rejects(listSources(['hf:datasets/org/many'], { cacheDir, exclude: ['*.txt'] }), /no text files left/);
+  await assert.rejects(
+    listSources(['hf:datasets/org/many/train/empty.txt'], { cacheDir }),
+    /holds 1 text file without any text/,
+  );
+});

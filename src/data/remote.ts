@@ -1,0 +1,90 @@
+import { readFileSync } from 'node:fs';
+import picomatch from 'picomatch';
+import { counted, DataError } from '../errors/index.ts';
+import {
+  chooseFiles,
+  commitOf,
+  fetchAddress,
+  type HubOptions,
+  isAddress,
+  isHubName,
+  openRepository,
+  parseHubName,
+  pinned,
+  whole,
+} from '../hub/index.ts';
+import { columnAlone } from './parquet-column.ts';
+import { isTextFile, textEndings } from './sources.ts';
+
+/** How texts elsewhere are brought. */
+export interface RemoteOptions extends HubOptions {
+  /** Of Parquet files only this column is brought, where that is less. */
+  textField: string;
+  /** Globs of files to leave out. */
+  exclude: readonly string[];
+}
+
+/** Whether a text is not the path of files here but a name on the Hugging Face Hub or an address on the web. */
+export const isRemote = (name: string) => isHubName(name) || isAddress(name);
+
+/**
+ * Brings the text files that a name on the Hub or an address means into the cache, and returns where they are.
+ *
+ * @throws DataError where there is none, or none that can be read as text or brought.
+ */
+export async function fetchTexts(name: string, options: RemoteOptions): Promise<string[]> {
+  const waysOf = (path: string) => (/\.parquet$/i.test(path) ? [columnAlone(options.textField), whole] : [whole]);
+  if (isAddress(name)) {
+    const path = pathOf(name);
+    if (!isTextFile(path))
+      throw new DataError(`${name}: not a kind of text file that is known: ${textEndings.join(' ')}`);
+    return leftIn([path], options.exclude).length > 0 ? [await fetchAddress(name, options, waysOf(path))] : [];
+  }
+  const hubName = parseHubName(name, 'dataset');
+  const repository = await openRepository(hubName, options);
+  const sizes = new Map(repository.files.map(({ path, bytes }) => [path, bytes]));
+  const card = sizes.has('README.md') ? readFileSync(await repository.fetch('README.md'), 'utf8') : '';
+  const endings = textEndings.join(' ');
+  const chosen = chooseFiles(hubName, { paths: [...sizes.keys()], card, isText: isTextFile, endings });
+  const filled = chosen.filter((path) => sizes.get(path)! > 0);
+  if (filled.length === 0)
+    throw new DataError(`${name}: holds ${counted(chosen.length, 'text file')} without any text`);
+  const brought: string[] = [];
+  for (const path of leftIn(filled, options.exclude)) brought.push(await repository.fetch(path, waysOf(path)));
+  return brought;
+}
+
+function pathOf(address: string): string {
+  try {
+    return new URL(address).pathname;
+  } catch (cause) {
+    throw new DataError(`${address}: is no address; give one as https://example.org/texts/a.txt`, { cause });
+  }
+}
+
+function leftIn(paths: readonly string[], exclude: readonly string[]): string[] {
+  const isLeftOut = exclude.map((glob) => picomatch(glob.includes('/') ? glob : `**/${glob}`, { dot: true }));
+  return paths.filter((path) => !isLeftOut.some((matches) => matches(path.replace(/^\//, ''))));
+}
+
+/**
+ * Names with the commits that they mean now, so that they mean the same texts for ever. A name that `known` has with a commit keeps
+ * that; paths and addresses stay as they are.
+ *
+ * @throws DataError for a name of no data set, or one that cannot be asked for.
+ */
+export async function pinNames(
+  names: readonly string[],
+  { known = [], ...options }: HubOptions & { known?: readonly string[] },
+): Promise<string[]> {
+  const result: string[] = [];
+  for (const name of names) {
+    const before = known.find((each) => /^@[0-9a-f]{40}$/.test(each.slice(name.length)) && each.startsWith(name));
+    if (!isHubName(name) || before !== undefined) result.push(before ?? name);
+    else {
+      const hubName = parseHubName(name, 'dataset');
+      result.push(pinned(hubName, await commitOf(hubName, options)));
+    }
+  }
+  return result;
+}

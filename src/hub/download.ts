@@ -1,0 +1,233 @@
+import { createHash } from 'node:crypto';
+import {
+  appendFileSync,
+  closeSync,
+  createReadStream,
+  existsSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { setTimeout } from 'node:timers/promises';
+import type { Response } from 'undici';
+import { DataError } from '../errors/index.ts';
+import { makeFolder, sync, tryLock, writing } from '../files/index.ts';
+import { ask, BrokenError, type OnPause, persistently } from './ask.ts';
+import { type Asked, refusal } from './refusal.ts';
+
+/** How often a process looks whether another one has finished a download, in milliseconds. */
+const lookMs = 200;
+
+/** A file elsewhere, and where it goes. */
+export interface RemoteFile extends Asked {
+  url: string;
+  path: string;
+  /** What is known of it; nothing of a file on the web. */
+  bytes?: number;
+  sha256?: string;
+  /** SHA-1 of git's object: `blob BYTES\0` and the content. */
+  gitOid?: string;
+}
+
+/** How far a download is. */
+export interface DownloadProgress {
+  name: string;
+  bytesDone: number;
+  /** Undefined where the server does not say it. */
+  bytes: number | undefined;
+  /** Why it pauses, and the seconds that are left of that. */
+  pause?: { reason: string; secondsLeft: number };
+}
+
+/** Hears of downloads; what it throws ends them. */
+export interface DownloadOptions {
+  onDownload?: ((progress: DownloadProgress) => void) | undefined;
+  onWarning?: ((message: string) => void) | undefined;
+}
+
+/** What a server says of a version of a file. */
+export interface Version {
+  etag?: string;
+  lastModified?: string;
+}
+
+/** The header of a request that wants the rest of this version only; undefined where nothing tells versions apart. */
+export function ifRange({ etag, lastModified }: Version): string | undefined {
+  return etag !== undefined && !etag.startsWith('W/') ? etag : lastModified;
+}
+
+export function versionOf({ headers }: Response): Version {
+  const [etag, lastModified] = [headers.get('etag'), headers.get('last-modified')];
+  return { ...(etag && { etag }), ...(lastModified && { lastModified }) };
+}
+
+/** A way to bring a file, all of it or the part that is needed. */
+export interface Way {
+  /** Where it goes that way. */
+  pathOf(path: string): string;
+  /** Brings it to its path; undefined where another way has to be taken. */
+  bring(file: RemoteFile, options: DownloadOptions): Promise<Version | undefined>;
+}
+
+/** The way that is always there. */
+export const whole: Way = { pathOf: (path) => path, bring: download };
+
+/** Waits until no other process on this machine brings a file, and keeps others from it until disposed. */
+export async function lockFile(path: string): Promise<Disposable> {
+  writing(dirname(path), () => makeFolder(dirname(path)));
+  for (;;) {
+    const lock = tryLock(`${path}.lock`);
+    if (typeof lock !== 'number') return lock;
+    await setTimeout(lookMs);
+  }
+}
+
+/**
+ * Brings a file to its path, whole and checked or not at all. What was cut off, by the network or by the end of this process, goes on
+ * from where it was, if it is still the same version there.
+ *
+ * @throws DataError where the server refuses it, or sends something else than was promised.
+ */
+export async function download(file: RemoteFile, options: DownloadOptions): Promise<Version> {
+  for (const isFirst of [true, false]) {
+    const { version, resumed } = await bring(file, options);
+    const fault = await faultOf(file, partOf(file));
+    if (fault === undefined) {
+      sync(partOf(file));
+      renameSync(partOf(file), file.path);
+      rmSync(versionFile(file), { force: true });
+      return version;
+    }
+    forget(file);
+    // What was there before may be the fault.
+    if (!(resumed && isFirst))
+      throw new DataError(`${file.name}: ${fault}; it was removed: run the same command again`);
+  }
+  throw new Error('not reached');
+}
+
+const partOf = ({ path }: RemoteFile) => `${path}.part`;
+/** Beside the part: which version that is of. */
+const versionFile = (file: RemoteFile) => `${partOf(file)}.json`;
+const sizeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+
+function forget(file: RemoteFile): void {
+  rmSync(partOf(file), { force: true });
+  rmSync(versionFile(file), { force: true });
+}
+
+function storedVersion(file: RemoteFile): Version {
+  return existsSync(versionFile(file)) ? (JSON.parse(readFileSync(versionFile(file), 'utf8')) as Version) : {};
+}
+
+/** Brings all bytes of a file into its part. */
+async function bring(
+  file: RemoteFile,
+  { onDownload }: DownloadOptions,
+): Promise<{ version: Version; resumed: boolean }> {
+  const part = partOf(file);
+  let { bytes } = file;
+  let version = storedVersion(file);
+  // Of a file without a checksum, only the version says whether the rest belongs to this.
+  const canGoOn = (file.sha256 ?? file.gitOid ?? ifRange(version)) !== undefined;
+  if (!canGoOn || (bytes !== undefined && sizeOf(part) > bytes)) forget(file);
+  const resumed = sizeOf(part) > 0;
+  let most = sizeOf(part);
+  const report = (pause?: DownloadProgress['pause']) =>
+    onDownload?.({ name: file.name, bytesDone: sizeOf(part), bytes, ...(pause && { pause }) });
+  const onPause: OnPause = (reason, secondsLeft) => report({ reason, secondsLeft });
+  const hasProgress = () => {
+    const [before, found] = [most, sizeOf(part)];
+    most = Math.max(before, found);
+    return found > before;
+  };
+  const attempt = async (): Promise<void> => {
+    const start = sizeOf(part);
+    if (start > 0 && start === bytes) return;
+    const same = ifRange(version);
+    const response = await ask(file.url, {
+      headers: {
+        'accept-encoding': 'identity',
+        ...(start > 0 && { range: `bytes=${start}-` }),
+        ...(start > 0 && same !== undefined && { 'if-range': same }),
+      },
+    });
+    const isRest = response.status === 206 && startOf(response) === start;
+    if (!isRest && response.status !== 200) {
+      await response.body?.cancel();
+      if (start === 0 || (response.status !== 206 && response.status !== 416)) throw await refusal(file, response);
+      forget(file); // what is there is not the start of what the server has now
+      throw new BrokenError('the file has changed there');
+    }
+    refusePage(file, response);
+    version = versionOf(response);
+    if (!isRest) {
+      bytes = file.bytes; // those of another version do not count
+      writing(part, () => writeFileSync(versionFile(file), JSON.stringify(version)));
+    }
+    const length = response.headers.get('content-length');
+    const isPacked = !/^(identity)?$/.test(response.headers.get('content-encoding') ?? '');
+    if (length !== null && !isPacked) bytes ??= Number(length) + (isRest ? start : 0);
+    report();
+    await append(response, part, { isRest, report });
+    const found = sizeOf(part);
+    if (bytes !== undefined && found < bytes)
+      throw new BrokenError(`the connection ended after ${found} of ${bytes} bytes`);
+  };
+  await persistently(file.name, attempt, { onPause, hasProgress });
+  return { version, resumed };
+}
+
+/** The first byte of the part of a file that an answer holds. */
+export function startOf({ headers }: Response): number {
+  return Number(/^bytes (\d+)-/.exec(headers.get('content-range') ?? '')?.[1]);
+}
+
+/** Writes what comes as it comes, so that a connection that is cut takes nothing with it. */
+async function append(
+  { body }: Response,
+  path: string,
+  { isRest, report }: { isRest: boolean; report: () => void },
+): Promise<void> {
+  const file = openSync(path, isRest ? 'a' : 'w');
+  try {
+    for await (const chunk of body ?? []) {
+      writing(path, () => appendFileSync(file, chunk as Uint8Array));
+      report();
+    }
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** A page for people in place of the file, as a site answers that wants a login or shows its files. */
+export function refusePage({ name }: RemoteFile, { headers }: Response): void {
+  if (!/^text\/html\b/.test(headers.get('content-type') ?? '')) return;
+  throw new DataError(`${name}: the server answers with a web page, not the file; give the address of the file itself`);
+}
+
+/** How a file differs from what was promised. */
+async function faultOf(file: RemoteFile, path: string): Promise<string | undefined> {
+  const found = sizeOf(path);
+  if (file.bytes !== undefined && found !== file.bytes) return `came with ${found} bytes in place of ${file.bytes}`;
+  const [kind, expected] = file.sha256 !== undefined ? ['sha256', file.sha256] : ['sha1', file.gitOid];
+  if (expected === undefined) return undefined;
+  const hash = createHash(kind!);
+  if (kind === 'sha1') hash.update(`blob ${found}\0`);
+  await pipeline(createReadStream(path), hash);
+  const sum = hash.digest('hex');
+  return sum === expected
+    ? undefined
+    : `came with the ${kind === 'sha1' ? 'SHA-1' : 'SHA-256'} ${sum} in place of ${expected}`;
+}
+
+/** Gives a file the time of its version, so that what is made of it is found again after another download. */
+export function setTime(path: string, time: Date): void {
+  if (!Number.isNaN(time.getTime())) utimesSync(path, time, time);
+}

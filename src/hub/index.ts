@@ -1,0 +1,8 @@
+export { type DownloadOptions, type DownloadProgress, type Way, whole } from './download.ts';
+export { fetchModel } from './model.ts';
+export { type HubName, isAddress, isHubName, parseHubName, pinned } from './names.ts';
+export { type LocalFile, type Pushed, type PushOptions, push } from './push.ts';
+export { openSparse } from './ranges.ts';
+export { commitOf, type HubOptions, openRepository } from './repository.ts';
+export { chooseFiles } from './splits.ts';
+export { fetchAddress } from './web.ts';

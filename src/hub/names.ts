@@ -1,0 +1,52 @@
+import { DataError } from '../errors/index.ts';
+
+/** A name on the Hugging Face Hub: `hf:[datasets/]ORG/NAME[/PATH][:SPLIT][@REVISION]`. */
+export interface HubName {
+  /** As it was given, without the revision. */
+  base: string;
+  type: 'dataset' | 'model';
+  /** `ORG/NAME`; an old data set or model has a `NAME` alone. */
+  repo: string;
+  /** A subset, folder, file or glob of a data set; empty where none is named. */
+  path: string;
+  split?: string;
+  /** A branch, tag or commit; `main` where none is named. */
+  revision?: string;
+}
+
+const grammar =
+  /^(hf:(datasets\/)?((?!datasets(?:[/:@\s]|$))[\w.-]+(?:\/[\w.-]+)?)(?:\/([^:@\s](?:[^:@]*[^:@/\s])?)\/?)?(?::(\w+(?:\.\w+)*))?)(?:@([^\s@]+))?$/;
+
+/** Whether a text names something on the Hub. */
+export const isHubName = (name: string) => name.startsWith('hf:');
+
+/** Whether a text is an address on the web. */
+export const isAddress = (name: string) => /^https?:\/\//i.test(name);
+
+/** Whether a revision is the hash of a commit, which never changes. */
+export const isCommit = (revision: string | undefined) => /^[0-9a-f]{40}$/.test(revision ?? '');
+
+/** The name with a commit, which means the same files for ever. */
+export const pinned = ({ base }: HubName, commit: string) => `${base}@${commit}`;
+
+/** What messages call such a thing. */
+export const kindWords = { dataset: 'data set', model: 'model' } as const;
+
+/**
+ * Reads a name on the Hub, of a data set or a model, whichever is wanted.
+ *
+ * @throws DataError where it is none, or the other.
+ */
+export function parseHubName(name: string, type: HubName['type']): HubName {
+  const form = type === 'dataset' ? 'hf:datasets/ORG/NAME[/PATH][:SPLIT][@REVISION]' : 'hf:ORG/NAME[@REVISION]';
+  const [, base, datasets, repo, path = '', split, revision] = grammar.exec(name) ?? [];
+  if (base === undefined || repo === undefined) throw new DataError(`${name}: is no name on the Hub; expected ${form}`);
+  const found = datasets === undefined ? 'model' : 'dataset';
+  if (found !== type) {
+    const instead = type === 'dataset' ? `; for the data set of that name give hf:datasets/${name.slice(3)}` : '';
+    throw new DataError(`${name}: names a ${kindWords[found]}, expected a ${kindWords[type]}, ${form}${instead}`);
+  }
+  if (type === 'model' && (path !== '' || split !== undefined))
+    throw new DataError(`${name}: a model has no files to choose and no splits; expected ${form}`);
+  return { base, type, repo, path, ...(split && { split }), ...(revision && { revision }) };
+}

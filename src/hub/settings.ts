@@ -1,0 +1,40 @@
+import { readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { ConfigError } from '../errors/index.ts';
+
+/** Where the Hub is and who asks, as Hugging Face's own programs are told. */
+export interface HubSettings {
+  /** Without a slash at the end. */
+  endpoint: string;
+  /** Goes to the endpoint alone, and into no message or file. */
+  token: string | undefined;
+  isOffline: boolean;
+}
+
+/**
+ * Reads HF_ENDPOINT, HF_HUB_OFFLINE and the token: HF_TOKEN, or the file that `hf auth login` writes.
+ *
+ * Source: https://huggingface.co/docs/huggingface_hub/package_reference/environment_variables
+ *
+ * @throws ConfigError where HF_ENDPOINT is no address.
+ */
+export function hubSettings(env: NodeJS.ProcessEnv = process.env): HubSettings {
+  const home = env.HF_HOME || join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'huggingface');
+  const endpoint = (env.HF_ENDPOINT || 'https://huggingface.co').replace(/\/+$/, '');
+  if (!URL.canParse(endpoint))
+    throw new ConfigError(`HF_ENDPOINT=${endpoint}: is no address; give one as https://huggingface.co`);
+  return {
+    endpoint,
+    token: env.HF_TOKEN?.trim() || tokenIn(env.HF_TOKEN_PATH || join(home, 'token')),
+    isOffline: /^(1|on|yes|true)$/i.test(env.HF_HUB_OFFLINE ?? ''),
+  };
+}
+
+function tokenIn(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8').trim() || undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -19,7 +19,7 @@ const numLines = 20;
 const lineSeconds = 30;
 const prepareSeconds = 5;
 /** Lines are held back so long at the start: a mistake that shows by then is told in its own line alone. */
-const heldMs = 1000;
+const heldMs = 2000;
 /** The weight of the newest step in the tokens a second that are shown: a step's depth makes it fast or slow. */
 const newestWeight = 0.1;
 

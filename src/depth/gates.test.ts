@@ -118,8 +118,8 @@ test('two blocks choose their sequences independently', () => {
   assert.ok(Math.abs(together / numDraws - 0.25) < 4 * Math.sqrt((0.25 * 0.75) / numDraws), `${together}`);
 });
 
-const exactly = (step: number, keepRates: readonly number[]) =>
-  drawGates({ granularity: 'exact', seed: 1, step, microBatch: 0, keepRates, sequences: 8 });
+const exactly = (step: number, keepRates: readonly number[], microBatch = 0) =>
+  drawGates({ granularity: 'exact', seed: 1, step, microBatch, keepRates, sequences: 8 });
 const numOn = (gates: readonly unknown[]) => gates.filter((gate) => gate === true).length;
 
 test('exact: of 8.75 blocks on average 8 or 9 run, 9 three times of four, each block as often as its keep rate says', () => {
@@ -167,4 +167,19 @@ test('exact: a rate of 1 is always on, one of 0 never, and a sum that is an inte
     assert.deepEqual([gates[0], gates[2], gates[4], numOn(gates)], [true, false, true, 3]);
     assert.equal(numOn(exactly(step, tenths)), 1);
   }
+});
+
+test('exact: the micro-batches of a step share what is rounded, and each of them runs each block at its rate', () => {
+  const keepRates = profileRates('linear', 12, 0.5); // four times 8.75 are 35
+  const numDraws = 4000;
+  const together = [0, 0, 0, 0];
+  for (let step = 0; step < numDraws; step++) {
+    const all = [0, 1, 2, 3].map((microBatch) => exactly(step, keepRates, microBatch));
+    assert.equal(numOn(all.flat()), 35);
+    all.forEach((gates, microBatch) => {
+      if (gates[11] === true) together[microBatch]! += 1;
+    });
+  }
+  for (const count of together)
+    assert.ok(Math.abs(count / numDraws - 0.5) < (4 * 0.5) / Math.sqrt(numDraws), `${count}`);
 });

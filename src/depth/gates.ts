@@ -1,4 +1,5 @@
 import { philox4x32, Stream, seedKey } from '../random/index.ts';
+import { expectedDepth } from './state.ts';
 
 /** On which sequences of a micro-batch a block runs: all of them, none, or those with these numbers, in rising order. */
 export type Gate = boolean | readonly number[];
@@ -6,15 +7,8 @@ export type Gate = boolean | readonly number[];
 /** What gates decide for: a whole micro-batch, single sequences of it, or a whole micro-batch with a fixed number of blocks. */
 export type Granularity = 'batch' | 'sequence' | 'exact';
 
-/** What the gates of a micro-batch of N sequences are drawn from. */
-interface Draw {
-  seed: number;
-  step: number;
-  microBatch: number;
-  keepRates: readonly number[];
-  /** N */
-  sequences: number;
-}
+/** What the gates of a micro-batch are drawn from. */
+type Draw = Omit<Parameters<typeof drawGates>[0], 'granularity'>;
 
 /** How gates are drawn, by granularity. */
 const draws: Record<Granularity, (draw: Draw) => Gate[]> = {
@@ -39,17 +33,26 @@ export const granularities = Object.keys(draws) as Granularity[];
  *
  * `batch`: block l runs iff `u < p_l`; no gate moves when other keep rates change. `sequence`: it runs on `⌊p_l·N + u⌋`
  * sequences, whose mean is `p_l·N`: on those with the smallest words of `philox(counter: (n, 0, 0, Stream.gate), key: (w₂, w₃))`,
- * so each with probability p_l. `exact`: `⌊Σp⌋` or `⌈Σp⌉` blocks run, block l with probability p_l: the blocks are put in a
- * random order, that of their words, and block l runs iff an integer lies in `(S, S + p_l]`, with S the sum of the keep
- * rates before it and u of l = L (systematic sampling; Madow 1949).
+ * so each with probability p_l. `exact`: `⌊Σp⌋` or `⌈Σp⌉` blocks run, block l with probability p_l (systematic sampling;
+ * Madow 1949): the blocks are put in a random order, that of their words, and block l runs iff an integer lies in
+ * `(S, S + p_l]`, with S the sum of the keep rates before it, of the step's micro-batches before this one, and of u of
+ * (step, 0, L). So M micro-batches run `⌊M·Σp⌋` or `⌈M·Σp⌉` blocks together.
  *
  * `step`, `microBatch` and the block are integers in 0 … 2³²−1 (larger ones would wrap around), the seed one in
  * 0 … 2⁵³−1.
  *
  * @throws RangeError for another seed.
  */
-export function drawGates({ granularity, ...draw }: Draw & { granularity: Granularity }): Gate[] {
-  return draws[granularity](draw);
+export function drawGates(options: {
+  seed: number;
+  step: number;
+  microBatch: number;
+  keepRates: readonly number[];
+  granularity: Granularity;
+  /** N */
+  sequences: number;
+}): Gate[] {
+  return draws[options.granularity](options);
 }
 
 function wordsOf({ seed, step, microBatch }: Draw, block: number) {
@@ -57,11 +60,12 @@ function wordsOf({ seed, step, microBatch }: Draw, block: number) {
 }
 
 function systematicSample(draw: Draw): boolean[] {
-  const { keepRates } = draw;
+  const { keepRates, microBatch } = draw;
   const words = keepRates.map((_, block) => wordsOf(draw, block)[0]);
   const order = [...words.keys()].sort((a, b) => words[a]! - words[b]!);
   // Between two words: where Σp is an integer, rounding does not take the sum over it.
-  let sum = (wordsOf(draw, keepRates.length)[0] + 0.5) / 2 ** 32;
+  const start = (wordsOf({ ...draw, microBatch: 0 }, keepRates.length)[0] + 0.5) / 2 ** 32;
+  let sum = (start + microBatch * expectedDepth(keepRates)) % 1;
   const gates = new Array<boolean>(keepRates.length);
   for (const block of order) {
     const before = Math.floor(sum);

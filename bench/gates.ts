@@ -97,6 +97,7 @@ ${ratio(cv, exactWhole, dense)} times that of every block on, ${ratio(robust, ex
 
 /** The steps of a run on two ranks; the first ones are left out. */
 const [rankSteps, rankWarmup] = [30, 5];
+const texts = ['docs/log.md', 'docs/data.md', 'docs/training.md', 'docs/methods'];
 
 function waiting(): string {
   const kinds = [
@@ -126,7 +127,7 @@ function waiting(): string {
     const ratios = all.map((round) => round[exact]!.wait / round[byBatch]!.wait);
     return `## Two ranks
 
-\`configs/depth.yaml\` on this project's documents, on two ranks of one thread each, one micro-batch a step; ${rankSteps} steps, the first
+\`configs/depth.yaml\` on texts of this project, on two ranks of one thread each, one micro-batch a step; ${rankSteps} steps, the first
 ${rankWarmup} left out. How long rank 0 waited for sums over the ranks in a step, in the mean of a run. All ranks draw the same gates
 whatever their kind, so with a gate a micro-batch, too, they run the same blocks.
 
@@ -146,7 +147,7 @@ function waitsOf(out: string, sets: readonly string[]): { step: number; wait: nu
     'model.vocabSize=2048',
     ...sets,
   ];
-  const words = ['pretrain', 'configs/depth.yaml', '--data', 'docs', '--out', out, '--set', ...all];
+  const words = ['pretrain', 'configs/depth.yaml', '--data', ...texts, '--out', out, '--set', ...all];
   runCommand(['launch', '--processes', '2', '--', ...words]);
   const lines = readMetrics(join(out, 'metrics.jsonl')).flatMap((line) =>
     line.type === 'step' && line.step > rankWarmup ? [line] : [],

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { counted } from '../../errors/index.ts';
 import { count, key } from '../../keys/index.ts';
 import type { DepthMethod, MethodOptions, NamedMethod } from '../method.ts';
-import { type DepthState, lowest, type NewBlock } from '../state.ts';
+import { lowest, type NewBlock } from '../state.ts';
 
 /** The keys of `grow`. */
 export interface Growth {
@@ -32,20 +32,20 @@ export function grow(options: Pick<MethodOptions, 'layers'> & Growth): DepthMeth
     );
   }
   const states = growBlocks.map((blocks) => lowest(layers, blocks));
-  const first = growBlocks.map((blocks, stage): DepthState => {
-    const state = states[stage]!;
-    const before = growBlocks[stage - 1];
-    if (before === undefined || newBlocks === 'identity') return state; // which they are already
-    const added = Array.from({ length: blocks - before }, (_, i): NewBlock => {
+  const addedIn = (stage: number) => {
+    const [before, now] = [growBlocks[stage - 1]!, growBlocks[stage]!];
+    return Array.from({ length: now - before }, (_, i): NewBlock => {
       const block = before + i;
       if (newBlocks === 'random') return { block };
       return { block, copyOf: block % before, copiesMoments: newMoments === 'copy' };
     });
-    return { ...state, newBlocks: added };
-  });
+  };
   return (step) => {
     const stage = growAt.filter((at) => at <= step).length;
-    return growAt[stage - 1] === step ? first[stage]! : states[stage]!;
+    const state = states[stage]!;
+    // Identities they are already.
+    const isGrowth = growAt[stage - 1] === step && newBlocks !== 'identity';
+    return isGrowth ? { ...state, newBlocks: addedIn(stage) } : state;
   };
 }
 

@@ -31,7 +31,9 @@ export function checkedMethod(method: DepthMethod, layers: number): DepthMethod 
       const wrong = values.findIndex((value) => typeof value !== 'number' || !(value >= 0 && value <= most));
       if (wrong >= 0) refuse(`${name}[${wrong}] is ${values[wrong]}`);
     }
-    const blocks = (state.newBlocks ?? []).flatMap(({ block, copyOf = 0 }) => [block, copyOf]);
+    const { newBlocks = [] } = state;
+    if (!Array.isArray(newBlocks)) refuse('newBlocks is no array');
+    const blocks = newBlocks.flatMap(({ block, copyOf = 0 }) => [block, copyOf]);
     const unknown = blocks.find((block) => !Number.isInteger(block) || block < 0 || block >= layers);
     if (unknown !== undefined) refuse(`newBlocks names block ${unknown}`);
     return state;

@@ -1,19 +1,38 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { BenchResult } from '../src/cli/bench-options.ts';
-import { stepFlops } from '../src/depth/index.ts';
+import { granularities, stepFlops } from '../src/depth/index.ts';
+import { readMetrics } from '../src/runs/index.ts';
 import { bertWork } from './bert-work.ts';
-import { runTaper } from './programs.ts';
+import { runCommand, runTaper } from './programs.ts';
 import { median, spread, table, writeResults } from './report.ts';
 
 const rounds = 4;
 const [layers, hidden, batch] = [12, 256, 32];
-const kinds = [
-  { name: 'every block on', flags: ['--theta', '1'] },
-  { name: 'θ = 0.5, a gate a micro-batch', flags: ['--theta', '0.5', '--granularity', 'batch'] },
-  { name: 'θ = 0.5, a gate a sequence', flags: ['--theta', '0.5', '--granularity', 'sequence'] },
-];
+/** The rows of the tables. */
+const [dense, byBatch, bySequence, exact, exactWhole] = [0, 1, 2, 3, 4];
+const names = { batch: 'a gate a micro-batch', sequence: 'a gate a sequence', exact: 'as many blocks each time' };
 
-/** What docs/results/gates.md holds: how even steps are, and whether what is skipped is time, with both kinds of gates. */
+/** What docs/results/gates.md holds: how even steps are, and whether what is skipped is time, with every kind of gates; and what ranks wait. */
 export function gates(): void {
+  writeResults(
+    'gates',
+    'Gates for micro-batches and for sequences, and a fixed number of blocks',
+    'npm run bench -- gates',
+    `${evenness()}\n\n${waiting()}`,
+  );
+}
+
+function evenness(): string {
+  const kinds = [
+    { name: 'every block on', flags: ['--theta', '1'] },
+    ...granularities.map((kind) => ({
+      name: `θ = 0.5, ${names[kind]}`,
+      flags: ['--theta', '0.5', '--granularity', kind],
+    })),
+    { name: `θ = 7/13, ${names.exact}`, flags: ['--theta', `${7 / 13}`, '--granularity', 'exact'] },
+  ];
   const size = { layers, hidden, heads: hidden / 64, batch, dtype: 'bf16', steps: 30, warmup: 8 };
   const flags = Object.entries(size).flatMap(([key, value]) => [`--${key}`, `${value}`]);
   const all = Array.from({ length: rounds }, () => kinds.map((kind) => runTaper([...flags, ...kind.flags])));
@@ -22,30 +41,22 @@ export function gates(): void {
     const flops = results.map(({ layers_run }) => layers_run.map(flopsAt));
     const saved = flops.map((steps) => 1 - mean(steps) / flopsAt(layers));
     const timeSaved = all.map((round) => 1 - round[k]!.step_s_mean / round[0]!.step_s_mean);
+    const percents = (of: (seconds: readonly number[]) => number) =>
+      spread(
+        results.map(({ step_s }) => 100 * of(step_s)),
+        1,
+        ' %',
+      );
+    const seconds = results.map(({ step_s_mean }) => step_s_mean);
+    const share = saved.map((share, round) => timeSaved[round]! / share);
     return [
       kind.name,
       results[0]!.mean_layers_run.toFixed(2),
-      spread(
-        results.map(({ step_s_mean }) => step_s_mean),
-        3,
-      ),
-      spread(
-        results.map(({ step_s }) => 100 * variation(step_s)),
-        1,
-        ' %',
-      ),
-      spread(
-        results.map(({ step_s }) => 100 * robustVariation(step_s)),
-        1,
-        ' %',
-      ),
+      spread(seconds, 3),
+      percents(variation),
+      percents(robustVariation),
       `${(100 * variation(flops[0]!)).toFixed(1)} %`,
-      k === 0
-        ? ''
-        : spread(
-            saved.map((share, round) => timeSaved[round]! / share),
-            2,
-          ),
+      k === 0 ? '' : spread(share, 2),
     ];
   });
   const head = [
@@ -57,20 +68,16 @@ export function gates(): void {
     'CV of the FLOPs',
     'time / FLOPs saved',
   ];
-  const ratios = (value: (result: BenchResult) => number) =>
-    all.map(([, byBatch, bySequence]) => value(bySequence!) / value(byBatch!));
-  const perFlop = ({ step_s_mean, layers_run }: BenchResult) => step_s_mean / mean(layers_run.map(flopsAt));
-  const evenness = (spreadOf: (seconds: readonly number[]) => number) =>
+  const ratio = (value: (result: BenchResult) => number, of: number, to: number, digits = 1) =>
     spread(
-      all.map(([, byBatch, bySequence]) => spreadOf(byBatch!.step_s) / spreadOf(bySequence!.step_s)),
-      1,
+      all.map((round) => value(round[of]!) / value(round[to]!)),
+      digits,
     );
-  writeResults(
-    'gates',
-    'Gates for micro-batches and for sequences',
-    'npm run bench -- gates',
-    `PLD as late in training, ${layers} × ${hidden}, batch ${batch}, sequence 128, bf16, one micro-batch a step. ${rounds} rounds, in each of which the
-three programs run in turn, 30 steps each after 8 that are not counted (kernels are chosen in them). The coefficient of
+  const perFlop = ({ step_s_mean, layers_run }: BenchResult) => step_s_mean / mean(layers_run.map(flopsAt));
+  const cv = ({ step_s }: BenchResult) => variation(step_s);
+  const robust = ({ step_s }: BenchResult) => robustVariation(step_s);
+  return `PLD as late in training, ${layers} × ${hidden}, batch ${batch}, sequence 128, bf16, one micro-batch a step. ${rounds} rounds, in each of which the
+programs run in turn, 30 steps each after 8 that are not counted (kernels are chosen in them). The coefficient of
 variation (CV) is the standard deviation of a round's step times over their mean; with every block on it is the
 machine's own unrest. The robust one is 1.48 times the median distance from the median, over the median: a few steps that
 something else on the machine disturbed do not count. That of the FLOPs is the same of what the gates let through. Medians over the rounds, with the least
@@ -78,10 +85,77 @@ and the most. Time saved is over FLOPs saved in the last column: 1 where what is
 
 ${table([head, ...rows])}
 
-With a gate a sequence the CV of the time is ${evenness(variation)} times smaller than with a gate a micro-batch,
-${evenness(robustVariation)} times by the robust measure, and a FLOP takes
-${spread(ratios(perFlop), 3)} times as long: each step updates every block, and takes its sequences out and puts them back.`,
+With a gate a sequence the CV of the time is ${ratio(cv, byBatch, bySequence)} times smaller than with a gate a micro-batch,
+${ratio(robust, byBatch, bySequence)} times by the robust measure, and a FLOP takes
+${ratio(perFlop, bySequence, byBatch, 3)} times as long: each step updates every block, and takes its sequences out and puts them back.
+
+With as many blocks each time the CV is ${ratio(cv, exact, dense)} times that of every block on, ${ratio(robust, exact, dense)} times by the
+robust measure; with a gate a micro-batch it is ${ratio(cv, byBatch, dense)} and ${ratio(robust, byBatch, dense)} times. At θ = 0.5 the mean is
+8.75 blocks: three steps of four run nine, the others eight. At θ = 7/13 it is nine, and each step runs nine: there the CV is
+${ratio(cv, exactWhole, dense)} times that of every block on, ${ratio(robust, exactWhole, dense)} times by the robust measure.`;
+}
+
+/** The steps of a run on two ranks; the first ones are left out. */
+const [rankSteps, rankWarmup] = [30, 5];
+const texts = ['docs/log.md', 'docs/data.md', 'docs/training.md', 'docs/methods'];
+
+function waiting(): string {
+  const kinds = [
+    { name: 'every block on', sets: ['depth.method=dense'] },
+    ...granularities.map((kind) => ({
+      name: `θ = 0.5, ${names[kind]}`,
+      sets: ['depth.method=constant', `depth.granularity=${kind}`],
+    })),
+  ];
+  const folder = mkdtempSync(join(tmpdir(), 'taper-gates-'));
+  try {
+    const all = Array.from({ length: rounds }, (_, round) =>
+      kinds.map(({ sets }, k) =>
+        waitsOf(join(folder, `${round}-${k}`), [...sets, `data.cache=${join(folder, 'cache')}`]),
+      ),
+    );
+    const ms = (values: readonly number[]) =>
+      spread(
+        values.map((seconds) => 1000 * seconds),
+        0,
+      );
+    const rows = kinds.map(({ name }, k) => [
+      name,
+      ms(all.map((round) => round[k]!.step)),
+      ms(all.map((round) => round[k]!.wait)),
+    ]);
+    const ratios = all.map((round) => round[exact]!.wait / round[byBatch]!.wait);
+    return `## Two ranks
+
+\`configs/depth.yaml\` on texts of this project, on two ranks of one thread each, one micro-batch a step; ${rankSteps} steps, the first
+${rankWarmup} left out. How long rank 0 waited for sums over the ranks in a step, in the mean of a run. All ranks draw the same gates
+whatever their kind, so with a gate a micro-batch, too, they run the same blocks.
+
+${table([['gates', 'ms/step', 'waited, ms'], ...rows])}
+
+With as many blocks each time a rank waits ${spread(ratios, 2)} times as long as with a gate a micro-batch.`;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** The mean step of a run on two ranks, and how long rank 0 waited in it, in seconds. */
+function waitsOf(out: string, sets: readonly string[]): { step: number; wait: number } {
+  const train = { steps: rankSteps, microBatchSize: 128, threads: 1, evalEvery: 0, evalSamples: 64, saveEvery: 0 };
+  const all = [
+    ...Object.entries(train).map(([key, value]) => `train.${key}=${value}`),
+    'model.vocabSize=2048',
+    ...sets,
+  ];
+  const words = ['pretrain', 'configs/depth.yaml', '--data', ...texts, '--out', out, '--set', ...all];
+  runCommand(['launch', '--processes', '2', '--', ...words]);
+  const lines = readMetrics(join(out, 'metrics.jsonl')).flatMap((line) =>
+    line.type === 'step' && line.step > rankWarmup ? [line] : [],
   );
+  return {
+    step: mean(lines.map(({ stepSeconds }) => stepSeconds)),
+    wait: mean(lines.map(({ waitSeconds }) => waitSeconds ?? 0)),
+  };
 }
 
 /** FLOPs of a step when so many blocks run. */

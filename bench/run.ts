@@ -17,7 +17,7 @@ import { speed } from './speed.ts';
 
 // npm run bench            speed beside PyTorch, of single operations, and how it scales
 // npm run bench -- dashboard  a hundred long runs, and what a training step feels of an open page
-// npm run bench -- gates     gates for micro-batches beside gates for single sequences
+// npm run bench -- gates     how even steps are with each kind of gates, and what two ranks wait
 // npm run bench -- models    models of today beside transformers'
 // npm run bench -- quality BOOKS  minutes to one held-out accuracy: transformers' Trainer, and one recipe of taper after the other
 // npm run bench -- plan FILES…     what `taper-lm plan --measure` says beside what runs take

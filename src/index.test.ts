@@ -156,6 +156,8 @@ describe('a program that is wrong, or wants more than one run', () => {
       [{ ...good, branchScales: [1] }, /branchScales has 1 entries/],
       [{ ...good, branchScales: undefined }, /branchScales is no array/],
       [{ ...good, theta: undefined }, /theta is undefined/],
+      [{ ...good, newBlocks: 1 }, /newBlocks is no array/],
+      [{ ...good, newBlocks: [{ block: 1, copyOf: 2 }] }, /newBlocks names block 2/],
       [undefined, /the function returned undefined/],
       [Promise.resolve(good), /theta is undefined/],
     ];

@@ -49,6 +49,7 @@ describe('plan', { concurrency: 2 }, () => {
       fade: 10.5,
       staged: 9,
       shallow: 9,
+      grow: 11.1, // 3 blocks in a tenth of the steps, then 12
     };
     for (const [method, depth] of Object.entries(shares)) {
       const plan = await jsonOf('plan', '--set', ...bertBase, 'train.steps=1000', `depth.method=${method}`);
@@ -63,6 +64,18 @@ describe('plan', { concurrency: 2 }, () => {
     await refused(settings('depth.method=shallow', 'depth.blocks=13'), /depth\.blocks: 13 is above model\.layers 12/);
     await refused(settings('depth.method=shallow', 'model.norm=post'), /shallow wants model\.norm: pre/);
     await refused(settings('depth.method=staged', 'depth.stages=[8, 6]'), /depth\.stages: 6 comes after more/);
+    const growing = (...sets: string[]) => settings('depth.method=grow', 'train.steps=100', ...sets);
+    await refused(growing('depth.growBlocks=[3,6]'), /depth\.growBlocks: ends with 6, and model\.layers is 12/);
+    await refused(growing('depth.growBlocks=[6,3,12]'), /depth\.growBlocks: 3 does not come after fewer/);
+    await refused(
+      growing('depth.growAt=[20,10]', 'depth.growBlocks=[3,6,12]'),
+      /depth\.growAt: 10 does not come after/,
+    );
+    await refused(growing('depth.growAt=[10,20]'), /depth\.growAt: has 2 steps, and depth\.growBlocks 2 stages/);
+    await refused(growing('depth.growBlocks=[0,12]'), /depth\.newBlocks: there is nothing to copy/);
+    await refused(growing('depth.newBlocks=random', 'depth.newMoments=copy'), /depth\.newMoments: copy belongs to/);
+    await refused(growing('depth.tail=0.1'), /depth\.tail: grow runs every block that there is/);
+    await refused(growing('model.norm=post'), /grow wants model\.norm: pre/);
     await refused(settings('depth.method=pdl'), /depth\.method: .*pld/);
   });
 
@@ -74,6 +87,11 @@ describe('plan', { concurrency: 2 }, () => {
     assert.match(await warningsOf('depth.thetaBar=1'), /pld drops nothing here: every block runs in every step/);
     assert.match(await warningsOf('depth.method=staged', 'model.layers=2'), /staged drops nothing/);
     assert.equal(await warningsOf('depth.method=staged'), '');
+    assert.match(await warningsOf('depth.growAt=[5]'), /depth\.growAt: belongs to grow/);
+    assert.match(
+      await warningsOf('depth.method=grow', 'depth.growAt=[1000]'),
+      /depth\.growAt: a run of 1,?000 steps ends before the model grows at step 1000/,
+    );
   });
 
   test('shows the beginning of each stage', async () => {

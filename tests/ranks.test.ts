@@ -61,6 +61,16 @@ const cases: Record<string, { processes: number; sets: string[] }> = {
     processes: 2,
     sets: ['train.optimizer=muon', 'train.shardOptimizer=true', 'train.clipNorm=0.1'],
   },
+  'a model that grows by copies with their moments, a divided optimizer': {
+    processes: 2,
+    sets: [
+      'depth.method=grow',
+      'depth.growBlocks=[1,2]',
+      'depth.growAt=[20]',
+      'depth.newMoments=copy',
+      'train.shardOptimizer=true',
+    ],
+  },
   GPT: { processes: 2, sets: ['model.kind=gpt2', 'model.vocabSize=300', 'data.objective=clm'] },
 };
 

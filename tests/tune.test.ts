@@ -99,6 +99,7 @@ test('a short run is the whole one made shorter', async () => {
     'train.schedule=constant',
     'depth.method=pld',
     'depth.gamma=0.1',
+    'depth.growAt=[500]',
     'train.finalLearningRate=1e-4',
   ];
   const found = await taper(
@@ -107,7 +108,8 @@ test('a short run is the whole one made shorter', async () => {
   );
   assert.equal(found.code, 0, found.stderr);
   const { train, depth } = JSON.parse(readFileSync(join(folder, 'short/0.02-10/config.json'), 'utf8'));
-  assert.deepEqual([train.steps, train.schedule, train.finalLearningRate, depth.gamma], [10, 'wsd', 2e-4, 10]);
+  assert.deepEqual([train.steps, train.schedule, train.finalLearningRate], [10, 'wsd', 2e-4]);
+  assert.deepEqual([depth.gamma, depth.growAt], [10, [5]]);
   assert.equal(train.batchSize, 12); // all three begin within the first of its steps
   assert.match(found.stdout, /train\.peakLearningRate=\S+ train\.finalLearningRate=\S+\n$/);
 });

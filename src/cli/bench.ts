@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander';
+import { granularities } from '../depth/index.ts';
 import { namesOf } from '../keys/index.ts';
 import { presets } from '../model/index.ts';
 import { optimizers } from '../optimizers/index.ts';
@@ -51,9 +52,7 @@ function stepCommand(): Command {
       1,
     )
     .addOption(
-      new Option('--granularity <granularity>', 'what one gate decides for')
-        .choices(['batch', 'sequence'])
-        .default('batch'),
+      new Option('--granularity <granularity>', 'what one gate decides for').choices(granularities).default('batch'),
     )
     .addOption(new Option('--optimizer <name>', 'the optimizer').choices(namesOf(optimizers)).default('adamw'))
     .option('--postln', 'PostLN instead of PreLN', false)

@@ -94,7 +94,7 @@ function planOf({ config, warnings }: LoadedConfig): Plan {
   const lastStep = train.steps - 1;
   const shown = [
     ...shownAt.map((fraction) => Math.round(fraction * lastStep)),
-    ...depthJumps(depth).map((fraction) => Math.min(lastStep, Math.ceil(fraction * train.steps))),
+    ...depthJumps(depth, model.layers, train.steps).map((step) => Math.min(lastStep, step)),
   ];
   const steps = [...new Set(shown)].sort((a, b) => a - b);
   const isScheduled = hasGamma(depth);

@@ -105,6 +105,9 @@ function shortened({ data, depth, train }: Config, steps: number, rate: number):
     ...scaled('train.batchSize', train.batchSize),
     ...scaled('data.sequenceLength', data.sequenceLength),
     ...scaled('data.maskRate', data.maskRate),
+    ...(depth.growAt
+      ? [`depth.growAt=[${depth.growAt.map((step, i) => Math.max(i + 1, Math.round(step * part)))}]`]
+      : []),
     ...(typeof depth.gamma === 'number' ? [`depth.gamma=${depth.gamma / part}`] : []),
     ...(isHighAtEnd({ ...train, steps }) ? ['train.schedule=wsd'] : []),
     ...withRate(train, rate),

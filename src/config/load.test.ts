@@ -92,6 +92,8 @@ test('the method is pld with the defaults of the paper', () => {
     granularity: 'batch',
     tail: 0,
     denseWarmupRatio: 0,
+    newBlocks: 'copy',
+    newMoments: 'fresh',
   });
 });
 
@@ -148,7 +150,7 @@ test('every config file that comes with taper loads without a warning', () => {
   for (const file of files) assert.deepEqual(loadConfig({ file: join(configs, file) }).warnings, []);
 });
 
-test('staged and shallow get their stages and blocks from the depth of the model, when nothing else is said', () => {
+test('staged, shallow and grow get their stages and blocks from the depth of the model, when nothing else is said', () => {
   const depthOf = (...sets: string[]) => {
     const { config, derived } = loadConfig({ sets: ['model.preset=bert-base', 'train.steps=10', ...sets] });
     return { ...config.depth, told: derived.filter(({ key }) => key.startsWith('depth.')).map(({ key }) => key) };
@@ -160,7 +162,11 @@ test('staged and shallow get their stages and blocks from the depth of the model
   const shallow = depthOf('depth.method=shallow');
   assert.deepEqual([shallow.blocks, shallow.told], [9, ['depth.blocks']]);
   assert.equal(depthOf('depth.method=shallow', 'depth.blocks=5').blocks, 5);
-  assert.deepEqual([depthOf().stages, depthOf().blocks], [undefined, undefined]);
+  const grow = depthOf('depth.method=grow', 'train.steps=200');
+  assert.deepEqual([grow.growBlocks, grow.growAt, grow.told], [[3, 12], [20], ['depth.growBlocks', 'depth.growAt']]);
+  const stacked = depthOf('depth.method=grow', 'train.steps=200', 'depth.growBlocks=[3,6,12]');
+  assert.deepEqual([stacked.growAt, stacked.told], [[20, 40], ['depth.growAt']]);
+  assert.deepEqual([depthOf().stages, depthOf().blocks, depthOf().growAt], [undefined, undefined, undefined]);
 });
 
 test("bert-base.yaml is the paper's recipe", () => {
@@ -223,7 +229,7 @@ test('an unknown key is told with the nearest right one, in whatever section it 
   assert.equal(unknown('__proto__.x'), 'the sections are model, depth, data, train');
   assert.equal(
     unknown('depth.zzz'),
-    'depth has method, thetaBar, gamma, profile, granularity, tail, stages, denseWarmupRatio, blocks',
+    'depth has method, thetaBar, gamma, profile, granularity, scale, tail, stages, denseWarmupRatio, blocks, growBlocks, growAt, newBlocks, newMoments',
   );
   const file = fileWith(t, 'modle: { layers: 2 }\ntrain: { step: 3 }\n');
   assert.match(mistake({ file }), /^train\.step: unknown key; did you mean train\.steps\? \(and \d more mistakes\)$/);

@@ -68,7 +68,7 @@ export interface Draws {
 /**
  * What a run of `totalSteps` costs in the mean under a depth method, with the work of each step. A block is updated when some micro-batch runs it:
  * with probability `1 − (1 − r)^microBatches`, r = p_l, or `min(1, p_l·n)` where each of the n sequences of a micro-batch
- * has a gate of its own.
+ * has a gate of its own. With `exact` gates it is a little more often: the micro-batches of a step share what is rounded.
  */
 export function plannedCost(
   method: DepthMethod,

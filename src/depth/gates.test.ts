@@ -117,3 +117,69 @@ test('two blocks choose their sequences independently', () => {
   }
   assert.ok(Math.abs(together / numDraws - 0.25) < 4 * Math.sqrt((0.25 * 0.75) / numDraws), `${together}`);
 });
+
+const exactly = (step: number, keepRates: readonly number[], microBatch = 0) =>
+  drawGates({ granularity: 'exact', seed: 1, step, microBatch, keepRates, sequences: 8 });
+const numOn = (gates: readonly unknown[]) => gates.filter((gate) => gate === true).length;
+
+test('exact: of 8.75 blocks on average 8 or 9 run, 9 three times of four, each block as often as its keep rate says', () => {
+  const numDraws = 10_000;
+  const keepRates = profileRates('linear', 12, 0.5);
+  const counts = new Array<number>(12).fill(0);
+  let nines = 0;
+  for (let step = 0; step < numDraws; step++) {
+    const gates = exactly(step, keepRates);
+    assert.ok([8, 9].includes(numOn(gates)), `${numOn(gates)} blocks`);
+    if (numOn(gates) === 9) nines++;
+    gates.forEach((gate, block) => {
+      if (gate === true) counts[block]! += 1;
+    });
+  }
+  const assertNear = (count: number, p: number, what: string) =>
+    assert.ok(
+      Math.abs(count / numDraws - p) < 4 * Math.sqrt((p * (1 - p)) / numDraws),
+      `${what}: ${count / numDraws} is not ${p}`,
+    );
+  assertNear(nines, 3 / 4, 'nine blocks');
+  keepRates.forEach((keepRate, block) => {
+    assertNear(counts[block]!, keepRate, `block ${block}`);
+  });
+});
+
+test('exact: where the keep rates are alike, each pair of blocks is as likely as any other', () => {
+  // 2 of 4 blocks are one pair of six. In a fixed order only the pairs 0 2 and 1 3 would be drawn.
+  const numDraws = 6000;
+  const pairs = new Map<string, number>();
+  for (let step = 0; step < numDraws; step++) {
+    const gates = exactly(step, [0.5, 0.5, 0.5, 0.5]);
+    const pair = [0, 1, 2, 3].filter((block) => gates[block] === true).join(' ');
+    pairs.set(pair, (pairs.get(pair) ?? 0) + 1);
+  }
+  assert.equal(pairs.size, 6);
+  const standardError = Math.sqrt((1 / 6) * (5 / 6) * numDraws);
+  for (const count of pairs.values()) assert.ok(Math.abs(count - numDraws / 6) < 4 * standardError, `${count}`);
+});
+
+test('exact: a rate of 1 is always on, one of 0 never, and a sum that is an integer but for rounding is that number', () => {
+  const tenths = new Array<number>(10).fill(0.1); // add up to 0.9999999999999999
+  for (let step = 0; step < 1000; step++) {
+    const gates = exactly(step, [1, 0.3, 0, 0.7, 1]);
+    assert.deepEqual([gates[0], gates[2], gates[4], numOn(gates)], [true, false, true, 3]);
+    assert.equal(numOn(exactly(step, tenths)), 1);
+  }
+});
+
+test('exact: the micro-batches of a step share what is rounded, and each of them runs each block at its rate', () => {
+  const keepRates = profileRates('linear', 12, 0.5); // four times 8.75 are 35
+  const numDraws = 4000;
+  const together = [0, 0, 0, 0];
+  for (let step = 0; step < numDraws; step++) {
+    const all = [0, 1, 2, 3].map((microBatch) => exactly(step, keepRates, microBatch));
+    assert.equal(numOn(all.flat()), 35);
+    all.forEach((gates, microBatch) => {
+      if (gates[11] === true) together[microBatch]! += 1;
+    });
+  }
+  for (const count of together)
+    assert.ok(Math.abs(count / numDraws - 0.5) < (4 * 0.5) / Math.sqrt(numDraws), `${count}`);
+});

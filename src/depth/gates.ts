@@ -1,18 +1,42 @@
 import { philox4x32, Stream, seedKey } from '../random/index.ts';
+import { expectedDepth } from './state.ts';
 
 /** On which sequences of a micro-batch a block runs: all of them, none, or those with these numbers, in rising order. */
 export type Gate = boolean | readonly number[];
 
-/** What one gate decides for: a whole micro-batch, or single sequences of it. */
-export type Granularity = 'batch' | 'sequence';
+/** What gates decide for: a whole micro-batch, single sequences of it, or a whole micro-batch with a fixed number of blocks. */
+export type Granularity = 'batch' | 'sequence' | 'exact';
+
+/** What the gates of a micro-batch are drawn from. */
+type Draw = Omit<Parameters<typeof drawGates>[0], 'granularity'>;
+
+/** How gates are drawn, by granularity. */
+const draws: Record<Granularity, (draw: Draw) => Gate[]> = {
+  batch: (draw) => draw.keepRates.map((keepRate, block) => wordsOf(draw, block)[0] / 2 ** 32 < keepRate),
+  sequence: (draw) =>
+    draw.keepRates.map((keepRate, block) => {
+      const { sequences } = draw;
+      const [word, , ...subsetKey] = wordsOf(draw, block);
+      const count = Math.floor(keepRate * sequences + word / 2 ** 32);
+      return count === sequences || (count > 0 && randomSubset(count, sequences, subsetKey));
+    }),
+  exact: systematicSample,
+};
+
+/** The granularities that a configuration can name. */
+export const granularities = Object.keys(draws) as Granularity[];
 
 /**
  * The gates of one micro-batch of N sequences, as pure functions of (seed, step, micro-batch, block):
  * `(w₀, w₁, w₂, w₃) = philox(counter: (step, microBatch, l, Stream.gate), key: seed)`, `u = w₀ / 2³²`. Nothing is hidden:
- * a resumed run, another rank or a replay draws the same gates, and none moves when other keep rates change.
+ * a resumed run, another rank or a replay draws the same gates.
  *
- * `batch`: block l runs iff `u < p_l`. `sequence`: it runs on `⌊p_l·N + u⌋` sequences, whose mean is `p_l·N`: on those
- * with the smallest words of `philox(counter: (n, 0, 0, Stream.gate), key: (w₂, w₃))`, so each with probability p_l.
+ * `batch`: block l runs iff `u < p_l`; no gate moves when other keep rates change. `sequence`: it runs on `⌊p_l·N + u⌋`
+ * sequences, whose mean is `p_l·N`: on those with the smallest words of `philox(counter: (n, 0, 0, Stream.gate), key: (w₂, w₃))`,
+ * so each with probability p_l. `exact`: `⌊Σp⌋` or `⌈Σp⌉` blocks run, block l with probability p_l (systematic sampling;
+ * Madow 1949): the blocks are put in a random order, that of their words, and block l runs iff an integer lies in
+ * `(S, S + p_l]`, with S the sum of the keep rates before it, of the step's micro-batches before this one, and of u of
+ * (step, 0, L). So M micro-batches run `⌊M·Σp⌋` or `⌈M·Σp⌉` blocks together.
  *
  * `step`, `microBatch` and the block are integers in 0 … 2³²−1 (larger ones would wrap around), the seed one in
  * 0 … 2⁵³−1.
@@ -28,15 +52,27 @@ export function drawGates(options: {
   /** N */
   sequences: number;
 }): Gate[] {
-  const { step, microBatch, keepRates, granularity, sequences } = options;
-  const key = seedKey(options.seed);
-  return keepRates.map((keepRate, block) => {
-    const [word, , ...subsetKey] = philox4x32([step, microBatch, block, Stream.gate], key);
-    const u = word / 2 ** 32;
-    if (granularity === 'batch') return u < keepRate;
-    const count = Math.floor(keepRate * sequences + u);
-    return count === sequences || (count > 0 && randomSubset(count, sequences, subsetKey));
-  });
+  return draws[options.granularity](options);
+}
+
+function wordsOf({ seed, step, microBatch }: Draw, block: number) {
+  return philox4x32([step, microBatch, block, Stream.gate], seedKey(seed));
+}
+
+function systematicSample(draw: Draw): boolean[] {
+  const { keepRates, microBatch } = draw;
+  const words = keepRates.map((_, block) => wordsOf(draw, block)[0]);
+  const order = [...words.keys()].sort((a, b) => words[a]! - words[b]!);
+  // Between two words: where Σp is an integer, rounding does not take the sum over it.
+  const start = (wordsOf({ ...draw, microBatch: 0 }, keepRates.length)[0] + 0.5) / 2 ** 32;
+  let sum = (start + microBatch * expectedDepth(keepRates)) % 1;
+  const gates = new Array<boolean>(keepRates.length);
+  for (const block of order) {
+    const before = Math.floor(sum);
+    sum += keepRates[block]!;
+    gates[block] = Math.floor(sum) > before;
+  }
+  return gates;
 }
 
 /** `count` of the numbers 0 … of − 1, in rising order, every set of them as likely. */

@@ -4,11 +4,12 @@
  * @module taper-lm/depth
  */
 export { type ForwardFlops, type PlannedCost, plannedCost, type StepWork, stepFlops } from './cost.ts';
-export { drawGates, type Gate, type Granularity, openShare, partOfGate } from './gates.ts';
+export { drawGates, type Gate, type Granularity, granularities, openShare, partOfGate } from './gates.ts';
 export type { DepthMethod, MethodOptions, NamedMethod } from './method.ts';
 export { constant } from './methods/constant.ts';
 export { dense } from './methods/dense.ts';
 export { fade } from './methods/fade.ts';
+export { type Growth, grow } from './methods/grow.ts';
 export { layerdrop } from './methods/layerdrop.ts';
 export { checkedMethod } from './methods/own.ts';
 export { pld } from './methods/pld.ts';
@@ -32,6 +33,6 @@ export {
   type MethodSettings,
   ownSettings,
   ownWords,
-  withTail,
+  withShared,
 } from './settings.ts';
-export { type DepthState, expectedDepth, scaled, unscaled } from './state.ts';
+export { type DepthState, expectedDepth, type NewBlock, scaled, unscaled } from './state.ts';

@@ -28,12 +28,14 @@ export interface NamedMethod<Own extends object = object> {
   keys?: ZodRawShape;
   /** What its own keys say, in words: "9 blocks". */
   words?(own: Own): string;
-  /** The value of an own key that nobody gave and that follows from others, with the reason. */
-  derive?(options: MethodOptions & Own): { key: keyof Own & string; value: unknown; reason: string } | undefined;
+  /** The values of own keys that nobody gave and that follow from others, each with the reason. */
+  derive?(options: MethodOptions & Own): { key: keyof Own & string; value: unknown; reason: string }[];
   /** What does not fit together, each with how to fix it. */
   mistakes?(options: MethodOptions & Own, model: { norm: 'pre' | 'post' }): string[];
-  /** Fractions of the run at which its keep rates jump. */
-  jumps?(own: Own): number[];
+  /** What a user should hear about settings that do fit together. */
+  warnings?(options: MethodOptions & Own): string[];
+  /** The steps at which its keep rates jump. */
+  jumps?(options: MethodOptions & Own): number[];
   /**
    * Makes the method; absent where a program passes a function instead.
    *

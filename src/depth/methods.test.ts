@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { constant, dense, fade, layerdrop, pld, shallow, staged, timeOnly } from './index.ts';
+import { constant, dense, depthMethods, fade, grow, layerdrop, pld, shallow, staged, timeOnly } from './index.ts';
 import { profileRates } from './profile.ts';
 import { type DepthSettings, depthMethod, depthWarnings } from './settings.ts';
-import { expectedDepth } from './state.ts';
+import { type DepthState, expectedDepth } from './state.ts';
 
 const near = (found: number, expected: number, tolerance = 1e-12) =>
   assert.ok(Math.abs(found - expected) <= tolerance, `${found} is not ${expected}`);
@@ -20,6 +20,8 @@ const settings: DepthSettings = {
   profile: 'linear',
   granularity: 'batch',
   denseWarmupRatio: 0,
+  newBlocks: 'copy',
+  newMoments: 'fresh',
   tail: 0,
 };
 
@@ -151,6 +153,73 @@ test('shallow runs its lowest blocks and no other', () => {
   );
 });
 
+test("fade saves what Don't Drop Dropout reports for its p_max: 15, 20 and 24.75 % of the blocks' work (Table 5)", () => {
+  for (const [pMax, saved] of [
+    [0.6, 0.15],
+    [0.8, 0.2],
+    [0.99, 0.2475],
+  ] as const) {
+    const method = fade({ layers: 32, thetaBar: 1 - pMax, totalSteps: 1000 });
+    const depths = Array.from({ length: 1000 }, (_, step) => expectedDepth(method(step).keepRates));
+    near(1 - depths.reduce((a, b) => a + b) / 1000 / 32, saved, 1e-9);
+  }
+});
+
+const growing = { newBlocks: 'copy', newMoments: 'fresh' } as const;
+
+test('grow runs the lowest blocks of each stage, and names the new ones at its first step alone', () => {
+  const method = grow({ ...growing, layers: 12, growBlocks: [3, 6, 12], growAt: [10, 30] });
+  const depthAt = (step: number) => expectedDepth(method(step).keepRates);
+  assert.deepEqual([0, 9, 10, 29, 30, 1000].map(depthAt), [3, 3, 6, 6, 12, 12]);
+  assert.deepEqual(method(10).keepRates, [1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0]);
+  assert.deepEqual(method(10).branchScales, new Array(12).fill(1));
+  for (const step of [0, 9, 11, 29, 31]) assert.equal(method(step).newBlocks, undefined, `step ${step}`);
+  // Progressive stacking doubles: block l + k is a copy of block l.
+  assert.deepEqual(
+    method(30).newBlocks?.map(({ block, copyOf }) => [block, copyOf]),
+    [6, 7, 8, 9, 10, 11].map((block) => [block, block - 6]),
+  );
+});
+
+test("copies stand as in G_stack's file for 6 blocks that become 24", () => {
+  // github.com/tongxuluo/prts, prts_configs/stacking_6L_24L.json
+  const stackingList = [0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5];
+  const { newBlocks } = grow({ ...growing, layers: 24, growBlocks: [6, 24], growAt: [1] })(1);
+  const sources = Array.from({ length: 24 }, (_, l) => newBlocks!.find(({ block }) => block === l)?.copyOf ?? l);
+  assert.deepEqual(sources, stackingList);
+});
+
+test('new blocks carry moments where they are to, come from the seed, or are the identities that they were', () => {
+  const bornAs = (how: Partial<Parameters<typeof grow>[0]>) =>
+    grow({ ...growing, layers: 2, growBlocks: [1, 2], growAt: [5], ...how })(5).newBlocks;
+  assert.deepEqual(bornAs({}), [{ block: 1, copyOf: 0, copiesMoments: false }]);
+  assert.deepEqual(bornAs({ newMoments: 'copy' }), [{ block: 1, copyOf: 0, copiesMoments: true }]);
+  assert.deepEqual(bornAs({ newBlocks: 'random' }), [{ block: 1 }]);
+  assert.equal(bornAs({ newBlocks: 'identity' }), undefined);
+  assert.throws(() => bornAs({ growAt: [] }), /growAt: 0 steps for 2 stages/);
+});
+
+test('a scale that is set is that of any method: 1/p or 1, and 1 for a block that never runs', () => {
+  const given = { ...settings, stages: [6, 12], blocks: 9, growBlocks: [3, 12], growAt: [100] };
+  for (const method of Object.keys(depthMethods) as DepthSettings['method'][]) {
+    if (method === 'own') continue;
+    for (const step of [0, 100, 199]) {
+      const stateOf = (scale?: 'inverse' | 'none'): DepthState =>
+        depthMethod({ ...given, method, scale }, 12, 200)(step);
+      const { branchScales, ...published } = stateOf();
+      const inverse = published.keepRates.map((p) => (p === 0 ? 1 : 1 / p));
+      const none = new Array(12).fill(1);
+      assert.deepEqual(stateOf('inverse'), { ...published, branchScales: inverse }, method);
+      assert.deepEqual(stateOf('none'), { ...published, branchScales: none }, method);
+      assert.deepEqual(branchScales, ['layerdrop', 'staged'].includes(method) ? none : inverse, method);
+    }
+  }
+  // DeepSpeed's off-by-one is a scale of its own.
+  const deepspeed = (scale?: 'inverse') => depthMethod({ ...settings, profile: 'deepspeed', scale }, 12, 200)(199);
+  assert.deepEqual(deepspeed('inverse'), depthMethod({ ...settings, profile: 'linear0' }, 12, 200)(199));
+  assert.notDeepEqual(deepspeed(), deepspeed('inverse'));
+});
+
 test('the settings name the method', () => {
   const depthAt = (changes: Partial<DepthSettings>, step: number) =>
     expectedDepth(depthMethod({ ...settings, ...changes }, 12, 1000)(step).keepRates);
@@ -162,6 +231,7 @@ test('the settings name the method', () => {
   near(depthAt({ method: 'fade' }, 0), 9);
   near(depthAt({ method: 'staged', stages: [6, 12] }, 0), 6);
   near(depthAt({ method: 'shallow', blocks: 9 }, 0), 9);
+  near(depthAt({ method: 'grow', growBlocks: [3, 12], growAt: [100] }, 0), 3);
 });
 
 test('in the tail every block runs, unscaled, under any method; before it nothing is different', () => {

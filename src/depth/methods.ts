@@ -1,6 +1,7 @@
 import { constantMethod } from './methods/constant.ts';
 import { denseMethod } from './methods/dense.ts';
 import { fadeMethod } from './methods/fade.ts';
+import { growMethod } from './methods/grow.ts';
 import { layerdropMethod } from './methods/layerdrop.ts';
 import { ownMethod } from './methods/own.ts';
 import { pldMethod } from './methods/pld.ts';
@@ -18,6 +19,7 @@ export const depthMethods = {
   fade: fadeMethod,
   staged: stagedMethod,
   shallow: shallowMethod,
+  grow: growMethod,
   own: ownMethod,
 };
 

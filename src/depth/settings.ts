@@ -1,11 +1,15 @@
 import { z } from 'zod';
 import { ConfigError } from '../errors/index.ts';
 import { key } from '../keys/index.ts';
+import { type Granularity, granularities } from './gates.ts';
 import type { DepthMethod, NamedMethod } from './method.ts';
 import { type DepthMethodName, depthMethods, ownKeys } from './methods.ts';
 import { profiles } from './profile.ts';
 import { gammaWarning } from './schedule.ts';
-import { whole } from './state.ts';
+import { scaled, unscaled, whole } from './state.ts';
+
+/** What branches that run are multiplied by, where a configuration says it. */
+const scales = ['inverse', 'none'] as const;
 
 /** The `depth` section of a configuration. */
 export const depthSection = z
@@ -40,10 +44,15 @@ export const depthSection = z
       "How the keep rate of `pld` and `constant` falls along L blocks: `linear`, 1 − (l/L)(1 − θ) for l = 1 … L (the paper's equation), `linear0`, the same for l = 0 … L−1 (the public code), `uniform`, θ everywhere, or `deepspeed`, `linear0` with branches scaled by the next block's rate as in DeepSpeed's code.",
     ),
     granularity: key(
-      z.enum(['batch', 'sequence']).default('batch'),
+      z.enum(granularities).default('batch'),
       'numbers',
-      'What one gate decides for: `batch`, a whole micro-batch, as published, or `sequence`, each block runs on a random part of the sequences, so that each step costs the same and, with sequences enough, each block learns in each.',
+      'What gates decide for: `batch`, each for a whole micro-batch, as published; `sequence`, each block runs on a random part of the sequences, so that each step costs the same and, with sequences enough, each block learns in each; `exact`, as `batch`, but each micro-batch runs the mean number of blocks, rounded up or down.',
     ),
+    scale: key(z.enum(scales).optional(), 'numbers', {
+      description:
+        'What a branch that runs is multiplied by: `inverse`, by 1/p, with p the keep rate of its block, or `none`, by nothing.',
+      derived: 'as the method is published: `none` in `layerdrop` and `staged`, else `inverse`',
+    }),
     tail: key(
       z.number().gte(0).lte(0.5).default(0),
       'numbers',
@@ -69,20 +78,24 @@ const named = ({ method }: Pick<DepthSettings, 'method'>): NamedMethod<MethodSet
  */
 export function knownMethod(settings: MethodSettings, layers: number, totalSteps: number): DepthMethod | undefined {
   const method = named(settings).create?.({ ...settings, layers, totalSteps });
-  return method && withTail(method, settings, layers, totalSteps);
+  return method && withShared(method, settings, layers, totalSteps);
 }
 
-/** The same method, but dense in the last `tail` of the run. */
-export function withTail(
+/** The same method with what every method takes: branches scaled by `scale`, and dense in the last `tail` of the run. */
+export function withShared(
   method: DepthMethod,
-  { tail }: Pick<DepthSettings, 'tail'>,
+  { scale, tail }: Pick<DepthSettings, 'scale' | 'tail'>,
   layers: number,
   totalSteps: number,
 ): DepthMethod {
-  if (tail === 0) return method;
+  const rescaled = scale && { inverse: scaled, none: unscaled }[scale];
   const tailStart = totalSteps - Math.round(tail * totalSteps);
   const dense = whole(layers);
-  return (step) => (step < tailStart ? method(step) : dense);
+  return (step) => {
+    if (tail > 0 && step >= tailStart) return dense;
+    const state = method(step);
+    return rescaled ? { ...state, ...rescaled(state.theta, state.keepRates) } : state;
+  };
 }
 
 /**
@@ -105,10 +118,9 @@ export function completeDepth<S extends MethodSettings>(
   { layers, totalSteps }: { layers: number; totalSteps: number },
   derived: (key: string, value: unknown, reason: string) => void,
 ): S {
-  const found = named(settings).derive?.({ ...settings, layers, totalSteps });
-  if (found === undefined) return settings;
-  derived(found.key, found.value, found.reason);
-  return { ...settings, [found.key]: found.value };
+  const found = named(settings).derive?.({ ...settings, layers, totalSteps }) ?? [];
+  for (const { key, value, reason } of found) derived(key, value, reason);
+  return { ...settings, ...Object.fromEntries(found.map(({ key, value }) => [key, value])) };
 }
 
 /** What does not fit together in complete settings, each with how to fix it. */
@@ -136,10 +148,21 @@ export function ownWords(settings: MethodSettings): string | undefined {
   return named(settings).words?.(settings);
 }
 
-/** Fractions of the run at which keep rates jump. */
-export function depthJumps(settings: MethodSettings): number[] {
-  return [...(named(settings).jumps?.(settings) ?? []), ...(settings.tail > 0 ? [1 - settings.tail] : [])];
+/** The steps at which keep rates jump. */
+export function depthJumps(settings: MethodSettings, layers: number, totalSteps: number): number[] {
+  const { tail } = settings;
+  return [
+    ...(named(settings).jumps?.({ ...settings, layers, totalSteps }) ?? []),
+    ...(tail > 0 ? [totalSteps - Math.round(tail * totalSteps)] : []),
+  ];
 }
+
+/** What gates are, as a model card says it. */
+const gateWords: Record<Granularity, string> = {
+  batch: 'a gate for each batch',
+  sequence: 'a gate for each sequence',
+  exact: 'as many blocks in each micro-batch',
+};
 
 /** The method with the settings that it reads, as a model card says it. */
 export function depthWords(settings: DepthSettings): string {
@@ -147,10 +170,11 @@ export function depthWords(settings: DepthSettings): string {
   const { thetaBar, gamma, profile, granularity } = settings;
   const shared = { thetaBar: `θ̄ = ${thetaBar}`, gamma: `γ = ${gamma}`, profile: `profile ${profile}` };
   const parts = [title, ...reads.map((key) => shared[key]), ownWords(settings)];
-  const gates = settings.method === 'dense' ? undefined : `a gate for each ${granularity}`;
+  const gates = settings.method === 'dense' ? undefined : gateWords[granularity];
+  const scale = settings.scale && `branches ${{ inverse: 'scaled by 1/p', none: 'unscaled' }[settings.scale]}`;
   const tail =
     settings.tail > 0 ? `every block in the last ${Math.round(1000 * settings.tail) / 10} % of the steps` : undefined;
-  return [...parts, gates, tail].filter((part) => part !== undefined).join(', ');
+  return [...parts, gates, scale, tail].filter((part) => part !== undefined).join(', ');
 }
 
 /** So many steps show whether a method drops anything. */
@@ -165,6 +189,7 @@ export function depthWarnings(settings: MethodSettings, layers: number, totalSte
   return [
     hasGamma(settings) ? gammaWarning(gamma, totalSteps) : undefined,
     ...unread(settings),
+    ...(named(settings).warnings?.({ ...settings, layers, totalSteps }) ?? []),
     method !== 'dense' && isDense
       ? `depth.method: ${method} drops nothing here: every block runs in every step`
       : undefined,

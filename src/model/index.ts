@@ -26,6 +26,7 @@ export { ConfigReader, type HuggingFace, type Json, type SpecialIds } from './hu
 export { headLosses, modelInputs, type PretrainingLosses, pretrainingLosses } from './losses.ts';
 export {
   initialiseParameters,
+  initialParameter,
   type ModelConfig,
   numParameters,
   type ParameterSpec,

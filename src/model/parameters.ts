@@ -132,11 +132,15 @@ export function initialiseParameters(
   seed: number,
   device: Device,
 ): Map<string, Tensor> {
-  const tensors = specs.map(({ name, shape, start, std = initialStd }, index): [string, Tensor] => {
-    if (start === 'normal') {
-      return [name, Tensor.normal(shape, { std, seed: drawSeed([index, 0, 0, Stream.initialisation], seed), device })];
-    }
-    return [name, Tensor.full(shape, start === 'ones' ? 1 : 0, { device })];
-  });
-  return new Map(tensors);
+  return new Map(specs.map((spec, index) => [spec.name, initialParameter(spec, index, { seed, device })]));
+}
+
+/** One of them: that with the number `index` in the list. */
+export function initialParameter(
+  { shape, start, std = initialStd }: ParameterSpec,
+  index: number,
+  { seed, device }: { seed: number; device: Device },
+): Tensor {
+  if (start !== 'normal') return Tensor.full(shape, start === 'ones' ? 1 : 0, { device });
+  return Tensor.normal(shape, { std, seed: drawSeed([index, 0, 0, Stream.initialisation], seed), device });
 }

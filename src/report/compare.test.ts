@@ -96,6 +96,9 @@ test('what changes nothing does not make another setting, and what changes the t
   assert.equal(numSettings({ depth: { method: 'dense' } }, { depth: { method: 'dense', thetaBar: 0.7 } }), 1);
   assert.equal(numSettings({ depth: { method: 'pld' } }, { depth: { method: 'pld', thetaBar: 0.7 } }), 2);
   assert.equal(numSettings({}, { depth: { granularity: 'sequence' } }), 2);
+  const grow = { method: 'grow' as const, growBlocks: [1, 2], growAt: [7] };
+  assert.equal(numSettings({ depth: grow }, { depth: { ...grow, newBlocks: 'identity' } }), 2);
+  assert.equal(numSettings({ depth: { method: 'pld' } }, { depth: { method: 'pld', scale: 'none' } }), 2);
   assert.equal(numSettings({}, { train: { steps: 1000, threads: 2 } }), 2);
 });
 

@@ -1,5 +1,5 @@
 import { keysThatAffect, lastConfig } from '../config/index.ts';
-import { knownMethod } from '../depth/index.ts';
+import { knownMethod, ownSettings } from '../depth/index.ts';
 import { DataError } from '../errors/index.ts';
 import type { EvaluationPoint, RunRecord } from './run-record.ts';
 
@@ -149,7 +149,7 @@ function settingOf({ name, config }: RunRecord): string {
     const [section, key] = path.split('.') as [string, string];
     return values[section]![key];
   });
-  return JSON.stringify([states, told]);
+  return JSON.stringify([states, ownSettings(depth), told]);
 }
 
 function checkComparable(a: RunRecord, b: RunRecord): void {

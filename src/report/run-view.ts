@@ -195,8 +195,13 @@ function gatesOf({ depth, train }: Config, { step, keepRates }: { step: number[]
   if (depth.granularity === 'sequence') return [];
   const { seed, microBatchSize: sequences } = train;
   return step.map((done, i) =>
-    drawGates({ seed, step: done - 1, microBatch: 0, keepRates: keepRates[i]!, granularity: 'batch', sequences }).map(
-      (gate) => gate === true,
-    ),
+    drawGates({
+      seed,
+      step: done - 1,
+      microBatch: 0,
+      keepRates: keepRates[i]!,
+      granularity: depth.granularity,
+      sequences,
+    }).map((gate) => gate === true),
   );
 }

@@ -19,7 +19,7 @@ import {
 import { type Config, trainPaths } from '../config/index.ts';
 import { type Documents, type Samples, TextTokenizer } from '../data/index.ts';
 import { pinNames } from '../data/remote.ts';
-import { checkedMethod, type DepthMethod, type StepWork, withTail } from '../depth/index.ts';
+import { checkedMethod, type DepthMethod, type StepWork, withShared } from '../depth/index.ts';
 import { alone, type ProcessGroup } from '../distributed/index.ts';
 import { ConfigError, counted, DataError, OutputError } from '../errors/index.ts';
 import { lockRun, makeFolder, replaceFile, writing } from '../files/index.ts';
@@ -316,7 +316,7 @@ function openState(config: Config, group: ProcessGroup, { updates }: Start, give
   const { masters, optimizer } = readState(config, layout.specs, given);
   const own = spread({ ...layout, masters, group, config }, { optimizer, updates });
   const { steps } = train;
-  const depth = given.depth && withTail(checkedMethod(given.depth, model.layers), config.depth, model.layers, steps);
+  const depth = given.depth && withShared(checkedMethod(given.depth, model.layers), config.depth, model.layers, steps);
   const state = trainingState(config, masters, { optimizer: own, depth, group, layout });
   // What a program's function says of the first step need not hold for the others.
   if (own || given.depth) return state;

@@ -1,6 +1,7 @@
 import { broadcastTogether } from '../distributed/index.ts';
 import type { ParameterSpec } from '../model/index.ts';
 import { type OptimizerState, type ParameterState, slotTensors, zeroState } from '../optimizers/index.ts';
+import type { Owners } from './owners.ts';
 import type { TrainingState } from './state.ts';
 
 // ZeRO-1 (Rajbhandari et al. 2020, arXiv 1910.02054): the optimizer state is divided over the ranks. A rank that owns a part
@@ -23,35 +24,51 @@ export function shareUpdates(
  * The whole optimizer state, for a checkpoint: every rank takes part, and `use` is called with it on rank 0. For so long rank 0
  * holds what the others have as well.
  */
-export function withWholeOptimizer(
-  { specs, parts, optimizer, owners, group, config }: TrainingState,
-  use: (whole: OptimizerState) => void,
-): void {
+export function withWholeOptimizer(state: TrainingState, use: (whole: OptimizerState) => void): void {
+  const { specs, parts, optimizer, owners, group } = state;
   if (owners === undefined) {
     if (group.rank === 0) use(optimizer);
     return;
   }
-  const { device } = config.train;
-  const counts = group.sum(specs.map(({ name }) => optimizer.get(name)?.updates ?? 0));
-  const updates = new Map(specs.map(({ name }, i) => [name, counts[i]!]));
   const received: OptimizerState = new Map();
   for (const part of [...parts.blocks, parts.outer]) {
-    const states = part.map(
-      (spec) =>
-        optimizer.get(spec.name) ??
-        zeroState(config.train.optimizer, spec, { updates: updates.get(spec.name)!, device }),
-    );
-    broadcastTogether(group, slotTensors(states), owners.get(part[0]!.name)!).wait();
-    for (const [i, { name }] of part.entries()) {
-      if (optimizer.has(name)) continue;
-      if (group.rank === 0) received.set(name, states[i]!);
-      else free([states[i]!]);
+    for (const [name, other] of othersOf(state, part, owners)) {
+      if (group.rank === 0) received.set(name, other);
+      else free([other]);
     }
   }
   if (group.rank !== 0) return;
   // In the order of the parameters, as where nothing is divided.
   use(new Map(specs.map(({ name }) => [name, (optimizer.get(name) ?? received.get(name))!])));
   free(received.values());
+}
+
+/** The optimizer state of one part of the model, on every rank while `use` lasts: all of them take part. */
+export function withPartOfOptimizer(
+  state: TrainingState,
+  part: readonly ParameterSpec[],
+  use: (states: OptimizerState) => void,
+): void {
+  const { optimizer, owners } = state;
+  const others: OptimizerState = owners ? othersOf(state, part, owners) : new Map();
+  use(new Map(part.map(({ name }) => [name, (optimizer.get(name) ?? others.get(name))!])));
+  free(others.values());
+}
+
+/** Copies of what the rank that owns a part of the model remembers of it, on the others; they belong to the caller. */
+function othersOf(
+  { optimizer, group, config: { train } }: TrainingState,
+  part: readonly ParameterSpec[],
+  owners: Owners,
+): OptimizerState {
+  const counts = group.sum(part.map(({ name }) => optimizer.get(name)?.updates ?? 0));
+  const states = part.map(
+    (spec, i) =>
+      optimizer.get(spec.name) ?? zeroState(train.optimizer, spec, { updates: counts[i]!, device: train.device }),
+  );
+  broadcastTogether(group, slotTensors(states), owners.get(part[0]!.name)!).wait();
+  const named = part.map(({ name }, i) => [name, states[i]!] as const);
+  return new Map(named.filter(([name]) => !optimizer.has(name)));
 }
 
 /**

@@ -5,6 +5,7 @@ import { updateParameters } from '../optimizers/index.ts';
 import { drawSeed, Stream } from '../random/index.ts';
 import { keep, scope, Tensor } from '../tensor/index.ts';
 import { GradientSums } from './gradients.ts';
+import { addBlocks } from './growth.ts';
 import { shareUpdates } from './shards.ts';
 import type { TrainingState } from './state.ts';
 
@@ -68,7 +69,8 @@ export function beginStep(
   { lossScale = 1 }: StepOptions = {},
 ): BegunStep {
   const { config, depth, group } = state;
-  const { theta, keepRates, branchScales } = depth(step);
+  const { theta, keepRates, branchScales, newBlocks } = depth(step);
+  if (newBlocks) addBlocks(state, newBlocks);
   const { seed } = config.train;
   const { granularity } = config.depth;
   const [predictedTokens, sequences, tokens] = group.sum([

@@ -9,7 +9,7 @@ export const ownMethod: NamedMethod = {
 };
 
 /**
- * A program's depth method, whose answers are checked: `theta` a number, `keepRates` L numbers from 0 to 1, `branchScales` L finite ones.
+ * A program's depth method, whose answers are checked: `theta` a number, `keepRates` L numbers from 0 to 1, `branchScales` L finite ones; `newBlocks`, where there are any, name blocks.
  *
  * @throws ConfigError when it is called and says something else, or throws.
  */
@@ -31,6 +31,11 @@ export function checkedMethod(method: DepthMethod, layers: number): DepthMethod 
       const wrong = values.findIndex((value) => typeof value !== 'number' || !(value >= 0 && value <= most));
       if (wrong >= 0) refuse(`${name}[${wrong}] is ${values[wrong]}`);
     }
+    const { newBlocks = [] } = state;
+    if (!Array.isArray(newBlocks)) refuse('newBlocks is no array');
+    const blocks = newBlocks.flatMap(({ block, copyOf = 0 }) => [block, copyOf]);
+    const unknown = blocks.find((block) => !Number.isInteger(block) || block < 0 || block >= layers);
+    if (unknown !== undefined) refuse(`newBlocks names block ${unknown}`);
     return state;
   };
 }

@@ -1,7 +1,7 @@
 import { counted } from '../../errors/index.ts';
 import { count, key } from '../../keys/index.ts';
 import type { DepthMethod, MethodOptions, NamedMethod } from '../method.ts';
-import { unscaled } from '../state.ts';
+import { lowest } from '../state.ts';
 
 /** The key of `shallow`. */
 export interface Blocks {
@@ -18,10 +18,7 @@ export interface Blocks {
  */
 export function shallow({ layers, blocks }: Pick<MethodOptions, 'layers'> & Blocks): DepthMethod {
   if (blocks === undefined) throw new RangeError('blocks: missing; give the number of blocks that run');
-  const state = unscaled(
-    1,
-    Array.from({ length: layers }, (_, l) => (l < blocks ? 1 : 0)),
-  );
+  const state = lowest(layers, blocks);
   return () => state;
 }
 
@@ -38,9 +35,9 @@ export const shallowMethod = {
   keys,
   words: ({ blocks }) => counted(blocks!, 'block'),
   derive: ({ layers, thetaBar, blocks }) => {
-    if (blocks !== undefined) return undefined;
+    if (blocks !== undefined) return [];
     const value = Math.max(1, Math.round(((1 + thetaBar) / 2) * layers));
-    return { key: 'blocks', value, reason: '(1 + thetaBar)/2 of layers' };
+    return [{ key: 'blocks', value, reason: '(1 + thetaBar)/2 of layers' }];
   },
   mistakes: ({ layers, blocks }, { norm }) => [
     ...(blocks! > layers ? [`depth.blocks: ${blocks} is above model.layers ${layers}; lower it`] : []),

@@ -62,9 +62,9 @@ export const stagedMethod = {
   keys,
   words: ({ stages = [] }) => `${stages.join(', ')} blocks in turn`,
   derive: ({ layers, stages }) => {
-    if (stages !== undefined) return undefined;
+    if (stages !== undefined) return [];
     const value = [3, 4, 5, 6].map((sixths) => Math.min(layers, Math.max(3, Math.round((sixths * layers) / 6))));
-    return { key: 'stages', value, reason: 'layers / 2 to layers' };
+    return [{ key: 'stages', value, reason: 'layers / 2 to layers' }];
   },
   mistakes: ({ layers, stages = [] }) => {
     const outside = stages.filter((stage) => !(stage > 2 && stage <= layers) && stage !== layers);
@@ -77,7 +77,7 @@ export const stagedMethod = {
       ...(falling ? [`depth.stages: ${falling} comes after more; stages grow, as in [6, 8, 10, 12]`] : []),
     ];
   },
-  jumps: ({ stages = [], denseWarmupRatio }) =>
-    stages.map((_, i) => denseWarmupRatio + ((1 - denseWarmupRatio) * i) / stages.length),
+  jumps: ({ stages = [], denseWarmupRatio, totalSteps }) =>
+    stages.map((_, i) => Math.ceil((denseWarmupRatio + ((1 - denseWarmupRatio) * i) / stages.length) * totalSteps)),
   create: staged,
 } satisfies NamedMethod<Stages>;

@@ -58,7 +58,7 @@ type Measured = Record<
 /** Texts that are larger than a shard, than memory, and many: time and memory to prepare them. */
 export async function large([gigabytes = '5', numFiles = '100000', ...names]: readonly string[]): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'taper-bench-'));
-  const modules = ['data/index.js', 'train/texts.js'].map((path) =>
+  const modules = ['data/index.js', 'train/tokenizers.js'].map((path) =>
     fileURLToPath(new URL(`../src/${path}`, import.meta.url)),
   );
   const rows: (string | number)[][] = [

@@ -5,7 +5,7 @@ import { delimiter, dirname, join } from 'node:path';
 
 const numLogLinesShown = 30;
 
-/** Ends the set-up with a message for the user: exit code 2 is something to mend on the machine, 1 is anything else. */
+/** Ends the set-up with a message for the user: exit code 2 is something to fix on the machine, 1 is anything else. */
 export class SetupFailure extends Error {
   constructor(message, exitCode = 1) {
     super(message);

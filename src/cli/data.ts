@@ -1,14 +1,11 @@
 import { Command } from 'commander';
-import { type Config, lastConfig, loadConfig, sourceName, type TextSource, textSources } from '../config/index.ts';
+import { type Config, lastConfig, loadConfig, sourceName } from '../config/index.ts';
 import {
-  type Corpus,
   type DocumentPlace,
   type Mask,
   makeMask,
   mixed,
   objectives,
-  type PrepareProgress,
-  prepareCorpus,
   type Samples,
   samplesOf,
   type TextTokenizer,
@@ -16,8 +13,11 @@ import {
 } from '../data/index.ts';
 import { ConfigError, counted } from '../errors/index.ts';
 import { percent, rounded, table } from '../report/format.ts';
-import { type Dropped, duplicatesText, explained, namedTexts, openRepeated } from '../train/duplicates.ts';
-import { openTokenizer, totalOf, unknownText, vocabularyAdvice, warnOfUnknown } from '../train/texts.ts';
+import type { Reporter } from '../runs/index.ts';
+import { type Corpora, openCorpora, totalOf } from '../train/corpora.ts';
+import { type Dropped, duplicatesText, explained, openRepeated } from '../train/duplicates.ts';
+import { openTokenizer } from '../train/tokenizers.ts';
+import { unknownText, vocabularyAdvice, warnOfUnknown } from '../train/unknown.ts';
 import { type ConfigOptions, configArgument, dataOption, setOption } from './config.ts';
 import { downloadLine } from './download-line.ts';
 import { prepareProgress } from './progress.ts';
@@ -52,65 +52,43 @@ export function dataCommand(): Command {
 }
 
 async function prepare(file: string | undefined, options: ConfigOptions): Promise<void> {
-  const opened = await open(file, options);
-  const { textBytes } = totalOf(opened.sources.map(({ corpus }) => corpus));
-  const text = countsText(opened);
-  close(opened);
+  using opened = await open(file, options);
+  const { textBytes } = totalOf(opened.corpora.all);
   const speed = opened.seconds === undefined ? 'done before' : `${rounded(textBytes / 1e6 / opened.seconds)} MB/s`;
   process.stdout.write(
-    `${text}text       ${rounded(textBytes / 1e6)} MB, ${speed}\nkept in    ${opened.config.data.cache}\n`,
+    `${countsText(opened)}text       ${rounded(textBytes / 1e6)} MB, ${speed}\nkept in    ${opened.config.data.cache}\n`,
   );
 }
 
 async function inspect(file: string | undefined, options: ConfigOptions): Promise<void> {
-  const opened = await open(file, options);
-  const { config, tokenizer, sources } = opened;
+  using opened = await open(file, options);
+  const { config, tokenizer, corpora, report } = opened;
   const { data } = lastConfig(config);
   const { sequenceLength, objective } = data;
-  const { repeated, dropped } = await duplicatesOf(opened);
-  const parts = sources.map(({ corpus }) =>
+  const search = (kind: 'exact' | 'near') => openRepeated(corpora, data, kind, tokenizer, report);
+  const repeated = await search('near');
+  const dropped = data.deduplicate === 'none' ? undefined : await search(data.deduplicate);
+  const parts = corpora.train.map(({ corpus }) =>
     explained(() => samplesOf(wholeCorpus(corpus, dropped?.of(corpus)), { ...data, tokenizer }), dropped),
   );
   const samples = mixed(
     parts,
-    sources.map(({ share }) => share),
+    corpora.train.map(({ share }) => share),
   );
   process.stdout.write(
     `${countsText(opened)}duplicates ${duplicatesText(repeated)}\nsequences  ${samples.count} of ${counted(sequenceLength, 'token')} (${objective})\n` +
       `padding    ${percent(paddingShare(samples))}\n\n` +
       examplesText(repeated, data) +
       (objectives[objective].masks
-        ? 'Some sequences; {a → b} is a piece a that the model has to find where it reads b:\n'
-        : 'Some sequences; the model has to find each next piece:\n'),
+        ? 'Some sequences; {a → b}: the model reads b and has to predict the token a:\n'
+        : 'Some sequences; the model has to predict each next token:\n'),
   );
   const mask = objectives[objective].masks ? makeMask(tokenizer, data) : undefined;
   for (const [i, part] of parts.entries()) {
-    if (parts.length > 1) process.stdout.write(`\nfrom ${sourceName(sources[i]!)}:\n`);
+    if (parts.length > 1) process.stdout.write(`\nfrom ${sourceName(corpora.train[i]!)}:\n`);
     const shown = Math.min(Math.ceil(numShownSamples / parts.length), part.count);
     for (let n = 0; n < shown; n++)
       process.stdout.write(`\n${maskedText(part, mask, Math.floor((n * part.count) / shown))}\n`);
-  }
-  close(opened);
-}
-
-/** The documents that repeat others, held-out text included, and those of them that the configuration drops. */
-async function duplicatesOf({
-  config: { data },
-  tokenizer,
-  sources,
-}: OpenTexts): Promise<{ repeated: Dropped; dropped: Dropped | undefined }> {
-  const { valid: paths, exclude, textField, cache: cacheDir } = data;
-  const how = { paths, exclude, textField, tokenizer, cacheDir };
-  const valid = paths.length > 0 ? [await prepareCorpus({ ...how, onWarning: warn })] : [];
-  try {
-    const texts = namedTexts(sources, [...sources.map(({ corpus }) => corpus), ...valid]);
-    const open = (kind: 'exact' | 'near') => openRepeated(texts, data, kind, tokenizer, { note: say, warn });
-    return {
-      repeated: await open('near'),
-      dropped: data.deduplicate === 'none' ? undefined : await open(data.deduplicate),
-    };
-  } finally {
-    for (const corpus of valid) corpus.close();
   }
 }
 
@@ -126,32 +104,29 @@ function examplesText({ examples, path }: Dropped, { deduplicate }: Config['data
   return `Some duplicates, each above the document that it repeats; all are listed in ${path}${advice}:\n\n${lines.join('')}\n`;
 }
 
-/** The documents and tokens of the texts, and how each text of a mixture takes part in it. */
-function countsText({ sources, tokenizer }: OpenTexts): string {
-  const total = totalOf(sources.map(({ corpus }) => corpus));
-  const blank = sources.reduce((sum, { corpus }) => sum + corpus.index.blank.documents, 0);
+/** The documents and tokens of the training texts, and how each text of a mixture takes part in it. */
+function countsText({ corpora: { train }, tokenizer }: OpenTexts): string {
+  const total = totalOf(train.map(({ corpus }) => corpus));
+  const blank = train.reduce((sum, { corpus }) => sum + corpus.index.blank.documents, 0);
   const without = blank === 0 ? '' : `, and ${blank} without text`;
   // A tokenizer that knows every byte has no [UNK].
   const unknown = tokenizer.unkId >= 0 ? `[UNK]      ${unknownText(total)}\n` : '';
-  const rows = sources.map(({ corpus: { index }, ...source }) => [
+  const rows = train.map(({ corpus: { index }, ...source }) => [
     ...[sourceName(source), percent(source.share), percent(index.tokens / total.tokens)],
     ...[index.documents.toLocaleString('en'), index.tokens.toLocaleString('en')],
   ]);
   const names = ['text', 'share', 'of all tokens', 'documents', 'tokens'];
-  const mixture = sources.length > 1 ? `\n${table([names, ...rows])}\n` : '';
+  const mixture = train.length > 1 ? `\n${table([names, ...rows])}\n` : '';
   return `documents  ${total.documents}${without}\ntokens     ${total.tokens}\n${mixture}${unknown}`;
 }
 
-/** The texts of a command line, each tokenised, and the seconds that it took now; undefined where it was done before. */
-interface OpenTexts {
+/** The texts of a command line, tokenised, and the seconds that it took now; undefined where it was done before. */
+interface OpenTexts extends Disposable {
   config: Config;
   tokenizer: TextTokenizer;
-  sources: (TextSource & { corpus: Corpus })[];
+  corpora: Corpora;
+  report: Reporter;
   seconds: number | undefined;
-}
-
-function close({ sources }: OpenTexts): void {
-  for (const { corpus } of sources) corpus.close();
 }
 
 async function open(file: string | undefined, options: ConfigOptions): Promise<OpenTexts> {
@@ -162,25 +137,27 @@ async function open(file: string | undefined, options: ConfigOptions): Promise<O
     overrides: { ...anyModel, ...(options.data && { data: { train: options.data } }) },
     sets: options.set ?? [],
   });
-  const { train, exclude, textField, cache: cacheDir } = config.data;
-  if (train.length === 0) throw new ConfigError('data.train: no text; give files or folders with --data');
+  if (config.data.train.length === 0) throw new ConfigError('data.train: no text; give files or folders with --data');
   using downloads = downloadLine();
-  const tokenizer = await openTokenizer(config, { note: say, warn, download: downloads.show });
-  const started = performance.now();
-  const opened: OpenTexts = { config, tokenizer, sources: [], seconds: undefined };
   const show = prepareProgress(say);
-  const onProgress = (progress: PrepareProgress) => {
-    show(progress);
-    opened.seconds = (performance.now() - started) / 1000;
+  let started = 0;
+  let seconds: number | undefined;
+  const report: Reporter = {
+    note: say,
+    warn,
+    download: downloads.show,
+    prepare: (progress) => {
+      show(progress);
+      seconds = (performance.now() - started) / 1000;
+    },
   };
-  const how = { exclude, textField, tokenizer, cacheDir, onProgress, onDownload: downloads.show, onWarning: warn };
-  for (const source of textSources(train)) {
-    const corpus = await prepareCorpus({ ...how, paths: source.paths });
-    warnOfUnknown(corpus.index, vocabularyAdvice(config), (message) => warn(`data.train: ${message}`));
-    opened.sources.push({ ...source, corpus });
-  }
+  const tokenizer = await openTokenizer(config, report);
+  started = performance.now();
+  const corpora = await openCorpora(config, tokenizer, report);
   downloads.end();
-  return opened;
+  for (const { corpus } of corpora.train)
+    warnOfUnknown(corpus.index, vocabularyAdvice(config), (message) => warn(`data.train: ${message}`));
+  return { config, tokenizer, corpora, report, seconds, [Symbol.dispose]: () => corpora[Symbol.dispose]() };
 }
 
 function paddingShare({ count, sequenceLength, at, read }: Samples): number {
@@ -192,7 +169,7 @@ function paddingShare({ count, sequenceLength, at, read }: Samples): number {
   return 1 - filled / (counted * sequenceLength);
 }
 
-/** A sequence as the model sees it at first, with the right piece beside each that it has to find. */
+/** A sequence as the model sees it at first, with the right token beside each that it has to predict. */
 function maskedText({ tokenizer, read }: Samples, mask: Mask | undefined, sample: number): string {
   const key = { seed: 0, epoch: 0, sample };
   const { ids, documents } = read(key);

@@ -3,7 +3,7 @@ import { peerExitCode } from '../distributed/errors.ts';
 import { UserError } from '../errors/index.ts';
 import { signalExitCodes } from './signals.ts';
 
-/** What the file system says of a path that the user gave: theirs to mend. */
+/** What the file system says of a path that the user gave: theirs to fix. */
 const pathErrors = new Set(
   'EACCES EDQUOT EEXIST EISDIR ELOOP ENAMETOOLONG ENOENT ENOSPC ENOTDIR ENOTEMPTY EPERM EROFS'.split(' '),
 );

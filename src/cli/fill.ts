@@ -18,7 +18,7 @@ export function fillCommand(): Command {
     .description('let a model fill each [MASK] of a text')
     .argument('<checkpoint>', 'checkpoint folder, or a run (its newest)')
     .argument('<text>', 'text with [MASK] in it')
-    .option('--top <n>', 'how many of the likeliest pieces to show', countOf('--top'), 5)
+    .option('--top <n>', 'how many of the most likely tokens to show', countOf('--top'), 5)
     .addOption(deviceOption())
     .addOption(jsonOption())
     .addHelpText('after', '\nExample:\n  npx taper-lm fill runs/bert-mini "The [MASK] sat."')

@@ -4,7 +4,7 @@ import { listSources, TextTokenizer, tokenizerKinds } from '../data/index.ts';
 import { counted } from '../errors/index.ts';
 import { makeFolder, replaceFile, writing } from '../files/index.ts';
 import { namesOf } from '../keys/index.ts';
-import { tokenizerProgress, trainTokenizer } from '../train/texts.ts';
+import { tokenizerProgress, trainTokenizer } from '../train/tokenizers.ts';
 import { dataOption } from './config.ts';
 import { downloadLine } from './download-line.ts';
 import { countOf } from './numbers.ts';

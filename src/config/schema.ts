@@ -33,7 +33,7 @@ const data = z
     deduplicate: key(
       z.enum(deduplications).default('none'),
       'texts',
-      'Which documents are dropped because an earlier one repeats them, held-out text being the earliest: those with the same tokens (`exact`), or also those that share most of their runs of five tokens (`near`: an estimated Jaccard similarity of 0.8 or more).',
+      'Which documents are dropped because they repeat an earlier one (held-out text comes first): those with the same tokens (`exact`), or also those that share most of their runs of five tokens (`near`: an estimated Jaccard similarity of 0.8 or more).',
     ),
     tokenizer: key(z.string().min(1).optional(), 'texts', {
       description: 'A `tokenizer.json` to use.',

@@ -116,6 +116,6 @@ function numberIn(env: Environment, name: string, least: number, most: number, f
   const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
   if (value >= least && value <= most) return value;
   throw new ConfigError(
-    `${name}: ${text} is not a whole number from ${least} to ${most}; mend it where ranks are started`,
+    `${name}: ${text} is not a whole number from ${least} to ${most}; fix it where ranks are started`,
   );
 }

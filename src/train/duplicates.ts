@@ -1,16 +1,16 @@
 import { createHash } from 'node:crypto';
-import { type Config, sourceName, type TextSource } from '../config/index.ts';
+import { type Config, sourceName } from '../config/index.ts';
 import {
   type Corpus,
   type DuplicateCounts,
   type DuplicateOptions,
   type Duplicates,
-  type NamedCorpus,
   openDuplicates,
   type TextTokenizer,
 } from '../data/index.ts';
 import { counted, DataError } from '../errors/index.ts';
 import type { Reporter } from '../runs/index.ts';
+import type { Corpora } from './corpora.ts';
 
 /** Duplicates, and of each text the documents among them, in ascending order. */
 export interface Dropped extends Duplicates {
@@ -18,29 +18,24 @@ export interface Dropped extends Duplicates {
 }
 
 /**
- * The tokenised texts of a configuration, the held-out one first if there is one: training text loses what is held out.
- * `corpora` are those of the sources, then the held-out one.
- */
-export function namedTexts(sources: readonly TextSource[], corpora: readonly Corpus[]): NamedCorpus[] {
-  const train = sources.map((source, i) => ({
-    name: sources.length === 1 ? 'data.train' : `data.train, ${i + 1}: ${sourceName(source)}`,
-    corpus: corpora[i]!,
-  }));
-  return [...corpora.slice(sources.length).map((corpus) => ({ name: 'data.valid', corpus })), ...train];
-}
-
-/**
- * The documents of texts that repeat others of them.
+ * The documents of a configuration's texts that repeat others. Held-out text comes first: training text loses what is held out.
  *
  * @throws OutputError when the cache cannot be written.
  */
 export async function openRepeated(
-  texts: readonly NamedCorpus[],
+  { train, valid }: Pick<Corpora, 'train' | 'valid'>,
   { cache }: Pick<Config['data'], 'cache'>,
   kind: DuplicateOptions['kind'],
   tokenizer: TextTokenizer,
   report: Reporter,
 ): Promise<Dropped> {
+  const texts = [
+    ...(valid ? [{ name: 'data.valid', corpus: valid }] : []),
+    ...train.map((text, i) => ({
+      name: train.length === 1 ? 'data.train' : `data.train, ${i + 1}: ${sourceName(text)}`,
+      corpus: text.corpus,
+    })),
+  ];
   const duplicates = await openDuplicates(texts, {
     kind,
     tokenizer,
@@ -54,13 +49,13 @@ export async function openRepeated(
 
 /** The documents that `data.deduplicate` drops, which a note counts; undefined where it drops none. */
 export async function openDropped(
-  texts: readonly NamedCorpus[],
+  corpora: Corpora,
   data: Config['data'],
   tokenizer: TextTokenizer,
   report: Reporter,
 ): Promise<Dropped | undefined> {
   if (data.deduplicate === 'none') return undefined;
-  const dropped = await openRepeated(texts, data, data.deduplicate, tokenizer, report);
+  const dropped = await openRepeated(corpora, data, data.deduplicate, tokenizer, report);
   report.note(`deduplicate: ${duplicatesText(dropped)}; listed in ${dropped.path}`);
   return dropped;
 }

@@ -11,15 +11,8 @@ export { InterruptedError, type PretrainOptions, type PretrainResult, pretrain }
 export type { RunOptions } from './run.ts';
 export { type TrainingState, trainingState } from './state.ts';
 export { type BegunStep, beginStep, dropoutSeeds, type StepOptions, type StepResult, trainStep } from './step.ts';
-export {
-  type MaskedSamples,
-  openTexts,
-  openTokenizer,
-  type Texts,
-  trainTokenizer,
-  unknownText,
-  vocabularyAdvice,
-  warnOfUnknown,
-} from './texts.ts';
+export { type MaskedSamples, openTexts, type Texts } from './texts.ts';
 export { type BatchShape, measureSteps, randomBatch, type StepTimes, stepSeconds, timeMicroBatches } from './timing.ts';
+export { openTokenizer, trainTokenizer } from './tokenizers.ts';
+export { unknownText, vocabularyAdvice, warnOfUnknown } from './unknown.ts';
 export { workOf } from './work.ts';

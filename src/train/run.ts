@@ -32,7 +32,9 @@ import { NormWatch } from './norm-watch.ts';
 import { logFrequencies } from './output-bias.ts';
 import { spread } from './shards.ts';
 import { layoutOf, type TrainingState, trainingState } from './state.ts';
-import { checkKnown, openTexts, openTokenizer, type Texts } from './texts.ts';
+import { openTexts, type Texts } from './texts.ts';
+import { openTokenizer } from './tokenizers.ts';
+import { checkKnown } from './unknown.ts';
 import { worksOf } from './work.ts';
 
 /** A run while it trains. */
@@ -148,7 +150,7 @@ async function open(
       `${out}: the texts are not those that the run was started with, or another version of taper read them differently; bring them back, or ${instead}`,
     );
   }
-  if (!start.progress) checkKnown(texts, config);
+  if (!start.progress) checkKnown(texts.train(0).samples, config);
   const state = openState(config, group, start, { sources, texts, report, depth });
   held.push({ [Symbol.dispose]: () => freeState(state) });
   const fresh: Progress = { step: 0, samples: 0, tokens: 0, nonFiniteSteps: 0, textHash: texts.hash };

@@ -5,7 +5,8 @@ import { test } from 'node:test';
 import { loadConfig } from '../config/index.ts';
 import { temporaryFolder } from '../data/fixtures.ts';
 import { scriptTexts } from '../data/scripts.fixture.ts';
-import { openTexts, openTokenizer } from './texts.ts';
+import { openTexts } from './texts.ts';
+import { openTokenizer } from './tokenizers.ts';
 
 const texts = scriptTexts(20_000);
 

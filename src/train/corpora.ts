@@ -1,0 +1,91 @@
+import { type Config, type TextSource, textSources, trainPaths } from '../config/index.ts';
+import {
+  type Corpus,
+  type Documents,
+  type DownloadProgress,
+  listSources,
+  type PrepareProgress,
+  prepareCorpus,
+  prepareDocuments,
+  sharedSources,
+  type TextTokenizer,
+} from '../data/index.ts';
+import type { Reporter } from '../runs/index.ts';
+
+/** A text of `data.train`, tokenised. */
+export type TrainingText = TextSource & { corpus: Corpus };
+
+/** The tokenised texts of a configuration. */
+export interface Corpora extends Disposable {
+  train: readonly TrainingText[];
+  /** What `data.valid` names. */
+  valid: Corpus | undefined;
+  /** Those of `train`, then `valid`. */
+  all: readonly Corpus[];
+}
+
+/**
+ * Tokenises the texts of a configuration, or a program's documents, and opens them; what was tokenised before is only opened.
+ *
+ * @throws DataError for texts that cannot be used.
+ * @throws OutputError when the cache cannot be written.
+ */
+export async function openCorpora(
+  { data }: Pick<Config, 'data'>,
+  tokenizer: TextTokenizer,
+  report: Reporter,
+  samples?: Documents,
+): Promise<Corpora> {
+  const options = {
+    tokenizer,
+    cacheDir: data.cache,
+    onProgress: (progress: PrepareProgress) => report.prepare?.(progress),
+    onWarning: (message: string) => report.warn(message),
+    onDownload: (progress: DownloadProgress) => report.download?.(progress),
+  };
+  const { exclude, textField } = data;
+  const prepare = (paths: readonly string[]) => prepareCorpus({ ...options, exclude, textField, paths });
+  const all: Corpus[] = [];
+  const close = () => {
+    for (const corpus of all) corpus.close();
+  };
+  try {
+    const train: TrainingText[] = [];
+    for (const source of samples ? [{ paths: [samples.name], share: 1 }] : textSources(data.train)) {
+      const corpus = await (samples ? prepareDocuments(samples, options) : prepare(source.paths));
+      all.push(corpus);
+      train.push({ ...source, corpus });
+    }
+    const valid = data.valid.length > 0 ? await prepare(data.valid) : undefined;
+    if (valid) all.push(valid);
+    if (valid && data.deduplicate === 'none') await warnOfShared(data, report);
+    return { train, valid, all, [Symbol.dispose]: close };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+/** The counts of several corpora together. */
+export function totalOf(corpora: readonly Corpus[]) {
+  const sum = (key: 'documents' | 'tokens' | 'textBytes' | 'characters' | 'unknownCharacters') =>
+    corpora.reduce((total, { index }) => total + index[key], 0);
+  return {
+    documents: sum('documents'),
+    tokens: sum('tokens'),
+    textBytes: sum('textBytes'),
+    characters: sum('characters'),
+    unknownCharacters: sum('unknownCharacters'),
+  };
+}
+
+/** Says which held-out files are trained on as well, which may be under another name. */
+async function warnOfShared({ train, valid, ...data }: Config['data'], report: Reporter): Promise<void> {
+  const list = (paths: readonly string[]) => listSources(paths, { ...data, cacheDir: data.cache });
+  const shared = await sharedSources(await list(trainPaths(train)), await list(valid));
+  if (shared.length === 0) return;
+  const which = shared.length === 1 ? `${shared[0]} is` : `${shared.length} files, such as ${shared[0]}, are`;
+  report.warn(
+    `data.valid: ${which} in data.train too, so the held-out loss is too low; keep the files apart, or leave data.valid out`,
+  );
+}

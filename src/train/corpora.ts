@@ -7,6 +7,7 @@ import {
   type PrepareProgress,
   prepareCorpus,
   prepareDocuments,
+  type SourceFile,
   sharedSources,
   type TextTokenizer,
 } from '../data/index.ts';
@@ -58,7 +59,7 @@ export async function openCorpora(
     }
     const valid = data.valid.length > 0 ? await prepare(data.valid) : undefined;
     if (valid) all.push(valid);
-    if (valid && data.deduplicate === 'none') await warnOfShared(data, report);
+    if (!samples && data.deduplicate === 'none') await warnOfShared(data, report);
     return { train, valid, all, [Symbol.dispose]: close };
   } catch (error) {
     close();
@@ -82,10 +83,25 @@ export function totalOf(corpora: readonly Corpus[]) {
 /** Says which held-out files are trained on as well, which may be under another name. */
 async function warnOfShared({ train, valid, ...data }: Config['data'], report: Reporter): Promise<void> {
   const list = (paths: readonly string[]) => listSources(paths, { ...data, cacheDir: data.cache });
-  const shared = await sharedSources(await list(trainPaths(train)), await list(valid));
-  if (shared.length === 0) return;
-  const which = shared.length === 1 ? `${shared[0]} is` : `${shared.length} files, such as ${shared[0]}, are`;
-  report.warn(
-    `data.valid: ${which} in data.train too, so the held-out loss is too low; keep the files apart, or leave data.valid out`,
-  );
+  const which = (shared: readonly string[]) =>
+    shared.length === 1 ? `${shared[0]} is` : `${shared.length} files, such as ${shared[0]}, are`;
+  if (valid.length > 0) {
+    const shared = await sharedSources(await list(trainPaths(train)), await list(valid));
+    if (shared.length > 0)
+      report.warn(
+        `data.valid: ${which(shared)} in data.train too, so the held-out loss is too low; keep the files apart, or leave data.valid out`,
+      );
+    return;
+  }
+  // Each text of a mixture holds out a part of itself.
+  const before: SourceFile[] = [];
+  for (const { paths } of textSources(train)) {
+    const own = await list(paths);
+    const shared = await sharedSources(before, own);
+    if (shared.length > 0)
+      report.warn(
+        `data.train: ${which(shared)} in two texts of the mixture; what one holds out, the other is trained on, so the held-out loss is too low: keep the files apart, or give data.valid`,
+      );
+    before.push(...own);
+  }
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { loadConfig } from '../config/index.ts';
@@ -100,4 +100,27 @@ test('texts from which documents were dropped are other texts, and those from wh
   assert.equal(single.near, single.none);
   const twice = await hashes([english, russian, english]);
   assert.notEqual(twice.near, twice.none);
+});
+
+test('texts of a mixture that share a file are warned of, unless held-out text is given', async (t) => {
+  const folder = temporaryFolder(t);
+  const [a, b] = ['a.txt', 'b.txt'].map((name) => join(folder, name));
+  writeFileSync(a!, texts.english!);
+  writeFileSync(b!, texts.russian!);
+  const mixed = (first: string, second: string) =>
+    prepared(folder, '', [`data.train=[{path: [${first}], weight: 1}, {path: [${second}], weight: 2}]`]);
+  const { warnings } = await mixed(`${a}, ${b}`, b!);
+  assert.match(warnings.join('\n'), /^data\.train: .*b\.txt is in two texts of the mixture; what one holds out/m);
+  assert.deepEqual((await mixed(a!, b!)).warnings, []);
+});
+
+test('a tokenizer that was damaged in the cache is trained again', async (t) => {
+  const folder = temporaryFolder(t);
+  const { tokenizer } = await prepared(folder, texts.english!, []);
+  const cache = join(folder, 'cache');
+  const path = join(cache, readdirSync(cache).find((name) => /^tokenizer-.*\.json$/.test(name))!);
+  writeFileSync(path, readFileSync(path, 'utf8').replace('"the"', '"thx"'));
+  const again = await prepared(folder, texts.english!, []);
+  assert.equal(again.tokenizer.hash, tokenizer.hash);
+  assert.match(again.warnings.join('\n'), /is damaged; training the tokenizer again/);
 });

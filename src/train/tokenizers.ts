@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Config, trainPaths } from '../config/index.ts';
 import {
@@ -55,7 +55,8 @@ export async function openTokenizer(config: Config, report: Reporter, samples?: 
     kind,
   ]);
   const path = join(data.cache, `tokenizer-${createHash('sha256').update(key).digest('hex').slice(0, 16)}.json`);
-  if (existsSync(path)) return TextTokenizer.fromFile(path);
+  const kept = keptTokenizer(path, report);
+  if (kept) return kept;
   report.note(
     `training a ${tokenizerKinds[kind].title} tokenizer of up to ${counted(vocabSize, 'token')} on ${counted(files.length, 'file')}`,
   );
@@ -63,7 +64,19 @@ export async function openTokenizer(config: Config, report: Reporter, samples?: 
   const tokenizer = await trainTokenizer(files, { ...data, vocabSize, kind, onProgress });
   writing(data.cache, () => makeFolder(data.cache));
   replaceFile(path, tokenizer.json);
+  replaceFile(`${path}.sha256`, tokenizer.hash);
   return tokenizer;
+}
+
+/** A tokenizer that was trained before; undefined where there is none, or where its file is damaged. */
+function keptTokenizer(path: string, report: Reporter): TextTokenizer | undefined {
+  if (!existsSync(path)) return undefined;
+  const json = readFileSync(path, 'utf8');
+  const sum = `${path}.sha256`;
+  const isWhole = existsSync(sum) && readFileSync(sum, 'utf8') === createHash('sha256').update(json).digest('hex');
+  if (isWhole) return TextTokenizer.fromJson(json, path);
+  report.warn(`${path}: is damaged; training the tokenizer again`);
+  return undefined;
 }
 
 /**

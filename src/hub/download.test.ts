@@ -321,6 +321,24 @@ test('a file on the web that changes during its download comes in the new versio
   assert.equal(readFileSync(path, 'utf8'), small);
 });
 
+test('a file on the web whose versions cannot be told apart is never made of two', async () => {
+  const address = `${server.endpoint}/web/plain.txt`;
+  const other = Buffer.from(large.map((byte) => byte + 1));
+  const become = (name: string, content: Buffer, headers = {}) => {
+    server.web.set(name, { content: large, headers });
+    server.faults.set(name, { times: 1, cutAfter: 100_000 });
+    const onDownload = ({ pause }: DownloadProgress) => pause && server.web.set(name, { content, headers });
+    return { cacheDir, onDownload };
+  };
+  assert.deepEqual(readFileSync(await fetchAddress(address, become('plain.txt', other))), other);
+  assert.equal(server.requestsFor('plain.txt').at(-1)!.range, undefined);
+  // Two versions of one second: the length tells.
+  const longer = Buffer.concat([other, other]);
+  const headers = { 'last-modified': 'Mon, 02 Nov 2026 10:00:00 GMT' };
+  const options = become('dated.txt', longer, headers);
+  assert.deepEqual(readFileSync(await fetchAddress(`${server.endpoint}/web/dated.txt`, options)), longer);
+});
+
 test('where no server answers that is said, after a few attempts', async () => {
   const file = { name: 'http://127.0.0.1:9/x.txt', url: 'http://127.0.0.1:9/x.txt', path: join(cacheDir, 'x.txt') };
   let pauses = 0;

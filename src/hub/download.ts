@@ -95,21 +95,14 @@ export async function lockFile(path: string): Promise<Disposable> {
  * @throws DataError where the server refuses it, or sends something else than was promised.
  */
 export async function download(file: RemoteFile, options: DownloadOptions): Promise<Version> {
-  for (const isFirst of [true, false]) {
-    const { version, resumed } = await bring(file, options);
-    const fault = await faultOf(file, partOf(file));
-    if (fault === undefined) {
-      sync(partOf(file));
-      renameSync(partOf(file), file.path);
-      rmSync(versionFile(file), { force: true });
-      return version;
-    }
-    forget(file);
-    // What was there before may be the fault.
-    if (!(resumed && isFirst))
-      throw new DataError(`${file.name}: ${fault}; it was removed: run the same command again`);
-  }
-  throw new Error('not reached');
+  let { version, resumed, fault } = await bring(file, options);
+  // What was there before may be the fault.
+  if (fault !== undefined && resumed) ({ version, fault } = await bring(file, options));
+  if (fault !== undefined) throw new DataError(`${file.name}: ${fault}; it was removed: run the same command again`);
+  sync(partOf(file));
+  renameSync(partOf(file), file.path);
+  rmSync(versionFile(file), { force: true });
+  return version;
 }
 
 const partOf = ({ path }: RemoteFile) => `${path}.part`;
@@ -126,18 +119,16 @@ function storedVersion(file: RemoteFile): Version {
   return existsSync(versionFile(file)) ? (JSON.parse(readFileSync(versionFile(file), 'utf8')) as Version) : {};
 }
 
-/** Brings all bytes of a file into its part. */
+/** Downloads all bytes of a file into its part, and checks that; one with a fault is removed. */
 async function bring(
   file: RemoteFile,
   { onDownload }: DownloadOptions,
-): Promise<{ version: Version; resumed: boolean }> {
+): Promise<{ version: Version; resumed: boolean; fault: string | undefined }> {
   const part = partOf(file);
   let { bytes } = file;
   let version = storedVersion(file);
-  // Of a file without a checksum, only the version says whether the rest belongs to this.
-  const canGoOn = (file.sha256 ?? file.gitOid ?? ifRange(version)) !== undefined;
-  if (!canGoOn || (bytes !== undefined && sizeOf(part) > bytes)) forget(file);
-  const resumed = sizeOf(part) > 0;
+  if (bytes !== undefined && sizeOf(part) > bytes) forget(file);
+  let resumed = false;
   let most = sizeOf(part);
   const report = (pause?: DownloadProgress['pause']) =>
     onDownload?.({ name: file.name, bytesDone: sizeOf(part), bytes, ...(pause && { pause }) });
@@ -148,9 +139,12 @@ async function bring(
     return found > before;
   };
   const attempt = async (): Promise<void> => {
-    const start = sizeOf(part);
-    if (start > 0 && start === bytes) return;
     const same = ifRange(version);
+    // Of a file without a checksum, only the version says whether the rest belongs to this.
+    if ((file.sha256 ?? file.gitOid ?? same) === undefined) forget(file);
+    const start = sizeOf(part);
+    resumed ||= start > 0;
+    if (start > 0 && start === bytes) return;
     const response = await ask(file.url, {
       headers: {
         'accept-encoding': 'identity',
@@ -181,7 +175,9 @@ async function bring(
       throw new BrokenError(`the connection ended after ${found} of ${bytes} bytes`);
   };
   await persistently(file.name, attempt, { onPause, hasProgress });
-  return { version, resumed };
+  const fault = await faultOf({ ...file, ...(bytes !== undefined && { bytes }) }, part);
+  if (fault !== undefined) forget(file);
+  return { version, resumed, fault };
 }
 
 /** The first byte of the part of a file that an answer holds. */

@@ -103,6 +103,20 @@ describe('texts of a Hub', () => {
     assert.deepEqual(losses('runs/hub'), losses('runs/files'));
   });
 
+  it('of a branch, in a mixture, keep their commit in a run that is resumed as it was typed at first', async () => {
+    const files = { 'train.txt': sentences(400, 1) };
+    const branch = 'refs/convert/parquet';
+    server.commit('datasets/org/moving', files, { branch });
+    const train = JSON.stringify([{ path: `hf:datasets/org/moving@${branch}`, weight: 1 }]);
+    const words = [...shortRun, `data.train=${train}`, '--out', 'runs/branch'];
+    await done(words);
+    server.commit('datasets/org/moving', { 'train.txt': sentences(400, 9) }, { branch });
+    rmSync(join(folder, 'runs/branch/checkpoints/step-4'), { recursive: true });
+    server.requests.length = 0;
+    await done([...words, '--resume']);
+    assert.deepEqual(server.requests, []);
+  });
+
   it('come once to all processes, and after a kill -9 go on from where they were', async () => {
     const prepare = [
       'tokenizer',

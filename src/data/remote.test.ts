@@ -106,9 +106,29 @@ test('names are pinned to what they mean now, and keep the commit that they had'
   const next = server.commit('datasets/org/moving', { 'a.txt': 'two' });
   const known = [`${name}/a.txt@${'0'.repeat(40)}`, `${name}@${commit}`];
   assert.deepEqual(await pinNames([name], { cacheDir, known }), [`${name}@${commit}`]);
+  assert.deepEqual(await pinNames([`${name}@${commit}`], { cacheDir }), [`${name}@${commit}`]);
   assert.deepEqual(await pinNames([name], { cacheDir }), [`${name}@${next}`]);
   const [old] = await listSources([`${name}@${commit}`], { cacheDir });
   assert.equal(readFileSync(old!.path, 'utf8'), 'one');
+});
+
+test('a name with a revision keeps the commit that it had, and another revision gets its own', async () => {
+  const repo = 'datasets/org/branched';
+  const commit = server.commit(repo, { 'a.txt': 'one' }, { branch: 'refs/convert/parquet' });
+  const name = `hf:${repo}:train@refs/convert/parquet`;
+  const known = await pinNames([name], { cacheDir });
+  assert.deepEqual(known, [`${name}@${commit}`]);
+  server.commit(repo, { 'a.txt': 'two' }, { branch: 'refs/convert/parquet' });
+  const other = server.commit(repo, { 'a.txt': 'three' }, { branch: 'v2' });
+  rmSync(cacheDir, { recursive: true }); // nor does it take what the cache was asked for
+  server.requests.length = 0;
+  assert.deepEqual(await pinNames([name], { cacheDir, known }), known);
+  assert.deepEqual(await pinNames(known, { cacheDir, known }), known);
+  assert.deepEqual(server.requests, []);
+  const v2 = `hf:${repo}:train@v2`;
+  assert.deepEqual(await pinNames([v2], { cacheDir, known }), [`${v2}@${other}`]);
+  const [file] = await listSources(known, { cacheDir });
+  assert.equal(readFileSync(file!.path, 'utf8'), 'one');
 });
 
 test('texts elsewhere and here stand beside each other, and what is excluded does not come', async () => {

@@ -7,10 +7,10 @@ import {
   fetchAddress,
   type HubOptions,
   isAddress,
+  isCommit,
   isHubName,
   openRepository,
   parseHubName,
-  pinned,
   whole,
 } from '../hub/index.ts';
 import { columnAlone } from './parquet-column.ts';
@@ -83,7 +83,8 @@ export async function pinNames(
     if (!isHubName(name) || before !== undefined) result.push(before ?? name);
     else {
       const hubName = parseHubName(name, 'dataset');
-      result.push(pinned(hubName, await commitOf(hubName, options)));
+      // The revision stays in the name, so that a resumed run finds it by what it is asked for.
+      result.push(isCommit(hubName.revision) ? name : `${name}@${await commitOf(hubName, options)}`);
     }
   }
   return result;

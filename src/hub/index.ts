@@ -1,6 +1,6 @@
 export { type DownloadOptions, type DownloadProgress, type Way, whole } from './download.ts';
 export { fetchModel } from './model.ts';
-export { type HubName, isAddress, isHubName, parseHubName, pinned } from './names.ts';
+export { type HubName, isAddress, isCommit, isHubName, parseHubName } from './names.ts';
 export { type LocalFile, type Pushed, type PushOptions, push } from './push.ts';
 export { openSparse } from './ranges.ts';
 export { commitOf, type HubOptions, openRepository } from './repository.ts';

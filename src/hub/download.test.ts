@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
 import { persistently } from './ask.ts';
@@ -144,11 +144,11 @@ test('a part that is of something else is thrown away, and the whole file comes'
   const repository = await open();
   const path = await repository.fetch('large.txt');
   rmSync(path);
-  writeFileSync(`${path}.part`, 'not the start of the file');
+  writeFileSync(`${path}.${hostname()}.part`, 'not the start of the file');
   assert.deepEqual(readFileSync(await repository.fetch('large.txt')), large);
   server.ranges = false;
   rmSync(path);
-  writeFileSync(`${path}.part`, large.subarray(0, 1000));
+  writeFileSync(`${path}.${hostname()}.part`, large.subarray(0, 1000));
   assert.deepEqual(readFileSync(await repository.fetch('large.txt')), large);
 });
 
@@ -354,10 +354,19 @@ test('where no server answers that is said, after a few attempts', async () => {
   );
 });
 
-test('a lock that a process left is taken over', async () => {
-  const file = { name: 'x', url: `${server.endpoint}/web/x.txt`, path: join(cacheDir, 'x.txt') };
-  server.web.set('x.txt', { content: Buffer.from(small) });
-  writeFileSync(`${file.path}.lock`, '999999999\n');
-  await download(file, {});
-  assert.ok(existsSync(file.path));
+test('a lock that a process left is taken over, and what another machine has begun is left to it', async () => {
+  const repository = await open();
+  const path = await repository.fetch('large.txt');
+  rmSync(path);
+  writeFileSync(`${path}.${hostname()}.lock`, '999999999\n');
+  const others = { [`${path}.elsewhere.lock`]: '1 elsewhere\n', [`${path}.elsewhere.part`]: 'a part' };
+  for (const [file, content] of Object.entries(others)) writeFileSync(file, content);
+  assert.deepEqual(readFileSync(await repository.fetch('large.txt')), large);
+  for (const [file, content] of Object.entries(others)) assert.equal(readFileSync(file, 'utf8'), content);
+  server.faults.set('small.txt', { times: 1, cutAfter: 4 });
+  const names: string[] = [];
+  const onDownload = () => names.push(...readdirSync(join(path, '..')).filter((name) => name.startsWith('small.txt')));
+  await (await open({ onDownload })).fetch('small.txt');
+  const own = ['lock', 'part', 'part.json'].map((ending) => `small.txt.${hostname()}.${ending}`);
+  assert.deepEqual([...new Set(names)].sort(), own);
 });

@@ -12,6 +12,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout } from 'node:timers/promises';
@@ -82,7 +83,7 @@ export const whole: Way = { pathOf: (path) => path, bring: download };
 export async function lockFile(path: string): Promise<Disposable> {
   writing(dirname(path), () => makeFolder(dirname(path)));
   for (;;) {
-    const lock = tryLock(`${path}.lock`);
+    const lock = tryLock(`${path}.${hostname()}.lock`);
     if (typeof lock !== 'number') return lock;
     await setTimeout(lookMs);
   }
@@ -105,7 +106,8 @@ export async function download(file: RemoteFile, options: DownloadOptions): Prom
   return version;
 }
 
-const partOf = ({ path }: RemoteFile) => `${path}.part`;
+/** Each machine that shares a cache has a part of its own; the rename of the last that finishes counts. */
+export const partOf = ({ path }: RemoteFile) => `${path}.${hostname()}.part`;
 /** Beside the part: which version that is of. */
 const versionFile = (file: RemoteFile) => `${partOf(file)}.json`;
 const sizeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.size ?? 0;

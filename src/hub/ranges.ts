@@ -16,6 +16,7 @@ import { ask, persistently } from './ask.ts';
 import {
   type DownloadOptions,
   ifRange,
+  partOf,
   type RemoteFile,
   refusePage,
   startOf,
@@ -61,7 +62,7 @@ export async function openSparse(
   tailBytes: number,
   { onDownload }: DownloadOptions,
 ): Promise<SparseFile | undefined> {
-  const part = `${file.path}.part`;
+  const part = partOf(file);
   const doneFile = `${part}.json`;
   let done: Range[] = [];
   let wanted = tailBytes;

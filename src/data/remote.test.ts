@@ -66,6 +66,23 @@ test('of a Parquet file the whole comes where the column is most of it, or the s
   assert.deepEqual(await textsOf(train, 'text'), texts);
 });
 
+test('a Parquet file that is broken is refused as one on the disk is', async () => {
+  const broken = { footer: Buffer.from(parquet), length: Buffer.from(parquet), ending: parquet.subarray(0, -1) };
+  broken.footer.subarray(-300, -8).fill(255);
+  broken.length.subarray(-8, -4).fill(255);
+  for (const [kind, content] of Object.entries(broken)) {
+    server.commit('datasets/org/broken', { 'train.parquet': content });
+    const path = join(cacheDir, `${kind}.parquet`);
+    writeFileSync(path, content);
+    const errorOf = (name: string) =>
+      textsOf(name, 'text').then(
+        () => assert.fail('is read'),
+        ({ name, message }: Error) => [name, message.replace(/^.*\.parquet: /, '')],
+      );
+    assert.deepEqual(await errorOf('hf:datasets/org/broken'), await errorOf(path));
+  }
+});
+
 test('a column that is not there is told with those that are', async () => {
   await assert.rejects(
     textsOf(train, 'content'),

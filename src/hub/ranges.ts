@@ -109,8 +109,13 @@ export async function openSparse(
     JSON.stringify([before?.version, before?.bytes]) === JSON.stringify([version, bytes]);
   if (isSame && existsSync(part)) done = before!.done;
   descriptor = openSync(part, isSame && existsSync(part) ? 'r+' : 'w+');
-  ftruncateSync(descriptor, bytes);
-  keep(startOf(response), data);
+  try {
+    ftruncateSync(descriptor, bytes);
+    keep(startOf(response), data);
+  } catch (error) {
+    closeSync(descriptor);
+    throw error;
+  }
 
   const missing = ({ start, end }: Range) => without({ start, end }, done);
   const bringOne = async ({ start, end }: Range) => {

@@ -68,13 +68,19 @@ test('a file comes whole and checked to a place that its commit names, and is as
   );
 });
 
-test('the token goes to the Hub and not to where it sends on', async () => {
+test('the token goes to the Hub and not to where it sends on, nor to another host', async () => {
   process.env.HF_TOKEN = server.token;
   await (await open()).fetch('large.txt');
   const [hub, storage] = ['hub', 'storage'].map((name) => server.requests.filter((request) => request.server === name));
   assert.deepEqual([...new Set(hub!.map(({ authorization }) => authorization))], [`Bearer ${server.token}`]);
   assert.deepEqual(
     storage!.map(({ authorization }) => authorization),
+    [undefined],
+  );
+  server.web.set('x.txt', { content: Buffer.from(small) });
+  await fetchAddress(`${server.endpoint.replace('127.0.0.1', 'localhost')}/web/x.txt`, { cacheDir });
+  assert.deepEqual(
+    server.requestsFor('/web/x.txt').map(({ authorization }) => authorization),
     [undefined],
   );
 });
@@ -169,6 +175,19 @@ test('of several that want a file one downloads it and the others wait', async (
   const paths = await Promise.all(repositories.map((repository) => repository.fetch('large.txt')));
   assert.equal(new Set(paths).size, 1);
   assert.equal(server.sent, large.length);
+});
+
+test('while another process downloads a file its number is told each second, and the wait can be ended', async () => {
+  const repository = await open();
+  const path = await repository.fetch('large.txt');
+  rmSync(path);
+  writeFileSync(`${path}.${hostname()}.lock`, `${process.ppid}\n`);
+  const heard: DownloadProgress[] = [];
+  const onDownload = (progress: DownloadProgress) => {
+    if (heard.push(progress) === 2) throw new Error('interrupted');
+  };
+  await assert.rejects((await open({ onDownload })).fetch('large.txt'), /interrupted/);
+  assert.equal(heard[1]!.pause!.reason, `process ${process.ppid} is downloading it`);
 });
 
 test('what a listener throws ends a download, which goes on from there the next time', async () => {
@@ -352,6 +371,20 @@ test('where no server answers that is said, after a few attempts', async () => {
     persistently('x', () => Promise.reject(mistake)),
     mistake,
   );
+});
+
+test('a certificate that is not trusted is told at once', async () => {
+  const cause = Object.assign(new Error('self-signed certificate'), { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' });
+  let attempts = 0;
+  const attempt = () => {
+    attempts += 1;
+    return Promise.reject(new TypeError('fetch failed', { cause }));
+  };
+  await assert.rejects(
+    persistently('x', attempt),
+    /^DataError: x: the server's certificate is not trusted \(self-signed certificate\); set NODE_EXTRA_CA_CERTS/,
+  );
+  assert.equal(attempts, 1);
 });
 
 test('a lock that a process left is taken over, and what another machine has begun is left to it', async () => {

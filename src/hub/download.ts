@@ -79,12 +79,14 @@ export interface Way {
 /** The way that is always there. */
 export const whole: Way = { pathOf: (path) => path, bring: download };
 
-/** Waits until no other process on this machine brings a file, and keeps others from it until disposed. */
-export async function lockFile(path: string): Promise<Disposable> {
+/** Waits until no other process on this machine downloads a file, and keeps others from it until disposed. */
+export async function lockFile({ name, path, bytes }: RemoteFile, { onDownload }: DownloadOptions): Promise<Disposable> {
   writing(dirname(path), () => makeFolder(dirname(path)));
-  for (;;) {
+  for (let waitedMs = 0; ; waitedMs += lookMs) {
     const lock = tryLock(`${path}.${hostname()}.lock`);
     if (typeof lock !== 'number') return lock;
+    const pause = { reason: `process ${lock} is downloading it`, secondsLeft: 1 };
+    if (waitedMs % 1000 === 0) onDownload?.({ name, bytesDone: 0, bytes, pause });
     await setTimeout(lookMs);
   }
 }

@@ -121,8 +121,9 @@ export async function openRepository(name: HubName, options: HubOptions): Promis
     replaceFile(list, JSON.stringify(files));
   }
   const files = JSON.parse(readFileSync(list, 'utf8')) as ListedFile[];
+  const byPath = new Map(files.map((each) => [each.path, each]));
   const file = (path: string): RemoteFile => {
-    const about = files.find((each) => each.path === path);
+    const about = byPath.get(path);
     const place = `${endpoint}/${name.type === 'dataset' ? 'datasets/' : ''}${name.repo}/resolve/${commit}`;
     const url = `${place}/${path.split('/').map(encodeURIComponent).join('/')}`;
     return { ...about, ...asked, name: `${asked.name}: ${path}`, url, path: join(folder, commit, path) };
@@ -138,7 +139,7 @@ export async function openRepository(name: HubName, options: HubOptions): Promis
       if (there) return there.target.path;
       if (isOffline) throw missing();
       for (const { way, target } of targets) {
-        using _lock = await lockFile(target.path);
+        using _lock = await lockFile(target, options);
         if (existsSync(target.path)) return target.path; // another process has brought it
         if ((await way.bring(target, options)) === undefined) continue;
         setTime(target.path, new Date(0)); // its commit is in its path

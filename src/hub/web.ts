@@ -48,7 +48,7 @@ async function fetchFile(file: RemoteFile, options: HubOptions, ways: readonly W
   }
   try {
     for (const { way, target } of targets) {
-      using _lock = await lockFile(target.path);
+      using _lock = await lockFile(target, options);
       if (existsSync(target.path) && (await isCurrent(target))) return target.path;
       const version = await way.bring(target, options);
       if (version === undefined) continue;

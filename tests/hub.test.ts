@@ -280,6 +280,13 @@ describe('models', () => {
     await refused(pushed, /^taper: hf:org\/x: no token; set HF_TOKEN to one that may write/);
     logIn('hf_wrong');
     await refused(pushed, /does not know the token that is set; renew HF_TOKEN$/m);
+    logIn(server.token);
+    server.faults.set('/commit/', { times: 1, status: 504 });
+    assert.match(
+      (await run(pushed)).stderr,
+      /the commit was not confirmed \(the server answers 504\); see .*\/org\/x\/commits\/main for/,
+    );
+    assert.equal(server.requestsFor('/commit/').length, 1);
     logIn('');
     server.commit('models/org/pickle', { 'config.json': '{}', 'pytorch_model.bin': 'x' });
     await refused(

@@ -13,7 +13,8 @@ const busy = new Set([408, 429, 500, 502, 503, 504]);
 const silenceMs = 60_000;
 
 /** Node's codes of certificates that fail. Source: https://nodejs.org/api/tls.html#x509-certificate-error-codes */
-const certificateCodes = /^(CERT_|CRL_|ERR_TLS_CERT_|DEPTH_ZERO_|SELF_SIGNED_CERT|UNABLE_TO_|INVALID_CA|HOSTNAME_MISMATCH)/;
+const certificateCodes =
+  /^(CERT_|CRL_|ERR_TLS_CERT_|DEPTH_ZERO_|SELF_SIGNED_CERT|UNABLE_TO_|INVALID_CA|HOSTNAME_MISMATCH)/;
 
 /** Hears why there is a pause, and how many seconds are left of it: once at its start, then each second. It may throw, to end it. */
 export type OnPause = (reason: string, secondsLeft: number) => void;

@@ -13,17 +13,12 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { hostname } from 'node:os';
-import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { setTimeout } from 'node:timers/promises';
 import type { Response } from 'undici';
 import { DataError } from '../errors/index.ts';
-import { makeFolder, sync, tryLock, writing } from '../files/index.ts';
+import { sync, writing } from '../files/index.ts';
 import { ask, BrokenError, type OnPause, persistently } from './ask.ts';
 import { type Asked, refusal } from './refusal.ts';
-
-/** How often a process looks whether another one has finished a download, in milliseconds. */
-const lookMs = 200;
 
 /** A file elsewhere, and where it goes. */
 export interface RemoteFile extends Asked {
@@ -34,6 +29,8 @@ export interface RemoteFile extends Asked {
   sha256?: string;
   /** SHA-1 of git's object: `blob BYTES\0` and the content. */
   gitOid?: string;
+  /** The time that it gets; the server's where none is said. */
+  time?: Date;
 }
 
 /** How far a download is. */
@@ -68,29 +65,6 @@ export function versionOf({ headers }: Response): Version {
   return { ...(etag && { etag }), ...(lastModified && { lastModified }) };
 }
 
-/** A way to bring a file, all of it or the part that is needed. */
-export interface Way {
-  /** Where it goes that way. */
-  pathOf(path: string): string;
-  /** Brings it to its path; undefined where another way has to be taken. */
-  bring(file: RemoteFile, options: DownloadOptions): Promise<Version | undefined>;
-}
-
-/** The way that is always there. */
-export const whole: Way = { pathOf: (path) => path, bring: download };
-
-/** Waits until no other process on this machine downloads a file, and keeps others from it until disposed. */
-export async function lockFile({ name, path, bytes }: RemoteFile, { onDownload }: DownloadOptions): Promise<Disposable> {
-  writing(dirname(path), () => makeFolder(dirname(path)));
-  for (let waitedMs = 0; ; waitedMs += lookMs) {
-    const lock = tryLock(`${path}.${hostname()}.lock`);
-    if (typeof lock !== 'number') return lock;
-    const pause = { reason: `process ${lock} is downloading it`, secondsLeft: 1 };
-    if (waitedMs % 1000 === 0) onDownload?.({ name, bytesDone: 0, bytes, pause });
-    await setTimeout(lookMs);
-  }
-}
-
 /**
  * Brings a file to its path, whole and checked or not at all. What was cut off, by the network or by the end of this process, goes on
  * from where it was, if it is still the same version there.
@@ -102,25 +76,32 @@ export async function download(file: RemoteFile, options: DownloadOptions): Prom
   // What was there before may be the fault.
   if (fault !== undefined && resumed) ({ version, fault } = await bring(file, options));
   if (fault !== undefined) throw new DataError(`${file.name}: ${fault}; it was removed: run the same command again`);
-  sync(partOf(file));
-  renameSync(partOf(file), file.path);
-  rmSync(versionFile(file), { force: true });
+  publish(file, version);
   return version;
 }
 
 /** Each machine that shares a cache has a part of its own; the rename of the last that finishes counts. */
 export const partOf = ({ path }: RemoteFile) => `${path}.${hostname()}.part`;
-/** Beside the part: which version that is of. */
-const versionFile = (file: RemoteFile) => `${partOf(file)}.json`;
+/** Beside the part: which version that is of, and what of it is there. */
+export const aboutPart = (file: RemoteFile) => `${partOf(file)}.json`;
 const sizeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 
-function forget(file: RemoteFile): void {
+/** Gives a part its name, with the time of its version, so that what is made of it is found again after another download. */
+export function publish(file: RemoteFile, { lastModified }: Version): void {
+  const time = file.time ?? new Date(lastModified ?? Number.NaN);
+  if (!Number.isNaN(time.getTime())) utimesSync(partOf(file), time, time);
+  sync(partOf(file));
+  renameSync(partOf(file), file.path);
+  rmSync(aboutPart(file), { force: true });
+}
+
+export function forget(file: RemoteFile): void {
   rmSync(partOf(file), { force: true });
-  rmSync(versionFile(file), { force: true });
+  rmSync(aboutPart(file), { force: true });
 }
 
 function storedVersion(file: RemoteFile): Version {
-  return existsSync(versionFile(file)) ? (JSON.parse(readFileSync(versionFile(file), 'utf8')) as Version) : {};
+  return existsSync(aboutPart(file)) ? (JSON.parse(readFileSync(aboutPart(file), 'utf8')) as Version) : {};
 }
 
 /** Downloads all bytes of a file into its part, and checks that; one with a fault is removed. */
@@ -167,7 +148,7 @@ async function bring(
     version = versionOf(response);
     if (!isRest) {
       bytes = file.bytes; // those of another version do not count
-      writing(part, () => writeFileSync(versionFile(file), JSON.stringify(version)));
+      writing(part, () => writeFileSync(aboutPart(file), JSON.stringify(version)));
     }
     const length = response.headers.get('content-length');
     const isPacked = !/^(identity)?$/.test(response.headers.get('content-encoding') ?? '');
@@ -225,9 +206,4 @@ async function faultOf(file: RemoteFile, path: string): Promise<string | undefin
   return sum === expected
     ? undefined
     : `came with the ${kind === 'sha1' ? 'SHA-1' : 'SHA-256'} ${sum} in place of ${expected}`;
-}
-
-/** Gives a file the time of its version, so that what is made of it is found again after another download. */
-export function setTime(path: string, time: Date): void {
-  if (!Number.isNaN(time.getTime())) utimesSync(path, time, time);
 }

@@ -1,7 +1,8 @@
 import { dirname } from 'node:path';
 import { DataError } from '../errors/index.ts';
+import type { HubOptions } from './fetch.ts';
 import { parseHubName } from './names.ts';
-import { type HubOptions, openRepository } from './repository.ts';
+import { openRepository } from './repository.ts';
 
 const weights = /^model(-\d{5}-of-\d{5})?\.safetensors$|^model\.safetensors\.index\.json$/;
 /** What stands beside the weights: configuration, tokenizer, card, and what a model for embeddings does with hidden states. */

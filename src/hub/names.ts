@@ -32,6 +32,9 @@ export const isCommit = (revision: string | undefined) => /^[0-9a-f]{40}$/.test(
 /** The name with a commit, which means the same files for ever. */
 export const pinned = ({ base }: HubName, commit: string) => `${base}@${commit}`;
 
+/** Where its page is on the Hub. */
+export const hubPath = ({ type, repo }: HubName) => `${type === 'dataset' ? 'datasets/' : ''}${repo}`;
+
 /** What messages call such a thing. */
 export const kindWords = { dataset: 'data set', model: 'model' } as const;
 

@@ -1,22 +1,15 @@
-import {
-  closeSync,
-  existsSync,
-  ftruncateSync,
-  openSync,
-  readFileSync,
-  readSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, existsSync, ftruncateSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
 import type { Response } from 'undici';
 import { DataError } from '../errors/index.ts';
-import { replaceFile, sync, writing } from '../files/index.ts';
+import { replaceFile, writing } from '../files/index.ts';
 import { ask, persistently } from './ask.ts';
 import {
+  aboutPart,
   type DownloadOptions,
+  forget,
   ifRange,
   partOf,
+  publish,
   type RemoteFile,
   refusePage,
   startOf,
@@ -63,7 +56,7 @@ export async function openSparse(
   { onDownload }: DownloadOptions,
 ): Promise<SparseFile | undefined> {
   const part = partOf(file);
-  const doneFile = `${part}.json`;
+  const doneFile = aboutPart(file);
   let done: Range[] = [];
   let wanted = tailBytes;
   let bytes = 0;
@@ -144,13 +137,10 @@ export async function openSparse(
       return buffer.buffer;
     },
     finish() {
-      sync(part);
-      renameSync(part, file.path);
-      rmSync(doneFile, { force: true });
+      publish(file, version);
     },
     discard() {
-      rmSync(part, { force: true });
-      rmSync(doneFile, { force: true });
+      forget(file);
     },
     [Symbol.dispose]: () => closeSync(descriptor),
   };

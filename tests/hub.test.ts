@@ -168,7 +168,7 @@ describe('texts of a Hub', () => {
     ]);
     assert.match(
       again.stderr,
-      /^downloading hf:datasets\/org\/slow@[0-9a-f]{40}: train\.txt: 0\.1 of \d\.\d MB: .*; asks again in 1 s$/m,
+      /^downloading hf:datasets\/org\/slow@[0-9a-f]{40}: train\.txt: 0\.1 of \d\.\d MB: .*; retrying in 1 s$/m,
     );
   });
 
@@ -212,7 +212,7 @@ describe('texts of a Hub', () => {
       ['tokenizer', 'train', '--data', 'hf:datasets/org/books/numbers.jsonl', ...tokenizer],
       /numbers\.jsonl, line 1: the field "text" is 1, not a string/,
     );
-    await refused(inspect('hf:datasets/org/books@v9'), /no revision v9; those that are there:/);
+    await refused(inspect('hf:datasets/org/books@v9'), /no revision v9; see .* for the existing ones/);
     await refused(inspect('hf:org/books'), /names a model, expected a data set/);
     await refused(inspect('hf:datasets/org/books/other.txt'), /no subset, folder or file other\.txt/);
     await refused(
@@ -225,7 +225,7 @@ describe('texts of a Hub', () => {
       inspect(`${server.endpoint}/web/none.txt`),
       /the server answers 404 \(Not Found\); check the address/,
     );
-    await refused(inspect('hf:datasets/org/books'), /HF_ENDPOINT=here: is no address/, { HF_ENDPOINT: 'here' });
+    await refused(inspect('hf:datasets/org/books'), /HF_ENDPOINT=here: is not an address/, { HF_ENDPOINT: 'here' });
     const { stderr } = await run(['pretrain', 'tiny.yaml', '--data', 'hf:datasets/org/none', '--out', 'runs/none']);
     assert.match(stderr.trim().split('\n').at(-1)!, /^taper: hf:datasets\/org\/none: no such data set/);
   });
@@ -277,7 +277,7 @@ describe('models', () => {
     await refused(['push', 'nowhere', 'hf:org/x'], /nowhere: no such folder/);
     await refused(['push', 'exported', 'hf:datasets/org/x'], /names a data set, expected a model/);
     const pushed = ['push', 'exported', 'hf:org/x'];
-    await refused(pushed, /^taper: hf:org\/x: no token; set HF_TOKEN to one that may write/);
+    await refused(pushed, /^taper: hf:org\/x: no token; set HF_TOKEN to a token with write access/);
     logIn('hf_wrong');
     await refused(pushed, /does not know the token that is set; renew HF_TOKEN$/m);
     logIn(server.token);

@@ -11,9 +11,9 @@ export function pushCommand(): Command {
   return new Command('push')
     .description('upload an export, with its card, to the Hugging Face Hub')
     .argument('<folder>', 'folder that `export` wrote')
-    .argument('<name>', 'hf:ORG/NAME; it is made where it is missing')
+    .argument('<name>', 'hf:ORG/NAME; created if missing')
     .option('--private', 'make it private')
-    .option('--message <text>', 'of the commit', 'Upload a model trained with taper')
+    .option('--message <text>', 'commit message', 'Upload a model trained with taper')
     .addOption(jsonOption())
     .addHelpText(
       'after',

@@ -4,19 +4,19 @@ import { columnRange } from './parquet.ts';
 
 /** The bytes at the end that are read first: the footer is there. */
 const tailBytes = 2 ** 16;
-/** A file that is smaller is brought whole. */
+/** A file that is smaller is downloaded whole. */
 const leastBytes = 2 ** 20;
-/** A column that takes more of its file is brought with all of it. */
+/** A column that takes more of its file is downloaded with all of it. */
 const mostShare = 0.5;
 
 /**
- * Brings what reading a column takes of a Parquet file elsewhere: its footer and the column's pages, into a sparse file of the same size
+ * Downloads what reading a column takes of a Parquet file elsewhere: its footer and the column's pages, into a sparse file of the same size
  * whose name says so. Not where the file is small or mostly that column, nor where it is broken or the server sends no parts.
  */
 export function columnAlone(column: string): Way {
   return {
     pathOf: (path) => path.replace(/\.parquet$/i, `.${encodeURIComponent(column)}-only.parquet`),
-    async bring(file, options) {
+    async download(file, options) {
       if (file.bytes !== undefined && file.bytes < leastBytes) return undefined;
       using sparse = await openSparse(file, tailBytes, options);
       if (sparse === undefined) return undefined;
@@ -28,7 +28,7 @@ export function columnAlone(column: string): Way {
         sparse.discard();
         return undefined;
       }
-      await sparse.bring(ranges);
+      await sparse.download(ranges);
       sparse.finish();
       return version;
     },

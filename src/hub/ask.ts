@@ -9,14 +9,14 @@ const pauses = [0.5, 1, 2, 4];
 const longestPause = 600;
 /** Answers of a server that is busy. */
 const busy = new Set([408, 429, 500, 502, 503, 504]);
-/** A connection that brings nothing for so long is broken. */
+/** A connection over which nothing arrives for so long is broken. */
 const silenceMs = 60_000;
 
 /** Node's codes of certificates that fail. Source: https://nodejs.org/api/tls.html#x509-certificate-error-codes */
 const certificateCodes =
   /^(CERT_|CRL_|ERR_TLS_CERT_|DEPTH_ZERO_|SELF_SIGNED_CERT|UNABLE_TO_|INVALID_CA|HOSTNAME_MISMATCH)/;
 
-/** Hears why there is a pause, and how many seconds are left of it: once at its start, then each second. It may throw, to end it. */
+/** Is called with the reason of a pause and the seconds that are left of it: once at its start, then each second. It may throw, to end it. */
 export type OnPause = (reason: string, secondsLeft: number) => void;
 
 /** A server that could not be reached, or was busy for all attempts. */
@@ -24,7 +24,7 @@ export class UnreachableError extends DataError {}
 
 /**
  * Works on the network until it succeeds: after a broken connection or a busy server again, as long as `hasProgress` says that the
- * attempt brought something, else a few times.
+ * attempt downloaded something, else a few times.
  *
  * @throws UnreachableError after the last attempt, and DataError of a certificate that is not trusted.
  */

@@ -128,8 +128,8 @@ test('bytes that are not those that the Hub lists are refused, whichever way the
   wrong[150_000]! ^= 1;
   const repository = await open();
   const faults = {
-    'came with 300001 bytes in place of 300000': Buffer.concat([large, Buffer.from('x')]),
-    'came with the SHA-256 [0-9a-f]{64} in place of': wrong,
+    'has 300001 bytes instead of 300000': Buffer.concat([large, Buffer.from('x')]),
+    'has the SHA-256 [0-9a-f]{64} instead of': wrong,
   };
   for (const [reason, content] of Object.entries(faults)) {
     server.faults.set('large.txt', { times: 9, content });
@@ -141,7 +141,7 @@ test('bytes that are not those that the Hub lists are refused, whichever way the
     );
   }
   server.faults.set('small.txt', { times: 1, content: Buffer.from('a smalL file\n') });
-  await assert.rejects(repository.fetch('small.txt'), /came with the SHA-1 [0-9a-f]{40} in place of/);
+  await assert.rejects(repository.fetch('small.txt'), /has the SHA-1 [0-9a-f]{40} instead of/);
   server.faults.clear();
   assert.equal(readFileSync(await repository.fetch('small.txt'), 'utf8'), small);
 });
@@ -225,7 +225,7 @@ test('what is refused says why and what to do', async () => {
   await assert.rejects(
     fetch('gated@v2'),
     new RegExp(
-      `^DataError: hf:datasets/org/gated@v2: no revision v2; those that are there: ${endpoint}/datasets/org/gated/tree/main$`,
+      `^DataError: hf:datasets/org/gated@v2: no revision v2; see ${endpoint}/datasets/org/gated/tree/main for the existing ones$`,
     ),
   );
   process.env.HF_TOKEN = 'hf_wrong';

@@ -43,7 +43,7 @@ export interface DownloadProgress {
   pause?: { reason: string; secondsLeft: number };
 }
 
-/** Hears of downloads; what it throws ends them. */
+/** Is called with the progress of downloads; what it throws ends them. */
 export interface DownloadOptions {
   onDownload?: ((progress: DownloadProgress) => void) | undefined;
   onWarning?: ((message: string) => void) | undefined;
@@ -66,15 +66,15 @@ export function versionOf({ headers }: Response): Version {
 }
 
 /**
- * Brings a file to its path, whole and checked or not at all. What was cut off, by the network or by the end of this process, goes on
+ * Downloads a file to its path, whole and checked or not at all. What was cut off, by the network or by the end of this process, goes on
  * from where it was, if it is still the same version there.
  *
  * @throws DataError where the server refuses it, or sends something else than was promised.
  */
 export async function download(file: RemoteFile, options: DownloadOptions): Promise<Version> {
-  let { version, resumed, fault } = await bring(file, options);
+  let { version, resumed, fault } = await downloadPart(file, options);
   // What was there before may be the fault.
-  if (fault !== undefined && resumed) ({ version, fault } = await bring(file, options));
+  if (fault !== undefined && resumed) ({ version, fault } = await downloadPart(file, options));
   if (fault !== undefined) throw new DataError(`${file.name}: ${fault}; it was removed: run the same command again`);
   publish(file, version);
   return version;
@@ -105,7 +105,7 @@ function storedVersion(file: RemoteFile): Version {
 }
 
 /** Downloads all bytes of a file into its part, and checks that; one with a fault is removed. */
-async function bring(
+async function downloadPart(
   file: RemoteFile,
   { onDownload }: DownloadOptions,
 ): Promise<{ version: Version; resumed: boolean; fault: string | undefined }> {
@@ -196,7 +196,7 @@ export function refusePage({ name }: RemoteFile, { headers }: Response): void {
 /** How a file differs from what was promised. */
 async function faultOf(file: RemoteFile, path: string): Promise<string | undefined> {
   const found = sizeOf(path);
-  if (file.bytes !== undefined && found !== file.bytes) return `came with ${found} bytes in place of ${file.bytes}`;
+  if (file.bytes !== undefined && found !== file.bytes) return `has ${found} bytes instead of ${file.bytes}`;
   const [kind, expected] = file.sha256 !== undefined ? ['sha256', file.sha256] : ['sha1', file.gitOid];
   if (expected === undefined) return undefined;
   const hash = createHash(kind!);
@@ -205,5 +205,5 @@ async function faultOf(file: RemoteFile, path: string): Promise<string | undefin
   const sum = hash.digest('hex');
   return sum === expected
     ? undefined
-    : `came with the ${kind === 'sha1' ? 'SHA-1' : 'SHA-256'} ${sum} in place of ${expected}`;
+    : `has the ${kind === 'sha1' ? 'SHA-1' : 'SHA-256'} ${sum} instead of ${expected}`;
 }

@@ -11,7 +11,7 @@ import { hubSettings } from './settings.ts';
 /** How often a process looks whether another one has finished a download, in milliseconds. */
 const lookMs = 200;
 
-/** Where downloads are kept, and who hears of them. */
+/** Where downloads are kept, and what is called with their progress. */
 export interface HubOptions extends DownloadOptions {
   cacheDir: string;
 }
@@ -21,11 +21,11 @@ export interface Way {
   /** Where it goes that way. */
   pathOf(path: string): string;
   /** Downloads it to its path; undefined where another way has to be taken. */
-  bring(file: RemoteFile, options: DownloadOptions): Promise<Version | undefined>;
+  download(file: RemoteFile, options: DownloadOptions): Promise<Version | undefined>;
 }
 
 /** The way that is always there. */
-export const whole: Way = { pathOf: (path) => path, bring: download };
+export const whole: Way = { pathOf: (path) => path, download };
 
 /** The folder for what comes from a host. */
 export function hostFolder(cacheDir: string, address: string): string {
@@ -69,12 +69,12 @@ export async function fetchFile(
     for (const { way, target } of targets) {
       using _lock = await lockFile(target, options);
       if (existsSync(target.path) && (await isCurrent(target))) return target.path; // another process has downloaded it
-      const version = await way.bring(target, options);
+      const version = await way.download(target, options);
       if (version === undefined) continue;
       onDownloaded(target, version);
       return target.path;
     }
-    throw new Error(`no way brings ${file.name}`);
+    throw new Error(`no way downloads ${file.name}`);
   } catch (error) {
     if (!(error instanceof UnreachableError) || !there) throw error;
     options.onWarning?.(`${error.message.replace(/; run .*/, '')}: the version of the last download is used`);

@@ -10,7 +10,7 @@ const descriptions =
   /^(config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|modules)\.json$|^(vocab|merges)\.txt$|^README\.md$|^\d+_Pooling\/config\.json$/;
 
 /**
- * Brings a model of the Hub into the cache: safetensors, configuration and tokenizer. Returns its name with its commit, and the folder.
+ * Downloads a model of the Hub into the cache: safetensors, configuration and tokenizer. Returns its name with its commit, and the folder.
  *
  * @throws DataError where there is none of that name, or it has no safetensors.
  */

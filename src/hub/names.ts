@@ -46,7 +46,8 @@ export const kindWords = { dataset: 'data set', model: 'model' } as const;
 export function parseHubName(name: string, type: HubName['type']): HubName {
   const form = type === 'dataset' ? 'hf:datasets/ORG/NAME[/PATH][:SPLIT][@REVISION]' : 'hf:ORG/NAME[@REVISION]';
   const [, base, datasets, repo, path = '', split, asked, commit] = grammar.exec(name) ?? [];
-  if (base === undefined || repo === undefined) throw new DataError(`${name}: is no name on the Hub; expected ${form}`);
+  if (base === undefined || repo === undefined)
+    throw new DataError(`${name}: is not a name on the Hub; expected ${form}`);
   const found = datasets === undefined ? 'model' : 'dataset';
   if (found !== type) {
     const instead = type === 'dataset' ? `; for the data set of that name give hf:datasets/${name.slice(3)}` : '';

@@ -15,7 +15,7 @@ export interface LocalFile {
 export interface PushOptions {
   message: string;
   isPrivate: boolean;
-  /** Hears when the upload begins, and of each large file when it is sent. */
+  /** Is called when the upload begins, and after each large file. */
   say(line: string): void;
 }
 
@@ -26,16 +26,16 @@ export interface Pushed {
 }
 
 /**
- * Uploads files to a model's repository in one commit, which is made where it is missing. Files that the repository has besides stay.
+ * Uploads files to a model's repository in one commit. The repository is created if missing, and its other files stay.
  *
  * @throws DataError where it may not be made or written.
  */
 export async function push(name: HubName, files: readonly LocalFile[], options: PushOptions): Promise<Pushed> {
   const { endpoint: hubUrl, token, isOffline } = hubSettings();
-  if (isOffline) throw new ConfigError(`${name.base}: HF_HUB_OFFLINE is set; take it away to upload`);
+  if (isOffline) throw new ConfigError(`${name.base}: HF_HUB_OFFLINE is set; unset it to upload`);
   if (token === undefined)
     throw new ConfigError(
-      `${name.base}: no token; set HF_TOKEN to one that may write, as ${hubUrl}/settings/tokens makes them`,
+      `${name.base}: no token; set HF_TOKEN to a token with write access, from ${hubUrl}/settings/tokens`,
     );
   if (!name.repo.includes('/')) throw new ConfigError(`${name.base}: no owner; give hf:YOU/${name.repo}`);
   const { commitIter, createRepo } = await import('@huggingface/hub');

@@ -23,7 +23,7 @@ export interface Repository {
   name: string;
   commit: string;
   files: readonly ListedFile[];
-  /** Brings a file, unless it is there, by the first of the ways that can be taken, and returns where it is. */
+  /** Downloads a file, unless it is there, by the first of the ways that can be taken, and returns where it is. */
   fetch(path: string, ways?: readonly Way[]): Promise<string>;
 }
 
@@ -55,7 +55,8 @@ export async function commitOf(name: HubName, { cacheDir, onWarning = () => {} }
       name.type === 'dataset'
         ? await datasetInfo({ ...what, additionalFields: ['sha'] })
         : await modelInfo({ ...what, additionalFields: ['sha'] });
-    if (!isCommit(sha)) throw new DataError(`${name.base}: ${endpoint} does not say the commit; it is no Hub`);
+    if (!isCommit(sha))
+      throw new DataError(`${name.base}: ${endpoint} does not name a commit, so it is not a Hugging Face Hub`);
     writing(refs, () => makeFolder(refs));
     replaceFile(file, `${sha}\n`);
     return sha;

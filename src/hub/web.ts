@@ -22,7 +22,7 @@ export function webFile(address: string, cacheDir: string): RemoteFile {
 const versionFile = ({ path }: RemoteFile) => `${path}.version.json`;
 
 /**
- * Brings the file at an address by the first of the ways that can be taken, unless the server says that the one in the cache is still
+ * Downloads the file at an address by the first of the ways that can be taken, unless the server says that the one in the cache is still
  * the same. Where it cannot be asked that one is used, with a warning.
  *
  * @throws DataError where the server refuses it, or it is not in the cache and cannot be asked for.

@@ -103,6 +103,20 @@ describe('texts of a Hub', () => {
     assert.deepEqual(losses('runs/hub'), losses('runs/files'));
   });
 
+  it('of a branch, in a mixture, keep their commit in a run that is resumed as it was typed at first', async () => {
+    const files = { 'train.txt': sentences(400, 1) };
+    const branch = 'refs/convert/parquet';
+    server.commit('datasets/org/moving', files, { branch });
+    const train = JSON.stringify([{ path: `hf:datasets/org/moving@${branch}`, weight: 1 }]);
+    const words = [...shortRun, `data.train=${train}`, '--out', 'runs/branch'];
+    await done(words);
+    server.commit('datasets/org/moving', { 'train.txt': sentences(400, 9) }, { branch });
+    rmSync(join(folder, 'runs/branch/checkpoints/step-4'), { recursive: true });
+    server.requests.length = 0;
+    await done([...words, '--resume']);
+    assert.deepEqual(server.requests, []);
+  });
+
   it('come once to all processes, and after a kill -9 go on from where they were', async () => {
     const prepare = [
       'tokenizer',
@@ -120,7 +134,7 @@ describe('texts of a Hub', () => {
     const part = () =>
       readdirSync(folder, { recursive: true })
         .map(String)
-        .find((path) => path.endsWith('large.txt.part'));
+        .find((path) => path.endsWith('.part'));
     const size = () => (part() === undefined ? 0 : readFileSync(join(folder, part()!)).length);
     for (let i = 0; i < 300 && size() < half; i++) await sleep(50);
     assert.equal(size(), half);
@@ -154,7 +168,7 @@ describe('texts of a Hub', () => {
     ]);
     assert.match(
       again.stderr,
-      /^downloading hf:datasets\/org\/slow@[0-9a-f]{40}: train\.txt: 0\.1 of \d\.\d MB: .*; asks again in 1 s$/m,
+      /^downloading hf:datasets\/org\/slow@[0-9a-f]{40}: train\.txt: 0\.1 of \d\.\d MB: .*; retrying in 1 s$/m,
     );
   });
 
@@ -198,7 +212,7 @@ describe('texts of a Hub', () => {
       ['tokenizer', 'train', '--data', 'hf:datasets/org/books/numbers.jsonl', ...tokenizer],
       /numbers\.jsonl, line 1: the field "text" is 1, not a string/,
     );
-    await refused(inspect('hf:datasets/org/books@v9'), /no revision v9; those that are there:/);
+    await refused(inspect('hf:datasets/org/books@v9'), /no revision v9; see .* for the existing ones/);
     await refused(inspect('hf:org/books'), /names a model, expected a data set/);
     await refused(inspect('hf:datasets/org/books/other.txt'), /no subset, folder or file other\.txt/);
     await refused(
@@ -211,7 +225,7 @@ describe('texts of a Hub', () => {
       inspect(`${server.endpoint}/web/none.txt`),
       /the server answers 404 \(Not Found\); check the address/,
     );
-    await refused(inspect('hf:datasets/org/books'), /HF_ENDPOINT=here: is no address/, { HF_ENDPOINT: 'here' });
+    await refused(inspect('hf:datasets/org/books'), /HF_ENDPOINT=here: is not an address/, { HF_ENDPOINT: 'here' });
     const { stderr } = await run(['pretrain', 'tiny.yaml', '--data', 'hf:datasets/org/none', '--out', 'runs/none']);
     assert.match(stderr.trim().split('\n').at(-1)!, /^taper: hf:datasets\/org\/none: no such data set/);
   });
@@ -263,9 +277,16 @@ describe('models', () => {
     await refused(['push', 'nowhere', 'hf:org/x'], /nowhere: no such folder/);
     await refused(['push', 'exported', 'hf:datasets/org/x'], /names a data set, expected a model/);
     const pushed = ['push', 'exported', 'hf:org/x'];
-    await refused(pushed, /^taper: hf:org\/x: no token; set HF_TOKEN to one that may write/);
+    await refused(pushed, /^taper: hf:org\/x: no token; set HF_TOKEN to a token with write access/);
     logIn('hf_wrong');
     await refused(pushed, /does not know the token that is set; renew HF_TOKEN$/m);
+    logIn(server.token);
+    server.faults.set('/commit/', { times: 1, status: 504 });
+    assert.match(
+      (await run(pushed)).stderr,
+      /the commit was not confirmed \(the server answers 504\); see .*\/org\/x\/commits\/main for/,
+    );
+    assert.equal(server.requestsFor('/commit/').length, 1);
     logIn('');
     server.commit('models/org/pickle', { 'config.json': '{}', 'pytorch_model.bin': 'x' });
     await refused(

@@ -26,7 +26,7 @@ export function downloadLine(
       if (started?.name !== name) started = { name, ms: now, bytes: bytesDone };
       const speed = (bytesDone - started.bytes) / Math.max(1, now - started.ms); // KB/s
       const size = `${megabytes(bytesDone)}${bytes === undefined ? '' : ` of ${megabytes(bytes)}`} MB`;
-      const waits = pause && `${pause.reason}; asks again in ${pause.secondsLeft} s`;
+      const waits = pause && `${pause.reason}; retrying in ${pause.secondsLeft} s`;
       if (bar === undefined) {
         if (pause ? isPausing : now - saidMs < lineMs) return;
         isPausing = pause !== undefined;

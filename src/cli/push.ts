@@ -11,9 +11,9 @@ export function pushCommand(): Command {
   return new Command('push')
     .description('upload an export, with its card, to the Hugging Face Hub')
     .argument('<folder>', 'folder that `export` wrote')
-    .argument('<name>', 'hf:ORG/NAME; it is made where it is missing')
+    .argument('<name>', 'hf:ORG/NAME; created if missing')
     .option('--private', 'make it private')
-    .option('--message <text>', 'of the commit', 'Upload a model trained with taper')
+    .option('--message <text>', 'commit message', 'Upload a model trained with taper')
     .addOption(jsonOption())
     .addHelpText(
       'after',
@@ -45,13 +45,13 @@ const model = /^(model\.safetensors|onnx\/.+\.onnx|.+\.gguf)$/;
 
 /** All files of an export, but hidden ones. */
 function exportedFiles(folder: string): LocalFile[] {
-  const kind = kindOf(folder);
-  const advice = {
+  const advices: Partial<Record<ReturnType<typeof kindOf>, string>> = {
     run: `is a run; export it first: ${exportCommand(folder)}`,
     checkpoint: `is a checkpoint; export it first: ${exportCommand(folder)}`,
     nothing: 'no such folder; give one that npx taper-lm export wrote',
     file: 'is a file; give the folder that npx taper-lm export wrote',
-  }[kind as string];
+  };
+  const advice = advices[kindOf(folder)];
   if (advice !== undefined) throw new CheckpointError(`${folder}: ${advice}`);
   const paths = readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())

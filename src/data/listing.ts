@@ -9,7 +9,7 @@ import { isTextFile, type SourceFile, textEndings } from './sources.ts';
 
 const maxNamed = 3;
 
-/** How text files are found, and those from elsewhere brought. */
+/** How text files are found, and those from elsewhere downloaded. */
 export interface ListOptions {
   /** Globs of files to leave out. */
   exclude?: readonly string[];
@@ -27,7 +27,7 @@ const defaultCache = '.taper/data';
 /**
  * The text files that `paths` name, each once whatever links lead to it, in the order of `paths` and by name within one of them
  * (so that the order does not depend on where they lie): files, folders with all below them, and globs; and data sets on the Hugging
- * Face Hub (`hf:datasets/ORG/NAME:train`) and addresses on the web, which are brought into the cache first.
+ * Face Hub (`hf:datasets/ORG/NAME:train`) and addresses on the web, which are downloaded into the cache first.
  * In folders and globs other endings, empty files, links to nothing and names that are not UTF-8 are passed over, the
  * last two with a warning. `exclude` are globs: without a slash of file names, with one of paths below the folder that is searched.
  *
@@ -39,7 +39,7 @@ export async function listSources(paths: readonly string[], options: ListOptions
   const ignore = exclude.map((pattern) => (pattern.includes('/') ? pattern : `**/${pattern}`));
   const found = new Map<string, SourceFile>();
   for (const path of paths) {
-    const files = isRemote(path) ? await brought(path, remote) : await expand(path, ignore, onWarning);
+    const files = isRemote(path) ? await downloaded(path, remote) : await expand(path, ignore, onWarning);
     for (const { file, identity } of files) {
       if (!found.has(identity)) found.set(identity, file);
     }
@@ -77,7 +77,7 @@ async function found(path: string): Promise<Found> {
   }
 }
 
-async function brought(name: string, options: RemoteOptions): Promise<Found[]> {
+async function downloaded(name: string, options: RemoteOptions): Promise<Found[]> {
   const paths = await fetchTexts(name, options);
   return Promise.all(paths.map((path) => found(resolve(path))));
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { HubServer } from '../hub/server.fixture.ts';
@@ -60,10 +60,27 @@ test('of a Parquet file the whole comes where the column is most of it, or the s
   assert.deepEqual(await textsOf(train, 'page'), noise);
   const [file] = await listSources([train], { cacheDir, textField: 'page' });
   assert.deepEqual(readFileSync(file!.path), parquet);
-  assert.ok(!existsSync(file!.path.replace('.parquet', '.page-only.parquet.part')));
+  assert.deepEqual(readdirSync(dirname(file!.path)).sort(), ['README.md', 'train.parquet']);
   rmSync(file!.path);
   server.ranges = false;
   assert.deepEqual(await textsOf(train, 'text'), texts);
+});
+
+test('a Parquet file that is broken is refused as one on the disk is', async () => {
+  const broken = { footer: Buffer.from(parquet), length: Buffer.from(parquet), ending: parquet.subarray(0, -1) };
+  broken.footer.subarray(-300, -8).fill(255);
+  broken.length.subarray(-8, -4).fill(255);
+  for (const [kind, content] of Object.entries(broken)) {
+    server.commit('datasets/org/broken', { 'train.parquet': content });
+    const path = join(cacheDir, `${kind}.parquet`);
+    writeFileSync(path, content);
+    const errorOf = (name: string) =>
+      textsOf(name, 'text').then(
+        () => assert.fail('is read'),
+        ({ name, message }: Error) => [name, message.replace(/^.*\.parquet: /, '')],
+      );
+    assert.deepEqual(await errorOf('hf:datasets/org/broken'), await errorOf(path));
+  }
 });
 
 test('a column that is not there is told with those that are', async () => {
@@ -106,9 +123,29 @@ test('names are pinned to what they mean now, and keep the commit that they had'
   const next = server.commit('datasets/org/moving', { 'a.txt': 'two' });
   const known = [`${name}/a.txt@${'0'.repeat(40)}`, `${name}@${commit}`];
   assert.deepEqual(await pinNames([name], { cacheDir, known }), [`${name}@${commit}`]);
+  assert.deepEqual(await pinNames([`${name}@${commit}`], { cacheDir }), [`${name}@${commit}`]);
   assert.deepEqual(await pinNames([name], { cacheDir }), [`${name}@${next}`]);
   const [old] = await listSources([`${name}@${commit}`], { cacheDir });
   assert.equal(readFileSync(old!.path, 'utf8'), 'one');
+});
+
+test('a name with a revision keeps the commit that it had, and another revision gets its own', async () => {
+  const repo = 'datasets/org/branched';
+  const commit = server.commit(repo, { 'a.txt': 'one' }, { branch: 'refs/convert/parquet' });
+  const name = `hf:${repo}:train@refs/convert/parquet`;
+  const known = await pinNames([name], { cacheDir });
+  assert.deepEqual(known, [`${name}@${commit}`]);
+  server.commit(repo, { 'a.txt': 'two' }, { branch: 'refs/convert/parquet' });
+  const other = server.commit(repo, { 'a.txt': 'three' }, { branch: 'v2' });
+  rmSync(cacheDir, { recursive: true }); // nor does it take what the cache was asked for
+  server.requests.length = 0;
+  assert.deepEqual(await pinNames([name], { cacheDir, known }), known);
+  assert.deepEqual(await pinNames(known, { cacheDir, known }), known);
+  assert.deepEqual(server.requests, []);
+  const v2 = `hf:${repo}:train@v2`;
+  assert.deepEqual(await pinNames([v2], { cacheDir, known }), [`${v2}@${other}`]);
+  const [file] = await listSources(known, { cacheDir });
+  assert.equal(readFileSync(file!.path, 'utf8'), 'one');
 });
 
 test('texts elsewhere and here stand beside each other, and what is excluded does not come', async () => {

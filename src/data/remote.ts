@@ -7,18 +7,18 @@ import {
   fetchAddress,
   type HubOptions,
   isAddress,
+  isCommit,
   isHubName,
   openRepository,
   parseHubName,
-  pinned,
   whole,
 } from '../hub/index.ts';
 import { columnAlone } from './parquet-column.ts';
 import { isTextFile, textEndings } from './sources.ts';
 
-/** How texts elsewhere are brought. */
+/** How texts elsewhere are downloaded. */
 export interface RemoteOptions extends HubOptions {
-  /** Of Parquet files only this column is brought, where that is less. */
+  /** Of Parquet files only this column is downloaded, where that is less. */
   textField: string;
   /** Globs of files to leave out. */
   exclude: readonly string[];
@@ -28,9 +28,9 @@ export interface RemoteOptions extends HubOptions {
 export const isRemote = (name: string) => isHubName(name) || isAddress(name);
 
 /**
- * Brings the text files that a name on the Hub or an address means into the cache, and returns where they are.
+ * Downloads the text files that a name on the Hub or an address means into the cache, and returns their paths.
  *
- * @throws DataError where there is none, or none that can be read as text or brought.
+ * @throws DataError where there is none, or none that can be read as text or downloaded.
  */
 export async function fetchTexts(name: string, options: RemoteOptions): Promise<string[]> {
   const waysOf = (path: string) => (/\.parquet$/i.test(path) ? [columnAlone(options.textField), whole] : [whole]);
@@ -49,16 +49,16 @@ export async function fetchTexts(name: string, options: RemoteOptions): Promise<
   const filled = chosen.filter((path) => sizes.get(path)! > 0);
   if (filled.length === 0)
     throw new DataError(`${name}: holds ${counted(chosen.length, 'text file')} without any text`);
-  const brought: string[] = [];
-  for (const path of leftIn(filled, options.exclude)) brought.push(await repository.fetch(path, waysOf(path)));
-  return brought;
+  const downloaded: string[] = [];
+  for (const path of leftIn(filled, options.exclude)) downloaded.push(await repository.fetch(path, waysOf(path)));
+  return downloaded;
 }
 
 function pathOf(address: string): string {
   try {
     return new URL(address).pathname;
   } catch (cause) {
-    throw new DataError(`${address}: is no address; give one as https://example.org/texts/a.txt`, { cause });
+    throw new DataError(`${address}: is not an address; use one such as https://example.org/texts/a.txt`, { cause });
   }
 }
 
@@ -83,7 +83,8 @@ export async function pinNames(
     if (!isHubName(name) || before !== undefined) result.push(before ?? name);
     else {
       const hubName = parseHubName(name, 'dataset');
-      result.push(pinned(hubName, await commitOf(hubName, options)));
+      // The revision stays in the name, so that a resumed run finds it by what it is asked for.
+      result.push(isCommit(hubName.revision) ? name : `${name}@${await commitOf(hubName, options)}`);
     }
   }
   return result;

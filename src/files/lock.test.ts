@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import fs, { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -20,4 +21,20 @@ test('the lock of a process of this machine holds while that lives, and a number
   using _held = lockRun(run);
   assert.equal(readFileSync(lock, 'utf8'), `${process.pid} ${hostname()}\n`);
   assert.ok(isBeingTrained(run));
+});
+
+test('a lock that another process takes over meanwhile stays its own', (t) => {
+  writeFileSync(lock, '999999999\n');
+  const read = fs.readFileSync;
+  const mock = t.mock.method(fs, 'readFileSync', (...asked: Parameters<typeof read>) => {
+    const text = read(...asked);
+    mock.mock.restore();
+    syncBuiltinESMExports();
+    writeFileSync(lock, `${process.ppid} ${hostname()}\n`); // the other one was quicker
+    return text;
+  });
+  syncBuiltinESMExports();
+  assert.throws(() => lockRun(run), new RegExp(`process ${process.ppid} is training this run`));
+  assert.equal(readFileSync(lock, 'utf8'), `${process.ppid} ${hostname()}\n`);
+  assert.deepEqual(readdirSync(run), ['lock']);
 });

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { ConfigError } from '../errors/index.ts';
@@ -38,10 +38,24 @@ export function tryLock(path: string): Disposable | number {
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     }
-    const owner = ownerOf(path);
+    const text = textOf(path);
+    const owner = ownerOf(text);
     if (isOther(owner) || held.has(resolve(path))) return owner;
-    if (Number.isNaN(owner) && isYoung(path)) continue; // its number is about to be written
-    rmSync(path, { force: true });
+    if (text === '' && isYoung(path)) continue; // its number is about to be written
+    removeStale(path, text);
+  }
+}
+
+/** Removes a lock that says `text`. Another process may have done so and taken it meanwhile: its lock is put back. */
+function removeStale(path: string, text: string): void {
+  const aside = `${path}.${process.pid}.${hostname()}`;
+  try {
+    renameSync(path, aside);
+    if (textOf(aside) !== text) linkSync(aside, path);
+  } catch (error) {
+    if (!['ENOENT', 'EEXIST'].includes((error as NodeJS.ErrnoException).code!)) throw error;
+  } finally {
+    rmSync(aside, { force: true });
   }
 }
 
@@ -53,18 +67,21 @@ function isYoung(path: string): boolean {
 /** Whether a process on this machine is training a run. */
 export function isBeingTrained(run: string): boolean {
   const path = join(run, 'lock');
-  return existsSync(path) && (held.has(resolve(path)) || isOther(ownerOf(path)));
+  return existsSync(path) && (held.has(resolve(path)) || isOther(ownerOf(textOf(path))));
 }
 
-/** The process that took a lock; 0 for one of another machine, since its number says nothing here; NaN where it is gone or not written yet. */
-function ownerOf(path: string): number {
-  let text = '';
+/** What a lock says; empty where it is gone or not written yet. */
+function textOf(path: string): string {
   try {
-    text = readFileSync(path, 'utf8').trim();
+    return readFileSync(path, 'utf8').trim();
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    return '';
   }
-  if (text === '') return Number.NaN;
+}
+
+/** The process that took a lock; 0 for one of another machine, since its number says nothing here, and where no number is written. */
+function ownerOf(text: string): number {
   const [pid, host = hostname()] = text.split(' ');
   return host === hostname() ? Number(pid) : 0;
 }

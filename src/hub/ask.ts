@@ -9,10 +9,14 @@ const pauses = [0.5, 1, 2, 4];
 const longestPause = 600;
 /** Answers of a server that is busy. */
 const busy = new Set([408, 429, 500, 502, 503, 504]);
-/** A connection that brings nothing for so long is broken. */
+/** A connection over which nothing arrives for so long is broken. */
 const silenceMs = 60_000;
 
-/** Hears why there is a pause, and how many seconds are left of it: once at its start, then each second. It may throw, to end it. */
+/** Node's codes of certificates that fail. Source: https://nodejs.org/api/tls.html#x509-certificate-error-codes */
+const certificateCodes =
+  /^(CERT_|CRL_|ERR_TLS_CERT_|DEPTH_ZERO_|SELF_SIGNED_CERT|UNABLE_TO_|INVALID_CA|HOSTNAME_MISMATCH)/;
+
+/** Is called with the reason of a pause and the seconds that are left of it: once at its start, then each second. It may throw, to end it. */
 export type OnPause = (reason: string, secondsLeft: number) => void;
 
 /** A server that could not be reached, or was busy for all attempts. */
@@ -20,9 +24,9 @@ export class UnreachableError extends DataError {}
 
 /**
  * Works on the network until it succeeds: after a broken connection or a busy server again, as long as `hasProgress` says that the
- * attempt brought something, else a few times.
+ * attempt downloaded something, else a few times.
  *
- * @throws UnreachableError after the last attempt.
+ * @throws UnreachableError after the last attempt, and DataError of a certificate that is not trusted.
  */
 export async function persistently<T>(
   name: string,
@@ -34,7 +38,7 @@ export async function persistently<T>(
       return await attempt();
     } catch (error) {
       const reason = temporaryReason(error);
-      if (reason === undefined) throw error;
+      if (reason === undefined) throw untrusted(name, error) ?? error;
       if (hasProgress()) failed = 0;
       const seconds = (error instanceof BusyError ? error.seconds : undefined) ?? pauses[failed];
       failed += 1;
@@ -74,12 +78,22 @@ function secondsUntil(date: string): number | undefined {
 }
 
 /** Why it is worth asking again; undefined where it is not. */
-function temporaryReason(error: unknown): string | undefined {
+export function temporaryReason(error: unknown): string | undefined {
   if (error instanceof BusyError || error instanceof BrokenError) return error.message;
   // undici's fetch throws this class, with a cause, for all that the network does, before the answer and within its body.
   if (!(error instanceof TypeError && error.cause instanceof Error)) return undefined;
   const { message, code } = error.cause as NodeJS.ErrnoException;
-  return message || code || error.message;
+  return certificateCodes.test(code ?? '') ? undefined : message || code || error.message;
+}
+
+/** The error of a certificate that fails, which asking again does not fix. */
+function untrusted(name: string, error: unknown): DataError | undefined {
+  const { message, code } = ((error as Error).cause ?? {}) as NodeJS.ErrnoException;
+  if (!certificateCodes.test(code ?? '')) return undefined;
+  return new DataError(
+    `${name}: the server's certificate is not trusted (${message}); set NODE_EXTRA_CA_CERTS to the certificate file of your proxy or authority, and check the clock`,
+    { cause: error },
+  );
 }
 
 /** The `fetch` of undici, by way of HTTPS_PROXY where that is set. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
 import { persistently } from './ask.ts';
@@ -68,13 +68,19 @@ test('a file comes whole and checked to a place that its commit names, and is as
   );
 });
 
-test('the token goes to the Hub and not to where it sends on', async () => {
+test('the token goes to the Hub and not to where it sends on, nor to another host', async () => {
   process.env.HF_TOKEN = server.token;
   await (await open()).fetch('large.txt');
   const [hub, storage] = ['hub', 'storage'].map((name) => server.requests.filter((request) => request.server === name));
   assert.deepEqual([...new Set(hub!.map(({ authorization }) => authorization))], [`Bearer ${server.token}`]);
   assert.deepEqual(
     storage!.map(({ authorization }) => authorization),
+    [undefined],
+  );
+  server.web.set('x.txt', { content: Buffer.from(small) });
+  await fetchAddress(`${server.endpoint.replace('127.0.0.1', 'localhost')}/web/x.txt`, { cacheDir });
+  assert.deepEqual(
+    server.requestsFor('/web/x.txt').map(({ authorization }) => authorization),
     [undefined],
   );
 });
@@ -122,8 +128,8 @@ test('bytes that are not those that the Hub lists are refused, whichever way the
   wrong[150_000]! ^= 1;
   const repository = await open();
   const faults = {
-    'came with 300001 bytes in place of 300000': Buffer.concat([large, Buffer.from('x')]),
-    'came with the SHA-256 [0-9a-f]{64} in place of': wrong,
+    'has 300001 bytes instead of 300000': Buffer.concat([large, Buffer.from('x')]),
+    'has the SHA-256 [0-9a-f]{64} instead of': wrong,
   };
   for (const [reason, content] of Object.entries(faults)) {
     server.faults.set('large.txt', { times: 9, content });
@@ -135,7 +141,7 @@ test('bytes that are not those that the Hub lists are refused, whichever way the
     );
   }
   server.faults.set('small.txt', { times: 1, content: Buffer.from('a smalL file\n') });
-  await assert.rejects(repository.fetch('small.txt'), /came with the SHA-1 [0-9a-f]{40} in place of/);
+  await assert.rejects(repository.fetch('small.txt'), /has the SHA-1 [0-9a-f]{40} instead of/);
   server.faults.clear();
   assert.equal(readFileSync(await repository.fetch('small.txt'), 'utf8'), small);
 });
@@ -144,11 +150,11 @@ test('a part that is of something else is thrown away, and the whole file comes'
   const repository = await open();
   const path = await repository.fetch('large.txt');
   rmSync(path);
-  writeFileSync(`${path}.part`, 'not the start of the file');
+  writeFileSync(`${path}.${hostname()}.part`, 'not the start of the file');
   assert.deepEqual(readFileSync(await repository.fetch('large.txt')), large);
   server.ranges = false;
   rmSync(path);
-  writeFileSync(`${path}.part`, large.subarray(0, 1000));
+  writeFileSync(`${path}.${hostname()}.part`, large.subarray(0, 1000));
   assert.deepEqual(readFileSync(await repository.fetch('large.txt')), large);
 });
 
@@ -169,6 +175,19 @@ test('of several that want a file one downloads it and the others wait', async (
   const paths = await Promise.all(repositories.map((repository) => repository.fetch('large.txt')));
   assert.equal(new Set(paths).size, 1);
   assert.equal(server.sent, large.length);
+});
+
+test('while another process downloads a file its number is told each second, and the wait can be ended', async () => {
+  const repository = await open();
+  const path = await repository.fetch('large.txt');
+  rmSync(path);
+  writeFileSync(`${path}.${hostname()}.lock`, `${process.ppid}\n`);
+  const heard: DownloadProgress[] = [];
+  const onDownload = (progress: DownloadProgress) => {
+    if (heard.push(progress) === 2) throw new Error('interrupted');
+  };
+  await assert.rejects((await open({ onDownload })).fetch('large.txt'), /interrupted/);
+  assert.equal(heard[1]!.pause!.reason, `process ${process.ppid} is downloading it`);
 });
 
 test('what a listener throws ends a download, which goes on from there the next time', async () => {
@@ -206,7 +225,7 @@ test('what is refused says why and what to do', async () => {
   await assert.rejects(
     fetch('gated@v2'),
     new RegExp(
-      `^DataError: hf:datasets/org/gated@v2: no revision v2; those that are there: ${endpoint}/datasets/org/gated/tree/main$`,
+      `^DataError: hf:datasets/org/gated@v2: no revision v2; see ${endpoint}/datasets/org/gated/tree/main for the existing ones$`,
     ),
   );
   process.env.HF_TOKEN = 'hf_wrong';
@@ -321,6 +340,24 @@ test('a file on the web that changes during its download comes in the new versio
   assert.equal(readFileSync(path, 'utf8'), small);
 });
 
+test('a file on the web whose versions cannot be told apart is never made of two', async () => {
+  const address = `${server.endpoint}/web/plain.txt`;
+  const other = Buffer.from(large.map((byte) => byte + 1));
+  const become = (name: string, content: Buffer, headers = {}) => {
+    server.web.set(name, { content: large, headers });
+    server.faults.set(name, { times: 1, cutAfter: 100_000 });
+    const onDownload = ({ pause }: DownloadProgress) => pause && server.web.set(name, { content, headers });
+    return { cacheDir, onDownload };
+  };
+  assert.deepEqual(readFileSync(await fetchAddress(address, become('plain.txt', other))), other);
+  assert.equal(server.requestsFor('plain.txt').at(-1)!.range, undefined);
+  // Two versions of one second: the length tells.
+  const longer = Buffer.concat([other, other]);
+  const headers = { 'last-modified': 'Mon, 02 Nov 2026 10:00:00 GMT' };
+  const options = become('dated.txt', longer, headers);
+  assert.deepEqual(readFileSync(await fetchAddress(`${server.endpoint}/web/dated.txt`, options)), longer);
+});
+
 test('where no server answers that is said, after a few attempts', async () => {
   const file = { name: 'http://127.0.0.1:9/x.txt', url: 'http://127.0.0.1:9/x.txt', path: join(cacheDir, 'x.txt') };
   let pauses = 0;
@@ -336,10 +373,33 @@ test('where no server answers that is said, after a few attempts', async () => {
   );
 });
 
-test('a lock that a process left is taken over', async () => {
-  const file = { name: 'x', url: `${server.endpoint}/web/x.txt`, path: join(cacheDir, 'x.txt') };
-  server.web.set('x.txt', { content: Buffer.from(small) });
-  writeFileSync(`${file.path}.lock`, '999999999\n');
-  await download(file, {});
-  assert.ok(existsSync(file.path));
+test('a certificate that is not trusted is told at once', async () => {
+  const cause = Object.assign(new Error('self-signed certificate'), { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' });
+  let attempts = 0;
+  const attempt = () => {
+    attempts += 1;
+    return Promise.reject(new TypeError('fetch failed', { cause }));
+  };
+  await assert.rejects(
+    persistently('x', attempt),
+    /^DataError: x: the server's certificate is not trusted \(self-signed certificate\); set NODE_EXTRA_CA_CERTS/,
+  );
+  assert.equal(attempts, 1);
+});
+
+test('a lock that a process left is taken over, and what another machine has begun is left to it', async () => {
+  const repository = await open();
+  const path = await repository.fetch('large.txt');
+  rmSync(path);
+  writeFileSync(`${path}.${hostname()}.lock`, '999999999\n');
+  const others = { [`${path}.elsewhere.lock`]: '1 elsewhere\n', [`${path}.elsewhere.part`]: 'a part' };
+  for (const [file, content] of Object.entries(others)) writeFileSync(file, content);
+  assert.deepEqual(readFileSync(await repository.fetch('large.txt')), large);
+  for (const [file, content] of Object.entries(others)) assert.equal(readFileSync(file, 'utf8'), content);
+  server.faults.set('small.txt', { times: 1, cutAfter: 4 });
+  const names: string[] = [];
+  const onDownload = () => names.push(...readdirSync(join(path, '..')).filter((name) => name.startsWith('small.txt')));
+  await (await open({ onDownload })).fetch('small.txt');
+  const own = ['lock', 'part', 'part.json'].map((ending) => `small.txt.${hostname()}.${ending}`);
+  assert.deepEqual([...new Set(names)].sort(), own);
 });

@@ -12,17 +12,13 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname } from 'node:path';
+import { hostname } from 'node:os';
 import { pipeline } from 'node:stream/promises';
-import { setTimeout } from 'node:timers/promises';
 import type { Response } from 'undici';
 import { DataError } from '../errors/index.ts';
-import { makeFolder, sync, tryLock, writing } from '../files/index.ts';
+import { sync, writing } from '../files/index.ts';
 import { ask, BrokenError, type OnPause, persistently } from './ask.ts';
 import { type Asked, refusal } from './refusal.ts';
-
-/** How often a process looks whether another one has finished a download, in milliseconds. */
-const lookMs = 200;
 
 /** A file elsewhere, and where it goes. */
 export interface RemoteFile extends Asked {
@@ -33,6 +29,8 @@ export interface RemoteFile extends Asked {
   sha256?: string;
   /** SHA-1 of git's object: `blob BYTES\0` and the content. */
   gitOid?: string;
+  /** The time that it gets; the server's where none is said. */
+  time?: Date;
 }
 
 /** How far a download is. */
@@ -45,7 +43,7 @@ export interface DownloadProgress {
   pause?: { reason: string; secondsLeft: number };
 }
 
-/** Hears of downloads; what it throws ends them. */
+/** Is called with the progress of downloads; what it throws ends them. */
 export interface DownloadOptions {
   onDownload?: ((progress: DownloadProgress) => void) | undefined;
   onWarning?: ((message: string) => void) | undefined;
@@ -67,77 +65,55 @@ export function versionOf({ headers }: Response): Version {
   return { ...(etag && { etag }), ...(lastModified && { lastModified }) };
 }
 
-/** A way to bring a file, all of it or the part that is needed. */
-export interface Way {
-  /** Where it goes that way. */
-  pathOf(path: string): string;
-  /** Brings it to its path; undefined where another way has to be taken. */
-  bring(file: RemoteFile, options: DownloadOptions): Promise<Version | undefined>;
-}
-
-/** The way that is always there. */
-export const whole: Way = { pathOf: (path) => path, bring: download };
-
-/** Waits until no other process on this machine brings a file, and keeps others from it until disposed. */
-export async function lockFile(path: string): Promise<Disposable> {
-  writing(dirname(path), () => makeFolder(dirname(path)));
-  for (;;) {
-    const lock = tryLock(`${path}.lock`);
-    if (typeof lock !== 'number') return lock;
-    await setTimeout(lookMs);
-  }
-}
-
 /**
- * Brings a file to its path, whole and checked or not at all. What was cut off, by the network or by the end of this process, goes on
+ * Downloads a file to its path, whole and checked or not at all. What was cut off, by the network or by the end of this process, goes on
  * from where it was, if it is still the same version there.
  *
  * @throws DataError where the server refuses it, or sends something else than was promised.
  */
 export async function download(file: RemoteFile, options: DownloadOptions): Promise<Version> {
-  for (const isFirst of [true, false]) {
-    const { version, resumed } = await bring(file, options);
-    const fault = await faultOf(file, partOf(file));
-    if (fault === undefined) {
-      sync(partOf(file));
-      renameSync(partOf(file), file.path);
-      rmSync(versionFile(file), { force: true });
-      return version;
-    }
-    forget(file);
-    // What was there before may be the fault.
-    if (!(resumed && isFirst))
-      throw new DataError(`${file.name}: ${fault}; it was removed: run the same command again`);
-  }
-  throw new Error('not reached');
+  let { version, resumed, fault } = await downloadPart(file, options);
+  // What was there before may be the fault.
+  if (fault !== undefined && resumed) ({ version, fault } = await downloadPart(file, options));
+  if (fault !== undefined) throw new DataError(`${file.name}: ${fault}; it was removed: run the same command again`);
+  publish(file, version);
+  return version;
 }
 
-const partOf = ({ path }: RemoteFile) => `${path}.part`;
-/** Beside the part: which version that is of. */
-const versionFile = (file: RemoteFile) => `${partOf(file)}.json`;
+/** Each machine that shares a cache has a part of its own; the rename of the last that finishes counts. */
+export const partOf = ({ path }: RemoteFile) => `${path}.${hostname()}.part`;
+/** Beside the part: which version that is of, and what of it is there. */
+export const aboutPart = (file: RemoteFile) => `${partOf(file)}.json`;
 const sizeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 
-function forget(file: RemoteFile): void {
+/** Gives a part its name, with the time of its version, so that what is made of it is found again after another download. */
+export function publish(file: RemoteFile, { lastModified }: Version): void {
+  const time = file.time ?? new Date(lastModified ?? Number.NaN);
+  if (!Number.isNaN(time.getTime())) utimesSync(partOf(file), time, time);
+  sync(partOf(file));
+  renameSync(partOf(file), file.path);
+  rmSync(aboutPart(file), { force: true });
+}
+
+export function forget(file: RemoteFile): void {
   rmSync(partOf(file), { force: true });
-  rmSync(versionFile(file), { force: true });
+  rmSync(aboutPart(file), { force: true });
 }
 
 function storedVersion(file: RemoteFile): Version {
-  return existsSync(versionFile(file)) ? (JSON.parse(readFileSync(versionFile(file), 'utf8')) as Version) : {};
+  return existsSync(aboutPart(file)) ? (JSON.parse(readFileSync(aboutPart(file), 'utf8')) as Version) : {};
 }
 
-/** Brings all bytes of a file into its part. */
-async function bring(
+/** Downloads all bytes of a file into its part, and checks that; one with a fault is removed. */
+async function downloadPart(
   file: RemoteFile,
   { onDownload }: DownloadOptions,
-): Promise<{ version: Version; resumed: boolean }> {
+): Promise<{ version: Version; resumed: boolean; fault: string | undefined }> {
   const part = partOf(file);
   let { bytes } = file;
   let version = storedVersion(file);
-  // Of a file without a checksum, only the version says whether the rest belongs to this.
-  const canGoOn = (file.sha256 ?? file.gitOid ?? ifRange(version)) !== undefined;
-  if (!canGoOn || (bytes !== undefined && sizeOf(part) > bytes)) forget(file);
-  const resumed = sizeOf(part) > 0;
+  if (bytes !== undefined && sizeOf(part) > bytes) forget(file);
+  let resumed = false;
   let most = sizeOf(part);
   const report = (pause?: DownloadProgress['pause']) =>
     onDownload?.({ name: file.name, bytesDone: sizeOf(part), bytes, ...(pause && { pause }) });
@@ -148,9 +124,12 @@ async function bring(
     return found > before;
   };
   const attempt = async (): Promise<void> => {
-    const start = sizeOf(part);
-    if (start > 0 && start === bytes) return;
     const same = ifRange(version);
+    // Of a file without a checksum, only the version says whether the rest belongs to this.
+    if ((file.sha256 ?? file.gitOid ?? same) === undefined) forget(file);
+    const start = sizeOf(part);
+    resumed ||= start > 0;
+    if (start > 0 && start === bytes) return;
     const response = await ask(file.url, {
       headers: {
         'accept-encoding': 'identity',
@@ -169,7 +148,7 @@ async function bring(
     version = versionOf(response);
     if (!isRest) {
       bytes = file.bytes; // those of another version do not count
-      writing(part, () => writeFileSync(versionFile(file), JSON.stringify(version)));
+      writing(part, () => writeFileSync(aboutPart(file), JSON.stringify(version)));
     }
     const length = response.headers.get('content-length');
     const isPacked = !/^(identity)?$/.test(response.headers.get('content-encoding') ?? '');
@@ -181,7 +160,9 @@ async function bring(
       throw new BrokenError(`the connection ended after ${found} of ${bytes} bytes`);
   };
   await persistently(file.name, attempt, { onPause, hasProgress });
-  return { version, resumed };
+  const fault = await faultOf({ ...file, ...(bytes !== undefined && { bytes }) }, part);
+  if (fault !== undefined) forget(file);
+  return { version, resumed, fault };
 }
 
 /** The first byte of the part of a file that an answer holds. */
@@ -215,7 +196,7 @@ export function refusePage({ name }: RemoteFile, { headers }: Response): void {
 /** How a file differs from what was promised. */
 async function faultOf(file: RemoteFile, path: string): Promise<string | undefined> {
   const found = sizeOf(path);
-  if (file.bytes !== undefined && found !== file.bytes) return `came with ${found} bytes in place of ${file.bytes}`;
+  if (file.bytes !== undefined && found !== file.bytes) return `has ${found} bytes instead of ${file.bytes}`;
   const [kind, expected] = file.sha256 !== undefined ? ['sha256', file.sha256] : ['sha1', file.gitOid];
   if (expected === undefined) return undefined;
   const hash = createHash(kind!);
@@ -224,10 +205,5 @@ async function faultOf(file: RemoteFile, path: string): Promise<string | undefin
   const sum = hash.digest('hex');
   return sum === expected
     ? undefined
-    : `came with the ${kind === 'sha1' ? 'SHA-1' : 'SHA-256'} ${sum} in place of ${expected}`;
-}
-
-/** Gives a file the time of its version, so that what is made of it is found again after another download. */
-export function setTime(path: string, time: Date): void {
-  if (!Number.isNaN(time.getTime())) utimesSync(path, time, time);
+    : `has the ${kind === 'sha1' ? 'SHA-1' : 'SHA-256'} ${sum} instead of ${expected}`;
 }

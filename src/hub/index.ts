@@ -1,8 +1,9 @@
-export { type DownloadOptions, type DownloadProgress, type Way, whole } from './download.ts';
+export type { DownloadOptions, DownloadProgress } from './download.ts';
+export { type HubOptions, type Way, whole } from './fetch.ts';
 export { fetchModel } from './model.ts';
-export { type HubName, isAddress, isHubName, parseHubName, pinned } from './names.ts';
+export { type HubName, isAddress, isCommit, isHubName, parseHubName } from './names.ts';
 export { type LocalFile, type Pushed, type PushOptions, push } from './push.ts';
-export { openSparse } from './ranges.ts';
-export { commitOf, type HubOptions, openRepository } from './repository.ts';
+export { openSparse, type SparseFile } from './ranges.ts';
+export { commitOf, openRepository } from './repository.ts';
 export { chooseFiles } from './splits.ts';
 export { fetchAddress } from './web.ts';

@@ -1,7 +1,8 @@
 import { dirname } from 'node:path';
 import { DataError } from '../errors/index.ts';
+import type { HubOptions } from './fetch.ts';
 import { parseHubName } from './names.ts';
-import { type HubOptions, openRepository } from './repository.ts';
+import { openRepository } from './repository.ts';
 
 const weights = /^model(-\d{5}-of-\d{5})?\.safetensors$|^model\.safetensors\.index\.json$/;
 /** What stands beside the weights: configuration, tokenizer, card, and what a model for embeddings does with hidden states. */
@@ -9,7 +10,7 @@ const descriptions =
   /^(config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|modules)\.json$|^(vocab|merges)\.txt$|^README\.md$|^\d+_Pooling\/config\.json$/;
 
 /**
- * Brings a model of the Hub into the cache: safetensors, configuration and tokenizer. Returns its name with its commit, and the folder.
+ * Downloads a model of the Hub into the cache: safetensors, configuration and tokenizer. Returns its name with its commit, and the folder.
  *
  * @throws DataError where there is none of that name, or it has no safetensors.
  */

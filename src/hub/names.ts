@@ -1,6 +1,9 @@
 import { DataError } from '../errors/index.ts';
 
-/** A name on the Hugging Face Hub: `hf:[datasets/]ORG/NAME[/PATH][:SPLIT][@REVISION]`. */
+/**
+ * A name on the Hugging Face Hub: `hf:[datasets/]ORG/NAME[/PATH][:SPLIT][@REVISION]`. A run writes the commit that a revision
+ * meant behind it, `@REVISION@COMMIT`.
+ */
 export interface HubName {
   /** As it was given, without the revision. */
   base: string;
@@ -10,12 +13,12 @@ export interface HubName {
   /** A subset, folder, file or glob of a data set; empty where none is named. */
   path: string;
   split?: string;
-  /** A branch, tag or commit; `main` where none is named. */
+  /** A branch, tag or commit, the commit where both are named; `main` where none is. */
   revision?: string;
 }
 
 const grammar =
-  /^(hf:(datasets\/)?((?!datasets(?:[/:@\s]|$))[\w.-]+(?:\/[\w.-]+)?)(?:\/([^:@\s](?:[^:@]*[^:@/\s])?)\/?)?(?::(\w+(?:\.\w+)*))?)(?:@([^\s@]+))?$/;
+  /^(hf:(datasets\/)?((?!datasets(?:[/:@\s]|$))[\w.-]+(?:\/[\w.-]+)?)(?:\/([^:@\s](?:[^:@]*[^:@/\s])?)\/?)?(?::(\w+(?:\.\w+)*))?)(?:@([^\s@]+))?(?:@([0-9a-f]{40}))?$/;
 
 /** Whether a text names something on the Hub. */
 export const isHubName = (name: string) => name.startsWith('hf:');
@@ -29,6 +32,9 @@ export const isCommit = (revision: string | undefined) => /^[0-9a-f]{40}$/.test(
 /** The name with a commit, which means the same files for ever. */
 export const pinned = ({ base }: HubName, commit: string) => `${base}@${commit}`;
 
+/** Where its page is on the Hub. */
+export const hubPath = ({ type, repo }: HubName) => `${type === 'dataset' ? 'datasets/' : ''}${repo}`;
+
 /** What messages call such a thing. */
 export const kindWords = { dataset: 'data set', model: 'model' } as const;
 
@@ -39,8 +45,9 @@ export const kindWords = { dataset: 'data set', model: 'model' } as const;
  */
 export function parseHubName(name: string, type: HubName['type']): HubName {
   const form = type === 'dataset' ? 'hf:datasets/ORG/NAME[/PATH][:SPLIT][@REVISION]' : 'hf:ORG/NAME[@REVISION]';
-  const [, base, datasets, repo, path = '', split, revision] = grammar.exec(name) ?? [];
-  if (base === undefined || repo === undefined) throw new DataError(`${name}: is no name on the Hub; expected ${form}`);
+  const [, base, datasets, repo, path = '', split, asked, commit] = grammar.exec(name) ?? [];
+  if (base === undefined || repo === undefined)
+    throw new DataError(`${name}: is not a name on the Hub; expected ${form}`);
   const found = datasets === undefined ? 'model' : 'dataset';
   if (found !== type) {
     const instead = type === 'dataset' ? `; for the data set of that name give hf:datasets/${name.slice(3)}` : '';
@@ -48,5 +55,6 @@ export function parseHubName(name: string, type: HubName['type']): HubName {
   }
   if (type === 'model' && (path !== '' || split !== undefined))
     throw new DataError(`${name}: a model has no files to choose and no splits; expected ${form}`);
+  const revision = commit ?? asked;
   return { base, type, repo, path, ...(split && { split }), ...(revision && { revision }) };
 }

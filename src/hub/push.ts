@@ -1,8 +1,7 @@
 import { pathToFileURL } from 'node:url';
 import { ConfigError, counted } from '../errors/index.ts';
-import { ask, persistently } from './ask.ts';
+import { fetchFor } from './library.ts';
 import type { HubName } from './names.ts';
-import { type Asked, refusal } from './refusal.ts';
 import { hubSettings } from './settings.ts';
 
 /** A file to upload. */
@@ -16,7 +15,7 @@ export interface LocalFile {
 export interface PushOptions {
   message: string;
   isPrivate: boolean;
-  /** Hears when the upload begins, and of each large file when it is sent. */
+  /** Is called when the upload begins, and after each large file. */
   say(line: string): void;
 }
 
@@ -27,16 +26,16 @@ export interface Pushed {
 }
 
 /**
- * Uploads files to a model's repository in one commit, which is made where it is missing. Files that the repository has besides stay.
+ * Uploads files to a model's repository in one commit. The repository is created if missing, and its other files stay.
  *
  * @throws DataError where it may not be made or written.
  */
 export async function push(name: HubName, files: readonly LocalFile[], options: PushOptions): Promise<Pushed> {
   const { endpoint: hubUrl, token, isOffline } = hubSettings();
-  if (isOffline) throw new ConfigError(`${name.base}: HF_HUB_OFFLINE is set; take it away to upload`);
+  if (isOffline) throw new ConfigError(`${name.base}: HF_HUB_OFFLINE is set; unset it to upload`);
   if (token === undefined)
     throw new ConfigError(
-      `${name.base}: no token; set HF_TOKEN to one that may write, as ${hubUrl}/settings/tokens makes them`,
+      `${name.base}: no token; set HF_TOKEN to a token with write access, from ${hubUrl}/settings/tokens`,
     );
   if (!name.repo.includes('/')) throw new ConfigError(`${name.base}: no owner; give hf:YOU/${name.repo}`);
   const { commitIter, createRepo } = await import('@huggingface/hub');
@@ -61,27 +60,3 @@ export async function push(name: HubName, files: readonly LocalFile[], options: 
   }
   return { url: `${hubUrl}/${name.repo}`, commit: step.value!.commit.oid };
 }
-
-/** A `fetch` for the library: with our token at the Hub alone, again after faults that leave nothing half, and with errors for people. */
-function fetchFor(name: HubName): typeof fetch {
-  const { endpoint } = hubSettings();
-  const page = `${endpoint}/${name.repo}`;
-  const asked: Asked = { name: name.base, hub: { what: 'model', page, revision: name.revision ?? 'main' } };
-  const send = (url: string, init: Parameters<typeof ask>[1] & { method?: string }) => {
-    const headers = Object.fromEntries(new Headers(init.headers as Record<string, string>));
-    delete headers.authorization;
-    const isCreation = url === `${endpoint}/api/repos/create`;
-    return persistently(name.base, async () => {
-      const response = await ask(url, { ...init, headers });
-      if (response.ok) return response;
-      if (isCreation && response.status === 409) return existing(page);
-      if (response.status === 403)
-        throw new ConfigError(`${name.base}: the token that is set may not write there; give HF_TOKEN one that may`);
-      throw await refusal(asked, response);
-    });
-  };
-  return send as unknown as typeof fetch;
-}
-
-/** What the Hub answers to a repository that is made, for one that is there. */
-const existing = (url: string) => new Response(JSON.stringify({ url, id: url }), { status: 200 });

@@ -1,21 +1,15 @@
-import {
-  closeSync,
-  existsSync,
-  ftruncateSync,
-  openSync,
-  readFileSync,
-  readSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, existsSync, ftruncateSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
 import type { Response } from 'undici';
 import { DataError } from '../errors/index.ts';
-import { replaceFile, sync, writing } from '../files/index.ts';
+import { replaceFile, writing } from '../files/index.ts';
 import { ask, persistently } from './ask.ts';
 import {
+  aboutPart,
   type DownloadOptions,
+  forget,
   ifRange,
+  partOf,
+  publish,
   type RemoteFile,
   refusePage,
   startOf,
@@ -35,23 +29,23 @@ export interface Range {
   end: number;
 }
 
-/** A file elsewhere of which ranges are brought into a sparse file of the same size. */
+/** A file elsewhere of which ranges are downloaded into a sparse file of the same size. */
 export interface SparseFile extends Disposable {
   bytes: number;
   /** What ties the ranges to one version of the file. */
   version: Version;
-  /** Brings a range, unless it is there, and reads it. */
+  /** Downloads a range, unless it is there, and reads it. */
   slice(start: number, end: number): Promise<ArrayBuffer>;
-  /** Brings ranges in large steps. */
-  bring(ranges: readonly Range[]): Promise<void>;
+  /** Downloads ranges in large steps. */
+  download(ranges: readonly Range[]): Promise<void>;
   /** Gives the file its name. */
   finish(): void;
-  /** Removes what was brought. */
+  /** Removes what was downloaded. */
   discard(): void;
 }
 
 /**
- * Opens a file for ranges, by its last `tailBytes`; undefined where the server sends whole files alone. What an earlier process brought
+ * Opens a file for ranges, by its last `tailBytes`; undefined where the server sends whole files alone. What an earlier process downloaded
  * of the same version is kept.
  *
  * @throws DataError where the server refuses the file.
@@ -61,8 +55,8 @@ export async function openSparse(
   tailBytes: number,
   { onDownload }: DownloadOptions,
 ): Promise<SparseFile | undefined> {
-  const part = `${file.path}.part`;
-  const doneFile = `${part}.json`;
+  const part = partOf(file);
+  const doneFile = aboutPart(file);
   let done: Range[] = [];
   let wanted = tailBytes;
   let bytes = 0;
@@ -108,11 +102,16 @@ export async function openSparse(
     JSON.stringify([before?.version, before?.bytes]) === JSON.stringify([version, bytes]);
   if (isSame && existsSync(part)) done = before!.done;
   descriptor = openSync(part, isSame && existsSync(part) ? 'r+' : 'w+');
-  ftruncateSync(descriptor, bytes);
-  keep(startOf(response), data);
+  try {
+    ftruncateSync(descriptor, bytes);
+    keep(startOf(response), data);
+  } catch (error) {
+    closeSync(descriptor);
+    throw error;
+  }
 
   const missing = ({ start, end }: Range) => without({ start, end }, done);
-  const bringOne = async ({ start, end }: Range) => {
+  const downloadOne = async ({ start, end }: Range) => {
     const { response: answer, data: some } = await persistently(
       file.name,
       () => request(`bytes=${start}-${end - 1}`),
@@ -122,29 +121,26 @@ export async function openSparse(
       throw new DataError(`${file.name}: has changed during the download; run the same command again`);
     keep(start, some);
   };
-  const bring = async (ranges: readonly Range[]) => {
+  const download = async (ranges: readonly Range[]) => {
     const asked = merged(ranges.flatMap(missing), smallGap).flatMap(pieces);
     wanted = size(done) + size(asked);
-    for (const range of asked) await bringOne(range);
+    for (const range of asked) await downloadOne(range);
   };
   return {
     bytes,
     version,
-    bring,
+    download,
     async slice(start, end) {
-      await bring([{ start, end }]);
+      await download([{ start, end }]);
       const buffer = new Uint8Array(end - start);
       readSync(descriptor, buffer, 0, buffer.length, start);
       return buffer.buffer;
     },
     finish() {
-      sync(part);
-      renameSync(part, file.path);
-      rmSync(doneFile, { force: true });
+      publish(file, version);
     },
     discard() {
-      rmSync(part, { force: true });
-      rmSync(doneFile, { force: true });
+      forget(file);
     },
     [Symbol.dispose]: () => closeSync(descriptor),
   };

@@ -12,8 +12,8 @@ export interface Asked {
 const hubReasons: Record<string, (hub: NonNullable<Asked['hub']>) => string> = {
   GatedRepo: ({ what, page }) =>
     `the ${what} is gated: accept its conditions at ${page}, then set HF_TOKEN to a token of that account`,
-  RevisionNotFound: ({ revision, page }) => `no revision ${revision}; those that are there: ${page}/tree/main`,
-  EntryNotFound: ({ page }) => `no such file; those that are there: ${page}/tree/main`,
+  RevisionNotFound: ({ revision, page }) => `no revision ${revision}; see ${page}/tree/main for the existing ones`,
+  EntryNotFound: ({ page }) => `no such file; see ${page}/tree/main for the existing ones`,
   RepoNotFound: noRepository,
 };
 
@@ -24,7 +24,7 @@ function noRepository({ what }: NonNullable<Asked['hub']>): string {
   return `no such ${what} on ${endpoint}, or it is private; check the name, or ${advice}`;
 }
 
-/** The error of an answer that brings nothing. Source: `hf_raise_for_status` of Hugging Face's Python client, for the header X-Error-Code. */
+/** The error of an answer that refuses. Source: `hf_raise_for_status` of Hugging Face's Python client, for the header X-Error-Code. */
 export async function refusal({ name, hub }: Asked, response: Response): Promise<DataError> {
   await response.body?.cancel();
   const { status, statusText, headers, url } = response;

@@ -2,16 +2,12 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DataError } from '../errors/index.ts';
 import { makeFolder, replaceFile, writing } from '../files/index.ts';
-import { ask, persistently, UnreachableError } from './ask.ts';
-import { type DownloadOptions, lockFile, type RemoteFile, setTime, type Way, whole } from './download.ts';
-import { type HubName, isCommit, kindWords, pinned } from './names.ts';
-import { type Asked, refusal } from './refusal.ts';
+import { UnreachableError } from './ask.ts';
+import type { RemoteFile } from './download.ts';
+import { fetchFile, type HubOptions, hostFolder, notInCache, type Way, whole } from './fetch.ts';
+import { askedOf, fetchFor } from './library.ts';
+import { type HubName, hubPath, isCommit, pinned } from './names.ts';
 import { hubSettings } from './settings.ts';
-
-/** Where downloads are kept, and who hears of them. */
-export interface HubOptions extends DownloadOptions {
-  cacheDir: string;
-}
 
 /** A file as the Hub lists it. */
 interface ListedFile {
@@ -27,35 +23,8 @@ export interface Repository {
   name: string;
   commit: string;
   files: readonly ListedFile[];
-  /** Brings a file, unless it is there, by the first of the ways that can be taken, and returns where it is. */
+  /** Downloads a file, unless it is there, by the first of the ways that can be taken, and returns where it is. */
   fetch(path: string, ways?: readonly Way[]): Promise<string>;
-}
-
-/** The folder for what comes from a host. */
-export function hostFolder(cacheDir: string, address: string): string {
-  return join(cacheDir, 'downloads', new URL(address).host.replace(':', '_'));
-}
-
-/** What a message says of a name where the Hub refuses it. */
-function askedOf(name: HubName): Asked {
-  const page = `${hubSettings().endpoint}/${name.type === 'dataset' ? 'datasets/' : ''}${name.repo}`;
-  const { base, revision = 'main' } = name;
-  return {
-    name: revision === 'main' ? base : pinned(name, revision),
-    hub: { what: kindWords[name.type], page, revision },
-  };
-}
-
-/** A `fetch` for Hugging Face's library: it asks again, and throws what the user can understand. */
-function fetchFor(name: HubName): typeof fetch {
-  const asked = askedOf(name);
-  const ours = (url: string, init: Parameters<typeof ask>[1]) =>
-    persistently(asked.name, async () => {
-      const response = await ask(url, init);
-      if (response.ok) return response;
-      throw await refusal(asked, response);
-    });
-  return ours as unknown as typeof fetch;
 }
 
 /** The place of a repository in the cache: `refs/` with the commits of its branches, and a list and a folder of files for each commit. */
@@ -76,9 +45,7 @@ export async function commitOf(name: HubName, { cacheDir, onWarning = () => {} }
   const known = existsSync(file) ? readFileSync(file, 'utf8').trim() : undefined;
   if (isOffline) {
     if (known !== undefined) return known;
-    throw new DataError(
-      `${askedOf(name).name}: is not in ${cacheDir}, and HF_HUB_OFFLINE is set; run it once without, or name a cache that has it as data.cache`,
-    );
+    throw notInCache(askedOf(name).name, cacheDir);
   }
   try {
     const { datasetInfo, modelInfo } = await import('@huggingface/hub');
@@ -88,7 +55,8 @@ export async function commitOf(name: HubName, { cacheDir, onWarning = () => {} }
       name.type === 'dataset'
         ? await datasetInfo({ ...what, additionalFields: ['sha'] })
         : await modelInfo({ ...what, additionalFields: ['sha'] });
-    if (!isCommit(sha)) throw new DataError(`${name.base}: ${endpoint} does not say the commit; it is no Hub`);
+    if (!isCommit(sha))
+      throw new DataError(`${name.base}: ${endpoint} does not name a commit, so it is not a Hugging Face Hub`);
     writing(refs, () => makeFolder(refs));
     replaceFile(file, `${sha}\n`);
     return sha;
@@ -109,43 +77,27 @@ export async function openRepository(name: HubName, options: HubOptions): Promis
   const { endpoint, isOffline } = hubSettings();
   const folder = folderOf(name, options.cacheDir);
   const asked = askedOf({ ...name, revision: commit });
-  const missing = () =>
-    new DataError(
-      `${asked.name}: is not in ${options.cacheDir}, and HF_HUB_OFFLINE is set; run it once without, or name a cache that has it as data.cache`,
-    );
   const list = join(folder, `${commit}.json`);
   if (!existsSync(list)) {
-    if (isOffline) throw missing();
+    if (isOffline) throw notInCache(asked.name, options.cacheDir);
     const files = await listed({ ...name, revision: commit }, endpoint);
     writing(folder, () => makeFolder(folder));
     replaceFile(list, JSON.stringify(files));
   }
   const files = JSON.parse(readFileSync(list, 'utf8')) as ListedFile[];
+  const byPath = new Map(files.map((each) => [each.path, each]));
   const file = (path: string): RemoteFile => {
-    const about = files.find((each) => each.path === path);
-    const place = `${endpoint}/${name.type === 'dataset' ? 'datasets/' : ''}${name.repo}/resolve/${commit}`;
-    const url = `${place}/${path.split('/').map(encodeURIComponent).join('/')}`;
-    return { ...about, ...asked, name: `${asked.name}: ${path}`, url, path: join(folder, commit, path) };
+    const about = byPath.get(path);
+    const url = `${endpoint}/${hubPath(name)}/resolve/${commit}/${path.split('/').map(encodeURIComponent).join('/')}`;
+    // Its commit is in its path, and its time the same after another download.
+    const place = { url, path: join(folder, commit, path), time: new Date(0) };
+    return { ...about, ...asked, name: `${asked.name}: ${path}`, ...place };
   };
   return {
     name: pinned(name, commit),
     commit,
     files,
-    async fetch(path, ways = [whole]) {
-      const remote = file(path);
-      const targets = ways.map((way) => ({ way, target: { ...remote, path: way.pathOf(remote.path) } }));
-      const there = targets.find(({ target }) => existsSync(target.path));
-      if (there) return there.target.path;
-      if (isOffline) throw missing();
-      for (const { way, target } of targets) {
-        using _lock = await lockFile(target.path);
-        if (existsSync(target.path)) return target.path; // another process has brought it
-        if ((await way.bring(target, options)) === undefined) continue;
-        setTime(target.path, new Date(0)); // its commit is in its path
-        return target.path;
-      }
-      throw new Error(`no way brings ${remote.name}`);
-    },
+    fetch: (path, ways = [whole]) => fetchFile(file(path), ways, options),
   };
 }
 

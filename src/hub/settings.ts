@@ -17,13 +17,13 @@ export interface HubSettings {
  *
  * Source: https://huggingface.co/docs/huggingface_hub/package_reference/environment_variables
  *
- * @throws ConfigError where HF_ENDPOINT is no address.
+ * @throws ConfigError where HF_ENDPOINT is not an address.
  */
 export function hubSettings(env: NodeJS.ProcessEnv = process.env): HubSettings {
   const home = env.HF_HOME || join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'huggingface');
   const endpoint = (env.HF_ENDPOINT || 'https://huggingface.co').replace(/\/+$/, '');
   if (!URL.canParse(endpoint))
-    throw new ConfigError(`HF_ENDPOINT=${endpoint}: is no address; give one as https://huggingface.co`);
+    throw new ConfigError(`HF_ENDPOINT=${endpoint}: is not an address; use one such as https://huggingface.co`);
   return {
     endpoint,
     token: env.HF_TOKEN?.trim() || tokenIn(env.HF_TOKEN_PATH || join(home, 'token')),

@@ -109,7 +109,7 @@ test('a data set that taper cannot read says what it is, and where the Hub may h
 });
 
 test('a name that is none says what is expected', () => {
-  const form = /is no name on the Hub; expected hf:datasets\/ORG\/NAME\[\/PATH\]\[:SPLIT\]\[@REVISION\]$/;
+  const form = /is not a name on the Hub; expected hf:datasets\/ORG\/NAME\[\/PATH\]\[:SPLIT\]\[@REVISION\]$/;
   for (const name of ['hf:', 'hf:datasets/', 'hf:datasets/a/b:', 'hf:datasets/a/b@', 'hf:datasets/a b'])
     assert.throws(() => parseHubName(name, 'dataset'), form, name);
   assert.throws(() => parseHubName('hf:a/b', 'dataset'), /names a model, expected a data set.*give hf:datasets\/a\/b$/);

@@ -187,7 +187,10 @@ function byNames(all: readonly Below[]): Splits {
   );
   if (shards.length > 0) {
     const splits = new Map<string, string[]>();
-    for (const [split, path] of shards) splits.set(split, [...(splits.get(split) ?? []), path]);
+    for (const [split, path] of shards) {
+      if (!splits.has(split)) splits.set(split, []);
+      splits.get(split)!.push(path);
+    }
     return splits;
   }
   const folders = ({ inside }: Below) => inside.split('/').slice(0, -1);

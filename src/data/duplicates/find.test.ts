@@ -137,6 +137,12 @@ test('documents of fewer tokens than a shingle are duplicates where they are the
   ]);
 });
 
+test('different short documents all stay', async (t) => {
+  const draw = drawing(6);
+  const documents = range(1, 1000).map((number) => [number, ...range(1, 2 + draw(4)).map(() => draw(words))]);
+  assert.deepEqual(await found(t, [documents]), []);
+});
+
 test('documents longer than what is read at once are compared as a whole', async (t) => {
   const draw = drawing(5);
   const long = Array.from({ length: 70_000 }, () => draw(words));

@@ -1,10 +1,13 @@
 import { createHash, type Hash } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { DataError } from '../errors/index.ts';
 import { blockDocuments, type StoredFile } from './corpus.ts';
 
 /** Lengths of documents that are written at once. */
 const batchLengths = 1 << 16;
+/** Tokens of a document, at most: its length is kept as uint32. */
+const mostTokens = 2 ** 32 - 1;
 
 /** A finished file, and the SHA-256 of each of its chunks. */
 export interface HashedChunks {
@@ -73,7 +76,13 @@ export class LengthsWriter {
     this.#file = new HashedFile(folder, 'documents.bin', chunkBytes);
   }
 
+  /** @throws DataError where the document is too long. */
   push(length: number): void {
+    if (length > mostTokens)
+      throw new DataError(
+        `document ${this.documents + 1}: has ${length.toLocaleString('en')} tokens, and a document may have ` +
+          `${mostTokens.toLocaleString('en')}; divide it into several files`,
+      );
     if (this.documents % blockDocuments === 0) this.#blockStarts.push(this.#tokens);
     this.documents += 1;
     this.#tokens += length;

@@ -30,11 +30,12 @@ export interface FindOptions {
 
 /**
  * The documents that repeat earlier ones, in ascending order: those whose tokens an earlier one has, and with `near` also, among the
- * others, those that are similar to an earlier one that stays. Both name a document that stays: a
- * copy of one that is dropped as similar goes as similar, for the same one. Similarity is not passed on, so no chain of small changes leads from one document to a quite different one.
+ * others, those that are similar to an earlier one that stays. Both name a document that stays: a copy of one that is dropped as
+ * similar goes as similar, for the same one. Similarity is not passed on, so no chain of small changes leads from one document to a
+ * quite different one.
  *
- * Memory is 16 bytes a document, 32 MB for pairs and a few MB for buffers, however long the documents are: signatures lie in a file, and
- * bands are looked at one after another. The result is a function of the tokens alone.
+ * Memory is 16 bytes a document, 32 MB for pairs, 1 MB for each four million pairs and a few MB for buffers, however long the documents
+ * are: signatures lie in a file, and bands are looked at one after another. The result is a function of the tokens alone.
  */
 export async function* findDuplicates(list: DocumentList, options: FindOptions): AsyncGenerator<Duplicate> {
   const tick = everyTwoSeconds(options.onProgress);

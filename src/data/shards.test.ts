@@ -7,6 +7,7 @@ import {
   readFileSync,
   statSync,
   symlinkSync,
+  truncateSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
@@ -239,6 +240,34 @@ test('a large corpus is compared with its checksums where it is read, and made a
       whole,
     );
   }
+});
+
+test('each chunk that is read is compared, not the first alone', async (t) => {
+  const { options, source, onlyCorpus } = setUp(t);
+  writeFileSync(source, JSON.stringify({ text: wordsText(range(0, 2999).map((i) => i % 97)) }));
+  // One shard of 188 chunks of 16 tokens.
+  (await prepareCorpus({ ...options, tokensPerShard: 3000, chunkBytes: 32 })).close();
+  const shard = join(onlyCorpus(), 'tokens-00000.bin');
+  flipByte(shard, 32 * 51 + 3);
+  const corpus = openCorpus(onlyCorpus());
+  t.after(() => corpus.close());
+  corpus.read(16 * 50, new Int32Array(16));
+  for (const start of [16 * 51 - 1, 16 * 51, 16 * 52 - 1])
+    assert.throws(() => corpus.read(start, new Int32Array(2)), /tokens-00000\.bin: from byte 1632 on it differs/);
+  corpus.read(16 * 52, new Int32Array(16));
+});
+
+test('a file that is cut short while it is open is a DataError', async (t) => {
+  const { options, source, onlyCorpus } = setUp(t);
+  writeFileSync(source, JSON.stringify({ text: wordsText(range(0, 2999).map((i) => i % 97)) }));
+  const corpus = await prepareCorpus({ ...options, tokensPerShard: 3000, chunkBytes: 32 });
+  t.after(() => corpus.close());
+  truncateSync(join(onlyCorpus(), 'tokens-00000.bin'), 100);
+  for (const start of [48, 2000])
+    assert.throws(
+      () => corpus.read(start, new Int32Array(2)),
+      (error) => error instanceof DataError && /tokens-00000\.bin: it was cut short/.test(error.message),
+    );
 });
 
 test('chunks are hashed as they lie in the files, also where a file ends in one', async (t) => {

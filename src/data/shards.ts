@@ -1,30 +1,16 @@
-import { createHash, type Hash } from 'node:crypto';
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdtempSync,
-  openSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DataError, OutputError } from '../errors/index.ts';
 import { makeFolder } from '../files/index.ts';
 import type { DownloadProgress } from '../hub/index.ts';
-import { blockDocuments, type Corpus, type CorpusIndex, corpusFormat, openCorpus, type StoredFile } from './corpus.ts';
+import { type Corpus, type CorpusIndex, corpusFormat, openCorpus } from './corpus.ts';
 import { listSources } from './listing.ts';
+import { LengthsWriter, ShardWriter, sha256, writeWhole } from './shard-writer.ts';
 import { type DocumentPart, readAllParts } from './sources.ts';
 import type { TextTokenizer } from './tokenizer.ts';
 import { countCharacters } from './words.ts';
 
 const batchCharacters = 1 << 20;
-/** Lengths of documents that are written at once. */
-const batchLengths = 1 << 16;
 const dayMs = 24 * 60 * 60 * 1000;
 
 /** How far the tokenisation of a corpus is. */
@@ -306,131 +292,6 @@ async function* inBatches(parts: AsyncIterable<Part>): AsyncGenerator<Part[]> {
   if (batch.length > 0) yield batch;
 }
 
-/** A finished file, and the SHA-256 of each of its chunks. */
-interface HashedChunks {
-  file: StoredFile;
-  checksums: Buffer[];
-}
-
-/** A file that counts and hashes what is written to it, as a whole and in chunks. */
-class HashedFile {
-  readonly #name: string;
-  readonly #descriptor: number;
-  readonly #chunkBytes: number;
-  readonly #hash: Hash = createHash('sha256');
-  #chunk: Hash = createHash('sha256');
-  #bytes = 0;
-  readonly #checksums: Buffer[] = [];
-
-  constructor(folder: string, name: string, chunkBytes: number) {
-    this.#name = name;
-    this.#chunkBytes = chunkBytes;
-    this.#descriptor = openSync(join(folder, name), 'w');
-  }
-
-  write(array: NodeJS.TypedArray): void {
-    const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
-    for (let done = 0; done < bytes.length; ) done += writeSync(this.#descriptor, bytes, done);
-    this.#hash.update(bytes);
-    for (let done = 0; done < bytes.length; ) {
-      const some = bytes.subarray(done, done + this.#chunkBytes - (this.#bytes % this.#chunkBytes));
-      this.#chunk.update(some);
-      this.#bytes += some.length;
-      done += some.length;
-      if (this.#bytes % this.#chunkBytes === 0) this.#endChunk();
-    }
-  }
-
-  close(): HashedChunks {
-    if (this.#bytes % this.#chunkBytes > 0) this.#endChunk();
-    fsyncSync(this.#descriptor);
-    closeSync(this.#descriptor);
-    const file = { name: this.#name, bytes: this.#bytes, sha256: this.#hash.digest('hex') };
-    return { file, checksums: this.#checksums };
-  }
-
-  #endChunk(): void {
-    this.#checksums.push(this.#chunk.digest());
-    this.#chunk = createHash('sha256');
-  }
-}
-
-function writeWhole(folder: string, name: string, content: Uint8Array): StoredFile {
-  writeFileSync(join(folder, name), content, { flush: true });
-  return { name, bytes: content.length, sha256: sha256(content) };
-}
-
-/** Writes the lengths of documents, and remembers where each block of them begins. */
-class LengthsWriter {
-  documents = 0;
-  readonly #file: HashedFile;
-  readonly #blockStarts: number[] = [];
-  #tokens = 0;
-  #waiting: number[] = [];
-
-  constructor(folder: string, chunkBytes: number) {
-    this.#file = new HashedFile(folder, 'documents.bin', chunkBytes);
-  }
-
-  push(length: number): void {
-    if (this.documents % blockDocuments === 0) this.#blockStarts.push(this.#tokens);
-    this.documents += 1;
-    this.#tokens += length;
-    if (this.#waiting.push(length) >= batchLengths) this.#write();
-  }
-
-  /** With the blocks' starts comes the number of tokens. */
-  close(): HashedChunks & { blockStarts: number[] } {
-    this.#write();
-    return { ...this.#file.close(), blockStarts: [...this.#blockStarts, this.#tokens] };
-  }
-
-  #write(): void {
-    this.#file.write(Uint32Array.from(this.#waiting));
-    this.#waiting = [];
-  }
-}
-
-/** Writes a stream of tokens in shards of `tokensPerShard`. */
-class ShardWriter {
-  tokens = 0;
-  readonly #folder: string;
-  readonly #bytesPerToken: number;
-  readonly #tokensPerShard: number;
-  readonly #chunkBytes: number;
-  readonly #closed: HashedChunks[] = [];
-  #shard: HashedFile | undefined;
-
-  constructor(folder: string, sizes: { bytesPerToken: number; tokensPerShard: number; chunkBytes: number }) {
-    this.#folder = folder;
-    this.#bytesPerToken = sizes.bytesPerToken;
-    this.#tokensPerShard = sizes.tokensPerShard;
-    this.#chunkBytes = sizes.chunkBytes;
-  }
-
-  write(ids: Int32Array): void {
-    for (let done = 0; done < ids.length; ) {
-      const filled = this.tokens % this.#tokensPerShard;
-      if (filled === 0) this.#next();
-      const some = ids.subarray(done, done + this.#tokensPerShard - filled);
-      this.#shard!.write(this.#bytesPerToken === 2 ? Uint16Array.from(some) : Uint32Array.from(some));
-      this.tokens += some.length;
-      done += some.length;
-    }
-  }
-
-  close(): HashedChunks[] {
-    if (this.#shard) this.#closed.push(this.#shard.close());
-    this.#shard = undefined;
-    return this.#closed;
-  }
-
-  #next(): void {
-    const name = `tokens-${String(this.close().length).padStart(5, '0')}.bin`;
-    this.#shard = new HashedFile(this.#folder, name, this.#chunkBytes);
-  }
-}
-
 /** Removes what crashed processes left, a day after they last wrote. */
 function removeAbandoned(cacheDir: string): void {
   for (const name of readdirSync(cacheDir)) {
@@ -444,8 +305,4 @@ function removeAbandoned(cacheDir: string): void {
 function fileErrorCode(cause: unknown): string | undefined {
   if (!(cause instanceof Error) || !('syscall' in cause) || !('code' in cause)) return undefined;
   return String(cause.code);
-}
-
-function sha256(content: string | Uint8Array): string {
-  return createHash('sha256').update(content).digest('hex');
 }

@@ -23,6 +23,7 @@ function runsOf(view: CorpusView) {
     return range(1, bounds.length - 1).map((i) => [bounds[i - 1]!, bounds[i]! - bounds[i - 1]!] as const);
   });
   assert.equal(runs.length, view.documents);
+  assert.ok(view.pieces.every(({ documents }) => documents <= 256)); // what is read at once
   return { ...view, starts: runs.map(([start]) => start), lengths: runs.map(([, length]) => length) };
 }
 
@@ -156,4 +157,27 @@ test('of more than 2^20 documents, those that are left out leave the rest of the
     for (let i = 0; i < length; i++, at++)
       if (times[at] !== (gone.has(document) ? 0 : 1)) assert.fail(`document ${document}: ${times[at]} times`);
   });
+});
+
+test('dropped documents cost neither an object for each document of their blocks nor a read each', (t) => {
+  const blocks = sparseCorpus(t, new Uint32Array(2 ** 20 + 300).fill(3));
+  const { documentStarts } = blocks;
+  const before = process.memoryUsage().heapUsed;
+  let grown = 0;
+  t.mock.method(blocks, 'documentStarts', (first: number, count: number) => {
+    grown = Math.max(grown, process.memoryUsage().heapUsed - before);
+    return documentStarts.call(blocks, first, count);
+  });
+  wholeCorpus(
+    blocks,
+    Uint32Array.from({ length: 5000 }, (_, i) => 200 * i),
+  );
+  assert.ok(grown < 48e6, `${grown} bytes`);
+  const few = sparseCorpus(t, new Uint32Array(20_000).fill(3));
+  const { mock } = t.mock.method(few, 'documentStarts');
+  wholeCorpus(
+    few,
+    Uint32Array.from({ length: 2000 }, (_, i) => 10 * i),
+  );
+  assert.equal(mock.callCount(), 2);
 });

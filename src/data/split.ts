@@ -45,19 +45,21 @@ export function splitCorpus(
   validFraction: number,
   dropped: Uint32Array = new Uint32Array(),
 ): { train: CorpusView; valid: CorpusView } {
-  const runs = unitsOf(corpus, dropped);
-  const tokens = runs.map((unit) => unit.reduce((sum, { start, end }) => sum + end - start, 0));
+  const tokens: number[] = [];
+  for (const runs of unitsOf(corpus, dropped)) tokens.push(runs.reduce((sum, { start, end }) => sum + end - start, 0));
   let missing = Math.round(validFraction * tokens.reduce((sum, count) => sum + count, 0));
-  const held = new Float64Array(runs.length); // tokens at the end of each unit
-  for (let i = 0; missing > 0 && i < runs.length; i++) {
-    const unit = permute(i, runs.length, { seed: 0, epoch: 0 });
+  const held = new Float64Array(tokens.length); // tokens at the end of each unit
+  for (let i = 0; missing > 0 && i < tokens.length; i++) {
+    const unit = permute(i, tokens.length, { seed: 0, epoch: 0 });
     held[unit] = Math.min(tokens[unit]!, missing);
     missing -= held[unit]!;
   }
   const [train, valid]: [Piece[], Piece[]] = [[], []];
-  for (const [unit, unitRuns] of runs.entries()) {
+  let unit = 0;
+  for (const runs of unitsOf(corpus, dropped)) {
     let before = tokens[unit]! - held[unit]!;
-    for (const run of unitRuns) {
+    unit++;
+    for (const run of runs) {
       const cut = Math.min(run.start + before, run.end);
       before -= cut - run.start;
       const [first, second] = divided(corpus, run, cut);
@@ -68,26 +70,31 @@ export function splitCorpus(
   return { train: viewOf(corpus, train), valid: viewOf(corpus, valid) };
 }
 
-/** The units that a corpus is divided by, documents or blocks of them: of each the runs of its documents that are not dropped. */
-function unitsOf(corpus: Corpus, dropped: Uint32Array): Piece[][] {
+/** The units that a corpus is divided by, documents or blocks of them: for each, the runs of kept documents. */
+function* unitsOf(corpus: Corpus, dropped: Uint32Array): Generator<Piece[]> {
   const { documents } = corpus.index;
   const perUnit = isSplitInBlocks(corpus) ? blockDocuments : 1;
   const starts = perUnit === 1 ? corpus.documentStarts(0, documents) : corpus.blockStarts;
   let next = 0;
-  return Array.from({ length: starts.length - 1 }, (_, unit) => {
+  for (let unit = 0; unit < starts.length - 1; unit++) {
     const first = unit * perUnit;
     const last = Math.min(first + perUnit, documents);
-    const gone = new Set<number>();
-    for (; next < dropped.length && dropped[next]! < last; next++) gone.add(dropped[next]!);
-    if (gone.size === 0)
-      return [{ document: first, documents: last - first, start: starts[unit]!, end: starts[unit + 1]! }];
-    const own = corpus.documentStarts(first, last - first);
-    return Array.from({ length: last - first }, (_, i) => ({
-      document: first + i,
-      documents: 1,
-      start: own[i]!,
-      end: own[i + 1]!,
-    })).filter(({ document }) => !gone.has(document));
+    const from = next;
+    while (next < dropped.length && dropped[next]! < last) next++;
+    if (next === from)
+      yield [{ document: first, documents: last - first, start: starts[unit]!, end: starts[unit + 1]! }];
+    else if (next - from === last - first) yield [];
+    else yield runsBetween(corpus, first, last, dropped.subarray(from, next));
+  }
+}
+
+/** The runs of documents from `first` to before `last` that lie between the dropped ones. */
+function runsBetween(corpus: Corpus, first: number, last: number, dropped: Uint32Array): Piece[] {
+  const starts = corpus.documentStarts(first, last - first);
+  return [...dropped, last].flatMap((end, i) => {
+    const document = i === 0 ? first : dropped[i - 1]! + 1;
+    const run = { document, documents: end - document, start: starts[document - first]!, end: starts[end - first]! };
+    return run.documents > 0 ? [run] : [];
   });
 }
 

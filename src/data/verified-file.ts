@@ -12,6 +12,7 @@ export const numChunks = (bytes: number, chunkBytes: number) => Math.ceil(bytes 
 export class VerifiedFile {
   readonly #path: string;
   readonly #descriptor: number;
+  readonly #bytes: number;
   readonly #chunkBytes: number;
   readonly #checksums: Uint8Array;
   readonly #isVerified: Uint8Array;
@@ -26,6 +27,7 @@ export class VerifiedFile {
     { bytes, chunkBytes, checksums }: { bytes: number; chunkBytes: number; checksums: Uint8Array },
   ) {
     this.#path = path;
+    this.#bytes = bytes;
     this.#chunkBytes = chunkBytes;
     this.#checksums = checksums;
     this.#isVerified = new Uint8Array(numChunks(bytes, chunkBytes));
@@ -59,7 +61,7 @@ export class VerifiedFile {
   #verify(chunk: number): void {
     if (this.#isVerified[chunk]) return;
     const offset = chunk * this.#chunkBytes;
-    const bytes = Buffer.allocUnsafe(Math.min(this.#chunkBytes, fstatSync(this.#descriptor).size - offset));
+    const bytes = Buffer.allocUnsafe(Math.min(this.#chunkBytes, this.#bytes - offset));
     this.#fill(offset, bytes);
     const expected = this.#checksums.subarray(chunk * checksumBytes, (chunk + 1) * checksumBytes);
     if (createHash('sha256').update(bytes).digest().compare(expected) !== 0)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { temporaryFolder } from '../fixtures.ts';
-import { groupByBand } from './bands.ts';
+import { groupByBand, linkSimilar } from './bands.ts';
 import { drawing, jaccard, pairOf } from './fixtures.ts';
 import { HashGroups } from './groups.ts';
 import { Links } from './links.ts';
@@ -11,15 +11,21 @@ import { numBands, Signer, signatureBytes } from './signature.ts';
 
 const numPairs = 500;
 
-/** Pairs of documents that meet in a band, and pairs of documents of two such pairs that do. */
-function meetings(t: TestContext, pairs: readonly [number[], number[]][]): { right: number; wrong: number } {
-  using signatures = new RecordFile(join(temporaryFolder(t), 'signatures'), signatureBytes);
+/** A file of the signatures of documents. */
+function signaturesOf(t: TestContext, documents: readonly number[][]): RecordFile {
+  const signatures = new RecordFile(join(temporaryFolder(t), 'signatures'), signatureBytes);
   const signer = new Signer();
-  for (const tokens of pairs.flat()) {
+  for (const tokens of documents) {
     signer.add(Int32Array.from(tokens));
     signatures.append((record) => signer.sign(record));
     signer.reset();
   }
+  return signatures;
+}
+
+/** Pairs of documents that meet in a band, and pairs of documents of two such pairs that do. */
+function meetings(t: TestContext, pairs: readonly [number[], number[]][]): { right: number; wrong: number } {
+  using signatures = signaturesOf(t, pairs.flat());
   const groups = new HashGroups(2 * pairs.length);
   const right = new Set<number>();
   let wrong = 0;
@@ -57,7 +63,24 @@ for (const [shared, own] of [
   });
 }
 
-test('pairs come back in order, whether all are in memory at once or few', (t) => {
+test('a document of a group is linked to the one that it is like, not to the first alone', (t) => {
+  const draw = drawing(7);
+  const texts = Array.from({ length: 64 }, () => Array.from({ length: 200 }, () => draw(30_000)));
+  using signatures = signaturesOf(
+    t,
+    [...texts, ...texts].map((text, i) => (i < 64 ? text : text.with(0, 1))),
+  );
+  using links = new Links(join(temporaryFolder(t), 'links'), 128);
+  linkSimilar(
+    Uint32Array.from({ length: 128 }, (_, i) => i),
+    signatures,
+    links,
+  );
+  const expected = texts.map((_, i) => ({ document: 64 + i, earlier: i }));
+  assert.deepEqual([...links.sorted()], expected);
+});
+
+test('pairs come back in order, whether they are one run or several', (t) => {
   const draw = drawing(3);
   const documents = 50;
   const added = Array.from({ length: 60 }, (_, i) => {
@@ -66,9 +89,8 @@ test('pairs come back in order, whether all are in memory at once or few', (t) =
   }).filter(
     ({ document, earlier }, i, all) => i === all.findIndex((p) => p.document === document && p.earlier === earlier),
   );
-  assert.ok(added.length > numBands);
-  for (const atOnce of [2 ** 22, numBands]) {
-    using links = new Links(join(temporaryFolder(t), 'links'), documents, atOnce);
+  for (const perRun of [2 ** 22, added.length, 20, 7, 1]) {
+    using links = new Links(join(temporaryFolder(t), 'links'), documents, perRun);
     for (const { document, earlier } of added) for (const _ of [1, 2]) links.add(document, earlier);
     const expected = added.toSorted((a, b) => a.document - b.document || a.earlier - b.earlier);
     assert.deepEqual([...links.sorted()], expected);

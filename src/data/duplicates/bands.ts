@@ -24,7 +24,7 @@ export function groupByBand(
 
 /**
  * Links the documents of a group, which are in ascending order: each to the first before it that is similar and is itself not linked
- * to another one of the group.
+ * to another one of the group. They are compared with 64 of those at most: in a group of more unlike documents a pair may be missed.
  */
 export function linkSimilar(group: Uint32Array, signatures: RecordFile, links: Links): void {
   const leaders: { document: number; signature: Uint8Array }[] = [];

@@ -30,11 +30,12 @@ export interface FindOptions {
 
 /**
  * The documents that repeat earlier ones, in ascending order: those whose tokens an earlier one has, and with `near` also, among the
- * others, those that are similar to an earlier one that stays. The former name the first one with their tokens, the latter the one that
- * stays. Similarity is not passed on, so no chain of small changes leads from one document to a quite different one.
+ * others, those that are similar to an earlier one that stays. Both name a document that stays: a copy of one that is dropped as
+ * similar goes as similar, for the same one. Similarity is not passed on, so no chain of small changes leads from one document to a
+ * quite different one.
  *
- * Memory is 16 bytes a document, 32 MB for pairs and a few MB for buffers, however long the documents are: signatures lie in a file, and
- * bands are looked at one after another. The result is a function of the tokens alone.
+ * Memory is 16 bytes a document, 32 MB for pairs, 1 MB for each four million pairs and a few MB for buffers, however long the documents
+ * are: signatures lie in a file, and bands are looked at one after another. The result is a function of the tokens alone.
  */
 export async function* findDuplicates(list: DocumentList, options: FindOptions): AsyncGenerator<Duplicate> {
   const tick = everyTwoSeconds(options.onProgress);
@@ -81,15 +82,24 @@ function* decide(repeats: Int32Array, links: Links, signatures: RecordFile): Gen
   const pairs = links.sorted();
   let pair = pairs.next();
   const [own, other] = [new Uint8Array(signatureBytes), new Uint8Array(signatureBytes)];
+  const similarityOf = (document: number, stays: number) => {
+    signatures.read(document, own);
+    signatures.read(stays, other);
+    return similarity(own, other);
+  };
+  const staying = (document: number) => (repeats[document] === none ? document : repeats[document]!);
   for (let document = 0; document < repeats.length; document++) {
-    if (repeats[document] !== none) yield { document, kind: 'exact', repeats: repeats[document]!, similarity: 1 };
+    const first = repeats[document]!;
+    if (first !== none) {
+      const stays = staying(first);
+      repeats[document] = stays;
+      if (stays === first) yield { document, kind: 'exact', repeats: first, similarity: 1 };
+      else yield { document, kind: 'near', repeats: stays, similarity: similarityOf(document, stays) };
+    }
     for (; !pair.done && pair.value.document === document; pair = pairs.next()) {
       if (repeats[document] !== none) continue;
-      const { earlier } = pair.value;
-      const stays = repeats[earlier] === none ? earlier : repeats[earlier]!;
-      signatures.read(document, own);
-      signatures.read(stays, other);
-      const found = similarity(own, other);
+      const stays = staying(pair.value.earlier);
+      const found = similarityOf(document, stays);
       if (!isNear(found)) continue;
       repeats[document] = stays;
       yield { document, kind: 'near', repeats: stays, similarity: found };

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -54,7 +55,10 @@ test('a document of the training text goes for one that is held out, and the rep
   assert.deepEqual(second.document, { text: 'data.train', number: 2, words, tokens: 197 });
   assert.deepEqual(second.repeats, { text: 'data.valid', number: 1, words });
   assert.deepEqual([third.document.text, third.document.number, third.repeats.text], ['data.train', 3, 'data.valid']);
-  assert.deepEqual(JSON.parse(lines.at(-1)!), { documents, tokens, exact, near, repeatedTokens });
+  const counts = { documents, tokens, exact, near, repeatedTokens };
+  const hashed = [...lines.slice(0, -1), JSON.stringify(counts)].join('\n');
+  const sha256 = createHash('sha256').update(hashed).digest('hex');
+  assert.deepEqual(JSON.parse(lines.at(-1)!), { ...counts, sha256 });
   assert.deepEqual(
     duplicates.examples,
     lines.slice(0, -1).map((line) => JSON.parse(line)),
@@ -91,6 +95,8 @@ test('a kept result that is damaged is made again, with a warning', async (t) =>
     lines.join('\n').slice(0, -30),
     `${lines.join('\n')}${lines[0]}\n`,
     lines.join('\n').replace('data.train', 'data.brain'),
+    lines.join('\n').replace('"number":3', '"number":2'),
+    lines.join('\n').replace('"near":1', '"near":2'),
   ]) {
     writeFileSync(whole.path, damaged);
     const warnings: string[] = [];

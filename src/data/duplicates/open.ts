@@ -8,7 +8,7 @@ import { findDuplicates } from './find.ts';
 import { type Duplicates, readReport, writeReport } from './report.ts';
 
 /** The number of how documents are compared; duplicates that were found by another one are looked for anew. */
-const duplicatesVersion = 1;
+const duplicatesVersion = 2;
 
 /** Which documents are dropped, as `data.deduplicate` names it. */
 export const deduplications = ['none', 'exact', 'near'] as const;

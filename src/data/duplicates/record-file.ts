@@ -30,13 +30,13 @@ export class RecordFile {
     readSync(this.#descriptor, into, 0, this.recordBytes, number * this.recordBytes);
   }
 
-  /** All records, many at a time, which are gone with the next ones. */
-  *blocks(): Generator<Buffer<ArrayBuffer>> {
+  /** All records, or `count` from `first` on, many at a time, which are gone with the next ones. */
+  *blocks(first = 0, count = this.count): Generator<Buffer<ArrayBuffer>> {
     this.#flush();
     const block = Buffer.alloc(this.#buffer.length);
-    const bytes = this.count * this.recordBytes;
-    for (let at = 0; at < bytes; at += block.length)
-      yield block.subarray(0, readSync(this.#descriptor, block, 0, block.length, at));
+    const end = Math.min(first + count, this.count) * this.recordBytes;
+    for (let at = first * this.recordBytes; at < end; at += block.length)
+      yield block.subarray(0, readSync(this.#descriptor, block, 0, Math.min(block.length, end - at), at));
   }
 
   [Symbol.dispose](): void {

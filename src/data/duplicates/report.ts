@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
 import { Readable } from 'node:stream';
@@ -45,12 +46,13 @@ const lineSchema: z.ZodType<DuplicateLine> = z.strictObject({
   repeats: place,
 });
 
-const countsSchema: z.ZodType<DuplicateCounts> = z.strictObject({
+const lastLineSchema: z.ZodType<DuplicateCounts & { sha256: string }> = z.strictObject({
   documents: z.int().min(0),
   tokens: z.int().min(0),
   exact: z.int().min(0),
   near: z.int().min(0),
   repeatedTokens: z.int().min(0),
+  sha256: z.string(),
 });
 
 /** The duplicates in some texts, as their report has them. */
@@ -63,7 +65,7 @@ export interface Duplicates extends DuplicateCounts {
   examples: DuplicateLine[];
 }
 
-/** Writes a line for each duplicate, and one that counts them. */
+/** Writes a line for each duplicate, and one that counts them and has the SHA-256 of the others and of the counts. */
 export async function writeReport(
   path: string,
   list: DocumentList,
@@ -76,6 +78,7 @@ export async function writeReport(
     const words = tokenizer.decode(list.beginningOf(document, wordTokens)).replace(/\s+/g, ' ').trim();
     return { text: name, number: number + 1, words };
   };
+  const hash = createHash('sha256');
   async function* lines() {
     for await (const { document, kind, repeats, similarity } of duplicates) {
       const tokens = list.placeOf(document).length;
@@ -87,9 +90,12 @@ export async function writeReport(
         document: { ...placed(document), tokens },
         repeats: placed(repeats),
       };
-      yield `${JSON.stringify(line)}\n`;
+      const text = `${JSON.stringify(line)}\n`;
+      hash.update(text);
+      yield text;
     }
-    yield `${JSON.stringify(counts)}\n`;
+    const sha256 = hash.update(JSON.stringify(counts)).digest('hex');
+    yield `${JSON.stringify({ ...counts, sha256 })}\n`;
   }
   await pipeline(Readable.from(lines()), createWriteStream(path));
 }
@@ -97,21 +103,25 @@ export async function writeReport(
 /**
  * Reads a report of these texts.
  *
- * @throws Error where a line is not as it was written, or missing.
+ * @throws Error where it is not as it was written.
  */
 export async function readReport(path: string, names: readonly string[]): Promise<Duplicates> {
   const repeated = new Map(names.map((name): [string, number[]] => [name, []]));
   const examples: DuplicateLine[] = [];
   const seen = { exact: 0, near: 0 };
+  const hash = createHash('sha256');
   let counts: DuplicateCounts | undefined;
   for await (const text of createInterface({ input: createReadStream(path) })) {
     if (counts) throw new Error('goes on after its last line');
     const found: unknown = JSON.parse(text);
     const line = lineSchema.safeParse(found);
     if (!line.success) {
-      counts = countsSchema.parse(found);
+      const { sha256, ...rest } = lastLineSchema.parse(found);
+      if (hash.update(JSON.stringify(rest)).digest('hex') !== sha256) throw new Error('differs from its checksum');
+      counts = rest;
       continue;
     }
+    hash.update(`${text}\n`);
     const { kind, document } = line.data;
     const numbers = repeated.get(document.text);
     if (!numbers) throw new Error(`names a text that is not there: ${document.text}`);
@@ -119,7 +129,7 @@ export async function readReport(path: string, names: readonly string[]): Promis
     seen[kind]++;
     if (seen[kind] <= numExamples) examples.push(line.data);
   }
-  if (counts?.exact !== seen.exact || counts.near !== seen.near) throw new Error('lacks lines');
+  if (!counts) throw new Error('lacks its last line');
   const sorted = [...repeated].map(([name, numbers]): [string, Uint32Array] => [name, Uint32Array.from(numbers)]);
   return { ...counts, path, repeated: new Map(sorted), examples };
 }

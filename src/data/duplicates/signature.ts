@@ -20,7 +20,8 @@ const empty = 0xffffffff;
  *
  * The signature is a MinHash by one permutation: each shingle is hashed once, to one of k bins and to a value, and a bin keeps its least
  * value. Filled bins are copied to random ones, in rounds that are the same for every document, until no bin is empty (densification).
- * Of each value a byte of its hash is kept (b-bit minwise hashing).
+ * Of each value a byte of its hash with its bin is kept (b-bit minwise hashing): copies of one value have different bytes, so that two
+ * values that share a byte by chance do not share 256.
  *
  * Sources: Li, Owen and Zhang, "One permutation hashing", NeurIPS 2012; Mai et al., "On densification for minwise hashing", UAI 2019,
  * whose rounds cost k·ln k for a document of any length; Li and König, "b-Bit minwise hashing", WWW 2010.
@@ -83,7 +84,7 @@ export class Signer {
         const target = mix(signatureBytes * round + bin) >>> 24;
         if (isFilled[target] === 1) continue;
         isFilled[target] = 1;
-        into[target] = into[bin]!;
+        into[target] = mix(minima[bin]! + target) >>> 24;
         missing--;
       }
     }

@@ -73,6 +73,8 @@ export interface RunOptions {
 interface Start {
   tokenizerJson: string;
   config: Config;
+  /** The names of texts, and those by which they always mean the same. */
+  pins: [string, string][];
   /** Of the checkpoint that the run goes on from. */
   progress?: Progress;
   updates?: Record<string, number>;
@@ -130,11 +132,10 @@ async function open(
   const sources = isFirst ? openSources(given, out, resume, report, held) : undefined;
   const start = await group.share('start', sources && (await startOf(given, sources, report, samples)));
   const tokenizer = TextTokenizer.fromJson(start.tokenizerJson);
-  const { train, valid } = start.config.data;
   const config: Config = {
     ...given,
     model: { ...given.model, vocabSize: start.config.model.vocabSize },
-    data: { ...given.data, train, valid },
+    data: withPins(given.data, start.pins),
   };
   checkSameConfig(start.config, config, group);
   checkShares(config, group);
@@ -193,7 +194,8 @@ async function startOf(
   samples: Documents | undefined,
 ): Promise<Start> {
   const known = checkpoint ?? initial;
-  const given = samples ? asked : await withPinned(asked, checkpoint?.config.data, report);
+  const pins = samples ? [] : await pinsOf(asked.data, checkpoint?.config.data, report);
+  const given = { ...asked, data: withPins(asked.data, pins) };
   const tokenizer = known ? TextTokenizer.fromJson(known.tokenizerJson) : await openTokenizer(given, report, samples);
   const vocabSize = known?.config.model.vocabSize ?? tokenizer.vocabSize;
   const config: Config = { ...given, model: { ...given.model, vocabSize } };
@@ -203,27 +205,38 @@ async function startOf(
       'data.tokenizer: a run that begins with a checkpoint has its tokenizer; leave it out, or add --set data.tokenizer=null',
     );
   }
-  const start = { tokenizerJson: tokenizer.json, config, saved: isOwn ? checkpoint!.path : '' };
+  const start = { tokenizerJson: tokenizer.json, config, pins, saved: isOwn ? checkpoint!.path : '' };
   return checkpoint ? { ...start, progress: checkpoint.progress, updates: checkpoint.updates } : start;
 }
 
-/** The configuration with texts that stay the same: those of the run where it has them, else with the commits of now. */
-async function withPinned(config: Config, before: Config['data'] | undefined, report: Reporter): Promise<Config> {
-  const { data } = config;
-  const namesOf = ({ train, valid }: Pick<Config['data'], 'train' | 'valid'>) => [...trainPaths(train), ...valid];
+const namesOf = ({ train, valid }: Pick<Config['data'], 'train' | 'valid'>) => [...trainPaths(train), ...valid];
+
+/** The names of texts beside those that always mean the same: those of the run where it has them, else with the commits of now. */
+async function pinsOf(
+  data: Config['data'],
+  before: Config['data'] | undefined,
+  report: Reporter,
+): Promise<[string, string][]> {
   const names = namesOf(data);
   const pinned = await pinNames(names, {
     cacheDir: data.cache,
     known: before ? namesOf(before) : [],
     onWarning: (message) => report.warn(message),
   });
-  const nameFor = new Map(names.map((name, i) => [name, pinned[i]!]));
-  for (const [name, now] of nameFor) if (name !== now) report.note(`text: ${now}`);
-  const pin = (name: string) => nameFor.get(name)!;
+  const pins = names.map((name, i): [string, string] => [name, pinned[i]!]);
+  for (const [name, now] of new Map(pins)) if (name !== now) report.note(`text: ${now}`);
+  return pins;
+}
+
+/** Texts by the names that always mean the same. */
+function withPins(data: Config['data'], pins: readonly [string, string][]): Config['data'] {
+  const nameFor = new Map(pins);
+  const pin = (name: string) => nameFor.get(name) ?? name;
+  const pinAll = (path: string | string[]) => (typeof path === 'string' ? pin(path) : path.map(pin));
   const train = data.train.map((entry) =>
-    typeof entry === 'string' ? pin(entry) : { ...entry, path: [entry.path].flat().map(pin) },
+    typeof entry === 'string' ? pin(entry) : { ...entry, path: pinAll(entry.path) },
   );
-  return { ...config, data: { ...data, train, valid: data.valid.map(pin) } };
+  return { ...data, train, valid: data.valid.map(pin) };
 }
 
 /** Refuses to go on with another source of documents than before. */

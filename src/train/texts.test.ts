@@ -119,7 +119,7 @@ test('a tokenizer that was damaged in the cache is trained again', async (t) => 
   const { tokenizer } = await prepared(folder, texts.english!, []);
   const cache = join(folder, 'cache');
   const path = join(cache, readdirSync(cache).find((name) => /^tokenizer-.*\.json$/.test(name))!);
-  writeFileSync(path, readFileSync(path, 'utf8').replace('"the"', '"thx"'));
+  writeFileSync(path, readFileSync(path, 'utf8').replace(/"version"/, '"wersion"'));
   const again = await prepared(folder, texts.english!, []);
   assert.equal(again.tokenizer.hash, tokenizer.hash);
   assert.match(again.warnings.join('\n'), /is damaged; training the tokenizer again/);

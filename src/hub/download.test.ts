@@ -177,7 +177,9 @@ test('of several that want a file one downloads it and the others wait', async (
   assert.equal(server.sent, large.length);
 });
 
-test('while another process downloads a file its number is told each second, and the wait can be ended', async () => {
+test('while another process downloads a file its number is told each second, and the wait can be ended', {
+  timeout: 10_000,
+}, async () => {
   const repository = await open();
   const path = await repository.fetch('large.txt');
   rmSync(path);

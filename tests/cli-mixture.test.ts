@@ -81,7 +81,7 @@ test('wrong weights are refused in one line', async () => {
     refused(['data', 'inspect', 'mixed.yaml', '--set', `data.train=${value}`], message);
   await mistake(
     '[{ path: books.jsonl, weight: 0 }, { path: notes.jsonl, weight: 1 }]',
-    /data\.train: weight 0 of books\.jsonl is not above 0; give a number such as 1, or leave the text out/,
+    /data\.train: weight 0 of books\.jsonl is less than 1e-9 of all weights; give a number such as 1, or leave the text out/,
   );
   await mistake(
     '[{ path: books.jsonl, weight: 2 }, notes.jsonl]',

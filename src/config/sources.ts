@@ -20,6 +20,9 @@ export function trainPaths(train: Config['data']['train']): string[] {
   return train.flatMap((entry) => (typeof entry === 'string' ? entry : entry.path));
 }
 
+/** The least share of a text: one sequence in a billion. Double precision does not count exactly by much smaller ones. */
+const leastShare = 1e-9;
+
 /** What is wrong with the weights of `data.train`. */
 export function weightMistakes(train: Config['data']['train']): string[] {
   const plain = train.find((entry) => typeof entry === 'string');
@@ -28,11 +31,12 @@ export function weightMistakes(train: Config['data']['train']): string[] {
     return [
       `data.train: ${plain} has no weight and other texts have; write { path: ${plain}, weight: 1 }, or give none a weight`,
     ];
+  const total = weighted.reduce((sum, { weight }) => sum + Math.max(weight, 0), 0);
   return weighted
-    .filter(({ weight }) => weight <= 0)
+    .filter(({ weight }) => !(weight / total >= leastShare))
     .map(
       ({ path, weight }) =>
-        `data.train: weight ${weight} of ${[path].flat().join(', ')} is not above 0; give a number such as 1, or leave the text out`,
+        `data.train: weight ${weight} of ${[path].flat().join(', ')} is less than 1e-9 of all weights; give a number such as 1, or leave the text out`,
     );
 }
 

@@ -11,7 +11,7 @@ export const corpusFormat = 3;
 /** Documents whose lengths are read at once; where each such block begins is in memory. */
 export const blockDocuments = 256;
 
-/** A corpus of at most so many chunks is compared with its checksums on opening: training touches as much in its first steps. */
+/** A corpus of at most 128 chunks is compared with its checksums on opening: training reads 128 chunks in its first steps anyway. */
 const mostAtOnce = 128;
 
 /** Says in the folder of a corpus what was found damaged while it was in use. */

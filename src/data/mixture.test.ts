@@ -33,7 +33,7 @@ function drawn(counts: number[], shares: number[], first: number, size: number, 
   });
 }
 
-test('each text has its share of every block of 1,024 samples, to one sample', () => {
+test('after each 1,024 sequences every text has had its share to within one sequence', () => {
   const shares = [0.7, 0.2, 0.07, 0.03];
   const times = [0, 0, 0, 0];
   for (let block = 0; block < 40; block++) {

@@ -3,7 +3,7 @@ import { inEpochs, permute } from './sampler.ts';
 import type { Samples } from './samples.ts';
 import { lastAtMost, runningSum } from './sums.ts';
 
-/** Positions in which each text gets its share, to one sample; more where a share is very small. */
+/** After each 1,024 sequences every text has had its share to within one sequence; blocks are longer where a share is very small. */
 const leastBlock = 1024;
 
 /** The samples of several texts, one text after the other; each text has random numbers of its own. */
@@ -30,7 +30,7 @@ export function mixed(parts: readonly Samples[], shares: readonly number[]): Sam
   if (parts.length === 1) return parts[0]!;
   const limits = runningSum(shares, (share) => share);
   limits[parts.length] = 1; // whatever the rounding
-  // With two turns in the mean, a text has never less than none in a block.
+  // At two turns per block on average, no count in a block is negative.
   const size = Math.max(leastBlock, 2 ** Math.ceil(Math.log2(2 / Math.min(...shares))));
   const starts = runningSum(parts, ({ count }) => count);
   const at = (position: number, seed: number): SampleKey => {

@@ -49,7 +49,7 @@ export function permute(
   return walked;
 }
 
-/** Whether so many samples are read in blocks. */
+/** Whether `count` samples are read in blocks: 2²¹ or more, for blocks of the usual size. */
 export function isReadInBlocks(count: number, { groupSize, groupsPerBlock } = blocksOfRuns): boolean {
   return count >= 2 * groupsPerBlock * groupSize;
 }

@@ -29,7 +29,7 @@ export function wholeCorpus(corpus: Corpus, dropped?: Uint32Array): CorpusView {
   return splitCorpus(corpus, 0, dropped).train;
 }
 
-/** Whether a corpus has so many documents that it is divided by blocks of them. */
+/** Whether a corpus has more than 2²⁰ documents, and is divided by blocks of them. */
 export function isSplitInBlocks({ index }: Corpus): boolean {
   return index.documents > mostSingly;
 }

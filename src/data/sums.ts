@@ -7,7 +7,7 @@ export function runningSum<T>(items: readonly T[], value: (item: T, index: numbe
   return sums;
 }
 
-/** The last index whose value is at most `limit`, in ascending values of which the first is. */
+/** The last index whose value is at most `limit`; `values` ascend, and the first is at most `limit`. */
 export function lastAtMost(values: Float64Array, limit: number): number {
   let low = 0;
   let high = values.length;

@@ -169,3 +169,14 @@ test('texts elsewhere and here stand beside each other, and what is excluded doe
     /holds 1 text file without any text/,
   );
 });
+
+test('lists in the cache that are damaged are asked for again, and passwords in addresses are refused', async () => {
+  await listSources([train], { cacheDir, textField: 'text' });
+  const lists = readdirSync(cacheDir, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.json'));
+  assert.ok(lists.length > 0);
+  for (const name of lists) writeFileSync(join(cacheDir, name), '{"et');
+  assert.deepEqual(await textsOf(train, 'text'), texts);
+  await assert.rejects(listSources(['http://me:secret@127.0.0.1:9/a.txt'], { cacheDir }), ({ message }: Error) => {
+    return /^http:\/\/127.0.0.1:9\/a.txt: the address holds a user name or password/.test(message);
+  });
+});

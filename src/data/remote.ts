@@ -55,11 +55,17 @@ export async function fetchTexts(name: string, options: RemoteOptions): Promise<
 }
 
 function pathOf(address: string): string {
+  let url: URL;
   try {
-    return new URL(address).pathname;
+    url = new URL(address);
   } catch (cause) {
     throw new DataError(`${address}: is not an address; use one such as https://example.org/texts/a.txt`, { cause });
   }
+  if (url.username || url.password)
+    throw new DataError(
+      `${url.origin}${url.pathname}: the address holds a user name or password, which would be written into the run; download the file and name that`,
+    );
+  return url.pathname;
 }
 
 function leftIn(paths: readonly string[], exclude: readonly string[]): string[] {

@@ -16,6 +16,9 @@ const silenceMs = 60_000;
 const certificateCodes =
   /^(CERT_|CRL_|ERR_TLS_CERT_|DEPTH_ZERO_|SELF_SIGNED_CERT|UNABLE_TO_|INVALID_CA|HOSTNAME_MISMATCH)/;
 
+/** What undici says of an address that cannot work, whenever it is asked. */
+const wrongAddress = /^(redirect count exceeded|bad port|unknown scheme)/;
+
 /** Is called with the reason of a pause and the seconds that are left of it: once at its start, then each second. It may throw, to end it. */
 export type OnPause = (reason: string, secondsLeft: number) => void;
 
@@ -26,7 +29,7 @@ export class UnreachableError extends DataError {}
  * Works on the network until it succeeds: after a broken connection or a busy server again, as long as `hasProgress` says that the
  * attempt downloaded something, else a few times.
  *
- * @throws UnreachableError after the last attempt, and DataError of a certificate that is not trusted.
+ * @throws UnreachableError after the last attempt, and DataError of a certificate that is not trusted and an address that cannot work.
  */
 export async function persistently<T>(
   name: string,
@@ -38,7 +41,7 @@ export async function persistently<T>(
       return await attempt();
     } catch (error) {
       const reason = temporaryReason(error);
-      if (reason === undefined) throw untrusted(name, error) ?? error;
+      if (reason === undefined) throw lasting(name, error) ?? error;
       if (hasProgress()) failed = 0;
       const seconds = (error instanceof BusyError ? error.seconds : undefined) ?? pauses[failed];
       failed += 1;
@@ -83,12 +86,14 @@ export function temporaryReason(error: unknown): string | undefined {
   // undici's fetch throws this class, with a cause, for all that the network does, before the answer and within its body.
   if (!(error instanceof TypeError && error.cause instanceof Error)) return undefined;
   const { message, code } = error.cause as NodeJS.ErrnoException;
-  return certificateCodes.test(code ?? '') ? undefined : message || code || error.message;
+  return certificateCodes.test(code ?? '') || wrongAddress.test(message) ? undefined : message || code || error.message;
 }
 
-/** The error of a certificate that fails, which asking again does not fix. */
-function untrusted(name: string, error: unknown): DataError | undefined {
+/** The error of a fault that asking again does not fix: a certificate that fails, or an address that cannot work. */
+function lasting(name: string, error: unknown): DataError | undefined {
   const { message, code } = ((error as Error).cause ?? {}) as NodeJS.ErrnoException;
+  if (wrongAddress.test(message ?? ''))
+    return new DataError(`${name}: cannot be downloaded (${message}); check the address`, { cause: error });
   if (!certificateCodes.test(code ?? '')) return undefined;
   return new DataError(
     `${name}: the server's certificate is not trusted (${message}); set NODE_EXTRA_CA_CERTS to the certificate file of your proxy or authority, and check the clock`,

@@ -4,11 +4,12 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
-import { persistently } from './ask.ts';
+import { ask, persistently } from './ask.ts';
 import { type DownloadProgress, download } from './download.ts';
 import { parseHubName } from './names.ts';
 import { openRepository } from './repository.ts';
 import { HubServer } from './server.fixture.ts';
+import { hubSettings } from './settings.ts';
 import { fetchAddress } from './web.ts';
 
 const large = Buffer.from(Array.from({ length: 300_000 }, (_, i) => 97 + ((i * i) % 26)));
@@ -361,7 +362,10 @@ test('a file on the web whose versions cannot be told apart is never made of two
 });
 
 test('where no server answers that is said, after a few attempts', async () => {
-  const file = { name: 'http://127.0.0.1:9/x.txt', url: 'http://127.0.0.1:9/x.txt', path: join(cacheDir, 'x.txt') };
+  const gone = await new HubServer().start();
+  const url = `${gone.endpoint}/x.txt`;
+  await gone.close();
+  const file = { name: url, url, path: join(cacheDir, 'x.txt') };
   let pauses = 0;
   const onDownload = () => {
     pauses += 1;
@@ -404,4 +408,28 @@ test('a lock that a process left is taken over, and what another machine has beg
   await (await open({ onDownload })).fetch('small.txt');
   const own = ['lock', 'part', 'part.json'].map((ending) => `small.txt.${hostname()}.${ending}`);
   assert.deepEqual([...new Set(names)].sort(), own);
+});
+
+test('a token that cannot be one is refused without being told, and so is an address that cannot be the Hub', () => {
+  for (const HF_TOKEN of ['hf_secret\nb', 'hf secret', 'hfü€'])
+    assert.throws(
+      () => hubSettings({ HF_TOKEN }),
+      ({ message }: Error) => /^HF_TOKEN: is not a token: it has spaces/.test(message) && !message.includes('secret'),
+    );
+  for (const HF_ENDPOINT of ['localhost:8080', 'ftp://x'])
+    assert.throws(
+      () => hubSettings({ HF_ENDPOINT }),
+      /^ConfigError: HF_ENDPOINT=.*: is not an address; use one such as/,
+    );
+});
+
+test('an address that cannot work is told at once', async () => {
+  const started = performance.now();
+  await assert.rejects(
+    persistently('a.txt', () => ask('http://127.0.0.1:1/a.txt')),
+    {
+      message: 'a.txt: cannot be downloaded (bad port); check the address',
+    },
+  );
+  assert.ok(performance.now() - started < 400);
 });

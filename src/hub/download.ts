@@ -3,9 +3,7 @@ import {
   appendFileSync,
   closeSync,
   createReadStream,
-  existsSync,
   openSync,
-  readFileSync,
   renameSync,
   rmSync,
   statSync,
@@ -19,6 +17,7 @@ import { DataError } from '../errors/index.ts';
 import { sync, writing } from '../files/index.ts';
 import { ask, BrokenError, type OnPause, persistently } from './ask.ts';
 import { type Asked, refusal } from './refusal.ts';
+import { storedJson } from './stored.ts';
 
 /** A file elsewhere, and where it goes. */
 export interface RemoteFile extends Asked {
@@ -101,7 +100,7 @@ export function forget(file: RemoteFile): void {
 }
 
 function storedVersion(file: RemoteFile): Version {
-  return existsSync(aboutPart(file)) ? (JSON.parse(readFileSync(aboutPart(file), 'utf8')) as Version) : {};
+  return storedJson(aboutPart(file)) ?? {};
 }
 
 /** Downloads all bytes of a file into its part, and checks that; one with a fault is removed. */

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, ftruncateSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
 import type { Response } from 'undici';
 import { DataError } from '../errors/index.ts';
 import { replaceFile, writing } from '../files/index.ts';
@@ -17,6 +17,7 @@ import {
   versionOf,
 } from './download.ts';
 import { refusal } from './refusal.ts';
+import { storedJson } from './stored.ts';
 
 /** Bytes that one request asks for at most, so that little is lost with a connection. */
 const mostBytes = 2 ** 24;
@@ -147,7 +148,7 @@ export async function openSparse(
 }
 
 function storedRanges(path: string): { version: Version; bytes: number; done: Range[] } | undefined {
-  return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : undefined;
+  return storedJson(path);
 }
 
 const size = (ranges: readonly Range[]) => ranges.reduce((sum, { start, end }) => sum + end - start, 0);

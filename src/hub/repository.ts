@@ -8,6 +8,7 @@ import { fetchFile, type HubOptions, hostFolder, notInCache, type Way, whole } f
 import { askedOf, fetchFor } from './library.ts';
 import { type HubName, hubPath, isCommit, pinned } from './names.ts';
 import { hubSettings } from './settings.ts';
+import { storedJson } from './stored.ts';
 
 /** A file as the Hub lists it. */
 interface ListedFile {
@@ -78,13 +79,13 @@ export async function openRepository(name: HubName, options: HubOptions): Promis
   const folder = folderOf(name, options.cacheDir);
   const asked = askedOf({ ...name, revision: commit });
   const list = join(folder, `${commit}.json`);
-  if (!existsSync(list)) {
+  let files = storedJson<ListedFile[]>(list);
+  if (!files) {
     if (isOffline) throw notInCache(asked.name, options.cacheDir);
-    const files = await listed({ ...name, revision: commit }, endpoint);
+    files = await listed({ ...name, revision: commit }, endpoint);
     writing(folder, () => makeFolder(folder));
     replaceFile(list, JSON.stringify(files));
   }
-  const files = JSON.parse(readFileSync(list, 'utf8')) as ListedFile[];
   const byPath = new Map(files.map((each) => [each.path, each]));
   const file = (path: string): RemoteFile => {
     const about = byPath.get(path);

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { ConfigError } from '../errors/index.ts';
+import { isAddress } from './names.ts';
 
 /** Where the Hub is and who asks, as Hugging Face's own programs are told. */
 export interface HubSettings {
@@ -17,18 +18,28 @@ export interface HubSettings {
  *
  * Source: https://huggingface.co/docs/huggingface_hub/package_reference/environment_variables
  *
- * @throws ConfigError where HF_ENDPOINT is not an address.
+ * @throws ConfigError where HF_ENDPOINT is not an address, or the token cannot be one.
  */
 export function hubSettings(env: NodeJS.ProcessEnv = process.env): HubSettings {
   const home = env.HF_HOME || join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'huggingface');
   const endpoint = (env.HF_ENDPOINT || 'https://huggingface.co').replace(/\/+$/, '');
-  if (!URL.canParse(endpoint))
+  if (!isAddress(endpoint) || !URL.canParse(endpoint))
     throw new ConfigError(`HF_ENDPOINT=${endpoint}: is not an address; use one such as https://huggingface.co`);
   return {
     endpoint,
-    token: env.HF_TOKEN?.trim() || tokenIn(env.HF_TOKEN_PATH || join(home, 'token')),
+    token: tokenOf(env, join(home, 'token')),
     isOffline: /^(1|on|yes|true)$/i.test(env.HF_HUB_OFFLINE ?? ''),
   };
+}
+
+function tokenOf({ HF_TOKEN, HF_TOKEN_PATH }: NodeJS.ProcessEnv, file: string): string | undefined {
+  const given = HF_TOKEN?.trim();
+  const token = given || tokenIn(HF_TOKEN_PATH || file);
+  if (token === undefined || /^[!-~]+$/.test(token)) return token;
+  const where = given ? 'HF_TOKEN' : HF_TOKEN_PATH || file;
+  throw new ConfigError(
+    `${where}: is not a token: it has spaces, line ends or characters beyond ASCII; set it to one from https://huggingface.co/settings/tokens`,
+  );
 }
 
 function tokenIn(file: string): string | undefined {

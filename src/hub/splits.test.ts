@@ -40,6 +40,9 @@ test('names of files and folders tell the splits as in the documentation of the 
   ];
   assert.deepEqual(choose('hf:datasets/a/b', plain), ['a.jsonl', 'b.jsonl', 'restrained.jsonl']);
   assert.deepEqual(choose('hf:datasets/a/b', ['dev.txt']), ['dev.txt']); // the only split
+  const beside = ['dataset.jsonl', 'LICENSE.txt', 'requirements.txt', 'README.txt'];
+  assert.deepEqual(choose('hf:datasets/a/b', beside), ['dataset.jsonl']);
+  assert.deepEqual(choose('hf:datasets/a/b', ['LICENSE.txt', 'texts.txt']), ['texts.txt']);
 });
 
 test('the head of the card goes before names, in each form of its data_files', () => {

@@ -18,6 +18,8 @@ const notData = /^(README\.md|config\.json|dataset_infos?\.json|dummy_data\.zip|
 const packings = /\.(gz|zst|xz|bz2|lz4|zip)$/;
 /** Endings of files that explain data; they are data where nothing else is there. */
 const besideData = new Set(['', 'md', 'py', 'ipynb', 'yaml', 'yml', 'toml', 'bib']);
+/** Files that speak of the data. */
+const aboutData = /^(licen[cs]e|notice|copying|readme|citation|changelog|requirements)\b[^/]*$/i;
 const maxNamed = 10;
 
 function eachKeyword(expression: (words: string) => RegExp): [string, RegExp][] {
@@ -218,12 +220,12 @@ function ofOneKind(
     const base = path.split('/').at(-1)!.toLowerCase().replace(packings, '');
     return base.includes('.') ? base.split('.').at(-1)! : '';
   };
-  const data = files.filter((path) => !besideData.has(kindOf(path)));
+  const data = files.filter((path) => !besideData.has(kindOf(path)) && !aboutData.test(path.split('/').at(-1)!));
   const counts = new Map<string, number>();
   for (const path of data.length > 0 ? data : files) counts.set(kindOf(path), (counts.get(kindOf(path)) ?? 0) + 1);
   const favourite = (kind: string) => ['jsonl', 'parquet'].indexOf(kind);
   const [kind] = [...counts].sort(([a, m], [b, n]) => n - m || favourite(b) - favourite(a))[0]!;
-  const texts = files.filter((path) => kindOf(path) === kind && isText(path));
+  const texts = (data.length > 0 ? data : files).filter((path) => kindOf(path) === kind && isText(path));
   if (texts.length > 0) return texts;
   const what =
     kind === 'py'

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { replaceFile } from '../files/index.ts';
 import { ask, persistently } from './ask.ts';
 import type { RemoteFile, Version } from './download.ts';
 import { fetchFile, type HubOptions, hostFolder, type Way, whole } from './fetch.ts';
 import { refusal } from './refusal.ts';
+import { storedJson } from './stored.ts';
 
 /** Addresses that this process has asked for, and where they are: within one command a text does not change. */
 const asked = new Map<string, Promise<string>>();
@@ -42,8 +42,7 @@ function onDownloaded(file: RemoteFile, version: Version): void {
 
 /** Whether the server still has the version that is in the cache. */
 async function isCurrent(file: RemoteFile): Promise<boolean> {
-  const known = existsSync(versionFile(file)) ? (JSON.parse(readFileSync(versionFile(file), 'utf8')) as Version) : {};
-  const { etag, lastModified } = known;
+  const { etag, lastModified } = storedJson<Version>(versionFile(file)) ?? {};
   if (etag === undefined && lastModified === undefined) return false;
   const headers = etag === undefined ? { 'if-modified-since': lastModified! } : { 'if-none-match': etag };
   const response = await persistently(file.name, () => ask(file.url, { headers }));

@@ -256,6 +256,13 @@ describe('models', () => {
     const stored = server.requests.filter((request) => request.server === 'storage');
     assert.deepEqual([...new Set(stored.map(({ authorization }) => authorization))], [undefined]);
     assert.equal((await done(['push', 'exported', 'hf:org/model'])).stdout, `${server.endpoint}/org/model\n`);
+    await done(['push', 'exported', 'hf:org/open']);
+    const before = server.files('models/org/open').size;
+    await refused(
+      ['push', 'exported', 'hf:org/open', '--private'],
+      /hf:org\/open: exists and is public; make it private/,
+    );
+    assert.equal(server.files('models/org/open').size, before);
 
     const imported = await done(['import', 'hf:org/model', '--out', 'models/back', '--json']);
     assert.equal(JSON.parse(imported.stdout).checkpoint, 'models/back');

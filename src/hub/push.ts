@@ -38,11 +38,16 @@ export async function push(name: HubName, files: readonly LocalFile[], options: 
       `${name.base}: no token; set HF_TOKEN to a token with write access, from ${hubUrl}/settings/tokens`,
     );
   if (!name.repo.includes('/')) throw new ConfigError(`${name.base}: no owner; give hf:YOU/${name.repo}`);
-  const { commitIter, createRepo } = await import('@huggingface/hub');
+  const { commitIter, createRepo, modelInfo } = await import('@huggingface/hub');
   const repo = { type: name.type, name: name.repo };
   // The library wants to see a token; the request gets it where it is sent.
   const common = { repo, hubUrl, accessToken: 'hf_', fetch: fetchFor(name) };
   await createRepo({ ...common, visibility: options.isPrivate ? 'private' : 'public' });
+  // A repository that exists keeps its visibility.
+  if (options.isPrivate && !(await modelInfo({ ...common, name: name.repo, revision: 'main' })).private)
+    throw new ConfigError(
+      `${name.base}: exists and is public; make it private at ${hubUrl}/${name.repo}/settings, or leave out --private`,
+    );
   options.say(`uploading ${counted(files.length, 'file')} to ${hubUrl}/${name.repo}`);
   const operations = files.map(({ path, as }) => ({
     operation: 'addOrUpdate' as const,

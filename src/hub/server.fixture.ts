@@ -218,7 +218,7 @@ export class HubServer implements AsyncDisposable {
           _id: '1',
           id: repo!.replace(/^\w+\//, ''),
           sha: commit,
-          private: false,
+          private: repository.isPrivate,
           gated: false,
           downloads: 0,
           likes: 0,

@@ -201,7 +201,7 @@ describe('texts of a Hub', () => {
     );
     await refused(
       inspect('hf:datasets/org/books:valid'),
-      /no split valid, but there are train, test; give one as hf:datasets\/org\/books:train$/m,
+      /no split valid; there are train, test; give one as hf:datasets\/org\/books:train$/m,
     );
     await refused(
       inspect('hf:datasets/org/books/table.csv'),

@@ -71,7 +71,7 @@ test('the head of the card goes before names, in each form of its data_files', (
   );
   assert.throws(
     () => choose('hf:datasets/a/b/en:valid', paths, subsets),
-    /no split valid, but there are train, held\.out; give one as hf:datasets\/a\/b\/en:train$/,
+    /no split valid; there are train, held\.out; give one as hf:datasets\/a\/b\/en:train$/,
   );
   const several = card(
     'configs:\n- config_name: x\n  data_files: train.jsonl\n- config_name: y\n  data_files: train.jsonl',
@@ -81,6 +81,18 @@ test('the head of the card goes before names, in each form of its data_files', (
     /has several subsets: x, y; give one as hf:datasets\/a\/b\/x:train$/,
   );
   assert.deepEqual(choose('hf:datasets/a/b', paths, '---\n: {\n---\n'), ['train.jsonl']); // a head that is no YAML
+});
+
+test('a card whose patterns match no file says so, and a pattern without a split is of train', () => {
+  const paths = ['a.jsonl', 'b.jsonl'];
+  const head = (train: string) =>
+    card(`configs:\n- config_name: default\n  data_files:\n${train}  - split: test\n    path: b.jsonl`);
+  assert.throws(
+    () => choose('hf:datasets/a/b:train', paths, head('  - split: train\n    path: none-*\n')),
+    /its card names no file that exists for the split train; there is test; give one as hf:datasets\/a\/b:test$/,
+  );
+  assert.deepEqual(choose('hf:datasets/a/b', paths, head('  - path: a.jsonl\n')), ['a.jsonl']);
+  assert.throws(() => choose('hf:datasets/a/b', []), /holds no files of data$/);
 });
 
 test('a folder, a file and a glob can be named', () => {

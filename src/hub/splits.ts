@@ -67,12 +67,13 @@ export function chooseFiles(
   const splits = splitsOf(name, sorted, subsetsOf(card), fail);
   const names = [...splits.keys()];
   const split = name.split ?? (names.includes('train') || names.length !== 1 ? 'train' : names[0]!);
-  const files = splits.get(split);
-  if (files === undefined || files.length === 0) {
-    const there = names.length > 0 ? `there ${names.length === 1 ? 'is' : 'are'} ${listed(names)}` : 'no files of data';
-    const instead =
-      names.length > 0 ? `; give one as hf:datasets/${name.repo}${name.path && `/${name.path}`}:${names[0]}` : '';
-    throw fail(`no split ${split}, but ${there}${instead}`);
+  const files = splits.get(split) ?? [];
+  if (files.length === 0) {
+    const filled = names.filter((each) => splits.get(each)!.length > 0);
+    const why = splits.has(split) ? `its card names no file that exists for the split ${split}` : `no split ${split}`;
+    if (filled.length === 0) throw fail(names.length > 0 ? why : 'holds no files of data');
+    const instead = `give one as hf:datasets/${name.repo}${name.path && `/${name.path}`}:${filled[0]}`;
+    throw fail(`${why}; there ${filled.length === 1 ? 'is' : 'are'} ${listed(filled)}; ${instead}`);
   }
   return ofOneKind(name, files, { isText, endings });
 }
@@ -148,7 +149,8 @@ function patternsOf(files: unknown): Map<string, string[]> {
   if (!Array.isArray(files))
     return new Map(Object.entries(files as object).map(([split, value]) => [split, texts(value)]));
   if (files.every(isPlain)) return new Map([['train', texts(files)]]);
-  return new Map((files as { split: unknown; path: unknown }[]).map(({ split, path }) => [String(split), texts(path)]));
+  const entries = files as { split?: unknown; path: unknown }[];
+  return new Map(entries.map(({ split = 'train', path }) => [String(split), texts(path)]));
 }
 
 function byPatterns(

@@ -92,4 +92,6 @@ test('wrong weights are refused in one line', async () => {
     /data\.train: .* is not a list of strings, or of \{ path, weight \}/,
   );
   await mistake('[{ path: books.jsonl }]', /data\.train: .* is not a list of strings, or of \{ path, weight \}/);
+  await mistake('[{ path: books.jsonl, wieght: 1 }]', /data\.train: .*"wieght":1.* with numbers as weights/);
+  await mistake('[{ path: "", weight: 1 }]', /data\.train: .* is not a list of strings, or of \{ path, weight \}/);
 });

@@ -199,7 +199,7 @@ test('a value of the wrong type is told with the right one', () => {
   );
   assert.equal(
     mistakeIn('data.train=[a, 3]'),
-    'data.train: ["a",3] is not a list of strings, or of { path, weight }; write ["…"]',
+    'data.train: ["a",3] is not a list of strings, or of { path, weight }; write [my/texts], or [{ path: books, weight: 2 }, { path: wiki, weight: 1 }] with numbers as weights',
   );
   assert.equal(mistakeIn('data.lowercase=si'), 'data.lowercase: "si" is not true or false; the default is true');
   assert.equal(mistakeIn('data.tokenizer='), 'data.tokenizer: null is not a string');

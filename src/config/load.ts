@@ -184,7 +184,7 @@ function isMapping(value: unknown): value is Record<string, unknown> {
 /** What one of the schema's issues says to a user; an issue about unknown keys may name several. */
 function issueMessages(issue: z.core.$ZodIssue, raw: RawConfig): string[] {
   const [section = '', key] = issue.path.map(String);
-  if (issue.code === 'unrecognized_keys') {
+  if (issue.code === 'unrecognized_keys' && key === undefined) {
     return issue.keys.map((unknown) => unknownKey(section === '' ? unknown : `${section}.${unknown}`));
   }
   const found = raw[section];

@@ -42,8 +42,10 @@ function expectation({ typeName, choices }: Setting, found: unknown): string {
 function hintFor(setting: Setting, found: unknown): string | undefined {
   const near = typeof found === 'string' ? setting.choices?.find((choice) => isNear(found, choice)) : undefined;
   if (near !== undefined) return `did you mean ${near}?`;
+  const isList = setting.typeName.startsWith('list');
+  if (isList && typeof found === 'string') return `write [${JSON.stringify(found)}]`;
   if (setting.advice !== undefined) return setting.advice;
-  if (setting.typeName.startsWith('list')) return `write [${JSON.stringify(typeof found === 'string' ? found : '…')}]`;
+  if (isList) return 'write ["…"]';
   return setting.default === undefined ? undefined : `the default is ${show(setting.default)}`;
 }
 

@@ -7,16 +7,17 @@ import { decayShapes, optimizers, schedules, warmupShapes } from '../optimizers/
 
 /** A text of a mixture. */
 const weightedText = z.strictObject({
-  path: z.union([z.string(), z.array(z.string()).min(1)]),
+  path: z.union([z.string().min(1), z.array(z.string().min(1)).min(1)]),
   weight: z.number(),
 });
 
 const data = z
   .strictObject({
-    train: key(z.array(z.union([z.string(), weightedText])).default([]), 'nothing', {
+    train: key(z.array(z.union([z.string().min(1), weightedText])).default([]), 'nothing', {
       description:
         'Files, folders or glob patterns of the training text, data sets on the Hugging Face Hub (`hf:datasets/ORG/NAME:train`), or addresses on the web. `[{ path: books, weight: 2 }, { path: [wiki, news], weight: 1 }]` mixes texts: two of three sequences are from `books`. `--data` on the command line replaces it.',
       typeName: 'list of strings, or of { path, weight }',
+      advice: 'write [my/texts], or [{ path: books, weight: 2 }, { path: wiki, weight: 1 }] with numbers as weights',
     }),
     valid: key(z.array(z.string()).default([]), 'nothing', 'The same for held-out text.'),
     validFraction: key(

@@ -1,10 +1,11 @@
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { OutputError } from '../errors/index.ts';
 
-/** Replaces a small file so that a reader, or a crash, finds the old one or the new one whole. */
+/** Replaces a small file so that a reader, a crash, or another process that does the same finds the old one or the new one whole. */
 export function replaceFile(path: string, text: string): void {
-  const beside = join(dirname(path), `.${basename(path)}.partial`);
+  const beside = join(dirname(path), `.${basename(path)}.${hostname()}-${process.pid}.partial`);
   writing(path, () => {
     try {
       writeFileSync(beside, text);

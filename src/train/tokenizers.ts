@@ -63,8 +63,8 @@ export async function openTokenizer(config: Config, report: Reporter, samples?: 
   const onProgress = tokenizerProgress((line) => report.note(line));
   const tokenizer = await trainTokenizer(files, { ...data, vocabSize, kind, onProgress });
   writing(data.cache, () => makeFolder(data.cache));
+  replaceFile(`${path}.sha256`, tokenizer.hash); // first, for another process that finds the tokenizer
   replaceFile(path, tokenizer.json);
-  replaceFile(`${path}.sha256`, tokenizer.hash);
   return tokenizer;
 }
 

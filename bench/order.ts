@@ -56,7 +56,7 @@ export function order(): void {
       rmSync(folder, { recursive: true });
     }
   }
-  const text = `Texts of sequences of ${sequenceLength} tokens, in documents of 200 to 2,332 tokens, of which 5 % are held out. The files of the documents' lengths are real. The shards are sparse files of zeros: they are read and compared with their checksums as in training, but from no disk. Seconds are those of the processor, system calls included, which other work on the machine changes little. Each row is the median of three processes, in micro-batches of ${microBatchSize}; memory is what they take beyond Node.
+  const text = `Texts of sequences of ${sequenceLength} tokens, in documents of 200 to 2,332 tokens, 5 % of them held out. The files of the documents' lengths are real. The shards are sparse files of zeros: they are read and compared with their checksums as in training, but from no disk. Seconds are those of the processor, system calls included, which other work on the machine changes little. Each row is the median of three processes, in micro-batches of ${microBatchSize}; memory is what they take beyond Node.
 
 ${table(rows)}
 
@@ -125,5 +125,5 @@ function touchedRows(): string[][] {
     const chunks = median(touched);
     return [name, `${chunks.toLocaleString('en')}`, `${((chunks * chunkBytes) / 1e9).toFixed(2)} GB`];
   });
-  return [['order', 'chunks', 'which are'], ...rows];
+  return [['order', 'chunks', 'bytes'], ...rows];
 }

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { GGMLQuantizationType, gguf } from '@huggingface/gguf';
-import { writeCheckpoint } from '../src/checkpoints/index.ts';
+import { untrainedProgress, writeCheckpoint } from '../src/checkpoints/index.ts';
 import { loadConfig } from '../src/config/index.ts';
 import { promptIds } from '../src/inference/generate.ts';
 import { openTrained } from '../src/inference/index.ts';
@@ -82,7 +82,7 @@ function writeRandom(name: string, { model, tokenizer }: Case): void {
     });
     writeCheckpoint(at(name), {
       config,
-      progress: { step: 0, samples: 0, tokens: 0, nonFiniteSteps: 0, textHash: '' },
+      progress: untrainedProgress,
       weights: new Map(weights),
       tokenizerJson: JSON.stringify(tokenizer),
     });

@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
+import { after } from 'node:test';
+import OpenAI from 'openai';
 import { type Started, start } from './cli.fixture.ts';
 
 /** A running `taper serve`. */
@@ -29,6 +31,23 @@ export function serving(cwd: string, words: readonly string[], env: Record<strin
     });
     started.child.on('close', () => reject(new Error(said)));
   });
+}
+
+/** A running `taper serve` with OpenAI's client. */
+export type Served = Serving & { client: OpenAI };
+
+/** What starts servers in a folder that the end of the tests ends. */
+export function servers(folder: string): (...words: string[]) => Promise<Served> {
+  const running: ChildProcess[] = [];
+  after(() => {
+    for (const child of running) child.kill('SIGKILL');
+  });
+  return async (...words) => {
+    const started = await serving(folder, words);
+    running.push(started.child);
+    const apiKey = started.token ?? 'none';
+    return { ...started, client: new OpenAI({ baseURL: `${started.origin}/v1`, apiKey, maxRetries: 0 }) };
+  };
 }
 
 /** An answer as it came. */

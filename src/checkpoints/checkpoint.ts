@@ -55,6 +55,9 @@ export interface Progress {
   lossScale?: LossScale;
 }
 
+/** The progress of a model that was not trained here. */
+export const untrainedProgress: Progress = { step: 0, samples: 0, tokens: 0, nonFiniteSteps: 0, textHash: '' };
+
 /** `trainer.json` */
 interface TrainerFile extends Progress {
   format: number;

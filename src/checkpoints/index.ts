@@ -16,6 +16,7 @@ export {
   openCheckpoint,
   type Progress,
   saveCheckpoint,
+  untrainedProgress,
   writeCheckpoint,
 } from './checkpoint.ts';
 export { type FolderKind, freeName, holdsRun, kindOf, modelsIn, named } from './folders.ts';

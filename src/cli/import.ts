@@ -1,12 +1,10 @@
 import { Command } from 'commander';
+import { defaultCache } from '../data/cache.ts';
 import { isHubName } from '../hub/names.ts';
 import { jsonOption } from './config.ts';
 import { downloadLine } from './download-line.ts';
 import { checkNewFolder } from './files.ts';
 import { warn } from './terminal.ts';
-
-/** Where a model of the Hub is kept, beside texts: `data.cache` of a configuration. */
-const cacheDir = '.taper/data';
 
 /** `taper-lm import`: a model of Hugging Face as a checkpoint. */
 export function importCommand(): Command {
@@ -35,5 +33,5 @@ async function fromHub(name: string, out: string): Promise<{ name: string; folde
   checkNewFolder(out);
   const { fetchModel } = await import('../hub/index.ts');
   using downloads = downloadLine();
-  return await fetchModel(name, { cacheDir, onDownload: downloads.show, onWarning: warn });
+  return await fetchModel(name, { cacheDir: defaultCache, onDownload: downloads.show, onWarning: warn });
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { defaultCache } from '../data/cache.ts';
 import { deduplications, objectives, packings } from '../data/index.ts';
 import { depthSection } from '../depth/index.ts';
 import { count, key, namesOf, phased, rate } from '../keys/index.ts';
@@ -51,7 +52,7 @@ const data = z
       derived: 'as `lowercase`',
     }),
     cache: key(
-      z.string().min(1).default('.taper/data'),
+      z.string().min(1).default(defaultCache),
       'nothing',
       'The folder for token shards and downloads; it can be deleted at any time.',
     ),

@@ -4,6 +4,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { escapePath, type GlobOptions, glob, isDynamicPattern } from 'tinyglobby';
 import { counted, DataError } from '../errors/index.ts';
 import type { DownloadProgress } from '../hub/index.ts';
+import { defaultCache } from './cache.ts';
 import { fetchTexts, isRemote, type RemoteOptions } from './remote.ts';
 import { isTextFile, type SourceFile, textEndings } from './sources.ts';
 
@@ -20,9 +21,6 @@ export interface ListOptions {
   onWarning?: (message: string) => void;
   onDownload?: (progress: DownloadProgress) => void;
 }
-
-/** Where downloads are kept unless something else is said, as `data.cache`. */
-const defaultCache = '.taper/data';
 
 /**
  * The text files that `paths` name, each once whatever links lead to it, in the order of `paths` and by name within one of them

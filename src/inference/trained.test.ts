@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { openCheckpoint, writeCheckpoint } from '../checkpoints/index.ts';
+import { untrained } from '../checkpoints/untrained.fixture.ts';
 import { wordTokenizer } from '../data/fixtures.ts';
-import { familyOf, type Head, initialise, initialiseParameters, parameterSpecs } from '../model/index.ts';
+import { familyOf, type Head, initialiseParameters, parameterSpecs } from '../model/index.ts';
 import { noGrad, scope, Tensor } from '../tensor/index.ts';
 import { tinyConfig } from '../train/tiny.fixture.ts';
 import { loadTrained } from './trained.ts';
@@ -18,16 +18,7 @@ const sizes = { vocabSize: tokenizer.vocabSize };
 
 test('a model is used in float32, and in the precision of its training where that is asked for', () => {
   const config = tinyConfig({ model: sizes, train: { precision: 'bf16' } });
-  const path = join(folder, 'bf16');
-  scope(() =>
-    writeCheckpoint(path, {
-      config,
-      progress: { step: 0, samples: 0, tokens: 0, nonFiniteSteps: 0, textHash: '' },
-      weights: initialise(config.model, 1),
-      tokenizerJson: tokenizer.json,
-    }),
-  );
-  const checkpoint = openCheckpoint(path, assert.fail);
+  const checkpoint = untrained(join(folder, 'bf16'), config, tokenizer.json);
   for (const [asTrained, dtype] of [
     [false, 'float32'],
     [true, 'bfloat16'],

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { type FolderKind, kindOf, takeWeights, writeCheckpoint } from '../checkpoints/index.ts';
+import { type FolderKind, kindOf, takeWeights, untrainedProgress, writeCheckpoint } from '../checkpoints/index.ts';
 import { loadConfig } from '../config/index.ts';
 import { objectives } from '../data/index.ts';
 import { CheckpointError, commandText, OutputError } from '../errors/index.ts';
@@ -50,7 +50,7 @@ export function importHuggingFace(folder: string, out: string, warn: (message: s
     writeCheckpoint(out, {
       config,
       ...(head && { head }),
-      progress: { step: 0, samples: 0, tokens: 0, nonFiniteSteps: 0, textHash: '' },
+      progress: untrainedProgress,
       weights,
       tokenizerJson: tokenizer.json,
       ...(existsSync(card) && { card: readFileSync(card, 'utf8') }),

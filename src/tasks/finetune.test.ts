@@ -3,10 +3,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { type Checkpoint, loadWeights, openCheckpoint, writeCheckpoint } from '../checkpoints/index.ts';
+import { type Checkpoint, loadWeights } from '../checkpoints/index.ts';
+import { untrained } from '../checkpoints/untrained.fixture.ts';
 import { loadConfig } from '../config/index.ts';
 import { wordTokenizer } from '../data/fixtures.ts';
-import { initialise } from '../model/index.ts';
 import { liveTensors, scope, setNumThreads } from '../tensor/index.ts';
 import { fineTune } from './finetune.ts';
 import { pairKind } from './pairs/kind.ts';
@@ -41,16 +41,7 @@ before(() => {
         train: { steps: 1 },
       },
     });
-    const path = join(folder, kind);
-    scope(() =>
-      writeCheckpoint(path, {
-        config,
-        progress: { step: 0, samples: 0, tokens: 0, nonFiniteSteps: 0, textHash: '' },
-        weights: initialise(config.model, 1),
-        tokenizerJson: tokenizer.json,
-      }),
-    );
-    checkpoints[kind] = openCheckpoint(path, assert.fail);
+    checkpoints[kind] = untrained(join(folder, kind), config, tokenizer.json);
   }
 });
 

@@ -196,7 +196,11 @@ async function* readParquet(
   file: SourceFile,
   { textField, onRead, onBlank }: ReadOptions,
 ): AsyncGenerator<DocumentPart> {
-  const { names, isFlat, pages } = await openParquetColumn(file.path, textField);
+  const { names, isFlat, pages } = await openParquetColumn(file.path, textField).catch((cause: unknown) => {
+    throw new DataError(`${file.path}: is not a whole Parquet file: ${reasonOf(cause)}; copy or write it again`, {
+      cause,
+    });
+  });
   if (isFlat === undefined) throw missingField(file.path, textField, names);
   if (names.indexOf(textField) < names.lastIndexOf(textField)) {
     throw new DataError(

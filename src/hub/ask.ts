@@ -23,7 +23,14 @@ const wrongAddress = /^(redirect count exceeded|bad port|unknown scheme)/;
 export type OnPause = (reason: string, secondsLeft: number) => void;
 
 /** A server that could not be reached, or was busy for all attempts. */
-export class UnreachableError extends DataError {}
+export class UnreachableError extends DataError {
+  /** What happened, without what to do about it. */
+  readonly what: string;
+  constructor(what: string, options: ErrorOptions) {
+    super(`${what}; run the same command again to continue`, options);
+    this.what = what;
+  }
+}
 
 /**
  * Works on the network until it succeeds: after a broken connection or a busy server again, as long as `hasProgress` says that the
@@ -47,10 +54,7 @@ export async function persistently<T>(
       failed += 1;
       if (seconds === undefined || seconds > longestPause || failed > pauses.length) {
         const wait = seconds !== undefined && seconds > longestPause ? `, for ${Math.ceil(seconds / 60)} minutes` : '';
-        throw new UnreachableError(
-          `${name}: cannot be downloaded (${reason}${wait}); run the same command again to go on from there`,
-          { cause: error },
-        );
+        throw new UnreachableError(`${name}: cannot be downloaded (${reason}${wait})`, { cause: error });
       }
       for (let left = seconds; left > 0; left -= 1) {
         onPause(reason, Math.ceil(left));

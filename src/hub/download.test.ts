@@ -261,9 +261,7 @@ test('without a network the last version is used, and one that was pinned asks f
   assert.equal(warnings.length, 1);
   assert.match(
     warnings[0]!,
-    new RegExp(
-      `cannot be downloaded \\(the server answers 503\\): the version of the last download is used, ${commit}$`,
-    ),
+    new RegExp(`cannot be downloaded \\(the server answers 503\\): using the last download, ${commit}$`),
   );
 });
 
@@ -312,9 +310,7 @@ test('a file on the web is used as it is in the cache where the server cannot be
   process.env.HF_HUB_OFFLINE = '';
   server.faults.set('kept.txt', { times: 99, status: 503, headers: { 'retry-after': '0' } });
   assert.equal(await fetched(), path);
-  assert.deepEqual(warnings, [
-    `${address}: cannot be downloaded (the server answers 503): the version of the last download is used`,
-  ]);
+  assert.deepEqual(warnings, [`${address}: cannot be downloaded (the server answers 503): using the last download`]);
 });
 
 test('a part of a file on the web that has changed meanwhile is not gone on with', async () => {

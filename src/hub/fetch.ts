@@ -77,7 +77,7 @@ export async function fetchFile(
     throw new Error(`no way downloads ${file.name}`);
   } catch (error) {
     if (!(error instanceof UnreachableError) || !there) throw error;
-    options.onWarning?.(`${error.message.replace(/; run .*/, '')}: the version of the last download is used`);
+    options.onWarning?.(`${error.what}: using the last download`);
     return there.path;
   }
 }

@@ -63,7 +63,7 @@ export async function commitOf(name: HubName, { cacheDir, onWarning = () => {} }
     return sha;
   } catch (error) {
     if (!(error instanceof UnreachableError) || known === undefined) throw error;
-    onWarning(`${error.message.replace(/; run .*/, '')}: the version of the last download is used, ${known}`);
+    onWarning(`${error.what}: using the last download, ${known}`);
     return known;
   }
 }

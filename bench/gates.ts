@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { BenchResult } from '../src/cli/bench-options.ts';
 import { granularities, stepFlops } from '../src/depth/index.ts';
+import { namesOf } from '../src/keys/index.ts';
 import { readMetrics } from '../src/runs/index.ts';
 import { bertWork } from './bert-work.ts';
 import { runCommand, runTaper } from './programs.ts';
@@ -12,13 +13,13 @@ const rounds = 4;
 const [layers, hidden, batch] = [12, 256, 32];
 /** The rows of the tables. */
 const [dense, byBatch, bySequence, exact, exactWhole] = [0, 1, 2, 3, 4];
-const names = { batch: 'a gate a micro-batch', sequence: 'a gate a sequence', exact: 'as many blocks each time' };
+const names = { batch: 'one gate per block', sequence: 'one gate per block and sequence', exact: 'exact' };
 
 /** What docs/results/gates.md holds: how even steps are, and whether what is skipped is time, with every kind of gates; and what ranks wait. */
 export function gates(): void {
   writeResults(
     'gates',
-    'Gates for micro-batches and for sequences, and a fixed number of blocks',
+    'How even steps are with each kind of gate',
     'npm run bench -- gates',
     `${evenness()}\n\n${waiting()}`,
   );
@@ -26,8 +27,8 @@ export function gates(): void {
 
 function evenness(): string {
   const kinds = [
-    { name: 'every block on', flags: ['--theta', '1'] },
-    ...granularities.map((kind) => ({
+    { name: 'dense', flags: ['--theta', '1'] },
+    ...namesOf(granularities).map((kind) => ({
       name: `θ = 0.5, ${names[kind]}`,
       flags: ['--theta', '0.5', '--granularity', kind],
     })),
@@ -85,14 +86,14 @@ and the most. Time saved is over FLOPs saved in the last column: 1 where what is
 
 ${table([head, ...rows])}
 
-With a gate a sequence the CV of the time is ${ratio(cv, byBatch, bySequence)} times smaller than with a gate a micro-batch,
+With one gate per block and sequence, the CV of the time is ${ratio(cv, byBatch, bySequence)} times smaller than with one gate per block,
 ${ratio(robust, byBatch, bySequence)} times by the robust measure, and a FLOP takes
 ${ratio(perFlop, bySequence, byBatch, 3)} times as long: each step updates every block, and takes its sequences out and puts them back.
 
-With as many blocks each time the CV is ${ratio(cv, exact, dense)} times that of every block on, ${ratio(robust, exact, dense)} times by the
+With \`exact\` the CV is ${ratio(cv, exact, dense)} times that of dense steps, ${ratio(robust, exact, dense)} times by the
 robust measure; with a gate a micro-batch it is ${ratio(cv, byBatch, dense)} and ${ratio(robust, byBatch, dense)} times. At θ = 0.5 the mean is
 8.75 blocks: three steps of four run nine, the others eight. At θ = 7/13 it is nine, and each step runs nine: there the CV is
-${ratio(cv, exactWhole, dense)} times that of every block on, ${ratio(robust, exactWhole, dense)} times by the robust measure.`;
+${ratio(cv, exactWhole, dense)} times that of dense steps, ${ratio(robust, exactWhole, dense)} times by the robust measure.`;
 }
 
 /** The steps of a run on two ranks; the first ones are left out. */
@@ -101,8 +102,8 @@ const texts = ['docs/log.md', 'docs/data.md', 'docs/training.md', 'docs/methods'
 
 function waiting(): string {
   const kinds = [
-    { name: 'every block on', sets: ['depth.method=dense'] },
-    ...granularities.map((kind) => ({
+    { name: 'dense', sets: ['depth.method=dense'] },
+    ...namesOf(granularities).map((kind) => ({
       name: `θ = 0.5, ${names[kind]}`,
       sets: ['depth.method=constant', `depth.granularity=${kind}`],
     })),
@@ -133,7 +134,7 @@ whatever their kind, so with a gate a micro-batch, too, they run the same blocks
 
 ${table([['gates', 'ms/step', 'waited, ms'], ...rows])}
 
-With as many blocks each time a rank waits ${spread(ratios, 2)} times as long as with a gate a micro-batch.`;
+With \`exact\` a rank waits ${spread(ratios, 2)} times as long as with one gate per block.`;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

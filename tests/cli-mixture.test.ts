@@ -81,11 +81,11 @@ test('wrong weights are refused in one line', async () => {
     refused(['data', 'inspect', 'mixed.yaml', '--set', `data.train=${value}`], message);
   await mistake(
     '[{ path: books.jsonl, weight: 0 }, { path: notes.jsonl, weight: 1 }]',
-    /data\.train: weight 0 of books\.jsonl is less than 1e-9 of all weights; give a number such as 1, or leave the text out/,
+    /data\.train: weight 0 of books\.jsonl must be at least 1e-9 of the sum of all weights; give a number such as 1, or leave the text out/,
   );
   await mistake(
     '[{ path: books.jsonl, weight: 2 }, notes.jsonl]',
-    /data\.train: notes\.jsonl has no weight and other texts have; write \{ path: notes\.jsonl, weight: 1 \}, or give none a weight/,
+    /data\.train: notes\.jsonl has no weight, but other texts have one; write \{ path: notes\.jsonl, weight: 1 \}, or remove all weights/,
   );
   await mistake(
     '[{ path: books.jsonl, weight: .inf }]',

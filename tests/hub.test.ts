@@ -201,26 +201,23 @@ describe('texts of a Hub', () => {
     );
     await refused(
       inspect('hf:datasets/org/books:valid'),
-      /no split valid; there are train, test; give one as hf:datasets\/org\/books:train$/m,
+      /no split valid; it has train, test; for example hf:datasets\/org\/books:train$/m,
     );
-    await refused(
-      inspect('hf:datasets/org/books/table.csv'),
-      /table\.csv: not a kind of text file that is known: \.txt/,
-    );
+    await refused(inspect('hf:datasets/org/books/table.csv'), /table\.csv: not a text file that taper reads \(\.txt/);
     const tokenizer = ['--vocab-size', '100', '--out', 'numbers.json'];
     await refused(
       ['tokenizer', 'train', '--data', 'hf:datasets/org/books/numbers.jsonl', ...tokenizer],
       /numbers\.jsonl, line 1: the field "text" is 1, not a string/,
     );
-    await refused(inspect('hf:datasets/org/books@v9'), /no revision v9; see .* for the existing ones/);
-    await refused(inspect('hf:org/books'), /names a model, expected a data set/);
+    await refused(inspect('hf:datasets/org/books@v9'), /no revision v9; .* lists what exists/);
+    await refused(inspect('hf:org/books'), /is the name of a model; expected a data set/);
     await refused(inspect('hf:datasets/org/books/other.txt'), /no subset, folder or file other\.txt/);
     await refused(
       inspect('hf:datasets/org/new'),
-      /is not in \.taper\/data, and HF_HUB_OFFLINE is set; run it once without/,
+      /is not in \.taper\/data, and HF_HUB_OFFLINE is set; unset it to download/,
       { HF_HUB_OFFLINE: '1' },
     );
-    await refused(inspect('https://example.org/a.csv'), /not a kind of text file that is known/);
+    await refused(inspect('https://example.org/a.csv'), /not a text file that taper reads/);
     await refused(
       inspect(`${server.endpoint}/web/none.txt`),
       /the server answers 404 \(Not Found\); check the address/,
@@ -248,7 +245,7 @@ describe('models', () => {
     const { url, commit } = JSON.parse(stdout);
     assert.equal(url, `${server.endpoint}/org/model`);
     assert.match(commit, /^[0-9a-f]{40}$/);
-    assert.match(stderr, /^uploading 5 files to http:.*\/org\/model\n.*sent model\.safetensors\n/s);
+    assert.match(stderr, /^uploading 5 files to http:.*\/org\/model\n.*uploaded model\.safetensors\n/s);
     assert.equal(server.isPrivate('models/org/model'), true);
     const pushed = server.files('models/org/model');
     for (const name of readdirSync(join(folder, 'exported')))
@@ -282,25 +279,28 @@ describe('models', () => {
       /runs\/model: is a run; export it first: npx taper-lm export runs\/model --to hf --out exported$/m,
     );
     await refused(['push', 'nowhere', 'hf:org/x'], /nowhere: no such folder/);
-    await refused(['push', 'exported', 'hf:datasets/org/x'], /names a data set, expected a model/);
+    await refused(['push', 'exported', 'hf:datasets/org/x'], /is the name of a data set; expected a model/);
     const pushed = ['push', 'exported', 'hf:org/x'];
     await refused(pushed, /^taper: hf:org\/x: no token; set HF_TOKEN to a token with write access/);
     logIn('hf_wrong');
-    await refused(pushed, /does not know the token that is set; renew HF_TOKEN$/m);
+    await refused(pushed, /rejected your token; set HF_TOKEN to a valid one$/m);
     logIn(server.token);
     server.faults.set('/commit/', { times: 1, status: 504 });
     assert.match(
       (await run(pushed)).stderr,
-      /the commit was not confirmed \(the server answers 504\); see .*\/org\/x\/commits\/main for/,
+      /the commit was not confirmed \(the server answered 504\); check .*\/org\/x\/commits\/main, and/,
     );
     assert.equal(server.requestsFor('/commit/').length, 1);
     logIn('');
     server.commit('models/org/pickle', { 'config.json': '{}', 'pytorch_model.bin': 'x' });
     await refused(
       ['import', 'hf:org/pickle', '--out', 'models/pickle'],
-      /has no model\.safetensors, but pytorch_model\.bin; give a model whose weights are safetensors/,
+      /has no model\.safetensors, only pytorch_model\.bin; give a model with safetensors weights/,
     );
     await refused(['import', 'hf:org/none', '--out', 'models/none'], /no such model on /);
-    await refused(['import', 'hf:datasets/org/books', '--out', 'models/none'], /names a data set, expected a model/);
+    await refused(
+      ['import', 'hf:datasets/org/books', '--out', 'models/none'],
+      /is the name of a data set; expected a model/,
+    );
   });
 });

@@ -52,7 +52,7 @@ function stepCommand(): Command {
       1,
     )
     .addOption(
-      new Option('--granularity <granularity>', 'what one gate decides for').choices(granularities).default('batch'),
+      new Option('--granularity <granularity>', 'what a gate covers').choices(namesOf(granularities)).default('batch'),
     )
     .addOption(new Option('--optimizer <name>', 'the optimizer').choices(namesOf(optimizers)).default('adamw'))
     .option('--postln', 'PostLN instead of PreLN', false)

@@ -56,7 +56,7 @@ async function prepare(file: string | undefined, options: ConfigOptions): Promis
   const { textBytes } = totalOf(opened.corpora.all);
   const speed = opened.seconds === undefined ? 'done before' : `${rounded(textBytes / 1e6 / opened.seconds)} MB/s`;
   process.stdout.write(
-    `${countsText(opened)}text       ${rounded(textBytes / 1e6)} MB, ${speed}\nkept in    ${opened.config.data.cache}\n`,
+    `${countsText(opened)}text       ${rounded(textBytes / 1e6)} MB, ${speed}\ncached in  ${opened.config.data.cache}\n`,
   );
 }
 

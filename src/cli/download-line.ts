@@ -5,7 +5,7 @@ import { newBar, type ProgressStatus } from './progress-line.ts';
 /** Without a terminal: a line each few seconds. */
 const lineMs = 5000;
 
-/** Shows downloads on standard error; ending or disposing it takes its line away until the next download. */
+/** Shows downloads on standard error; ending or disposing it removes the line until the next download. */
 export interface DownloadLine extends Disposable {
   show(progress: DownloadProgress): void;
   end(): void;

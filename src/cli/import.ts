@@ -9,7 +9,7 @@ import { warn } from './terminal.ts';
 /** `taper-lm import`: a model of Hugging Face as a checkpoint. */
 export function importCommand(): Command {
   return new Command('import')
-    .description('make a checkpoint of a Hugging Face model: modernbert, bert and its relatives, llama, qwen3, gpt2')
+    .description('make a checkpoint from a Hugging Face model: modernbert, bert and its relatives, llama, qwen3, gpt2')
     .argument('<model>', 'hf:ORG/NAME[@revision], or a folder with config.json, model.safetensors and the tokenizer')
     .requiredOption('--out <checkpoint>', 'new folder for the checkpoint')
     .addOption(jsonOption())

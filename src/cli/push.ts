@@ -12,12 +12,12 @@ export function pushCommand(): Command {
     .description('upload an export, with its card, to the Hugging Face Hub')
     .argument('<folder>', 'folder that `export` wrote')
     .argument('<name>', 'hf:ORG/NAME; created if missing')
-    .option('--private', 'make it private')
+    .option('--private', 'create a private repository')
     .option('--message <text>', 'commit message', 'Upload a model trained with taper')
     .addOption(jsonOption())
     .addHelpText(
       'after',
-      '\nThe token: HF_TOKEN, or what `hf auth login` has stored.\n\nExample:\n  npx taper-lm push exported hf:my-org/my-model --private',
+      '\nThe token is HF_TOKEN, or the one that `hf auth login` stored.\n\nExample:\n  npx taper-lm push exported hf:my-org/my-model --private',
     )
     .action(run);
 }

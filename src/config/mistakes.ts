@@ -43,7 +43,8 @@ function hintFor(setting: Setting, found: unknown): string | undefined {
   const near = typeof found === 'string' ? setting.choices?.find((choice) => isNear(found, choice)) : undefined;
   if (near !== undefined) return `did you mean ${near}?`;
   const isList = setting.typeName.startsWith('list');
-  if (isList && typeof found === 'string') return `write [${JSON.stringify(found)}]`;
+  if (isList && setting.typeName.includes('string') && typeof found === 'string')
+    return `write [${JSON.stringify(found)}]`;
   if (setting.advice !== undefined) return setting.advice;
   if (isList) return 'write ["…"]';
   return setting.default === undefined ? undefined : `the default is ${show(setting.default)}`;

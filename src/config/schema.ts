@@ -16,7 +16,7 @@ const data = z
   .strictObject({
     train: key(z.array(z.union([z.string().min(1), weightedText])).default([]), 'nothing', {
       description:
-        'Files, folders or glob patterns of the training text, data sets on the Hugging Face Hub (`hf:datasets/ORG/NAME:train`), or addresses on the web. `[{ path: books, weight: 2 }, { path: [wiki, news], weight: 1 }]` mixes texts: two of three sequences are from `books`. `--data` on the command line replaces it.',
+        'Files, folders or glob patterns of the training text, data sets on the Hugging Face Hub (`hf:datasets/ORG/NAME:train`), or addresses on the web. `[{ path: books, weight: 2 }, { path: [wiki, news], weight: 1 }]` mixes texts: two of every three sequences come from `books`. `--data` on the command line replaces it.',
       typeName: 'list of strings, or of { path, weight }',
       advice: 'write [my/texts], or [{ path: books, weight: 2 }, { path: wiki, weight: 1 }] with numbers as weights',
     }),

@@ -7,12 +7,12 @@ const refused = (weights: readonly number[]) =>
   weightMistakes(weights.map((weight) => ({ path: 'text', weight }))).map((line) => {
     assert.match(
       line,
-      /^data\.train: weight \S+ of text is less than 1e-9 of all weights; give a number such as 1, or leave/,
+      /^data\.train: weight \S+ of text must be at least 1e-9 of the sum of all weights; give a number such as 1, or leave/,
     );
     return Number(line.split(' ')[2]);
   });
 
-test('a weight of less than a billionth of all weights is refused, and so is one that is no number', () => {
+test('a weight below a billionth of the sum is refused, and so is one that is not a number', () => {
   assert.deepEqual(refused([2, 1, 1e-8]), []);
   assert.deepEqual(refused([1e-20, 2e-20]), []); // shares count, not their scale
   assert.deepEqual(refused([1e-20, 1]), [1e-20]);

@@ -29,16 +29,16 @@ export function weightMistakes(train: Config['data']['train']): string[] {
   const weighted = train.filter((entry) => typeof entry !== 'string');
   if (plain !== undefined && weighted.length > 0)
     return [
-      `data.train: ${plain} has no weight and other texts have; write { path: ${plain}, weight: 1 }, or give none a weight`,
+      `data.train: ${plain} has no weight, but other texts have one; write { path: ${plain}, weight: 1 }, or remove all weights`,
     ];
   const total = weighted.reduce((sum, { weight }) => sum + Math.max(weight, 0), 0);
   return weighted
     .filter(({ weight }) => !(weight / total >= leastShare))
     .map(
       ({ path, weight }) =>
-        `data.train: weight ${weight} of ${[path].flat().join(', ')} is less than 1e-9 of all weights; give a number such as 1, or leave the text out`,
+        `data.train: weight ${weight} of ${[path].flat().join(', ')} must be at least ${leastShare} of the sum of all weights; give a number such as 1, or leave the text out`,
     );
 }
 
-/** What a text is called in messages. */
+/** The name of a text in messages. */
 export const sourceName = ({ paths }: TextSource) => paths.join(', ');

@@ -159,7 +159,7 @@ export function openCorpus(folder: string): Corpus {
     shards.reduce((total, { bytes }) => total + bytes, 0) !== tokens * index.bytesPerToken ||
     checksums.length !== totalChunks * checksumBytes
   ) {
-    throw broken(join(folder, 'index.json'), 'its counts do not fit the files');
+    throw broken(join(folder, 'index.json'), 'its counts do not match the files');
   }
   const files: VerifiedFile[] = [];
   try {

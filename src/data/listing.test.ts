@@ -45,7 +45,7 @@ test('a path that names nothing usable is an error that names it', async (t) => 
   const photo = write(folder, 'photo.png', 'x');
   await rejectsWith(join(folder, 'absent.txt'), /no such file or folder/);
   await rejectsWith(join(folder, '*.txt'), /matches 0 files/);
-  await rejectsWith(photo, /not a kind of text file .*\.txt .*\.parquet/);
+  await rejectsWith(photo, /not a text file that taper reads .*\.txt .*\.parquet/);
   await rejectsWith(folder, /matches 1 file, which does not end in \.txt/);
   const text = write(folder, 'a.txt', 'x');
   await assert.rejects(listSources([text], { exclude: ['*.txt'] }), /no text files left/);

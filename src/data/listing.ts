@@ -87,7 +87,7 @@ async function expand(path: string, ignore: string[], onWarning: (message: strin
   }
   if (kind === 'file') {
     if (!isTextFile(path)) {
-      throw new DataError(`${path}: not a kind of text file that is known: ${textEndings.join(' ')}`);
+      throw new DataError(`${path}: not a text file that taper reads (${textEndings.join(' ')})`);
     }
     const kept = await glob(escapePath(basename(path)), { cwd: dirname(resolve(path)), ignore, dot: true });
     return kept.length > 0 ? [await found(resolve(path))] : [];

@@ -164,10 +164,7 @@ test('texts elsewhere and here stand beside each other, and what is excluded doe
   assert.equal(server.requestsFor('b.txt').length, 0);
   assert.deepEqual(await names([]), ['own.txt', 'a.txt', 'b.txt', 'deep/c.txt']);
   await assert.rejects(listSources(['hf:datasets/org/many'], { cacheDir, exclude: ['*.txt'] }), /no text files left/);
-  await assert.rejects(
-    listSources(['hf:datasets/org/many/train/empty.txt'], { cacheDir }),
-    /holds 1 text file without any text/,
-  );
+  await assert.rejects(listSources(['hf:datasets/org/many/train/empty.txt'], { cacheDir }), /no text in 1 text file/);
 });
 
 test('lists in the cache that are damaged are asked for again, and passwords in addresses are refused', async () => {
@@ -177,6 +174,6 @@ test('lists in the cache that are damaged are asked for again, and passwords in 
   for (const name of lists) writeFileSync(join(cacheDir, name), '{"et');
   assert.deepEqual(await textsOf(train, 'text'), texts);
   await assert.rejects(listSources(['http://me:secret@127.0.0.1:9/a.txt'], { cacheDir }), ({ message }: Error) => {
-    return /^http:\/\/127.0.0.1:9\/a.txt: the address holds a user name or password/.test(message);
+    return /^http:\/\/127.0.0.1:9\/a.txt: the address contains a user name or password/.test(message);
   });
 });

@@ -36,8 +36,7 @@ export async function fetchTexts(name: string, options: RemoteOptions): Promise<
   const waysOf = (path: string) => (/\.parquet$/i.test(path) ? [columnAlone(options.textField), whole] : [whole]);
   if (isAddress(name)) {
     const path = pathOf(name);
-    if (!isTextFile(path))
-      throw new DataError(`${name}: not a kind of text file that is known: ${textEndings.join(' ')}`);
+    if (!isTextFile(path)) throw new DataError(`${name}: not a text file that taper reads (${textEndings.join(' ')})`);
     return leftIn([path], options.exclude).length > 0 ? [await fetchAddress(name, options, waysOf(path))] : [];
   }
   const hubName = parseHubName(name, 'dataset');
@@ -47,8 +46,7 @@ export async function fetchTexts(name: string, options: RemoteOptions): Promise<
   const endings = textEndings.join(' ');
   const chosen = chooseFiles(hubName, { paths: [...sizes.keys()], card, isText: isTextFile, endings });
   const filled = chosen.filter((path) => sizes.get(path)! > 0);
-  if (filled.length === 0)
-    throw new DataError(`${name}: holds ${counted(chosen.length, 'text file')} without any text`);
+  if (filled.length === 0) throw new DataError(`${name}: no text in ${counted(chosen.length, 'text file')}`);
   const downloaded: string[] = [];
   for (const path of leftIn(filled, options.exclude)) downloaded.push(await repository.fetch(path, waysOf(path)));
   return downloaded;
@@ -63,7 +61,7 @@ function pathOf(address: string): string {
   }
   if (url.username || url.password)
     throw new DataError(
-      `${url.origin}${url.pathname}: the address holds a user name or password, which would be written into the run; download the file and name that`,
+      `${url.origin}${url.pathname}: the address contains a user name or password, which would be saved with the run; download the file and give its path`,
     );
   return url.pathname;
 }
@@ -74,7 +72,7 @@ function leftIn(paths: readonly string[], exclude: readonly string[]): string[] 
 }
 
 /**
- * Names with the commits that they mean now, so that they mean the same texts for ever. A name that `known` has with a commit keeps
+ * Names with the commits that they mean now, so that they always mean the same texts. A name that `known` has with a commit keeps
  * that; paths and addresses stay as they are.
  *
  * @throws DataError for a name of no data set, or one that cannot be asked for.

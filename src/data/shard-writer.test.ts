@@ -14,7 +14,7 @@ test('the longest document that uint32 can count is kept, and a longer one is re
     () => lengths.push(2 ** 32),
     (error) =>
       error instanceof DataError &&
-      /document 2: has 4,294,967,296 tokens, and a document may have 4,294,967,295; divide/.test(error.message),
+      /document 2: has 4,294,967,296 tokens; the most is 4,294,967,295; split/.test(error.message),
   );
   assert.deepEqual(lengths.close().blockStarts, [0, 2 ** 32 - 1]);
   assert.equal(readFileSync(join(folder, 'documents.bin')).readUInt32LE(), 2 ** 32 - 1);

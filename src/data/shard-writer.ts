@@ -80,8 +80,8 @@ export class LengthsWriter {
   push(length: number): void {
     if (length > mostTokens)
       throw new DataError(
-        `document ${this.documents + 1}: has ${length.toLocaleString('en')} tokens, and a document may have ` +
-          `${mostTokens.toLocaleString('en')}; divide it into several files`,
+        `document ${this.documents + 1}: has ${length.toLocaleString('en')} tokens; the most is ` +
+          `${mostTokens.toLocaleString('en')}; split it into several files`,
       );
     if (this.documents % blockDocuments === 0) this.#blockStarts.push(this.#tokens);
     this.documents += 1;

@@ -217,7 +217,7 @@ test('a large corpus is compared with its checksums where it is read, and made a
     const corpus = await prepareCorpus(large);
     assert.deepEqual(warnings, []);
     corpus.read(token === undefined ? 0 : token - 100, new Int32Array(16)); // elsewhere
-    const message = new RegExp(`${name}: from byte 0 on it differs from its checksum; prepare the data again`);
+    const message = new RegExp(`${name}: the chunk at byte 0 does not match its checksum; run the same command again`);
     for (let i = 0; i < 2; i++) {
       assert.throws(
         () => (token === undefined ? corpus.documentStarts(0, 1) : corpus.read(token, new Int32Array(1))),
@@ -253,7 +253,10 @@ test('each chunk that is read is compared, not the first alone', async (t) => {
   t.after(() => corpus.close());
   corpus.read(16 * 50, new Int32Array(16));
   for (const start of [16 * 51 - 1, 16 * 51, 16 * 52 - 1])
-    assert.throws(() => corpus.read(start, new Int32Array(2)), /tokens-00000\.bin: from byte 1632 on it differs/);
+    assert.throws(
+      () => corpus.read(start, new Int32Array(2)),
+      /tokens-00000\.bin: the chunk at byte 1632 does not match/,
+    );
   corpus.read(16 * 52, new Int32Array(16));
 });
 
@@ -266,7 +269,7 @@ test('a file that is cut short while it is open is a DataError', async (t) => {
   for (const start of [48, 2000])
     assert.throws(
       () => corpus.read(start, new Int32Array(2)),
-      (error) => error instanceof DataError && /tokens-00000\.bin: it was cut short/.test(error.message),
+      (error) => error instanceof DataError && /tokens-00000\.bin: it was truncated while in use/.test(error.message),
     );
 });
 
@@ -297,7 +300,7 @@ test('a shard that is missing, cut or not counted is found on opening', async (t
   assert.throws(() => openCorpus(onlyCorpus()), /tokens-00001\.bin: it has 30 bytes instead of 32/);
   for (const [from, to, message] of [
     ['tokens-00001', 'tokens-00009', /tokens-00009\.bin: it cannot be read/],
-    ['"documents": 4', '"documents": 5', /counts do not fit/],
+    ['"documents": 4', '"documents": 5', /counts do not match/],
     ['"format": 3', '"format": 2', /not of format 3/],
   ] as const) {
     writeFileSync(indexPath, index.replace(from, to));

@@ -44,7 +44,7 @@ export interface PrepareOptions extends TokeniseOptions {
   exclude?: readonly string[];
   /** The field or column of structured files that holds the text; `text` where none is given. */
   textField?: string;
-  /** Hears of the files that are brought from elsewhere. */
+  /** Called with the progress of downloads. */
   onDownload?: (progress: DownloadProgress) => void;
 }
 
@@ -198,7 +198,7 @@ function openKept(folder: string, warn: (message: string) => void): Corpus | und
     return openCorpus(folder);
   } catch (error) {
     if (!(error instanceof DataError)) throw error;
-    warn(`${error.message}: this is done now`);
+    warn(`${error.message}`);
     rmSync(folder, { recursive: true, force: true });
     return undefined;
   }

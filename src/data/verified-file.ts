@@ -8,7 +8,7 @@ export const checksumBytes = 32;
 /** How many chunks a file of `bytes` has; each has a checksum. */
 export const numChunks = (bytes: number, chunkBytes: number) => Math.ceil(bytes / chunkBytes);
 
-/** An open file of a corpus. Each of its chunks is read whole and compared with its checksum before a byte of it is given out for the first time. */
+/** An open file of a corpus. Each of its chunks is read whole and compared with its checksum before any byte of it is returned for the first time. */
 export class VerifiedFile {
   readonly #path: string;
   readonly #descriptor: number;
@@ -53,7 +53,7 @@ export class VerifiedFile {
     this.#fill(offset, into);
   }
 
-  /** Reads every chunk that was not read yet. */
+  /** Verifies every chunk not read yet. */
   verifyAll(): void {
     for (const chunk of this.#isVerified.keys()) this.#verify(chunk);
   }
@@ -65,13 +65,13 @@ export class VerifiedFile {
     this.#fill(offset, bytes);
     const expected = this.#checksums.subarray(chunk * checksumBytes, (chunk + 1) * checksumBytes);
     if (createHash('sha256').update(bytes).digest().compare(expected) !== 0)
-      throw broken(this.#path, `from byte ${offset} on it differs from its checksum`);
+      throw broken(this.#path, `the chunk at byte ${offset} does not match its checksum`);
     this.#isVerified[chunk] = 1;
   }
 
   #fill(offset: number, into: Uint8Array): void {
     if (readSync(this.#descriptor, into, 0, into.length, offset) !== into.length)
-      throw broken(this.#path, 'it was cut short while it was in use');
+      throw broken(this.#path, 'it was truncated while in use');
   }
 
   /** Closes the file. */
@@ -80,7 +80,7 @@ export class VerifiedFile {
   }
 }
 
-/** What is said of a damaged file. */
+/** The error for a damaged file. */
 export function broken(path: string, reason: string, cause?: unknown): DataError {
-  return new DataError(`${path}: ${reason}; prepare the data again`, { cause });
+  return new DataError(`${path}: ${reason}; run the same command again, which prepares it anew`, { cause });
 }

@@ -1,4 +1,4 @@
-import type { Granularity } from './gates.ts';
+import { type Granularity, granularities } from './gates.ts';
 import type { DepthMethod } from './method.ts';
 import { expectedDepth } from './state.ts';
 
@@ -78,7 +78,9 @@ export function plannedCost(
 ): PlannedCost {
   const updatedShare = (keepRate: number, { sequences }: StepWork) => {
     const size = microBatchSize ?? sequences;
-    return 1 - (1 - Math.min(1, granularity === 'sequence' ? keepRate * size : keepRate)) ** (sequences / size);
+    return (
+      1 - (1 - Math.min(1, granularities[granularity].isPerSequence ? keepRate * size : keepRate)) ** (sequences / size)
+    );
   };
   let depthSum = 0;
   let blockFlops = 0;

@@ -4,27 +4,55 @@ import { expectedDepth } from './state.ts';
 /** On which sequences of a micro-batch a block runs: all of them, none, or those with these numbers, in rising order. */
 export type Gate = boolean | readonly number[];
 
-/** What gates decide for: a whole micro-batch, single sequences of it, or a whole micro-batch with a fixed number of blocks. */
-export type Granularity = 'batch' | 'sequence' | 'exact';
-
 /** What the gates of a micro-batch are drawn from. */
-type Draw = Omit<Parameters<typeof drawGates>[0], 'granularity'>;
+export interface GateDraw {
+  seed: number;
+  /** Counted from 0. */
+  step: number;
+  /** Counted from 0 within the step. */
+  microBatch: number;
+  /** [L] */
+  keepRates: readonly number[];
+  /** N */
+  sequences: number;
+}
 
-/** How gates are drawn, by granularity. */
-const draws: Record<Granularity, (draw: Draw) => Gate[]> = {
-  batch: (draw) => draw.keepRates.map((keepRate, block) => wordsOf(draw, block)[0] / 2 ** 32 < keepRate),
-  sequence: (draw) =>
-    draw.keepRates.map((keepRate, block) => {
-      const { sequences } = draw;
-      const [word, , ...subsetKey] = wordsOf(draw, block);
-      const count = Math.floor(keepRate * sequences + word / 2 ** 32);
-      return count === sequences || (count > 0 && randomSubset(count, sequences, subsetKey));
-    }),
-  exact: systematicSample,
-};
+/** What a gate covers, as `depth.granularity` names it: all that is true of it alone. */
+interface NamedGranularity {
+  draw(draw: GateDraw): Gate[];
+  /** Whether a block may run on some sequences of a micro-batch and not on others. */
+  isPerSequence: boolean;
+  /** As a model card says it. */
+  words: string;
+}
 
-/** The granularities that a configuration can name. */
-export const granularities = Object.keys(draws) as Granularity[];
+/** The values of `depth.granularity`. */
+export const granularities = {
+  batch: {
+    draw: (draw) => draw.keepRates.map((keepRate, block) => wordsOf(draw, block)[0] / 2 ** 32 < keepRate),
+    isPerSequence: false,
+    words: 'a gate for each batch',
+  },
+  sequence: {
+    draw: (draw) =>
+      draw.keepRates.map((keepRate, block) => {
+        const { sequences } = draw;
+        const [word, , ...subsetKey] = wordsOf(draw, block);
+        const count = Math.floor(keepRate * sequences + word / 2 ** 32);
+        return count === sequences || (count > 0 && randomSubset(count, sequences, subsetKey));
+      }),
+    isPerSequence: true,
+    words: 'a gate for each sequence',
+  },
+  exact: {
+    draw: systematicSample,
+    isPerSequence: false,
+    words: 'a fixed number of blocks in each micro-batch, give or take one',
+  },
+} satisfies Record<string, NamedGranularity>;
+
+/** A name that `depth.granularity` takes. */
+export type Granularity = keyof typeof granularities;
 
 /**
  * The gates of one micro-batch of N sequences, as pure functions of (seed, step, micro-batch, block):
@@ -43,23 +71,15 @@ export const granularities = Object.keys(draws) as Granularity[];
  *
  * @throws RangeError for another seed.
  */
-export function drawGates(options: {
-  seed: number;
-  step: number;
-  microBatch: number;
-  keepRates: readonly number[];
-  granularity: Granularity;
-  /** N */
-  sequences: number;
-}): Gate[] {
-  return draws[options.granularity](options);
+export function drawGates({ granularity, ...draw }: GateDraw & { granularity: Granularity }): Gate[] {
+  return granularities[granularity].draw(draw);
 }
 
-function wordsOf({ seed, step, microBatch }: Draw, block: number) {
+function wordsOf({ seed, step, microBatch }: GateDraw, block: number) {
   return philox4x32([step, microBatch, block, Stream.gate], seedKey(seed));
 }
 
-function systematicSample(draw: Draw): boolean[] {
+function systematicSample(draw: GateDraw): boolean[] {
   const { keepRates, microBatch } = draw;
   const words = keepRates.map((_, block) => wordsOf(draw, block)[0]);
   const order = [...words.keys()].sort((a, b) => words[a]! - words[b]!);

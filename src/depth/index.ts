@@ -4,7 +4,15 @@
  * @module taper-lm/depth
  */
 export { type ForwardFlops, type PlannedCost, plannedCost, type StepWork, stepFlops } from './cost.ts';
-export { drawGates, type Gate, type Granularity, granularities, openShare, partOfGate } from './gates.ts';
+export {
+  drawGates,
+  type Gate,
+  type GateDraw,
+  type Granularity,
+  granularities,
+  openShare,
+  partOfGate,
+} from './gates.ts';
 export type { DepthMethod, MethodOptions, NamedMethod } from './method.ts';
 export { constant } from './methods/constant.ts';
 export { dense } from './methods/dense.ts';

@@ -26,13 +26,15 @@ export interface NamedMethod<Own extends object = object> {
   reads: readonly ('thetaBar' | 'gamma' | 'profile')[];
   /** Keys of `depth` that it alone reads. */
   keys?: ZodRawShape;
+  /** Whether its gates are drawn, as they are where nothing is said; without, each block's keep rate is 0 or 1. */
+  drawsGates?: boolean;
   /** What its own keys say, in words: "9 blocks". */
   words?(own: Own): string;
   /** The values of own keys that nobody gave and that follow from others, each with the reason. */
   derive?(options: MethodOptions & Own): { key: keyof Own & string; value: unknown; reason: string }[];
   /** What does not fit together, each with how to fix it. */
   mistakes?(options: MethodOptions & Own, model: { norm: 'pre' | 'post' }): string[];
-  /** What a user should hear about settings that do fit together. */
+  /** Warnings about settings that are valid. */
   warnings?(options: MethodOptions & Own): string[];
   /** The steps at which its keep rates jump. */
   jumps?(options: MethodOptions & Own): number[];

@@ -1,15 +1,18 @@
 import { z } from 'zod';
 import { ConfigError } from '../errors/index.ts';
-import { key } from '../keys/index.ts';
-import { type Granularity, granularities } from './gates.ts';
+import { key, namesOf } from '../keys/index.ts';
+import { granularities } from './gates.ts';
 import type { DepthMethod, NamedMethod } from './method.ts';
 import { type DepthMethodName, depthMethods, ownKeys } from './methods.ts';
 import { profiles } from './profile.ts';
 import { gammaWarning } from './schedule.ts';
 import { scaled, unscaled, whole } from './state.ts';
 
-/** What branches that run are multiplied by, where a configuration says it. */
-const scales = ['inverse', 'none'] as const;
+/** What branches that run are multiplied by, where a configuration says it, and how a model card says it. */
+const scales = {
+  inverse: { state: scaled, words: 'branches scaled by 1/p' },
+  none: { state: unscaled, words: 'branches unscaled' },
+};
 
 /** The `depth` section of a configuration. */
 export const depthSection = z
@@ -44,19 +47,20 @@ export const depthSection = z
       "How the keep rate of `pld` and `constant` falls along L blocks: `linear`, 1 − (l/L)(1 − θ) for l = 1 … L (the paper's equation), `linear0`, the same for l = 0 … L−1 (the public code), `uniform`, θ everywhere, or `deepspeed`, `linear0` with branches scaled by the next block's rate as in DeepSpeed's code.",
     ),
     granularity: key(
-      z.enum(granularities).default('batch'),
+      z.enum(namesOf(granularities)).default('batch'),
       'numbers',
-      'What gates decide for: `batch`, each for a whole micro-batch, as published; `sequence`, each block runs on a random part of the sequences, so that each step costs the same and, with sequences enough, each block learns in each; `exact`, as `batch`, but each micro-batch runs the mean number of blocks, rounded up or down.',
+      'What a gate covers: `batch`, a whole micro-batch, as published; `sequence`, each block runs on a random part of the sequences, so each step costs the same and, with enough sequences, each block learns in each; `exact`, a whole micro-batch, but each micro-batch runs the mean number of blocks, rounded up or down.',
     ),
-    scale: key(z.enum(scales).optional(), 'numbers', {
+    scale: key(z.enum(namesOf(scales)).optional(), 'numbers', {
       description:
-        'What a branch that runs is multiplied by: `inverse`, by 1/p, with p the keep rate of its block, or `none`, by nothing.',
-      derived: 'as the method is published: `none` in `layerdrop` and `staged`, else `inverse`',
+        'How a branch that runs is scaled: `inverse`, by 1/p, where p is the keep rate of its block; `none`, not at all.',
+      derived:
+        "as the method is published: `none` in `layerdrop` and `staged`, the program's in `own`, else `inverse` (`profile: deepspeed` has its own)",
     }),
     tail: key(
       z.number().gte(0).lte(0.5).default(0),
       'numbers',
-      'The last fraction of `steps`, in which every block runs, under any method: a dense recovery phase.',
+      'The last fraction of `steps`, in which every block runs (not with `grow`): a dense recovery phase.',
     ),
     ...ownKeys,
   })
@@ -88,7 +92,7 @@ export function withShared(
   layers: number,
   totalSteps: number,
 ): DepthMethod {
-  const rescaled = scale && { inverse: scaled, none: unscaled }[scale];
+  const rescaled = scale && scales[scale].state;
   const tailStart = totalSteps - Math.round(tail * totalSteps);
   const dense = whole(layers);
   return (step) => {
@@ -157,21 +161,14 @@ export function depthJumps(settings: MethodSettings, layers: number, totalSteps:
   ];
 }
 
-/** What gates are, as a model card says it. */
-const gateWords: Record<Granularity, string> = {
-  batch: 'a gate for each batch',
-  sequence: 'a gate for each sequence',
-  exact: 'as many blocks in each micro-batch',
-};
-
 /** The method with the settings that it reads, as a model card says it. */
 export function depthWords(settings: DepthSettings): string {
-  const { title, reads } = named(settings);
+  const { title, reads, drawsGates = true } = named(settings);
   const { thetaBar, gamma, profile, granularity } = settings;
   const shared = { thetaBar: `θ̄ = ${thetaBar}`, gamma: `γ = ${gamma}`, profile: `profile ${profile}` };
   const parts = [title, ...reads.map((key) => shared[key]), ownWords(settings)];
-  const gates = settings.method === 'dense' ? undefined : gateWords[granularity];
-  const scale = settings.scale && `branches ${{ inverse: 'scaled by 1/p', none: 'unscaled' }[settings.scale]}`;
+  const gates = drawsGates ? granularities[granularity].words : undefined;
+  const scale = settings.scale && scales[settings.scale].words;
   const tail =
     settings.tail > 0 ? `every block in the last ${Math.round(1000 * settings.tail) / 10} % of the steps` : undefined;
   return [...parts, gates, scale, tail].filter((part) => part !== undefined).join(', ');

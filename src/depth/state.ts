@@ -1,4 +1,4 @@
-/** A block that begins to exist at a step. Up to then its keep rate is 0. */
+/** A block that is added at a step. Before, its keep rate is 0. */
 export interface NewBlock {
   block: number;
   /** The block that it becomes a copy of; with none it starts as the seed says. */

@@ -5,11 +5,11 @@ import { hubSettings } from './settings.ts';
 
 /** The pauses between attempts, in seconds, where the server does not say how long to wait. */
 const pauses = [0.5, 1, 2, 4];
-/** A server that asks for a longer pause, in seconds, is not waited for. */
+/** The longest pause in seconds; a server that asks for more is given up on. */
 const longestPause = 600;
 /** Answers of a server that is busy. */
 const busy = new Set([408, 429, 500, 502, 503, 504]);
-/** A connection over which nothing arrives for so long is broken. */
+/** Without data for this long, a connection counts as broken. */
 const silenceMs = 60_000;
 
 /** Node's codes of certificates that fail. Source: https://nodejs.org/api/tls.html#x509-certificate-error-codes */
@@ -27,7 +27,7 @@ export class UnreachableError extends DataError {
   /** What happened, without what to do about it. */
   readonly what: string;
   constructor(what: string, options: ErrorOptions) {
-    super(`${what}; run the same command again to continue`, options);
+    super(`${what}; run the same command again to resume`, options);
     this.what = what;
   }
 }
@@ -53,7 +53,8 @@ export async function persistently<T>(
       const seconds = (error instanceof BusyError ? error.seconds : undefined) ?? pauses[failed];
       failed += 1;
       if (seconds === undefined || seconds > longestPause || failed > pauses.length) {
-        const wait = seconds !== undefined && seconds > longestPause ? `, for ${Math.ceil(seconds / 60)} minutes` : '';
+        const wait =
+          seconds !== undefined && seconds > longestPause ? `; it asks to wait ${Math.ceil(seconds / 60)} minutes` : '';
         throw new UnreachableError(`${name}: cannot be downloaded (${reason}${wait})`, { cause: error });
       }
       for (let left = seconds; left > 0; left -= 1) {
@@ -64,14 +65,14 @@ export async function persistently<T>(
   }
 }
 
-/** What came is not what was asked for, and may be the next time. */
+/** A broken response that may succeed when asked for again. */
 export class BrokenError extends Error {}
 
 /** A server that answers that it is busy, and in how many seconds it wants to be asked again, if it says so. */
 class BusyError extends Error {
   readonly seconds: number | undefined;
   constructor({ status, headers }: Response) {
-    super(status === 429 ? 'too many requests (429)' : `the server answers ${status}`);
+    super(status === 429 ? 'too many requests (429)' : `the server answered ${status}`);
     const after = headers.get('retry-after');
     const window = /\bt=(\d+)/.exec(headers.get('ratelimit') ?? '')?.[1]; // of Hugging Face's limits
     if (after !== null) this.seconds = Number.isNaN(Number(after)) ? secondsUntil(after) : Math.max(0, Number(after));
@@ -100,7 +101,7 @@ function lasting(name: string, error: unknown): DataError | undefined {
     return new DataError(`${name}: cannot be downloaded (${message}); check the address`, { cause: error });
   if (!certificateCodes.test(code ?? '')) return undefined;
   return new DataError(
-    `${name}: the server's certificate is not trusted (${message}); set NODE_EXTRA_CA_CERTS to the certificate file of your proxy or authority, and check the clock`,
+    `${name}: the server's certificate is not trusted (${message}); set NODE_EXTRA_CA_CERTS to the certificate file of your proxy or certificate authority, and check the system clock`,
     { cause: error },
   );
 }

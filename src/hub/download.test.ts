@@ -120,7 +120,7 @@ test('a server that is busy is asked again when it says', async () => {
   server.faults.set('/revision/', { times: 1, status: 429, headers: { 'retry-after': '7200' } });
   await assert.rejects(
     openRepository(parseHubName('hf:datasets/org/texts@v1', 'dataset'), { cacheDir }),
-    /cannot be downloaded \(too many requests \(429\), for 120 minutes\)/,
+    /cannot be downloaded \(too many requests \(429\); it asks to wait 120 minutes\)/,
   );
 });
 
@@ -137,7 +137,7 @@ test('bytes that are not those that the Hub lists are refused, whichever way the
     await assert.rejects(
       repository.fetch('large.txt'),
       new RegExp(
-        `DataError: hf:datasets/org/texts@${commit}: large.txt: ${reason}.*; it was removed: run the same command again$`,
+        `DataError: hf:datasets/org/texts@${commit}: large.txt: ${reason}.*; the download was deleted; run the same command again$`,
       ),
     );
   }
@@ -167,7 +167,7 @@ test('a file with less than was promised is asked for again a few times', async 
     if (reasons.length === 2) throw new Error('enough');
   };
   await assert.rejects((await open({ onDownload })).fetch('large.txt'), /enough/);
-  assert.deepEqual(reasons, ['the connection ended after 1000 of 300000 bytes', 'the file has changed there']);
+  assert.deepEqual(reasons, ['the connection ended after 1000 of 300000 bytes', 'the file has changed on the server']);
 });
 
 test('of several that want a file one downloads it and the others wait', async () => {
@@ -215,24 +215,24 @@ test('what is refused says why and what to do', async () => {
   await assert.rejects(
     fetch('none'),
     new RegExp(
-      `^DataError: hf:datasets/org/none: no such data set on ${endpoint}, or it is private; check the name, or set HF_TOKEN to a token that may read it$`,
+      `^DataError: hf:datasets/org/none: no such data set on ${endpoint}, or it is private; check the name, or set HF_TOKEN to a token that can read it$`,
     ),
   );
   await assert.rejects(fetch('private'), /no such data set .* or it is private/);
   await assert.rejects(
     fetch('gated'),
     new RegExp(
-      `the data set is gated: accept its conditions at ${endpoint}/datasets/org/gated, then set HF_TOKEN to a token of that account$`,
+      `the data set is gated: accept its conditions at ${endpoint}/datasets/org/gated, then set HF_TOKEN to a token of the account that accepted them$`,
     ),
   );
   await assert.rejects(
     fetch('gated@v2'),
     new RegExp(
-      `^DataError: hf:datasets/org/gated@v2: no revision v2; see ${endpoint}/datasets/org/gated/tree/main for the existing ones$`,
+      `^DataError: hf:datasets/org/gated@v2: no revision v2; ${endpoint}/datasets/org/gated/tree/main lists what exists$`,
     ),
   );
   process.env.HF_TOKEN = 'hf_wrong';
-  await assert.rejects(fetch('private'), /does not know the token that is set; renew HF_TOKEN$/);
+  await assert.rejects(fetch('private'), /rejected your token; set HF_TOKEN to a valid one$/);
   process.env.HF_TOKEN = server.token;
   assert.deepEqual(readFileSync(await fetch('gated')), large);
   assert.deepEqual(readFileSync(await fetch('private')), large);
@@ -248,7 +248,7 @@ test('without a network the last version is used, and one that was pinned asks f
   assert.equal(server.requests.length, count);
   await assert.rejects(
     (await open()).fetch('small.txt'),
-    /is not in .* and HF_HUB_OFFLINE is set; run it once without/,
+    /is not in .* and HF_HUB_OFFLINE is set; unset it to download/,
   );
   await assert.rejects(
     openRepository(parseHubName('hf:datasets/org/other', 'dataset'), { cacheDir }),
@@ -261,7 +261,7 @@ test('without a network the last version is used, and one that was pinned asks f
   assert.equal(warnings.length, 1);
   assert.match(
     warnings[0]!,
-    new RegExp(`cannot be downloaded \\(the server answers 503\\): using the last download, ${commit}$`),
+    new RegExp(`cannot be downloaded \\(the server answered 503\\): using the version downloaded last, ${commit}$`),
   );
 });
 
@@ -288,10 +288,10 @@ test('a file on the web is asked for again, and comes again when it has changed'
   assert.equal(readFileSync(await fetched(), 'utf8'), small);
   await assert.rejects(
     fetched(`${server.endpoint}/web/none.txt`),
-    /none\.txt: the server answers 404 \(Not Found\); check the address/,
+    /none\.txt: the server answered 404 \(Not Found\); check the address and your access/,
   );
   server.web.set('page.txt', { content: large, headers: { 'content-type': 'text/html; charset=utf-8' } });
-  await assert.rejects(fetched(`${server.endpoint}/web/page.txt`), /answers with a web page, not the file/);
+  await assert.rejects(fetched(`${server.endpoint}/web/page.txt`), /sent a web page instead of the file/);
 });
 
 test('a file on the web is used as it is in the cache where the server cannot be asked', async () => {
@@ -305,12 +305,14 @@ test('a file on the web is used as it is in the cache where the server cannot be
   assert.equal(await fetched(), path);
   await assert.rejects(
     fetched(`${server.endpoint}/web/new.txt`),
-    /is not in .*, and HF_HUB_OFFLINE is set; run it once/,
+    /is not in .*, and HF_HUB_OFFLINE is set; unset it to download/,
   );
   process.env.HF_HUB_OFFLINE = '';
   server.faults.set('kept.txt', { times: 99, status: 503, headers: { 'retry-after': '0' } });
   assert.equal(await fetched(), path);
-  assert.deepEqual(warnings, [`${address}: cannot be downloaded (the server answers 503): using the last download`]);
+  assert.deepEqual(warnings, [
+    `${address}: cannot be downloaded (the server answered 503): using the version downloaded last`,
+  ]);
 });
 
 test('a part of a file on the web that has changed meanwhile is not gone on with', async () => {
@@ -410,7 +412,8 @@ test('a token that cannot be one is refused without being told, and so is an add
   for (const HF_TOKEN of ['hf_secret\nb', 'hf secret', 'hfü€'])
     assert.throws(
       () => hubSettings({ HF_TOKEN }),
-      ({ message }: Error) => /^HF_TOKEN: is not a token: it has spaces/.test(message) && !message.includes('secret'),
+      ({ message }: Error) =>
+        /^HF_TOKEN: is not a token: it contains spaces/.test(message) && !message.includes('secret'),
     );
   for (const HF_ENDPOINT of ['localhost:8080', 'ftp://x'])
     assert.throws(

@@ -32,7 +32,7 @@ export interface RemoteFile extends Asked {
   time?: Date;
 }
 
-/** How far a download is. */
+/** Progress of a download. */
 export interface DownloadProgress {
   name: string;
   bytesDone: number;
@@ -65,8 +65,7 @@ export function versionOf({ headers }: Response): Version {
 }
 
 /**
- * Downloads a file to its path, whole and checked or not at all. What was cut off, by the network or by the end of this process, goes on
- * from where it was, if it is still the same version there.
+ * Downloads a file to its path, complete and verified, or not at all. An interrupted download resumes if the version is unchanged.
  *
  * @throws DataError where the server refuses it, or sends something else than was promised.
  */
@@ -74,7 +73,8 @@ export async function download(file: RemoteFile, options: DownloadOptions): Prom
   let { version, resumed, fault } = await downloadPart(file, options);
   // What was there before may be the fault.
   if (fault !== undefined && resumed) ({ version, fault } = await downloadPart(file, options));
-  if (fault !== undefined) throw new DataError(`${file.name}: ${fault}; it was removed: run the same command again`);
+  if (fault !== undefined)
+    throw new DataError(`${file.name}: ${fault}; the download was deleted; run the same command again`);
   publish(file, version);
   return version;
 }
@@ -141,7 +141,7 @@ async function downloadPart(
       await response.body?.cancel();
       if (start === 0 || (response.status !== 206 && response.status !== 416)) throw await refusal(file, response);
       forget(file); // what is there is not the start of what the server has now
-      throw new BrokenError('the file has changed there');
+      throw new BrokenError('the file has changed on the server');
     }
     refusePage(file, response);
     version = versionOf(response);
@@ -169,7 +169,7 @@ export function startOf({ headers }: Response): number {
   return Number(/^bytes (\d+)-/.exec(headers.get('content-range') ?? '')?.[1]);
 }
 
-/** Writes what comes as it comes, so that a connection that is cut takes nothing with it. */
+/** Writes chunks as they arrive, so that a broken connection loses nothing. */
 async function append(
   { body }: Response,
   path: string,
@@ -189,7 +189,7 @@ async function append(
 /** A page for people in place of the file, as a site answers that wants a login or shows its files. */
 export function refusePage({ name }: RemoteFile, { headers }: Response): void {
   if (!/^text\/html\b/.test(headers.get('content-type') ?? '')) return;
-  throw new DataError(`${name}: the server answers with a web page, not the file; give the address of the file itself`);
+  throw new DataError(`${name}: the server sent a web page instead of the file; give the address of the file itself`);
 }
 
 /** How a file differs from what was promised. */

@@ -16,7 +16,7 @@ export interface HubOptions extends DownloadOptions {
   cacheDir: string;
 }
 
-/** A way to download a file, all of it or the part that is needed. */
+/** How to download a file: whole, or only the part that is needed. */
 export interface Way {
   /** Where it goes that way. */
   pathOf(path: string): string;
@@ -24,7 +24,7 @@ export interface Way {
   download(file: RemoteFile, options: DownloadOptions): Promise<Version | undefined>;
 }
 
-/** The way that is always there. */
+/** Downloads the whole file; always possible. */
 export const whole: Way = { pathOf: (path) => path, download };
 
 /** The folder for what comes from a host. */
@@ -35,7 +35,7 @@ export function hostFolder(cacheDir: string, address: string): string {
 /** The error of what is not in the cache while the network may not be asked. */
 export function notInCache(name: string, cacheDir: string): DataError {
   return new DataError(
-    `${name}: is not in ${cacheDir}, and HF_HUB_OFFLINE is set; run it once without, or name a cache that has it as data.cache`,
+    `${name}: is not in ${cacheDir}, and HF_HUB_OFFLINE is set; unset it to download, or set data.cache to a folder that has it`,
   );
 }
 
@@ -77,7 +77,7 @@ export async function fetchFile(
     throw new Error(`no way downloads ${file.name}`);
   } catch (error) {
     if (!(error instanceof UnreachableError) || !there) throw error;
-    options.onWarning?.(`${error.what}: using the last download`);
+    options.onWarning?.(`${error.what}: using the version downloaded last`);
     return there.path;
   }
 }

@@ -30,7 +30,7 @@ export function fetchFor(name: HubName): typeof fetch {
       if (response.ok) return response;
       if (response.status === 409 && url === `${endpoint}/api/repos/create`) return existing(page);
       if (response.status === 403 && init.method === 'POST')
-        throw new ConfigError(`${name.base}: the token that is set may not write there; give HF_TOKEN one that may`);
+        throw new ConfigError(`${name.base}: your token cannot write to this repository; set HF_TOKEN to one that can`);
       throw await refusal(asked, response);
     };
     const isCommit = url.startsWith(`${endpoint}/api/${name.type}s/${name.repo}/commit/`);
@@ -46,7 +46,7 @@ async function once<T>({ name }: Asked, attempt: () => Promise<T>, commits: stri
   } catch (cause) {
     const reason = temporaryReason(cause);
     if (reason === undefined) throw cause;
-    const advice = `see ${commits} for whether it is there, and run the same command again if not`;
+    const advice = `check ${commits}, and run the same command again if the commit is missing`;
     throw new DataError(`${name}: the commit was not confirmed (${reason}); ${advice}`, { cause });
   }
 }

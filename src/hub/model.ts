@@ -20,12 +20,12 @@ export async function fetchModel(name: string, options: HubOptions): Promise<{ n
   const paths = repository.files.map(({ path }) => path);
   const fail = (reason: string) => new DataError(`${name}: ${reason}`);
   if (!paths.includes('config.json'))
-    throw fail('has no config.json; give a model as save_pretrained of transformers writes it');
+    throw fail('has no config.json; give a model saved with save_pretrained of transformers');
   const own = paths.filter((path) => weights.test(path));
   if (own.length === 0) {
     const other = paths.find((path) => /\.(bin|pt|pth|ckpt|h5|msgpack|gguf|safetensors)$/.test(path));
     throw fail(
-      `has no model.safetensors${other ? `, but ${other}` : ''}; give a model whose weights are safetensors, such as a converted copy of it`,
+      `has no model.safetensors${other ? `, only ${other}` : ''}; give a model with safetensors weights, such as a converted copy`,
     );
   }
   // Where the weights are whole, shards of them are a copy.

@@ -29,7 +29,7 @@ export const isAddress = (name: string) => /^https?:\/\//i.test(name);
 /** Whether a revision is the hash of a commit, which never changes. */
 export const isCommit = (revision: string | undefined) => /^[0-9a-f]{40}$/.test(revision ?? '');
 
-/** The name with a commit, which means the same files for ever. */
+/** The name with a commit, which always means the same files. */
 export const pinned = ({ base }: HubName, commit: string) => `${base}@${commit}`;
 
 /** Where its page is on the Hub. */
@@ -41,7 +41,7 @@ export const kindWords = { dataset: 'data set', model: 'model' } as const;
 /**
  * Reads a name on the Hub, of a data set or a model, whichever is wanted.
  *
- * @throws DataError where it is none, or the other.
+ * @throws DataError if it is not a name, or names the other kind.
  */
 export function parseHubName(name: string, type: HubName['type']): HubName {
   const form = type === 'dataset' ? 'hf:datasets/ORG/NAME[/PATH][:SPLIT][@REVISION]' : 'hf:ORG/NAME[@REVISION]';
@@ -50,11 +50,13 @@ export function parseHubName(name: string, type: HubName['type']): HubName {
     throw new DataError(`${name}: is not a name on the Hub; expected ${form}`);
   const found = datasets === undefined ? 'model' : 'dataset';
   if (found !== type) {
-    const instead = type === 'dataset' ? `; for the data set of that name give hf:datasets/${name.slice(3)}` : '';
-    throw new DataError(`${name}: names a ${kindWords[found]}, expected a ${kindWords[type]}, ${form}${instead}`);
+    const instead = type === 'dataset' ? `; for the data set of that name, use hf:datasets/${name.slice(3)}` : '';
+    throw new DataError(
+      `${name}: is the name of a ${kindWords[found]}; expected a ${kindWords[type]}, ${form}${instead}`,
+    );
   }
   if (type === 'model' && (path !== '' || split !== undefined))
-    throw new DataError(`${name}: a model has no files to choose and no splits; expected ${form}`);
+    throw new DataError(`${name}: the name of a model takes no path or split; expected ${form}`);
   const revision = commit ?? asked;
   return { base, type, repo, path, ...(split && { split }), ...(revision && { revision }) };
 }

@@ -61,7 +61,7 @@ export async function push(name: HubName, files: readonly LocalFile[], options: 
   for (; !step.done; step = await steps.next()) {
     const event = step.value;
     if (event.event === 'fileProgress' && event.state === 'uploading' && event.progress === 1)
-      options.say(`sent ${event.path}`);
+      options.say(`uploaded ${event.path}`);
   }
   return { url: `${hubUrl}/${name.repo}`, commit: step.value!.commit.oid };
 }

@@ -119,7 +119,7 @@ export async function openSparse(
       persist,
     );
     if (answer.status !== 206 || startOf(answer) !== start || some.length !== end - start)
-      throw new DataError(`${file.name}: has changed during the download; run the same command again`);
+      throw new DataError(`${file.name}: changed during the download; run the same command again`);
     keep(start, some);
   };
   const download = async (ranges: readonly Range[]) => {

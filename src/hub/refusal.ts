@@ -11,17 +11,15 @@ export interface Asked {
 /** What the Hub calls a refusal, and what to do about it. */
 const hubReasons: Record<string, (hub: NonNullable<Asked['hub']>) => string> = {
   GatedRepo: ({ what, page }) =>
-    `the ${what} is gated: accept its conditions at ${page}, then set HF_TOKEN to a token of that account`,
-  RevisionNotFound: ({ revision, page }) => `no revision ${revision}; see ${page}/tree/main for the existing ones`,
-  EntryNotFound: ({ page }) => `no such file; see ${page}/tree/main for the existing ones`,
+    `the ${what} is gated: accept its conditions at ${page}, then set HF_TOKEN to a token of the account that accepted them`,
+  RevisionNotFound: ({ revision, page }) => `no revision ${revision}; ${page}/tree/main lists what exists`,
+  EntryNotFound: ({ page }) => `no such file; ${page}/tree/main lists what exists`,
   RepoNotFound: noRepository,
 };
 
 function noRepository({ what }: NonNullable<Asked['hub']>): string {
-  const { endpoint, token } = hubSettings();
-  const advice =
-    token === undefined ? 'set HF_TOKEN to a token that may read it' : 'the token that is set may not read it';
-  return `no such ${what} on ${endpoint}, or it is private; check the name, or ${advice}`;
+  const { endpoint } = hubSettings();
+  return `no such ${what} on ${endpoint}, or it is private; check the name, or set HF_TOKEN to a token that can read it`;
 }
 
 /** The error of an answer that refuses. Source: `hf_raise_for_status` of Hugging Face's Python client, for the header X-Error-Code. */
@@ -33,12 +31,12 @@ export async function refusal({ name, hub }: Asked, response: Response): Promise
   if (hub && new URL(url).origin === new URL(endpoint).origin) {
     const isWrongToken = status === 401 && /credentials|token/i.test(headers.get('x-error-message') ?? '');
     if (isWrongToken && token !== undefined)
-      return fail(`${endpoint} does not know the token that is set; renew HF_TOKEN`);
+      return fail(`${endpoint} rejected your token; set HF_TOKEN to a valid one`);
     const code = headers.get('x-error-code') ?? (status === 401 || status === 404 ? 'RepoNotFound' : '');
     const reason = hubReasons[code]?.(hub);
     if (reason !== undefined) return fail(reason);
   }
-  const what = `the server answers ${status}${statusText && ` (${statusText})`}`;
+  const what = `the server answered ${status}${statusText && ` (${statusText})`}`;
   const message = headers.get('x-error-message');
-  return fail(`${what}${message ? `: ${message.slice(0, 200)}` : ''}; check the address, and whether you may read it`);
+  return fail(`${what}${message ? `: ${message.slice(0, 200)}` : ''}; check the address and your access to it`);
 }

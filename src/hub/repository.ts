@@ -57,13 +57,15 @@ export async function commitOf(name: HubName, { cacheDir, onWarning = () => {} }
         ? await datasetInfo({ ...what, additionalFields: ['sha'] })
         : await modelInfo({ ...what, additionalFields: ['sha'] });
     if (!isCommit(sha))
-      throw new DataError(`${name.base}: ${endpoint} does not name a commit, so it is not a Hugging Face Hub`);
+      throw new DataError(
+        `${name.base}: ${endpoint} returned no commit, so it is not a Hugging Face Hub; check HF_ENDPOINT`,
+      );
     writing(refs, () => makeFolder(refs));
     replaceFile(file, `${sha}\n`);
     return sha;
   } catch (error) {
     if (!(error instanceof UnreachableError) || known === undefined) throw error;
-    onWarning(`${error.what}: using the last download, ${known}`);
+    onWarning(`${error.what}: using the version downloaded last, ${known}`);
     return known;
   }
 }

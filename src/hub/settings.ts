@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { ConfigError } from '../errors/index.ts';
 import { isAddress } from './names.ts';
 
-/** Where the Hub is and who asks, as Hugging Face's own programs are told. */
+/** Where the Hub is and whose token is used, read as Hugging Face's programs do. */
 export interface HubSettings {
   /** Without a slash at the end. */
   endpoint: string;
@@ -38,7 +38,7 @@ function tokenOf({ HF_TOKEN, HF_TOKEN_PATH }: NodeJS.ProcessEnv, file: string): 
   if (token === undefined || /^[!-~]+$/.test(token)) return token;
   const where = given ? 'HF_TOKEN' : HF_TOKEN_PATH || file;
   throw new ConfigError(
-    `${where}: is not a token: it has spaces, line ends or characters beyond ASCII; set it to one from https://huggingface.co/settings/tokens`,
+    `${where}: is not a token: it contains spaces, line breaks or non-ASCII characters; use one from https://huggingface.co/settings/tokens`,
   );
 }
 

@@ -67,18 +67,18 @@ test('the head of the card goes before names, in each form of its data_files', (
   assert.deepEqual(choose('hf:datasets/a/b/map:test', paths, subsets), ['en/held.jsonl']);
   assert.throws(
     () => choose('hf:datasets/a/b/fr', paths, subsets),
-    /^DataError: hf:datasets\/a\/b\/fr: no subset, folder or file fr; its subsets: en, de, all, map$/,
+    /^DataError: hf:datasets\/a\/b\/fr: no subset, folder or file fr; the subsets are en, de, all, map$/,
   );
   assert.throws(
     () => choose('hf:datasets/a/b/en:valid', paths, subsets),
-    /no split valid; there are train, held\.out; give one as hf:datasets\/a\/b\/en:train$/,
+    /no split valid; it has train, held\.out; for example hf:datasets\/a\/b\/en:train$/,
   );
   const several = card(
     'configs:\n- config_name: x\n  data_files: train.jsonl\n- config_name: y\n  data_files: train.jsonl',
   );
   assert.throws(
     () => choose('hf:datasets/a/b:train', paths, several),
-    /has several subsets: x, y; give one as hf:datasets\/a\/b\/x:train$/,
+    /has several subsets: x, y; name one, for example hf:datasets\/a\/b\/x:train$/,
   );
   assert.deepEqual(choose('hf:datasets/a/b', paths, '---\n: {\n---\n'), ['train.jsonl']); // a head that is no YAML
 });
@@ -89,10 +89,10 @@ test('a card whose patterns match no file says so, and a pattern without a split
     card(`configs:\n- config_name: default\n  data_files:\n${train}  - split: test\n    path: b.jsonl`);
   assert.throws(
     () => choose('hf:datasets/a/b:train', paths, head('  - split: train\n    path: none-*\n')),
-    /its card names no file that exists for the split train; there is test; give one as hf:datasets\/a\/b:test$/,
+    /its card lists no existing file for the split train; it has test; for example hf:datasets\/a\/b:test$/,
   );
   assert.deepEqual(choose('hf:datasets/a/b', paths, head('  - path: a.jsonl\n')), ['a.jsonl']);
-  assert.throws(() => choose('hf:datasets/a/b', []), /holds no files of data$/);
+  assert.throws(() => choose('hf:datasets/a/b', []), /contains no data files$/);
 });
 
 test('a folder, a file and a glob can be named', () => {
@@ -104,11 +104,11 @@ test('a folder, a file and a glob can be named', () => {
 });
 
 test('a data set that taper cannot read says what it is, and where the Hub may have it as Parquet', () => {
-  const copy = /if the Hub has made a Parquet copy of it, give that: hf:datasets\/a\/b:train@refs\/convert\/parquet$/;
+  const copy = /if the Hub has a Parquet copy, use hf:datasets\/a\/b:train@refs\/convert\/parquet$/;
   assert.throws(
     () => choose('hf:datasets/a/b:train', ['train.csv', 'README.md', 'train.txt', 'train2.csv', 'train-3.csv']),
     (error: Error) => {
-      assert.match(error.message, /holds files such as train-3\.csv, and none of a kind that is known: \.txt/);
+      assert.match(error.message, /has files such as train-3\.csv, but none that taper reads \(\.txt/);
       assert.match(error.message, copy);
       return true;
     },
@@ -119,7 +119,7 @@ test('a data set that taper cannot read says what it is, and where the Hub may h
   );
   assert.throws(
     () => choose('hf:datasets/a/b/x.csv', ['x.csv']),
-    /hf:datasets\/a\/b\/x\.csv: not a kind of text file that is known/,
+    /hf:datasets\/a\/b\/x\.csv: not a text file that taper reads/,
   );
 });
 
@@ -127,10 +127,13 @@ test('a name that is none says what is expected', () => {
   const form = /is not a name on the Hub; expected hf:datasets\/ORG\/NAME\[\/PATH\]\[:SPLIT\]\[@REVISION\]$/;
   for (const name of ['hf:', 'hf:datasets/', 'hf:datasets/a/b:', 'hf:datasets/a/b@', 'hf:datasets/a b'])
     assert.throws(() => parseHubName(name, 'dataset'), form, name);
-  assert.throws(() => parseHubName('hf:a/b', 'dataset'), /names a model, expected a data set.*give hf:datasets\/a\/b$/);
+  assert.throws(
+    () => parseHubName('hf:a/b', 'dataset'),
+    /is the name of a model; expected a data set.*use hf:datasets\/a\/b$/,
+  );
   assert.throws(
     () => parseHubName('hf:datasets/a/b', 'model'),
-    /names a data set, expected a model, hf:ORG\/NAME\[@REVISION\]$/,
+    /is the name of a data set; expected a model, hf:ORG\/NAME\[@REVISION\]$/,
   );
   assert.deepEqual(parseHubName('hf:datasets/a/b/c/d.txt:train@refs/convert/parquet', 'dataset'), {
     base: 'hf:datasets/a/b/c/d.txt:train',

@@ -15,7 +15,7 @@ const inFolder = eachKeyword((words) => new RegExp(`(?:^|${separator})(?:${words
 const numberedShard = /^data\/(\w+(?:\.\w+)*)-\d{5}-of-\d{5}[^/]*\.[^/]*$/;
 
 const notData = /^(README\.md|config\.json|dataset_infos?\.json|dummy_data\.zip|dataset_dict\.json)$/;
-const packings = /\.(gz|zst|xz|bz2|lz4|zip)$/;
+const compressions = /\.(gz|zst|xz|bz2|lz4|zip)$/;
 /** Endings of files that explain data; they are data where nothing else is there. */
 const besideData = new Set(['', 'md', 'py', 'ipynb', 'yaml', 'yml', 'toml', 'bib']);
 /** Files that speak of the data. */
@@ -61,7 +61,7 @@ export function chooseFiles(
   const fail = (reason: string) => new DataError(`${name.base}: ${reason}`);
   if (sorted.includes(name.path)) {
     if (name.split !== undefined) throw fail(`a file has no splits; leave :${name.split} out`);
-    if (!isText(name.path)) throw fail(`not a kind of text file that is known: ${endings}${parquetCopy(name)}`);
+    if (!isText(name.path)) throw fail(`not a text file that taper reads (${endings})${parquetCopy(name)}`);
     return [name.path];
   }
   const splits = splitsOf(name, sorted, subsetsOf(card), fail);
@@ -70,10 +70,10 @@ export function chooseFiles(
   const files = splits.get(split) ?? [];
   if (files.length === 0) {
     const filled = names.filter((each) => splits.get(each)!.length > 0);
-    const why = splits.has(split) ? `its card names no file that exists for the split ${split}` : `no split ${split}`;
-    if (filled.length === 0) throw fail(names.length > 0 ? why : 'holds no files of data');
-    const instead = `give one as hf:datasets/${name.repo}${name.path && `/${name.path}`}:${filled[0]}`;
-    throw fail(`${why}; there ${filled.length === 1 ? 'is' : 'are'} ${listed(filled)}; ${instead}`);
+    const why = splits.has(split) ? `its card lists no existing file for the split ${split}` : `no split ${split}`;
+    if (filled.length === 0) throw fail(names.length > 0 ? why : 'contains no data files');
+    const instead = `for example hf:datasets/${name.repo}${name.path && `/${name.path}`}:${filled[0]}`;
+    throw fail(`${why}; it has ${listed(filled)}; ${instead}`);
   }
   return ofOneKind(name, files, { isText, endings });
 }
@@ -97,7 +97,7 @@ function splitsOf(
     return name.split === undefined
       ? new Map([['train', matching]])
       : byNames(matching.map((each) => ({ path: each, inside: each })));
-  const there = subsets.length > 0 ? `; its subsets: ${listed(subsets.map((each) => each.name))}` : '';
+  const there = subsets.length > 0 ? `; the subsets are ${listed(subsets.map((each) => each.name))}` : '';
   throw fail(`no subset, folder or file ${path}${there}`);
 }
 
@@ -110,7 +110,7 @@ function defaultOf(name: HubName, subsets: readonly Subset[], fail: (reason: str
   if (found || subsets.length === 0) return found;
   const names = subsets.map((subset) => subset.name);
   throw fail(
-    `has several subsets: ${listed(names)}; give one as hf:datasets/${name.repo}/${names[0]}${name.split ? `:${name.split}` : ''}`,
+    `has several subsets: ${listed(names)}; name one, for example hf:datasets/${name.repo}/${names[0]}${name.split ? `:${name.split}` : ''}`,
   );
 }
 
@@ -212,14 +212,14 @@ function byNames(all: readonly Below[]): Splits {
   return new Map();
 }
 
-/** The files of the kind that most of them are of. */
+/** The files of the most frequent kind. */
 function ofOneKind(
   name: HubName,
   files: readonly string[],
   { isText, endings }: { isText(path: string): boolean; endings: string },
 ): string[] {
   const kindOf = (path: string) => {
-    const base = path.split('/').at(-1)!.toLowerCase().replace(packings, '');
+    const base = path.split('/').at(-1)!.toLowerCase().replace(compressions, '');
     return base.includes('.') ? base.split('.').at(-1)! : '';
   };
   const data = files.filter((path) => !besideData.has(kindOf(path)) && !aboutData.test(path.split('/').at(-1)!));
@@ -232,14 +232,14 @@ function ofOneKind(
   const what =
     kind === 'py'
       ? 'is a Python script, which taper does not run'
-      : `holds files such as ${files.find((path) => kindOf(path) === kind)}, and none of a kind that is known: ${endings}`;
+      : `has files such as ${files.find((path) => kindOf(path) === kind)}, but none that taper reads (${endings})`;
   throw new DataError(`${name.base}: ${what}${parquetCopy(name)}`);
 }
 
 /** The Hub keeps most data sets as Parquet too, in a branch. */
 function parquetCopy(name: HubName): string {
   const split = name.split === undefined ? '' : `:${name.split}`;
-  return `; if the Hub has made a Parquet copy of it, give that: ${pinned({ ...name, base: `hf:datasets/${name.repo}${split}` }, 'refs/convert/parquet')}`;
+  return `; if the Hub has a Parquet copy, use ${pinned({ ...name, base: `hf:datasets/${name.repo}${split}` }, 'refs/convert/parquet')}`;
 }
 
 const listed = (names: readonly string[]) =>

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Config, loadConfig } from '../config/index.ts';
-import { drawGates, knownMethod, type PlannedCost, plannedCost } from '../depth/index.ts';
+import { drawGates, granularities, knownMethod, type PlannedCost, plannedCost } from '../depth/index.ts';
 import {
   type EvalMetrics,
   type FilledExample,
@@ -192,7 +192,7 @@ function shown({ loss, perplexity, mlmAccuracy, clmAccuracy, examples = [] }: Ev
 
 /** The gates of the first micro-batch of the step of each point, drawn again: they are a function of seed, step and block. */
 function gatesOf({ depth, train }: Config, { step, keepRates }: { step: number[]; keepRates: (readonly number[])[] }) {
-  if (depth.granularity === 'sequence') return [];
+  if (granularities[depth.granularity].isPerSequence) return [];
   const { seed, microBatchSize: sequences } = train;
   return step.map((done, i) =>
     drawGates({

@@ -6,7 +6,7 @@ export interface Reporter {
   note(message: string): void;
   /** Something that is allowed but probably not meant. */
   warn(message: string): void;
-  /** How far a download is. */
+  /** Progress of a download. */
   download?(progress: DownloadProgress): void;
   /** How far the texts are prepared. */
   prepare?(progress: PrepareProgress): void;

@@ -89,7 +89,7 @@ async function warnOfShared({ train, valid, ...data }: Config['data'], report: R
     const shared = await sharedSources(await list(trainPaths(train)), await list(valid));
     if (shared.length > 0)
       report.warn(
-        `data.valid: ${which(shared)} in data.train too, so the held-out loss is too low; keep the files apart, or leave data.valid out`,
+        `data.valid: ${which(shared)} in data.train too, so the held-out loss is too low; remove them from one of the two, or leave data.valid out`,
       );
     return;
   }
@@ -100,7 +100,7 @@ async function warnOfShared({ train, valid, ...data }: Config['data'], report: R
     const shared = await sharedSources(before, own);
     if (shared.length > 0)
       report.warn(
-        `data.train: ${which(shared)} in two texts of the mixture; what one holds out, the other is trained on, so the held-out loss is too low: keep the files apart, or give data.valid`,
+        `data.train: ${which(shared)} in two texts of the mixture, so what one holds out is trained on in the other and the held-out loss is too low; remove them from one text, or set data.valid`,
       );
     before.push(...own);
   }

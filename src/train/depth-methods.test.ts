@@ -8,6 +8,7 @@ import { loadOptimizer, loadWeights, openCheckpoint, saveCheckpoint } from '../c
 import type { PartialConfig } from '../config/index.ts';
 import { drawGates, granularities, openShare } from '../depth/index.ts';
 import { evaluate } from '../inference/index.ts';
+import { namesOf } from '../keys/index.ts';
 import { pretrainingLosses } from '../model/index.ts';
 import { scope } from '../tensor/index.ts';
 import { type TrainingState, trainingState } from './state.ts';
@@ -41,7 +42,7 @@ const batchesAt = (step: number, seed = 0) => [
 ];
 
 for (const [name, depth] of Object.entries(methods)) {
-  for (const granularity of granularities) {
+  for (const granularity of namesOf(granularities)) {
     // The gates themselves are tested with them; two methods show that a run keeps to them.
     if (granularity === 'exact' && name !== 'pld' && name !== 'staged') continue;
     const scoped = (what: string, body: () => void) =>

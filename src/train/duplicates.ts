@@ -40,7 +40,7 @@ export async function openRepeated(
     kind,
     tokenizer,
     cacheDir: cache,
-    onProgress: (done) => report.note(`looking for duplicates: ${done}`),
+    onProgress: (done) => report.note(`searching for duplicates: ${done}`),
     onWarning: (message) => report.warn(message),
   });
   const repeated = new Map(texts.map(({ name, corpus }) => [corpus, duplicates.repeated.get(name)!]));

@@ -1,5 +1,6 @@
 import { type Config, phasesOf, type StepConfig } from '../config/index.ts';
 import { greatestDivisor, valuesOf } from '../config/phases.ts';
+import { granularities } from '../depth/index.ts';
 import { numParameters, parameterSpecs } from '../model/index.ts';
 import { optimizers, slotsOf } from '../optimizers/index.ts';
 import { workOf } from './work.ts';
@@ -64,7 +65,7 @@ function stepMemory(config: StepConfig, ranks: number): MemoryEstimate {
 
   // Of each token. Everything that the forward pass makes is kept: norm, q, k and v, context, projection, norm, the two
   // feed-forward layers and GELU in the precision of the products; the residual stream, and its gradient, in float32.
-  const rows = depth.granularity === 'sequence' ? 3 : 0;
+  const rows = granularities[depth.granularity].isPerSequence ? 3 : 0;
   const block = b * (8 * D + 2 * F) + floatBytes * (D * (3 + rows + (norm === 'post' ? 2 : 0)) + H + 4);
   const embeddings = floatBytes * 5 * D;
   const aroundBlocks = floatBytes * 4 * D;

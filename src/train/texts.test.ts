@@ -110,7 +110,7 @@ test('texts of a mixture that share a file are warned of, unless held-out text i
   const mixed = (first: string, second: string) =>
     prepared(folder, '', [`data.train=[{path: [${first}], weight: 1}, {path: [${second}], weight: 2}]`]);
   const { warnings } = await mixed(`${a}, ${b}`, b!);
-  assert.match(warnings.join('\n'), /^data\.train: .*b\.txt is in two texts of the mixture; what one holds out/m);
+  assert.match(warnings.join('\n'), /^data\.train: .*b\.txt is in two texts of the mixture, so what one holds out/m);
   assert.deepEqual((await mixed(a!, b!)).warnings, []);
 });
 

@@ -1,6 +1,6 @@
 import type { StepConfig } from '../config/index.ts';
 import { type MicroBatch, objectives } from '../data/index.ts';
-import { constant, type DepthMethod, dense, shallow } from '../depth/index.ts';
+import { constant, type DepthMethod, dense, granularities, shallow } from '../depth/index.ts';
 import { initialise } from '../model/index.ts';
 import { scope, setNumThreads, synchronize } from '../tensor/index.ts';
 import { prepareDevice } from './device.ts';
@@ -76,7 +76,7 @@ export function measureSteps(config: StepConfig): StepTimes {
     const base = trainingState(config, initialise(model, train.seed, train.device));
     const microBatches = train.batchSize / train.microBatchSize;
     const { layers } = model;
-    const bySequence = depth.granularity === 'sequence';
+    const bySequence = granularities[depth.granularity].isPerSequence;
     const half = bySequence ? layers / 2 : Math.floor(layers / 2);
     const halvedDepth = bySequence
       ? constant({ layers, thetaBar: 0.5, profile: 'uniform' })

@@ -24,14 +24,14 @@ export interface FindOptions {
   kind: Duplicate['kind'];
   /** A folder for files that are of no use afterwards: 256 bytes a document, and 8 a pair of near duplicates. */
   folder: string;
-  /** Hears every two seconds how far it is. */
+  /** Called with the progress every two seconds. */
   onProgress?: ((done: string) => void) | undefined;
 }
 
 /**
  * The documents that repeat earlier ones, in ascending order: those whose tokens an earlier one has, and with `near` also, among the
  * others, those that are similar to an earlier one that stays. Both name a document that stays: a copy of one that is dropped as
- * similar goes as similar, for the same one. Similarity is not passed on, so no chain of small changes leads from one document to a
+ * similar is itself reported as similar to the same one. Similarity is not passed on, so no chain of small changes leads from one document to a
  * quite different one.
  *
  * Memory is 16 bytes a document, 32 MB for pairs, 1 MB for each four million pairs and a few MB for buffers, however long the documents
@@ -77,7 +77,7 @@ function markCopies(group: Uint32Array, list: DocumentList, repeats: Int32Array)
   }
 }
 
-/** Decides document by document: a copy goes, and so does what is similar to one that stays. */
+/** Decides document by document: copies are dropped, and so are documents similar to one that is kept. */
 function* decide(repeats: Int32Array, links: Links, signatures: RecordFile): Generator<Duplicate> {
   const pairs = links.sorted();
   let pair = pairs.next();

@@ -1,4 +1,4 @@
-/** Documents with a hash each, which are brought together by it: 8 bytes a document. */
+/** Groups documents by a hash: 8 bytes per document. */
 export class HashGroups {
   readonly #entries: BigUint64Array<ArrayBuffer>;
   /** The document and the hash of each entry: both halves, on a little-endian machine. */

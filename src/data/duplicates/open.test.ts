@@ -102,6 +102,6 @@ test('a kept result that is damaged is made again, with a warning', async (t) =>
     const warnings: string[] = [];
     const onWarning = (message: string) => warnings.push(message);
     assert.deepEqual(await openDuplicates(corpora, { kind: 'near', tokenizer, cacheDir, onWarning }), whole);
-    assert.match(warnings.join('\n'), /^.*duplicates-\w+\.jsonl: is damaged \(.+\); duplicates are looked for again$/);
+    assert.match(warnings.join('\n'), /^.*duplicates-\w+\.jsonl: is damaged \(.+\); searching for duplicates again$/);
   }
 });

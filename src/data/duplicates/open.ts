@@ -7,7 +7,7 @@ import { DocumentList, type NamedCorpus } from './documents.ts';
 import { findDuplicates } from './find.ts';
 import { type Duplicates, readReport, writeReport } from './report.ts';
 
-/** The number of how documents are compared; duplicates that were found by another one are looked for anew. */
+/** The version of the comparison; duplicates found by another version are searched for again. */
 const duplicatesVersion = 2;
 
 /** Which documents are dropped, as `data.deduplicate` names it. */
@@ -22,7 +22,7 @@ export interface DuplicateOptions {
   /** That of the texts. */
   tokenizer: TextTokenizer;
   cacheDir: string;
-  /** Hears every two seconds how far it is. */
+  /** Called with the progress every two seconds. */
   onProgress?: (done: string) => void;
   onWarning?: (message: string) => void;
 }
@@ -45,7 +45,7 @@ export async function openDuplicates(texts: readonly NamedCorpus[], options: Dup
         return await readReport(path, names);
       } catch (error) {
         onWarning?.(
-          `${path}: is damaged (${error instanceof Error ? error.message.split('\n')[0] : error}); duplicates are looked for again`,
+          `${path}: is damaged (${error instanceof Error ? error.message.split('\n')[0] : error}); searching for duplicates again`,
         );
         rmSync(path, { force: true });
       }

@@ -10,5 +10,6 @@ export function dense(layers: number): DepthMethod {
 export const denseMethod: NamedMethod = {
   title: 'every block in every step',
   reads: [],
+  drawsGates: false,
   create: ({ layers }) => dense(layers),
 };

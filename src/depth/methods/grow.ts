@@ -1,8 +1,23 @@
 import { z } from 'zod';
 import { counted } from '../../errors/index.ts';
-import { count, key } from '../../keys/index.ts';
+import { count, key, namesOf } from '../../keys/index.ts';
 import type { DepthMethod, MethodOptions, NamedMethod } from '../method.ts';
 import { lowest, type NewBlock } from '../state.ts';
+
+/** What a new block can be, as `depth.newBlocks` names it: in words, and how it is made where the zeros of the start do not do. */
+const newBlockKinds = {
+  identity: { words: 'new blocks begin as the identity' },
+  copy: {
+    words: 'new blocks begin as copies of those below',
+    make: (block, before, copiesMoments) => ({ block, copyOf: block % before, copiesMoments }),
+  },
+  random: { words: 'new blocks begin at random', make: (block) => ({ block }) },
+} satisfies Record<string, NewBlockKind>;
+
+interface NewBlockKind {
+  words: string;
+  make?(block: number, blocksBefore: number, copiesMoments: boolean): NewBlock;
+}
 
 /** The keys of `grow`. */
 export interface Growth {
@@ -11,7 +26,7 @@ export interface Growth {
   /** After how many steps each stage but the first begins; derived where it is missing. */
   growAt?: readonly number[] | undefined;
   /** What a new block is: the identity, a copy of a block below it, or what the seed gives it. */
-  newBlocks: 'identity' | 'copy' | 'random';
+  newBlocks: keyof typeof newBlockKinds;
   /** What the optimizer remembers of a new block: nothing, or what it remembers of the block that it is a copy of. */
   newMoments: 'fresh' | 'copy';
 }
@@ -32,60 +47,53 @@ export function grow(options: Pick<MethodOptions, 'layers'> & Growth): DepthMeth
     );
   }
   const states = growBlocks.map((blocks) => lowest(layers, blocks));
-  const addedIn = (stage: number) => {
-    const [before, now] = [growBlocks[stage - 1]!, growBlocks[stage]!];
-    return Array.from({ length: now - before }, (_, i): NewBlock => {
-      const block = before + i;
-      if (newBlocks === 'random') return { block };
-      return { block, copyOf: block % before, copiesMoments: newMoments === 'copy' };
-    });
-  };
+  const { make }: NewBlockKind = newBlockKinds[newBlocks];
   return (step) => {
     const stage = growAt.filter((at) => at <= step).length;
     const state = states[stage]!;
-    // Identities they are already.
-    const isGrowth = growAt[stage - 1] === step && newBlocks !== 'identity';
-    return isGrowth ? { ...state, newBlocks: addedIn(stage) } : state;
+    if (!make || growAt[stage - 1] !== step) return state;
+    const [before, now] = [growBlocks[stage - 1]!, growBlocks[stage]!];
+    const added = Array.from({ length: now - before }, (_, i) => make(before + i, before, newMoments === 'copy'));
+    return { ...state, newBlocks: added };
   };
 }
 
 const keys = {
   growBlocks: key(z.array(z.int().min(0)).min(1).optional(), 'numbers', {
+    typeName: 'list of integers ≥ 0',
+    advice: 'write numbers, as in [3, 12]',
     description:
       'Of `grow`: how many blocks there are in each of its stages, from the lowest up; at the end all `layers`.',
     derived: 'a quarter of `layers`, then all of them',
   }),
   growAt: key(z.array(count()).optional(), 'numbers', {
+    typeName: 'list of integers ≥ 1',
+    advice: 'write steps, as in [1000]',
     description: 'Of `grow`: after how many steps each stage but the first begins.',
     derived: 'a tenth of `steps` for each',
   }),
-  newBlocks: key(z.enum(['identity', 'copy', 'random']).default('copy'), 'numbers', {
+  newBlocks: key(z.enum(namesOf(newBlockKinds)).default('copy'), 'numbers', {
     description:
-      'Of `grow`: what a new block is. `identity`: its branches end in zeros, so that the model computes what it did; `copy`: block l of a model that had k blocks is a copy of block l mod k; `random`: as the seed says, like any block at the start.',
+      'Of `grow`: how a new block starts. `identity`: its branches end in zeros, so the model computes what it did before; `copy`: block l of a model that had k blocks becomes a copy of block l mod k; `random`: initialised from the seed, as at the start of a run.',
   }),
   newMoments: key(
     z.enum(['fresh', 'copy']).default('fresh'),
     'numbers',
-    'Of `grow` with copies: whether the optimizer begins anew with a new block, or with what it remembers of the block below.',
+    'Of `grow` with copies: the optimizer state of a new block. `fresh`: zeros; `copy`: that of the block it copies.',
   ),
-};
-
-const kinds = {
-  identity: 'new blocks begin as the identity',
-  copy: 'new blocks begin as copies of those below',
-  random: 'new blocks begin at random',
 };
 
 export const growMethod = {
   title: 'a model that grows (arXiv 2405.15319)',
   reads: [],
+  drawsGates: false,
   keys,
   words: ({ growBlocks = [], growAt = [], newBlocks, newMoments }) => {
     const stages = growBlocks.map((blocks, i) =>
       i === 0 ? counted(blocks, 'block') : `${blocks} from step ${growAt[i - 1]}`,
     );
     const moments = newMoments === 'copy' ? ', with their moments' : '';
-    return `${stages.join(', ')} on; ${kinds[newBlocks]}${moments}`;
+    return `${stages.join(', ')} on; ${newBlockKinds[newBlocks].words}${moments}`;
   },
   derive: ({ layers, totalSteps, growBlocks, growAt }) => {
     const blocks = growBlocks ?? [Math.max(1, Math.round(layers / 4)), layers];
@@ -93,7 +101,7 @@ export const growMethod = {
     return [
       ...(growBlocks
         ? []
-        : [{ key: 'growBlocks' as const, value: blocks, reason: "a quarter of layers, as G_stack's" }]),
+        : [{ key: 'growBlocks' as const, value: blocks, reason: 'a quarter of layers, as in G_stack' }]),
       ...(growAt ? [] : [{ key: 'growAt' as const, value: tenths, reason: 'a tenth of steps for each stage' }]),
     ];
   },
@@ -102,19 +110,20 @@ export const growMethod = {
     const [fewer, earlier] = [notAbove(growBlocks), notAbove(growAt)];
     const found = [
       growBlocks.at(-1) !== layers &&
-        `depth.growBlocks: ends with ${growBlocks.at(-1)}, and model.layers is ${layers}; let it end with ${layers}`,
-      fewer !== undefined && `depth.growBlocks: ${fewer} does not come after fewer; a model grows, as in [3, 6, 12]`,
-      earlier !== undefined && `depth.growAt: ${earlier} does not come after an earlier step; give rising steps`,
+        `depth.growBlocks: ends with ${growBlocks.at(-1)}, but model.layers is ${layers}; end it with ${layers}`,
+      fewer !== undefined &&
+        `depth.growBlocks: ${fewer} is not more than the number before it; numbers must rise, as in [3, 6, 12]`,
+      earlier !== undefined && `depth.growAt: ${earlier} is not after the step before it; steps must rise`,
       growBlocks.length !== growAt.length + 1 &&
-        `depth.growAt: has ${counted(growAt.length, 'step')}, and depth.growBlocks ${counted(growBlocks.length, 'stage')}; give one step for each stage but the first`,
+        `depth.growAt: has ${counted(growAt.length, 'step')} for the ${counted(growBlocks.length, 'stage')} of depth.growBlocks; give one step for each stage after the first`,
       newBlocks === 'copy' &&
         growBlocks[0] === 0 &&
-        'depth.newBlocks: there is nothing to copy where depth.growBlocks begins with 0; set random',
+        'depth.newBlocks: copy has nothing to copy, since depth.growBlocks begins with 0; set random or identity',
       newMoments === 'copy' &&
         newBlocks !== 'copy' &&
-        `depth.newMoments: copy belongs to depth.newBlocks: copy, and that is ${newBlocks}; leave it out`,
-      tail > 0 && 'depth.tail: grow runs every block that there is in every step; leave it out',
-      norm === 'post' && 'depth.method: grow wants model.norm: pre, where a block can be the identity',
+        `depth.newMoments: copy needs depth.newBlocks: copy, but that is ${newBlocks}; leave it out`,
+      tail > 0 && 'depth.tail: does not apply to grow, which always runs all existing blocks; leave it out',
+      norm === 'post' && 'depth.method: grow needs model.norm: pre; a PostLN block cannot be the identity',
     ];
     return found.filter((mistake) => mistake !== false);
   },

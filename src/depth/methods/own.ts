@@ -25,14 +25,14 @@ export function checkedMethod(method: DepthMethod, layers: number): DepthMethod 
     const { theta, keepRates, branchScales } = state;
     if (typeof theta !== 'number' || !Number.isFinite(theta)) refuse(`theta is ${theta}`);
     for (const [name, values] of Object.entries({ keepRates, branchScales })) {
-      if (!Array.isArray(values)) refuse(`${name} is no array`);
+      if (!Array.isArray(values)) refuse(`${name} is not an array`);
       if (values.length !== layers) refuse(`${name} has ${values.length} entries, and the model ${layers} blocks`);
       const most = name === 'keepRates' ? 1 : Number.MAX_VALUE;
       const wrong = values.findIndex((value) => typeof value !== 'number' || !(value >= 0 && value <= most));
       if (wrong >= 0) refuse(`${name}[${wrong}] is ${values[wrong]}`);
     }
     const { newBlocks = [] } = state;
-    if (!Array.isArray(newBlocks)) refuse('newBlocks is no array');
+    if (!Array.isArray(newBlocks)) refuse('newBlocks is not an array');
     const blocks = newBlocks.flatMap(({ block, copyOf = 0 }) => [block, copyOf]);
     const unknown = blocks.find((block) => !Number.isInteger(block) || block < 0 || block >= layers);
     if (unknown !== undefined) refuse(`newBlocks names block ${unknown}`);

@@ -32,6 +32,7 @@ const keys = {
 export const shallowMethod = {
   title: 'the lowest blocks alone',
   reads: [],
+  drawsGates: false,
   keys,
   words: ({ blocks }) => counted(blocks!, 'block'),
   derive: ({ layers, thetaBar, blocks }) => {

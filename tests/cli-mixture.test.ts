@@ -72,7 +72,7 @@ test('data inspect shows the shares, and sequences of each text', async () => {
   const { stdout } = await done('data', 'inspect', 'mixed.yaml');
   assert.match(stdout, /^books\.jsonl +75\.0 % +[\d.]+ % +200 +[\d,]+$/m);
   assert.match(stdout, /^notes\.jsonl, more\.jsonl +25\.0 % +[\d.]+ % +80 +[\d,]+$/m);
-  assert.match(stdout, /^documents {2}280$/m);
+  assert.match(stdout, /^files {6}3: books\.jsonl, notes\.jsonl, more\.jsonl\ndocuments {2}280$/m);
   assert.ok(stdout.indexOf('from books.jsonl:') < stdout.indexOf('from notes.jsonl, more.jsonl:'));
 });
 

@@ -1,6 +1,6 @@
 // Texts and models from a Hub and the web, and models to it: as users type it, against a server on this machine.
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -207,7 +207,7 @@ describe('texts of a Hub', () => {
     const tokenizer = ['--vocab-size', '100', '--out', 'numbers.json'];
     await refused(
       ['tokenizer', 'train', '--data', 'hf:datasets/org/books/numbers.jsonl', ...tokenizer],
-      /numbers\.jsonl, line 1: the field "text" is 1, not a string/,
+      /^taper: hf:datasets\/org\/books\/numbers\.jsonl, line 1: the field "text" is 1, not a string$/m,
     );
     await refused(inspect('hf:datasets/org/books@v9'), /no revision v9; .* lists what exists/);
     await refused(inspect('hf:org/books'), /is the name of a model; expected a data set/);
@@ -220,7 +220,7 @@ describe('texts of a Hub', () => {
     await refused(inspect('https://example.org/a.csv'), /not a text file that taper reads/);
     await refused(
       inspect(`${server.endpoint}/web/none.txt`),
-      /the server answers 404 \(Not Found\); check the address/,
+      /the server answered 404 \(Not Found\); check the address/,
     );
     await refused(inspect('hf:datasets/org/books'), /HF_ENDPOINT=here: is not an address/, { HF_ENDPOINT: 'here' });
     const { stderr } = await run(['pretrain', 'tiny.yaml', '--data', 'hf:datasets/org/none', '--out', 'runs/none']);
@@ -254,6 +254,17 @@ describe('models', () => {
     assert.deepEqual([...new Set(stored.map(({ authorization }) => authorization))], [undefined]);
     assert.equal((await done(['push', 'exported', 'hf:org/model'])).stdout, `${server.endpoint}/org/model\n`);
     await done(['push', 'exported', 'hf:org/open']);
+    // An export may be made of links, as the cache of Python's programs is.
+    mkdirSync(join(folder, 'linked'));
+    for (const name of readdirSync(join(folder, 'exported')))
+      symlinkSync(join(folder, 'exported', name), join(folder, 'linked', name));
+    await done(['push', 'linked', 'hf:org/linked']);
+    assert.deepEqual(server.files('models/org/linked'), pushed);
+    symlinkSync('nowhere', join(folder, 'linked/notes.md'));
+    await refused(
+      ['push', 'linked', 'hf:org/linked'],
+      /linked\/notes\.md: is neither a file nor a link to one; remove it/,
+    );
     const before = server.files('models/org/open').size;
     await refused(
       ['push', 'exported', 'hf:org/open', '--private'],

@@ -24,11 +24,13 @@ export async function writeSequences(books: string): Promise<void> {
   const tokenizer = await openTokenizer(config, report);
   const texts = await openTexts(config, tokenizer, report);
   const { samples } = texts.train(0);
-  const file = openSync(`${sequences}.new`, 'w');
+  // Another ladder may be reading the old one, or writing the same.
+  const written = `${sequences}.${process.pid}`;
+  const file = openSync(written, 'w');
   for (let sample = 0; sample < samples.count; sample++)
     writeSync(file, Uint16Array.from(samples.read({ seed: 1, epoch: 0, sample }).ids));
   closeSync(file);
   texts.close();
-  renameSync(`${sequences}.new`, sequences); // another ladder may be reading the old one
+  renameSync(written, sequences);
   writeFileSync(tokenizerFile, tokenizer.json);
 }

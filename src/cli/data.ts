@@ -1,12 +1,15 @@
+import { relative } from 'node:path';
 import { Command } from 'commander';
-import { type Config, lastConfig, loadConfig, sourceName } from '../config/index.ts';
+import { type Config, lastConfig, loadConfig, sourceName, trainPaths } from '../config/index.ts';
 import {
   type DocumentPlace,
+  listSources,
   type Mask,
   makeMask,
   mixed,
   objectives,
   type Samples,
+  type SourceFile,
   samplesOf,
   type TextTokenizer,
   wholeCorpus,
@@ -23,7 +26,7 @@ import { downloadLine } from './download-line.ts';
 import { prepareProgress } from './progress.ts';
 import { warn } from './terminal.ts';
 
-const numShownSamples = 3;
+const [numShownSamples, numShownFiles] = [3, 3];
 /** Sequences that the padding is counted in, at most. */
 const numCountedSamples = 2000;
 
@@ -105,7 +108,7 @@ function examplesText({ examples, path }: Dropped, { deduplicate }: Config['data
 }
 
 /** The documents and tokens of the training texts, and how each text of a mixture takes part in it. */
-function countsText({ corpora: { train }, tokenizer }: OpenTexts): string {
+function countsText({ corpora: { train }, tokenizer, files }: OpenTexts): string {
   const total = totalOf(train.map(({ corpus }) => corpus));
   const blank = train.reduce((sum, { corpus }) => sum + corpus.index.blank.documents, 0);
   const without = blank === 0 ? '' : `, and ${blank} without text`;
@@ -117,7 +120,13 @@ function countsText({ corpora: { train }, tokenizer }: OpenTexts): string {
   ]);
   const names = ['text', 'share', 'of all tokens', 'documents', 'tokens'];
   const mixture = train.length > 1 ? `\n${table([names, ...rows])}\n` : '';
-  return `documents  ${total.documents}${without}\ntokens     ${total.tokens}\n${mixture}${unknown}`;
+  return `${filesText(files)}documents  ${total.documents}${without}\ntokens     ${total.tokens}\n${mixture}${unknown}`;
+}
+
+/** How many files the training texts are, and the first of them. */
+function filesText(files: readonly SourceFile[]): string {
+  const names = files.slice(0, numShownFiles).map(({ path, name }) => (name === path ? relative('', path) : name));
+  return `files      ${files.length}: ${names.join(', ')}${files.length > numShownFiles ? ', …' : ''}\n`;
 }
 
 /** The texts of a command line, tokenised, and the seconds that it took now; undefined where it was done before. */
@@ -125,6 +134,8 @@ interface OpenTexts extends Disposable {
   config: Config;
   tokenizer: TextTokenizer;
   corpora: Corpora;
+  /** Of the training texts. */
+  files: readonly SourceFile[];
   report: Reporter;
   seconds: number | undefined;
 }
@@ -157,7 +168,9 @@ async function open(file: string | undefined, options: ConfigOptions): Promise<O
   downloads.end();
   for (const { corpus } of corpora.train)
     warnOfUnknown(corpus.index, vocabularyAdvice(config), (message) => warn(`data.train: ${message}`));
-  return { config, tokenizer, corpora, report, seconds, [Symbol.dispose]: () => corpora[Symbol.dispose]() };
+  const { data } = config;
+  const files = await listSources(trainPaths(data.train), { ...data, cacheDir: data.cache });
+  return { config, tokenizer, corpora, files, report, seconds, [Symbol.dispose]: () => corpora[Symbol.dispose]() };
 }
 
 function paddingShare({ count, sequenceLength, at, read }: Samples): number {

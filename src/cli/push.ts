@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { join, sep } from 'node:path';
 import { Command } from 'commander';
 import { kindOf } from '../checkpoints/index.ts';
@@ -54,7 +54,7 @@ function exportedFiles(folder: string): LocalFile[] {
   const advice = advices[kindOf(folder)];
   if (advice !== undefined) throw new CheckpointError(`${folder}: ${advice}`);
   const paths = readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
+    .filter((entry) => !entry.isDirectory())
     .map((entry) => join(entry.parentPath, entry.name).slice(join(folder, sep).length))
     .filter((path) => !path.split(sep).some((part) => part.startsWith('.')))
     .map((path) => path.split(sep).join('/'))
@@ -65,7 +65,14 @@ function exportedFiles(folder: string): LocalFile[] {
   ] as const) {
     if (!isThere) throw new CheckpointError(`${folder}: has ${what}; give a folder that npx taper-lm export wrote`);
   }
-  return paths.map((path) => ({ path: join(folder, path), as: path }));
+  return paths.map((as) => {
+    const path = join(folder, as);
+    if (!statSync(path, { throwIfNoEntry: false })?.isFile())
+      throw new CheckpointError(
+        `${path}: is neither a file nor a link to one; remove it, or copy there what it stands for`,
+      );
+    return { path, as };
+  });
 }
 
 function exportCommand(folder: string): string {

@@ -201,6 +201,10 @@ test('a value of the wrong type is told with the right one', () => {
     mistakeIn('data.train=[a, 3]'),
     'data.train: ["a",3] is not a list of strings, or of { path, weight }; write [my/texts], or [{ path: books, weight: 2 }, { path: wiki, weight: 1 }] with numbers as weights',
   );
+  assert.match(
+    mistakeIn('data.train=[{ path: a, weight: .nan }]')!,
+    /^data\.train: \[\{"path":"a","weight":"NaN"\}\] is not/,
+  );
   assert.equal(mistakeIn('data.lowercase=si'), 'data.lowercase: "si" is not true or false; the default is true');
   assert.equal(mistakeIn('data.tokenizer='), 'data.tokenizer: null is not a string');
   for (const gamma of ['fast', '-1/T', '0', '0/T']) {

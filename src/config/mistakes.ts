@@ -52,7 +52,10 @@ function hintFor(setting: Setting, found: unknown): string | undefined {
 
 /** A value as it would be written, cut when it is long. */
 function show(value: unknown): string {
-  const text = typeof value === 'number' ? String(value) : JSON.stringify(value);
+  // JSON has no NaN and no infinity, YAML has.
+  const shown = (_: string, part: unknown) =>
+    typeof part === 'number' && !Number.isFinite(part) ? String(part) : part;
+  const text = typeof value === 'number' ? String(value) : JSON.stringify(value, shown);
   return text.length > 60 ? `${text.slice(0, 57)}…` : text;
 }
 

@@ -5,6 +5,12 @@ import { commandText, DataError } from '../errors/index.ts';
 
 const chunkBytes = 1 << 20;
 
+/** A file, and what messages call it. */
+interface TextFile {
+  path: string;
+  name: string;
+}
+
 /**
  * The characters of a UTF-8 file, unpacked where its name ends in .gz, without a byte order mark.
  * `onRead` gets the number of bytes of the file that were read since its last call.
@@ -13,17 +19,17 @@ const chunkBytes = 1 << 20;
  *   encoding is known.
  */
 export async function* readCharacters(
-  { path, bytes: size }: { path: string; bytes: number },
+  file: TextFile & { bytes: number },
   onRead?: (bytes: number) => void,
 ): AsyncGenerator<string> {
   const decoder = new TextDecoder('utf-8', { fatal: true });
   let isFirst = true;
-  for await (const bytes of readBytes(path, size, onRead)) {
-    checkBytes(path, bytes, isFirst);
-    yield decode(path, () => decoder.decode(bytes, { stream: true }), 'is not UTF-8 text', bytes);
+  for await (const bytes of readBytes(file, onRead)) {
+    checkBytes(file, bytes, isFirst);
+    yield decode(file, () => decoder.decode(bytes, { stream: true }), 'is not UTF-8 text', bytes);
     isFirst = false;
   }
-  yield decode(path, () => decoder.decode(), 'is not UTF-8 text at its end, where it may have been cut short');
+  yield decode(file, () => decoder.decode(), 'is not UTF-8 text at its end, where it may have been cut short');
 }
 
 /**
@@ -32,19 +38,20 @@ export async function* readCharacters(
  * @throws DataError as `readCharacters` does; `otherwise` says what to do with a file that is of no known encoding.
  */
 export function charactersOf(path: string, bytes: Buffer, otherwise: string): string {
-  checkBytes(path, bytes, true, otherwise);
+  const file = { path, name: path };
+  checkBytes(file, bytes, true, otherwise);
   const text = () => new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  return decode(path, text, 'is not UTF-8 text', bytes, otherwise);
+  return decode(file, text, 'is not UTF-8 text', bytes, otherwise);
 }
 
-function checkBytes(path: string, bytes: Buffer, isFirst: boolean, otherwise = 'exclude it'): void {
+function checkBytes({ path, name }: TextFile, bytes: Buffer, isFirst: boolean, otherwise = 'exclude it'): void {
   const wide = wideEncoding(bytes, isFirst);
-  if (wide !== undefined) throw new DataError(`${path}: is ${wide} text, not UTF-8; ${conversion(path, wide)}`);
-  if (bytes.includes(0)) throw new DataError(`${path}: holds a zero byte, so it is not text; ${otherwise}`);
+  if (wide !== undefined) throw new DataError(`${name}: is ${wide} text, not UTF-8; ${conversion(path, wide)}`);
+  if (bytes.includes(0)) throw new DataError(`${name}: holds a zero byte, so it is not text; ${otherwise}`);
 }
 
 function decode(
-  path: string,
+  { path, name }: TextFile,
   text: () => string,
   fault: string,
   bytes: Uint8Array = new Uint8Array(),
@@ -56,7 +63,7 @@ function decode(
     // In Latin-1 these are control characters, which nobody writes; Windows' own code has quotation marks and dashes there.
     const encoding = bytes.some((byte) => byte >= 0x80 && byte < 0xa0) ? 'WINDOWS-1252' : 'ISO-8859-1';
     throw new DataError(
-      `${path}: ${fault}; if it is ${encoding}, ${conversion(path, encoding)}; otherwise ${otherwise}`,
+      `${name}: ${fault}; if it is ${encoding}, ${conversion(path, encoding)}; otherwise ${otherwise}`,
       {
         cause,
       },
@@ -94,7 +101,10 @@ function conversion(path: string, encoding: string): string {
 
 const isGzip = (path: string) => path.toLowerCase().endsWith('.gz');
 
-function readBytes(path: string, size: number, onRead?: (bytes: number) => void): AsyncIterable<Buffer> {
+function readBytes(
+  { path, bytes: size }: { path: string; bytes: number },
+  onRead?: (bytes: number) => void,
+): AsyncIterable<Buffer> {
   const highWaterMark = Math.min(chunkBytes, size + 1); // of many small files, a large buffer each is most of the work
   const file = createReadStream(path, { highWaterMark });
   async function* counted(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {

@@ -47,7 +47,7 @@ export async function listSources(paths: readonly string[], options: ListOptions
     throw new DataError(`${paths.join(', ') || 'data'}: no text files left; name some, or exclude fewer`);
   }
   if (files.every(({ bytes }) => bytes === 0)) {
-    throw new DataError(`${files[0]!.path}: holds no text: it is empty (0 bytes); fill it, or name another file`);
+    throw new DataError(`${files[0]!.name}: holds no text: it is empty (0 bytes); fill it, or name another file`);
   }
   return files;
 }
@@ -55,8 +55,8 @@ export async function listSources(paths: readonly string[], options: ListOptions
 /** What both `a` and `b` hold, which may be under two names. */
 export async function sharedSources(a: readonly SourceFile[], b: readonly SourceFile[]): Promise<string[]> {
   const identities = new Set(await Promise.all(a.map(async ({ path }) => (await found(path)).identity)));
-  const shared = await Promise.all(b.map(({ path }) => found(path)));
-  return shared.filter(({ identity }) => identities.has(identity)).map(({ file }) => file.path);
+  const shared = await Promise.all(b.map(({ path, name }) => found(path, name)));
+  return shared.filter(({ identity }) => identities.has(identity)).map(({ file }) => file.name);
 }
 
 /** A file, and what is the same for all links to it. */
@@ -65,19 +65,19 @@ interface Found {
   identity: string;
 }
 
-async function found(path: string): Promise<Found> {
+async function found(path: string, name = path): Promise<Found> {
   try {
     const { size, mtimeMs } = await stat(path);
     const { dev, ino } = await stat(path, { bigint: true });
-    return { file: { path, bytes: size, modifiedMs: mtimeMs }, identity: `${dev} ${ino}` };
+    return { file: { path, name, bytes: size, modifiedMs: mtimeMs }, identity: `${dev} ${ino}` };
   } catch (cause) {
     throw cannotRead(path, cause);
   }
 }
 
 async function downloaded(name: string, options: RemoteOptions): Promise<Found[]> {
-  const paths = await fetchTexts(name, options);
-  return Promise.all(paths.map((path) => found(resolve(path))));
+  const texts = await fetchTexts(name, options);
+  return Promise.all(texts.map(({ path, source }) => found(resolve(path), source)));
 }
 
 async function expand(path: string, ignore: string[], onWarning: (message: string) => void): Promise<Found[]> {

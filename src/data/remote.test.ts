@@ -163,6 +163,11 @@ test('texts elsewhere and here stand beside each other, and what is excluded doe
   assert.deepEqual(await names(['b.txt', 'train/deep/**']), ['own.txt', 'a.txt']);
   assert.equal(server.requestsFor('b.txt').length, 0);
   assert.deepEqual(await names([]), ['own.txt', 'a.txt', 'b.txt', 'deep/c.txt']);
+  const sources = await listSources(['hf:datasets/org/many/train/deep@main'], { cacheDir });
+  assert.deepEqual(
+    sources.map(({ name }) => name),
+    ['hf:datasets/org/many/train/deep/c.txt@main'],
+  );
   await assert.rejects(listSources(['hf:datasets/org/many'], { cacheDir, exclude: ['*.txt'] }), /no text files left/);
   await assert.rejects(listSources(['hf:datasets/org/many/train/empty.txt'], { cacheDir }), /no text in 1 text file/);
 });

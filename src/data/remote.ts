@@ -6,6 +6,7 @@ import {
   commitOf,
   fetchAddress,
   type HubOptions,
+  hubPath,
   isAddress,
   isCommit,
   isHubName,
@@ -24,20 +25,27 @@ export interface RemoteOptions extends HubOptions {
   exclude: readonly string[];
 }
 
+/** A text file in the cache, and the name or address that it alone has. */
+interface DownloadedText {
+  path: string;
+  source: string;
+}
+
 /** Whether a text is not the path of files here but a name on the Hugging Face Hub or an address on the web. */
 export const isRemote = (name: string) => isHubName(name) || isAddress(name);
 
 /**
- * Downloads the text files that a name on the Hub or an address means into the cache, and returns their paths.
+ * Downloads the text files that a name on the Hub or an address means into the cache.
  *
  * @throws DataError where there is none, or none that can be read as text or downloaded.
  */
-export async function fetchTexts(name: string, options: RemoteOptions): Promise<string[]> {
+export async function fetchTexts(name: string, options: RemoteOptions): Promise<DownloadedText[]> {
   const waysOf = (path: string) => (/\.parquet$/i.test(path) ? [columnAlone(options.textField), whole] : [whole]);
   if (isAddress(name)) {
     const path = pathOf(name);
     if (!isTextFile(path)) throw new DataError(`${name}: not a text file that taper reads (${textEndings.join(' ')})`);
-    return leftIn([path], options.exclude).length > 0 ? [await fetchAddress(name, options, waysOf(path))] : [];
+    if (leftIn([path], options.exclude).length === 0) return [];
+    return [{ path: await fetchAddress(name, options, waysOf(path)), source: name }];
   }
   const hubName = parseHubName(name, 'dataset');
   const repository = await openRepository(hubName, options);
@@ -47,8 +55,12 @@ export async function fetchTexts(name: string, options: RemoteOptions): Promise<
   const chosen = chooseFiles(hubName, { paths: [...sizes.keys()], card, isText: isTextFile, endings });
   const filled = chosen.filter((path) => sizes.get(path)! > 0);
   if (filled.length === 0) throw new DataError(`${name}: no text in ${counted(chosen.length, 'text file')}`);
-  const downloaded: string[] = [];
-  for (const path of leftIn(filled, options.exclude)) downloaded.push(await repository.fetch(path, waysOf(path)));
+  const downloaded: DownloadedText[] = [];
+  const { revision } = hubName;
+  for (const path of leftIn(filled, options.exclude)) {
+    const source = `hf:${hubPath(hubName)}/${path}${revision === undefined ? '' : `@${revision}`}`;
+    downloaded.push({ path: await repository.fetch(path, waysOf(path)), source });
+  }
   return downloaded;
 }
 

@@ -13,6 +13,8 @@ const maxLineCharacters = 1 << 27;
 export interface SourceFile {
   /** Absolute. */
   path: string;
+  /** What messages call it: its path, or where it was downloaded from. */
+  name: string;
   bytes: number;
   modifiedMs: number;
 }
@@ -80,17 +82,17 @@ export async function* readParts(file: SourceFile, options: ReadOptions): AsyncG
       if (!empty) yield part;
     }
   } catch (cause) {
-    throw cause instanceof DataError ? cause : new DataError(`${file.path}: ${reasonOf(cause)}`, { cause });
+    throw cause instanceof DataError ? cause : new DataError(`${file.name}: ${reasonOf(cause)}`, { cause });
   }
   if (!empty) return;
   if (blanks > 0) {
     const rows = blanks === 1 ? 'its one row has' : `its ${blanks.toLocaleString('en')} rows have`;
     throw new NoTextError(
-      `${file.path}: holds no text: ${rows} none in "${options.textField}"; name the field that does as data.textField, or exclude the file`,
+      `${file.name}: holds no text: ${rows} none in "${options.textField}"; name the field that does as data.textField, or exclude the file`,
     );
   }
-  options.onBlank?.(file.path);
-  throw new NoTextError(`${file.path}: holds no text; fill it, or exclude it`);
+  options.onBlank?.(file.name);
+  throw new NoTextError(`${file.name}: holds no text; fill it, or exclude it`);
 }
 
 /**
@@ -175,7 +177,7 @@ async function* readJsonLines(
   for await (const line of readLines(file, onRead)) {
     lineNumber++;
     if (isBlank(line)) continue;
-    const where = `${file.path}, line ${lineNumber}`;
+    const where = `${file.name}, line ${lineNumber}`;
     let row: unknown;
     try {
       row = JSON.parse(line);
@@ -197,19 +199,19 @@ async function* readParquet(
   { textField, onRead, onBlank }: ReadOptions,
 ): AsyncGenerator<DocumentPart> {
   const { names, isFlat, pages } = await openParquetColumn(file.path, textField).catch((cause: unknown) => {
-    throw new DataError(`${file.path}: is not a whole Parquet file: ${reasonOf(cause)}; copy or write it again`, {
+    throw new DataError(`${file.name}: is not a whole Parquet file: ${reasonOf(cause)}; copy or write it again`, {
       cause,
     });
   });
-  if (isFlat === undefined) throw missingField(file.path, textField, names);
+  if (isFlat === undefined) throw missingField(file.name, textField, names);
   if (names.indexOf(textField) < names.lastIndexOf(textField)) {
     throw new DataError(
-      `${file.path}: has several columns named "${textField}"; rename those that do not hold the text`,
+      `${file.name}: has several columns named "${textField}"; rename those that do not hold the text`,
     );
   }
   if (!isFlat) {
     throw new DataError(
-      `${file.path}: the column "${textField}" holds lists or several fields in each row, not a string; name another as data.textField`,
+      `${file.name}: the column "${textField}" holds lists or several fields in each row, not a string; name another as data.textField`,
     );
   }
   let rowNumber = 0;
@@ -222,7 +224,7 @@ async function* readParquet(
   for await (const page of pages(report)) {
     for (const value of page) {
       rowNumber++;
-      const where = `${file.path}, row ${rowNumber}`;
+      const where = `${file.name}, row ${rowNumber}`;
       const text = textOf(value instanceof Uint8Array ? stringOf(value, textField, where) : value, textField, where);
       if (text === undefined) onBlank?.(where);
       else yield* wholeDocument(text);
@@ -283,7 +285,7 @@ async function* readLines(file: SourceFile, onRead: ((bytes: number) => void) | 
     }
     if (rest.length > maxLineCharacters) {
       throw new DataError(
-        `${file.path}, line ${lineNumber}: is longer than ${maxLineCharacters.toLocaleString('en')} characters; write so long a text to a .txt file of its own, which may have any length`,
+        `${file.name}, line ${lineNumber}: is longer than ${maxLineCharacters.toLocaleString('en')} characters; write so long a text to a .txt file of its own, which may have any length`,
       );
     }
   }

@@ -1,35 +1,58 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { trainAll } from './depth.ts';
-import { reportDepth } from './depth-report.ts';
+import { openTimes } from './depth/budget.ts';
+import { fineTuneAll } from './depth/glue.ts';
+import { fineTuned, reportDepth } from './depth/report.ts';
+import { trainAll } from './depth/train.ts';
 import { glue } from './glue.ts';
 import { heads } from './heads.ts';
 
-// npm run reproduce -- depth DATA [--jobs N]
-//   trains what the comparison of depth methods lacks, then times steps and writes docs/results/depth.md;
-//   DATA holds train-*.jsonl.gz and valid.jsonl.gz. It goes on where it was stopped.
-// npm run reproduce -- depth
-//   the last two alone, from the records that there are
-// npm run reproduce -- glue CHECKPOINT GLUE
-//   fine-tunes a model and the same model untrained on CoLA and SST-2, and writes docs/results/glue.md
-// npm run reproduce -- heads CHECKPOINT DATA
-//   the same for embeddings (SICK) and entities (WNUT-17), and writes docs/results/heads.md; DATA holds pairs/sick and ner/wnut17
+/** What can be reproduced: `npm run reproduce -- NAME …`. A command that was stopped goes on from where it was. */
+interface Command {
+  usage: string;
+  /** How many words it takes at least. */
+  words: number;
+  run(words: readonly string[]): void | Promise<void>;
+}
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { jobs: { type: 'string', default: '1' } },
-});
+const options = { threads: { type: 'string', default: '2' } } as const;
+const { values, positionals } = parseArgs({ allowPositionals: true, options });
+const threads = Number(values.threads);
 // npm runs this in the project's folder, wherever it was called.
-const [what, ...paths] = positionals.map((word, i) => (i === 0 ? word : resolve(process.env.INIT_CWD ?? '.', word)));
-const jobs = Number(values.jobs);
-if (what === 'depth' && Number.isInteger(jobs) && jobs > 0) {
-  if (paths[0] !== undefined) await trainAll(paths[0], jobs);
-  reportDepth();
-} else if (what === 'glue' && paths.length === 2) {
-  glue(paths[0]!, paths[1]!);
-} else if (what === 'heads' && paths.length === 2) {
-  await heads(paths[0]!, paths[1]!);
-} else {
-  console.error('npm run reproduce -- depth [DATA] [--jobs N] | glue CHECKPOINT GLUE | heads CHECKPOINT DATA');
+const at = (path: string | undefined) => resolve(process.env.INIT_CWD ?? '.', path!);
+
+const commands: Record<string, Command> = {
+  // Times steps, trains what the comparison of depth methods lacks (of the settings that are named), and writes docs/results/depth.md from
+  // all records. BOOKS holds train-*.jsonl.gz and valid.jsonl.gz.
+  depth: {
+    usage: 'BOOKS [SETTINGS…] [--threads N]',
+    words: 1,
+    run([books, ...names]) {
+      const times = openTimes();
+      trainAll(at(books), names, threads, times);
+      reportDepth(times);
+    },
+  },
+  // Fine-tunes the best of them, and writes the page again.
+  'depth-glue': {
+    usage: 'GLUE [--threads N]',
+    words: 1,
+    run([data]) {
+      fineTuneAll(fineTuned(), at(data), threads);
+      reportDepth(openTimes());
+    },
+  },
+  // Fine-tunes a model and the same model untrained on CoLA and SST-2, and writes docs/results/glue.md.
+  glue: { usage: 'CHECKPOINT GLUE', words: 2, run: ([checkpoint, data]) => glue(at(checkpoint), at(data)) },
+  // The same for embeddings (SICK) and entities (WNUT-17): docs/results/heads.md. DATA holds pairs/sick and ner/wnut17.
+  heads: { usage: 'CHECKPOINT DATA', words: 2, run: ([checkpoint, data]) => heads(at(checkpoint), at(data)) },
+};
+
+const [name = '', ...words] = positionals;
+const command = commands[name];
+if (command && words.length >= command.words) await command.run(words);
+else {
+  const lines = Object.entries(commands).map(([name, { usage }]) => `npm run reproduce -- ${name} ${usage}`);
+  console.error(lines.join('\n'));
   process.exitCode = 2;
 }

@@ -1,0 +1,190 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { lastConfig } from '../../src/config/index.ts';
+import { lineChart } from '../../src/report/index.ts';
+import { table, writeResults } from '../report.ts';
+import { configOf, secondsOf, type Times } from './budget.ts';
+import { glueOf, tasks } from './glue.ts';
+import { recordOf, type TrainedRecord } from './records.ts';
+import { type Setting, settings } from './settings.ts';
+import { type Difference, differences, pooledDeviation } from './statistics.ts';
+
+const folder = fileURLToPath(new URL('../../../docs/results/depth', import.meta.url));
+const numBest = 3;
+
+/** A setting with its trainings, by rising seed. */
+interface Trained {
+  setting: Setting;
+  records: readonly TrainedRecord[];
+}
+
+const finalLoss = ({ losses }: TrainedRecord) => losses.at(-1)![1];
+const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+function allTrained(): Trained[] {
+  return settings
+    .map((setting) => ({ setting, records: setting.seeds.flatMap((seed) => recordOf(setting.name, seed) ?? []) }))
+    .filter(({ records }) => records.length > 0);
+}
+
+/** Dense, shallow, and the methods with the lowest loss for the same time: what is fine-tuned. */
+export function fineTuned(): string[] {
+  const compared = allTrained().filter(({ setting }) => setting.equal === 'time');
+  const others = compared.filter(({ setting }) => !['dense', 'shallow'].includes(setting.name));
+  const best = others.sort((a, b) => mean(a.records.map(finalLoss)) - mean(b.records.map(finalLoss)));
+  return ['dense', 'shallow', ...best.slice(0, numBest).map(({ setting }) => setting.name)];
+}
+
+/** Writes docs/results/depth.md from the records that there are. */
+export function reportDepth(times: Times): void {
+  const trained = allTrained();
+  const dense = trained.find(({ setting }) => setting.name === 'dense');
+  if (!dense) throw new Error('there is no record of dense training: npm run reproduce -- depth BOOKS');
+  const others = trained.filter((each) => each !== dense);
+  const toDense = pairedToDense(dense, others);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(`${folder}/loss-by-time.svg`, curves(trained, times));
+  writeResults(
+    'depth',
+    'Depth methods side by side',
+    'npm run reproduce -- depth',
+    page(dense, others, toDense, times),
+  );
+}
+
+/** Each setting's losses less those of dense training with the same seed. */
+function pairedToDense(dense: Trained, others: readonly Trained[]): Map<Trained, Difference> {
+  const denseLoss = new Map(dense.records.map((record) => [record.seed, finalLoss(record)]));
+  const groups = others.map(({ records }) =>
+    records.flatMap((record) => (denseLoss.has(record.seed) ? [finalLoss(record) - denseLoss.get(record.seed)!] : [])),
+  );
+  const found = differences(groups);
+  return new Map(others.map((each, i) => [each, found[i]!]));
+}
+
+const fixed = (value: number) => value.toFixed(3);
+const signed = (value: number) => `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(3)}`;
+
+function differenceText({ mean, margin }: Difference): string {
+  return `${signed(mean)} (${signed(mean - margin)} … ${signed(mean + margin)})`;
+}
+
+/** What a difference to dense training says: of a loss, less is better; of a score, more. */
+function verdict({ mean, margin }: Difference, isLoss: boolean): string {
+  if (Math.abs(mean) <= margin) return 'no difference shown';
+  return mean < 0 === isLoss ? 'better' : 'worse';
+}
+
+function page(dense: Trained, others: readonly Trained[], toDense: Map<Trained, Difference>, times: Times): string {
+  const config = lastConfig(configOf(dense.setting));
+  const { model, data, train } = config;
+  const denseSeconds = secondsOf(configOf(dense.setting), times);
+  const rows = [dense, ...others].map((each) => {
+    const { setting, records } = each;
+    const seconds = secondsOf(configOf(setting, records[0]!.steps), times);
+    const losses = records.map(finalLoss);
+    const difference = toDense.get(each);
+    return {
+      equal: setting.equal,
+      cells: [
+        setting.label,
+        `${records.length}`,
+        `${records[0]!.steps.toLocaleString('en')}`,
+        mean(records.map(({ meanDepth }) => meanDepth)).toFixed(2),
+        `${Math.round((100 * seconds) / denseSeconds)} %`,
+        losses.length > 1
+          ? `${fixed(mean(losses))} (${fixed(Math.min(...losses))}–${fixed(Math.max(...losses))})`
+          : fixed(losses[0]!),
+        difference ? differenceText(difference) : '',
+        difference ? verdict(difference, true) : '',
+      ],
+    };
+  });
+  const head = ['setting', 'seeds', 'steps', 'blocks run', 'time', 'held-out loss', 'less dense', ''];
+  const ofBudget = (equal: Setting['equal']) =>
+    rows.filter((row, i) => i === 0 || row.equal === equal).map(({ cells }) => cells);
+  const machines = [
+    ...new Set(
+      [dense, ...others].flatMap(({ records }) => records.map(({ date, processor }) => `${date}, ${processor}`)),
+    ),
+  ];
+  const missing = settings.flatMap(({ name, seeds }) =>
+    seeds.filter((seed) => !recordOf(name, seed)).map((seed) => `${name} (seed ${seed})`),
+  );
+  const { deviation, freedom } = pooledDeviation([dense, ...others].map(({ records }) => records.map(finalLoss)));
+  return `${usesDepth(others, toDense, deviation)}
+
+A ModernBERT of ${model.layers} blocks of width ${model.hiddenSize}, ${data.sequenceLength} tokens per sequence, ${train.batchSize} sequences per step, ${train.precision}, Muon and WSD, as \`configs/depth.yaml\` says; what
+each setting changes is in [bench/depth/settings.ts](../../bench/depth/settings.ts). Trained on public-domain books, the learning rate decayed to 0 within each
+run; held-out loss is that of the dense model, in nats, on ${train.evalSamples.toLocaleString('en')} sequences of other books. Trained: ${machines.join('; ')}.${missing.length > 0 ? ` Not trained yet: ${missing.join(', ')}.` : ''}
+
+Differences are between runs with the same seed: the same text in the same order, the same initial weights. In brackets the 95 % interval by Student's t,
+with the standard deviation of such differences pooled over all settings. The standard deviation of the loss between seeds is ${fixed(deviation)} (${freedom} degrees of freedom).
+
+## At equal time
+
+Each method trains for as many steps as take the time of ${train.steps.toLocaleString('en')} dense ones. Trainings ran beside other work, so the time of a step was measured before
+(${times.date}, ${times.processor}, two threads, steps with each kind of gates in turn): ${Object.entries(times.of)
+    .map(
+      ([kind, { once, microBatch, block }]) =>
+        `${(1000 * (once + microBatch)).toFixed(1)} ms and ${(1000 * block).toFixed(2)} ms per block with \`${kind}\` gates`,
+    )
+    .join(', ')}.
+
+${table([head, ...ofBudget('time')])}
+
+![Held-out loss by time](depth/loss-by-time.svg)
+
+## At equal samples: does this model use its depth?
+
+${table([head, ...ofBudget('samples')])}
+
+${gluePart()}`;
+}
+
+/** The first line of the page. */
+function usesDepth(others: readonly Trained[], toDense: Map<Trained, Difference>, deviation: number): string {
+  const control = others.find(({ setting }) => setting.name === 'samples-9');
+  const difference = control && toDense.get(control);
+  if (!difference)
+    return '**Whether this model uses its depth is not known yet**: its control with nine blocks is not trained.';
+  const times = difference.mean / deviation;
+  return times > 4
+    ? `**This model uses its depth**: with nine of its twelve blocks and the same samples the loss is ${fixed(difference.mean)} nats higher, ${times.toFixed(1)} times the standard deviation between seeds.`
+    : `**Depth matters little at this size**: with nine of its twelve blocks and the same samples the loss changes by ${signed(difference.mean)} nats, ${times.toFixed(1)} times the standard deviation between seeds, where four were asked for. What follows says little of larger models.`;
+}
+
+function gluePart(): string {
+  const names = fineTuned().filter((name) => glueOf(name));
+  const base = glueOf('dense');
+  if (!base || names.length < 2) return '';
+  const labelOf = (name: string) => settings.find((setting) => setting.name === name)!.label;
+  const rows = names.map((name) => {
+    const record = glueOf(name)!;
+    const cells = tasks.map(({ name: task }) => {
+      const own = record.scores[task]!;
+      const points = (100 * mean(own)).toFixed(1);
+      if (name === 'dense') return points;
+      const [difference] = differences([own.map((score, i) => 100 * (score - base.scores[task]![i]!))]);
+      const { mean: more, margin } = difference!;
+      return `${points} (${more < 0 ? '−' : '+'}${Math.abs(more).toFixed(1)} ± ${margin.toFixed(1)})`;
+    });
+    return [labelOf(name), ...cells];
+  });
+  return `## After fine-tuning
+
+The first seed of each, fine-tuned with five seeds; in brackets the difference to dense, paired by seed, and its 95 % interval (paired t-test). Scores × 100.
+
+${table([['setting', ...tasks.map(({ title }) => title)], ...rows])}`;
+}
+
+function curves(trained: readonly Trained[], times: Times): string {
+  const series = trained
+    .filter(({ setting }) => setting.equal === 'time' && setting.seeds.length > 1)
+    .map(({ setting, records: [first] }) => {
+      const seconds = secondsOf(configOf(setting, first!.steps), times) / first!.steps;
+      const points = first!.losses.filter(([step]) => step > 0);
+      return { name: setting.label, points: points.map(([step, loss]) => [(step * seconds) / 60, loss] as const) };
+    });
+  return lineChart({ title: 'Held-out loss by time', xLabel: 'minutes of training', yLabel: 'loss, nats', series });
+}

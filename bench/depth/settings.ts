@@ -1,0 +1,75 @@
+/** A way to train the model of configs/depth.yaml. */
+export interface Setting {
+  name: string;
+  /** What it is, for a table. */
+  label: string;
+  /** What it changes in configs/depth.yaml, beside `train.steps`. */
+  sets: readonly string[];
+  /** What it has in common with dense training: the time that it takes, so a cheaper step means more steps, or the samples. */
+  equal: 'time' | 'samples';
+  seeds: readonly number[];
+}
+
+const [once, thrice] = [[1], [1, 2, 3]];
+
+const sequence = 'depth.granularity=sequence';
+const pld = (thetaBar: number, ...others: string[]) => ['depth.method=pld', `depth.thetaBar=${thetaBar}`, ...others];
+const shallow = (blocks: number) => ['depth.method=shallow', `depth.blocks=${blocks}`];
+
+type Row = [name: string, label: string, seeds: readonly number[], sets: readonly string[]];
+
+/** Do deeper models learn more from the same samples? If not, a comparison of depth methods says nothing. */
+const controls: Row[] = [
+  ['samples-9', '9 blocks', thrice, shallow(9)],
+  ['samples-6', '6 blocks', thrice, shallow(6)],
+];
+
+const compared: Row[] = [
+  ['dense', 'dense', thrice, []],
+  ['shallow', 'shallow, 9 blocks', thrice, shallow(9)],
+  ['pld-sequence', 'PLD, θ̄ = 0.5, one gate per sequence', thrice, pld(0.5, sequence)],
+  ['fade', 'fade, θ̄ = 0.4, one gate per sequence', thrice, ['depth.method=fade', 'depth.thetaBar=0.4', sequence]],
+  ['grow', 'grow, 3 to 12 blocks after a tenth', thrice, ['depth.method=grow']],
+  ['pld', 'PLD, θ̄ = 0.5', once, pld(0.5)],
+  ['pld-exact', 'PLD, θ̄ = 0.5, exact gates', once, pld(0.5, 'depth.granularity=exact')],
+  ['staged', 'staged, 6-8-10-12', once, ['depth.method=staged']],
+  ['pld-unscaled', 'PLD, θ̄ = 0.5, unscaled', once, pld(0.5, 'depth.scale=none')],
+  [
+    'pld-sequence-unscaled',
+    'PLD, θ̄ = 0.5, one gate per sequence, unscaled',
+    once,
+    pld(0.5, sequence, 'depth.scale=none'),
+  ],
+  [
+    'pld-exact-unscaled',
+    'PLD, θ̄ = 0.5, exact gates, unscaled',
+    once,
+    pld(0.5, 'depth.granularity=exact', 'depth.scale=none'),
+  ],
+  ['pld-0.7', 'PLD, θ̄ = 0.7, one gate per sequence', once, pld(0.7, sequence)],
+  ['pld-0.9', 'PLD, θ̄ = 0.9, one gate per sequence', once, pld(0.9, sequence)],
+  ['constant', 'constant, θ̄ = 0.5', once, ['depth.method=constant', 'depth.thetaBar=0.5']],
+  [
+    'grow-stages',
+    'grow, 3-6-9-12 blocks, a tenth for each stage',
+    once,
+    ['depth.method=grow', 'depth.growBlocks=[3, 6, 9, 12]'],
+  ],
+  ['layerdrop', 'layerdrop, θ̄ = 0.5', once, ['depth.method=layerdrop', 'depth.thetaBar=0.5']],
+  [
+    'random',
+    'each block at random, ½, scaled by 1/p',
+    once,
+    ['depth.method=constant', 'depth.profile=uniform', 'depth.thetaBar=0.5'],
+  ],
+];
+
+const settingsOf = (equal: Setting['equal'], rows: readonly Row[]): Setting[] =>
+  rows.map(([name, label, seeds, sets]) => ({ name, label, seeds, sets, equal }));
+
+/** The settings of the comparison: first dense and what tells whether depth matters, the most telling methods next. */
+export const settings: readonly Setting[] = [
+  ...settingsOf('time', compared.slice(0, 1)),
+  ...settingsOf('samples', controls),
+  ...settingsOf('time', compared.slice(1)),
+];

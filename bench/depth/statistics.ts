@@ -1,0 +1,39 @@
+import jstat from 'jstat';
+
+/** A difference of two settings, the mean over pairs with one seed, and its 95 % interval. */
+export interface Difference {
+  mean: number;
+  /** The interval is `mean ± margin`. */
+  margin: number;
+  pairs: number;
+}
+
+/** The mean and the sum of squared deviations from it. */
+function moments(values: readonly number[]): { mean: number; squares: number } {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  return { mean, squares: values.reduce((sum, value) => sum + (value - mean) ** 2, 0) };
+}
+
+/** The standard deviation of single values around the means of their groups, and its degrees of freedom, `Σ(n_g − 1)`. */
+export function pooledDeviation(groups: readonly (readonly number[])[]): { deviation: number; freedom: number } {
+  const freedom = groups.reduce((sum, { length }) => sum + Math.max(0, length - 1), 0);
+  const squares = groups.reduce((sum, group) => sum + moments(group).squares, 0);
+  return { deviation: Math.sqrt(squares / freedom), freedom };
+}
+
+/**
+ * Means of paired differences with their 95 % intervals by Student's t: `d̄ ± t₀.₉₇₅(f)·s/√n`, with the deviation s pooled over all groups
+ * and f its degrees of freedom, so that a group of a single pair has an interval as well. Of one group it is the paired t-test.
+ *
+ * @throws RangeError where no group has two pairs.
+ */
+export function differences(groups: readonly (readonly number[])[]): Difference[] {
+  const { deviation, freedom } = pooledDeviation(groups);
+  if (freedom === 0) throw new RangeError('no group has two pairs');
+  const t = jstat.studentt.inv(0.975, freedom);
+  return groups.map((group) => ({
+    mean: moments(group).mean,
+    margin: (t * deviation) / Math.sqrt(group.length),
+    pairs: group.length,
+  }));
+}

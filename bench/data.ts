@@ -13,12 +13,12 @@ export async function data(paths: readonly string[]): Promise<void> {
     const rows: (string | number)[][] = [
       [
         'vocabulary',
-        'training it, s',
+        'training the tokenizer, s',
         'raw text, MB',
         'tokenising, s',
         'MB/s',
-        'its processor time, s',
-        'MB a second of it',
+        'processor seconds',
+        'MB per processor second',
         'tokens, million',
         'peak resident, MB',
       ],

@@ -2,7 +2,13 @@
 import { createReadStream, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
-import { type DocumentPlace, type DuplicateLine, openCorpus, openDuplicates } from '../src/data/index.ts';
+import {
+  type DocumentPlace,
+  type DuplicateKind,
+  type DuplicateLine,
+  openCorpus,
+  openDuplicates,
+} from '../src/data/index.ts';
 import { edits, planOf, wordsOf, wordTokenizer } from './duplicates-corpus.ts';
 
 const shingleTokens = 5;
@@ -10,7 +16,7 @@ const numCompared = 200;
 
 /** What was found, and what had been planted with each edit. */
 export interface Found {
-  kind: 'exact' | 'near';
+  kind: DuplicateKind;
   documents: number;
   tokens: number;
   seconds: number;

@@ -143,7 +143,7 @@ function resultsOf(runs: readonly Measured[], documents: number): string {
     'tokens, million',
     'seconds',
     'processor seconds',
-    'MB of text in one of these',
+    'MB per processor second',
   ];
   const memory = ['resident before, MB', 'peak resident, MB', 'scratch files, MB'];
   return `${documents.toLocaleString('en')} generated documents of pseudo-words, each of them one token, with the frequencies of Zipf's law. 4 in 100 copy an earlier

@@ -34,7 +34,7 @@ interface Opening {
 /** The order of samples at scale: memory, time to the first micro-batch, and how many places of the files are read. */
 export function order(): void {
   const names = ['samples', 'opening, s', 'first micro-batch, s', '100 micro-batches, s', 'memory, MB'];
-  const rows: (string | number)[][] = [['documents', 'objective', 'goes on at', ...names]];
+  const rows: (string | number)[][] = [['documents', 'objective', 'starts at', ...names]];
   for (const documents of [1e6, 1e8]) {
     const folder = mkdtempSync(join(tmpdir(), 'taper-bench-'));
     try {

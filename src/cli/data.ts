@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { type Config, lastConfig, loadConfig, sourceName, trainPaths } from '../config/index.ts';
 import {
   type DocumentPlace,
+  type DuplicateKind,
   listSources,
   type Mask,
   makeMask,
@@ -18,7 +19,7 @@ import { ConfigError, counted } from '../errors/index.ts';
 import { percent, rounded, table } from '../report/format.ts';
 import type { Reporter } from '../runs/index.ts';
 import { type Corpora, openCorpora, totalOf } from '../train/corpora.ts';
-import { type Dropped, duplicatesText, explained, openRepeated } from '../train/duplicates.ts';
+import { duplicatesText, explained, openRepeated, type Repeated } from '../train/duplicates.ts';
 import { openTokenizer } from '../train/tokenizers.ts';
 import { unknownText, vocabularyAdvice, warnOfUnknown } from '../train/unknown.ts';
 import { type ConfigOptions, configArgument, dataOption, setOption } from './config.ts';
@@ -68,7 +69,7 @@ async function inspect(file: string | undefined, options: ConfigOptions): Promis
   const { config, tokenizer, corpora, report } = opened;
   const { data } = lastConfig(config);
   const { sequenceLength, objective } = data;
-  const search = (kind: 'exact' | 'near') => openRepeated(corpora, data, kind, tokenizer, report);
+  const search = (kind: DuplicateKind) => openRepeated(corpora, data, kind, tokenizer, report);
   const repeated = await search('near');
   const dropped = data.deduplicate === 'none' ? undefined : await search(data.deduplicate);
   const parts = corpora.train.map(({ corpus }) =>
@@ -96,7 +97,7 @@ async function inspect(file: string | undefined, options: ConfigOptions): Promis
 }
 
 /** Some documents that repeat others, and how they are dropped. */
-function examplesText({ examples, path }: Dropped, { deduplicate }: Config['data']): string {
+function examplesText({ examples, path }: Repeated, { deduplicate }: Config['data']): string {
   if (examples.length === 0) return '';
   const placed = ({ text, number, words }: DocumentPlace) => `${text}, document ${number}: ${words} …`;
   const lines = examples.map(({ kind, similarity, document, repeats }) => {

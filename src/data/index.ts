@@ -11,10 +11,12 @@ export {
   type Deduplication,
   type DocumentPlace,
   type DuplicateCounts,
+  type DuplicateKind,
   type DuplicateLine,
   type DuplicateOptions,
   type Duplicates,
   deduplications,
+  duplicateKinds,
   type NamedCorpus,
   openDuplicates,
 } from './duplicates/index.ts';

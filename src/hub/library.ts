@@ -1,6 +1,6 @@
 import { ConfigError, DataError } from '../errors/index.ts';
 import { ask, persistently, temporaryReason } from './ask.ts';
-import { type HubName, hubPath, kindWords, pinned } from './names.ts';
+import { type HubName, hubKinds, hubPath, pinned } from './names.ts';
 import { type Asked, refusal } from './refusal.ts';
 import { hubSettings } from './settings.ts';
 
@@ -10,7 +10,7 @@ export function askedOf(name: HubName): Asked & { hub: NonNullable<Asked['hub']>
   const page = `${hubSettings().endpoint}/${hubPath(name)}`;
   return {
     name: revision === 'main' ? base : pinned(name, revision),
-    hub: { what: kindWords[name.type], page, revision },
+    hub: { what: hubKinds[name.type].words, page, revision },
   };
 }
 

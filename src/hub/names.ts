@@ -1,5 +1,11 @@
 import { DataError } from '../errors/index.ts';
 
+/** What a repository on the Hub may hold: what messages call it, the folder of its page, and how it is named. */
+export const hubKinds = {
+  dataset: { words: 'data set', folder: 'datasets/', form: 'hf:datasets/ORG/NAME[/PATH][:SPLIT][@REVISION]' },
+  model: { words: 'model', folder: '', form: 'hf:ORG/NAME[@REVISION]' },
+} as const;
+
 /**
  * A name on the Hugging Face Hub: `hf:[datasets/]ORG/NAME[/PATH][:SPLIT][@REVISION]`. A run writes the commit that a revision
  * meant behind it, `@REVISION@COMMIT`.
@@ -7,7 +13,7 @@ import { DataError } from '../errors/index.ts';
 export interface HubName {
   /** As it was given, without the revision. */
   base: string;
-  type: 'dataset' | 'model';
+  type: keyof typeof hubKinds;
   /** `ORG/NAME`; an old data set or model has a `NAME` alone. */
   repo: string;
   /** A subset, folder, file or glob of a data set; empty where none is named. */
@@ -33,10 +39,7 @@ export const isCommit = (revision: string | undefined) => /^[0-9a-f]{40}$/.test(
 export const pinned = ({ base }: HubName, commit: string) => `${base}@${commit}`;
 
 /** Where its page is on the Hub. */
-export const hubPath = ({ type, repo }: HubName) => `${type === 'dataset' ? 'datasets/' : ''}${repo}`;
-
-/** What messages call such a thing. */
-export const kindWords = { dataset: 'data set', model: 'model' } as const;
+export const hubPath = ({ type, repo }: HubName) => `${hubKinds[type].folder}${repo}`;
 
 /**
  * Reads a name on the Hub, of a data set or a model, whichever is wanted.
@@ -44,16 +47,14 @@ export const kindWords = { dataset: 'data set', model: 'model' } as const;
  * @throws DataError if it is not a name, or names the other kind.
  */
 export function parseHubName(name: string, type: HubName['type']): HubName {
-  const form = type === 'dataset' ? 'hf:datasets/ORG/NAME[/PATH][:SPLIT][@REVISION]' : 'hf:ORG/NAME[@REVISION]';
+  const { words, form } = hubKinds[type];
   const [, base, datasets, repo, path = '', split, asked, commit] = grammar.exec(name) ?? [];
   if (base === undefined || repo === undefined)
     throw new DataError(`${name}: is not a name on the Hub; expected ${form}`);
   const found = datasets === undefined ? 'model' : 'dataset';
   if (found !== type) {
     const instead = type === 'dataset' ? `; for the data set of that name, use hf:datasets/${name.slice(3)}` : '';
-    throw new DataError(
-      `${name}: is the name of a ${kindWords[found]}; expected a ${kindWords[type]}, ${form}${instead}`,
-    );
+    throw new DataError(`${name}: is the name of a ${hubKinds[found].words}; expected a ${words}, ${form}${instead}`);
   }
   if (type === 'model' && (path !== '' || split !== undefined))
     throw new DataError(`${name}: the name of a model takes no path or split; expected ${form}`);

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Dropped, duplicatesText, hashOf } from './duplicates.ts';
+import { duplicatesText, hashOf, type Repeated } from './duplicates.ts';
 
-const dropped = (valid: number[], train: number[]): Dropped => ({
+const dropped = (valid: number[], train: number[]): Repeated => ({
   documents: 36_718,
   tokens: 1000,
   exact: valid.length + train.length,

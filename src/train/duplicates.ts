@@ -13,7 +13,7 @@ import type { Reporter } from '../runs/index.ts';
 import type { Corpora } from './corpora.ts';
 
 /** Duplicates, and of each text the documents among them, in ascending order. */
-export interface Dropped extends Duplicates {
+export interface Repeated extends Duplicates {
   of(corpus: Corpus): Uint32Array;
 }
 
@@ -28,7 +28,7 @@ export async function openRepeated(
   kind: DuplicateOptions['kind'],
   tokenizer: TextTokenizer,
   report: Reporter,
-): Promise<Dropped> {
+): Promise<Repeated> {
   const texts = [
     ...(valid ? [{ name: 'data.valid', corpus: valid }] : []),
     ...train.map((text, i) => ({
@@ -53,7 +53,7 @@ export async function openDropped(
   data: Config['data'],
   tokenizer: TextTokenizer,
   report: Reporter,
-): Promise<Dropped | undefined> {
+): Promise<Repeated | undefined> {
   if (data.deduplicate === 'none') return undefined;
   const dropped = await openRepeated(corpora, data, data.deduplicate, tokenizer, report);
   report.note(`deduplicate: ${duplicatesText(dropped)}; listed in ${dropped.path}`);
@@ -68,7 +68,7 @@ export function duplicatesText({ documents, tokens, exact, near, repeatedTokens 
 }
 
 /** Runs `open`, and says of a text that is too short that documents were dropped. */
-export function explained<T>(open: () => T, dropped: Dropped | undefined): T {
+export function explained<T>(open: () => T, dropped: Repeated | undefined): T {
   try {
     return open();
   } catch (cause) {
@@ -80,7 +80,7 @@ export function explained<T>(open: () => T, dropped: Dropped | undefined): T {
 }
 
 /** What dropped documents change about the texts; nothing where there are none. */
-export function hashOf(dropped: Dropped | undefined): string[] {
+export function hashOf(dropped: Repeated | undefined): string[] {
   if (!dropped || dropped.exact + dropped.near === 0) return [];
   const hash = createHash('sha256');
   for (const numbers of dropped.repeated.values()) hash.update(numbers).update('|');

@@ -20,7 +20,7 @@ import {
 import { counted, DataError } from '../errors/index.ts';
 import type { Reporter } from '../runs/index.ts';
 import { type Corpora, openCorpora, totalOf } from './corpora.ts';
-import { type Dropped, explained, hashOf, openDropped } from './duplicates.ts';
+import { explained, hashOf, openDropped, type Repeated } from './duplicates.ts';
 import { unknownText, vocabularyAdvice, warnOfUnknown } from './unknown.ts';
 
 /** Samples, and what is predicted of them. */
@@ -104,7 +104,7 @@ function warnOfCharacters({ train, valid }: Corpora, advice: string, report: Rep
 function viewsOf(
   { train, valid }: Corpora,
   { validFraction }: Config['data'],
-  dropped: Dropped | undefined,
+  dropped: Repeated | undefined,
 ): { train: CorpusView[]; valid: CorpusView[] } {
   const split = train.map(({ corpus }) => splitCorpus(corpus, valid ? 0 : validFraction, dropped?.of(corpus)));
   return {
@@ -119,7 +119,7 @@ function partsOf(
   { train }: Corpora,
   data: Config['data'],
   tokenizer: TextTokenizer,
-  dropped: Dropped | undefined,
+  dropped: Repeated | undefined,
 ): (sequenceLength: number) => Samples[] {
   const known = new Map<number, Samples[]>();
   return (sequenceLength) => {
@@ -157,7 +157,7 @@ function noteMixture(
 }
 
 /** SHA-256 of what samples depend on, whatever the names and times of the files. */
-function hashOfTexts({ train, all }: Corpora, dropped: Dropped | undefined, parts: readonly Samples[]): string {
+function hashOfTexts({ train, all }: Corpora, dropped: Repeated | undefined, parts: readonly Samples[]): string {
   // More than 2²⁰ documents or 2²¹ samples are read in another order than by earlier versions, whose runs cannot go on here.
   const isInBlocks = all.some(isSplitInBlocks) || parts.some(({ count }) => isReadInBlocks(count));
   const content = [

@@ -9,11 +9,15 @@ import { isNear, numBands, Signer, signatureBytes, similarity } from './signatur
 
 const none = -1;
 
+/** `exact`: the same tokens; `near`: similar ones. */
+export const duplicateKinds = ['exact', 'near'] as const;
+/** How a document repeats another one. */
+export type DuplicateKind = (typeof duplicateKinds)[number];
+
 /** A document that repeats an earlier one, both by their numbers in a `DocumentList`. */
 export interface Duplicate {
   document: number;
-  /** `exact` where the tokens are the same. */
-  kind: 'exact' | 'near';
+  kind: DuplicateKind;
   repeats: number;
   /** The estimated Jaccard similarity of their shingles; 1 of exact ones. */
   similarity: number;
@@ -21,7 +25,7 @@ export interface Duplicate {
 
 /** How documents are compared. */
 export interface FindOptions {
-  kind: Duplicate['kind'];
+  kind: DuplicateKind;
   /** A folder for files that are of no use afterwards: 256 bytes a document, and 8 a pair of near duplicates. */
   folder: string;
   /** Called with the progress every two seconds. */

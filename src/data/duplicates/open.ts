@@ -4,21 +4,21 @@ import { join } from 'node:path';
 import { inCache, newFolder } from '../shards.ts';
 import type { TextTokenizer } from '../tokenizer.ts';
 import { DocumentList, type NamedCorpus } from './documents.ts';
-import { findDuplicates } from './find.ts';
+import { type DuplicateKind, duplicateKinds, findDuplicates } from './find.ts';
 import { type Duplicates, readReport, writeReport } from './report.ts';
 
 /** The version of the comparison; duplicates found by another version are searched for again. */
 const duplicatesVersion = 2;
 
 /** Which documents are dropped, as `data.deduplicate` names it. */
-export const deduplications = ['none', 'exact', 'near'] as const;
+export const deduplications = ['none', ...duplicateKinds] as const;
 /** What `data.deduplicate` takes. */
 export type Deduplication = (typeof deduplications)[number];
 
 /** How duplicates are looked for, and where the result is kept. */
 export interface DuplicateOptions {
   /** `near` finds exact ones as well. */
-  kind: Exclude<Deduplication, 'none'>;
+  kind: DuplicateKind;
   /** That of the texts. */
   tokenizer: TextTokenizer;
   cacheDir: string;

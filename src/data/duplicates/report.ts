@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 import type { TextTokenizer } from '../tokenizer.ts';
 import type { DocumentList } from './documents.ts';
-import type { Duplicate } from './find.ts';
+import { type Duplicate, type DuplicateKind, duplicateKinds } from './find.ts';
 
 const wordTokens = 16;
 /** Lines of each kind that are shown as examples, at most. */
@@ -21,8 +21,7 @@ export interface DocumentPlace {
 
 /** A line of the report: a document that repeats an earlier one, and the estimated Jaccard similarity of their runs of five tokens. */
 export interface DuplicateLine {
-  /** `exact` where the tokens are the same. */
-  kind: 'exact' | 'near';
+  kind: DuplicateKind;
   similarity: number;
   document: DocumentPlace & { tokens: number };
   repeats: DocumentPlace;
@@ -40,7 +39,7 @@ export interface DuplicateCounts {
 const place = z.strictObject({ text: z.string(), number: z.int().min(1), words: z.string() });
 
 const lineSchema: z.ZodType<DuplicateLine> = z.strictObject({
-  kind: z.enum(['exact', 'near']),
+  kind: z.enum(duplicateKinds),
   similarity: z.number().min(0).max(1),
   document: place.extend({ tokens: z.int().min(1) }),
   repeats: place,

@@ -6,6 +6,10 @@ import { fineTuned, reportDepth } from './depth/report.ts';
 import { trainAll } from './depth/train.ts';
 import { glue } from './glue.ts';
 import { heads } from './heads.ts';
+import { analyzeAll } from './paper/analyses.ts';
+import { fineTunePaper } from './paper/glue.ts';
+import { reportPaper } from './paper/report.ts';
+import { trainPaper } from './paper/train.ts';
 
 /** What can be reproduced: `npm run reproduce -- NAME …`. A command that was stopped goes on from where it was. */
 interface Command {
@@ -40,6 +44,17 @@ const commands: Record<string, Command> = {
     run([data]) {
       fineTuneAll(fineTuned(), at(data), threads);
       reportDepth(openTimes());
+    },
+  },
+  // Trains and fine-tunes what the paper's figures and tables need, and writes docs/results/paper.md.
+  paper: {
+    usage: 'BOOKS GLUE [--threads N]',
+    words: 2,
+    run([books, data]) {
+      trainPaper(at(books), threads);
+      analyzeAll(at(books));
+      fineTunePaper(at(data), threads);
+      reportPaper();
     },
   },
   // Fine-tunes a model and the same model untrained on CoLA and SST-2, and writes docs/results/glue.md.

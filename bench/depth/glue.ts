@@ -1,49 +1,29 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { runCommand } from '../programs.ts';
-import { here, recordsFolder } from './records.ts';
+import { glueScores, glueTasks } from '../glue-scores.ts';
+import { Records } from '../records.ts';
+import { settingOf } from './settings.ts';
 import { runOf } from './train.ts';
 
 const seeds = [1, 2, 3, 4, 5];
 const learningRate = '3e-4'; // ten times BERT's, for a model of a tenth of its width
+const records = new Records('depth');
 
-/** Tasks of GLUE, the score that counts of each, and its epochs: small sets are read more often. */
-export const tasks = [
-  { name: 'cola', title: "CoLA, Matthews' correlation", score: 'matthews', epochs: 10 },
-  { name: 'sst2', title: 'SST-2, accuracy', score: 'accuracy', epochs: 1 },
-  { name: 'mrpc', title: 'MRPC, F1', score: 'f1', epochs: 10 },
-] as const;
+/** By the name of a task, the scores of each seed of fine-tuning. */
+export type GlueScores = Record<string, number[]>;
 
-/** What fine-tuning a pre-trained model came to. */
-export interface GlueRecord {
-  setting: string;
-  /** By the name of the task, for each seed of fine-tuning. */
-  scores: Record<string, number[]>;
-  date: string;
-  processor: string;
-}
+const nameOf = (setting: string) => `${setting}-glue`;
 
-const pathOf = (setting: string) => join(recordsFolder, `${setting}-glue.json`);
-
-export function glueOf(setting: string): GlueRecord | undefined {
-  return existsSync(pathOf(setting)) ? (JSON.parse(readFileSync(pathOf(setting), 'utf8')) as GlueRecord) : undefined;
-}
+/** What fine-tuning the first seed of a setting came to. */
+export const glueOf = (setting: string) => records.get<{ scores: GlueScores }>(nameOf(setting))?.scores;
 
 /** Fine-tunes the first seed of some settings on all tasks, where there is no record of that yet. One that was stopped goes on. */
 export function fineTuneAll(names: readonly string[], data: string, threads: number): void {
   for (const name of names) {
     if (glueOf(name)) continue;
-    const run = runOf(name, 1);
-    const scores = tasks.map(({ name: task, score, epochs }) => {
-      const out = join(run, 'glue', task);
-      const how = ['--learning-rates', learningRate, '--epochs', `${epochs}`, '--max-length', '64'];
-      const flags = [...how, '--threads', `${threads}`, '--seeds', ...seeds.map(String)];
-      runCommand(['glue', run, '--data', data, '--tasks', task, '--out', out, '--json', ...flags]);
-      const lines = readFileSync(join(out, 'results.jsonl'), 'utf8').trim().split('\n');
-      return [task, lines.map((line) => JSON.parse(line).devs[0].scores[score] as number)];
-    });
-    const record: GlueRecord = { setting: name, scores: Object.fromEntries(scores), ...here() };
-    writeFileSync(pathOf(name), `${JSON.stringify(record)}\n`);
-    console.log(`${name}: ${JSON.stringify(record.scores)}`);
+    const run = runOf(settingOf(name), 1);
+    const how = { data, learningRate, seeds, threads, out: join(run, 'glue') };
+    const scores = Object.fromEntries(glueTasks.map((task) => [task.name, glueScores(run, task, how)]));
+    records.keep(nameOf(name), { scores });
+    console.log(`${name}: ${JSON.stringify(scores)}`);
   }
 }

@@ -2,12 +2,14 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { lastConfig } from '../../src/config/index.ts';
 import { lineChart } from '../../src/report/index.ts';
+import { finalLoss } from '../books.ts';
+import { glueTasks } from '../glue-scores.ts';
 import { table, writeResults } from '../report.ts';
-import { configOf, secondsOf, type Times } from './budget.ts';
-import { glueOf, tasks } from './glue.ts';
-import { recordOf, type TrainedRecord } from './records.ts';
-import { type Setting, settings } from './settings.ts';
+import { configOf, type Times, timeOf } from './budget.ts';
+import { glueOf } from './glue.ts';
+import { type Setting, settingOf, settings } from './settings.ts';
 import { type Difference, differences, pooledDeviation } from './statistics.ts';
+import { recordsOf, type TrainedRecord } from './train.ts';
 
 const folder = fileURLToPath(new URL('../../../docs/results/depth', import.meta.url));
 const numBest = 3;
@@ -18,12 +20,11 @@ interface Trained {
   records: readonly TrainedRecord[];
 }
 
-const finalLoss = ({ losses }: TrainedRecord) => losses.at(-1)![1];
 const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 function allTrained(): Trained[] {
   return settings
-    .map((setting) => ({ setting, records: setting.seeds.flatMap((seed) => recordOf(setting.name, seed) ?? []) }))
+    .map((setting) => ({ setting, records: recordsOf(setting) }))
     .filter(({ records }) => records.length > 0);
 }
 
@@ -66,22 +67,23 @@ const fixed = (value: number) => value.toFixed(3);
 const signed = (value: number) => `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(3)}`;
 
 function differenceText({ mean, margin }: Difference): string {
+  if (!Number.isFinite(margin)) return signed(mean);
   return `${signed(mean)} (${signed(mean - margin)} … ${signed(mean + margin)})`;
 }
 
-/** What a difference to dense training says: of a loss, less is better; of a score, more. */
-function verdict({ mean, margin }: Difference, isLoss: boolean): string {
+/** What a difference of losses to dense training says. */
+function verdict({ mean, margin }: Difference): string {
   if (Math.abs(mean) <= margin) return 'no difference shown';
-  return mean < 0 === isLoss ? 'better' : 'worse';
+  return mean < 0 ? 'better' : 'worse';
 }
 
 function page(dense: Trained, others: readonly Trained[], toDense: Map<Trained, Difference>, times: Times): string {
   const config = lastConfig(configOf(dense.setting));
   const { model, data, train } = config;
-  const denseSeconds = secondsOf(configOf(dense.setting), times);
+  const denseSeconds = timeOf(dense.setting, times);
   const rows = [dense, ...others].map((each) => {
     const { setting, records } = each;
-    const seconds = secondsOf(configOf(setting, records[0]!.steps), times);
+    const seconds = timeOf(setting, times, records[0]!.steps);
     const losses = records.map(finalLoss);
     const difference = toDense.get(each);
     return {
@@ -96,11 +98,11 @@ function page(dense: Trained, others: readonly Trained[], toDense: Map<Trained, 
           ? `${fixed(mean(losses))} (${fixed(Math.min(...losses))}–${fixed(Math.max(...losses))})`
           : fixed(losses[0]!),
         difference ? differenceText(difference) : '',
-        difference ? verdict(difference, true) : '',
+        difference ? verdict(difference) : '',
       ],
     };
   });
-  const head = ['setting', 'seeds', 'steps', 'blocks run', 'time', 'held-out loss', 'less dense', ''];
+  const head = ['setting', 'seeds', 'steps', 'blocks run', 'time', 'held-out loss', 'minus dense', 'verdict'];
   const ofBudget = (equal: Setting['equal']) =>
     rows.filter((row, i) => i === 0 || row.equal === equal).map(({ cells }) => cells);
   const machines = [
@@ -108,9 +110,10 @@ function page(dense: Trained, others: readonly Trained[], toDense: Map<Trained, 
       [dense, ...others].flatMap(({ records }) => records.map(({ date, processor }) => `${date}, ${processor}`)),
     ),
   ];
-  const missing = settings.flatMap(({ name, seeds }) =>
-    seeds.filter((seed) => !recordOf(name, seed)).map((seed) => `${name} (seed ${seed})`),
-  );
+  const missing = settings.flatMap((setting) => {
+    const trained = recordsOf(setting).map(({ seed }) => seed);
+    return setting.seeds.filter((seed) => !trained.includes(seed)).map((seed) => `${setting.name} (seed ${seed})`);
+  });
   const { deviation, freedom } = pooledDeviation([dense, ...others].map(({ records }) => records.map(finalLoss)));
   return `${usesDepth(others, toDense, deviation)}
 
@@ -119,7 +122,7 @@ each setting changes is in [bench/depth/settings.ts](../../bench/depth/settings.
 run; held-out loss is that of the dense model, in nats, on ${train.evalSamples.toLocaleString('en')} sequences of other books. Trained: ${machines.join('; ')}.${missing.length > 0 ? ` Not trained yet: ${missing.join(', ')}.` : ''}
 
 Differences are between runs with the same seed: the same text in the same order, the same initial weights. In brackets the 95 % interval by Student's t,
-with the standard deviation of such differences pooled over all settings. The standard deviation of the loss between seeds is ${fixed(deviation)} (${freedom} degrees of freedom).
+with the standard deviation of such differences pooled over all settings. ${freedom === 0 ? 'No setting has two seeds yet, so there are no intervals.' : `The standard deviation of the loss between seeds is ${fixed(deviation)} (${freedom} degrees of freedom).`}
 
 ## At equal time
 
@@ -148,6 +151,8 @@ function usesDepth(others: readonly Trained[], toDense: Map<Trained, Difference>
   const difference = control && toDense.get(control);
   if (!difference)
     return '**Whether this model uses its depth is not known yet**: its control with nine blocks is not trained.';
+  if (!Number.isFinite(difference.margin))
+    return '**Whether this model uses its depth is not known yet**: there are no second seeds.';
   const times = difference.mean / deviation;
   return times > 4
     ? `**This model uses its depth**: with nine of its twelve blocks and the same samples the loss is ${fixed(difference.mean)} nats higher, ${times.toFixed(1)} times the standard deviation between seeds.`
@@ -158,31 +163,30 @@ function gluePart(): string {
   const names = fineTuned().filter((name) => glueOf(name));
   const base = glueOf('dense');
   if (!base || names.length < 2) return '';
-  const labelOf = (name: string) => settings.find((setting) => setting.name === name)!.label;
   const rows = names.map((name) => {
-    const record = glueOf(name)!;
-    const cells = tasks.map(({ name: task }) => {
-      const own = record.scores[task]!;
+    const scores = glueOf(name)!;
+    const cells = glueTasks.map(({ name: task }) => {
+      const own = scores[task]!;
       const points = (100 * mean(own)).toFixed(1);
       if (name === 'dense') return points;
-      const [difference] = differences([own.map((score, i) => 100 * (score - base.scores[task]![i]!))]);
+      const [difference] = differences([own.map((score, i) => 100 * (score - base[task]![i]!))]);
       const { mean: more, margin } = difference!;
       return `${points} (${more < 0 ? '−' : '+'}${Math.abs(more).toFixed(1)} ± ${margin.toFixed(1)})`;
     });
-    return [labelOf(name), ...cells];
+    return [settingOf(name).label, ...cells];
   });
   return `## After fine-tuning
 
 The first seed of each, fine-tuned with five seeds; in brackets the difference to dense, paired by seed, and its 95 % interval (paired t-test). Scores × 100.
 
-${table([['setting', ...tasks.map(({ title }) => title)], ...rows])}`;
+${table([['setting', ...glueTasks.map(({ title }) => title)], ...rows])}`;
 }
 
 function curves(trained: readonly Trained[], times: Times): string {
   const series = trained
     .filter(({ setting }) => setting.equal === 'time' && setting.seeds.length > 1)
     .map(({ setting, records: [first] }) => {
-      const seconds = secondsOf(configOf(setting, first!.steps), times) / first!.steps;
+      const seconds = timeOf(setting, times, first!.steps) / first!.steps;
       const points = first!.losses.filter(([step]) => step > 0);
       return { name: setting.label, points: points.map(([step, loss]) => [(step * seconds) / 60, loss] as const) };
     });

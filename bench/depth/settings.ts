@@ -73,3 +73,9 @@ export const settings: readonly Setting[] = [
   ...settingsOf('samples', controls),
   ...settingsOf('time', compared.slice(1)),
 ];
+
+export function settingOf(name: string): Setting {
+  const found = settings.find((setting) => setting.name === name);
+  if (!found) throw new Error(`${name}: there are ${settings.map(({ name }) => name).join(', ')}`);
+  return found;
+}

@@ -3,7 +3,7 @@ import jstat from 'jstat';
 /** A difference of two settings, the mean over pairs with one seed, and its 95 % interval. */
 export interface Difference {
   mean: number;
-  /** The interval is `mean ± margin`. */
+  /** The interval is `mean ± margin`; infinite where nothing is known of the deviation. */
   margin: number;
   pairs: number;
 }
@@ -24,16 +24,13 @@ export function pooledDeviation(groups: readonly (readonly number[])[]): { devia
 /**
  * Means of paired differences with their 95 % intervals by Student's t: `d̄ ± t₀.₉₇₅(f)·s/√n`, with the deviation s pooled over all groups
  * and f its degrees of freedom, so that a group of a single pair has an interval as well. Of one group it is the paired t-test.
- *
- * @throws RangeError where no group has two pairs.
  */
 export function differences(groups: readonly (readonly number[])[]): Difference[] {
   const { deviation, freedom } = pooledDeviation(groups);
-  if (freedom === 0) throw new RangeError('no group has two pairs');
-  const t = jstat.studentt.inv(0.975, freedom);
+  const range = freedom === 0 ? Number.POSITIVE_INFINITY : jstat.studentt.inv(0.975, freedom) * deviation;
   return groups.map((group) => ({
     mean: moments(group).mean,
-    margin: (t * deviation) / Math.sqrt(group.length),
+    margin: range / Math.sqrt(group.length),
     pairs: group.length,
   }));
 }

@@ -1,0 +1,42 @@
+import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { GradientFlow, Lesions, Similarity } from '../../src/analysis/index.ts';
+import { runCommand } from '../programs.ts';
+import { baseline, checkpoints, compared, idOf, type PaperTraining } from './settings.ts';
+import { checkpointOf, records, runOf } from './train.ts';
+
+/** What `analyze` finds in a checkpoint. */
+export type Analysis = GradientFlow & Lesions & Similarity;
+
+const figuresFolder = fileURLToPath(new URL('../../../docs/results/paper', import.meta.url));
+
+/** PostLN and PreLN with the learning rates that they are published with. */
+export const analyzed: readonly PaperTraining[] = [baseline, compared.find(({ recipe }) => recipe === 'preln')!];
+export const analyzedSteps = [checkpoints.early, checkpoints.half, checkpoints.all] as const;
+/** The figures of `analyze`, without their ending. */
+export const figures = ['gradient-norms', 'norm-ratios', 'lesions', 'distances', 'angles'] as const;
+
+const nameOf = (training: PaperTraining, step: number) => `${idOf(training)}-analysis-${step}`;
+
+export const analysisOf = (training: PaperTraining, step: number) => records.get<Analysis>(nameOf(training, step));
+/** The file of a figure, in docs/results. */
+export const figureOf = (training: PaperTraining, step: number, figure: (typeof figures)[number]) =>
+  `paper/${training.recipe}-${step}-${figure}.svg`;
+
+/** Looks inside the checkpoints that have no record of that yet. */
+export function analyzeAll(books: string): void {
+  mkdirSync(figuresFolder, { recursive: true });
+  for (const training of analyzed) {
+    for (const step of analyzedSteps) {
+      if (analysisOf(training, step)) continue;
+      const out = join(runOf(training), `analysis-${step}`);
+      runCommand(['analyze', checkpointOf(training, step), '--data', `${books}/valid.jsonl.gz`, '--out', out]);
+      for (const figure of figures)
+        copyFileSync(join(out, `${figure}.svg`), join(figuresFolder, '..', figureOf(training, step, figure)));
+      const found = JSON.parse(readFileSync(join(out, 'analysis.json'), 'utf8')) as Analysis & { checkpoint: string };
+      const { checkpoint: _, ...analysis } = found;
+      records.keep(nameOf(training, step), analysis);
+    }
+  }
+}

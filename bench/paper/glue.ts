@@ -1,0 +1,73 @@
+import { join } from 'node:path';
+import { glueScores, glueTasks } from '../glue-scores.ts';
+import { baseline, checkpoints, compared, fineTuningRates, idOf, type PaperTraining } from './settings.ts';
+import { checkpointOf, records, runOf } from './train.ts';
+
+const seeds = [1, 2, 3];
+/** That of fine-tuning where it is not what is varied: ten times BERT's, for a model of a tenth of its width. */
+const learningRate = '3e-4';
+/** Small tasks show best what the learning rate does. */
+export const sensitive = glueTasks.filter(({ name }) => name !== 'sst2');
+
+type Task = (typeof glueTasks)[number];
+
+/** A fine-tuning, of three seeds. */
+interface FineTuned {
+  training: PaperTraining;
+  step: number;
+  task: Task;
+  learningRate: string;
+}
+
+const preln = compared.find(({ recipe }) => recipe === 'preln')!;
+const pld = compared.find(({ recipe }) => recipe === 'pld')!;
+/** The checkpoints whose scores are compared. */
+export const scored: readonly (readonly [PaperTraining, number])[] = [
+  [baseline, checkpoints.all],
+  ...[preln, pld].flatMap((training) =>
+    [checkpoints.some, checkpoints.half, checkpoints.all].map((step) => [training, step] as const),
+  ),
+];
+/** The models that are fine-tuned with several learning rates. */
+export const varied: readonly PaperTraining[] = [baseline, preln, pld];
+
+const fineTunings: readonly FineTuned[] = [
+  ...scored.flatMap(([training, step]) => glueTasks.map((task) => ({ training, step, task, learningRate }))),
+  ...varied.flatMap((training) =>
+    sensitive.flatMap((task) =>
+      fineTuningRates.map((rate) => ({ training, step: checkpoints.all, task, learningRate: rate })),
+    ),
+  ),
+];
+
+const nameOf = ({ training, step, task, learningRate }: FineTuned) =>
+  `${idOf(training)}-glue-${step}-${task.name}-${learningRate}`;
+
+/** The scores of a fine-tuning, for each seed; null where it diverged, and undefined where it was not made. */
+export const scoresOf = (one: FineTuned) => records.get<{ scores: number[] | null }>(nameOf(one))?.scores;
+
+/** The mean over all tasks and seeds of a checkpoint, × 100; undefined where some are missing. */
+export function meanScore(training: PaperTraining, step: number): number | undefined {
+  const all = glueTasks.map((task) => scoresOf({ training, step, task, learningRate }));
+  if (all.some((scores) => !scores)) return undefined;
+  const values = all.flatMap((scores) => scores!);
+  return (100 * values.reduce((sum, value) => sum + value, 0)) / values.length;
+}
+
+/** Fine-tunes what has no record yet. */
+export function fineTunePaper(data: string, threads: number): void {
+  for (const one of fineTunings) {
+    const name = nameOf(one);
+    if (records.get(name)) continue;
+    const { training, step, task, learningRate } = one;
+    const out = join(runOf(training), `glue-${step}`);
+    try {
+      const scores = glueScores(checkpointOf(training, step), task, { data, learningRate, seeds, threads, out });
+      records.keep(name, { scores });
+      console.log(`${name}: ${scores.map((score) => score.toFixed(3)).join(', ')}`);
+    } catch (error) {
+      if (!/diverged/.test((error as Error).message)) throw error;
+      records.keep(name, { scores: null });
+    }
+  }
+}

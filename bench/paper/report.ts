@@ -1,0 +1,302 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { lastConfig } from '../../src/config/index.ts';
+import { lineChart } from '../../src/report/index.ts';
+import type { StepTimes } from '../../src/train/index.ts';
+import { differences } from '../depth/statistics.ts';
+import { glueTasks } from '../glue-scores.ts';
+import { table, writeResults } from '../report.ts';
+import { measureInTurn, secondsOf } from '../step-times.ts';
+import { analysisOf, analyzed, analyzedSteps, figureOf, type figures } from './analyses.ts';
+import { meanScore, scored, scoresOf, sensitive, varied } from './glue.ts';
+import {
+  baseline,
+  checkpoints,
+  compared,
+  fineTuningRates,
+  learningRates,
+  type PaperTraining,
+  type Recipe,
+  recipes,
+} from './settings.ts';
+import { configOf, lossOf, outcomeOf, records } from './train.ts';
+
+const folder = fileURLToPath(new URL('../../../docs/results/paper', import.meta.url));
+
+/** A sentence of the paper, in our words, and what we found. `holds` is undefined where something is missing, or differences are noise. */
+interface Claim {
+  says: string;
+  holds: boolean | undefined;
+  found: string;
+}
+
+type Times = Record<'pre' | 'post', StepTimes>;
+
+const [pre, post] = [compared.find(({ recipe }) => recipe === 'preln')!, baseline];
+const pld = compared.find(({ recipe }) => recipe === 'pld')!;
+
+/** The times that were measured before, or else now. */
+function openTimes(): Times {
+  const known = records.get<Times>('times');
+  if (known) return known;
+  const [preTimes, postTimes] = measureInTurn([configOf(pre), configOf(post)]);
+  return records.keep('times', { pre: preTimes!, post: postTimes! });
+}
+
+/** The seconds of a training up to a step. */
+function timeOf(training: PaperTraining, step: number, times: Times): number {
+  const config = configOf(training);
+  return (secondsOf(config, times[config.model.norm]) * step) / checkpoints.all;
+}
+
+/** Writes docs/results/paper.md from the records that there are. */
+export function reportPaper(): void {
+  const times = openTimes();
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(`${folder}/loss-by-samples.svg`, curves());
+  const claims = [
+    savedTime(times),
+    equalSamples(),
+    speedUp(times),
+    highRates(),
+    randomDrop(),
+    fineTuningRate(),
+    gradientNorms(),
+    normRatios(),
+    lesions(),
+    similarity(),
+  ];
+  const verdicts = claims.map(({ says, holds }, i) => [`[${i + 1}](#${i + 1})`, says, verdictOf(holds)]);
+  const { model, data, train } = lastConfig(configOf(pre));
+  const sections = claims.map(
+    ({ says, holds, found }, i) => `## ${i + 1}\n\n> ${says}\n\n**${verdictOf(holds)}.** ${found}`,
+  );
+  writeResults(
+    'paper',
+    'The paper, at the scale of two processors',
+    'npm run reproduce -- paper BOOKS GLUE',
+    `Zhang and He's sentences, in our words, beside what a BERT of ${model.layers} blocks of width ${model.hiddenSize} does: ${data.sequenceLength} tokens per sequence, ${train.steps.toLocaleString('en')} steps of ${train.batchSize} sequences of public-domain
+books (\`configs/paper.yaml\`). Theirs is BERT-base on 64 GPUs with 2,700 times the tokens. Where ours does not agree, that may be its size.
+
+${table([['', 'the paper says', 'here'], ...verdicts])}
+
+![Held-out loss by samples](paper/loss-by-samples.svg)
+
+${sections.join('\n\n')}`,
+  );
+}
+
+const verdictOf = (holds: boolean | undefined) =>
+  holds === undefined ? 'Cannot tell' : holds ? 'Agrees' : 'Does not agree';
+const labelOf = ({ recipe, learningRate }: Pick<PaperTraining, 'recipe' | 'learningRate'>) =>
+  `${recipes[recipe].label}, ${learningRate}`;
+const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+const lossText = (training: PaperTraining) => {
+  const outcome = outcomeOf(training);
+  if (!outcome) return 'not trained yet';
+  return 'diverged' in outcome ? 'diverged' : lossOf(training)!.toFixed(3);
+};
+const seedsOf = (training: PaperTraining) => [1, 2].flatMap((seed) => lossOf({ ...training, seed }) ?? []);
+
+function savedTime(times: Times): Claim {
+  const saved = 1 - timeOf(pld, checkpoints.all, times) / timeOf(pre, checkpoints.all, times);
+  return {
+    says: 'PLD saves 24 % of the time per sample.',
+    holds: Math.abs(saved - 0.24) < 0.03,
+    found: `${percent(saved)} less than PreLN without dropping, by the measured times of steps.`,
+  };
+}
+
+function equalSamples(): Claim {
+  const says = 'After the same samples, PLD is as good as training without dropping, or better.';
+  const [own, dense] = [pld, pre].map((training) => meanScoreBySeed(training));
+  const losses = `Held-out loss: ${[pre, pld]
+    .map(
+      (each) =>
+        `${recipes[each.recipe].label} ${seedsOf(each)
+          .map((loss) => loss.toFixed(3))
+          .join(' and ')}`,
+    )
+    .join(', ')}.`;
+  if (!own || !dense) return { says, holds: undefined, found: losses };
+  const [difference] = differences([own.map((score, i) => score - dense[i]!)]);
+  const { mean, margin } = difference!;
+  return {
+    says,
+    holds: mean + margin < 0 ? false : mean - margin > -1 ? true : undefined, // less than a point is as good
+    found: `GLUE, the mean of ${glueTasks.length} tasks: PLD less PreLN ${mean.toFixed(2)} ± ${margin.toFixed(2)} points (paired t-test over the seeds of fine-tuning). ${losses}`,
+  };
+}
+
+/** The mean over the tasks at the end of pre-training, for each seed of fine-tuning, × 100. */
+function meanScoreBySeed(training: PaperTraining): number[] | undefined {
+  const all = glueTasks.map((task) => scoresOf({ training, step: checkpoints.all, task, learningRate: '3e-4' }));
+  if (all.some((scores) => !scores)) return undefined;
+  return all[0]!.map((_, seed) => (100 * all.reduce((sum, scores) => sum + scores![seed]!, 0)) / all.length);
+}
+
+function speedUp(times: Times): Claim {
+  const target = meanScore(baseline, checkpoints.all);
+  const whole = timeOf(baseline, checkpoints.all, times);
+  const rows = scored.map(([training, step]) => {
+    const score = meanScore(training, step);
+    const seconds = timeOf(training, step, times);
+    const reaches = score !== undefined && target !== undefined && score >= target;
+    return { training, step, score, seconds, reaches };
+  });
+  const first = (recipe: Recipe) => rows.find((row) => row.training.recipe === recipe && row.reaches);
+  const fastest = first('pld');
+  const cells = rows.map(({ training, step, score, seconds, reaches }) => [
+    labelOf(training),
+    percent(step / checkpoints.all),
+    (seconds / 60).toFixed(1),
+    score?.toFixed(1) ?? '',
+    reaches ? `${(whole / seconds).toFixed(2)}×` : '',
+  ]);
+  return {
+    says: 'PLD with a ten times higher learning rate has the GLUE score of the baseline after 47 to 54 % of the samples, 2.5 to 2.8 times sooner.',
+    holds: target === undefined ? undefined : fastest !== undefined && whole / fastest.seconds >= 2.5,
+    found: `Checkpoints of a run, as in the paper: their learning rate has not decayed. PreLN at the same rate without dropping is in the table, too.
+
+${table([['model', 'samples', 'minutes', 'GLUE (mean of 3 tasks)', 'sooner than the baseline'], ...cells])}`,
+  };
+}
+
+function highRates(): Claim {
+  const names = ['postln', 'preln', 'pld'] as const;
+  const at = (recipe: Recipe, learningRate: string) => ({ recipe, learningRate, seed: 1 });
+  const rows = names.map((recipe) => [
+    recipes[recipe].label,
+    ...learningRates.map((learningRate) => lossText(at(recipe, learningRate))),
+  ]);
+  const [low, high] = ['1e-4', '1e-3'];
+  const gain = (recipe: Recipe) => {
+    const [before, after] = [low, high].map((rate) => lossOf(at(recipe, rate!)));
+    return before === undefined ? undefined : after === undefined ? -Infinity : before - after;
+  };
+  const [preGain, postGain] = [gain('preln'), gain('postln')];
+  return {
+    says: 'PostLN does not bear a ten times higher learning rate (1e-3), PreLN gains by it.',
+    holds: preGain === undefined || postGain === undefined ? undefined : preGain > 0 && postGain <= 0,
+    found: `Held-out loss at the end by the peak learning rate of pre-training:\n\n${table([['model', ...learningRates], ...rows])}`,
+  };
+}
+
+function randomDrop(): Claim {
+  const rate = '1e-3';
+  const loss = (recipe: Recipe) => lossOf({ recipe, learningRate: rate, seed: 1 });
+  const harm = (recipe: 'preln' | 'postln') => {
+    const [dense, random] = [loss(recipe), loss(`${recipe}-random`)];
+    return dense === undefined ? undefined : random === undefined ? Infinity : random - dense;
+  };
+  const [ofPre, ofPost] = [harm('preln'), harm('postln')];
+  return {
+    says: 'Dropping each block at random with probability ½ hurts PostLN far more than PreLN.',
+    holds: ofPre === undefined || ofPost === undefined ? undefined : ofPost > 2 * Math.max(0, ofPre),
+    found: `Held-out loss at ${rate}: ${(['preln', 'preln-random', 'postln', 'postln-random'] as const)
+      .map((recipe) => `${recipes[recipe].label}: ${lossText({ recipe, learningRate: rate, seed: 1 })}`)
+      .join('; ')}.`,
+  };
+}
+
+function fineTuningRate(): Claim {
+  const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+  const scoreAt = (training: PaperTraining, learningRate: string) => {
+    const all = sensitive.map((task) => scoresOf({ training, step: checkpoints.all, task, learningRate }));
+    if (all.some((scores) => scores === undefined)) return undefined;
+    return all.some((scores) => scores === null) ? null : 100 * mean(all.flatMap((scores) => scores!));
+  };
+  const rows = varied.map((training) => {
+    const scores = fineTuningRates.map((rate) => scoreAt(training, rate));
+    const known = scores.filter((score) => score !== undefined);
+    const range =
+      known.length < scores.length ? undefined : Math.max(...known.map(Number)) - Math.min(...known.map(Number));
+    return { training, scores, range };
+  });
+  const [ofBaseline, , ofPld] = rows.map(({ range }) => range);
+  const cells = rows.map(({ training, scores, range }) => [
+    labelOf(training),
+    ...scores.map((score) => (score === undefined ? '' : score === null ? 'diverged' : score.toFixed(1))),
+    range?.toFixed(1) ?? '',
+  ]);
+  return {
+    says: 'A model trained with PLD is less sensitive to the learning rate of fine-tuning than the baseline.',
+    holds: ofBaseline === undefined || ofPld === undefined ? undefined : ofPld < ofBaseline,
+    found: `Mean of ${sensitive.map(({ title }) => title.split(',')[0]).join(' and ')} over three seeds, × 100, by the peak learning rate of fine-tuning:\n\n${table([['model', ...fineTuningRates, 'range'], ...cells])}`,
+  };
+}
+
+/** A claim about PostLN and PreLN by one number of each analysis, with its figures. */
+function byAnalysis(
+  says: string,
+  what: string,
+  shown: readonly (typeof figures)[number][],
+  numberOf: (analysis: NonNullable<ReturnType<typeof analysisOf>>) => number,
+  holds: (byRecipe: readonly (readonly number[])[]) => boolean,
+): Claim {
+  const numbers = analyzed.map((training) =>
+    analyzedSteps.flatMap((step) => {
+      const analysis = analysisOf(training, step);
+      return analysis ? [numberOf(analysis)] : [];
+    }),
+  );
+  if (numbers.some(({ length }) => length < analyzedSteps.length))
+    return { says, holds: undefined, found: 'Not analyzed yet.' };
+  const rows = analyzed.map((training, i) => [labelOf(training), ...numbers[i]!.map((value) => value.toFixed(3))]);
+  const head = ['model', ...analyzedSteps.map((step) => `step ${step.toLocaleString('en')}`)];
+  const images = shown.flatMap((figure) =>
+    analyzed.map((training) => `![${labelOf(training)}: ${figure}](${figureOf(training, checkpoints.all, figure)})`),
+  );
+  return { says, holds: holds(numbers), found: `${what}:\n\n${table([head, ...rows])}\n\n${images.join('\n')}` };
+}
+
+const gradientNorms = () =>
+  byAnalysis(
+    'Under PostLN the gradients of the blocks differ by much in norm, under PreLN they are even (figure 1).',
+    'The largest over the smallest norm of a block’s gradient',
+    ['gradient-norms'],
+    ({ parameterNorms }) => Math.max(...parameterNorms) / Math.min(...parameterNorms),
+    ([ofPost, ofPre]) => ofPre!.every((value, i) => value < ofPost![i]!),
+  );
+
+const normRatios = () =>
+  byAnalysis(
+    'PreLN blocks keep the norm of the gradient that goes through them better than PostLN blocks (figure 2).',
+    'How far a block’s ratio of norms is from 1, the mean of |log₂ ratio|',
+    ['norm-ratios'],
+    ({ normRatios }) => normRatios.reduce((sum, ratio) => sum + Math.abs(Math.log2(ratio)), 0) / normRatios.length,
+    ([ofPost, ofPre]) => ofPre!.every((value, i) => value < ofPost![i]!),
+  );
+
+const lesions = () =>
+  byAnalysis(
+    'Without one of its upper blocks a trained model loses less than without one of its lower ones (figure 3).',
+    'The rise of the loss without a block of the lower half over that without one of the upper half',
+    ['lesions'],
+    ({ loss, withoutBlock }) => {
+      const half = withoutBlock.length / 2;
+      const rise = (blocks: readonly number[]) => blocks.reduce((sum, without) => sum + without - loss, 0);
+      return rise(withoutBlock.slice(0, half)) / rise(withoutBlock.slice(half));
+    },
+    ([, ofPre]) => ofPre!.at(-1)! > 1,
+  );
+
+const similarity = () =>
+  byAnalysis(
+    'As training goes on, PreLN blocks turn a token’s state by less, so they can be skipped (figure 4).',
+    'The mean angle between a token’s state before and after a block, in degrees',
+    ['distances', 'angles'],
+    ({ angles }) => angles.reduce((sum, angle) => sum + angle, 0) / angles.length,
+    ([, ofPre]) => ofPre!.at(-1)! < ofPre![0]!,
+  );
+
+function curves(): string {
+  const { train } = lastConfig(configOf(pre));
+  const series = compared.flatMap((training) => {
+    const outcome = outcomeOf(training);
+    if (!outcome || !('losses' in outcome)) return [];
+    const points = outcome.losses.map(([step, loss]) => [step * train.batchSize, loss] as const);
+    return [{ name: labelOf(training), points }];
+  });
+  return lineChart({ title: 'Held-out loss by samples', xLabel: 'sequences trained on', yLabel: 'loss, nats', series });
+}

@@ -1,0 +1,25 @@
+import { type Config, lastConfig } from '../src/config/index.ts';
+import { depthMethod, plannedCost } from '../src/depth/index.ts';
+import { measureSteps, type StepTimes, stepSeconds, workOf } from '../src/train/index.ts';
+
+const rounds = 3;
+
+/** What the parts of steps take here, on a machine that should do nothing else: the configurations in turn. */
+export function measureInTurn(configs: readonly Config[]): StepTimes[] {
+  const found = Array.from({ length: rounds }, () => configs.map((config) => measureSteps(lastConfig(config))));
+  return configs.map((_, i) => {
+    const mean = (part: keyof StepTimes) => found.reduce((sum, round) => sum + round[i]![part], 0) / rounds;
+    return { once: mean('once'), update: mean('update'), microBatch: mean('microBatch'), block: mean('block') };
+  });
+}
+
+/** What all steps of a run take, in seconds, each what its number of blocks takes in the mean over its gates. */
+export function secondsOf(config: Config, times: StepTimes): number {
+  const { depth, model, train } = lastConfig(config);
+  const { steps, batchSize, microBatchSize } = train;
+  const work = workOf(lastConfig(config));
+  const draws = { microBatchSize, granularity: depth.granularity };
+  const planned = plannedCost(depthMethod(depth, model.layers, steps), steps, () => work, draws);
+  const step = { depth: planned.meanDepth, updated: planned.meanUpdated, microBatches: batchSize / microBatchSize };
+  return steps * stepSeconds(times, step);
+}

@@ -144,6 +144,7 @@ test('every config file that comes with taper loads without a warning', () => {
     'depth.yaml',
     'encoder.yaml',
     'gpt-mini.yaml',
+    'paper.yaml',
     'quality.yaml',
     'start.yaml',
   ]);

@@ -2,12 +2,12 @@ import { dirname, join } from 'node:path';
 import { readRun } from '../src/report/index.ts';
 import { runCommand } from './programs.ts';
 
-/** What came of a training on the books. */
+/** The result of a training on the books. */
 export interface Trained {
   steps: number;
   /** Blocks that ran, the mean over all steps. */
   meanDepth: number;
-  /** Held-out loss in nats after so many steps. */
+  /** Held-out loss in nats by step. */
   losses: [step: number, loss: number][];
 }
 

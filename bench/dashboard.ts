@@ -261,9 +261,9 @@ ${table([
 
 The server's most memory after that: ${peakMegabytes.toFixed(0)} MB.
 
-## What a training step feels of it
+## What it costs a training step
 
-\`configs/bert-mini.yaml\`, every block on, steps of 32 sequences, with \`--dashboard\`: the page is open for ${periodSteps} steps, closed for ${periodSteps}, ${rounds} times
+\`configs/bert-mini.yaml\`, dense, steps of 32 sequences, with \`--dashboard\`: the page is open for ${periodSteps} steps, closed for ${periodSteps}, ${rounds} times
 in one run. The median step while it is open, over the one while it is closed, of each pair: ${spread(ratios, 3)}.
 While it is open the server takes ${(1000 * processorShare).toFixed(0)} ms of a processor's time a second; while it is closed none.
 `;

@@ -77,21 +77,21 @@ function evenness(): string {
   const perFlop = ({ step_s_mean, layers_run }: BenchResult) => step_s_mean / mean(layers_run.map(flopsAt));
   const cv = ({ step_s }: BenchResult) => variation(step_s);
   const robust = ({ step_s }: BenchResult) => robustVariation(step_s);
-  return `PLD as late in training, ${layers} × ${hidden}, batch ${batch}, sequence 128, bf16, one micro-batch a step. ${rounds} rounds, in each of which the
-programs run in turn, 30 steps each after 8 that are not counted (kernels are chosen in them). The coefficient of
-variation (CV) is the standard deviation of a round's step times over their mean; with every block on it is the
-machine's own unrest. The robust one is 1.48 times the median distance from the median, over the median: a few steps that
-something else on the machine disturbed do not count. That of the FLOPs is the same of what the gates let through. Medians over the rounds, with the least
-and the most. Time saved is over FLOPs saved in the last column: 1 where what is skipped is time.
+  return `PLD as late in training, ${layers} × ${hidden}, batch ${batch}, sequence 128, bf16, one micro-batch a step. ${rounds} rounds; in each,
+the programs run in turn, 30 steps each after 8 that are not counted (kernels are chosen in them). The coefficient of
+variation (CV) is the standard deviation of a round's step times over their mean. The CV of dense steps is the noise of the
+machine. The robust CV is 1.48 times the median distance from the median, over the median: a few disturbed steps do not count. The CV
+of the FLOPs is that of the blocks that ran. Medians over the rounds, with minimum and maximum. The last column is time saved over FLOPs saved: 1 if
+time falls with the FLOPs.
 
 ${table([head, ...rows])}
 
 With one gate per block and sequence, the CV of the time is ${ratio(cv, byBatch, bySequence)} times smaller than with one gate per block,
 ${ratio(robust, byBatch, bySequence)} times by the robust measure, and a FLOP takes
-${ratio(perFlop, bySequence, byBatch, 3)} times as long: each step updates every block, and takes its sequences out and puts them back.
+${ratio(perFlop, bySequence, byBatch, 3)} times as long: each step updates every block, and gathers and scatters its sequences.
 
 With \`exact\` the CV is ${ratio(cv, exact, dense)} times that of dense steps, ${ratio(robust, exact, dense)} times by the
-robust measure; with a gate a micro-batch it is ${ratio(cv, byBatch, dense)} and ${ratio(robust, byBatch, dense)} times. At θ = 0.5 the mean is
+robust measure; with one gate per block it is ${ratio(cv, byBatch, dense)} and ${ratio(robust, byBatch, dense)} times. At θ = 0.5 the mean is
 8.75 blocks: three steps of four run nine, the others eight. At θ = 7/13 it is nine, and each step runs nine: there the CV is
 ${ratio(cv, exactWhole, dense)} times that of dense steps, ${ratio(robust, exactWhole, dense)} times by the robust measure.`;
 }
@@ -128,9 +128,9 @@ function waiting(): string {
     const ratios = all.map((round) => round[exact]!.wait / round[byBatch]!.wait);
     return `## Two ranks
 
-\`configs/depth.yaml\` on texts of this project, on two ranks of one thread each, one micro-batch a step; ${rankSteps} steps, the first
-${rankWarmup} left out. How long rank 0 waited for sums over the ranks in a step, in the mean of a run. All ranks draw the same gates
-whatever their kind, so with a gate a micro-batch, too, they run the same blocks.
+\`configs/paper.yaml\` on texts of this project, on two ranks of one thread each, one micro-batch a step; ${rankSteps} steps, the first
+${rankWarmup} left out. The wait is the time that rank 0 spent waiting for all-reduces in a step, the mean over a run. With any kind of gates all ranks draw the
+same ones, so they always run the same blocks.
 
 ${table([['gates', 'ms/step', 'waited, ms'], ...rows])}
 
@@ -148,7 +148,7 @@ function waitsOf(out: string, sets: readonly string[]): { step: number; wait: nu
     'model.vocabSize=2048',
     ...sets,
   ];
-  const words = ['pretrain', 'configs/depth.yaml', '--data', ...texts, '--out', out, '--set', ...all];
+  const words = ['pretrain', 'configs/paper.yaml', '--data', ...texts, '--out', out, '--set', ...all];
   runCommand(['launch', '--processes', '2', '--', ...words]);
   const lines = readMetrics(join(out, 'metrics.jsonl')).flatMap((line) =>
     line.type === 'step' && line.step > rankWarmup ? [line] : [],
@@ -159,7 +159,7 @@ function waitsOf(out: string, sets: readonly string[]): { step: number; wait: nu
   };
 }
 
-/** FLOPs of a step when so many blocks run. */
+/** FLOPs of a step with `depth` blocks. */
 const flopsAt = (depth: number) => stepFlops(bertWork({ layers, hidden, batch, seq: 128, vocab: 30522 }), depth);
 
 const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;

@@ -79,7 +79,7 @@ function besideTransformers(rounds: number): string {
 
 ${versions}, ${threads} threads each; sequence ${sequenceLength}, batch ${batch}, a vocabulary of 30,522, no dropout, AdamW (PyTorch's fused one), clipping,
 attention by \`scaled_dot_product_attention\`. For an encoder's loss taper computes logits of the masked tokens alone (30 %); transformers does so with
-\`sparse_prediction\`, which is not its default. ${rounds} rounds, in each of which the two programs run in
+\`sparse_prediction\`, which is not its default. ${rounds} rounds; in each, the two programs run in
 turn; a round's figure is the median of its steps. Shown are the median over the rounds and, in brackets, the least and the most. Above 1,
 taper is faster.
 

@@ -73,7 +73,7 @@ function openingInProcess(folder: string, objective: Objective, epochs: number):
   return JSON.parse(stdout) as Opening;
 }
 
-/** Opens a corpus as a run does that goes on after so many epochs of it. */
+/** Opens a corpus like a run that resumes after a number of epochs. */
 export function orderOpening([folder, objective, epochs]: string[]): void {
   const tokenizer = wordTokenizer(10);
   const settings = { tokenizer, objective: objective as Objective, maskRate: 0.15 };

@@ -18,12 +18,12 @@ export function plan(texts: readonly string[]): void {
   ];
   try {
     const planned = (): number => {
-      const found = runCommand(['plan', 'configs/depth.yaml', '--measure', '--json', '--set', ...sets]);
+      const found = runCommand(['plan', 'configs/paper.yaml', '--measure', '--json', '--set', ...sets]);
       return 3600 * (JSON.parse(found) as { measured: { hours: number } }).measured.hours;
     };
     const taken = (round: number): number => {
       const out = join(folder, `run-${round}`);
-      runCommand(['pretrain', 'configs/depth.yaml', '--out', out, '--json', '--data', ...texts, '--set', ...sets]);
+      runCommand(['pretrain', 'configs/paper.yaml', '--out', out, '--json', '--data', ...texts, '--set', ...sets]);
       const lines = readMetrics(join(out, 'metrics.jsonl'));
       return lines.reduce((sum, line) => sum + (line.type === 'step' ? line.stepSeconds : 0), 0);
     };
@@ -45,7 +45,7 @@ export function plan(texts: readonly string[]): void {
       'plan',
       'What a plan says, and what a run takes',
       'npm run bench -- plan TEXTS',
-      `\`taper-lm plan --measure\` of \`configs/depth.yaml\` with PLD over ${steps} steps, before and after each of ${rounds} such runs: the time of
+      `\`taper-lm plan --measure\` of \`configs/paper.yaml\` with PLD over ${steps} steps, before and after each of ${rounds} such runs: the time of
 the steps. On a shared machine single plans differ by what else it does in their half minute.
 
 ${table(rows)}

@@ -28,7 +28,7 @@ const methods: Record<string, PartialConfig['depth']> = {
 /** In two micro-batches, so that the update can be told from the rest. */
 function measuredConfig(): Config {
   return loadConfig({
-    file: 'configs/depth.yaml',
+    file: 'configs/paper.yaml',
     overrides: { train: { ...batch, microBatchSize: batch.batchSize / 2 } },
   }).config;
 }
@@ -114,7 +114,7 @@ export async function scaling(texts: readonly string[]): Promise<void> {
         for (const [name, depth] of Object.entries(methods)) {
           const out = join(folder, `${name}-${megabits}`.replaceAll(' ', '-'));
           const sets = setsOf(depth, join(folder, 'cache'));
-          const words = ['pretrain', 'configs/depth.yaml', '--out', out, '--data', ...texts, '--set', ...sets];
+          const words = ['pretrain', 'configs/paper.yaml', '--out', out, '--data', ...texts, '--set', ...sets];
           const ends = await Promise.all(hosts.start(words, { cwd: root }).map(({ ended }) => ended));
           for (const { code, stderr } of ends) if (code !== 0) throw new Error(stderr);
           rows.push([link, linkText(network), name, ...compared(out, work, network, 2)]);
@@ -209,7 +209,7 @@ function document({ block, outside, update, blockBytes, outsideBytes }: StepWork
 
 ## Two ranks here
 
-\`configs/depth.yaml\` in steps of ${batch.batchSize} sequences, one thread a rank, ${steps} steps of which the first five are left out. What a step is
+\`configs/paper.yaml\` in steps of ${batch.batchSize} sequences, one thread a rank, ${steps} steps of which the first five are left out. What a step is
 made of was measured by two processes at once, each with the whole batch: ${ms(block)} ms a block, ${ms(outside)} ms outside of the
 blocks, ${ms(update)} ms for the update; gradients of ${megabytes(blockBytes)} MB a block and ${megabytes(outsideBytes)} MB outside. The ranks are in two network
 namespaces; what their link does was measured with sums of one number and of a million.

@@ -76,7 +76,7 @@ function besidePyTorch(rounds: number): string {
   return `## Beside PyTorch
 
 ${versions}, two threads each, \`OPENBLAS_CORETYPE\` the same for both; sequence 128, dropout 0.1, AdamW, clipping.
-${rounds} rounds, in each of which the two programs run in turn; a round's figure is the median of its steps. Shown are the
+${rounds} rounds; in each, the two programs run in turn; a round's figure is the median of its steps. Shown are the
 median over the rounds and, in brackets, the least and the most. Above 1, taper is faster. MFU is FLOPs of the model by
 time, against the fastest large matrix product of taper's on this machine in the same minute. Memory is the most that was
 resident, the program itself included.
@@ -132,8 +132,8 @@ function skippingBesidePyTorch(rounds: number): string {
   }
   return `## What skipped blocks save
 
-PLD at θ = 0.5, as late in training, against every block on: 8 steps each, ${rounds} rounds. FLOPs are those of the gates that
-fell, which differ between the programs. At 1 in the last column, time falls with the FLOPs.
+PLD at θ = 0.5, as late in training, against dense training: 8 steps each, ${rounds} rounds. FLOPs are those of the blocks that
+ran, which differ between the programs. The last column is 1 if time falls with the FLOPs.
 
 ${table(rows)}`;
 }

@@ -13,10 +13,10 @@ export type GlueScores = Record<string, number[]>;
 
 const nameOf = (setting: string) => `${setting}-glue`;
 
-/** What fine-tuning the first seed of a setting came to. */
+/** The scores of the first seed of a setting after fine-tuning. */
 export const glueOf = (setting: string) => records.get<{ scores: GlueScores }>(nameOf(setting))?.scores;
 
-/** Fine-tunes the first seed of some settings on all tasks, where there is no record of that yet. One that was stopped goes on. */
+/** Fine-tunes the first seed of some settings on all tasks, unless there is a record. A stopped one resumes. */
 export function fineTuneAll(names: readonly string[], data: string, threads: number): void {
   for (const name of names) {
     if (glueOf(name)) continue;

@@ -7,7 +7,7 @@ import type { Rung } from './rungs.ts';
 const steps = 80; // the whole schedule of θ fits into them
 const threads = 2; // as the page says
 
-/** Seconds of a step of each rung, the mean over a short run of its recipe, in each of so many rounds; in a round the rungs run in turn. */
+/** Seconds per step of each rung, the mean over a short run of its recipe, in each round; within a round the rungs run in turn. */
 export function stepTimes(books: string, rungs: readonly Rung[], rounds: number): Map<Rung, number[]> {
   const times = new Map<Rung, number[]>(rungs.map((rung) => [rung, []]));
   const folder = mkdtempSync(join(tmpdir(), 'taper-quality-'));

@@ -194,7 +194,7 @@ describe('compare and analyze', { concurrency: 2 }, () => {
       [['pld', 'seed'], ['sequence']],
     );
     const { stdout } = await quick('compare', 'dense', 'pld', '--loss', '0.01');
-    for (const part of ['run', 'at 32 samples', 'Spent until the loss was 0.0100', 'never'])
+    for (const part of ['run', 'at 32 samples', 'Cost of reaching held-out loss 0.0100', 'never'])
       assert.ok(stdout.includes(part), stdout);
   });
 
@@ -214,10 +214,10 @@ describe('compare and analyze', { concurrency: 2 }, () => {
   test('compare refuses what cannot be compared, and says why', async () => {
     await refused(['compare', 'dense'], /one run has nothing to be compared with/);
     await refused(['compare', 'dense', 'nowhere'], /nowhere: config\.json or metrics\.jsonl is missing/);
-    await refused(['compare', 'dense', 'rate'], /rate: another evaluation \(data\.maskRate 0\.3 instead of 0\.15\)/);
-    await refused(['compare', 'dense', 'other'], /other: another tokenizer than in dense/);
+    await refused(['compare', 'dense', 'rate'], /rate: was evaluated with data\.maskRate 0\.3, dense with 0\.15/);
+    await refused(['compare', 'dense', 'other'], /other: its tokenizer differs from that of dense/);
     await refused(['compare', 'dense', 'pld', '--loss', 'low'], /--loss/);
-    await refused(['compare', 'dense', 'pld', '--loss', '99'], /a loss of 99 to reach is not below/);
+    await refused(['compare', 'dense', 'pld', '--loss', '99'], /the target loss 99 is not below/);
     await refused(['compare', 'dense', './dense/'], /\.\/dense\/: is given twice/);
   });
 
@@ -227,7 +227,7 @@ describe('compare and analyze', { concurrency: 2 }, () => {
     writeFileSync(at('empty/metrics.jsonl'), lines.filter((line) => !line.includes('"eval"')).join('\n'));
     await refused(
       ['compare', 'dense', 'empty'],
-      /empty: evaluations on held-out text: 0, and a comparison needs 2; train on/,
+      /empty: has 0 evaluations on held-out text, but a comparison needs 2; train longer/,
     );
     writeFileSync(
       at('nan/metrics.jsonl'),
@@ -239,17 +239,20 @@ describe('compare and analyze', { concurrency: 2 }, () => {
     writeFileSync(at('going/lock'), `${process.pid}\n`);
     const { code, stdout, stderr } = await quick('compare', 'dense', 'going', '--json');
     assert.equal(code, 0, stderr);
-    assert.match(stderr, /going: is still being trained, at step 3 of 4; it is compared as far as it went/);
+    assert.match(stderr, /going: is still training, at step 3 of 4; it is compared up to there/);
     assert.equal(JSON.parse(stdout).runs[1].last.step, 2);
     writeFileSync(at('empty/metrics.jsonl'), 'null\n');
     await refused(['compare', 'dense', 'empty'], /metrics\.jsonl:1: neither a step nor an evaluation/);
     writeFileSync(at('empty/metrics.jsonl'), lines.join('\n').replace(/"flops":\d+,/, ''));
-    await refused(['compare', 'dense', 'empty'], /empty: metrics\.jsonl has no number flops at step 1/);
+    await refused(['compare', 'dense', 'empty'], /empty: metrics\.jsonl has no number for flops at step 1/);
     writeFileSync(
       at('empty/metrics.jsonl'),
       lines.join('\n').replace(/("type":"eval","step":2.*?"tokens":)\d+/, '$17'),
     );
-    await refused(['compare', 'dense', 'empty'], /empty: evaluated over \d+ tokens at first and 7\d* at step 2/);
+    await refused(
+      ['compare', 'dense', 'empty'],
+      /empty: the first evaluation is over \d+ tokens, the one at step 2 over 7\d*;/,
+    );
     cpSync(at('pld'), at('young'), { recursive: true });
     rmSync(at('young/checkpoints'), { recursive: true });
     await refused(['compare', 'dense', 'young'], /young: this run has no checkpoint yet/);

@@ -73,7 +73,7 @@ function answer(url: string, path: string, headers: Record<string, string> = {})
   });
 }
 
-describe('what the server tells', () => {
+describe('the server sends', () => {
   let url: string;
   before(async () => {
     ({ url } = await dashboard('runs', '--port', '0'));
@@ -256,9 +256,9 @@ describe('the page', { skip: noBrowser, timeout: 240_000 }, () => {
     await page.close();
   });
 
-  test('two runs are laid over each other and compared, and what differs between their settings is shown', async () => {
+  test('two runs are overlaid and compared, and the differences of their settings are shown', async () => {
     const page = await open('#run=pld');
-    await page.getByLabel('lay dense over the others').check();
+    await page.getByLabel('overlay dense').check();
     await page.getByLabel('compare', { exact: true }).check();
     const table = page.locator('.compared table').first();
     await table.waitFor();
@@ -268,7 +268,7 @@ describe('the page', { skip: noBrowser, timeout: 240_000 }, () => {
     for (const [i, row] of rows.entries()) {
       assert.ok(row.startsWith(['pld', 'dense'][i]!) && row.endsWith(said.runs[i].last.loss.toFixed(4)), row);
     }
-    const settings = page.locator('details', { hasText: 'what differs' });
+    const settings = page.locator('details', { hasText: 'Configuration: differences' });
     const differing = await settings.locator('tbody tr').allTextContents();
     assert.deepEqual(differing.sort(), ['depth.method"pld""dense"', 'train.microBatchSize84']);
     assert.equal(await page.locator('.heat-map').count(), 2);
@@ -307,7 +307,7 @@ describe('the page', { skip: noBrowser, timeout: 240_000 }, () => {
     await page.keyboard.press('Enter');
     await page.locator('.run-facts h2', { hasText: 'dense' }).waitFor();
     await page.getByLabel('search runs').fill('nothing like it');
-    await page.getByText('no run has these words').waitFor();
+    await page.getByText('no matching runs').waitFor();
     await page.close();
   });
 
@@ -315,9 +315,9 @@ describe('the page', { skip: noBrowser, timeout: 240_000 }, () => {
     cpSync(at('runs/pld'), at('runs/broken'), { recursive: true });
     appendFileSync(at('runs/broken/metrics.jsonl'), '{"type":"step","ste\n[]\nnull\n{"type":"step","step":31}\n');
     const page = await open('#run=broken');
-    await page.getByText("4 lines of this run's files cannot be read").waitFor();
+    await page.getByText("4 lines of this run's files could not be read").waitFor();
     assert.equal(await page.locator('[data-chart="Training loss"]').getAttribute('data-points'), '30');
-    await page.getByLabel('lay pld over the others').check();
+    await page.getByLabel('overlay pld').check();
     appendFileSync(at('runs/broken/config.json'), 'x');
     await page.locator('.runs .state.broken').waitFor();
     await page.getByText(/^broken: .*config\.json/).waitFor();

@@ -1,29 +1,29 @@
 import type { RunView } from '../report/run-view.ts';
 
-// What the server tells the page, as JSON. A number that is not finite is null.
+// What the server sends to the page, as JSON. A number that is not finite is null.
 
 /** `broken`: its files cannot be read. */
 export type RunState = 'training' | 'done' | 'stopped' | 'broken';
 
 /** A run in the list. */
 export interface RunItem {
-  /** Its folder, from the folder of the runs on. */
+  /** Its path, relative to the folder of runs. */
   name: string;
   state: RunState;
   /** The depth method. */
   method: string;
   step: number;
   steps: number;
-  /** Of the last step. */
+  /** Training loss of the last step. */
   loss: number | null;
-  /** The last one. */
+  /** Of the last evaluation. */
   heldOutLoss: number | null;
-  /** Of its remaining steps, as long as the last ones; only while it trains. */
+  /** Estimated from the time of the last steps; null unless the run is training. */
   secondsLeft: number | null;
 }
 
-/** A run that is looked at. */
+/** A run shown in full. */
 export type ShownRun = RunItem & RunView;
 
-/** What is sent as events: the list when it changed, and a watched run when it did, or why it cannot be shown. */
+/** A server-sent event: the list when it changes, or a watched run when it changes or cannot be shown, with the error. */
 export type ServerEvent = { runs: RunItem[] } | { run: ShownRun } | { failed: { name: string; error: string } };

@@ -2,7 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { compareRuns, readRun } from '../report/index.ts';
 import type { Answer } from './compare.ts';
 
-/** Compares the runs in the folders that it is given. What is worth a warning in a terminal, the page shows of each run. */
+/** Compares the runs in the given folders. Warnings are dropped: the page shows the state of each run anyway. */
 function answer(folders: readonly string[]): Answer {
   try {
     return compareRuns(folders.map((folder) => readRun(folder, () => {})));

@@ -1,15 +1,17 @@
 import { Worker } from 'node:worker_threads';
 import type { Comparison } from '../report/index.ts';
 
-/** What `compare-worker.ts` answers; an error is its one line. */
+/** The answer of `compare-worker.ts`; an error is one line. */
 export type Answer = Comparison | { error: string };
 
-/** Compares runs in a thread of its own, since that reads whole runs and the server keeps little; one comparison at a time. */
+/** Compares runs in a worker thread, because it reads whole runs; one comparison at a time. */
 export class Comparer {
   #before: Promise<unknown> = Promise.resolve();
 
   compare(folders: readonly string[], signal: AbortSignal): Promise<Answer> {
-    const answer = this.#before.then(() => (signal.aborted ? { error: 'nobody waits' } : compared(folders, signal)));
+    const answer = this.#before.then(() =>
+      signal.aborted ? { error: 'the request was cancelled' } : compared(folders, signal),
+    );
     this.#before = answer;
     return answer;
   }

@@ -1,5 +1,5 @@
 /**
- * The dashboard: a server for a page that shows runs while they train.
+ * The dashboard: a server and its page, which shows runs live while they train.
  *
  * @module taper-lm/dashboard
  */

@@ -6,12 +6,12 @@ import { RunReader } from '../report/run-view.ts';
 import { lastMetrics, type StepMetrics } from '../runs/index.ts';
 import type { RunItem, ShownRun } from './api.ts';
 
-/** Folders below that of the runs that are looked into. */
+/** The depth to which subfolders are searched for runs. */
 const deepest = 4;
-/** The last steps whose time says how long the others will take. */
+/** The number of last steps from which the remaining time is estimated. */
 const numTimedSteps = 20;
 
-/** What is known of a run for the list, and of which state of its files. */
+/** A run as read for the list, with the modification times of its files. */
 interface Known {
   configTime: number;
   metricsTime: number;
@@ -19,7 +19,7 @@ interface Known {
   end: ReturnType<typeof lastMetrics>;
 }
 
-/** The runs below a folder, or the folder itself where it is one. */
+/** The runs below a folder, or the folder itself if it is a run. */
 export class Runs {
   readonly #folder: string;
   readonly #known = new Map<string, Known>();
@@ -29,7 +29,7 @@ export class Runs {
     this.#folder = resolve(folder);
   }
 
-  /** In the order of names. */
+  /** Sorted by name. */
   list(): RunItem[] {
     const folders = this.#folders();
     const there = new Set(folders.values());
@@ -38,12 +38,12 @@ export class Runs {
     return [...folders].map(([name, folder]) => this.#item(name, folder)).sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  /** The folder of a run of the list; no other name ever opens a file. */
+  /** The folder of a listed run. Files are only opened for listed names. */
   folderOf(name: string): string | undefined {
     return this.#folders().get(name);
   }
 
-  /** A run whole, as it is now, and a text that changes whenever it does; undefined where there is none of this name. */
+  /** A run in full as it is now, and a version string that changes whenever the run does; undefined for an unknown name. */
   async view(name: string): Promise<{ version: string; view: () => ShownRun } | undefined> {
     const folder = this.folderOf(name);
     if (folder === undefined) return undefined;
@@ -57,7 +57,7 @@ export class Runs {
     return { version: JSON.stringify([changes, item]), view: () => ({ ...item, ...run.view() }) };
   }
 
-  /** Symbolic links are followed after everything else, each folder is looked into once, and none that the runs' folder is in. */
+  /** Symbolic links are followed last. Each folder is searched once; folders that contain the folder of runs are not searched. */
   #folders(): Map<string, string> {
     const found = new Map<string, string>();
     const root = realPath(this.#folder);
@@ -143,7 +143,7 @@ function isFile(path: string): boolean {
   }
 }
 
-/** Where a path leads; undefined for a link that leads nowhere. */
+/** The resolved path; undefined for a broken link. */
 function realPath(path: string): string | undefined {
   try {
     return realpathSync(path);
@@ -152,7 +152,7 @@ function realPath(path: string): string | undefined {
   }
 }
 
-/** What is in a folder; nothing in one that may not be read, or that is gone. */
+/** The entries of a folder; empty if it cannot be read or is gone. */
 function entriesOf(folder: string): Dirent[] {
   try {
     return readdirSync(folder, { withFileTypes: true });
@@ -168,6 +168,6 @@ function configOf(file: string): Config | undefined {
   try {
     return loadConfig({ file }).config;
   } catch {
-    return undefined; // the list says that it is broken, whatever it is
+    return undefined; // the list shows it as broken, whatever the error
   }
 }

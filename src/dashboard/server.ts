@@ -11,7 +11,7 @@ import type { ServerEvent } from './api.ts';
 import { Comparer } from './compare.ts';
 import { Runs } from './runs.ts';
 
-/** The built page; the set-up makes it. */
+/** The page, built by the set-up. */
 const pageFolder = fileURLToPath(new URL('../../dashboard', import.meta.url));
 const contentTypes: Record<string, string> = {
   '.html': 'text/html; charset=utf-8',
@@ -19,32 +19,32 @@ const contentTypes: Record<string, string> = {
   '.css': 'text/css; charset=utf-8',
   '.svg': 'image/svg+xml',
 };
-/** How often runs are looked at while a page is open. */
+/** How often runs are read while a page is open. */
 const lookMs = 2000;
 
-/** Which runs a dashboard shows, and where it listens. */
+/** The runs that a dashboard shows, and the address it listens on. */
 export interface DashboardOptions {
-  /** The folder of the runs, or of one. */
+  /** A folder of runs, or one run. */
   folder: string;
-  /** The address to listen on; any but 127.0.0.1 asks for a token. */
+  /** The address to listen on; every address except 127.0.0.1 requires a token. */
   host: string;
-  /** 0 takes one that is free. */
+  /** 0 takes a free port. */
   port: number;
 }
 
-/** A dashboard that is being served. */
+/** A running dashboard. */
 export interface Dashboard {
-  /** Where the page is, with the token where one is asked for. */
+  /** The address of the page, including the token if one is required. */
   url: string;
-  /** Ends the server and every open connection. */
+  /** Stops the server and closes all connections. */
   close(): Promise<void>;
 }
 
 /**
  * Serves the dashboard of a folder of runs.
  *
- * @throws ConfigError for a port or an address that cannot be had.
- * @throws SetupError where the page was not built.
+ * @throws ConfigError if the address or the port cannot be listened on.
+ * @throws SetupError if the page is not built.
  */
 export async function startDashboard({ folder, host, port }: DashboardOptions): Promise<Dashboard> {
   const token = tokenFor(host);
@@ -83,7 +83,7 @@ function dashboardApp(runs: Runs, token: string | undefined): Hono {
   app.get('/api/compare', async (context) => {
     const folders = (context.req.queries('run') ?? []).map((name) => runs.folderOf(name));
     if (folders.some((folder) => folder === undefined)) return context.text('no such run', 404);
-    if (folders.length < 2) return context.text('one run has nothing to be compared with', 400);
+    if (folders.length < 2) return context.text('a comparison needs at least two runs', 400);
     return context.json(await comparer.compare(folders as string[], context.req.raw.signal));
   });
   app.get('/api/events', (context) =>
@@ -114,7 +114,7 @@ function dashboardApp(runs: Runs, token: string | undefined): Hono {
   return app;
 }
 
-/** The page's files, by their paths: they are few and small, and nothing else can be asked for. */
+/** The page's files by path. They are few and small, and no other file is served. */
 function pageFiles(): Map<string, { body: Uint8Array<ArrayBuffer>; type: string }> {
   try {
     const names = readdirSync(pageFolder, { recursive: true, encoding: 'utf8' }).filter((name) => extname(name) !== '');
@@ -125,13 +125,13 @@ function pageFiles(): Map<string, { body: Uint8Array<ArrayBuffer>; type: string 
       }),
     );
   } catch (cause) {
-    throw new SetupError('the page of the dashboard is not built; run `npm run build`', { cause });
+    throw new SetupError('the dashboard page is not built; run `npm run build`', { cause });
   }
 }
 
 /**
- * Without a token only this machine's own names are answered to; with one, whoever has it. What another site's page asks for is never
- * answered.
+ * Without a token, only requests to this machine's own names are allowed; with one, all requests that carry it. Requests from
+ * pages of other sites are never allowed.
  */
 function isAllowed(context: Context, token: string | undefined): boolean {
   if (isCrossSite(context) && context.req.path !== '/') return false;
@@ -144,5 +144,5 @@ function isAllowed(context: Context, token: string | undefined): boolean {
 
 const refusal = (token: string | undefined) =>
   token === undefined
-    ? 'this dashboard answers to 127.0.0.1 and localhost alone'
+    ? 'this dashboard only answers at 127.0.0.1 and localhost'
     : 'the token is missing or wrong: open the address that npx taper-lm dashboard printed';

@@ -5,29 +5,29 @@ import { element, textOf } from './svg.ts';
 type Point = readonly [x: number, y: number];
 type Range = readonly [least: number, most: number];
 
-/** A named line through points. A point that is not finite makes a gap. */
+/** A named line through points. Points that are not finite are gaps. */
 export interface Series {
   name: string;
   points: readonly Point[];
 }
 
-/** What a line chart shows, and how. */
+/** The contents and the look of a line chart. */
 export interface LineChartOptions {
   title: string;
   xLabel: string;
   yLabel: string;
   series: readonly Series[];
-  /** How a value is written beside the vertical axis; in few characters where nothing is said. */
+  /** Formats the tick labels of the vertical axis (default: compact). */
   format?: ((value: number) => string) | undefined;
-  /** Whether the horizontal axis counts something whole, such as blocks. */
+  /** Whether the horizontal axis counts whole things, such as blocks. */
   isWhole?: boolean;
-  /** The ticks of the horizontal axis, which is logarithmic with them. */
+  /** Ticks of the horizontal axis; if given, the axis is logarithmic. */
   logTicks?: readonly number[];
-  /** Whether the vertical axis begins at 0, as for what is to be judged by its size. */
+  /** Whether the vertical axis starts at 0, for values that are judged by their size. */
   fromZero?: boolean;
 }
 
-/** A tick of an axis: its text, and its place in pixels from the left or the top. */
+/** A tick of an axis: its label, and its position in pixels from the left or the top. */
 interface Tick {
   name: string;
   place: number;
@@ -36,7 +36,7 @@ interface Tick {
 const size = { width: 900, height: 480 };
 /** Where the axes are, in pixels. The right end depends on the legend. */
 const [left, top, bottom] = [80, 50, 424];
-// Lines are told apart by dashes and marks, so that a print in black and white can be read; colours come on top.
+// Lines differ in dashes and marks as well as colours, so that charts can be read in black and white.
 const colours = ['#000000', '#c0392b', '#1f5fa8', '#2e7d32', '#8e5a00', '#6a3d9a', '#00838f', '#ad1457'];
 const dashes = ['none', '8,4', '2,3', '12,4,2,4'];
 const marks = [
@@ -49,14 +49,14 @@ const marks = [
   { shape: symbolTriangle, isFilled: false },
   { shape: symbolDiamond, isFilled: true },
 ];
-/** Marks on a line, about; more would cover it. */
+/** Approximate number of marks on a line; more would cover it. */
 const numMarks = 20;
-/** Intervals between the ticks of an axis, about. */
+/** Approximate number of tick intervals of an axis. */
 const numIntervals = 6;
-/** Characters of a line's name. */
+/** Most characters of a line's name. */
 const longestName = 32;
 
-/** Lines as an SVG document that needs nothing else. */
+/** A line chart as a self-contained SVG document. */
 export function lineChart(options: LineChartOptions): string {
   const { title, xLabel, yLabel, series, format, isWhole, logTicks, fromZero } = options;
   const names = series.length > 1 ? series.map(({ name }) => shortened(name)) : [];
@@ -89,7 +89,7 @@ export function lineChart(options: LineChartOptions): string {
   ]);
 }
 
-/** The end of a long name, which is where the paths of runs differ. */
+/** The end of a long name, where the paths of runs differ. */
 const shortened = (name: string) => (name.length > longestName ? `…${name.slice(1 - longestName)}` : name);
 
 /** Whether a point can be drawn: beyond 1e300, the length of an axis may not be finite. */
@@ -101,7 +101,7 @@ function rangeOf(values: readonly number[]): Range {
   return [least, values.reduce((most, value) => Math.max(most, value))];
 }
 
-/** The range itself, or some room around it where all its numbers are the same. */
+/** The range itself, widened if all its numbers are the same. */
 function spread([least, most]: Range): Range {
   const largest = Math.max(Math.abs(least), Math.abs(most));
   if (largest < 1e-300) return [0, 1]; // d3 cannot divide what is smaller
@@ -116,7 +116,7 @@ function ticksOf(
   return scale.ticks(count).map((value) => ({ name: name(value), place: pixel(scale(value)) }));
 }
 
-/** How to write the numbers of a range: `1.2M`, `1,200`, `0.0012` or `1.2e-5`. */
+/** Formats numbers of a range: `1.2M`, `1,200`, `0.0012` or `1.2e-5`. */
 function numberText([least, most]: Range): (value: number) => string {
   const largest = Math.max(Math.abs(least), Math.abs(most));
   const { format } = new Intl.NumberFormat('en', {
@@ -133,7 +133,7 @@ function numberText([least, most]: Range): (value: number) => string {
 /** The `i`th of the lines, with its marks. `places` are pixels. */
 function seriesLine(places: readonly Point[], i: number, numSeries: number): string {
   const every = Math.ceil(places.length / numMarks);
-  // The marks of each line start at another point, so that lines on top of each other can be told apart.
+  // The marks of each line start at a different point, so that overlapping lines can be told apart.
   const first = Math.floor((i * every) / numSeries);
   const isAlone = (at: number) => [at - 1, at + 1].every((next) => !places[next] || !isShown(places[next]));
   const marked = places.filter((place, at) => isShown(place) && (at % every === first || isAlone(at)));
@@ -143,7 +143,7 @@ function seriesLine(places: readonly Point[], i: number, numSeries: number): str
 /** A path and marks on it, in the style of the `i`th line. */
 function styled(i: number, path: string, places: readonly Point[]): string {
   const stroke = colours[i % colours.length]!;
-  // The next eight lines repeat the marks and colours, with other dashes.
+  // The next eight lines repeat marks and colours with different dashes.
   const dash = dashes[(i + Math.floor(i / marks.length)) % dashes.length]!;
   const { shape, isFilled } = marks[i % marks.length]!;
   const mark = symbol(shape, 45)()!;
@@ -165,8 +165,8 @@ function legendEntry(name: string, i: number, x: number, rowHeight: number): str
 }
 
 /**
- * A grid of numbers as shades of grey, white the least, as an SVG document. `values[y][x]`; the first row stands at the bottom.
- * A number that is not finite has no cell.
+ * A heat map in shades of grey, from white for the minimum to black for the maximum, as an SVG document. `values[y][x]`; the first
+ * row is at the bottom. Values that are not finite have no cell.
  */
 export function heatMap(options: {
   title: string;
@@ -174,9 +174,9 @@ export function heatMap(options: {
   yLabel: string;
   xNames: readonly string[];
   yNames: readonly string[];
-  /** One in so many columns is named. */
+  /** Every how many columns a column is labelled. */
   xNamesEvery: number;
-  /** What the numbers are. */
+  /** The name of the values, above the colour scale. */
   valueLabel: string;
   values: readonly (readonly number[])[];
   range: Range;
@@ -209,7 +209,7 @@ function greyOf(range: Range): (value: number) => string {
   return (value) => `#${Math.round(shade(value)).toString(16).padStart(2, '0').repeat(3)}`;
 }
 
-/** The scale of greys: a column of rectangles, since a gradient needs an id, and a page may hold several charts. */
+/** The grey scale: a column of rectangles, because a gradient needs an id and a page may hold several charts. */
 function shades(name: string, range: Range, x: number): string[] {
   const [y, high, count] = [150, 200, 50];
   const value = scaleLinear([0, 1], range);

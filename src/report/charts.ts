@@ -3,7 +3,7 @@ import { bytesText, compact, percent, rounded } from './format.ts';
 import type { RunView } from './run-view.ts';
 import { type Columns, smoothed } from './series.ts';
 
-/** What the horizontal axis of a run's charts counts. */
+/** The horizontal axes of a run's charts. */
 export const axes = {
   step: 'steps',
   samples: 'samples',
@@ -13,7 +13,7 @@ export const axes = {
 } as const;
 export type Axis = keyof typeof axes;
 
-/** A line of a chart; a value that is null is a gap. */
+/** A line of a chart; null values are gaps. */
 export interface ChartLine {
   name: string;
   x: readonly number[];
@@ -23,23 +23,23 @@ export interface ChartLine {
   hasPoints?: boolean;
 }
 
-/** A chart of runs, as the report and the dashboard draw it. */
+/** A chart of runs, drawn by the report and the dashboard. */
 export interface RunChart {
   title: string;
   yLabel: string;
-  /** A value in few characters. */
+  /** Formats a value in few characters. */
   format(value: number): string;
-  /** Whether the vertical axis begins at 0. */
+  /** Whether the vertical axis starts at 0. */
   fromZero?: boolean;
-  /** Whether it may be logarithmic. */
+  /** Whether the vertical axis may be logarithmic. */
   mayBeLog?: boolean;
-  /** The lines of one run; none where the run has nothing for them. `smoothing` is the weight of what came before, 0 to 0.99. */
+  /** The lines of one run; empty if it has no data for them. `smoothing` is the weight of the average so far, 0 to 0.99. */
   lines(run: RunView, view: { x: Axis; smoothing: number }): ChartLine[];
 }
 
 const nats = (value: number) => value.toFixed(3);
 
-/** What stands first. */
+/** The first charts. */
 export const lossCharts: readonly RunChart[] = [
   {
     title: 'Training loss',
@@ -47,7 +47,7 @@ export const lossCharts: readonly RunChart[] = [
     format: nats,
     mayBeLog: true,
     lines: ({ columns }, { x, smoothing }) => [
-      { name: 'as it was', x: columns[x], y: columns.loss, isFaint: true },
+      { name: 'raw', x: columns[x], y: columns.loss, isFaint: true },
       { name: 'smoothed', x: columns[x], y: smoothed(columns.loss, smoothing) },
     ],
   },
@@ -73,7 +73,7 @@ const overSteps =
 
 const formats: Readonly<Record<string, (value: number) => string>> = { nats, bytes: bytesText };
 
-/** The charts of fields that have one of their own. */
+/** One chart for each field that defines one. */
 const fieldCharts = Object.entries(stepFields as Record<string, Field>).flatMap(([name, field]): RunChart[] => {
   if (!field.chart) return [];
   const { title, ...look } = field.chart;
@@ -82,7 +82,7 @@ const fieldCharts = Object.entries(stepFields as Record<string, Field>).flatMap(
   return [{ title, yLabel: field.unit, format, ...look, lines: overSteps(title, y) }];
 });
 
-/** What stands behind the picture of the keep rates. */
+/** The charts after the heat map of keep rates. */
 export const otherCharts: readonly RunChart[] = [
   {
     title: 'Depth',
@@ -90,19 +90,19 @@ export const otherCharts: readonly RunChart[] = [
     format: rounded,
     fromZero: true,
     lines: ({ columns }, { x }) => [
-      { name: 'ran', x: columns[x], y: columns.depth, isFaint: true },
+      { name: 'actual', x: columns[x], y: columns.depth, isFaint: true },
       { name: 'expected', x: columns[x], y: columns.expectedDepth },
     ],
   },
   {
     title: 'FLOPs saved',
-    yLabel: 'so far, of a dense run',
+    yLabel: 'cumulative, % of a dense run',
     format: percent,
     fromZero: true,
     lines: overSteps('saved', ({ flops, denseFlops }) => flops.map((spent, i) => 1 - spent / denseFlops[i]!)),
   },
   {
-    title: 'Speed',
+    title: 'Throughput',
     yLabel: 'tokens/s',
     format: compact,
     fromZero: true,
@@ -110,7 +110,7 @@ export const otherCharts: readonly RunChart[] = [
   },
   {
     title: 'Model FLOPs utilisation (MFU)',
-    yLabel: 'of a large matrix product',
+    yLabel: '% of measured matmul FLOP/s',
     format: percent,
     fromZero: true,
     lines: ({ columns, peakFlops }, { x }) =>
@@ -119,14 +119,14 @@ export const otherCharts: readonly RunChart[] = [
         : [{ name: 'MFU', x: columns[x], y: columns.flopsPerSecond.map((value) => value / peakFlops) }],
   },
   {
-    title: 'Waiting',
-    yLabel: 'of the time of the steps',
+    title: 'Data loading and waiting',
+    yLabel: '% of step time',
     format: percent,
     fromZero: true,
     lines: ({ columns }, { x }) => [
-      { name: 'for data', x: columns[x], y: columns.dataShare },
+      { name: 'data loading', x: columns[x], y: columns.dataShare },
       ...(columns.waitShare.some((value) => value > 0)
-        ? [{ name: 'for other ranks', x: columns[x], y: columns.waitShare, isDashed: true }]
+        ? [{ name: 'waiting for other ranks', x: columns[x], y: columns.waitShare, isDashed: true }]
         : []),
     ],
   },

@@ -110,7 +110,7 @@ test('a run that ended above where it began is not waited for, and a loss to beg
   assert.equal(runs[1]!.toLoss, null);
   near(settings[0]!.speedup!.samples.mean, 1);
   const nothing = (...args: Parameters<typeof compareRuns>) =>
-    assert.throws(() => compareRuns(...args), /below 9\.000, which a run begins with/);
+    assert.throws(() => compareRuns(...args), /below 9\.000, the lowest loss at the start of a run; /);
   nothing([base, base], { loss: 99 });
   nothing([diverged, diverged]);
 });
@@ -122,19 +122,25 @@ test('runs on other texts, tokenizers and evaluations are refused, with the reas
       () => compareRuns([base, other]),
       (error) => error instanceof DataError && reason.test(error.message),
     );
-  refused({ ...base, name: 'runs/b', textHash: 'others' }, /^runs\/b: other texts than in runs\/a; train both on/);
-  refused({ ...base, name: 'runs/b', tokenizerHash: 'other' }, /^runs\/b: another tokenizer than in runs\/a/);
+  refused(
+    { ...base, name: 'runs/b', textHash: 'others' },
+    /^runs\/b: its texts differ from those of runs\/a; train both on/,
+  );
+  refused(
+    { ...base, name: 'runs/b', tokenizerHash: 'other' },
+    /^runs\/b: its tokenizer differs from that of runs\/a, /,
+  );
   for (const [overrides, key] of [
-    [{ data: { maskRate: 0.4 } }, 'data.maskRate 0.4 instead of 0.15'],
-    [{ data: { objective: 'mlm' } }, 'data.objective mlm instead of mlm+nsp'],
-    [{ data: { sequenceLength: 64 } }, 'data.sequenceLength 64 instead of 128'],
-    [{ data: { wholeWord: true } }, 'data.wholeWord true instead of false'],
-    [{ train: { steps: 1000, evalSamples: 64 } }, 'train.evalSamples 64 instead of 512'],
-    [{ data: { validFraction: 0.5 } }, 'data.validFraction 0.5 instead of 0.05'],
+    [{ data: { maskRate: 0.4 } }, 'data.maskRate 0.4, runs/a with 0.15'],
+    [{ data: { objective: 'mlm' } }, 'data.objective mlm, runs/a with mlm+nsp'],
+    [{ data: { sequenceLength: 64 } }, 'data.sequenceLength 64, runs/a with 128'],
+    [{ data: { wholeWord: true } }, 'data.wholeWord true, runs/a with false'],
+    [{ train: { steps: 1000, evalSamples: 64 } }, 'train.evalSamples 64, runs/a with 512'],
+    [{ data: { validFraction: 0.5 } }, 'data.validFraction 0.5, runs/a with 0.05'],
   ] as const) {
     refused(
       record('runs/b', [9, 7], 8, overrides),
-      new RegExp(`another evaluation \\(${key.replace('+', '\\+')}\\) than in`),
+      new RegExp(`^runs/b: was evaluated with ${key.replace('+', '\\+')}; train both`),
     );
   }
 });

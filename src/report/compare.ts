@@ -3,12 +3,12 @@ import { knownMethod, ownSettings } from '../depth/index.ts';
 import { DataError } from '../errors/index.ts';
 import type { EvaluationPoint, RunRecord } from './run-record.ts';
 
-/** What a run spends. */
+/** A cost of training. */
 export type Cost = 'samples' | 'flops' | 'seconds';
-/** All that a run spends, in the order of the tables. */
+/** All costs, in the order of the tables. */
 export const costs = ['samples', 'flops', 'seconds'] as const;
 
-/** A mean over runs, with the least and the most of them. */
+/** A mean over runs, with their minimum and maximum. */
 export interface Spread {
   mean: number;
   least: number;
@@ -20,43 +20,43 @@ export interface ComparedRun {
   name: string;
   seed: number;
   last: EvaluationPoint;
-  /** Its loss where every run has spent the same of each. */
+  /** Its held-out loss at `Comparison.equal` of each cost. */
   lossAtEqual: Record<Cost, number>;
-  /** What it spent to reach the comparison's loss; null when it never did. */
+  /** The costs of reaching the target loss, `Comparison.loss`; null if it never did. */
   toLoss: Record<Cost, number> | null;
 }
 
-/** Runs of one setting that differ in their seed alone. */
+/** Runs whose settings are equal except for the seed. */
 export interface ComparedSetting {
   /** The names of its runs. */
   runs: string[];
   finalLoss: Spread;
   lossAtEqual: Record<Cost, Spread>;
   /**
-   * What the first setting spends to reach the comparison's loss, over what this one does: the geometric mean over each pair
-   * of a run of the first and a run of this (so that a setting is 1 times as fast as itself); null when one of them never
-   * reaches it.
+   * The first setting's cost of reaching the target loss divided by this setting's: the geometric mean over all pairs of a
+   * run of the first setting and a run of this one, so the first setting's own speedup is 1. Null if any of these runs never
+   * reaches the loss.
    */
   speedup: Record<Cost, Spread> | null;
 }
 
-/** Runs side by side. Loss is held-out loss in nats. */
+/** A comparison of runs. Losses are held-out losses in nats. */
 export interface Comparison {
-  /** What every run has spent at least: where their losses are compared. */
+  /** The most of each cost that every run has spent: losses are compared at this cost. */
   equal: Record<Cost, number>;
-  /** The loss that all are to reach. */
+  /** The target loss. */
   loss: number;
   runs: ComparedRun[];
   settings: ComparedSetting[];
 }
 
 /**
- * Compares runs on one text, tokenizer and evaluation. Between two evaluations the loss is interpolated linearly in what is
- * spent; nothing is smoothed, since every evaluation is over the same masked tokens. A loss is reached where the curve
- * first crosses it. Without `loss` it is the highest of the final losses, which every run reaches; one that ended above where
- * the runs began does not count for that.
+ * Compares runs that share texts, tokenizer and evaluation. Between two evaluations the loss is interpolated linearly over the
+ * cost. Losses are not smoothed: every evaluation uses the same masked tokens. A run reaches the target loss at the first
+ * crossing. The default target is the highest final loss, which every run reaches; final losses above the runs' initial
+ * losses are ignored.
  *
- * @throws DataError when two runs cannot be compared, with the reason, and for a loss that they begin with.
+ * @throws DataError if two runs cannot be compared, with the reason, or if a run starts at or below the target loss.
  */
 export function compareRuns(records: readonly RunRecord[], options: { loss?: number } = {}): Comparison {
   for (const record of records.slice(1)) checkComparable(records[0]!, record);
@@ -76,14 +76,18 @@ export function compareRuns(records: readonly RunRecord[], options: { loss?: num
   return { equal, loss, runs, settings: bySetting.map((setting) => comparedSetting(setting, bySetting[0]!)) };
 }
 
-/** The loss that is asked for, or the highest of the final ones; in either case one that no run begins with. */
+/** The given target loss, or the highest final loss; either must be below every run's initial loss. */
 function lossToReach(records: readonly RunRecord[], asked: number | undefined): number {
   const begin = Math.min(...records.map(({ evaluations }) => evaluations[0]!.loss));
   const finals = records.map(({ evaluations }) => evaluations.at(-1)!.loss);
   const loss = asked ?? Math.max(...finals.filter((final) => final < begin));
   if (loss < begin && loss > Number.NEGATIVE_INFINITY) return loss;
-  const what = asked === undefined ? 'no run came' : `a loss of ${asked} to reach is not`;
-  throw new DataError(`${what} below ${begin.toFixed(3)}, which a run begins with; there is nothing to compare`);
+  const limit = `below ${begin.toFixed(3)}, the lowest loss at the start of a run`;
+  throw new DataError(
+    asked === undefined
+      ? `no run's held-out loss fell ${limit}; train the runs longer`
+      : `the target loss ${asked} is not ${limit}; give a lower one`,
+  );
 }
 
 function comparedSetting(setting: readonly ComparedRun[], first: readonly ComparedRun[]): ComparedSetting {
@@ -113,7 +117,7 @@ function ratioSpreadOf(ratios: readonly number[]): Spread {
   return { ...spreadOf(ratios), mean: Math.exp(spreadOf(ratios.map(Math.log)).mean) };
 }
 
-/** The loss where `amount` of a cost had been spent. */
+/** The loss at `amount` of a cost. */
 function lossAt(points: readonly EvaluationPoint[], cost: Cost, amount: number): number {
   const after = points.findIndex((point) => point[cost] >= amount);
   const [b, a] = [points[after]!, points[after - 1]];
@@ -121,7 +125,7 @@ function lossAt(points: readonly EvaluationPoint[], cost: Cost, amount: number):
   return a.loss + ((amount - a[cost]) / (b[cost] - a[cost])) * (b.loss - a.loss);
 }
 
-/** What had been spent where the loss first came down to `loss`. */
+/** The costs at which the loss first fell to `loss`. */
 function costToReach(points: readonly EvaluationPoint[], loss: number): Record<Cost, number> | null {
   const reached = points.findIndex((point) => point.loss <= loss);
   if (reached < 0) return null;
@@ -130,17 +134,17 @@ function costToReach(points: readonly EvaluationPoint[], loss: number): Record<C
   return forCosts((cost) => a[cost] + part * (b[cost] - a[cost]));
 }
 
-/** What tells two settings apart: all but the seed, and the depth method, which is what it does. */
+/** The keys that make two settings different: all but the seed. Depth methods are compared by their keep rates. */
 const telling = [...keysThatAffect('numbers', 'start', 'time')].filter((key) => {
   return key === 'depth.granularity' || (key !== 'train.seed' && !key.startsWith('depth.'));
 });
-/** So many steps tell two depth methods apart. */
+/** Steps at which two depth methods are compared. */
 const numProbes = 50;
 
 function settingOf({ name, config }: RunRecord): string {
   const { model, depth, train } = config;
   const method = knownMethod(depth, model.layers, train.steps);
-  // A function that only its program knows is like no other.
+  // A program's own function cannot be compared, so each such run is a setting of its own.
   const states = method
     ? Array.from({ length: numProbes }, (_, i) => method(Math.floor((i * train.steps) / numProbes)))
     : name;
@@ -153,20 +157,21 @@ function settingOf({ name, config }: RunRecord): string {
 }
 
 function checkComparable(a: RunRecord, b: RunRecord): void {
-  const refuse = (what: string, advice: string) => {
-    throw new DataError(`${b.name}: ${what} than in ${a.name}; ${advice}`);
+  const refuse = (what: string) => {
+    throw new DataError(`${b.name}: ${what}`);
   };
   if (a.tokenizerHash !== b.tokenizerHash) {
     refuse(
-      'another tokenizer',
-      'losses over other pieces say nothing of each other: give both runs one data.tokenizer',
+      `its tokenizer differs from that of ${a.name}, so their losses cannot be compared; train both with one data.tokenizer`,
     );
   }
-  if (a.textHash !== b.textHash) refuse('other texts', 'train both on the same data.train and data.valid');
+  if (a.textHash !== b.textHash) {
+    refuse(`its texts differ from those of ${a.name}; train both on the same data.train and data.valid`);
+  }
   const evaluationOf = (config: RunRecord['config']) => {
     const { data, train } = lastConfig(config);
     return {
-      'data.sequenceLength': JSON.stringify(config.data.sequenceLength), // samples of another length would not count alike
+      'data.sequenceLength': JSON.stringify(config.data.sequenceLength), // samples of different lengths cannot be counted together
       'data.objective': data.objective,
       'data.maskRate': data.maskRate,
       'data.wholeWord': data.wholeWord,
@@ -177,6 +182,6 @@ function checkComparable(a: RunRecord, b: RunRecord): void {
   const [first, second] = [evaluationOf(a.config), evaluationOf(b.config)];
   for (const key of Object.keys(first) as (keyof typeof first)[]) {
     if (first[key] === second[key]) continue;
-    refuse(`another evaluation (${key} ${second[key]} instead of ${first[key]})`, 'set it to the same in both');
+    refuse(`was evaluated with ${key} ${second[key]}, ${a.name} with ${first[key]}; train both with the same ${key}`);
   }
 }

@@ -1,7 +1,7 @@
 import type { ComparedRun, Comparison, Cost, Spread } from './compare.ts';
 import { duration, flopsText, rounded } from './format.ts';
 
-/** A table in words; the first row is its head. */
+/** A table of text; the first row is the header. */
 export interface NamedTable {
   title: string;
   rows: string[][];
@@ -15,7 +15,7 @@ const spent = ({ samples, flops, seconds }: Record<Cost, number>) => [
 ];
 const never = ['never', 'never', 'never'];
 
-/** A comparison as tables for people: what runs came to, losses at equal cost, costs to one loss, and how many times less they are. */
+/** A comparison as tables for people: final results, losses at equal cost, costs of reaching the target loss, and speedups. */
 export function comparisonTables(
   { equal, loss: target, runs, settings }: Comparison,
   nameOf: (run: string) => string = (run) => run,
@@ -29,19 +29,19 @@ export function comparisonTables(
   const [samples, flops, seconds] = spent(equal);
   return [
     {
-      title: 'What each run came to (loss: held-out, in nats; time: of its steps)',
+      title: 'Results (held-out loss in nats; time: step time)',
       rows: [['run', 'steps', 'samples', 'FLOPs', 'time', 'loss'], ...runs.map(total)],
     },
     {
-      title: 'Loss where all had spent the same',
+      title: 'Held-out loss at equal cost',
       rows: [['run', `at ${samples} samples`, `at ${flops}`, `at ${seconds}`], ...runs.map(atEqual)],
     },
     {
-      title: `Spent until the loss was ${loss(target)}`,
+      title: `Cost of reaching held-out loss ${loss(target)}`,
       rows: [['run', 'samples', 'FLOPs', 'time'], ...runs.map(toLoss)],
     },
     {
-      title: `How many times less than ${settings[0]!.runs.map(nameOf).join(', ')} that is`,
+      title: `Speedup over ${settings[0]!.runs.map(nameOf).join(', ')} (its cost divided by the cost of each setting)`,
       rows: [
         ['setting', 'runs', 'samples', 'FLOPs', 'time'],
         ...settings.map(({ runs: names, speedup }) => [
@@ -54,10 +54,10 @@ export function comparisonTables(
   ];
 }
 
-/** What stands below such tables. */
-export const comparisonNote = 'Between evaluations losses are interpolated linearly; nothing is smoothed.';
+/** The note below these tables. */
+export const comparisonNote = 'Losses are interpolated linearly between evaluations and not smoothed.';
 
-/** `1.32`, with the least and the most where several pairs of seeds were compared. */
+/** `1.32`, with the minimum and maximum if several pairs of seeds were compared. */
 function ratioText({ mean, least, most }: Spread): string {
   return least === most ? mean.toFixed(2) : `${mean.toFixed(2)} (${least.toFixed(2)}–${most.toFixed(2)})`;
 }

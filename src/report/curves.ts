@@ -2,20 +2,20 @@ import { lineChart } from './chart.ts';
 import { type Cost, costs } from './compare.ts';
 import type { RunRecord } from './run-record.ts';
 
-/** What a curve is drawn against, and the units that its axis may have, the smallest first. */
+/** The horizontal axes, and the units of each, smallest first. */
 const axes: Record<
   Cost,
   { title: string; label: (unit: string) => string; units: readonly (readonly [string, number])[] }
 > = {
-  samples: { title: 'samples', label: () => 'sequences trained on', units: [['', 1]] },
+  samples: { title: 'samples', label: () => 'training sequences', units: [['', 1]] },
   flops: {
     title: 'FLOPs',
-    label: (unit) => `${unit}-FLOPs spent`,
+    label: (unit) => `training ${unit}FLOPs`,
     units: [
-      ['giga', 1e9],
-      ['tera', 1e12],
-      ['peta', 1e15],
-      ['exa', 1e18],
+      ['G', 1e9],
+      ['T', 1e12],
+      ['P', 1e15],
+      ['E', 1e18],
     ],
   },
   seconds: {
@@ -30,7 +30,7 @@ const axes: Record<
   },
 };
 
-/** Held-out loss against samples, FLOPs and time: an SVG document each, by file name. */
+/** Held-out loss against samples, FLOPs and time: one SVG document each, by file name. */
 export function lossCurves(records: readonly Pick<RunRecord, 'name' | 'evaluations'>[]): Record<string, string> {
   return Object.fromEntries(
     costs.map((cost) => {

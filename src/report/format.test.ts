@@ -36,13 +36,13 @@ test('durations above two days are told in days', () => {
   ]);
 });
 
-test('FLOPs take the prefix that leaves one to three digits before the point', () => {
+test('FLOPs take the SI prefix that leaves one to three digits before the point', () => {
   assert.deepEqual([1, 999, 1000, 1.234e12, 5e26].map(flopsText), [
     '1 FLOPs',
     '999 FLOPs',
-    '1 kilo-FLOPs',
-    '1.23 tera-FLOPs',
-    '500 yotta-FLOPs',
+    '1 kFLOPs',
+    '1.23 TFLOPs',
+    '500 YFLOPs',
   ]);
 });
 

@@ -1,12 +1,12 @@
 import { commandText } from '../errors/index.ts';
 
-/** A number for people: three digits that count, and never an exponent below a million. */
+/** A number for people: three significant digits, or a whole number with thousands separators from 1,000 up. */
 export function rounded(value: number): string {
   if (Math.abs(value) >= 1000) return Math.round(value).toLocaleString('en');
   return String(Number(value.toPrecision(3)));
 }
 
-/** A large number in few characters: `1.2M`. */
+/** A large number in compact notation: `1.2M`. */
 export const compact = (value: number) =>
   Intl.NumberFormat('en', { notation: 'compact', maximumSignificantDigits: 3 }).format(value);
 
@@ -27,21 +27,20 @@ export function duration(seconds: number): string {
   return pair(Math.floor(minutes / 60), minutes % 60, 'hm');
 }
 
-const prefixes = ['', 'kilo', 'mega', 'giga', 'tera', 'peta', 'exa', 'zetta', 'yotta'];
+const prefixes = ['', 'k', 'M', 'G', 'T', 'P', 'E', 'Z', 'Y'];
 
-/** FLOPs with a prefix: `1.23 peta-FLOPs`. */
+/** FLOPs with an SI prefix: `1.23 PFLOPs`. */
 export function flopsText(flops: number): string {
   const power = Math.min(prefixes.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, flops)) / 3)));
-  const prefix = prefixes[power]!;
-  return `${rounded(flops / 1000 ** power)} ${prefix === '' ? '' : `${prefix}-`}FLOPs`;
+  return `${rounded(flops / 1000 ** power)} ${prefixes[power]}FLOPs`;
 }
 
-/** Bytes as mega- or gigabytes. */
+/** Bytes as MB or GB. */
 export function bytesText(bytes: number): string {
   return bytes < 1e9 ? `${rounded(bytes / 1e6)} MB` : `${rounded(bytes / 1e9)} GB`;
 }
 
-/** The command that started a run, as a person types it: without the path at which npx or npm keep the program. */
+/** The command that started a run, as a user types it: without the path of the program that npx or npm ran. */
 export function startedText([program = '', ...words]: readonly string[]): string {
   if (/\/(?:cli\/main\.js|\.?bin\/taper(?:-lm)?)$/.test(program)) return commandText(['npx', 'taper-lm', ...words]);
   if (/\/cli\/start\.js$/.test(program))
@@ -49,13 +48,13 @@ export function startedText([program = '', ...words]: readonly string[]): string
   return commandText([program, ...words]);
 }
 
-/** A Markdown table; the first row is its head. */
+/** A Markdown table; the first row is the header. */
 export function markdownTable(rows: readonly (readonly (string | number)[])[]): string {
   const [head, ...body] = rows.map((row) => `| ${row.join(' | ')} |`);
   return [head, `|${' --- |'.repeat(rows[0]!.length)}`, ...body].join('\n');
 }
 
-/** Rows as lines of text whose columns stand below each other, numbers to the right. */
+/** Rows as lines of text in aligned columns: the first to the left, the others to the right. */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   const line = (row: readonly string[]) =>

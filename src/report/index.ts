@@ -1,5 +1,5 @@
 /**
- * What came of runs: records, comparisons, charts in SVG and reports.
+ * Results of runs: records, comparisons, SVG charts and reports.
  *
  * @module taper-lm/report
  */

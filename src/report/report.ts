@@ -11,26 +11,27 @@ import { bytesText, duration, flopsText, markdownTable, percent, rounded, starte
 import type { RunView } from './run-view.ts';
 import type { Columns } from './series.ts';
 
-/** A run to be reported of. */
+/** A run in a report. */
 export interface ReportedRun extends RunView {
   name: string;
 }
 
-/** A report as Markdown, and its figures, SVG documents by the file names that it has for them. */
+/** A report as Markdown, and its figures: SVG documents by file name. */
 export interface Report {
   markdown: string;
   figures: Record<string, string>;
 }
 
 const cards = fileURLToPath(new URL('../../../docs/methods', import.meta.url));
-/** Columns of a heat map, at most: more is not seen on paper. */
+/** The most columns of a heat map: more cannot be seen on paper. */
 const numColumns = 100;
-/** The weight of what came before in a smoothed line. */
+/** The weight of the average so far in a smoothed line. */
 const smoothing = 0.9;
 
 /**
- * All that there is to say of runs: what they reached and what it took, figures, what the cards of their methods say, settings, and how
- * and where they were trained. `comparison` is what `compareRuns` says, or why it cannot; `folder` is where the figures will be.
+ * A full report of runs: results and costs, figures, excerpts of their methods' cards, settings, and how and where they were
+ * trained. `comparison` is the result of `compareRuns`, or the reason why they cannot be compared. `folder` is where the figures
+ * will be written.
  */
 export function reportOf(
   runs: readonly ReportedRun[],
@@ -47,8 +48,8 @@ export function reportOf(
   };
   const parts = [
     `# ${runs.map(({ name }) => text(name)).join(', ')}`,
-    `Written by taper on ${new Date().toISOString().slice(0, 10)}. Losses are in nats; held-out text is never trained on, and every block is on there.`,
-    '## What came out',
+    `Written by taper on ${new Date().toISOString().slice(0, 10)}. Losses are in nats. Held-out text is never trained on; held-out losses are those of the dense model.`,
+    '## Results',
     resultsTable(runs),
     ...(typeof comparison === 'string'
       ? [`Not compared: ${text(comparison)}`]
@@ -59,13 +60,13 @@ export function reportOf(
     ...figuresOf(runs).map(([file, svg]) => figure(file, svg)),
     ...cardsOf(runs),
     ...settingsParts(runs),
-    '## How and where',
+    '## Training environment',
     ...runs.flatMap(environmentParts),
   ];
   return { markdown: `${parts.join('\n\n')}\n`, figures };
 }
 
-/** A report as one HTML document that needs nothing else: the figures stand in it. */
+/** A report as one self-contained HTML document with the figures inline. */
 export function reportHtml({ markdown, figures }: Report): string {
   const body = new MarkdownIt()
     .render(markdown)
@@ -98,7 +99,7 @@ pre { overflow-x: auto; padding: .6rem; background: #f5f6f8 }
 @media print { figure, table { break-inside: avoid } }
 `;
 
-/** Text of others, as Markdown that means it letter by letter. */
+/** Foreign text, escaped so that Markdown shows it literally. */
 function text(words: string): string {
   return words.replace(/[\\`*_{}[\]<>#|&~]/g, (character) => `&#${character.charCodeAt(0)};`);
 }
@@ -115,12 +116,12 @@ function resultsTable(runs: readonly ReportedRun[]): string {
     ['held-out loss', ({ evaluations }) => orDash(evaluations.at(-1)?.loss, (loss) => loss.toFixed(4))],
     ['perplexity', ({ evaluations }) => orDash(evaluations.at(-1)?.perplexity, rounded)],
     ['accuracy', ({ evaluations }) => orDash(evaluations.at(-1)?.accuracy, percent)],
-    ['work', ({ columns }) => orDash(columns.flops.at(-1), flopsText)],
-    ['time of the steps', ({ columns }) => orDash(columns.seconds.at(-1), duration)],
+    ['FLOPs', ({ columns }) => orDash(columns.flops.at(-1), flopsText)],
+    ['step time', ({ columns }) => orDash(columns.seconds.at(-1), duration)],
     ['block FLOPs saved', ({ saved }) => percent(saved.blockFlops)],
     ['step FLOPs saved', ({ saved }) => percent(saved.stepFlops)],
     ['time saved', ({ saved }) => orDash(saved.time, percent)],
-    ['utilisation (MFU)', ({ columns, peakFlops }) => orDash(mfu(columns, peakFlops), percent)],
+    ['model FLOPs utilisation (MFU)', ({ columns, peakFlops }) => orDash(mfu(columns, peakFlops), percent)],
     ['peak memory', ({ columns }) => orDash(columns.peakMemoryBytes.at(-1), bytesText)],
   ];
   return markdownTable([
@@ -133,13 +134,13 @@ function mfu({ flops, seconds }: Columns, peakFlops: number | null): number | un
   return peakFlops === null || seconds.length === 0 ? undefined : flops.at(-1)! / seconds.at(-1)! / peakFlops;
 }
 
-/** What each run came to stands in the table of results. */
+/** The comparison without its first table, which repeats the results. */
 function comparisonParts(comparison: Comparison): string[] {
   const [, ...tables] = comparisonTables(comparison, text);
   return [...tables.flatMap(({ title, rows }) => [`### ${title}`, markdownTable(rows)]), comparisonNote];
 }
 
-/** A chart of the runs over their steps, with the lines that smooth others but not those. */
+/** A chart of the runs over their steps, with smoothed lines in place of the raw ones. */
 function draw({ title, yLabel, format, fromZero = false, lines }: RunChart, runs: readonly ReportedRun[]): string[] {
   const series = runs.flatMap((run): Series[] => {
     const own = lines(run, { x: 'step', smoothing }).filter(({ isFaint }) => !isFaint);
@@ -187,13 +188,13 @@ function keepRates({ name, layers, columns }: ReportedRun): string {
   });
 }
 
-/** What was measured of each method before, out of its card. */
+/** Excerpts from the card of each method: what it does, our measurements, its cost and its source. */
 function cardsOf(runs: readonly ReportedRun[]): string[] {
   const methods = [...new Set(runs.map(({ config }) => JSON.parse(new Map(config).get('depth.method')!) as string))];
   return methods.flatMap((method) => {
     const card = readFileSync(`${cards}/${method}.md`, 'utf8');
     const part = (name: string) => new RegExp(`\\*\\*${name}\\*\\*[^]*?(?=\\n\\n|$)`).exec(card)?.[0];
-    // Its links lead from the card to others of taper's documents.
+    // Links in a card are relative to taper's documents.
     const plain = (words: string) => words.replace(/\[([^\]]+)\]\([^)]+\)/g, '$1');
     const parts = ['What it does\\.', 'What we measured\\.', 'What it costs\\.', 'Source\\.'].flatMap(
       (name) => part(name) ?? [],
@@ -222,17 +223,19 @@ function environmentParts({ name, log, brokenLines }: ReportedRun): string[] {
   const said = (type: LogLine['type']) => log.flatMap((line) => (line.type === type && 'text' in line ? [line] : []));
   const [ends, warnings] = [said('end'), said('warning')];
   const broken =
-    brokenLines > 0 ? [`${counted(brokenLines, 'line')} of its files cannot be read; the numbers leave that out.`] : [];
-  if (starts.length === 0) return [`### ${text(name)}`, 'It did not log how it was trained.', ...broken];
+    brokenLines > 0
+      ? [`The numbers leave out ${counted(brokenLines, 'line')} of its files that could not be read.`]
+      : [];
+  if (starts.length === 0) return [`### ${text(name)}`, 'The run logged no training environment.', ...broken];
   return [
     `### ${text(name)}`,
     ...starts.flatMap(({ time, step, command, environment: on }) => [
-      `From step ${step}, on ${text(time.slice(0, 19).replace('T', ' '))} UTC:`,
+      `Started at step ${step}, ${text(time.slice(0, 19).replace('T', ' '))} UTC:`,
       `    ${startedText(command).replaceAll('\n', ' ')}`,
       `taper ${on.taper}, Node ${on.node}, libtorch ${on.libtorch} with ${on.matmul}; ${text(on.processor)}, ${counted(on.processors, 'processor')}, ${rounded(on.memoryBytes / 1e9)} GB; ` +
-        `${on.device}, ${counted(on.threads, 'thread')}, ${counted(on.ranks, 'rank')}; a matrix product reached ${rounded(on.peakFlops / 1e9)} GFLOP/s.`,
+        `${on.device}, ${counted(on.threads, 'thread')}, ${counted(on.ranks, 'rank')}; a large matrix product reached ${rounded(on.peakFlops / 1e9)} GFLOP/s.`,
     ]),
-    ...(ends.length > 0 ? [`It ended at step ${ends.at(-1)!.step}: ${text(ends.at(-1)!.text)}.`] : []),
+    ...(ends.length > 0 ? [`Ended at step ${ends.at(-1)!.step}: ${text(ends.at(-1)!.text)}.`] : []),
     ...(warnings.length > 0 ? [`Warnings: ${[...new Set(warnings.map((line) => text(line.text)))].join('; ')}.`] : []),
     ...broken,
   ];

@@ -7,36 +7,38 @@ import { ConfigError, counted, DataError } from '../errors/index.ts';
 import { isBeingTrained } from '../files/index.ts';
 import { addStep, nothingSpent, readMetrics, type Spent, type StepMetrics } from '../runs/index.ts';
 
-/** One evaluation of a run, and what had been spent when it was made. */
+/** One evaluation of a run, and the costs up to it. */
 export interface EvaluationPoint extends Pick<Spent, 'samples' | 'flops' | 'seconds' | 'depthSum'> {
   step: number;
   /** Held-out loss in nats. */
   loss: number;
 }
 
-/** What a comparison needs of a run. */
+/** The part of a run that a comparison needs. */
 export interface RunRecord {
   name: string;
   config: Config;
-  /** SHA-256 of the tokenised texts, and of the tokenizer. */
+  /** SHA-256 of the tokenised texts and of the tokenizer. */
   textHash: string;
   tokenizerHash: string;
-  /** In the order of steps, from the first on. */
+  /** In the order of their steps. */
   evaluations: EvaluationPoint[];
 }
 
 /**
- * Reads the record of a run folder; `warn` hears of a run that is not at its end.
+ * Reads the record of a run folder; `warn` is called if the run is unfinished.
  *
- * @throws DataError when it is no run, has no evaluation after its first step, evaluations over different tokens, or a
- *   loss that is not a number.
- * @throws ConfigError when its configuration is broken.
- * @throws CheckpointError when its checkpoint is broken.
+ * @throws DataError if the folder is not a run, has fewer than two evaluations, has evaluations over different tokens, or has
+ *   a loss that is not a number.
+ * @throws ConfigError if its configuration is broken.
+ * @throws CheckpointError if its checkpoint is broken.
  */
 export function readRun(run: string, warn: (message: string) => void): RunRecord {
   const metricsFile = join(run, 'metrics.jsonl');
   if (!existsSync(join(run, 'config.json')) || !existsSync(metricsFile)) {
-    throw new DataError(`${run}: config.json or metrics.jsonl is missing; give the folder of a run, as --out named it`);
+    throw new DataError(
+      `${run}: config.json or metrics.jsonl is missing; give a run folder, the --out of npx taper-lm pretrain`,
+    );
   }
   const config = configOf(run);
   const metrics = readMetrics(metricsFile);
@@ -58,24 +60,26 @@ export function readRun(run: string, warn: (message: string) => void): RunRecord
       evaluated ??= line.tokens;
       if (line.tokens !== evaluated) {
         throw new DataError(
-          `${run}: evaluated over ${counted(evaluated, 'token')} at first and ${line.tokens} at step ${line.step}; ` +
-            'train.evalSamples was changed on the way: leave this run out',
+          `${run}: the first evaluation is over ${counted(evaluated, 'token')}, the one at step ${line.step} over ${line.tokens}; ` +
+            'train.evalSamples was changed during the run: leave this run out',
         );
       }
       const { samples, flops, seconds, depthSum } = spent;
       evaluations.push({ step: line.step, samples, flops, seconds, depthSum, loss: line.loss });
     }
   }
-  const goesOn = isBeingTrained(run);
+  const isTraining = isBeingTrained(run);
   if (evaluations.length < 2) {
-    const advice = goesOn ? 'it is still being trained: wait for its next one' : 'train on, with train.evalEvery';
+    const advice = isTraining
+      ? 'it is still training: wait for the next evaluation'
+      : 'train longer, or with a smaller train.evalEvery';
     throw new DataError(
-      `${run}: evaluations on held-out text: ${evaluations.length}, and a comparison needs 2; ${advice}`,
+      `${run}: has ${counted(evaluations.length, 'evaluation')} on held-out text, but a comparison needs 2; ${advice}`,
     );
   }
   if (lastStep < config.train.steps) {
-    const state = goesOn ? 'is still being trained' : 'was stopped';
-    warn(`${run}: ${state}, at step ${lastStep} of ${config.train.steps}; it is compared as far as it went`);
+    const state = isTraining ? 'is still training,' : 'was stopped';
+    warn(`${run}: ${state} at step ${lastStep} of ${config.train.steps}; it is compared up to there`);
   }
   const { progress, tokenizerJson } = openCheckpoint(run, warn);
   const tokenizerHash = createHash('sha256').update(tokenizerJson).digest('hex');
@@ -95,6 +99,6 @@ function configOf(run: string): Config {
 function checkStep(run: string, line: StepMetrics): void {
   for (const key of ['samples', 'flops', 'stepSeconds', 'depth'] as const) {
     if (Number.isFinite(line[key])) continue;
-    throw new DataError(`${run}: metrics.jsonl has no number ${key} at step ${line.step}; leave this run out`);
+    throw new DataError(`${run}: metrics.jsonl has no number for ${key} at step ${line.step}; leave this run out`);
   }
 }

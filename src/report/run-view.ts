@@ -14,28 +14,28 @@ import {
 import { worksOf } from '../train/work.ts';
 import { type Columns, StepSeries } from './series.ts';
 
-/** A run, as far as it can be shown. In JSON a number that is not finite is null. */
+/** Everything that is shown of a run. In JSON a number that is not finite is null. */
 export interface RunView {
   layers: number;
   columns: Columns;
   /** [points] At the step of each point, which blocks its first micro-batch ran; empty where each sequence has gates of its own. */
   gates: boolean[][];
   evaluations: ShownEvaluation[];
-  /** Fractions of what a dense run would have taken. `time` is null while too little is known. */
+  /** Savings as fractions of the cost of a dense run. `time` is null while there is too little data. */
   saved: { blockFlops: number; stepFlops: number; time: number | null };
-  /** What the schedule saves by the run's end, in the mean over its gates, where it is known; the time by what was measured so far. */
+  /** Expected savings at the end of the run, if the schedule is known. `time` is extrapolated from the measurements so far. */
   savedAtEnd: { blockFlops: number; stepFlops: number; time: number | null } | null;
-  /** FLOPs a second of a large matrix product where the run trained, on all its ranks; null for runs that did not log it. */
+  /** FLOP/s of a large matrix product on the run's hardware, summed over its ranks; null if the run did not log it. */
   peakFlops: number | null;
   /** The resolved configuration: `section.key`, value as JSON. */
   config: [key: string, value: string][];
-  /** The newest last. */
+  /** Oldest first. */
   log: LogLine[];
   /** Lines of its files that could not be read. */
   brokenLines: number;
 }
 
-/** An evaluation, and what had been spent when it was made. */
+/** An evaluation, and the costs up to it. */
 export interface ShownEvaluation {
   step: number;
   samples: number;
@@ -44,18 +44,18 @@ export interface ShownEvaluation {
   seconds: number;
   loss: number | null;
   perplexity: number | null;
-  /** The fraction of the predicted tokens that were right. */
+  /** Fraction of the predicted tokens that are correct. */
   accuracy: number;
   examples: readonly FilledExample[];
 }
 
 const numLogLines = 1000;
-/** What a schedule saves is planned on so many steps of a longer run, evenly spread. */
+/** Expected savings of a longer run are computed from this many evenly spaced steps. */
 const numPlannedSteps = 10_000;
-/** The evaluations whose filled texts are shown: the newest. */
+/** The number of evaluations, newest first, whose filled texts are kept. */
 const numWithExamples = 20;
 
-/** What the files of a run say so far; they are read on as they grow, and little of them is kept. */
+/** Reads the files of a run incrementally as they grow, in little memory. */
 export class RunReader {
   readonly #folder: string;
   readonly #metrics: Tail;
@@ -76,7 +76,7 @@ export class RunReader {
     this.#log = new Tail(join(folder, 'log.jsonl'));
   }
 
-  /** Reads on, and says how many new lines there have been so far. Calls wait for each other. */
+  /** Reads new lines and returns the number of lines read so far. Concurrent calls run one after the other. */
   async read(): Promise<number> {
     const reading = this.#reading.then(() => this.#read());
     this.#reading = reading.catch(() => {});
@@ -127,9 +127,9 @@ export class RunReader {
   }
 
   /**
-   * The run as far as it has been read.
+   * The run as read so far.
    *
-   * @throws ConfigError where the configuration cannot be read.
+   * @throws ConfigError if the configuration cannot be read.
    */
   view(): RunView {
     const { config, planned } = this.#plan();
@@ -157,7 +157,7 @@ export class RunReader {
     };
   }
 
-  /** The configuration, which a resumed run may write anew. */
+  /** The configuration, read again if a resumed run has rewritten it. */
   #plan() {
     const path = join(this.#folder, 'config.json');
     const file = statSync(path).mtimeMs;
@@ -190,7 +190,7 @@ function shown({ loss, perplexity, mlmAccuracy, clmAccuracy, examples = [] }: Ev
   return { loss, perplexity, accuracy: mlmAccuracy ?? clmAccuracy ?? 0, examples: whole };
 }
 
-/** The gates of the first micro-batch of the step of each point, drawn again: they are a function of seed, step and block. */
+/** The gates of the first micro-batch at each point's step, recomputed: gates are a function of seed, step and block. */
 function gatesOf({ depth, train }: Config, { step, keepRates }: { step: number[]; keepRates: (readonly number[])[] }) {
   if (granularities[depth.granularity].isPerSequence) return [];
   const { seed, microBatchSize: sequences } = train;

@@ -1,45 +1,45 @@
 import { type Field, type StepMetrics, stepFields } from '../runs/fields.ts';
 
-/** A series keeps at least so many points, once there are as many steps, and fewer than twice as many. */
+/** A series of at least this many steps has at least this many points, and at most twice as many. */
 const fewestPoints = 400;
 
-/** The fields of a step that are shown over the steps of a run: all that say how several steps are shown as one. */
+/** The fields that are plotted over the steps of a run: all that have an `over`. */
 const shown = Object.entries(stepFields as Record<string, Field>).flatMap(([name, { over }]) =>
   over ? [{ name: name as ShownField, over }] : [],
 );
 type ShownField = Exclude<keyof typeof stepFields, 'keepRates' | 'applied'>;
 
-/** One or more steps in a row. */
+/** One or more consecutive steps. */
 interface Point {
   steps: number;
-  /** Of each field what its `over` asks for; of a mean the sum over those steps that have a number there. */
+  /** Each field, aggregated as its `over` says; for a mean, the sum over the steps that have a finite number. */
   values: Record<ShownField, number>;
-  /** Of a mean, how many these are. */
+  /** For a mean: the number of those steps. */
   counts: Record<ShownField, number>;
   keepRates: readonly number[];
 }
 
-/** The columns of a series, a row a point: each field that has an `over`, and what follows from them. Null is what is not a number. */
+/** A series as columns with one row per point: each field that has an `over`, and values derived from them. Null marks a value that is not a number. */
 export interface Columns extends Record<ShownField, (number | null)[]> {
   step: number[];
   samples: number[];
   tokens: number[];
   flops: number[];
   denseFlops: number[];
-  /** Time of the steps so far, without evaluations and checkpoints. */
+  /** Step time so far, without evaluations and checkpoints. */
   seconds: number[];
-  /** [points][L], of the last step of each point. */
+  /** [points][L], at the last step of each point. */
   keepRates: (readonly number[])[];
   tokensPerSecond: number[];
   flopsPerSecond: number[];
-  /** Parts of the steps' time: waiting for the batch, and for other ranks. */
+  /** Fractions of the step time: loading data, and waiting for other ranks. */
   dataShare: number[];
   waitShare: number[];
 }
 
 /**
- * The steps of a run as a few hundred points, however many they are: when there are too many points, each becomes one with its
- * neighbour. Steps are added as they come, and each is looked at once.
+ * The steps of a run, however long, as a few hundred points: when there are too many points, neighbours are merged in pairs.
+ * Steps are added one by one, and each is read once.
  */
 export class StepSeries {
   readonly #points: Point[] = [];
@@ -104,7 +104,7 @@ export class StepSeries {
 
 const noNumbers = () => Object.fromEntries(shown.map(({ name }) => [name, 0])) as Record<ShownField, number>;
 
-/** Two points as one: what is a last or a sum is the second one's. */
+/** Merges two points; last values and sums are those of the second. */
 function joined(a: Point, b: Point): Point {
   const { values, counts } = b;
   for (const { name, over } of shown) {
@@ -115,7 +115,7 @@ function joined(a: Point, b: Point): Point {
   return { ...b, steps: a.steps + b.steps };
 }
 
-/** An exponential mean: each value weighs 1 − `weight`, what came before `weight`. */
+/** An exponential moving average, bias-corrected: each new value weighs 1 − `weight`, the average before it `weight`. */
 export function smoothed(values: readonly (number | null)[], weight: number): (number | null)[] {
   let sum = 0;
   let total = 0;

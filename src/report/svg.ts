@@ -1,4 +1,4 @@
-/** An element of an SVG document. `content` is SVG: elements, or what `textOf` makes of words. */
+/** An element of an SVG document. `content` is SVG: elements, or text escaped by `textOf`. */
 export function element(name: string, attributes: Record<string, string | number>, ...content: string[]): string {
   const written = Object.entries(attributes).map(([name, value]) => ` ${name}="${textOf(String(value))}"`);
   const start = `<${name}${written.join('')}`;
@@ -7,7 +7,7 @@ export function element(name: string, attributes: Record<string, string | number
 
 const escapes: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
 
-/** Words that mean themselves in a document. Characters that XML cannot hold, as names of folders may, are shown as `�`. */
+/** Text, escaped for SVG. Characters that XML cannot hold, but folder names can, become `�`. */
 export function textOf(words: string): string {
   return words
     .replace(/[^\t\n\r -\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/gu, '\uFFFD')

@@ -4,7 +4,7 @@ import 'uplot/dist/uPlot.min.css';
 import type { ChartLine, RunChart } from '../../report/charts.ts';
 import { useTheme } from './theme.ts';
 
-/** A line through points with rising x. */
+/** A line through points with increasing x. */
 export interface Line extends ChartLine {
   colour: string;
 }
@@ -19,7 +19,7 @@ export interface ChartProps extends Omit<RunChart, 'lines' | 'mayBeLog'> {
 const height = 260;
 const font = '12px system-ui, sans-serif';
 
-/** A line chart: drag to look closer, double-click to see all again; the legend has the values under the pointer. */
+/** A line chart: drag to zoom in, double-click to reset; the legend shows the values under the pointer. */
 export function Chart(props: ChartProps) {
   const { title, yLabel, lines, isLog } = props;
   const box = useRef<HTMLDivElement>(null);
@@ -27,7 +27,7 @@ export function Chart(props: ChartProps) {
   const theme = useTheme();
   const shown = lines.filter(({ y }) => y.some((value) => value !== null && (!isLog || value > 0)));
   const data = dataOf(shown);
-  // A chart is made anew where more than its numbers changed.
+  // The chart is rebuilt if more than its numbers changed.
   const look = JSON.stringify([theme, isLog, props.xLabel, shown.map(({ x: _, y, ...line }) => [line, isSingle(y)])]);
 
   useEffect(() => {
@@ -58,15 +58,15 @@ export function Chart(props: ChartProps) {
         {title} <span class="unit">{yLabel}</span>
       </figcaption>
       <div ref={box} role="img" aria-label={`${title}, ${yLabel}; last: ${latest.join('; ')}`} />
-      {shown.length === 0 && <p class="empty">nothing to show yet</p>}
+      {shown.length === 0 && <p class="empty">no data yet</p>}
     </figure>
   );
 }
 
-/** A single point is no line. */
+/** A single point makes no line and is drawn as a mark. */
 const isSingle = (y: Line['y']) => y.filter((value) => value !== null).length === 1;
 
-/** One list of x for all lines, as the library wants it. */
+/** All lines on one list of x values, as uPlot requires. */
 function dataOf(lines: readonly Line[]): uPlot.AlignedData {
   if (lines.length === 0) return [[]];
   return uPlot.join(lines.map(({ x, y }) => [[...x], [...y]] as uPlot.AlignedData));
@@ -115,7 +115,7 @@ function optionsOf(
   };
 }
 
-/** Some room above and below, also around a single value. */
+/** The range with a margin above and below, also around a single value. */
 function padded(least: number, most: number): [number, number] {
   const room = 0.05 * (most - least) || 0.05 * Math.abs(most) || 1;
   return [least - room, most + room];

@@ -14,7 +14,7 @@ const formatX: Record<Axis, (value: number) => string> = {
   seconds: duration,
 };
 
-/** Every figure of the runs, laid over each other. */
+/** All charts, with the runs overlaid. */
 export function Figures({ runs, view }: { runs: readonly ShownRun[]; view: View }) {
   const linesOf = (chart: RunChart): Line[] =>
     runs.flatMap((run, i) =>

@@ -6,12 +6,12 @@ import { useTheme } from './theme.ts';
 const rowHeight = 18;
 const skippedColour = '#d55e00';
 
-/** The colour of a keep rate: from nothing at 0 to blue at 1. */
+/** The colour of a keep rate: from transparent at 0 to blue at 1. */
 const rateColour = (rate: number) => `rgb(15 124 192 / ${(100 * rate).toFixed(0)}%)`;
 
 /**
- * Keep rates, blocks over steps, the deepest block on top; below each rate the gate of the step's first micro-batch, orange where the
- * block was skipped. The pointer or the arrow keys choose a cell, which is then told in words.
+ * Keep rates of blocks over steps, the deepest block on top. An orange bar in a cell marks a block that the step's first
+ * micro-batch skipped. The pointer or the arrow keys select a cell, whose values are shown as text.
  */
 export function HeatMap({ run }: { run: ShownRun }) {
   const { columns, layers, gates, name } = run;
@@ -92,7 +92,7 @@ export function HeatMap({ run }: { run: ShownRun }) {
         Keep rate of each block <span class="unit">{name}</span>
       </figcaption>
       {isEmpty ? (
-        <p class="empty">nothing to show yet</p>
+        <p class="empty">no data yet</p>
       ) : (
         <div class="heat-map-body">
           <div class="heat-map-rows" aria-hidden="true">
@@ -106,7 +106,7 @@ export function HeatMap({ run }: { run: ShownRun }) {
               style={{ width: `${width}px`, height: `${height}px` }}
               tabIndex={0}
               role="img"
-              aria-label={`Keep rates of ${counted(layers, 'block')} over the steps; the arrow keys read single cells`}
+              aria-label={`Keep rates of ${counted(layers, 'block')} over the steps; select single cells with the arrow keys`}
               onPointerMove={point}
               onKeyDown={press}
             />
@@ -118,20 +118,20 @@ export function HeatMap({ run }: { run: ShownRun }) {
         </div>
       )}
       <p class="legend">
-        <span class="swatch" style={{ background: rateColour(1) }} /> runs always
-        <span class="swatch" style={{ background: rateColour(0.5) }} /> every other time
+        <span class="swatch" style={{ background: rateColour(1) }} /> always runs
+        <span class="swatch" style={{ background: rateColour(0.5) }} /> runs half the time
         {gates.length > 0 ? (
           <>
-            <span class="swatch" style={{ background: skippedColour }} /> was skipped by the step's first micro-batch
+            <span class="swatch" style={{ background: skippedColour }} /> skipped by the step's first micro-batch
           </>
         ) : (
-          ', each sequence with gates of its own'
+          ', with separate gates for each sequence'
         )}
       </p>
       <output class="cell">
         {cell && rate !== undefined
-          ? `step ${step[cell.column]}, block ${cell.block + 1}: keep rate ${rate.toFixed(3)}${gate === undefined ? '' : gate ? ', ran' : ', was skipped'}`
-          : 'point at a cell, or move with the arrow keys'}
+          ? `step ${step[cell.column]}, block ${cell.block + 1}: keep rate ${rate.toFixed(3)}${gate === undefined ? '' : gate ? ', ran' : ', skipped'}`
+          : 'point at a cell or use the arrow keys'}
       </output>
     </figure>
   );

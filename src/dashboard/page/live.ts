@@ -1,18 +1,18 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { RunItem, ServerEvent, ShownRun } from '../api.ts';
 
-/** What the server has sent so far. */
+/** Everything that the server has sent so far. */
 export interface Live {
-  /** Undefined until the list is there. */
+  /** Undefined until the list arrives. */
   items: readonly RunItem[] | undefined;
   views: ReadonlyMap<string, ShownRun>;
   /** Runs that cannot be shown, and why. */
   failures: ReadonlyMap<string, string>;
-  /** Why nothing comes. */
+  /** Why the connection fails; undefined if it works. */
   trouble: string | undefined;
 }
 
-/** The list of runs and those that are watched, kept up to date by the server's events. */
+/** The list of runs and the watched runs, kept up to date by the server's events. */
 export function useLive(names: readonly string[]): Live {
   const [live, setLive] = useState<Live>({
     items: undefined,
@@ -50,12 +50,12 @@ function heard(before: Live, event: ServerEvent): Live {
   return { ...before, views, failures };
 }
 
-/** Events do not say why they fail. */
+/** Asks the server why the connection failed, which an `EventSource` does not report. */
 async function whyNot(): Promise<string> {
   try {
     const response = await fetch('api/runs');
-    return response.ok ? 'the connection was lost; trying again' : await response.text();
+    return response.ok ? 'connection lost; retrying' : await response.text();
   } catch {
-    return 'the server does not answer: it has ended, or the connection is lost; trying again';
+    return 'the server does not answer: it has stopped, or the connection is lost; retrying';
   }
 }

@@ -36,11 +36,13 @@ function App() {
         )}
         <main>
           {items?.length === 0 && (
-            <p class="empty">no runs here yet: npx taper-lm pretrain … --out makes one, and it shows up by itself</p>
+            <p class="empty">
+              no runs in this folder yet: start one with npx taper-lm pretrain … --out, and it appears here
+            </p>
           )}
           {missing.map((name) => (
             <p key={name} class="warning">
-              {name}: no such run here
+              {name}: no such run in this folder
             </p>
           ))}
           {view.runs.map(
@@ -74,9 +76,9 @@ function App() {
 
 function Controls({ view, change, numRuns }: { view: View; change: (some: Partial<View>) => void; numRuns: number }) {
   return (
-    <form class="controls" aria-label="how figures are drawn" onSubmit={(event) => event.preventDefault()}>
+    <form class="controls" aria-label="chart options" onSubmit={(event) => event.preventDefault()}>
       <label>
-        over{' '}
+        x-axis{' '}
         <select value={view.x} onChange={({ currentTarget }) => change({ x: currentTarget.value as Axis })}>
           {Object.entries(axes).map(([key, name]) => (
             <option key={key} value={key}>
@@ -91,7 +93,7 @@ function Controls({ view, change, numRuns }: { view: View; change: (some: Partia
           checked={view.isLog}
           onChange={({ currentTarget }) => change({ isLog: currentTarget.checked })}
         />{' '}
-        logarithmic
+        log scale
       </label>
       <label>
         smoothing{' '}

@@ -5,7 +5,7 @@ import type { RunItem } from '../api.ts';
 import { runColours } from './theme.ts';
 import { mostRuns } from './view.ts';
 
-/** The runs, those whose name or method has all words of a search; a click shows one, its box lays it over the others. */
+/** The runs that match the search; a click shows one run, its checkbox overlays it on the others. */
 export function RunList(props: {
   items: readonly RunItem[];
   chosen: readonly string[];
@@ -39,7 +39,7 @@ export function RunList(props: {
             >
               <input
                 type="checkbox"
-                aria-label={`lay ${item.name} over the others`}
+                aria-label={`overlay ${item.name}`}
                 checked={isChosen}
                 disabled={!isChosen && chosen.length >= mostRuns}
                 onChange={() => choose(toggled)}
@@ -53,7 +53,7 @@ export function RunList(props: {
           );
         })}
       </ul>
-      {shown.length === 0 && items.length > 0 && <p class="empty">no run has these words</p>}
+      {shown.length === 0 && items.length > 0 && <p class="empty">no matching runs</p>}
     </nav>
   );
 }

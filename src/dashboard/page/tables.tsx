@@ -43,7 +43,7 @@ function Table({
   );
 }
 
-/** What matters of a run, in figures; of several, beside each other. */
+/** The key figures of a run, or of several side by side. */
 export function Facts({ runs }: { runs: readonly ShownRun[] }) {
   const [first] = runs;
   const facts = runs.map((run) => new Map(factsOf(run)));
@@ -58,8 +58,7 @@ export function Facts({ runs }: { runs: readonly ShownRun[] }) {
           {run.state === 'stopped' && <Ending run={run} />}
           {run.brokenLines > 0 && (
             <p class="warning">
-              {run.brokenLines} line{run.brokenLines === 1 ? '' : 's'} of this run's files cannot be read; the others
-              are shown
+              {counted(run.brokenLines, 'line')} of this run's files could not be read; the rest is shown
             </p>
           )}
         </div>
@@ -86,7 +85,7 @@ export function Facts({ runs }: { runs: readonly ShownRun[] }) {
   );
 }
 
-/** Why a run has not come to its end, where it could say so. */
+/** Why a run stopped early, if it logged the reason. */
 function Ending({ run: { log } }: { run: ShownRun }) {
   const end = log.findLast((line) => line.type === 'end');
   return end && 'text' in end ? <p class="warning">{end.text}</p> : null;
@@ -106,20 +105,20 @@ function factsOf(run: ShownRun): [string, string][] {
     ['perplexity', orDash(last(evaluations)?.perplexity, rounded)],
     ['accuracy', orDash(last(evaluations)?.accuracy, percent)],
     ['θ', orDash(last(columns.theta), (theta) => theta.toFixed(3))],
-    ['blocks expected', orDash(last(columns.expectedDepth), (depth) => `${rounded(depth)} of ${run.layers}`)],
+    ['expected depth', orDash(last(columns.expectedDepth), (depth) => `${rounded(depth)} of ${run.layers} blocks`)],
     ['block FLOPs saved', percent(saved.blockFlops) + atEnd(savedAtEnd?.blockFlops)],
     ['step FLOPs saved', percent(saved.stepFlops) + atEnd(savedAtEnd?.stepFlops)],
     ['time saved', orDash(saved.time, percent) + atEnd(savedAtEnd?.time)],
-    ['speed', orDash(last(columns.tokensPerSecond), (speed) => `${compact(speed)} tokens/s`)],
+    ['throughput', orDash(last(columns.tokensPerSecond), (speed) => `${compact(speed)} tokens/s`)],
     ['MFU', run.peakFlops === null ? '–' : orDash(flops, (value) => percent(value / run.peakFlops!))],
-    ['waiting for data', orDash(last(columns.dataShare), percent)],
-    ['memory', orDash(last(columns.peakMemoryBytes), bytesText)],
-    ['time so far', orDash(last(columns.seconds), duration)],
-    ['work so far', orDash(last(columns.flops), flopsText)],
+    ['data loading', orDash(last(columns.dataShare), (share) => `${percent(share)} of step time`)],
+    ['peak memory', orDash(last(columns.peakMemoryBytes), bytesText)],
+    ['step time so far', orDash(last(columns.seconds), duration)],
+    ['FLOPs so far', orDash(last(columns.flops), flopsText)],
   ];
 }
 
-/** What `taper-lm compare` says of the runs. */
+/** The tables of `taper-lm compare` for the runs. */
 export function Compared({ names }: { names: readonly string[] }) {
   const [answer, setAnswer] = useState<Comparison | { error: string } | undefined>();
   const query = new URLSearchParams(names.map((name) => ['run', name])).toString();
@@ -135,7 +134,7 @@ export function Compared({ names }: { names: readonly string[] }) {
   }, [query]);
   if (answer === undefined) return <p class="empty">comparing…</p>;
   if ('error' in answer) return <p class="warning">{answer.error}</p>;
-  // The server tells of runs by their folders, in the order that they were asked for.
+  // The server names runs by their folders, in the order of the request.
   const nameOf = (folder: string) => names[answer.runs.findIndex(({ name }) => name === folder)] ?? folder;
   return (
     <section class="compared" aria-label="comparison">
@@ -147,17 +146,17 @@ export function Compared({ names }: { names: readonly string[] }) {
   );
 }
 
-/** The held-out texts whose gaps the model filled at its evaluations, the newest first. */
+/** Held-out texts with masked tokens filled in by the model at its evaluations, newest first. */
 export function Examples({ run }: { run: ShownRun }) {
   const shown = run.evaluations.filter(({ examples }) => examples.length > 0).reverse();
   if (shown.length === 0) return null;
   return (
     <details open>
-      <summary>Held-out texts, filled by {run.name}</summary>
+      <summary>Held-out texts filled in by {run.name}</summary>
       {shown.slice(0, 1).map(examplesOf)}
       {shown.length > 1 && (
         <details>
-          <summary>at the evaluations before</summary>
+          <summary>earlier evaluations</summary>
           {shown.slice(1).map(examplesOf)}
         </details>
       )}
@@ -176,7 +175,7 @@ const examplesOf = ({ step, examples }: ShownRun['evaluations'][0]) => (
             {gaps[at] && (
               <mark
                 class={gaps[at].guess === gaps[at].right ? 'right' : 'wrong'}
-                title={`${percent(gaps[at].probability)} sure`}
+                title={`probability ${percent(gaps[at].probability)}`}
               >
                 {gaps[at].guess !== gaps[at].right && <s>{gaps[at].guess}</s>}
                 {gaps[at].right}
@@ -189,7 +188,7 @@ const examplesOf = ({ step, examples }: ShownRun['evaluations'][0]) => (
   </div>
 );
 
-/** The resolved configurations beside each other. */
+/** The resolved configurations side by side. */
 export function Configs({ runs }: { runs: readonly ShownRun[] }) {
   const [isWhole, setWhole] = useState(runs.length === 1);
   const maps = runs.map(({ config }) => new Map(config));
@@ -198,15 +197,15 @@ export function Configs({ runs }: { runs: readonly ShownRun[] }) {
   const shown = keys.filter((key) => isWhole || new Set(values(key)).size > 1);
   return (
     <details open={runs.length > 1}>
-      <summary>Configuration{runs.length > 1 && ': what differs'}</summary>
+      <summary>Configuration{runs.length > 1 && ': differences'}</summary>
       {runs.length > 1 && (
         <label>
           <input type="checkbox" checked={isWhole} onChange={({ currentTarget }) => setWhole(currentTarget.checked)} />{' '}
-          show what is the same as well
+          show all settings
         </label>
       )}
       {shown.length === 0 ? (
-        <p class="empty">nothing differs</p>
+        <p class="empty">no differences</p>
       ) : (
         <Table head={['setting', ...runs.map(({ name }) => name)]} rows={shown.map((key) => [key, ...values(key)])} />
       )}
@@ -214,13 +213,13 @@ export function Configs({ runs }: { runs: readonly ShownRun[] }) {
   );
 }
 
-/** What a run said, the newest first. */
+/** The log of a run, newest first. */
 export function Log({ run }: { run: ShownRun }) {
   if (run.log.length === 0) return null;
   return (
     <details>
       <summary>
-        Log of {run.name} ({run.log.filter(({ type }) => type === 'warning').length} warnings)
+        Log of {run.name} ({counted(run.log.filter(({ type }) => type === 'warning').length, 'warning')})
       </summary>
       <ol class="log">
         {[...run.log].reverse().map((line, i) => (

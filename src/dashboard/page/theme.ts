@@ -11,7 +11,7 @@ const themes = {
 };
 const darkness = matchMedia('(prefers-color-scheme: dark)');
 
-/** The colours that canvases draw with, as the system is light or dark. */
+/** The canvas colours for the system's light or dark theme. */
 export function useTheme(): Theme {
   const [isDark, setDark] = useState(darkness.matches);
   useEffect(() => {
@@ -22,5 +22,5 @@ export function useTheme(): Theme {
   return isDark ? themes.dark : themes.light;
 }
 
-/** Colours that the colour-blind tell apart (Okabe and Ito), readable on light and dark. */
+/** Colours that colour-blind people can tell apart (Okabe and Ito), readable on light and dark backgrounds. */
 export const runColours = ['#0f7cc0', '#d55e00', '#009e73', '#c060a0', '#d08a00', '#8a63d2', '#3fa7a0', '#a05a2c'];

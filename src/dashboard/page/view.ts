@@ -1,17 +1,17 @@
 import { useEffect, useState } from 'preact/hooks';
 import { type Axis, axes } from '../../report/charts.ts';
 
-/** What the page shows: all of it stands in the address, so that a view can be kept and sent. */
+/** The state of the page, kept in its address so that a view can be bookmarked and shared. */
 export interface View {
   runs: readonly string[];
   x: Axis;
   isLog: boolean;
-  /** The weight of what came before in a smoothed line, 0 to 0.99. */
+  /** The weight of the average so far in a smoothed line, 0 to 0.99. */
   smoothing: number;
   isComparing: boolean;
 }
 
-/** As many runs can be told apart in one chart. */
+/** The most runs that can be told apart in one chart. */
 export const mostRuns = 8;
 
 function read(): View {
@@ -36,7 +36,7 @@ function write({ runs, x, isLog, smoothing, isComparing }: View): void {
   location.hash = words.toString();
 }
 
-/** The view of the address, and a way to change parts of it. */
+/** The view in the address, and a function that changes parts of it. */
 export function useView(): [View, (change: Partial<View>) => void] {
   const [view, setView] = useState(read);
   useEffect(() => {

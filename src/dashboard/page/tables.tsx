@@ -95,7 +95,7 @@ function factsOf(run: ShownRun): [string, string][] {
   const { columns, evaluations, saved, savedAtEnd } = run;
   const last = <T,>(values: readonly T[]) => values.at(-1);
   const atEnd = (fraction: number | null | undefined) =>
-    typeof fraction === 'number' ? ` (${percent(fraction)} at the end)` : '';
+    typeof fraction === 'number' ? ` (${percent(fraction)} expected at the end)` : '';
   const flops = last(columns.flopsPerSecond);
   return [
     ['step', `${run.step.toLocaleString('en')} of ${run.steps.toLocaleString('en')}`],

@@ -65,7 +65,7 @@ describe('plan', { concurrency: 2 }, () => {
     await refused(settings('depth.method=shallow', 'model.norm=post'), /shallow wants model\.norm: pre/);
     await refused(settings('depth.method=staged', 'depth.stages=[8, 6]'), /depth\.stages: 6 comes after more/);
     const growing = (...sets: string[]) => settings('depth.method=grow', 'train.steps=100', ...sets);
-    await refused(growing('depth.growBlocks=[3,6]'), /depth\.growBlocks: ends with 6, and model\.layers is 12/);
+    await refused(growing('depth.growBlocks=[3,6]'), /depth\.growBlocks: ends with 6, but model\.layers is 12/);
     await refused(growing('depth.growBlocks=[6,3,12]'), /depth\.growBlocks: 3 does not come after fewer/);
     await refused(
       growing('depth.growAt=[20,10]', 'depth.growBlocks=[3,6,12]'),
@@ -212,13 +212,13 @@ describe('compare and analyze', { concurrency: 2 }, () => {
   });
 
   test('compare refuses what cannot be compared, and says why', async () => {
-    await refused(['compare', 'dense'], /one run has nothing to be compared with/);
+    await refused(['compare', 'dense'], /one run cannot be compared; give two or more/);
     await refused(['compare', 'dense', 'nowhere'], /nowhere: config\.json or metrics\.jsonl is missing/);
     await refused(['compare', 'dense', 'rate'], /rate: was evaluated with data\.maskRate 0\.3, dense with 0\.15/);
     await refused(['compare', 'dense', 'other'], /other: its tokenizer differs from that of dense/);
     await refused(['compare', 'dense', 'pld', '--loss', 'low'], /--loss/);
     await refused(['compare', 'dense', 'pld', '--loss', '99'], /the target loss 99 is not below/);
-    await refused(['compare', 'dense', './dense/'], /\.\/dense\/: is given twice/);
+    await refused(['compare', 'dense', './dense/'], /\.\/dense\/: given twice/);
   });
 
   test('a run without evaluations, with a loss that is no number, or that goes on gets a clear answer', async () => {

@@ -98,7 +98,7 @@ test('data inspect counts duplicates, shows some, and says how to drop them', as
   const sequences = (text: string) => Number(/^sequences +(\d+)/m.exec(text)![1]);
   const { stdout } = await done('data', 'inspect', 'tiny.yaml');
   assert.match(stdout, /^duplicates 3 of 18 documents repeat others \(1\d % of the tokens\): 2 exact, 1 near$/m);
-  assert.match(stdout, /all are listed in \S+\.jsonl; --set data\.deduplicate=near drops them/);
+  assert.match(stdout, /the full list is \S+\.jsonl; --set data\.deduplicate=near drops them/);
   assert.match(stdout, /\n {2}the same {2}data\.train, document 14: the .+\n +data\.valid, document 1: the /);
   assert.match(stdout, /\n {2}9\d\.\d % {4}data\.train, document 15: the .+\n +data\.train, document 6: the /);
   const dropped = (await done('data', 'inspect', 'tiny.yaml', ...near)).stdout;

@@ -107,7 +107,7 @@ suite('taper refuses', { concurrency: 2 }, () => {
     [
       'a DeepSpeed config as CONFIG',
       ['plan', 'ds.json'],
-      /ds\.json: is a DeepSpeed config .*; give it with --deepspeed ds\.json/,
+      /ds\.json: is a DeepSpeed config .*; pass it with --deepspeed ds\.json/,
     ],
     [
       'a flag without its value',
@@ -119,15 +119,15 @@ suite('taper refuses', { concurrency: 2 }, () => {
       ['tokenizer', 'train', '--data', 'x'],
       /required option '--vocab-size <n>' not specified; see npx taper-lm tokenizer train --help/,
     ],
-    ['a count of zero', ['fill', 'runs/tiny', '[MASK]', '--top', '0'], /--top 0: not a whole number from 1 up/],
-    ['a benchmark of no steps', ['bench', 'ops', '--steps', '0'], /--steps 0: not a whole number from 1 up/],
+    ['a count of zero', ['fill', 'runs/tiny', '[MASK]', '--top', '0'], /--top 0: not an integer ≥ 1/],
+    ['a benchmark of no steps', ['bench', 'ops', '--steps', '0'], /--steps 0: not an integer ≥ 1/],
     [
       'no configuration at all',
       ['plan'],
       /no configuration: give a file, as in npx taper-lm plan configs\/encoder\.yaml/,
     ],
     ['no folder for the run', ['pretrain', '--set', 'model.preset=bert-mini'], /--out: missing/],
-    ['a config file that is not there', ['plan', 'none.yaml'], /none\.yaml: there is no such file/],
+    ['a config file that is not there', ['plan', 'none.yaml'], /none\.yaml: no such file/],
     ['--resume without a run', ['pretrain', '--resume', '--out', 'runs/none'], /runs\/none holds no run/],
     ['a folder that holds a run already', ['pretrain', 'tiny.yaml'], /runs\/tiny: holds a run already; give --resume/],
   ];
@@ -250,7 +250,7 @@ suite('taper refuses', { concurrency: 2 }, () => {
     assert.deepEqual([code, stdout, existsSync(at('huge'))], [2, '', false], stderr);
     assert.match(
       stderr,
-      /^taper: train\.microBatchSize: 1000000 sequences at a time take about [\d,]+ GB of memory, and this machine has [^\n]+\n$/,
+      /^taper: train\.microBatchSize: 1000000 sequences per pass need about [\d,]+ GB of memory, but this machine has [^\n]+\n$/,
     );
     const size = /npx taper-lm pretrain tiny\.yaml .* --set train\.microBatchSize=(\d+)$/.exec(stderr.trim())?.[1];
     const fits = await taper(

@@ -85,13 +85,13 @@ test('wrong weights are refused in one line', async () => {
   );
   await mistake(
     '[{ path: books.jsonl, weight: 2 }, notes.jsonl]',
-    /data\.train: notes\.jsonl has no weight, but other texts have one; write \{ path: notes\.jsonl, weight: 1 \}, or remove all weights/,
+    /data\.train: notes\.jsonl has no weight, but other texts do; write \{ path: notes\.jsonl, weight: 1 \}, or remove all weights/,
   );
   await mistake(
     '[{ path: books.jsonl, weight: .inf }]',
     /data\.train: .* is not a list of strings, or of \{ path, weight \}/,
   );
   await mistake('[{ path: books.jsonl }]', /data\.train: .* is not a list of strings, or of \{ path, weight \}/);
-  await mistake('[{ path: books.jsonl, wieght: 1 }]', /data\.train: .*"wieght":1.* with numbers as weights/);
+  await mistake('[{ path: books.jsonl, wieght: 1 }]', /data\.train: .*"wieght":1.* with a number for each weight/);
   await mistake('[{ path: "", weight: 1 }]', /data\.train: .* is not a list of strings, or of \{ path, weight \}/);
 });

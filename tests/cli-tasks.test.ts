@@ -180,12 +180,12 @@ describe('fine-tuning', { concurrency: 2 }, () => {
     assert.match(
       stderr,
       new RegExp(
-        `^${heldOut.dev} examples of train\\.csv are held out for evaluation, which leaves ${heldOut.train} to train on`,
+        `^${heldOut.dev} examples of train\\.csv are held out for evaluation, leaving ${heldOut.train} for training`,
       ),
     );
     assert.match(
       readFileSync(at('alone/README.md'), 'utf8'),
-      new RegExp(`Fine-tuned on ${heldOut.train} examples, judged by ${heldOut.dev} others of the same set`),
+      new RegExp(`Fine-tuned on ${heldOut.train} examples, evaluated on ${heldOut.dev} others from the same set`),
     );
   });
 
@@ -331,16 +331,16 @@ describe('fine-tuning', { concurrency: 2 }, () => {
   test('mistakes are told in one line', async () => {
     const tune = (...words: string[]) => ['finetune', 'run', ...words];
     const mine = ['finetune', 'run', '--train', 'train.csv', '--text', 'text'];
-    await refused([...mine, '--label', 'kind', 'text'], /--label kind text: several columns are for --multi-label/);
+    await refused([...mine, '--label', 'kind', 'text'], /--label kind text: several columns need --multi-label/);
     await refused(
       [...mine, '--regression', '--multi-label'],
-      /--regression and --multi-label: a model learns one of them/,
+      /--regression and --multi-label: a model learns only one of them/,
     );
     await refused(
       [...mine, '--temperature', '0.1'],
-      /--temperature: is for --pairs, --unsupervised alone; leave it out/,
+      /--temperature: works only with --pairs, --unsupervised; leave it out/,
     );
-    await refused([...mine, '--threshold', '2'], /--threshold 2: not a number above 0 and below 1/);
+    await refused([...mine, '--threshold', '2'], /--threshold 2: not a number > 0 and < 1/);
     await refused(
       [...mine, '--label', 'kind', '--dev', 'dev.csv', '--freeze', '9'],
       /--freeze 9: the model has 2 blocks/,
@@ -348,33 +348,33 @@ describe('fine-tuning', { concurrency: 2 }, () => {
     await refused(tune(), /--train: missing; give a file of examples with --train, or --task with --data/);
     await refused(
       tune('--train', 'train.csv'),
-      /--text: missing; name the columns of texts in train\.csv, which has "text", "kind"/,
+      /--text: missing; name the text columns of train\.csv, which has "text", "kind"/,
     );
     await refused(tune('--dev', 'dev.csv', '--text', 'text'), /--train: missing/);
-    await refused(tune('--data', 'glue'), /--task: missing; --data is the folder of a task of GLUE/);
+    await refused(tune('--data', 'glue'), /--task: missing; --data is the folder of a GLUE task/);
     await refused(tune('--task', 'squad', '--data', 'glue'), /--task squad: is not one of cola, sst2/);
     await refused(tune('--task', 'rte', '--data', 'glue'), /glue: has no RTE with train\.tsv/);
     await refused(
       tune(...own.slice(0, -1), 'sort'),
       /train\.csv, line 2: no column "sort", but "text", "kind"; name the right one with --text or --label/,
     );
-    await refused(tune(...own, '--dropout', '1'), /--dropout 1: not a number from 0 up and below 1/);
-    await refused(tune(...own, '--seeds', 'x'), /--seeds x: not a whole number/);
-    await refused(tune(...own, '--out', 'run'), /--out run: is there already/);
+    await refused(tune(...own, '--dropout', '1'), /--dropout 1: not a number ≥ 0 and < 1/);
+    await refused(tune(...own, '--seeds', 'x'), /--seeds x: not an integer/);
+    await refused(tune(...own, '--out', 'run'), /--out run: already exists/);
     await refused(tune(...own, '--out', '/proc/taper'), /\/proc\/taper: cannot be written/);
     await refused(
       tune(...own, '--task', 'cola', '--data', 'glue'),
-      /--task cola: has its own files, columns and way to learn; leave out --train/,
+      /--task cola: has its own files, columns and objective; leave out --train/,
     );
     await refused(tune(...own, '--text', 'a', 'b'), /--text text a b: takes 2 columns at most/);
-    await refused(tune(...own, '--seeds', '99999999999999999999'), /--seeds 9+: not a whole number/);
+    await refused(tune(...own, '--seeds', '99999999999999999999'), /--seeds 9+: not an integer/);
     await refused(
       tune(...own, ...small, '--learning-rate', '1e38', '--epochs', '1', '--out', 'inf'),
       /numbers were not finite any more/,
     );
     assert.ok(!existsSync(at('inf')));
     await refused(['finetune', 'nowhere', ...own], /nowhere: no such folder/);
-    await refused(['glue', 'run', '--data', '.', '--out', 'x'], /\.: has no folder of a task, such as CoLA/);
+    await refused(['glue', 'run', '--data', '.', '--out', 'x'], /\.: holds no task folder such as CoLA/);
     assert.ok(!existsSync(at('x')));
   });
 });

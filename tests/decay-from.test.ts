@@ -124,10 +124,10 @@ for (const [what, words, message] of [
     /no checkpoint of step 5; take one of 4, 8, 12 /,
   ],
   ['no number of steps', ['--decay-from', 'long@4'], /--steps: missing/],
-  ['a decay of no steps', ['--decay-from', 'long@4', '--steps', '0'], /--steps 0: not a whole number from 1 up/],
-  ['a configuration beside it', ['tiny.yaml', '--decay-from', 'long@4', '--steps', '4'], /leave CONFIG out/],
+  ['a decay of no steps', ['--decay-from', 'long@4', '--steps', '0'], /--steps 0: not an integer ≥ 1/],
+  ['a configuration beside it', ['tiny.yaml', '--decay-from', 'long@4', '--steps', '4'], /leave out CONFIG/],
   ['no such run', ['--decay-from', 'nowhere@4', '--steps', '4'], /nowhere/],
-  ['steps alone', ['tiny.yaml', '--steps', '4'], /--steps: goes with --decay-from; give --set train\.steps=4/],
+  ['steps alone', ['tiny.yaml', '--steps', '4'], /--steps: works only with --decay-from; give --set train\.steps=4/],
   [
     'another batch size',
     ['--decay-from', 'long@4', '--steps', '4', '--set', 'train.batchSize=16'],
@@ -136,7 +136,7 @@ for (const [what, words, message] of [
   [
     'another length',
     ['--decay-from', 'long@4', '--steps', '4', '--set', 'train.steps=20'],
-    /--set train\.steps=20: --decay-from and --steps say when/,
+    /--set train\.steps=20: --decay-from and --steps set when/,
   ],
   [
     'a branch of a branch that decays',

@@ -341,7 +341,7 @@ describe('GGUF', () => {
     assert.ok(!existsSync(at('no')));
     await refused(
       ['export', 'run', '--to', 'gguf', '--out', 'run-gguf'],
-      /run-gguf: is there already; give a new folder/,
+      /run-gguf: already exists; give a new folder/,
     );
   });
 

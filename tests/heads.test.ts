@@ -265,14 +265,14 @@ print(json.dumps([type(model).__name__, odd, tags]))
       [...pairs, '--text', 'a'],
       /--text a: a pair has two texts; name both columns, or give --unsupervised/,
     );
-    await refused([...pairs, '--text', 'a', 'b', '--tags'], /--tags and --pairs: a model learns one of them/);
+    await refused([...pairs, '--text', 'a', 'b', '--tags'], /--tags and --pairs: a model learns only one of them/);
     await refused(
       [...pairs, '--text', 'a', 'b', '--label', 'c'],
-      /--label: is for labels, --regression, --multi-label, --tags alone; leave it out/,
+      /--label: works only with labels, --regression, --multi-label, --tags; leave it out/,
     );
     await refused(
       [...pairs, '--text', 'a', 'b', '--batch-size', '1'],
-      /--batch-size 1: embeddings learn by comparing examples/,
+      /--batch-size 1: embeddings are trained by comparing examples/,
     );
     await refused(
       [...pairs, '--dev', 'pairs.tsv', '--text', 'a', 'b', '--dimensions', '64'],
@@ -280,7 +280,7 @@ print(json.dumps([type(model).__name__, odd, tags]))
     );
     await refused(
       ['finetune', 'modernbert', '--unsupervised', '--train', 'pairs.tsv', '--text', 'a', '--dropout', '0'],
-      /--dropout 0: --unsupervised learns from two dropout masks of a text; give 0\.1/,
+      /--dropout 0: --unsupervised learns from two dropout masks of each text; give a rate such as 0\.1/,
     );
     writeFileSync(at('gap.txt'), 'one\n\ntwo\n');
     await refused(
@@ -289,17 +289,17 @@ print(json.dumps([type(model).__name__, odd, tags]))
     );
     await refused(
       ['finetune', 'modernbert', '--task', 'cola', '--data', '.', '--balanced'],
-      /--task cola: has its own files, columns and way to learn; leave out --balanced/,
+      /--task cola: has its own files, columns and objective; leave out --balanced/,
     );
     await refused([...pairs, '--text', 'a', 'c'], /no column "c", but "a", "b"; name the right one with --text/);
-    await refused([...pairs, '--text', 'a', 'b', '--temperature', '0'], /--temperature 0: not a number above 0/);
+    await refused([...pairs, '--text', 'a', 'b', '--temperature', '0'], /--temperature 0: not a number > 0/);
     await refused(
       [...pairs, '--dev', 'pairs.tsv', '--text', 'a', 'b', '--metric', 'f1', '--epochs', '1'],
       /--metric f1: is not one of ndcg@10, recall@1, recall@10/,
     );
     await refused(
       ['finetune', 'modernbert', '--unsupervised', '--train', 'pairs.tsv', '--text', 'a', '--seeds', '1', '2'],
-      /--seeds: the best of several is found on a set to judge by; give one with --dev/,
+      /--seeds: the best of several seeds is chosen on a development set; give one with --dev/,
     );
     await refused(
       ['embed', 'modernbert-tags', '--in', 'texts.txt', '--out', 'x.npy'],

@@ -277,6 +277,6 @@ describe('ONNX', { concurrency: 2 }, () => {
     ]);
     const twice = await quick('export', 'bert', '--to', 'onnx', '--out', 'bert-onnx');
     assert.equal(twice.code, 2);
-    assert.match(twice.stderr, /bert-onnx: is there already; give a new folder/);
+    assert.match(twice.stderr, /bert-onnx: already exists; give a new folder/);
   });
 });

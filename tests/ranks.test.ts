@@ -161,18 +161,15 @@ test('launch refuses what is not done by several processes, and a micro-batch wi
   for (const [command, mistake] of [
     [
       ['launch', '--processes', '2', '--', 'eval', 'x'],
-      /launch: eval is not done by several processes; write npx taper-lm launch --processes 2 -- pretrain …/,
+      /launch: eval does not run in several processes; write npx taper-lm launch --processes 2 -- pretrain …/,
     ],
     [
       ['launch', 'pretrain', 'tiny.yaml', '--processes', '2'],
       /--processes: missing; give it before the command, as in npx/,
     ],
     // What stands before pretrain is the launcher's, what stands after it is not, with and without --.
-    [
-      ['launch', '--processes', '1', 'pretrain', 'none.yaml', '--out', 'x', '--quiet'],
-      /none\.yaml: there is no such file/,
-    ],
-    [['launch', '--processes', 'two', '--', 'pretrain'], /--processes two: not a whole number from 0 up/],
+    [['launch', '--processes', '1', 'pretrain', 'none.yaml', '--out', 'x', '--quiet'], /none\.yaml: no such file/],
+    [['launch', '--processes', 'two', '--', 'pretrain'], /--processes two: not an integer ≥ 0/],
     [
       ranks(2, ...words('few', ['train.batchSize=1', 'train.microBatchSize=1'])),
       /1 sequence cannot be divided over 2 ranks/,

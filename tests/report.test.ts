@@ -75,7 +75,7 @@ describe('taper-lm report', () => {
     assert.match(read('apart.html'), /Not compared: other: was evaluated with data\.maskRate 0\.3, pld with 0\.15/);
     await refused(['report', 'nowhere', '-o', 'x.html'], /nowhere: config\.json or metrics\.jsonl is missing/);
     await refused(['report', 'pld', '-o', 'x.pdf'], /x\.pdf: ends neither in \.html nor in \.md/);
-    await refused(['report', 'pld', './pld', '-o', 'x.html'], /\.\/pld: is given twice/);
+    await refused(['report', 'pld', './pld', '-o', 'x.html'], /\.\/pld: given twice/);
     assert.ok(!existsSync(at('x.html')));
   });
 });

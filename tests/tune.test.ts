@@ -79,7 +79,7 @@ test('where training diverges the search goes down, and says where it ended in v
   assert.equal(code, 2, stderr);
   assert.match(
     stderr,
-    /training diverged with each rate from 1e\+30 down to 1\.953125e\+27; begin lower, with --set train\.peakLearningRate=1\.953125e\+25/,
+    /training diverged at every rate from 1e\+30 down to 1\.953125e\+27; start lower, with --set train\.peakLearningRate=1\.953125e\+25/,
   );
 });
 
@@ -88,7 +88,7 @@ test('a folder of other settings is refused, with what to do', async () => {
   assert.equal(code, 2);
   assert.match(
     stderr,
-    /--out rates: was begun with other settings or texts; give another folder \(train\.weightDecay: 0\.2/,
+    /--out rates: holds runs with other settings or texts; give another folder \(train\.weightDecay: 0\.2/,
   );
 });
 
@@ -118,7 +118,7 @@ test('wrong input ends with one line, before anything is written', async () => {
   for (const [flags, expected] of [
     [['tune', 'tiny.yaml'], /--out <folder>/],
     [['tune', '--out', 'none'], /no configuration/],
-    [['tune', 'tiny.yaml', '--out', 'none', '--steps', '0'], /--steps 0: not a whole number from 1 up/],
+    [['tune', 'tiny.yaml', '--out', 'none', '--steps', '0'], /--steps 0: not an integer ≥ 1/],
     [['tune', 'tiny.yaml', '--out', 'none', '--data', 'nowhere'], /nowhere/],
   ] as const) {
     const { code, stderr } = await taper(flags, { cwd: folder });

@@ -15,23 +15,23 @@ interface AnalyzeOptions {
   json?: boolean;
 }
 
-/** What `taper-lm analyze` finds out of a checkpoint. */
+/** The measurements of `taper-lm analyze` on a checkpoint. */
 interface Analysis extends GradientFlow, Lesions, Similarity {
   checkpoint: string;
   step: number;
   sequences: number;
 }
 
-/** `taper-lm analyze`: what each block does in a trained model. */
+/** `taper-lm analyze`: measures what each block does in a trained model. */
 export function analyzeCommand(): Command {
   return new Command('analyze')
     .description(
-      "show what each block does: its gradient, what the loss is without it, how far it moves a token's state",
+      'measure each block: its gradient norm, the loss without it, and how far it moves the hidden state of a token',
     )
     .argument('<checkpoint>', 'checkpoint folder, or a run (its newest)')
     .addOption(dataOption().makeOptionMandatory())
-    .requiredOption('--out <dir>', 'write the figures and the numbers there: SVG and JSON')
-    .option('--limit <n>', 'sequences to read at most', countOf('--limit'), 128)
+    .requiredOption('--out <dir>', 'folder for the figures (SVG) and the numbers (JSON)')
+    .option('--limit <n>', 'maximum number of sequences', countOf('--limit'), 128)
     .addOption(deviceOption())
     .addOption(jsonOption())
     .addHelpText('after', '\nExample:\n  npx taper-lm analyze runs/bert-mini --data my/other-texts --out analysis')
@@ -73,13 +73,17 @@ async function figures(analysis: Analysis): Promise<Record<string, string>> {
   const whole = withoutBlock.map(() => loss);
   return {
     'gradient-norms.svg': chart("Norm of the gradient of each block's parameters", '‖∂L/∂W‖', { norm: parameterNorms }),
-    'norm-ratios.svg': chart('How a block keeps the norm of the gradient', '‖∂L/∂x‖ before / after the block', {
-      ratio: normRatios,
-    }),
+    'norm-ratios.svg': chart(
+      'Ratio of the gradient norms before and after each block',
+      '‖∂L/∂x‖ before / after the block',
+      {
+        ratio: normRatios,
+      },
+    ),
     'lesions.svg': chart(
       'Held-out loss without blocks',
       'loss, nats',
-      { 'without this block': withoutBlock, 'without the last so many': withoutLast, 'whole model': whole },
+      { 'without this block': withoutBlock, 'without the last n blocks': withoutLast, 'full model': whole },
       false,
     ),
     'distances.svg': chart("Distance between a block's input and output", '‖y − x‖', { distance: distances }),
@@ -96,6 +100,6 @@ function analysisText(analysis: Analysis): string {
     ...[withoutBlock[l]!, withoutLast[l]!].map((lesioned) => lesioned.toFixed(4)),
     ...[distances[l]!, angles[l]!].map(number),
   ]);
-  const head = ['block', 'gradient', 'ratio', 'loss without it', 'without the last so many', 'distance', 'angle °'];
+  const head = ['block', 'gradient', 'ratio', 'loss without it', 'loss without the last n', 'distance', 'angle °'];
   return `held-out loss ${loss.toFixed(4)} on ${counted(sequences, 'sequence')}\n\n${table([head, ...rows])}`;
 }

@@ -3,31 +3,31 @@ import { adamw, type Dtype, dtypeOf, scope, setNumThreads, synchronize, Tensor }
 import type { BenchOptions } from './bench-options.ts';
 import { benchStep, median } from './bench-step.ts';
 
-/** BERT's: the fraction of the tokens that are predicted. */
+/** The fraction of tokens that are predicted, as in BERT. */
 const maskRate = 0.15;
 
-/** What one operation of a step takes on this machine. */
+/** The time of one operation of a step on this machine. */
 export interface OpTime {
   operation: string;
-  /** How often a dense step does it. */
+  /** How often a dense step runs it. */
   times: number;
   forward: Pass;
-  /** Absent for an update, which has none. */
+  /** Absent for the optimizer update. */
   backward?: Pass;
-  /** Of the time of a whole dense step. */
+  /** The fraction of the time of a dense step. */
   share: number;
 }
 
-/** One direction of an operation, once. */
+/** One run of an operation in one direction. */
 interface Pass {
   ms: number;
-  /** Of matrix products. */
+  /** For matrix products. */
   gflopsPerSecond?: number;
-  /** Of what only touches memory: what must be read and written at least, by time. */
+  /** For memory-bound operations: the bytes that must be read and written, per second. */
   gbPerSecond?: number;
 }
 
-/** The amount of work of one direction: FLOPs where products dominate, bytes elsewhere. */
+/** The work of one direction: FLOPs if matrix products dominate, else bytes. */
 type Work = { flops: number } | { bytes: number };
 
 interface Operation {
@@ -47,7 +47,7 @@ export interface OpTimes {
   operations: OpTime[];
 }
 
-/** Times each operation of a step by itself, forward and backward, and a whole dense step beside them. */
+/** Times each operation of a step on its own, forward and backward, and a whole dense step. */
 export function benchOps(options: BenchOptions): OpTimes {
   if (options.threads > 0) setNumThreads(options.threads);
   const step = () => benchStep({ ...options, theta: 1 });
@@ -190,7 +190,7 @@ function timed({ inputs, run, forward, backward }: Operation, device: string): {
   });
 }
 
-/** AdamW over as many parameters as the model has: four numbers of each are read and three written. */
+/** AdamW over all parameters of the model: four numbers per parameter are read and three written. */
 function timedUpdate(parameters: number, device: string): Pass {
   return scope(() => {
     const count = Math.round(parameters);
@@ -209,7 +209,7 @@ function timedUpdate(parameters: number, device: string): Pass {
   });
 }
 
-/** The times as a table for people. */
+/** The times as a table. */
 export function opsText({ stepSeconds, operations }: OpTimes): string {
   const speed = ({ gflopsPerSecond, gbPerSecond }: Pass) =>
     gflopsPerSecond === undefined ? `${gbPerSecond!.toFixed(1)} GB/s` : `${gflopsPerSecond.toFixed(0)} GFLOP/s`;
@@ -221,7 +221,7 @@ export function opsText({ stepSeconds, operations }: OpTimes): string {
   ]);
   const sum = operations.reduce((total, { share }) => total + share, 0);
   const all = [
-    ['operation', 'times', 'forward', '', 'backward', '', 'of a step'],
+    ['operation', 'times', 'forward', '', 'backward', '', 'share of step'],
     ...rows,
     ['everything else', '', '', '', '', '', percent(1 - sum)],
     ['a step', '', `${(1000 * stepSeconds).toFixed(0)} ms`, '', '', '', ''],

@@ -4,7 +4,7 @@ import type { presets } from '../model/index.ts';
 
 /** The flags of `taper-lm bench step`. */
 export interface BenchOptions {
-  /** A published model, in place of a BERT of `layers`, `hidden`, `heads`, `ffn` and `dropout`. */
+  /** A published model; replaces the BERT of `layers`, `hidden`, `heads`, `ffn` and `dropout`. */
   preset?: keyof typeof presets;
   layers: number;
   hidden: number;
@@ -26,7 +26,7 @@ export interface BenchOptions {
   threads: number;
 }
 
-/** What `taper-lm bench step` prints, with the keys of the PyTorch program that it is laid beside. */
+/** The output of `taper-lm bench step`, with the keys of the PyTorch program that it is compared with. */
 export interface BenchResult {
   peer: string;
   params_m: number;
@@ -42,19 +42,19 @@ export interface BenchResult {
   step_s_median: number;
   step_s_mean: number;
   step_s_min: number;
-  /** Until all work of a step was given out: what a GPU that is faster than this waits for. */
+  /** Until all work of a step was submitted: a GPU that is faster than this waits for the CPU. */
   host_s_median: number;
   tokens_per_s: number;
   threads: number;
-  /** FLOPs of the steps' products and updates, by time. */
+  /** FLOPs of the steps' matrix products and updates, per second. */
   gflops_per_s: number;
-  /** The fastest that one large matrix product goes on this machine, in the same precision. */
+  /** The speed of one large matrix product on this machine, in the same precision. */
   peak_gflops_per_s: number;
-  /** Model FLOPs utilisation: the one over the other. */
+  /** Model FLOPs utilisation: `gflops_per_s / peak_gflops_per_s`. */
   mfu: number;
-  /** The most resident memory. */
+  /** Peak resident memory. */
   peak_memory_mb: number;
-  /** The time of every measured step, in order, and the blocks that it ran. */
+  /** The time of every measured step, in order, and the number of blocks that it ran. */
   step_s: number[];
   layers_run: number[];
 }

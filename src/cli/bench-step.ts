@@ -15,7 +15,7 @@ import {
 } from '../train/index.ts';
 import type { BenchOptions, BenchResult } from './bench-options.ts';
 
-/** Times whole optimizer steps of pre-training on random tokens, every step at the keep rates of one θ. */
+/** Times whole optimizer steps of pre-training on random tokens, all with the keep rates of one θ. */
 export function benchStep(options: BenchOptions): BenchResult {
   if (options.threads > 0) setNumThreads(options.threads);
   prepareDevice(options, undefined);
@@ -115,7 +115,7 @@ function openState(options: BenchOptions): TrainingState {
   };
 }
 
-/** How many of a batch's tokens are predicted. */
+/** The number of predicted tokens in a batch. */
 export function predictedTokens({ data, train }: StepConfig): number {
   const { masks, predicted } = objectives[data.objective];
   const { sequenceLength: T, maskRate } = data;

@@ -7,7 +7,7 @@ import type { BenchOptions } from './bench-options.ts';
 import { deviceOption } from './config.ts';
 import { countOf, numberOf } from './numbers.ts';
 
-/** The size of a model and of its steps, as flags. */
+/** Adds the flags for the size of a model and of its steps. */
 function sized(command: Command): Command {
   command
     .addOption(
@@ -16,20 +16,20 @@ function sized(command: Command): Command {
         .default('fp32'),
     )
     .addOption(deviceOption())
-    .option('--tf32', 'let a GPU round the factors of fp32 products to TF32', false)
+    .option('--tf32', 'let the GPU use TF32 for fp32 matrix products', false)
     .option('--json', 'print one JSON object', false);
   const numbers: [string, string, number][] = [
     ['layers', 'Transformer blocks', 12],
-    ['hidden', 'model width', 256],
+    ['hidden', 'hidden size', 256],
     ['heads', 'attention heads', 4],
-    ['ffn', 'feed-forward width; 0 is 4 × hidden', 0],
-    ['vocab', 'vocabulary', 30522],
-    ['seq', 'tokens in a sequence', 128],
-    ['batch', 'sequences in a step', 32],
+    ['ffn', 'feed-forward size; 0 means 4 × hidden', 0],
+    ['vocab', 'vocabulary size', 30522],
+    ['seq', 'sequence length in tokens', 128],
+    ['batch', 'sequences per step', 32],
     ['dropout', 'dropout rate', 0.1],
     ['steps', 'measured steps', 10],
-    ['warmup', 'steps before them', 3],
-    ['threads', 'threads; 0 takes every processor', 0],
+    ['warmup', 'unmeasured steps before them', 3],
+    ['threads', 'threads; 0 uses all processors', 0],
   ];
   for (const [name, meaning, value] of numbers) {
     const option = `--${name}`;
@@ -43,7 +43,9 @@ function stepCommand(): Command {
   return sized(new Command('step'))
     .description('time one optimizer step of pre-training on random tokens')
     .addOption(
-      new Option('--preset <name>', 'a published model instead of a BERT of the sizes below').choices(namesOf(presets)),
+      new Option('--preset <name>', 'a published model; replaces the BERT of the sizes below').choices(
+        namesOf(presets),
+      ),
     )
     .option(
       '--theta <n>',
@@ -52,7 +54,9 @@ function stepCommand(): Command {
       1,
     )
     .addOption(
-      new Option('--granularity <granularity>', 'what a gate covers').choices(namesOf(granularities)).default('batch'),
+      new Option('--granularity <granularity>', 'what one gate covers')
+        .choices(namesOf(granularities))
+        .default('batch'),
     )
     .addOption(new Option('--optimizer <name>', 'the optimizer').choices(namesOf(optimizers)).default('adamw'))
     .option('--postln', 'PostLN instead of PreLN', false)
@@ -70,9 +74,7 @@ function stepCommand(): Command {
 
 function opsCommand(): Command {
   return sized(new Command('ops'))
-    .description(
-      'time the operations of a step one by one: how close each is to the machine, and its share of the step',
-    )
+    .description('time each operation of a step: its speed and its share of the step')
     .addHelpText('after', '\nExample:\n  npx taper-lm bench ops --hidden 768 --heads 12 --batch 16 --dtype bf16')
     .action(async (options: BenchOptions & { json: boolean }) => {
       const { benchOps, opsText } = await import('./bench-ops.ts');
@@ -81,7 +83,7 @@ function opsCommand(): Command {
     });
 }
 
-/** `taper-lm bench`: how fast this machine trains. */
+/** `taper-lm bench`: measures how fast this machine trains. */
 export function benchCommand(): Command {
   return new Command('bench')
     .description('measure how fast this machine trains')

@@ -14,17 +14,13 @@ interface CompareOptions {
   json?: boolean;
 }
 
-/** `taper-lm compare`: what several runs reached, and what it took them. */
+/** `taper-lm compare`: compares the losses and the costs of several runs. */
 export function compareCommand(): Command {
   return new Command('compare')
-    .description('lay runs side by side: loss at equal samples, FLOPs and time, and what it took to reach one loss')
-    .argument('<run...>', 'folders of runs; the first is what the others are measured against')
-    .option(
-      '--loss <nats>',
-      'the loss that all are to reach (default: the highest of their last)',
-      numberOf('--loss', { above: 0 }),
-    )
-    .option('--out <dir>', 'write the curves and the numbers there: SVG and JSON')
+    .description('compare runs: loss at equal samples, FLOPs and time, and the cost of reaching a given loss')
+    .argument('<run...>', 'run folders; the first is the baseline')
+    .option('--loss <nats>', 'target loss (default: the highest of the final losses)', numberOf('--loss', { above: 0 }))
+    .option('--out <dir>', 'folder for the curves (SVG) and the numbers (JSON)')
     .addOption(jsonOption())
     .addHelpText('after', '\nExample:\n  npx taper-lm compare runs/dense runs/pld --out comparison')
     .action(run);
@@ -32,9 +28,9 @@ export function compareCommand(): Command {
 
 async function run(paths: string[], options: CompareOptions): Promise<void> {
   const { comparisonNote, comparisonTables, compareRuns, readRun } = await import('../report/index.ts');
-  if (paths.length < 2) throw new DataError(`${paths[0]}: one run has nothing to be compared with; give two or more`);
+  if (paths.length < 2) throw new DataError(`${paths[0]}: one run cannot be compared; give two or more`);
   const twice = paths.find((path, i) => paths.slice(0, i).some((before) => resolve(before) === resolve(path)));
-  if (twice !== undefined) throw new DataError(`${twice}: is given twice; give each run once`);
+  if (twice !== undefined) throw new DataError(`${twice}: given twice; give each run once`);
   const records = paths.map((path) => readRun(path, warn));
   const comparison = compareRuns(records, options);
   if (options.out !== undefined) await writeComparison(options.out, records, comparison);

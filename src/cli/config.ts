@@ -11,28 +11,28 @@ import { depthWarnings } from '../depth/index.ts';
 import { ConfigError } from '../errors/index.ts';
 import { defaultDevice } from '../machine/index.ts';
 
-/** The options that make a configuration. */
+/** The options that make up a configuration. */
 export interface ConfigOptions {
   data?: string[];
   set?: string[];
   deepspeed?: string;
-  /** A checkpoint that the run begins with: its model goes over the config file's. */
+  /** The checkpoint that the run starts from: its model overrides the config file's. */
   from?: { path: string; model: NonNullable<PartialConfig['model']> };
 }
 
-export const setOption = () => new Option('--set <key=value...>', 'set keys of the configuration: train.steps=1000');
-export const deepSpeedOption = () => new Option('--deepspeed <file>', 'take over the settings of a DeepSpeed JSON');
+export const setOption = () => new Option('--set <key=value...>', 'set configuration keys, as in train.steps=1000');
+export const deepSpeedOption = () => new Option('--deepspeed <file>', 'use the settings of a DeepSpeed JSON config');
 export const dataOption = () =>
   new Option('--data <path...>', 'text: files, folders, globs, hf:datasets/ORG/NAME:SPLIT or https://…');
 export const deviceOption = () =>
-  new Option('--device <device>', 'where to compute: cpu, cuda, cuda:1, mps').default(defaultDevice());
-export const jsonOption = () => new Option('--json', 'print one JSON object on standard output, and nothing else');
+  new Option('--device <device>', 'device: cpu, cuda, cuda:1, mps').default(defaultDevice());
+export const jsonOption = () => new Option('--json', 'print only one JSON object on standard output');
 export const configArgument = ['[config]', 'config file, YAML or JSON; see docs/configuration.md'] as const;
 
 /**
- * The configuration that a command line asks for: the file, over it the DeepSpeed file and `--data`, over all `--set`.
+ * The configuration of a command line: the file, then the DeepSpeed file and `--data`, then `--set`; later ones override earlier ones.
  *
- * @throws ConfigError for a mistake in any of them, and where there is none of them.
+ * @throws ConfigError for a mistake in any of them, and if there are none.
  */
 export function configOf(file: string | undefined, options: ConfigOptions, command: Command): LoadedConfig {
   if (file === undefined && options.set === undefined && options.deepspeed === undefined) {

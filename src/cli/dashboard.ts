@@ -9,21 +9,17 @@ interface DashboardCommandOptions {
   untilInputEnds?: boolean;
 }
 
-/** An open page hears of the end of a run that long. */
+/** How long the server stays up after a run, so that an open page still receives its end. */
 const lastLookMs = 3000;
 const defaultPort = 7007;
 
-/** `taper-lm dashboard`: a page that shows runs, live while they train. */
+/** `taper-lm dashboard`: serves a page that shows runs, live during training. */
 export function dashboardCommand(): Command {
   return new Command('dashboard')
-    .description('serve a page that shows runs: losses, which blocks ran, what was saved; live while they train')
+    .description('serve a page that shows runs, live during training: losses, which blocks ran, FLOPs saved')
     .argument('[runs-dir]', 'folder of runs, or one run', 'runs')
-    .option(
-      '--host <address>',
-      'listen there; on any but 127.0.0.1 the page asks for the token that is printed',
-      '127.0.0.1',
-    )
-    .option('--port <n>', 'port of the page; 0 takes a free one', countOf('--port', 0), defaultPort)
+    .option('--host <address>', 'address to listen on; any but 127.0.0.1 requires the printed token', '127.0.0.1')
+    .option('--port <n>', 'port to listen on; 0 takes a free one', countOf('--port', 0), defaultPort)
     .addOption(new Option('--until-input-ends', 'end when standard input does').hideHelp())
     .addHelpText('after', '\nExample:\n  npx taper-lm dashboard runs')
     .action(run);

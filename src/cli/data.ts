@@ -28,17 +28,17 @@ import { prepareProgress } from './progress.ts';
 import { warn } from './terminal.ts';
 
 const [numShownSamples, numShownFiles] = [3, 3];
-/** Sequences that the padding is counted in, at most. */
+/** The maximum number of sequences in which padding is counted. */
 const numCountedSamples = 2000;
 
 const say = (line: string) => process.stderr.write(`${line}\n`);
 
-/** `taper-lm data`: makes texts ready for training, and looks at them as the model will. */
+/** `taper-lm data`: tokenises texts for training, and shows them as the model sees them. */
 export function dataCommand(): Command {
-  const data = new Command('data').description('tokenise texts, or look at them as the model will');
+  const data = new Command('data').description('tokenise texts, or show them as the model sees them');
   data
     .command('prepare')
-    .description('tokenise texts once, so that training starts at once')
+    .description('tokenise texts ahead of training')
     .argument(...configArgument)
     .addOption(dataOption())
     .addOption(setOption())
@@ -46,7 +46,7 @@ export function dataCommand(): Command {
     .action(prepare);
   data
     .command('inspect')
-    .description('show what is in texts, and some training sequences with their masks')
+    .description('show counts of documents, tokens and duplicates, and some training sequences with their masks')
     .argument(...configArgument)
     .addOption(dataOption())
     .addOption(setOption())
@@ -58,7 +58,7 @@ export function dataCommand(): Command {
 async function prepare(file: string | undefined, options: ConfigOptions): Promise<void> {
   using opened = await open(file, options);
   const { textBytes } = totalOf(opened.corpora.all);
-  const speed = opened.seconds === undefined ? 'done before' : `${rounded(textBytes / 1e6 / opened.seconds)} MB/s`;
+  const speed = opened.seconds === undefined ? 'already cached' : `${rounded(textBytes / 1e6 / opened.seconds)} MB/s`;
   process.stdout.write(
     `${countsText(opened)}text       ${rounded(textBytes / 1e6)} MB, ${speed}\ncached in  ${opened.config.data.cache}\n`,
   );
@@ -84,7 +84,7 @@ async function inspect(file: string | undefined, options: ConfigOptions): Promis
       `padding    ${percent(paddingShare(samples))}\n\n` +
       examplesText(repeated, data) +
       (objectives[objective].masks
-        ? 'Some sequences; {a → b}: the model reads b and has to predict the token a:\n'
+        ? 'Some sequences; {a → b}: the model reads b and has to predict a:\n'
         : 'Some sequences; the model has to predict each next token:\n'),
   );
   const mask = objectives[objective].masks ? makeMask(tokenizer, data) : undefined;
@@ -96,7 +96,7 @@ async function inspect(file: string | undefined, options: ConfigOptions): Promis
   }
 }
 
-/** Some documents that repeat others, and how they are dropped. */
+/** Some documents that repeat others, and how to drop them. */
 function examplesText({ examples, path }: Repeated, { deduplicate }: Config['data']): string {
   if (examples.length === 0) return '';
   const placed = ({ text, number, words }: DocumentPlace) => `${text}, document ${number}: ${words} …`;
@@ -105,14 +105,14 @@ function examplesText({ examples, path }: Repeated, { deduplicate }: Config['dat
     return `  ${how}  ${placed(document)}\n            ${placed(repeats)}\n`;
   });
   const advice = deduplicate === 'none' ? '; --set data.deduplicate=near drops them' : '';
-  return `Some duplicates, each above the document that it repeats; all are listed in ${path}${advice}:\n\n${lines.join('')}\n`;
+  return `Some duplicates, each above the document that it repeats; the full list is ${path}${advice}:\n\n${lines.join('')}\n`;
 }
 
-/** The documents and tokens of the training texts, and how each text of a mixture takes part in it. */
+/** The numbers of documents and tokens of the training texts, and the share of each text in a mixture. */
 function countsText({ corpora: { train }, tokenizer, files }: OpenTexts): string {
   const total = totalOf(train.map(({ corpus }) => corpus));
   const blank = train.reduce((sum, { corpus }) => sum + corpus.index.blank.documents, 0);
-  const without = blank === 0 ? '' : `, and ${blank} without text`;
+  const without = blank === 0 ? '' : `, and ${blank} empty rows or files`;
   // A tokenizer that knows every byte has no [UNK].
   const unknown = tokenizer.unkId >= 0 ? `[UNK]      ${unknownText(total)}\n` : '';
   const rows = train.map(({ corpus: { index }, ...source }) => [
@@ -124,13 +124,13 @@ function countsText({ corpora: { train }, tokenizer, files }: OpenTexts): string
   return `${filesText(files)}documents  ${total.documents}${without}\ntokens     ${total.tokens}\n${mixture}${unknown}`;
 }
 
-/** How many files the training texts are, and the first of them. */
+/** The number of training files, and the names of the first. */
 function filesText(files: readonly SourceFile[]): string {
   const names = files.slice(0, numShownFiles).map(({ path, name }) => (name === path ? relative('', path) : name));
   return `files      ${files.length}: ${names.join(', ')}${files.length > numShownFiles ? ', …' : ''}\n`;
 }
 
-/** The texts of a command line, tokenised, and the seconds that it took now; undefined where it was done before. */
+/** The tokenised texts of a command line, and the seconds that tokenising took; undefined if they were cached. */
 interface OpenTexts extends Disposable {
   config: Config;
   tokenizer: TextTokenizer;
@@ -142,14 +142,15 @@ interface OpenTexts extends Disposable {
 }
 
 async function open(file: string | undefined, options: ConfigOptions): Promise<OpenTexts> {
-  // No model is made here: without a config file any will do.
+  // No model is made here, so without a config file any will do.
   const anyModel = file === undefined ? { model: { preset: 'bert-mini' as const }, train: { steps: 1 } } : {};
   const { config } = loadConfig({
     ...(file !== undefined && { file }),
     overrides: { ...anyModel, ...(options.data && { data: { train: options.data } }) },
     sets: options.set ?? [],
   });
-  if (config.data.train.length === 0) throw new ConfigError('data.train: no text; give files or folders with --data');
+  if (config.data.train.length === 0)
+    throw new ConfigError('data.train: no text; give files or folders, as in --data my/texts');
   using downloads = downloadLine();
   const show = prepareProgress(say);
   let started = 0;
@@ -183,7 +184,7 @@ function paddingShare({ count, sequenceLength, at, read }: Samples): number {
   return 1 - filled / (counted * sequenceLength);
 }
 
-/** A sequence as the model sees it at first, with the right token beside each that it has to predict. */
+/** A sequence as the model sees it in its first epoch, with the right token beside each one that it has to predict. */
 function maskedText({ tokenizer, read }: Samples, mask: Mask | undefined, sample: number): string {
   const key = { seed: 0, epoch: 0, sample };
   const { ids, documents } = read(key);

@@ -2,7 +2,7 @@ import type { DownloadProgress } from '../data/index.ts';
 import { duration, rounded } from '../report/format.ts';
 import { newBar, type ProgressStatus } from './progress-line.ts';
 
-/** Without a terminal: a line each few seconds. */
+/** Without a terminal: one line every few seconds. */
 const lineMs = 5000;
 
 /** Shows downloads on standard error; ending or disposing it removes the line until the next download. */
@@ -11,7 +11,7 @@ export interface DownloadLine extends Disposable {
   end(): void;
 }
 
-/** A bar for each file where standard error is a terminal, else now and then a line by `say`. */
+/** A bar for each file if standard error is a terminal, else a line by `say` every few seconds. */
 export function downloadLine(
   say: (line: string) => void = (line) => void process.stderr.write(`${line}\n`),
 ): DownloadLine {
@@ -55,5 +55,5 @@ export function downloadLine(
 }
 
 const megabytes = (bytes: number) => (bytes < 1e7 ? (bytes / 1e6).toFixed(1) : (bytes / 1e6).toFixed(0));
-/** The file alone. */
+/** The file name without its folders. */
 const shortName = (name: string) => name.split('/').at(-1)!;

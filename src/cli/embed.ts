@@ -18,26 +18,26 @@ interface EmbedCommandOptions {
   json?: boolean;
 }
 
-/** Texts between two lines of progress. */
+/** Texts per line of progress. */
 const chunk = 4096;
 
-/** `taper-lm embed`: texts as vectors. */
+/** `taper-lm embed`: embeds texts as vectors. */
 export function embedCommand(): Command {
   return new Command('embed')
-    .description('turn texts into vectors, for search, clustering or a classifier of your own')
+    .description('turn texts into vectors, for search, clustering or a classifier')
     .argument('<checkpoint>', 'checkpoint folder, or a run (its newest)')
-    .requiredOption('--in <file>', 'the texts: TSV, CSV, JSON lines or Parquet; or a .txt with a text in each line')
-    .option('--text <column>', 'the column of the texts', 'text')
-    .requiredOption('--out <file>', 'new file for the vectors, a row for each text: .npy of NumPy')
-    .option('--int8', 'write a byte for each number: a fourth of the size, nearly the same cosines')
-    .option('--dimensions <n>', 'keep the first numbers of each vector only', countOf('--dimensions'))
+    .requiredOption('--in <file>', 'the texts: TSV, CSV, JSON lines or Parquet, or a .txt with one text per line')
+    .option('--text <column>', 'the text column', 'text')
+    .requiredOption('--out <file>', 'new .npy file (NumPy) for the vectors, one row per text')
+    .option('--int8', 'write one byte per number: a quarter of the size, nearly the same cosines')
+    .option('--dimensions <n>', 'keep only the first n numbers of each vector', countOf('--dimensions'))
     .option(
       '--max-length <n>',
-      'tokens of a text at most; more are cut (default: what the model reads)',
+      'longest text in tokens; longer ones are cut (default: the longest that the model reads)',
       countOf('--max-length', 8),
     )
     .addOption(deviceOption())
-    .option('--threads <n>', 'for tensor work; 0 takes all', countOf('--threads', 0), 0)
+    .option('--threads <n>', 'threads for tensor work; 0 uses all', countOf('--threads', 0), 0)
     .addOption(jsonOption())
     .addHelpText('after', '\nExample:\n  npx taper-lm embed runs/search --in texts.jsonl --out vectors.npy')
     .action(run);
@@ -45,7 +45,8 @@ export function embedCommand(): Command {
 
 async function run(path: string, options: EmbedCommandOptions): Promise<void> {
   const { in: file, text, out, maxLength, device, dimensions } = options;
-  if (!out.endsWith('.npy')) throw new ConfigError(`--out ${out}: vectors are written as .npy; give such a name`);
+  if (!out.endsWith('.npy'))
+    throw new ConfigError(`--out ${out}: vectors are written as .npy; give a name that ends in .npy`);
   if (existsSync(out)) throw new OutputError(`--out ${out}: already exists; give a new file`);
   const { openEmbedder, textsIn } = await import('../tasks/index.ts');
   const { setNumThreads } = await import('../tensor/index.ts');
@@ -63,7 +64,7 @@ async function run(path: string, options: EmbedCommandOptions): Promise<void> {
     const vectors = await embedder.embed(texts.slice(start, start + chunk));
     for (const [i, vector] of vectors.entries()) {
       if (!vector.every(Number.isFinite))
-        throw new DataError(`${path}: its vectors are not finite; training had diverged: use an earlier checkpoint`);
+        throw new DataError(`${path}: its vectors are not finite, so training had diverged; use an earlier checkpoint`);
       numbers.set(options.int8 ? inBytes(vector) : vector, (start + i) * D);
     }
     if (texts.length > chunk)
@@ -78,7 +79,7 @@ async function run(path: string, options: EmbedCommandOptions): Promise<void> {
   );
 }
 
-/** The same direction with whole numbers from −127 to 127. */
+/** The vector scaled and rounded to integers from −127 to 127. */
 function inBytes(vector: Float32Array): Int8Array {
   const largest = vector.reduce((most, x) => Math.max(most, Math.abs(x)), 0) || 1;
   return Int8Array.from(vector, (x) => Math.round((127 * x) / largest));

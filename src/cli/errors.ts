@@ -3,18 +3,18 @@ import { peerExitCode } from '../distributed/errors.ts';
 import { UserError } from '../errors/index.ts';
 import { signalExitCodes } from './signals.ts';
 
-/** What the file system says of a path that the user gave: theirs to fix. */
+/** File system errors about a path that the user gave: theirs to fix. */
 const pathErrors = new Set(
   'EACCES EDQUOT EEXIST EISDIR ELOOP ENAMETOOLONG ENOENT ENOSPC ENOTDIR ENOTEMPTY EPERM EROFS'.split(' '),
 );
 
 /**
- * Tells the user of an error, on standard error, and returns the exit code: 2 and one line for a mistake of the user,
- * 130 or 143 for a signal, 75 where another rank is gone, 1 and the stack for anything else. With `TAPER_DEBUG=1` every error shows
+ * Prints an error on standard error and returns the exit code: 2 and one line for a mistake of the user,
+ * 130 or 143 for a signal, 75 if another rank is gone, 1 and the stack for anything else. With `TAPER_DEBUG=1` every error shows
  * its stack.
  */
 export function reportError(error: unknown): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // it has been told already
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // commander has printed it already
   if (error instanceof Error && error.name === 'InterruptedError' && 'reason' in error) {
     process.stderr.write(`taper: ${error.message}\n`);
     return signalExitCodes[error.reason as string] ?? 1;
@@ -33,7 +33,7 @@ function isPathError(error: unknown): boolean {
   return error instanceof Error && path !== undefined && code !== undefined && pathErrors.has(code);
 }
 
-/** Text of several lines as one. */
+/** Joins the lines of a text into one. */
 export function oneLine(text: string): string {
   return text.trim().replace(/\s*\n\s*/g, ' ');
 }

@@ -13,13 +13,13 @@ interface EvalOptions {
   json?: boolean;
 }
 
-/** `taper-lm eval`: how well a model predicts a text. */
+/** `taper-lm eval`: measures how well a model predicts a text. */
 export function evalCommand(): Command {
   return new Command('eval')
     .description('measure how well a model predicts the masked or next tokens of a text')
     .argument('<checkpoint>', 'checkpoint folder, or a run (its newest)')
     .addOption(dataOption().makeOptionMandatory())
-    .option('--limit <n>', 'sequences to read at most', countOf('--limit'), 512)
+    .option('--limit <n>', 'maximum number of sequences', countOf('--limit'), 512)
     .addOption(deviceOption())
     .addOption(jsonOption())
     .addHelpText('after', '\nExample:\n  npx taper-lm eval runs/bert-mini --data my/other-texts')

@@ -20,46 +20,45 @@ interface ExportOptions {
 
 type Interop = typeof import('../interop/index.ts');
 
-/** The forms of an export, and what writes each. */
+/** The export formats and their writers. */
 const forms = {
   hf: (interop: Interop) => interop.exportHuggingFace,
   onnx: (interop: Interop) => interop.exportOnnx,
   gguf: (interop: Interop) => interop.exportGguf,
 };
 
-/** What taking out blocks changes. */
+/** The effect of removing blocks. */
 interface Shortened {
-  /** The blocks that were kept, the lowest 1. */
+  /** The blocks that were kept; the lowest is 1. */
   kept: number[];
-  /** Held-out loss in nats, with all blocks and with those. */
+  /** Held-out loss in nats, with all blocks and with the kept ones. */
   loss: number;
   lossShortened: number;
 }
 
-/** `taper-lm export`: a model for other programs. */
+/** `taper-lm export`: writes a model for other programs. */
 export function exportCommand(): Command {
   return new Command('export')
     .description('write a model for other programs: Hugging Face transformers, ONNX, or llama.cpp')
     .argument('<checkpoint>', 'checkpoint folder, or a run (its newest)')
     .addOption(
-      new Option('--to <form>', 'for transformers, ONNX runtimes or llama.cpp')
+      new Option('--to <form>', 'format: for transformers, ONNX runtimes or llama.cpp')
         .choices(Object.keys(forms))
         .makeOptionMandatory(),
     )
     .requiredOption('--out <dir>', 'new folder')
-    .option('--encoder-only', 'without heads: hidden states, for embeddings')
-    .option(
-      '--blocks <n>',
-      'keep so many blocks only, for a smaller and faster model; needs --data',
-      countOf('--blocks'),
-    )
+    .option('--encoder-only', 'without heads: the model returns hidden states, for embeddings')
+    .option('--blocks <n>', 'keep only n blocks, for a smaller and faster model; needs --data', countOf('--blocks'))
     .addOption(
-      new Option('--choose <how>', 'which blocks: those whose removal costs most loss, or spread evenly')
+      new Option(
+        '--choose <how>',
+        'which blocks to keep: those whose removal raises the loss most, or evenly spaced ones',
+      )
         .choices(['lesion', 'evenly'])
         .default('lesion'),
     )
     .addOption(dataOption())
-    .option('--limit <n>', 'sequences of --data to read at most', countOf('--limit'), 128)
+    .option('--limit <n>', 'maximum number of sequences of --data', countOf('--limit'), 128)
     .addOption(jsonOption())
     .addHelpText('after', '\nExample:\n  npx taper-lm export runs/bert-mini --to hf --out exported')
     .action(run);
@@ -88,9 +87,9 @@ async function shorten(
   const { lesions } = await import('../analysis/index.ts');
   const { evaluate } = await import('../inference/index.ts');
   const { layers } = model.config;
-  if (count > layers) throw new ConfigError(`--blocks ${count}: the model has ${layers}; give fewer`);
+  if (count > layers) throw new ConfigError(`--blocks ${count}: the model has ${layers} blocks; give fewer`);
   if (data === undefined) {
-    throw new ConfigError('--blocks: needs held-out text, to tell what it costs; give --data my/other-texts');
+    throw new ConfigError('--blocks: needs held-out text to measure the loss; give --data my/other-texts');
   }
   using heldOut = await openHeldOut(path, { data, limit, device: 'cpu' });
   const batches = [...heldOut.batches()];

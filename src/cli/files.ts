@@ -4,18 +4,18 @@ import { OutputError } from '../errors/index.ts';
 import { makeFolder, writing } from '../files/index.ts';
 
 /**
- * Makes an output folder, before work is done for it.
+ * Makes an output folder before any work is done.
  *
- * @throws OutputError where that cannot be.
+ * @throws OutputError if it cannot be made.
  */
 export function prepareFolder(folder: string): void {
   writing(folder, () => makeFolder(folder));
 }
 
-/** Refuses an output folder that is there already or cannot be made, before work is done for it. */
+/** Refuses an output folder that already exists or cannot be made, before any work is done. */
 export function checkNewFolder(folder: string): void {
   if (folder === '' || existsSync(folder)) {
-    throw new OutputError(`--out ${folder || '""'}: is ${folder ? 'there already' : 'no folder'}; give a new folder`);
+    throw new OutputError(`--out ${folder || '""'}: ${folder ? 'already exists' : 'is empty'}; give a new folder`);
   }
   writing(folder, () => {
     makeFolder(folder);
@@ -23,7 +23,7 @@ export function checkNewFolder(folder: string): void {
   });
 }
 
-/** Writes texts by their file name into a folder, which is made where it is missing, and says so. */
+/** Writes texts into a folder, by file name, and prints their paths; makes the folder if it is missing. */
 export function writeFiles(folder: string, files: Readonly<Record<string, string>>): void {
   prepareFolder(folder);
   for (const [name, text] of Object.entries(files)) {

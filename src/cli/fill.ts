@@ -12,13 +12,13 @@ interface FillOptions {
   json?: boolean;
 }
 
-/** `taper-lm fill`: what a model would write at each [MASK]. */
+/** `taper-lm fill`: predicts the token at each [MASK]. */
 export function fillCommand(): Command {
   return new Command('fill')
-    .description('let a model fill each [MASK] of a text')
+    .description('fill each [MASK] of a text')
     .argument('<checkpoint>', 'checkpoint folder, or a run (its newest)')
-    .argument('<text>', 'text with [MASK] in it')
-    .option('--top <n>', 'how many of the most likely tokens to show', countOf('--top'), 5)
+    .argument('<text>', 'text with one or more [MASK]')
+    .option('--top <n>', 'number of most likely tokens to show', countOf('--top'), 5)
     .addOption(deviceOption())
     .addOption(jsonOption())
     .addHelpText('after', '\nExample:\n  npx taper-lm fill runs/bert-mini "The [MASK] sat."')
@@ -32,7 +32,9 @@ async function run(path: string, text: string, options: FillOptions): Promise<vo
   const { config, progress } = model.checkpoint;
   const sequenceLength = longestSequence(config, progress.step);
   if (filled.tokens > sequenceLength) {
-    warn(`the text has ${filled.tokens} tokens, and this model never saw more than ${sequenceLength}; expect little`);
+    warn(
+      `the text has ${filled.tokens} tokens, but this model was trained on at most ${sequenceLength}; its predictions may be poor`,
+    );
   }
   process.stdout.write(options.json ? `${JSON.stringify(jsonOf(filled))}\n` : filledText(filled));
 }
@@ -41,7 +43,7 @@ function jsonOf({ masks, text }: FilledText): object {
   return { text, masks };
 }
 
-/** The predictions for people. */
+/** The predictions as text. */
 export function filledText({ masks, text }: FilledText): string {
   const lists = masks.map((predictions, i) => {
     const lines = predictions.map(({ piece, probability }) => `  ${percent(probability).padStart(7)}  ${piece}\n`);

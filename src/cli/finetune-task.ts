@@ -2,7 +2,7 @@ import { ConfigError } from '../errors/index.ts';
 import type { EmbeddingHead } from '../model/index.ts';
 import type { Task } from '../tasks/index.ts';
 
-/** The options of `finetune` that say what is learned, from which files and columns. */
+/** The options of `finetune` that set the task, its files and its columns. */
 export interface TaskOptions {
   task?: string;
   data?: string;
@@ -33,7 +33,7 @@ export interface TaskOptions {
 type Warn = (message: string) => void;
 type OwnOptions = TaskOptions & { train: string };
 
-/** What is learned from own files, by the option that asks for it; the first one is learned where none does. */
+/** The tasks on a user's own files, by the option that selects each; the first is the default. */
 const forms = {
   label: openTexts,
   regression: openTexts,
@@ -45,7 +45,7 @@ const forms = {
 
 type Form = keyof typeof forms;
 
-/** What is learned with options that not everything takes; a task of GLUE takes none of them. */
+/** The tasks that accept each of these options; a GLUE task accepts none of them. */
 const takenBy: Readonly<Record<string, readonly Form[]>> = {
   test: ['label', 'regression', 'multiLabel', 'tags', 'pairs', 'unsupervised'],
   label: ['label', 'regression', 'multiLabel', 'tags'],
@@ -64,9 +64,9 @@ const takenBy: Readonly<Record<string, readonly Form[]>> = {
 const flagOf = (name: string) => `--${name.replace(/[A-Z]/, (letter) => `-${letter.toLowerCase()}`)}`;
 
 /**
- * Opens the task that the options ask for; `given` are those that a user wrote.
+ * Opens the task that the options select; `given` are the options on the command line.
  *
- * @throws ConfigError where they contradict each other or one is missing.
+ * @throws ConfigError if they contradict each other or one is missing.
  * @throws DataError for files that cannot be used.
  */
 export async function openTask(options: TaskOptions, given: readonly string[], warn: Warn): Promise<Task> {
@@ -77,40 +77,40 @@ export async function openTask(options: TaskOptions, given: readonly string[], w
     const own = given.find((name) => ['train', 'dev', 'text'].includes(name) || name in takenBy || name in forms);
     if (own !== undefined) {
       throw new ConfigError(
-        `--task ${task}: has its own files, columns and way to learn; leave out ${flagOf(own)}, or give --train and --text instead of --task`,
+        `--task ${task}: has its own files, columns and objective; leave out ${flagOf(own)}, or give --train and --text instead of --task`,
       );
     }
     const name = nameOfTask(task, '--task');
-    if (data === undefined) throw new ConfigError(`--data: missing; give the folder of GLUE, or of ${task}`);
+    if (data === undefined) throw new ConfigError(`--data: missing; give the GLUE folder, or that of ${task}`);
     return openGlueTask(name, data, warn);
   }
   if (data !== undefined)
-    throw new ConfigError('--task: missing; --data is the folder of a task of GLUE, as in --task cola');
+    throw new ConfigError('--task: missing; --data is the folder of a GLUE task; name the task, as in --task cola');
   if (train === undefined) {
     throw new ConfigError('--train: missing; give a file of examples with --train, or --task with --data');
   }
   if (asked.length > 1) {
     const [one, other] = asked.map(flagOf);
-    throw new ConfigError(`${one} and ${other}: a model learns one of them; leave out the other`);
+    throw new ConfigError(`${one} and ${other}: a model learns only one of them; leave out the other`);
   }
   const form = asked[0] ?? 'label';
   const other = given.find((name) => takenBy[name] && !takenBy[name].includes(form));
   if (other !== undefined) {
     const takers = takenBy[other]!.map((name) => (name === 'label' ? 'labels' : flagOf(name)));
-    throw new ConfigError(`${flagOf(other)}: is for ${takers.join(', ')} alone; leave it out`);
+    throw new ConfigError(`${flagOf(other)}: works only with ${takers.join(', ')}; leave it out`);
   }
   return forms[form]({ ...options, train }, warn);
 }
 
-/** The columns of texts, at most so many. */
+/** The text columns, `most` at most. */
 async function textColumns({ text, train, columns }: OwnOptions, most: number): Promise<string[]> {
   const { columnsOf } = await import('../tasks/index.ts');
   if (text === undefined) {
     const names = columns ? columns.map((name) => `"${name}"`).join(', ') : await columnsOf(train);
-    throw new ConfigError(`--text: missing; name the columns of texts in ${train}, which has ${names}`);
+    throw new ConfigError(`--text: missing; name the text columns of ${train}, which has ${names}`);
   }
   if (text.length <= most) return text;
-  throw new ConfigError(`--text ${text.join(' ')}: takes ${most} columns at most; join others before`);
+  throw new ConfigError(`--text ${text.join(' ')}: takes ${most} columns at most; merge columns of the file first`);
 }
 
 async function openTexts(options: OwnOptions, warn: Warn): Promise<Task> {
@@ -129,13 +129,15 @@ const labelOptions = ({ labelSmoothing: smoothing, balanced: isBalanced = false 
 
 function oneColumn(label: string[] | undefined): string | undefined {
   if (label === undefined || label.length === 1) return label?.[0];
-  throw new ConfigError(`--label ${label.join(' ')}: several columns are for --multi-label; give one, or that`);
+  throw new ConfigError(
+    `--label ${label.join(' ')}: several columns need --multi-label; name one column, or add --multi-label`,
+  );
 }
 
 function checkWindows({ length }: readonly string[], numWindows: number): void {
   if (length === 1 || numWindows === 1) return;
   throw new ConfigError(
-    `--windows ${numWindows}: only one column of texts is read in windows; leave it out, or join the columns before`,
+    `--windows ${numWindows}: windows work with one text column only; leave it out, or merge the columns of the file first`,
   );
 }
 
@@ -151,7 +153,7 @@ async function openTags(options: OwnOptions, warn: Warn): Promise<Task> {
   const { openTagTask } = await import('../tasks/index.ts');
   const { text = [] } = options;
   const tags = oneColumn(options.label);
-  if (text.length > 1) throw new ConfigError(`--text ${text.join(' ')}: words are in one column; give that`);
+  if (text.length > 1) throw new ConfigError(`--text ${text.join(' ')}: --tags takes one column of words; name one`);
   return openTagTask(options, { words: text[0], tags }, warn, labelOptions(options));
 }
 
@@ -163,10 +165,14 @@ async function openPairs(options: OwnOptions, warn: Warn): Promise<Task> {
     throw new ConfigError(`--text ${texts.join(' ')}: a pair has two texts; name both columns, or give --unsupervised`);
   }
   if (options.batchSize < 2) {
-    throw new ConfigError(`--batch-size ${options.batchSize}: embeddings learn by comparing examples; give 2 or more`);
+    throw new ConfigError(
+      `--batch-size ${options.batchSize}: embeddings are trained by comparing examples; give 2 or more`,
+    );
   }
   if (isUnsupervised && options.dropout === 0) {
-    throw new ConfigError('--dropout 0: --unsupervised learns from two dropout masks of a text; give 0.1');
+    throw new ConfigError(
+      '--dropout 0: --unsupervised learns from two dropout masks of each text; give a rate such as 0.1',
+    );
   }
   const head = { kind: 'embedding', pooling, normalized: normalize, dimensions: options.dimensions ?? [] } as const;
   return openPairTask(options, { texts, score, all }, { head, temperature, isUnsupervised }, warn);

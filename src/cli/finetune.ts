@@ -40,73 +40,78 @@ interface SeedResult extends Pick<FineTuned, 'bestEpoch' | 'devs' | 'tests' | 'h
   seed: number;
 }
 
-/** `taper-lm finetune`: a pre-trained encoder with a new head. */
+/** `taper-lm finetune`: fine-tunes a pre-trained encoder with a new head. */
 export function finetuneCommand(): Command {
   const command = new Command('finetune')
-    .description('fine-tune a pre-trained encoder: labels or values of texts, tags of words, embeddings')
+    .description('fine-tune a pre-trained encoder: text classification or regression, token tagging, embeddings')
     .argument('<checkpoint>', 'checkpoint folder, or a run (its newest)')
-    .option('--task <name>', 'a task of GLUE: cola, sst2, mrpc, stsb, qqp, mnli, qnli, rte, wnli')
-    .option('--data <dir>', "GLUE's folder, or the task's")
-    .option('--train <file>', 'own training set: TSV, CSV, JSON lines or Parquet; of tags also CoNLL columns')
-    .option('--dev <file>', 'own set to judge by (default: a tenth of the training set, which is held out)')
-    .option('--test <file>', 'own set to predict, and to score where it has labels')
+    .option('--task <name>', 'a GLUE task: cola, sst2, mrpc, stsb, qqp, mnli, qnli, rte, wnli')
+    .option('--data <dir>', "for --task: the GLUE folder, or the task's own")
+    .option('--train <file>', 'your training set: TSV, CSV, JSON lines or Parquet; with --tags also CoNLL columns')
+    .option('--dev <file>', 'your development set (default: a tenth of the training set is held out)')
+    .option('--test <file>', 'your test set: it is predicted, and scored if it has labels')
+    .option('--text <column...>', 'the text columns: one or two; with --pairs also a third, a negative for the first')
     .option(
-      '--text <column...>',
-      'the columns of texts: one or two; of pairs also a third, which does not belong to the first',
+      '--label <column...>',
+      'the column of the label or the tags (default: label, tags, or the last CoNLL column)',
     )
-    .option('--label <column...>', 'the column of the label or the tags (default: label, tags, or the last of CoNLL)')
-    .option('--columns <name...>', 'the names of all columns, of a table without a header')
+    .option('--columns <name...>', 'the names of all columns, for a table without a header')
     .option('--regression', 'predict a number instead of a label')
     .option('--multi-label', 'predict any number of labels: one column of lists, or several columns of 1 and 0')
     .option(
       '--threshold <x>',
-      'of several labels: from which probability on one is predicted; best finds it for each label on the development set',
+      'with --multi-label: predict a label from this probability on; best finds one per label on the development set',
       thresholdOf,
       0.5,
     )
     .option(
       '--windows <n>',
-      'of a text longer than --max-length: how many windows of it are read, and their logits averaged',
+      'read a text longer than --max-length in up to n windows, and average their logits',
       countOf('--windows'),
       1,
     )
     .option(
       '--label-smoothing <x>',
-      'how much of the target is spread over all labels',
+      'the share of the target that is spread over all labels',
       numberOf('--label-smoothing', { from: 0, below: 1 }),
       0,
     )
-    .option('--balanced', 'let rare labels count as much as frequent ones')
+    .option('--balanced', 'weight the loss so that rare labels count as much as frequent ones')
     .option('--tags', 'predict a tag for each word: named entities, parts of speech')
     .option('--pairs', 'learn embeddings from pairs of texts that belong together')
-    .option('--unsupervised', 'learn embeddings from texts alone')
-    .option('--score <column>', 'of pairs: the column that says how alike they are')
+    .option('--unsupervised', 'learn embeddings from single texts, without pairs')
+    .option('--score <column>', 'with --pairs: the column with the similarity of each pair')
     .addOption(
-      new Option('--pooling <how>', 'of embeddings: the mean over the tokens, or the first one')
+      new Option('--pooling <how>', 'for embeddings: the mean over the tokens, or the first token')
         .choices(['mean', 'first'])
         .default('mean'),
     )
-    .option('--no-normalize', 'leave embeddings as long as they are')
+    .option('--no-normalize', 'do not scale embeddings to length 1')
     .option(
       '--dimensions <n...>',
-      'of embeddings: shorter ones that are to be useful as well, as in 64 128',
+      'for embeddings: shorter sizes to train as well (Matryoshka), as in 64 128',
       listOf(countOf('--dimensions')),
     )
     .option(
       '--temperature <x>',
-      'of pairs without scores: what cosines are divided by before the softmax',
+      'for pairs without scores: divides the cosines before the softmax',
       numberOf('--temperature', { above: 0 }),
       defaultTemperature,
     )
     .option(
       '--layer-decay <x>',
-      "what each block's learning rate is of that of the block above it",
+      "each block's learning rate as a fraction of that of the block above it",
       numberOf('--layer-decay', { above: 0, to: 1 }),
       defaults.layerDecay,
     )
-    .option('--freeze <n>', 'keep the embeddings and the lowest n blocks as they are', countOf('--freeze', 0), 0)
-    .option('--patience <n>', 'end after n epochs without a better score', countOf('--patience'))
-    .option('--metric <name>', 'the score that decides which epoch is kept, as in f1')
+    .option(
+      '--freeze <n>',
+      'freeze the embeddings and the lowest n blocks; 0 freezes nothing',
+      countOf('--freeze', 0),
+      0,
+    )
+    .option('--patience <n>', 'stop after n epochs without a better score', countOf('--patience'))
+    .option('--metric <name>', 'the score by which the best epoch is kept, as in f1')
     .option(
       '--learning-rate <x>',
       'the peak learning rate',
@@ -118,7 +123,7 @@ export function finetuneCommand(): Command {
       'the seeds to train with; the best model is kept (default: 1)',
       listOf(countOf('--seeds', 0)),
     )
-    .option('--out <dir>', 'write the model and its predictions there');
+    .option('--out <dir>', 'write the model and its predictions to this folder');
   for (const option of fineTuneOptions()) command.addOption(option);
   return command
     .addOption(jsonOption())
@@ -134,7 +139,7 @@ Examples:
     .action(run);
 }
 
-/** The options that a user wrote, by their names in code. */
+/** The options given on the command line, by their names in code. */
 const givenIn = (command: Command) =>
   Object.keys(command.opts()).filter((name) => command.getOptionValueSource(name) === 'cli');
 
@@ -144,22 +149,26 @@ function thresholdOf(text: string): number | 'best' {
 }
 
 export const fineTuneOptions = () => [
-  new Option('--epochs <n>', 'how often the training set is read')
-    .argParser(countOf('--epochs'))
-    .default(defaults.epochs),
-  new Option('--batch-size <n>', 'examples in a step').argParser(countOf('--batch-size')).default(defaults.batchSize),
-  new Option('--micro-batch <n>', 'sequences at once: a larger batch takes no more memory, but a third more time')
+  new Option('--epochs <n>', 'passes over the training set').argParser(countOf('--epochs')).default(defaults.epochs),
+  new Option('--batch-size <n>', 'examples per step').argParser(countOf('--batch-size')).default(defaults.batchSize),
+  new Option(
+    '--micro-batch <n>',
+    'sequences per forward and backward pass: a larger batch takes no more memory, but a third more time',
+  )
     .argParser(countOf('--micro-batch'))
     .default(defaults.microBatchSize),
-  new Option('--max-length <n>', 'tokens of an example at most; more are cut')
+  new Option('--max-length <n>', 'longest example in tokens; longer ones are cut')
     .argParser(countOf('--max-length', 8))
     .default(defaults.maxLength),
-  new Option('--dropout <rate>', 'of hidden states and attention')
+  new Option('--dropout <rate>', 'dropout of hidden states and attention')
     .argParser(numberOf('--dropout', { from: 0, below: 1 }))
     .default(defaults.dropout),
-  new Option('--precision <kind>', 'of matrix products (default: as the model was trained)').choices(['fp32', 'bf16']),
+  new Option('--precision <kind>', 'precision of matrix products (default: as in pre-training)').choices([
+    'fp32',
+    'bf16',
+  ]),
   deviceOption(),
-  new Option('--threads <n>', 'for tensor work; 0 takes all').argParser(countOf('--threads', 0)).default(0),
+  new Option('--threads <n>', 'threads for tensor work; 0 uses all').argParser(countOf('--threads', 0)).default(0),
 ];
 
 /** The settings of a fine-tuning of a checkpoint that was trained in `precision`. */
@@ -185,7 +194,7 @@ async function run(path: string, options: FinetuneCommandOptions, command: Comma
   let best: FineTuned | undefined;
   const seeds = [...new Set(options.seeds ?? [1])];
   if (seeds.length > 1 && task.devs.length === 0)
-    throw new ConfigError('--seeds: the best of several is found on a set to judge by; give one with --dev');
+    throw new ConfigError('--seeds: the best of several seeds is chosen on a development set; give one with --dev');
   for (const seed of seeds) {
     const { learningRate } = options;
     const shared = settingsOf(options, { learningRate, seed, trainedIn: checkpoint.config.train.precision });
@@ -213,14 +222,14 @@ async function run(path: string, options: FinetuneCommandOptions, command: Comma
   process.stdout.write(options.json ? `${JSON.stringify(found)}\n` : resultText(results, best!));
 }
 
-/** How many examples there are to train on and to judge by. */
+/** The numbers of training and development examples. */
 function sizesOf({ train, devs }: Task): { train: number; dev: number } {
   return { train: train.examples.length, dev: devs[0]!.examples.length };
 }
 
 function heldOutText(task: Task): string {
   const { train, dev } = sizesOf(task);
-  return `${counted(dev, 'example')} of ${task.name} ${dev === 1 ? 'is' : 'are'} held out for evaluation, which leaves ${train} to train on; give a set of your own with --dev`;
+  return `${counted(dev, 'example')} of ${task.name} ${dev === 1 ? 'is' : 'are'} held out for evaluation, leaving ${train} for training; give your own set with --dev`;
 }
 
 /** The model as a checkpoint, and predictions for each set. */
@@ -238,12 +247,12 @@ async function write(
   writeFiles(out, predictions);
 }
 
-/** What a model with a head does, for its card. */
+/** What a model with this head does, for its model card. */
 const purposes: { [K in Head['kind']]: (labels: string) => string } = {
-  'single-label': (labels) => `tells apart: ${labels}`,
-  'multi-label': (labels) => `gives a text any of: ${labels}`,
-  regression: () => 'gives a value for a text',
-  token: (labels) => `gives each word one of: ${labels}`,
+  'single-label': (labels) => `classifies a text as one of: ${labels}`,
+  'multi-label': (labels) => `assigns a text any of: ${labels}`,
+  regression: () => 'predicts a number for a text',
+  token: (labels) => `tags each word with one of: ${labels}`,
   embedding: () => 'turns a text into a vector, for search and comparison by cosine',
 };
 
@@ -256,7 +265,7 @@ function cardOf(task: Task, head: Head, results: readonly SeedResult[]): string 
           .join(', ')} |`,
     ),
   );
-  const judged = task.isHeldOut ? `, judged by ${counted(sizesOf(task).dev, 'other')} of the same set` : '';
+  const judged = task.isHeldOut ? `, evaluated on ${counted(sizesOf(task).dev, 'other')} from the same set` : '';
   const what = purposes[head.kind](head.kind === 'embedding' ? '' : head.labels.join(', '));
   const table =
     rows.length === 0 ? '' : `\n| seed | best epoch | set | scores |\n|---|---|---|---|\n${rows.join('\n')}\n`;
@@ -265,7 +274,7 @@ function cardOf(task: Task, head: Head, results: readonly SeedResult[]): string 
 
 function resultText(results: readonly SeedResult[], { details }: FineTuned): string {
   const [first] = results.flatMap(({ devs, tests }) => [...devs, ...tests]);
-  if (!first) return 'no set to judge by: the model after the last epoch was kept\n';
+  if (!first) return 'no development set: the model after the last epoch was kept\n';
   const names = [
     ...new Set(results.flatMap(({ devs, tests }) => [...devs, ...tests].flatMap(({ scores }) => Object.keys(scores)))),
   ];

@@ -20,23 +20,23 @@ export function generateCommand(): Command {
   return new Command('generate')
     .description('continue a prompt with a llama or gpt2 model')
     .argument('<checkpoint>', 'checkpoint folder, or a run (its newest)')
-    .argument('[prompt]', 'what it continues', '')
-    .option('--tokens <n>', 'how many tokens to write at most', countOf('--tokens'), 100)
+    .argument('[prompt]', 'text to continue', '')
+    .option('--tokens <n>', 'maximum number of new tokens', countOf('--tokens'), 100)
     .option(
       '--temperature <x>',
-      'below 1 likely tokens become likelier; 0 takes the likeliest',
+      'sampling temperature: below 1 favours likely tokens; 0 always takes the likeliest',
       numberOf('--temperature', { from: 0 }),
       0.8,
     )
-    .option('--top-k <n>', 'draw from the n likeliest tokens only', countOf('--top-k'), defaultTopK)
+    .option('--top-k <n>', 'sample from the n likeliest tokens only', countOf('--top-k'), defaultTopK)
     .option(
       '--top-p <x>',
-      'draw from the likeliest tokens only that reach this probability together',
+      'sample only from the likeliest tokens whose probabilities add up to x',
       numberOf('--top-p', { from: 0, to: 1 }),
       1,
     )
-    .option('--stop <text...>', 'end before one of these texts')
-    .option('--seed <n>', 'another seed writes another text', countOf('--seed', 0), 1)
+    .option('--stop <text...>', 'stop before any of these texts')
+    .option('--seed <n>', 'sampling seed; another seed gives another text', countOf('--seed', 0), 1)
     .addOption(deviceOption())
     .addOption(jsonOption())
     .addHelpText('after', '\nExample:\n  npx taper-lm generate runs/gpt "The ship"')

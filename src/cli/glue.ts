@@ -24,7 +24,7 @@ interface GlueOptions extends FineTuneOptions {
 
 /** A line of results.jsonl: one fine-tuning. */
 interface Result {
-  /** What it was made of, as a key: SHA-256 of the weights and of the examples, and the settings. */
+  /** A key of its inputs: SHA-256 of the weights and of the examples, and the settings. */
   made: string;
   task: GlueName;
   learningRate: number;
@@ -38,27 +38,27 @@ interface TaskSummary {
   learningRate: number;
   /** Means over the seeds, for each development set, at that learning rate. */
   devs: { set: string; scores: Record<string, number> }[];
-  /** What goes into the average: the mean of all scores. */
+  /** The mean of all scores: the task's part of the average. */
   mean: number;
   seeds: number[];
 }
 
-/** `taper-lm glue`: the tasks of GLUE, at the best of some learning rates. */
+/** `taper-lm glue`: fine-tunes on GLUE tasks, each at its best learning rate. */
 export function glueCommand(): Command {
   const command = new Command('glue')
     .description(
-      'fine-tune a pre-trained encoder on tasks of GLUE at several learning rates and seeds, and show one table',
+      'fine-tune a pre-trained encoder on GLUE tasks with several learning rates and seeds, and print one table',
     )
     .argument('<checkpoint>', 'checkpoint folder, or a run (its newest)')
-    .requiredOption('--data <dir>', 'folder with a folder for each task')
-    .option('--tasks <name...>', 'the tasks (default: all that are there)')
+    .requiredOption('--data <dir>', 'GLUE folder, with one folder per task')
+    .option('--tasks <name...>', 'the tasks (default: all in the folder)')
     .option(
       '--learning-rates <x...>',
       'peak learning rates (default: 1e-5 3e-5 5e-5 1e-4)',
       listOf(numberOf('--learning-rates', { from: 0 })),
     )
     .option('--seeds <n...>', 'seeds (default: 1)', listOf(countOf('--seeds', 0)))
-    .requiredOption('--out <dir>', 'keep the results there; a run that was stopped goes on from them');
+    .requiredOption('--out <dir>', 'folder for the results; an interrupted run continues from them');
   for (const option of fineTuneOptions()) command.addOption(option);
   return command
     .addOption(jsonOption())
@@ -79,7 +79,7 @@ async function run(path: string, options: GlueOptions): Promise<void> {
     [glueTasks[name].folder, name].some((folder) => existsSync(join(options.data, folder)));
   const tasks = options.tasks?.map((text) => nameOfTask(text, '--tasks')) ?? glueNames.filter(isThere);
   if (tasks.length === 0) {
-    throw new DataError(`${options.data}: has no folder of a task, such as CoLA; give GLUE's folder`);
+    throw new DataError(`${options.data}: holds no task folder such as CoLA; give the GLUE folder`);
   }
   const checkpoint = openCheckpoint(path, warn);
   checkTunable(checkpoint);
@@ -129,7 +129,7 @@ function readResults(file: string): Result[] {
     try {
       return JSON.parse(line) as Result;
     } catch (cause) {
-      throw new DataError(`${file}:${i + 1}: not a line of JSON; delete the line`, { cause });
+      throw new DataError(`${file}:${i + 1}: not valid JSON; delete the line`, { cause });
     }
   });
 }
@@ -152,7 +152,7 @@ function summaryOf(task: GlueName, results: readonly Result[]): TaskSummary {
   return { task, learningRate, devs, mean: all, seeds: chosen.map(({ seed }) => seed) };
 }
 
-/** A line for each task, as the tables of papers have a column. */
+/** One line per task, with its scores. */
 function glueText(summaries: readonly TaskSummary[], average: number): string {
   const score = (value: number) => (100 * value).toFixed(1);
   const named = (scores: Record<string, number>) =>

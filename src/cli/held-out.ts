@@ -5,13 +5,13 @@ import { downloadLine } from './download-line.ts';
 import { prepareProgress } from './progress.ts';
 import { warn } from './terminal.ts';
 
-/** A trained model, and masked batches of a text for it, read from the disk as they are asked for until it is disposed. */
+/** A trained model with masked batches of a text, read from disk on demand until it is disposed. */
 export interface HeldOut extends TrainedModel, Disposable {
   batches(): Iterable<MicroBatch>;
   sequences: number;
 }
 
-/** Opens a checkpoint and masks at most `limit` sequences of a text in the one way that does not depend on a run. */
+/** Opens a checkpoint and masks at most `limit` sequences of a text, with masks that do not depend on a run. */
 export async function openHeldOut(
   path: string,
   options: { data: string[]; limit: number; device: string },

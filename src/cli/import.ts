@@ -6,7 +6,7 @@ import { downloadLine } from './download-line.ts';
 import { checkNewFolder } from './files.ts';
 import { warn } from './terminal.ts';
 
-/** `taper-lm import`: a model of Hugging Face as a checkpoint. */
+/** `taper-lm import`: makes a checkpoint from a Hugging Face model. */
 export function importCommand(): Command {
   return new Command('import')
     .description('make a checkpoint from a Hugging Face model: modernbert, bert and its relatives, llama, qwen3, gpt2')

@@ -6,23 +6,23 @@ import { countOf } from './numbers.ts';
 
 const mainPath = fileURLToPath(new URL('main.js', import.meta.url));
 
-/** `taper-lm launch`: several ranks of one training on this machine. */
+/** `taper-lm launch`: trains with several ranks on this machine. */
 export function launchCommand(): Command {
   return new Command('launch')
-    .description('train with several processes on this machine, each on its part of every batch')
-    .option('--processes <n>', 'how many', countOf('--processes', 0))
+    .description('train with several processes (ranks) on this machine, each on its share of every batch')
+    .option('--processes <n>', 'number of processes', countOf('--processes', 0))
     .option(
       '--max-restarts <n>',
-      'start all again, from the newest checkpoint, when one fails; so often',
+      'restart all processes from the newest checkpoint when one fails, at most n times',
       countOf('--max-restarts', 0),
       0,
     )
-    .argument('<command...>', '`-- pretrain` and what belongs to it')
+    .argument('<command...>', '`-- pretrain` with its arguments')
     .passThroughOptions() // what comes after `pretrain` belongs to it, also without `--`
     .addHelpText(
       'after',
       `
-On several machines any launcher will do that sets torchrun's variables: docs/distributed.md.
+On several machines, use any launcher that sets torchrun's variables: docs/distributed.md.
 
 Examples:
   npx taper-lm launch --processes 2 -- pretrain configs/encoder.yaml --data my/texts
@@ -39,10 +39,10 @@ async function run(command: string[], { processes, maxRestarts }: { processes?: 
   }
   if (command[0] !== 'pretrain') {
     throw new ConfigError(
-      `launch: ${command[0]} is not done by several processes; write npx taper-lm launch --processes ${processes} -- pretrain …`,
+      `launch: ${command[0]} does not run in several processes; write npx taper-lm launch --processes ${processes} -- pretrain …`,
     );
   }
-  if (processes < 1) throw new ConfigError('--processes: 0 is too few; give at least 1');
+  if (processes < 1) throw new ConfigError('--processes: 0 is too few; give 1 or more');
   const ranks = launch({
     processes,
     maxRestarts,

@@ -18,7 +18,7 @@ test('what fits is not warned of; what does not names a micro-batch that fits, a
   const [warning] = checkMemory(config, { machine, command });
   assert.match(
     warning!,
-    /^train\.microBatchSize: 96 sequences at a time take about [\d.]+ GB of memory, and this machine has [\d.]+ GB free: .*: npx taper-lm pretrain 'my config\.yaml' --set train\.steps=1000 --set train\.microBatchSize=\d+$/,
+    /^train\.microBatchSize: 96 sequences per pass need about [\d.]+ GB of memory, but this machine has [\d.]+ GB free: .*: npx taper-lm pretrain 'my config\.yaml' --set train\.steps=1000 --set train\.microBatchSize=\d+$/,
   );
   const size = Number(/\d+$/.exec(warning!));
   assert.ok(96 % size === 0 && size < 96);

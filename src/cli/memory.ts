@@ -4,29 +4,29 @@ import { type MachineMemory, machineMemory } from '../machine/index.ts';
 import { bytesText, startedText } from '../report/format.ts';
 import { estimateMemory, fittingMicroBatch, fittingMicroBatches } from '../train/memory.ts';
 
-/** An estimate this many times the memory of the machine is no matter of its accuracy. */
+/** An estimate this many times the memory of the machine cannot fit, however rough it is. */
 const hopeless = 3;
-/** The share of the available memory that advice fills: estimates are that accurate. */
+/** The share of the available memory that advice fills, which leaves room for the error of the estimate. */
 const filled = 0.8;
 
 export interface MemoryOptions {
-  /** The number of ranks, and of those on this machine. */
+  /** The number of ranks, in total and on this machine. */
   ranks?: { size: number; localSize: number } | undefined;
-  /** Whether a run goes on, whose micro-batch cannot change. */
+  /** Whether a run is resumed, whose micro-batch cannot change. */
   resume?: boolean;
   machine?: MachineMemory;
-  /** What this process was started with. */
+  /** The arguments of this process. */
   command?: readonly string[];
 }
 
-/** What training on this machine takes and what there is; on a GPU, the part of the host. */
+/** The memory that training needs on this machine, and the machine's memory; on a GPU, the host's share only. */
 function needOf(config: Config, { ranks, machine = machineMemory() }: MemoryOptions) {
   const { total, batches, program } = estimateMemory(config, ranks?.size);
   const each = config.train.device === 'cpu' ? total : batches + program;
   return { needed: each * (ranks?.localSize ?? 1), machine };
 }
 
-/** The memory that training takes and the CPU's that there is, for people. */
+/** The memory that training needs, and on a CPU the memory that the machine has, as rows of text. */
 export function memoryFacts(config: Config): [string, string][] {
   const { model, activations, total } = estimateMemory(config);
   const { device } = config.train;
@@ -40,9 +40,9 @@ export function memoryFacts(config: Config): [string, string][] {
 }
 
 /**
- * A warning where the memory that is free will not do for training, with the micro-batch that it would do for.
+ * A warning if the free memory is too small for training, with the micro-batch that would fit.
  *
- * @throws ConfigError where the machine does not have nearly enough.
+ * @throws ConfigError if the machine has far too little.
  */
 export function checkMemory(config: Config, options: MemoryOptions = {}): string[] {
   const warning = memoryWarning(config, options);
@@ -51,7 +51,7 @@ export function checkMemory(config: Config, options: MemoryOptions = {}): string
   return warning === undefined ? [] : [warning];
 }
 
-/** The same, without refusing. */
+/** The warning of `checkMemory`, without throwing. */
 export function memoryWarning(config: Config, options: MemoryOptions = {}): string | undefined {
   const { needed, machine } = needOf(config, options);
   const { ranks, resume = false, command = process.argv.slice(1) } = options;
@@ -59,17 +59,17 @@ export function memoryWarning(config: Config, options: MemoryOptions = {}): stri
   const { microBatchSize } = config.train;
   const isThere =
     needed > machine.total ? `has ${bytesText(machine.total)}` : `has ${bytesText(machine.available)} free`;
-  const what = `train.microBatchSize: ${microBatchSize} sequences at a time take about ${bytesText(needed)} of memory, and this machine ${isThere}: the system would kill the training`;
+  const what = `train.microBatchSize: ${microBatchSize} sequences per pass need about ${bytesText(needed)} of memory, but this machine ${isThere}: the system would kill the training`;
   if (resume) return `${what}; free some memory, or resume on a machine with more`;
   const share = (filled * machine.available) / (ranks?.localSize ?? 1);
   const size = config.train.device === 'cpu' ? fittingMicroBatch(config, share, ranks?.size) : undefined;
   if (size === undefined) return `${what}; lower train.batchSize, data.sequenceLength or the sizes of the model`;
   const started = startedText(command);
   const words = ranks === undefined && started.startsWith('npx ') ? started : 'add';
-  return `${what}; take fewer at a time, which leaves the batch as it is: ${words} --set train.microBatchSize=${size}`;
+  return `${what}; use a smaller micro-batch, which leaves the batch size unchanged: ${words} --set train.microBatchSize=${size}`;
 }
 
-/** Sizes of micro-batches that training on this machine has the memory for, the largest first. */
+/** The micro-batch sizes that fit into this machine's memory, the largest first. */
 export function microBatchesFor(config: Config, machine = machineMemory()): number[] {
   return config.train.device === 'cpu' ? fittingMicroBatches(config, filled * machine.available) : [];
 }

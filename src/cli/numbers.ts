@@ -1,21 +1,21 @@
 import { ConfigError } from '../errors/index.ts';
 
-// Readers of the values of options, which throw a ConfigError that names the option.
+// Parsers of option values; each throws a ConfigError that names the option.
 
-/** A whole number from `least` up. */
+/** An integer ≥ `least`. */
 export function countOf(option: string, least = 1): (text: string) => number {
   return (text) => {
     const count = Number(text);
     if (Number.isSafeInteger(count) && count >= least) return count;
-    throw new ConfigError(`${option} ${text}: not a whole number from ${least} up`);
+    throw new ConfigError(`${option} ${text}: not an integer ≥ ${least}`);
   };
 }
 
 const within = {
-  from: { holds: (value: number, bound: number) => value >= bound, words: (bound: number) => `from ${bound} up` },
-  above: { holds: (value: number, bound: number) => value > bound, words: (bound: number) => `above ${bound}` },
-  below: { holds: (value: number, bound: number) => value < bound, words: (bound: number) => `below ${bound}` },
-  to: { holds: (value: number, bound: number) => value <= bound, words: (bound: number) => `at most ${bound}` },
+  from: { holds: (value: number, bound: number) => value >= bound, words: (bound: number) => `≥ ${bound}` },
+  above: { holds: (value: number, bound: number) => value > bound, words: (bound: number) => `> ${bound}` },
+  below: { holds: (value: number, bound: number) => value < bound, words: (bound: number) => `< ${bound}` },
+  to: { holds: (value: number, bound: number) => value <= bound, words: (bound: number) => `≤ ${bound}` },
 };
 
 /** A number within bounds. */
@@ -30,7 +30,7 @@ export function numberOf(option: string, bounds: { [Name in keyof typeof within]
   };
 }
 
-/** Reads each value of an option that takes several. */
+/** Collects the values of an option that takes several. */
 export function listOf<T>(one: (text: string) => T): (text: string, before: T[] | undefined) => T[] {
   return (text, before = []) => [...before, one(text)];
 }

@@ -24,38 +24,38 @@ import { writeFiles } from './files.ts';
 import { memoryFacts, memoryWarning, microBatchesFor } from './memory.ts';
 import { warn } from './terminal.ts';
 
-/** Where in a run its schedule is shown, as fractions: it changes most at the start. */
+/** The points of a run at which the schedule is shown, as fractions; it changes most at the start. */
 const shownAt = [0, 0.01, 0.02, 0.05, 0.1, 0.5, 1];
-/** Columns of the picture, at most. */
+/** The maximum number of columns of the heat map. */
 const numColumns = 100;
-/** Sizes of micro-batches that are timed, at most. */
+/** The maximum number of micro-batch sizes that are timed. */
 const numSizes = 4;
 
-/** What a configuration will do before a step of it is trained; with it stand the settings that its method alone reads. */
+/** What a configuration will do, computed without training, with the settings that only its method reads. */
 interface Plan extends PlannedCost {
   parameters: number;
   steps: number;
   layers: number;
   method: string;
-  /** In 1/steps; null without a schedule in time. */
+  /** In 1/steps; null for a method without a schedule in time. */
   gamma: number | null;
   thetaBar: number | null;
-  /** Bytes that training will hold at its peak, in one process. */
+  /** Peak memory of training in one process, in bytes. */
   memory: MemoryEstimate;
   schedule: ({ step: number; expectedDepth: number } & Pick<DepthState, 'theta' | 'keepRates'>)[];
   warnings: string[];
-  /** With `--measure`: the time of the steps on this machine, without evaluations and checkpoints. */
+  /** With `--measure`: the time of the steps on this machine, excluding evaluations and checkpoints. */
   measured?: MeasuredTime;
 }
 
 interface MeasuredTime {
-  /** Of each phase of the run. */
+  /** One entry per phase of the run. */
   stepTimes: StepTimes[];
   denseHours: number;
   hours: number;
-  /** The fraction of `denseHours` that is not spent. */
+  /** The fraction of `denseHours` that is saved. */
   timeSaved: number;
-  /** Seconds of a dense step in micro-batches of several sizes for which there is memory, and the fastest of these; null on a GPU. */
+  /** Seconds of a dense step with several micro-batch sizes that fit into memory, and the fastest size; null on a GPU. */
   microBatches: { sizes: { size: number; seconds: number }[]; fastest: number } | null;
 }
 
@@ -65,15 +65,15 @@ interface PlanOptions extends ConfigOptions {
   json?: boolean;
 }
 
-/** `taper-lm plan`: what a schedule will do, before time is spent on it. */
+/** `taper-lm plan`: shows what a configuration will do, without training. */
 export function planCommand(): Command {
   return new Command('plan')
-    .description('show which blocks a configuration will run when, and the FLOPs that this saves, without training')
+    .description('show when each block will run and how many FLOPs that saves, without training')
     .argument(...configArgument)
     .addOption(setOption())
     .addOption(deepSpeedOption())
-    .option('--measure', 'time some steps on this machine, and say how long the run will take')
-    .option('--svg <file>', 'draw how likely each block is to run at each step')
+    .option('--measure', 'time some steps on this machine and estimate how long the run will take')
+    .option('--svg <file>', 'draw the keep rate of each block at each step')
     .addOption(jsonOption())
     .addHelpText('after', '\nExample:\n  npx taper-lm plan configs/bert-base.yaml --set depth.thetaBar=0.7')
     .action(async (file: string | undefined, options: PlanOptions, command: Command) => {
@@ -120,12 +120,12 @@ function planOf({ config, warnings }: LoadedConfig): Plan {
 }
 
 async function measured(config: Config): Promise<MeasuredTime> {
-  const { measureSteps, stepSeconds } = await import('../train/index.ts'); // not before, since it loads libtorch
+  const { measureSteps, stepSeconds } = await import('../train/index.ts'); // imported here because it loads libtorch
   const { depth, model, train } = config;
   const method = depthMethod(depth, model.layers, train.steps);
   const phases = phasesOf(config);
   const each = phases.length === 1 ? '' : `, for each of ${phases.length} phases`;
-  process.stderr.write(`timing some steps on this machine, half a minute or a few large steps${each}\n`);
+  process.stderr.write(`timing some steps on this machine, for about half a minute or a few large steps${each}\n`);
   const found = { stepTimes: [] as StepTimes[], denseHours: 0, hours: 0 };
   for (const phase of phases) {
     const times = measureSteps(phase.config);
@@ -147,7 +147,7 @@ async function measured(config: Config): Promise<MeasuredTime> {
   return { ...found, timeSaved: 1 - found.hours / found.denseHours, microBatches: await measuredMicroBatches(config) };
 }
 
-/** Times micro-batches for which there is memory: the largest, then each that is at most half of the one before. */
+/** Times micro-batch sizes that fit into memory: the largest, then each that is at most half of the one before. */
 async function measuredMicroBatches(config: Config): Promise<MeasuredTime['microBatches']> {
   const { timeMicroBatches } = await import('../train/index.ts');
   const tried: number[] = [];
@@ -161,14 +161,14 @@ async function measuredMicroBatches(config: Config): Promise<MeasuredTime['micro
   return { sizes, fastest: size };
 }
 
-/** Keep rates over step and block, as a picture. */
+/** Draws a heat map of the keep rates by step and block. */
 async function draw({ depth, model, train }: Config, file: string): Promise<void> {
   const { heatMap } = await import('../report/index.ts');
   const method = depthMethod(depth, model.layers, train.steps);
   const columns = Math.min(numColumns, train.steps);
   const steps = Array.from({ length: columns }, (_, i) => Math.round((i * train.steps) / columns));
   const svg = heatMap({
-    title: `How likely each block is to run: ${depth.method}`,
+    title: `Keep rate of each block: ${depth.method}`,
     xLabel: 'step',
     yLabel: 'block',
     xNames: steps.map(String),
@@ -187,13 +187,13 @@ function timeFacts(
 ): [string, string][] {
   const time = (value: number) => duration(3600 * value);
   return [
-    ['time', `${time(hours)} on this machine; every block on: ${time(denseHours)} (steps alone, measured just now)`],
+    [
+      'time',
+      `${time(hours)} on this machine; dense: ${time(denseHours)} (training steps only, estimated from the steps just timed)`,
+    ],
     ['time saved', percent(timeSaved)],
     ...(microBatches ? [microBatchFact(microBatches)] : []),
-    [
-      'learning rate',
-      `${train.peakLearningRate} at its peak; npx taper-lm tune looks for a better one with short runs`,
-    ],
+    ['learning rate', `peak ${train.peakLearningRate}; npx taper-lm tune searches for a better one with short runs`],
   ];
 }
 
@@ -201,7 +201,7 @@ function microBatchFact({ sizes, fastest }: NonNullable<MeasuredTime['microBatch
   const times = sizes.map(({ size, seconds }) => `${rounded(seconds)} s with ${size}`);
   return [
     'micro-batch',
-    `--set train.microBatchSize=${fastest} is the fastest that fits (a dense step: ${times.join(', ')})`,
+    `--set train.microBatchSize=${fastest} is the fastest that fits (time of a dense step: ${times.join(', ')})`,
   ];
 }
 
@@ -214,7 +214,7 @@ function planText(plan: Plan, config: Config): string {
     ['method', `${plan.method}${limits}${own ? `, ${own}` : ''}`],
     ['model', `${rounded(plan.parameters / 1e6)} million parameters, ${counted(layers, 'block')}`],
     ['blocks run', `${plan.meanDepth.toFixed(2)} of ${layers} on average over ${counted(plan.steps, 'step')}`],
-    ['work', `${flopsText(plan.expectedFlops)}; every block on: ${flopsText(plan.denseFlops)}`],
+    ['work', `${flopsText(plan.expectedFlops)}; dense: ${flopsText(plan.denseFlops)}`],
     ['block FLOPs saved', `${percent(plan.blockFlopsSaved)} (of the work in the blocks)`],
     ['step FLOPs saved', `${percent(plan.stepFlopsSaved)} (of all work: heads and embeddings are never dropped)`],
     ...memoryFacts(config),
@@ -229,5 +229,5 @@ function planText(plan: Plan, config: Config): string {
       ...schedule.map(({ keepRates }) => number(keepRates[block]!)),
     ]),
   ];
-  return `${facts.map(([name, value]) => `${name!.padEnd(19)}${value}\n`).join('')}\nHow likely each block is to run:\n${table(rows)}`;
+  return `${facts.map(([name, value]) => `${name!.padEnd(19)}${value}\n`).join('')}\nKeep rate of each block:\n${table(rows)}`;
 }

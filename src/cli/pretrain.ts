@@ -40,26 +40,23 @@ interface PretrainCommandOptions extends Omit<ConfigOptions, 'from'> {
 /** `taper-lm pretrain`: trains a model and leaves a run folder. */
 export function pretrainCommand(): Command {
   return new Command('pretrain')
-    .description('pre-train a model on text, dropping blocks as training goes on')
+    .description('pre-train a model on text with progressive layer dropping')
     .argument(...configArgument)
     .addOption(dataOption())
-    .option('--out <run>', 'folder of the run (default: runs/ and the name of the config file)')
+    .option('--out <run>', 'folder of the run (default: runs/NAME, after the config file)')
     .addOption(setOption())
     .addOption(deepSpeedOption())
-    .option('--from <checkpoint>', 'begin with the model and tokenizer of a checkpoint, or of a run')
-    .option(
-      '--decay-from <run@step>',
-      'go on from a step that a run saved, while the learning rate decays, with --steps',
-    )
-    .option('--steps <steps>', 'how many steps --decay-from takes', countOf('--steps', 1))
-    .option('--resume', "go on from the run's newest checkpoint; without CONFIG as the run was configured")
-    .option('--dashboard [port]', 'show the run on a page while it trains', countOf('--dashboard', 0))
-    .option('--quiet', 'say warnings alone while it trains')
+    .option('--from <checkpoint>', 'start from the model and tokenizer of a checkpoint, or of a run')
+    .option('--decay-from <run@step>', 'continue from a saved step of a run and decay the learning rate over --steps')
+    .option('--steps <steps>', 'number of steps for --decay-from', countOf('--steps', 1))
+    .option('--resume', "resume from the run's newest checkpoint; without CONFIG, with the run's own configuration")
+    .option('--dashboard [port]', 'serve a page that shows the run while it trains', countOf('--dashboard', 0))
+    .option('--quiet', 'print warnings only while it trains')
     .addOption(jsonOption())
     .addHelpText(
       'after',
       `
-CTRL-C finishes the step, saves and ends; --resume goes on from there.
+CTRL-C finishes the step, saves a checkpoint and exits; --resume continues from there.
 
 Examples:
   npx taper-lm pretrain configs/encoder.yaml --data my/texts
@@ -95,33 +92,33 @@ async function run(file: string | undefined, options: PretrainCommandOptions, co
   if (result.stoppedBy !== undefined) process.exitCode = signalExitCodes[result.stoppedBy] ?? 1;
 }
 
-/** Refuses what --decay-from does not go with. */
+/** Refuses options that do not work with --decay-from. */
 function checkDecay(
   file: string | undefined,
   { decayFrom, steps, out, data, deepspeed, from, resume, set = [] }: PretrainCommandOptions,
 ): void {
   if (decayFrom === undefined) {
     if (steps === undefined) return;
-    throw new ConfigError(`--steps: goes with --decay-from; give --set train.steps=${steps}`);
+    throw new ConfigError(`--steps: works only with --decay-from; give --set train.steps=${steps} instead`);
   }
   if (resume)
     throw new ConfigError(
-      '--decay-from: begins a run; to go on with one that has begun, give --resume with its --out alone',
+      '--decay-from: starts a new run; to resume one that has started, give only --resume and its --out',
     );
   const others = { CONFIG: file, '--data': data, '--deepspeed': deepspeed, '--from': from };
   for (const [flag, given] of Object.entries(others)) {
     if (given !== undefined)
-      throw new ConfigError(`--decay-from: goes on with the text and the configuration of the run; leave ${flag} out`);
+      throw new ConfigError(`--decay-from: keeps the text and the configuration of the run; leave out ${flag}`);
   }
   if (out === undefined)
-    throw new ConfigError('--out: missing; give a folder for the run that decays, as in --out runs/decayed');
+    throw new ConfigError('--out: missing; give a folder for the new run, as in --out runs/decayed');
   if (steps === undefined)
     throw new ConfigError(
-      '--steps: missing; give the number of steps in which the learning rate decays, as in --steps 1000',
+      '--steps: missing; give the number of steps over which the learning rate decays, as in --steps 1000',
     );
   const fixed = set.find((text) => /^train\.(steps|schedule|decayRatio|warmupRatio)=/.test(text));
   if (fixed !== undefined)
-    throw new ConfigError(`--set ${fixed}: --decay-from and --steps say when the learning rate decays; leave it out`);
+    throw new ConfigError(`--set ${fixed}: --decay-from and --steps set when the learning rate decays; leave it out`);
 }
 
 /** The configuration of a run that decays from a step of another one. */
@@ -135,19 +132,19 @@ async function decayConfig(name: string, { steps, set = [] }: PretrainCommandOpt
 
 async function modelOfCheckpoint(path: string): Promise<NonNullable<PartialConfig['model']>> {
   const { openCheckpoint } = await import('../checkpoints/index.ts');
-  // What is dropped out in training is no part of the model.
+  // Dropout rates belong to training, not to the model.
   const { dropout: _, attentionDropout: __, ...model } = openCheckpoint(path, warn).config.model;
   return model;
 }
 
 function defaultOut(file: string | undefined): string {
   if (file === undefined) {
-    throw new ConfigError('--out: missing; without a config file give the folder of the run, as in --out runs/mine');
+    throw new ConfigError('--out: missing; without a config file, give the folder of the run, as in --out runs/mine');
   }
   return join('runs', basename(file, extname(file)));
 }
 
-/** What is trained, in one line. */
+/** The model and the length of the run in one line. */
 function describe(config: Config): string {
   const { model, depth, data, train } = config;
   const size = `${counted(model.layers, 'block')} of width ${model.hiddenSize}`;
@@ -157,9 +154,9 @@ function describe(config: Config): string {
 
 interface TrainOptions {
   out: string;
-  /** What is said first, unless a mistake ends the run before it has begun. */
+  /** Printed first, unless a mistake ends the run before its first step. */
   announcement?: string;
-  /** The checkpoint whose model it is, whatever the configuration says. */
+  /** The checkpoint that the model comes from; it overrides the configuration's model. */
   from?: string | undefined;
   resume?: boolean;
   quiet?: boolean;
@@ -167,18 +164,18 @@ interface TrainOptions {
   dashboard?: true | number | undefined;
 }
 
-/** The dashboard of a run, in a process of its own: it answers while a step takes its time, and ends when this process does. */
+/** The dashboard of a run, in its own process: it answers during long steps, and ends when this process does. */
 function dashboardOf(out: string, port: true | number): Disposable {
   const main = fileURLToPath(new URL('main.js', import.meta.url));
   const words = ['dashboard', out, '--until-input-ends', ...(port === true ? [] : ['--port', String(port)])];
   const child = spawn(process.execPath, [main, ...words], { stdio: ['pipe', 'ignore', 'inherit'] });
-  child.stdin.on('error', () => {}); // it has ended already, and said why
+  child.stdin.on('error', () => {}); // it has exited already and printed why
   return { [Symbol.dispose]: () => child.stdin.end() };
 }
 
 /**
- * Trains with progress on standard error, and sums up the whole run, earlier parts included. Of several ranks the first does that
- * for all.
+ * Trains with progress on standard error and summarises the whole run, including its earlier parts. With several ranks, only the
+ * first prints and summarises.
  */
 export async function train(
   { config, derived, warnings }: LoadedConfig,
@@ -197,7 +194,7 @@ export async function train(
   using _page = dashboard === undefined ? undefined : dashboardOf(out, dashboard);
   if (announcement !== undefined) report.note(announcement);
   report.note(`${out}: ${describe(config)}`);
-  if (from !== undefined) report.note(`the model is that of ${from}, whatever the configuration says`);
+  if (from !== undefined) report.note(`the model comes from ${from}; it overrides model in the configuration`);
   const sinks = [jsonl(), tensorBoard(), report.metrics];
   const allWarnings = [...warnings, ...memoryWarnings];
   const result = await pretrain(config, { out, resume, signal, report, sinks, derived, warnings: allWarnings });
@@ -221,7 +218,7 @@ function jsonOf(result: PretrainResult, summary: Summary): object {
   };
 }
 
-/** What a run reached and saved, for people. */
+/** The summary of a run as text: losses, accuracy, FLOPs and time saved. */
 export function summaryText(result: PretrainResult, summary: Summary): string {
   const { firstEvaluation: first, lastEvaluation: last } = summary;
   const show = (value: number, text: (value: number) => string) =>
@@ -229,7 +226,7 @@ export function summaryText(result: PretrainResult, summary: Summary): string {
   const accuracy = ({ mlmAccuracy, clmAccuracy }: EvalMetrics) => mlmAccuracy ?? clmAccuracy ?? 0;
   const fell = (number: (evaluation: EvalMetrics) => number, text: (value: number) => string) =>
     first && last ? `${show(number(first), text)} → ${show(number(last), text)}` : 'never measured';
-  const end = result.stoppedBy !== undefined ? `, stopped by ${result.stoppedBy}; --resume goes on` : '';
+  const end = result.stoppedBy !== undefined ? `, stopped by ${result.stoppedBy}; --resume continues it` : '';
   const rows = [
     ['steps', `${result.step} in ${duration(summary.stepSeconds)}${end}`],
     [
@@ -241,10 +238,10 @@ export function summaryText(result: PretrainResult, summary: Summary): string {
     ],
     ['accuracy', `${fell(accuracy, percent)} of the predicted tokens`],
     ['perplexity', `${fell(({ perplexity }) => perplexity, rounded)} per token`],
-    ['work', `${flopsText(summary.flops)}; every block on: ${flopsText(summary.denseFlops)}`],
+    ['work', `${flopsText(summary.flops)}; dense: ${flopsText(summary.denseFlops)}`],
     ['block FLOPs saved', `${percent(summary.blockFlopsSaved)} (of the work in the blocks)`],
     ['step FLOPs saved', `${percent(summary.stepFlopsSaved)} (of all work)`],
-    ['time saved', summary.timeSaved === undefined ? 'not known' : percent(summary.timeSaved)],
+    ['time saved', summary.timeSaved === undefined ? 'unknown' : percent(summary.timeSaved)],
     ['model', result.checkpoint],
   ];
   return rows.map(([name, value]) => `${name!.padEnd(19)}${value}\n`).join('');

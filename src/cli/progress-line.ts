@@ -1,20 +1,20 @@
 import cliProgress from 'cli-progress';
 
-/** The sizes of the bar, by how much room there is. */
+/** The widths of the bar, the widest first. */
 const barSizes = [10, 5, 0];
 
-/** How far something is: of `total`, with what there is to say of it, the most important first, and the time that is left. */
+/** What a progress line shows: the count, further parts with the most important first, and the time left. */
 export interface ProgressStatus {
-  /** Instead of the two numbers. */
+  /** Replaces `value/total`. */
   count?: string;
   parts: readonly string[];
-  /** Undefined where it is not known. */
+  /** Undefined if unknown. */
   left: string | undefined;
 }
 
 /**
- * A line of progress that fits into `width` characters: `█████░░░░░ 50/100 loss 5.43 12k tokens/s 3m05s left`. Where it is too long
- * the bar shrinks, then the last parts are left out; the count and the time that is left stay.
+ * A line of progress that fits into `width` characters: `█████░░░░░ 50/100 loss 5.43 12k tokens/s 3m05s left`. If it is too
+ * long, the bar shrinks, then the last parts are left out; the count and the time left stay.
  */
 export function progressLine(
   value: number,

@@ -14,28 +14,28 @@ import type { FineTuneReporter } from '../tasks/index.ts';
 import { downloadLine } from './download-line.ts';
 import { newBar, type ProgressStatus } from './progress-line.ts';
 
-/** Without a terminal: a line each twentieth of the steps, and one each half minute. */
+/** Without a terminal: a line every twentieth of the steps, and at least one every half minute. */
 const numLines = 20;
 const lineSeconds = 30;
 const prepareSeconds = 5;
-/** Lines are held back so long at the start: a mistake that shows by then is told in its own line alone. */
+/** Lines are held back for this long at the start, so that an early mistake prints its one line only. */
 const heldMs = 2000;
-/** The weight of the newest step in the tokens a second that are shown: a step's depth makes it fast or slow. */
+/** The weight of the newest step in the tokens per second shown: the time of a step depends on how many blocks it runs. */
 const newestWeight = 0.1;
 
-/** The columns of the evaluations; the training loss is the mean since the evaluation before, FLOPs saved are of the steps so far. */
-const evaluationHead = ['step', 'held-out loss', 'perplexity', 'right', 'training loss', 'FLOPs saved'];
+/** The columns of the evaluations; training loss is the mean since the last evaluation, FLOPs saved cover all steps so far. */
+const evaluationHead = ['step', 'held-out loss', 'perplexity', 'accuracy', 'training loss', 'FLOPs saved'];
 const tableLine = (cells: readonly string[]) =>
   cells.map((cell, i) => cell.padStart(Math.max(8, evaluationHead[i]!.length))).join('  ');
 
-/** A reporter that writes to standard error, and hears the metrics; disposing it takes the progress bar away. */
+/** A reporter that writes notes and metrics to standard error; disposing it removes the progress bar. */
 export interface TerminalReporter extends Reporter, Disposable {
   metrics(line: Metrics): void;
 }
 
 /**
- * Shows how a run goes on standard error: a bar where that is a terminal, plain lines where it is not; notes and warnings are lines of
- * their own, and evaluations lines of a table. A `quiet` one says warnings alone.
+ * Shows the progress of a run on standard error: a bar on a terminal, else plain lines. Notes and warnings are lines of their own,
+ * evaluations are lines of a table. With `quiet` it prints warnings only.
  */
 export function terminalReporter({ model, train }: Config, { quiet = false } = {}): TerminalReporter {
   const { stderr } = process;
@@ -125,7 +125,7 @@ export function terminalReporter({ model, train }: Config, { quiet = false } = {
   };
 }
 
-/** Says every few seconds how far the tokenisation of a text is, in a line. */
+/** Prints a line every few seconds on the progress of tokenisation. */
 export function prepareProgress(say: (line: string) => void): (progress: PrepareProgress) => void {
   let shown = now();
   return ({ sourceBytes, sourceBytesDone }) => {
@@ -135,7 +135,7 @@ export function prepareProgress(say: (line: string) => void): (progress: Prepare
   };
 }
 
-/** Shows how a fine-tuning goes on standard error: a bar on a terminal, and a line for each epoch. */
+/** Shows the progress of fine-tuning on standard error: a bar on a terminal, and a line per epoch. */
 export function fineTuneBar(what: string): FineTuneReporter & Disposable {
   const { stderr } = process;
   const bar = stderr.isTTY ? newBar() : undefined;

@@ -6,10 +6,10 @@ import { CheckpointError, commandText } from '../errors/index.ts';
 import type { LocalFile } from '../hub/index.ts';
 import { jsonOption } from './config.ts';
 
-/** `taper-lm push`: an export on the Hugging Face Hub. */
+/** `taper-lm push`: uploads an export to the Hugging Face Hub. */
 export function pushCommand(): Command {
   return new Command('push')
-    .description('upload an export, with its card, to the Hugging Face Hub')
+    .description('upload an export with its model card to the Hugging Face Hub')
     .argument('<folder>', 'folder that `export` wrote')
     .argument('<name>', 'hf:ORG/NAME; created if missing')
     .option('--private', 'create a private repository')
@@ -17,7 +17,7 @@ export function pushCommand(): Command {
     .addOption(jsonOption())
     .addHelpText(
       'after',
-      '\nThe token is HF_TOKEN, or the one that `hf auth login` stored.\n\nExample:\n  npx taper-lm push exported hf:my-org/my-model --private',
+      '\nIt uses the token in HF_TOKEN, or the one stored by `hf auth login`.\n\nExample:\n  npx taper-lm push exported hf:my-org/my-model --private',
     )
     .action(run);
 }
@@ -40,10 +40,10 @@ async function run(folder: string, name: string, options: PushCommandOptions): P
   process.stdout.write(options.json ? `${JSON.stringify(pushed)}\n` : `${pushed.url}\n`);
 }
 
-/** What files an export has, whatever its form: a model, and the card that says what it is. */
+/** The model file of an export, in any of its formats. */
 const model = /^(model\.safetensors|onnx\/.+\.onnx|.+\.gguf)$/;
 
-/** All files of an export, but hidden ones. */
+/** All files of an export except hidden ones. */
 function exportedFiles(folder: string): LocalFile[] {
   const advices: Partial<Record<ReturnType<typeof kindOf>, string>> = {
     run: `is a run; export it first: ${exportCommand(folder)}`,
@@ -69,7 +69,7 @@ function exportedFiles(folder: string): LocalFile[] {
     const path = join(folder, as);
     if (!statSync(path, { throwIfNoEntry: false })?.isFile())
       throw new CheckpointError(
-        `${path}: is neither a file nor a link to one; remove it, or copy there what it stands for`,
+        `${path}: is neither a file nor a link to one; remove it, or replace it with the file itself`,
       );
     return { path, as };
   });

@@ -6,18 +6,18 @@ import { evalFields, type Field, stepFields } from '../runs/index.ts';
 
 const introduction = `# Configuration
 
-A config file is YAML or JSON with the sections ${sections.map(({ name }) => `\`${name}\``).join(', ')}. Every key may be left out but those that are
-marked **required**. The command line wins over the file: \`--set train.steps=1000\` sets any key, with a value in YAML,
-and \`--set 'data.train=["texts/*.txt"]'\` a list; \`--set data.tokenizer=null\` takes a key back to its default. Paths are relative to the working directory, not to the file.
+A config file is YAML or JSON with the sections ${sections.map(({ name }) => `\`${name}\``).join(', ')}. Every key is optional except those
+marked **required**. The command line overrides the file: \`--set train.steps=1000\` sets any key, with a value in YAML,
+\`--set 'data.train=["texts/*.txt"]'\` sets a list, and \`--set data.tokenizer=null\` resets a key to its default. Paths are relative to the working directory, not to the file.
 
-An unknown key, a wrong type or a value out of range stops the program with one line that says what would be right. What
-follows from other values is printed once at the start, with its reason, and the complete configuration is kept in the
-run as \`config.json\`, which is a config file itself.
+An unknown key, a wrong type or a value out of range stops the program with one line that says what is expected.
+Derived values are printed once at the start, each with its reason. The run keeps the complete configuration as \`config.json\`,
+which is itself a config file.
 
 This page is generated from the schema.
 `;
 
-const endings = `## What has to fit
+const endings = `## Constraints
 
 - \`model.heads\` divides \`model.hiddenSize\`.
 - \`data.sequenceLength\` is at most \`model.maxPositions\`.
@@ -25,8 +25,8 @@ const endings = `## What has to fit
 
 ## What a resumed run may change
 
-${[...keysThatAffect('start', 'time', 'nothing')].map((path) => `\`${path}\``).join(', ')}; texts are compared by what is in them. \`train.steps\` may
-change too: learning rate and θ then go on as in a run of that length.
+${[...keysThatAffect('start', 'time', 'nothing')].map((path) => `\`${path}\``).join(', ')}; texts are compared by content. \`train.steps\` may
+change too: learning rate and θ then continue as in a run of that length.
 `;
 
 /** The text of docs/configuration.md: every key of the config file with its type, default and meaning. */
@@ -55,7 +55,7 @@ function methodsMarkdown(): string {
     const keys = [...method.reads, ...Object.keys('keys' in method ? method.keys : {})];
     return [`[\`${name}\`](methods/${name}.md)`, method.title, keys.map((key) => `\`${key}\``).join(', ') || '–'];
   });
-  return `## Depth methods\n\n${markdownTable([['method', 'what it is', 'keys of `depth` that it reads'], ...rows])}\n`;
+  return `## Depth methods\n\n${markdownTable([['method', 'title', 'keys of `depth` that it reads'], ...rows])}\n`;
 }
 
 function presetsMarkdown(): string {
@@ -71,7 +71,7 @@ function presetsMarkdown(): string {
   return `## Presets\n\n${markdownTable([['preset', 'kind', 'layers', 'hiddenSize', 'heads', 'ffnSize'], ...rows])}\n`;
 }
 
-/** The tables of docs/metrics.md, by the names that stand in its comments. */
+/** The tables of docs/metrics.md, by the names in its comments. */
 const metricTables: Readonly<Record<string, () => string>> = {
   'step fields': () => fieldsMarkdown(stepFields),
   'evaluation fields': () => fieldsMarkdown(evalFields),
@@ -87,7 +87,7 @@ function fieldsMarkdown(fields: Readonly<Record<string, Field>>): string {
   return markdownTable([['key', 'meaning', 'unit'], ...rows]);
 }
 
-/** docs/metrics.md with its tables as the program has them: each stands between `<!-- NAME, by npm run docs -->` and `<!-- end -->`. */
+/** docs/metrics.md with its generated tables, each between `<!-- NAME, by npm run docs -->` and `<!-- end -->`. */
 export function withMetricTables(page: string): string {
   return Object.entries(metricTables).reduce((text, [name, table]) => {
     const [begin, end] = [`<!-- ${name}, by npm run docs -->\n`, '\n<!-- end -->'];

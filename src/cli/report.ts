@@ -6,16 +6,14 @@ import type { Comparison, ReportedRun } from '../report/index.ts';
 import { writeFiles } from './files.ts';
 import { warn } from './terminal.ts';
 
-/** `taper-lm report`: what runs came to, as one page to send or to print. */
+/** `taper-lm report`: writes a report on runs, as one page to send or to print. */
 export function reportCommand(): Command {
   return new Command('report')
-    .description(
-      'write what runs came to, with figures, settings and how they were trained: one HTML file, or Markdown',
-    )
-    .argument('<run...>', 'folders of runs; several are compared with the first')
+    .description('write a report on runs, with results, figures and settings: one HTML file, or Markdown')
+    .argument('<run...>', 'run folders; the others are compared with the first')
     .requiredOption(
       '-o, --out <file>',
-      'report.html, which needs nothing else, or report.md, with its figures beside it',
+      'report.html, which is self-contained, or report.md, with its figures in a folder beside it',
     )
     .addHelpText('after', '\nExample:\n  npx taper-lm report runs/dense runs/pld -o report.html')
     .action(run);
@@ -23,9 +21,10 @@ export function reportCommand(): Command {
 
 async function run(paths: string[], { out }: { out: string }): Promise<void> {
   const kind = extname(out);
-  if (kind !== '.html' && kind !== '.md') throw new ConfigError(`--out ${out}: ends neither in .html nor in .md`);
+  if (kind !== '.html' && kind !== '.md')
+    throw new ConfigError(`--out ${out}: ends neither in .html nor in .md; give a name such as report.html`);
   const twice = paths.find((path, i) => paths.slice(0, i).some((before) => resolve(before) === resolve(path)));
-  if (twice !== undefined) throw new DataError(`${twice}: is given twice; give each run once`);
+  if (twice !== undefined) throw new DataError(`${twice}: given twice; give each run once`);
   const { reportHtml, reportOf } = await import('../report/index.ts');
   const runs: ReportedRun[] = [];
   for (const path of paths) runs.push(await readRunView(path));
@@ -43,18 +42,17 @@ async function run(paths: string[], { out }: { out: string }): Promise<void> {
 async function readRunView(path: string): Promise<ReportedRun> {
   const { RunReader } = await import('../report/index.ts');
   if (!existsSync(join(path, 'config.json')) || !existsSync(join(path, 'metrics.jsonl'))) {
-    throw new DataError(
-      `${path}: config.json or metrics.jsonl is missing; give the folder of a run, as --out named it`,
-    );
+    throw new DataError(`${path}: config.json or metrics.jsonl is missing; give the folder of a run, its --out`);
   }
   const reader = new RunReader(path);
   await reader.read();
   const view = reader.view();
-  if (view.columns.step.length === 0) throw new DataError(`${path}: has no step yet; report when it has trained`);
+  if (view.columns.step.length === 0)
+    throw new DataError(`${path}: has no steps yet; run this again when it has trained`);
   return { name: path, ...view };
 }
 
-/** What there is to compare, or why it cannot be. */
+/** The comparison of the runs, or the reason why they cannot be compared. */
 async function comparisonOf(paths: readonly string[]): Promise<Comparison | string | undefined> {
   if (paths.length === 1) return undefined;
   const { compareRuns, readRun } = await import('../report/index.ts');

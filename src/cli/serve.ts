@@ -17,12 +17,10 @@ const defaultPort = 7008;
 /** Grace period after the first signal, for answers that are still being sent. */
 const graceMs = 30_000;
 
-/** `taper-lm serve`: a server to try a model. */
+/** `taper-lm serve`: serves a model over HTTP. */
 export function serveCommand(): Command {
   return new Command('serve')
-    .description(
-      'serve a model over HTTP: embeddings, completions, filled masks, labels; for OpenAI’s clients and any other',
-    )
+    .description('serve a model over HTTP: embeddings, completions, filled masks, labels; works with OpenAI’s clients')
     .argument('<checkpoint>', 'checkpoint folder, or a run (its newest)')
     .option(
       '--host <address>',
@@ -31,7 +29,7 @@ export function serveCommand(): Command {
     )
     .option('--port <n>', 'port to listen on; 0 takes a free one', countOf('--port', 0), defaultPort)
     .addOption(deviceOption())
-    .option('--threads <n>', 'for tensor work; 0 takes all', countOf('--threads', 0), 0)
+    .option('--threads <n>', 'threads for tensor work; 0 uses all', countOf('--threads', 0), 0)
     .addHelpText('after', '\nExample:\n  npx taper-lm serve runs/search')
     .action(run);
 }
@@ -47,7 +45,7 @@ async function run(path: string, { host, port, device, threads }: Options): Prom
   await stopped();
   process.stderr.write('shutting down: finishing open requests; a second signal stops at once\n');
   await close(graceMs);
-  process.exit(); // what still runs is for nobody
+  process.exit(); // nobody waits for what is still running
 }
 
 /** Waits for the first signal; the next one ends the program. */

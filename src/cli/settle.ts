@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { taperName } from '../config/index.ts';
 import { oneLine } from './errors.ts';
 
-/** Makes a command and those below it throw instead of exiting, and tell a mistake in one line. */
+/** Makes a command and its subcommands throw instead of exiting, and print mistakes in one line. */
 export function settle(command: Command, path: string): void {
   command.exitOverride().configureOutput({
     outputError: (text, write) => {
@@ -13,7 +13,7 @@ export function settle(command: Command, path: string): void {
   for (const child of command.commands) settle(child, `${path} ${child.name()}`);
 }
 
-/** Where an unknown option is a setting, here or in another program: how to write it. */
+/** If an unknown option is a setting, here or in another program: how to write it. */
 function settingHint(command: Command, message: string): string {
   const [, option] = /^unknown option '--([^'=]+)[^']*'$/.exec(message) ?? [];
   if (option === undefined || !command.options.some(({ long }) => long === '--set')) return '';

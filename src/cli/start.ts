@@ -26,13 +26,13 @@ const gaps = { count: 5, seed: 1 };
 
 const command = new Command('npm start --')
   .description(
-    'train a small encoder with progressive layer dropping, in about two minutes, and see what it has learned',
+    'train a small encoder with progressive layer dropping in about two minutes, and show what it has learned',
   )
   .argument(
     '[texts...]',
-    'text of your own: files, folders, globs, hf:datasets/… or https://… (default: the addresses of US presidents to Congress)',
+    'your own text: files, folders, globs, hf:datasets/… or https://… (default: the addresses of US presidents to Congress)',
   )
-  .addHelpText('after', '\nExample:\n  npm start -- my/texts\n\nEverything else: npx taper-lm --help')
+  .addHelpText('after', '\nExample:\n  npm start -- my/texts\n\nFor all other commands: npx taper-lm --help')
   .action(start);
 settle(command, 'npm start --');
 
@@ -55,8 +55,8 @@ async function start(paths: readonly string[]): Promise<void> {
   downloads.end();
   const source = own.length > 0 ? own.join(', ') : `${files.length} addresses of US presidents to Congress`;
   const announcement =
-    `Training a ${familyOf(model).title(model)} of ${counted(model.layers, 'block')}, as ${configFile} says, on ${source}.\n` +
-    `That takes about two minutes and goes to ${out}. CTRL-C stops it and keeps the model.`;
+    `Training a ${familyOf(model).title(model)} of ${counted(model.layers, 'block')}, configured in ${configFile}, on ${source}.\n` +
+    `This takes about two minutes; the run is saved in ${out}. CTRL-C stops it and keeps the model.`;
   const { result, summary } = await train(loaded, { out, announcement });
   process.stdout.write(`\n${summaryText(result, summary!)}\n`);
   const found = await gapsOf(out, training.device);
@@ -71,7 +71,7 @@ async function start(paths: readonly string[]): Promise<void> {
   if (result.stoppedBy !== undefined) process.exitCode = signalExitCodes[result.stoppedBy] ?? 1;
 }
 
-/** Gaps in the held-out text of a run, and what its model would put there. */
+/** Gaps in the held-out text of a run, with the model's guesses. */
 async function gapsOf(run: string, device: string): Promise<Gap[]> {
   const { heldOutGaps, openTrained } = await import('../inference/index.ts');
   const { openTexts } = await import('../train/index.ts');
@@ -88,7 +88,7 @@ function gapsText(found: readonly Gap[]): string {
   const lines = found.map(({ before, after, right, guesses }) => {
     const likeliest = guesses.map(({ text, probability }) => `${text} ${percent(probability)}`).join(', ');
     const [best] = guesses;
-    return `  ${best?.text === right ? '✓' : ' '} ${before} ____ ${after}\n      ${likeliest}; the word was: ${right}\n`;
+    return `  ${best?.text === right ? '✓' : ' '} ${before} ____ ${after}\n      ${likeliest}; the removed word: ${right}\n`;
   });
-  return `Words taken out of sentences that it was not trained on, drawn at random, and its three best guesses:\n\n${lines.join('\n')}`;
+  return `Words removed at random from held-out sentences, with the model's three best guesses:\n\n${lines.join('\n')}`;
 }

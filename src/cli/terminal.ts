@@ -1,2 +1,2 @@
-/** A warning in a line of its own on standard error. */
+/** Prints a warning as one line on standard error. */
 export const warn = (message: string) => void process.stderr.write(`warning: ${message}\n`);

@@ -19,27 +19,27 @@ interface TrainOptions {
   kind: TextTokenizer['kind'];
 }
 
-/** `taper-lm tokenizer`: makes tokenizers, and looks into them. */
+/** `taper-lm tokenizer`: trains and inspects tokenizers. */
 export function tokenizerCommand(): Command {
-  const tokenizer = new Command('tokenizer').description('train a tokenizer, or look into one');
+  const tokenizer = new Command('tokenizer').description('train or inspect a tokenizer');
   tokenizer
     .command('train')
     .description("train a tokenizer and write it as Hugging Face's tokenizer.json")
     .addOption(dataOption().makeOptionMandatory())
-    .requiredOption('--vocab-size <n>', 'number of tokens', countOf('--vocab-size', 8))
-    .requiredOption('--out <file>', 'file to write')
+    .requiredOption('--vocab-size <n>', 'vocabulary size', countOf('--vocab-size', 8))
+    .requiredOption('--out <file>', 'output file')
     .addOption(
       new Option(
         '--kind <kind>',
-        `for which models: ${Object.entries(tokenizerKinds)
+        `the models it is for: ${Object.entries(tokenizerKinds)
           .map(([name, { title }]) => `${name} (${title})`)
           .join(' or ')}`,
       )
         .choices(namesOf(tokenizerKinds))
         .default('bert'),
     )
-    .option('--cased', 'of bert: keep capital letters, accents and vowel signs')
-    .option('--keep-accents', 'of bert: lower-case the text, and keep accents and vowel signs')
+    .option('--cased', 'bert only: keep capital letters, accents and vowel signs')
+    .option('--keep-accents', 'bert only: lower-case the text, but keep accents and vowel signs')
     .addHelpText(
       'after',
       '\nExample:\n  npx taper-lm tokenizer train --data my/texts --vocab-size 16384 --out my/tokenizer.json',
@@ -47,9 +47,9 @@ export function tokenizerCommand(): Command {
     .action(train);
   tokenizer
     .command('inspect')
-    .description('show the size of a tokenizer, its special tokens, and the tokens of a text')
+    .description('show the vocabulary size of a tokenizer, its special tokens, and the tokens of a text')
     .argument('<file>', 'tokenizer.json')
-    .argument('[text]', 'text to cut into tokens')
+    .argument('[text]', 'text to tokenise')
     .addHelpText('after', '\nExample:\n  npx taper-lm tokenizer inspect my/tokenizer.json "The cat sat."')
     .action(inspect);
   return tokenizer;

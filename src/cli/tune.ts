@@ -28,26 +28,26 @@ interface TuneOptions extends ConfigOptions {
   json?: boolean;
 }
 
-/** What a short run came to. */
+/** The result of a short run. */
 interface Trial extends TriedRate {
-  /** Of the predicted tokens; null where training diverged. */
+  /** On the predicted tokens; null if training diverged. */
   accuracy: number | null;
 }
 
-/** The steps of a short run: this fraction of `train.steps`, but at least so many. */
+/** The steps of a short run: the fraction `share` of `train.steps`, but at least `fewest`. */
 const [share, fewest] = [0.02, 200];
 const chart = 'learning-rates.svg';
 
-/** `taper-lm tune`: a peak learning rate from short runs. */
+/** `taper-lm tune`: finds a peak learning rate with short runs. */
 export function tuneCommand(): Command {
   return new Command('tune')
     .description('find a peak learning rate with short runs of a configuration')
     .argument(...configArgument)
     .addOption(dataOption())
-    .requiredOption('--out <folder>', 'folder for the runs, one for each learning rate')
+    .requiredOption('--out <folder>', 'folder for the runs, one per learning rate')
     .option(
       '--steps <steps>',
-      `steps of a run (default: ${percent(share)} of train.steps, at least ${fewest})`,
+      `steps per run (default: ${percent(share)} of train.steps, at least ${fewest})`,
       countOf('--steps'),
     )
     .addOption(setOption())
@@ -56,8 +56,8 @@ export function tuneCommand(): Command {
     .addHelpText(
       'after',
       `
-It begins with train.peakLearningRate and goes on by factors of two, until the best rate has a worse one on either side.
-CTRL-C stops it; the same command goes on.
+It starts at train.peakLearningRate and moves by factors of two until the best rate has a worse one on either side.
+CTRL-C stops it; the same command continues.
 
 Example:
   npx taper-lm tune configs/encoder.yaml --data my/texts --out runs/tune`,
@@ -68,7 +68,7 @@ Example:
 async function run(file: string | undefined, options: TuneOptions, command: Command): Promise<void> {
   const { config } = configOf(file, options, command);
   const first = config.train.peakLearningRate;
-  if (rankEnvironment()) throw new ConfigError('tune: runs in one process; start it without launch or torchrun');
+  if (rankEnvironment()) throw new ConfigError('tune: works in one process only; start it without launch or torchrun');
   const steps = options.steps ?? Math.min(config.train.steps, Math.max(fewest, Math.round(share * config.train.steps)));
   const trials: Trial[] = [];
   for (let rate: number | undefined = first; rate !== undefined; rate = nextRate(trials, first)) {
@@ -80,7 +80,7 @@ async function run(file: string | undefined, options: TuneOptions, command: Comm
   if (trials.every(({ loss }) => loss === Infinity)) {
     const lowest = trials.at(-1)!.learningRate;
     throw new ConfigError(
-      `train.peakLearningRate: training diverged with each rate from ${first} down to ${lowest}; begin lower, with --set train.peakLearningRate=${lowest / 100}`,
+      `train.peakLearningRate: training diverged at every rate from ${first} down to ${lowest}; start lower, with --set train.peakLearningRate=${lowest / 100}`,
     );
   }
   const best = bestRate(trials);
@@ -93,7 +93,7 @@ async function run(file: string | undefined, options: TuneOptions, command: Comm
   );
 }
 
-/** The settings of a short run: the values of lists change, and θ and the learning rate fall, at the same fractions of it as in the whole run. */
+/** The settings of a short run: listed values, θ and the learning rate change at the same fractions of it as in the full run. */
 function shortened({ data, depth, train }: Config, steps: number, rate: number): string[] {
   const part = steps / train.steps;
   const scaled = (name: string, value: Phased<number>) => {
@@ -118,18 +118,18 @@ function shortened({ data, depth, train }: Config, steps: number, rate: number):
   ];
 }
 
-/** Whether a run ends while its learning rate is still above half of its way down. */
+/** Whether a run ends with its learning rate still less than half of the way down. */
 function isHighAtEnd(train: Config['train']): boolean {
   return learningRate(train)(train.steps - 1) > (train.peakLearningRate + train.finalLearningRate) / 2;
 }
 
-/** Another peak; the final learning rate stays the same fraction of it. */
+/** Sets another peak; the final learning rate stays the same fraction of it. */
 function withRate({ peakLearningRate, finalLearningRate }: Config['train'], rate: number): string[] {
   const end = Number(((finalLearningRate * rate) / peakLearningRate).toPrecision(3));
   return [`train.peakLearningRate=${rate}`, ...(finalLearningRate > 0 ? [`train.finalLearningRate=${end}`] : [])];
 }
 
-/** Trains a short run, or what is left of it; undefined where it was stopped. */
+/** Trains a short run, or the rest of it; undefined if it was stopped. */
 async function tried(loaded: LoadedConfig, out: string): Promise<Omit<Trial, 'learningRate'> | undefined> {
   const { NonFiniteError } = await import('../train/index.ts');
   const wasThere = existsSync(out);
@@ -143,7 +143,7 @@ async function tried(loaded: LoadedConfig, out: string): Promise<Omit<Trial, 'le
     if (error instanceof NonFiniteError) return { loss: Infinity, accuracy: null };
     if (wasThere && error instanceof UserError)
       throw new ConfigError(
-        `--out ${dirname(out)}: was begun with other settings or texts; give another folder (${error.message})`,
+        `--out ${dirname(out)}: holds runs with other settings or texts; give another folder (${error.message})`,
       );
     throw error;
   }

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { configurationMarkdown, withMetricTables } from './reference.ts';
 
-// Writes what in docs/ is made from the program itself: `npm run docs`.
+// `npm run docs`: writes the parts of docs/ that are generated from the program.
 const docs = new URL('../../../docs/', import.meta.url);
 writeFileSync(new URL('configuration.md', docs), configurationMarkdown());
 const metrics = new URL('metrics.md', docs);

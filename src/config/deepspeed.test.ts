@@ -30,10 +30,10 @@ test("the settings of DeepSpeed's PLD tutorial become a taper config", () => {
     },
     depth: { method: 'pld', thetaBar: 0.5, gamma: 0.001 },
   });
-  assert.deepEqual(warnings, ['DeepSpeed keys that taper does not use: prescale_gradients, fp16.loss_scale']);
+  assert.deepEqual(warnings, ['DeepSpeed keys that taper ignores: prescale_gradients, fp16.loss_scale']);
   const onCpu = fromDeepSpeed(json, 'cpu');
   assert.equal(onCpu.config.train?.precision, 'bf16');
-  assert.equal(onCpu.warnings[1], 'DeepSpeed ran in fp16, which taper has on GPUs: on the CPU it uses bf16');
+  assert.equal(onCpu.warnings[1], 'DeepSpeed ran in fp16, which taper supports only on GPUs: on the CPU it uses bf16');
   const sets = ['model.preset=bert-base', 'train.steps=200000', 'train.device=cuda'];
   assert.equal(loadConfig({ overrides: config, sets }).config.train.microBatchSize, 16);
 });
@@ -62,7 +62,10 @@ test('a scheduler with its number of steps gives steps, warm-up and schedule', (
 test('a warm-up without the number of steps is told to the user', () => {
   const { config, warnings } = fromDeepSpeed({ scheduler: { type: 'WarmupLR', params: { warmup_num_steps: 50 } } });
   assert.deepEqual(config.train, { schedule: 'constant', warmupShape: 'log' });
-  assert.match(warnings[0] ?? '', /warmup_num_steps 50 needs the number of steps: set train\.warmupRatio to 50/);
+  assert.match(
+    warnings[0] ?? '',
+    /warmup_num_steps 50 cannot be converted without total_num_steps: set train\.warmupRatio to 50/,
+  );
 });
 
 interface Schedule {
@@ -130,7 +133,7 @@ test("a scheduler's missing keys are what they are in DeepSpeed, and keys that t
   );
   const constant = of('WarmupLR', { warmup_min_lr: 1e-5, warmup_num_steps: 10 });
   assert.equal(constant.config.train?.peakLearningRate, 5e-4);
-  assert.match(constant.warnings.join('\n'), /warmup_min_lr 0\.00001 is not taken over: taper's warm-up begins at 0/);
+  assert.match(constant.warnings.join('\n'), /warmup_min_lr 0\.00001 is ignored: taper's warm-up starts at 0/);
   const cosine = of('WarmupCosineLR', {
     total_num_steps: 100,
     warmup_num_steps: 10,
@@ -140,7 +143,7 @@ test("a scheduler's missing keys are what they are in DeepSpeed, and keys that t
   assert.equal(cosine.config.train?.peakLearningRate, 5e-4);
   assert.match(
     cosine.warnings.join('\n'),
-    /warmup_min_ratio 0\.2 .*\n.*cos_min_ratio 0\.1 is not taken over: train\.finalLearningRate sets where it ends/,
+    /warmup_min_ratio 0\.2 .*\n.*cos_min_ratio 0\.1 is ignored: set train\.finalLearningRate instead/,
   );
   // Hugging Face's Trainer fills in what is "auto": that is not DeepSpeed's default.
   const auto = of('WarmupDecayLR', { total_num_steps: 'auto', warmup_num_steps: 'auto', warmup_max_lr: 'auto' });
@@ -169,10 +172,7 @@ test('precision is left open by "auto", float32 where both are off, and refused 
 
 test("an Adam that adds the decay to the gradient is not taper's, which is said", () => {
   const of = (params: object) => fromDeepSpeed({ optimizer: { type: 'Adam', params } }).warnings.join();
-  assert.match(
-    of({ adam_w_mode: false, weight_decay: 0.1 }),
-    /adam_w_mode false adds the weight decay to the gradient/,
-  );
+  assert.match(of({ adam_w_mode: false, weight_decay: 0.1 }), /adam_w_mode false adds weight decay to the gradient/);
   assert.equal(of({ adam_w_mode: true, weight_decay: 0.1 }), '');
 });
 
@@ -202,9 +202,9 @@ test('nothing that taper cannot take over is dropped in silence', () => {
   assert.deepEqual(config, { train: { optimizer: 'adamw' } });
   assert.deepEqual(warnings, [
     'DeepSpeed keys that are "auto" keep taper\'s defaults: train_batch_size, optimizer.params.lr',
-    'DeepSpeed keys that taper does not use: zero_optimization, optimizer.params.freeze_step',
-    "DeepSpeed's optimizer.type OneBitAdam is not taken over: adamw is used; train.optimizer names another",
-    "DeepSpeed's scheduler.type OneCycle is not taken over: set train.schedule and train.warmupRatio",
+    'DeepSpeed keys that taper ignores: zero_optimization, optimizer.params.freeze_step',
+    "DeepSpeed's optimizer.type OneBitAdam is not supported: adamw is used; set train.optimizer to use another",
+    "DeepSpeed's scheduler.type OneCycle is not supported: set train.schedule and train.warmupRatio",
   ]);
 });
 

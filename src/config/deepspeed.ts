@@ -4,10 +4,10 @@ import { defaultDevice } from '../machine/index.ts';
 import { ratioOf } from '../optimizers/index.ts';
 import type { PartialConfig } from './schema.ts';
 
-/** What a DeepSpeed config says in taper's words. */
+/** A DeepSpeed config translated to taper's settings. */
 export interface FromDeepSpeed {
   config: PartialConfig;
-  /** What could not be taken over, or not as it stood. */
+  /** Settings that were ignored or changed. */
   warnings: string[];
 }
 
@@ -55,9 +55,9 @@ type Translated<S extends keyof PartialConfig> = NonNullable<PartialConfig[S]>;
 
 /**
  * Translates a DeepSpeed JSON config: batch sizes, Adam, AdamW or LAMB, WarmupLR, WarmupDecayLR or WarmupCosineLR, clipping,
- * precision and `progressive_layer_drop`. The profile along the depth is not in that file, so taper's default stays.
- * A key that taper does not use, and one that is "auto", is named in a warning. `train_batch_size` is the batch of all
- * GPUs together, as taper's `batchSize` is. `fp16` needs a GPU: `device` is where training runs.
+ * precision and `progressive_layer_drop`. The file has no profile along the depth, so taper's default applies.
+ * Warnings name the keys that taper does not use and those that are "auto". `train_batch_size` is the batch over all
+ * GPUs, like taper's `batchSize`. `fp16` needs a GPU: `device` is the one that training runs on.
  *
  * @throws ConfigError for a value of the wrong type.
  */
@@ -70,10 +70,9 @@ export function fromDeepSpeed(json: unknown, device: string = defaultDevice()): 
     throw new ConfigError(`DeepSpeed config: ${issue?.path.join('.') || 'the file'}: ${issue?.message}`);
   }
   const file = parsed.data;
-  if (automatic.length > 0)
-    warnings.push(`DeepSpeed keys that are "auto" keep taper's defaults: ${automatic.join(', ')}`);
+  if (automatic.length > 0) warnings.push(`DeepSpeed keys set to "auto" use taper's defaults: ${automatic.join(', ')}`);
   const unused = unusedKeys(file);
-  if (unused.length > 0) warnings.push(`DeepSpeed keys that taper does not use: ${unused.join(', ')}`);
+  if (unused.length > 0) warnings.push(`DeepSpeed keys that taper ignores: ${unused.join(', ')}`);
 
   const train = {
     ...batchSizes(file),
@@ -89,7 +88,7 @@ export function fromDeepSpeed(json: unknown, device: string = defaultDevice()): 
   return { config, warnings };
 }
 
-/** The same JSON without the keys whose value is "auto" (Hugging Face's Trainer fills those in); their paths go to `found`. */
+/** The JSON without keys whose value is "auto" (Hugging Face's Trainer fills those in); adds their paths to `found`. */
 function withoutAutomatic(json: unknown, path: string, found: string[]): unknown {
   if (typeof json !== 'object' || json === null || Array.isArray(json)) return json;
   const kept: Record<string, unknown> = {};
@@ -117,7 +116,7 @@ function unusedKeys(file: DeepSpeed): string[] {
   ];
 }
 
-/** Two of the three numbers give the third, for one GPU. */
+/** Derives the third of the three sizes from the other two, for one GPU. */
 function batchSizes(file: DeepSpeed): Translated<'train'> {
   const accumulation = file.gradient_accumulation_steps;
   const micro = file.train_micro_batch_size_per_gpu;
@@ -127,7 +126,7 @@ function batchSizes(file: DeepSpeed): Translated<'train'> {
   return { ...(batchSize !== undefined && { batchSize }), ...(microBatchSize !== undefined && { microBatchSize }) };
 }
 
-/** By DeepSpeed's name in small letters; its Adam decouples the decay too, unless told not to. */
+/** Optimizers by DeepSpeed's name in lower case; its Adam also decouples weight decay by default. */
 const optimizers: Readonly<Record<string, 'adamw' | 'lamb'>> = {
   adam: 'adamw',
   adamw: 'adamw',
@@ -141,12 +140,12 @@ function optimizerSettings({ optimizer }: DeepSpeed, warnings: string[]): Transl
   const known = Object.hasOwn(optimizers, type) ? optimizers[type] : undefined;
   if (known === undefined) {
     warnings.push(
-      `DeepSpeed's optimizer.type ${optimizer.type} is not taken over: adamw is used; train.optimizer names another`,
+      `DeepSpeed's optimizer.type ${optimizer.type} is not supported: adamw is used; set train.optimizer to use another`,
     );
   }
   if (params.adam_w_mode === false && params.weight_decay !== 0) {
     warnings.push(
-      "DeepSpeed's adam_w_mode false adds the weight decay to the gradient: taper's is decoupled, as in AdamW; train.weightDecay sets it",
+      "DeepSpeed's adam_w_mode false adds weight decay to the gradient: taper decouples it, as in AdamW; train.weightDecay sets it",
     );
   }
   return {
@@ -164,12 +163,12 @@ const schedules: Readonly<Record<string, 'constant' | 'linear' | 'cosine'>> = {
   WarmupDecayLR: 'linear',
   WarmupCosineLR: 'cosine',
 };
-/** What DeepSpeed's schedulers take where a key is missing. */
+/** The defaults of DeepSpeed's schedulers. */
 const [defaultWarmupSteps, defaultDecayPeak] = [1000, 0.001];
 
 /**
- * The schedule with the rates of DeepSpeed's scheduler, a linear warm-up one step early and a cosine decay one step late. Rates begin
- * and end at 0 here (DeepSpeed's cosine ends at a ten-thousandth of the peak); another minimum is named in a warning.
+ * The schedule with the rates of DeepSpeed's scheduler, except that a linear warm-up is one step early and a cosine decay one step late. Rates start
+ * and end at 0 (DeepSpeed's cosine ends at a ten-thousandth of the peak); a warning names any other minimum.
  * Source: DeepSpeed, `deepspeed/runtime/lr_schedules.py`.
  */
 function scheduleSettings(
@@ -181,7 +180,7 @@ function scheduleSettings(
   const schedule = Object.hasOwn(schedules, scheduler.type) ? schedules[scheduler.type] : undefined;
   if (schedule === undefined) {
     warnings.push(
-      `DeepSpeed's scheduler.type ${scheduler.type} is not taken over: set train.schedule and train.warmupRatio`,
+      `DeepSpeed's scheduler.type ${scheduler.type} is not supported: set train.schedule and train.warmupRatio`,
     );
     return {};
   }
@@ -193,22 +192,22 @@ function scheduleSettings(
   const warmup = orDefault('warmup_num_steps', defaultWarmupSteps);
   if (warmup !== undefined && steps === undefined) {
     warnings.push(
-      `DeepSpeed's warmup_num_steps ${warmup} needs the number of steps: set train.warmupRatio to ${warmup} / train.steps`,
+      `DeepSpeed's warmup_num_steps ${warmup} cannot be converted without total_num_steps: set train.warmupRatio to ${warmup} / train.steps`,
     );
   }
   for (const [key, end] of [
-    ['warmup_min_lr', "taper's warm-up begins at 0"],
-    ['warmup_min_ratio', "taper's warm-up begins at 0"],
-    ['cos_min_ratio', 'train.finalLearningRate sets where it ends'],
+    ['warmup_min_lr', "taper's warm-up starts at 0"],
+    ['warmup_min_ratio', "taper's warm-up starts at 0"],
+    ['cos_min_ratio', 'set train.finalLearningRate instead'],
   ] as const) {
-    if (params[key]) warnings.push(`DeepSpeed's ${key} ${params[key]} is not taken over: ${end}`);
+    if (params[key]) warnings.push(`DeepSpeed's ${key} ${params[key]} is ignored: ${end}`);
   }
   const peak = schedule === 'linear' ? orDefault('warmup_max_lr', defaultDecayPeak) : params.warmup_max_lr;
   const given = optimizer?.params?.lr;
   if (params.warmup_max_lr === undefined && peak !== undefined && given !== undefined && given !== peak) {
     warnings.push(
-      `DeepSpeed's WarmupDecayLR without warmup_max_lr peaks at ${peak}, not at optimizer.params.lr ${given}: so does taper; ` +
-        'train.peakLearningRate sets it',
+      `DeepSpeed's WarmupDecayLR without warmup_max_lr peaks at ${peak}, not at optimizer.params.lr ${given}: taper does the same; ` +
+        'set train.peakLearningRate to change it',
     );
   }
   return {
@@ -228,7 +227,7 @@ function precisionSettings(
     throw new ConfigError('DeepSpeed config: fp16.enabled and bf16.enabled are both true; enable one of them');
   }
   if (fp16?.enabled && device === 'cpu') {
-    warnings.push('DeepSpeed ran in fp16, which taper has on GPUs: on the CPU it uses bf16');
+    warnings.push('DeepSpeed ran in fp16, which taper supports only on GPUs: on the CPU it uses bf16');
     return { precision: 'bf16' };
   }
   if (fp16?.enabled) return { precision: 'fp16' };
@@ -244,8 +243,10 @@ function depthSettings(
 ): Translated<'depth'> {
   if (!enabled) return { method: 'dense' };
   if (theta === undefined) {
-    warnings.push('progressive_layer_drop.theta is missing: DeepSpeed took 1.0, which drops nothing; taper takes 0.5');
+    warnings.push(
+      "progressive_layer_drop.theta is missing: DeepSpeed's default is 1.0, which drops nothing; taper's is 0.5",
+    );
   }
-  // A gamma that is not given was 0.001 there.
+  // DeepSpeed's default gamma is 0.001.
   return { method: 'pld', gamma: gamma ?? 0.001, ...(theta !== undefined && { thetaBar: theta }) };
 }

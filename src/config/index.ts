@@ -1,5 +1,5 @@
 /**
- * The configuration of a run: its schema, defaults and checks, and the values that follow from others.
+ * The configuration of a run: its schema, defaults, checks and derived values.
  *
  * @module taper-lm/config
  */

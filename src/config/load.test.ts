@@ -49,7 +49,7 @@ test('a preset has the sizes that Google published, and what follows from them i
     { key: 'model.layers', value: 12, reason: 'bert-base' },
     { key: 'model.hiddenSize', value: 768, reason: 'bert-base' },
     { key: 'model.heads', value: 12, reason: 'hiddenSize / 64' },
-    { key: 'model.ffnSize', value: 3072, reason: 'that of bert' },
+    { key: 'model.ffnSize', value: 3072, reason: 'default of bert' },
     { key: 'train.microBatchSize', value: 64, reason: 'batchSize' },
     { key: 'train.evalEvery', value: 50, reason: 'steps / 20' },
     { key: 'train.saveEvery', value: 100, reason: 'steps / 10' },
@@ -70,7 +70,7 @@ test('the precision that nobody gave is the faster one', () => {
 test('fp16 is refused on the CPU, and the device is known when nobody names one', () => {
   assert.throws(
     () => loadConfig({ sets: [...mini, 'train.device=cpu', 'train.precision=fp16'] }),
-    /^ConfigError: train\.precision: fp16 is for GPUs; on the CPU take bf16 or fp32$/,
+    /^ConfigError: train\.precision: fp16 needs a GPU; use bf16 or fp32 on the CPU$/,
   );
   const { train } = loadConfig({ sets: [...mini, 'train.device=cuda', 'train.precision=fp16'] }).config;
   assert.deepEqual([train.device, train.precision, train.tf32], ['cuda', 'fp16', false]);
@@ -200,7 +200,7 @@ test('a value of the wrong type is told with the right one', () => {
   );
   assert.equal(
     mistakeIn('data.train=[a, 3]'),
-    'data.train: ["a",3] is not a list of strings, or of { path, weight }; write [my/texts], or [{ path: books, weight: 2 }, { path: wiki, weight: 1 }] with numbers as weights',
+    'data.train: ["a",3] is not a list of strings, or of { path, weight }; write [my/texts], or [{ path: books, weight: 2 }, { path: wiki, weight: 1 }] with a number for each weight',
   );
   assert.match(
     mistakeIn('data.train=[{ path: a, weight: .nan }]')!,
@@ -247,9 +247,9 @@ test('the names of other programs lead to those of taper, wherever they are writ
   assert.equal(unknown('learning_rate'), 'train.peakLearningRate');
   assert.equal(unknown('weight_decay'), 'train.weightDecay');
   assert.equal(unknown('data.max_seq_length'), 'data.sequenceLength');
-  assert.equal(unknown('num_train_epochs'), 'train.steps (epochs × sequences of the text / train.batchSize)');
-  assert.match(unknown('per_device_train_batch_size'), /^train\.batchSize \(the sequences of a whole step: /);
-  assert.equal(unknown('train.warmup_steps'), 'train.warmupRatio (the warm-up steps / train.steps)');
+  assert.equal(unknown('num_train_epochs'), 'train.steps (epochs × sequences in the text / train.batchSize)');
+  assert.match(unknown('per_device_train_batch_size'), /^train\.batchSize \(sequences per optimizer step: /);
+  assert.equal(unknown('train.warmup_steps'), 'train.warmupRatio (warm-up steps / train.steps)');
   assert.equal(unknown('bf16'), 'train.precision (bf16)');
   assert.equal(unknown('num-hidden-layers'), 'model.layers');
   assert.equal(unknown('model.MAX_POSITIONS'), 'model.maxPositions');
@@ -263,7 +263,7 @@ test('the names of other programs lead to those of taper, wherever they are writ
   assert.match(ofFile('fp16: true'), /^fp16: unknown key; did you mean train\.precision \(fp16\)\?/);
   assert.match(
     ofFile('{"train_batch_size": 32, "fp16": {"enabled": true}}'),
-    /config\.yaml: is a DeepSpeed config \(it has train_batch_size\); give it with --deepspeed \S+config\.yaml$/,
+    /config\.yaml: is a DeepSpeed config \(it has train_batch_size\); pass it with --deepspeed \S+config\.yaml$/,
   );
 });
 
@@ -285,13 +285,13 @@ test("every setting that other programs' names lead to is one of taper's, and no
 test('what is missing is told with a way to give it', () => {
   assert.equal(
     mistake({ sets: ['model.preset=bert-mini'] }),
-    'train.steps: missing; write it in the file, or give --set train.steps=10000',
+    'train.steps: missing; set it in the file, or give --set train.steps=10000',
   );
   assert.equal(
     mistake({ sets: ['train.steps=1'] }),
     'model.layers: missing; give it, or a preset such as model.preset: bert-mini (and 1 more mistake)',
   );
-  assert.match(mistake({ sets: [...mini, 'model.hiddenSize=100'] }), /^model\.heads: missing, .* no multiple of 64/);
+  assert.match(mistake({ sets: [...mini, 'model.hiddenSize=100'] }), /^model\.heads: missing, .* not a multiple of 64/);
 });
 
 test('values that do not fit each other are told with both', () => {
@@ -300,7 +300,7 @@ test('values that do not fit each other are told with both', () => {
   assert.match(mistakeIn('train.microBatchSize=24'), /^train\.microBatchSize: 24 does not divide train\.batchSize 32/);
   assert.equal(
     mistakeIn('data.packing=documents'),
-    'data.packing: documents is not for data.objective mlm+nsp, whose sequences are pairs; leave it out or take data.objective mlm',
+    'data.packing: documents does not work with data.objective mlm+nsp, whose sequences are pairs; leave it out, or set data.objective to mlm',
   );
   assert.match(
     mistakeIn('data.packing=document'),
@@ -310,8 +310,8 @@ test('values that do not fit each other are told with both', () => {
 });
 
 test('a file that is missing, a folder or broken is told with where', (t) => {
-  assert.match(mistake({ file: 'no/such.yaml' }), /^no\/such\.yaml: there is no such file; give the path/);
-  assert.match(mistake({ file: tmpdir() }), /: this is a folder, not a file; /);
+  assert.match(mistake({ file: 'no/such.yaml' }), /^no\/such\.yaml: no such file; give the path/);
+  assert.match(mistake({ file: tmpdir() }), /: is a folder, not a file; /);
   assert.match(
     mistake({ file: fileWith(t, 'a:\n  b: [1,\n c: 2\n') }),
     /config\.yaml: broken YAML: .* at line 3, column 2$/,
@@ -320,7 +320,7 @@ test('a file that is missing, a folder or broken is told with where', (t) => {
     mistake({ file: fileWith(t, 'a: 1\na: 2\n') }),
     /broken YAML: Map keys must be unique at line 2, column 1$/,
   );
-  assert.match(mistake({ file: fileWith(t, '- 1\n') }), /: found no mapping; a config file has the sections/);
+  assert.match(mistake({ file: fileWith(t, '- 1\n') }), /: is not a mapping; a config file has the sections/);
   assert.match(
     mistake({ file: fileWith(t, 'train: 3\n') }),
     /^train: 3 is not a section; write it as train: \{ steps: … \}/,
@@ -328,7 +328,7 @@ test('a file that is missing, a folder or broken is told with where', (t) => {
 });
 
 test('a --set that cannot be read is told with how to write it', () => {
-  assert.equal(mistakeIn('train.steps'), '--set train.steps: there is no "="; write --set train.steps=1000');
+  assert.equal(mistakeIn('train.steps'), '--set train.steps: has no "="; write --set train.steps=1000');
   assert.match(mistakeIn('data.train=[a'), /^--set data\.train=\[a: broken YAML: /);
   assert.match(mistakeIn('data.train=[*.txt]'), /begins with \* needs quotes$/);
 });

@@ -14,7 +14,7 @@ import { type Config, configSchema, type ParsedConfig, type PartialConfig } from
 import { settings } from './settings.ts';
 import { weightMistakes } from './sources.ts';
 
-/** A value that nobody gave and that follows from others. */
+/** A value that was not given and was derived from others. */
 export interface Derived {
   /** `section.key` */
   key: string;
@@ -22,16 +22,16 @@ export interface Derived {
   reason: string;
 }
 
-/** What `loadConfig` found out. */
+/** The result of `loadConfig`. */
 export interface LoadedConfig {
   config: Config;
-  /** The values that follow from others, each with its reason, to be printed once. */
+  /** The derived values, each with its reason, to be printed once. */
   derived: Derived[];
-  /** What is allowed but probably not meant. */
+  /** Warnings about settings that are valid but probably unintended. */
   warnings: string[];
 }
 
-/** Keys that only a DeepSpeed config has at its top. */
+/** Top-level keys that only a DeepSpeed config has. */
 const deepSpeedKeys = [
   'progressive_layer_drop',
   'train_micro_batch_size_per_gpu',
@@ -39,7 +39,7 @@ const deepSpeedKeys = [
   'zero_optimization',
 ];
 
-/** The family of a model that neither a kind nor a preset is given for. */
+/** The family of a model without a kind or a preset. */
 const defaultKind = 'bert';
 
 /** Settings that only some families take. */
@@ -47,10 +47,10 @@ const ownSettings: ReadonlySet<keyof ModelConfig> = new Set(
   Object.values<Family>(families).flatMap(({ takes }) => takes),
 );
 
-/** A config file before it is checked: sections of keys. */
+/** An unchecked config file: sections of keys. */
 type RawConfig = Record<string, unknown>;
 
-/** Where a configuration comes from. */
+/** The sources of a configuration. */
 export interface ConfigSources {
   file?: string;
   sets?: readonly string[];
@@ -60,10 +60,10 @@ export interface ConfigSources {
 /**
  * The complete configuration of a run, from the least to the most important source: defaults, a YAML or JSON `file`,
  * `overrides` (flags, a DeepSpeed file), and `sets` of the form `section.key=value` with a value in YAML, or with `null`, which
- * takes the key back to its default.
+ * resets the key to its default.
  *
- * @throws ConfigError of one line for a file that is missing or broken, an unknown key, a value of the wrong type or
- *   out of range, and values that do not fit each other; of several mistakes it tells the first and their number.
+ * @throws ConfigError of one line for a missing or broken file, an unknown key, a value of the wrong type or
+ *   out of range, and values that do not fit each other; it reports the first mistake and how many more there are.
  */
 export function loadConfig(sources: ConfigSources = {}): LoadedConfig {
   const raw = rawConfig(sources);
@@ -81,7 +81,7 @@ export function loadConfig(sources: ConfigSources = {}): LoadedConfig {
 }
 
 /**
- * Where a configuration says that training runs, before it is checked.
+ * The device of a configuration, before the configuration is checked.
  *
  * @throws ConfigError for a file that cannot be read, as `loadConfig`.
  */
@@ -99,13 +99,13 @@ function rawConfig({ file, overrides = {}, sets = [] }: ConfigSources): RawConfi
   return raw;
 }
 
-/** Where the configurations that come with taper are. */
+/** The folder that holds the configurations shipped with taper. */
 const packageFolder = fileURLToPath(new URL('../../..', import.meta.url));
 
 /**
- * The content of a YAML or JSON file; of `configs/NAME.yaml`, where there is none, that of the configuration that comes with taper.
+ * The content of a YAML or JSON file. If `configs/NAME.yaml` does not exist, that of the configuration shipped with taper.
  *
- * @throws ConfigError with the line and column where it is broken, or with the reason why it cannot be read.
+ * @throws ConfigError with the line and column of the mistake, or with the reason why the file cannot be read.
  */
 export function readConfigFile(file: string): unknown {
   let text: string;
@@ -114,26 +114,25 @@ export function readConfigFile(file: string): unknown {
     text = readFileSync(!existsSync(file) && file.startsWith('configs/') && existsSync(own) ? own : file, 'utf8');
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
-    const reason =
-      code === 'ENOENT' ? 'there is no such file' : code === 'EISDIR' ? 'this is a folder, not a file' : message;
+    const reason = code === 'ENOENT' ? 'no such file' : code === 'EISDIR' ? 'is a folder, not a file' : message;
     throw new ConfigError(`${file}: ${reason}; give the path of a YAML or JSON config file`, { cause });
   }
   return parseYaml(text, file);
 }
 
-/** The value of a YAML text (JSON is YAML too); `where` begins the error message. */
+/** The value of a YAML text (JSON is also YAML); `where` starts the error message. */
 function parseYaml(text: string, where: string): unknown {
   const document = parseDocument(text);
   const [error] = document.errors;
   if (error !== undefined) {
-    // The library's message goes on with an excerpt: "… at line 3, column 2:\n\n…".
+    // The library's message continues with an excerpt: "… at line 3, column 2:\n\n…".
     const [firstLine = ''] = error.message.split('\n');
     throw new ConfigError(`${where}: broken YAML: ${firstLine.replace(/:$/, '')}`, { cause: error });
   }
   try {
     return document.toJS();
   } catch (cause) {
-    // Only aliases fail here, and a pattern such as *.txt reads as one.
+    // Only aliases fail here, and a pattern such as *.txt is parsed as one.
     const { message } = cause as Error;
     throw new ConfigError(`${where}: broken YAML: ${message}; a value that begins with * needs quotes`, { cause });
   }
@@ -142,19 +141,19 @@ function parseYaml(text: string, where: string): unknown {
 function fileSections(file: string): RawConfig {
   const content = readConfigFile(file) ?? {};
   if (!isMapping(content)) {
-    throw new ConfigError(`${file}: found no mapping; a config file has the sections model, depth, data and train`);
+    throw new ConfigError(`${file}: is not a mapping; a config file has the sections model, depth, data and train`);
   }
   const deepSpeed = deepSpeedKeys.find((key) => key in content);
   if (deepSpeed !== undefined) {
-    throw new ConfigError(`${file}: is a DeepSpeed config (it has ${deepSpeed}); give it with --deepspeed ${file}`);
+    throw new ConfigError(`${file}: is a DeepSpeed config (it has ${deepSpeed}); pass it with --deepspeed ${file}`);
   }
   return content;
 }
 
-/** Puts `train.steps=100` over what is there; `train.steps=null` takes away what is there. */
+/** Applies `train.steps=100` on top of earlier sources; `train.steps=null` removes the earlier value. */
 function applySet(raw: RawConfig, set: string): void {
   const equals = set.indexOf('=');
-  if (equals < 0) throw new ConfigError(`--set ${set}: there is no "="; write --set train.steps=1000`);
+  if (equals < 0) throw new ConfigError(`--set ${set}: has no "="; write --set train.steps=1000`);
   const path = set.slice(0, equals).trim();
   const setting = settings.find((candidate) => candidate.path === path);
   if (setting === undefined) throw new ConfigError(unknownKey(path));
@@ -164,7 +163,7 @@ function applySet(raw: RawConfig, set: string): void {
   else merge(raw, { [setting.section]: { [setting.key]: parseYaml(text, `--set ${set}`) } });
 }
 
-/** Puts the keys of `part` over those of `raw`, section by section; an empty section and an undefined key change nothing. */
+/** Merges the keys of `part` into `raw`, section by section; empty sections and undefined keys change nothing. */
 function merge(raw: RawConfig, part: RawConfig): void {
   for (const [name, section] of Object.entries(part)) {
     const below = raw[name];
@@ -181,7 +180,7 @@ function isMapping(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** What one of the schema's issues says to a user; an issue about unknown keys may name several. */
+/** The messages for one of the schema's issues; an issue about unknown keys may name several. */
 function issueMessages(issue: z.core.$ZodIssue, raw: RawConfig): string[] {
   const [section = '', key] = issue.path.map(String);
   if (issue.code === 'unrecognized_keys' && key === undefined) {
@@ -192,7 +191,7 @@ function issueMessages(issue: z.core.$ZodIssue, raw: RawConfig): string[] {
   return [invalidSetting(`${section}.${key}`, found[key])];
 }
 
-/** One line for all mistakes: the first, and how many more. */
+/** One error for all mistakes: the first, and how many more. */
 function mistakesError(mistakes: readonly string[]): ConfigError {
   const [first, ...others] = new Set(mistakes);
   const more = others.length === 0 ? '' : ` (and ${counted(others.length, 'more mistake')})`;
@@ -200,9 +199,9 @@ function mistakesError(mistakes: readonly string[]): ConfigError {
 }
 
 /**
- * Fills in the values that follow from others.
+ * Fills in the derived values.
  *
- * @throws ConfigError when the sizes of the model are not known.
+ * @throws ConfigError if the sizes of the model are unknown.
  */
 function complete(parsed: ParsedConfig): { config: Config; derived: Derived[] } {
   const derived: Derived[] = [];
@@ -229,7 +228,7 @@ function complete(parsed: ParsedConfig): { config: Config; derived: Derived[] } 
   }
   if (model.heads === undefined && hiddenSize % 64 !== 0) {
     throw new ConfigError(
-      `model.heads: missing, and model.hiddenSize ${hiddenSize} is no multiple of 64 to derive it from; ` +
+      `model.heads: missing, and cannot be derived because model.hiddenSize ${hiddenSize} is not a multiple of 64; ` +
         `give a number that divides ${hiddenSize}`,
     );
   }
@@ -247,7 +246,7 @@ function complete(parsed: ParsedConfig): { config: Config; derived: Derived[] } 
       layers: orDerived('model.layers', model.layers, layers, `${model.preset}`),
       hiddenSize: orDerived('model.hiddenSize', model.hiddenSize, hiddenSize, `${model.preset}`),
       heads: orDerived('model.heads', model.heads, hiddenSize / 64, 'hiddenSize / 64'),
-      ffnSize: orDerived('model.ffnSize', model.ffnSize, usual.ffnSize, `that of ${kind}`),
+      ffnSize: orDerived('model.ffnSize', model.ffnSize, usual.ffnSize, `default of ${kind}`),
       activation: model.activation ?? usual.activation,
       layerNormEpsilon: model.layerNormEpsilon ?? usual.layerNormEpsilon,
       dropout: model.dropout ?? usual.dropout,
@@ -278,25 +277,25 @@ function complete(parsed: ParsedConfig): { config: Config; derived: Derived[] } 
   return { config, derived };
 }
 
-/** A list of one value is that value. */
+/** Replaces a list of one value by the value. */
 const plain = <T>(value: Phased<T>): Phased<T> => (Array.isArray(value) && value.length === 1 ? value[0]![1] : value);
 
 function deviceFor(derived: Derived[]): string {
   const value = defaultDevice();
-  if (value !== 'cpu') derived.push({ key: 'train.device', value, reason: 'there is a GPU' });
+  if (value !== 'cpu') derived.push({ key: 'train.device', value, reason: 'a GPU was found' });
   return value;
 }
 
-/** bf16 where it is the faster one. */
+/** bf16 if it is faster. */
 function precisionFor(device: string, derived: Derived[]): 'fp32' | 'bf16' {
   const isFast = device !== 'cpu' || hasBfloat16Products();
   const value = isFast ? 'bf16' : 'fp32';
-  const reason = device === 'cpu' ? `the processor ${isFast ? 'multiplies' : 'does not multiply'} bfloat16` : device;
+  const reason = device === 'cpu' ? `this CPU ${isFast ? 'supports' : 'does not support'} bfloat16` : device;
   derived.push({ key: 'train.precision', value, reason });
   return value;
 }
 
-/** What is wrong between values that are right alone. */
+/** Mistakes in the combination of values that are valid on their own. */
 function misfits({ model, depth, data, train }: Config): string[] {
   const mistakes = weightMistakes(data.train);
   if (model.headSize === undefined && model.hiddenSize % model.heads !== 0) {
@@ -314,25 +313,25 @@ function misfits({ model, depth, data, train }: Config): string[] {
   const family = familyOf(model);
   if (!family.objectives.includes(data.objective)) {
     mistakes.push(
-      `data.objective: ${data.objective} is not for model.kind ${model.kind}; ` +
-        `${model.kind} learns ${family.objectives.join(' or ')}`,
+      `data.objective: ${data.objective} does not work with model.kind ${model.kind}; ` +
+        `use ${family.objectives.join(' or ')}`,
     );
   }
   if (data.packing === 'documents' && objectives[data.objective].hasPairs) {
     mistakes.push(
-      `data.packing: documents is not for data.objective ${data.objective}, whose sequences are pairs; ` +
-        'leave it out or take data.objective mlm',
+      `data.packing: documents does not work with data.objective ${data.objective}, whose sequences are pairs; ` +
+        'leave it out, or set data.objective to mlm',
     );
   }
   if (train.outputBias === 'frequencies' && family.outputBias === undefined) {
     mistakes.push(
-      `train.outputBias: frequencies is not for model.kind ${model.kind}, whose output layer has no bias; leave it out`,
+      `train.outputBias: frequencies does not work with model.kind ${model.kind}, whose output layer has no bias; leave it out`,
     );
   }
   const { takes } = family;
   for (const key of Object.keys(model) as (keyof ModelConfig)[]) {
     const isOthers = ownSettings.has(key) && !takes.includes(key);
-    if (isOthers) mistakes.push(`model.${key}: is not for model.kind ${model.kind}; leave it out`);
+    if (isOthers) mistakes.push(`model.${key}: does not apply to model.kind ${model.kind}; leave it out`);
   }
   mistakes.push(...(family.mistakes?.(model) ?? []));
   mistakes.push(...depthMistakes(depth, model, train.steps));
@@ -340,7 +339,7 @@ function misfits({ model, depth, data, train }: Config): string[] {
   if (undivided !== undefined) {
     mistakes.push(
       `train.microBatchSize: ${train.microBatchSize} does not divide train.batchSize ${undivided}; ` +
-        'a step is a whole number of micro-batches',
+        'give a number that divides it',
     );
   }
   if (train.finalLearningRate > train.peakLearningRate) {
@@ -350,11 +349,11 @@ function misfits({ model, depth, data, train }: Config): string[] {
   }
   if (train.schedule === 'wsd' && train.warmupRatio + train.decayRatio > 1) {
     mistakes.push(
-      `train.decayRatio: ${train.decayRatio} with train.warmupRatio ${train.warmupRatio} is more than the run; lower one of them`,
+      `train.decayRatio: ${train.decayRatio} plus train.warmupRatio ${train.warmupRatio} is above 1; lower one of them`,
     );
   }
   if (train.precision === 'fp16' && train.device === 'cpu') {
-    mistakes.push('train.precision: fp16 is for GPUs; on the CPU take bf16 or fp32');
+    mistakes.push('train.precision: fp16 needs a GPU; use bf16 or fp32 on the CPU');
   }
   return mistakes;
 }
@@ -364,20 +363,20 @@ function warningsOf(config: Config): string[] {
   const warnings: string[] = [];
   if (model.norm === 'post' && depth.method !== 'dense') {
     warnings.push(
-      `model.norm: post with depth.method: ${depth.method} tends to diverge at the learning rates that pay; ` +
-        'norm: pre is what the method was made for',
+      `model.norm: post with depth.method: ${depth.method} tends to diverge at useful learning rates; ` +
+        'set model.norm to pre, which the method was designed for',
     );
   }
   const late = changesOf(config).find((step) => step >= train.steps);
   if (late !== undefined) {
     warnings.push(
-      `train.steps: ${train.steps}, and a value of batchSize, sequenceLength or maskRate begins at step ${late}; it is never trained with`,
+      `train.steps: the run ends at step ${train.steps}, but a value of batchSize, sequenceLength or maskRate starts at step ${late}; that value is never used`,
     );
   }
   const smallest = Math.min(...valuesOf(train.batchSize));
-  if (Array.isArray(train.batchSize) && 4 * train.microBatchSize < smallest) {
+  if (train.microBatchSize === greatestDivisor(valuesOf(train.batchSize)) && 4 * train.microBatchSize < smallest) {
     warnings.push(
-      `train.microBatchSize: ${counted(train.microBatchSize, 'sequence')} at a time, since no more divide each batchSize; that is slow, take sizes with a greater common divisor`,
+      `train.microBatchSize: ${counted(train.microBatchSize, 'sequence')} per pass, the greatest common divisor of batchSize, is slow; use batch sizes with a larger common divisor`,
     );
   }
   return warnings;

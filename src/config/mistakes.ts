@@ -2,7 +2,7 @@ import { distance } from 'fastest-levenshtein';
 import { letters, taperName } from './other-names.ts';
 import { type Setting, sections, settings } from './settings.ts';
 
-/** The message for a key that does not exist: with taper's name for it, or the nearest one that does exist. */
+/** The message for an unknown key, with taper's name for it or the nearest known key. */
 export function unknownKey(path: string): string {
   const name = taperName(path.slice(path.lastIndexOf('.') + 1));
   if (name !== undefined) return `${path}: unknown key; did you mean ${name}?`;
@@ -14,7 +14,7 @@ export function unknownKey(path: string): string {
     : `${path}: unknown key; ${section.name} has ${section.settings.map(({ key }) => key).join(', ')}`;
 }
 
-/** The message for a section that is not a mapping of keys. */
+/** The message for a section that is not a mapping. */
 export function invalidSection(name: string, found: unknown): string {
   const keys = sections.find((section) => section.name === name)?.settings ?? [];
   return `${name}: ${show(found)} is not a section; write it as ${name}: { ${keys[0]?.key}: … }`;
@@ -23,8 +23,8 @@ export function invalidSection(name: string, found: unknown): string {
 /** The message for a key whose value is missing, of the wrong type or out of range. */
 export function invalidSetting(path: string, found: unknown): string {
   const setting = settings.find((candidate) => candidate.path === path);
-  if (setting === undefined) return `${path}: ${show(found)} does not fit here`;
-  if (found === undefined) return `${path}: missing; ${setting.advice ?? 'give it'}`;
+  if (setting === undefined) return `${path}: ${show(found)} is not valid here`;
+  if (found === undefined) return `${path}: missing; ${setting.advice ?? 'set it'}`;
   const hint = hintFor(setting, found);
   return `${path}: ${show(found)} is not ${expectation(setting, found)}${hint === undefined ? '' : `; ${hint}`}`;
 }
@@ -33,7 +33,7 @@ function expectation({ typeName, choices }: Setting, found: unknown): string {
   if (choices?.length === 1) return `${choices[0]}, the only choice`;
   if (choices !== undefined) return `one of ${choices.join(', ')}`;
   const plain = typeName.replaceAll('`', '');
-  // A number only has to hear the range that it is not in.
+  // For a number the range is enough.
   if (typeof found === 'number' && plain.startsWith('number in')) return plain.slice('number '.length);
   if (plain.startsWith('true')) return plain;
   return `${plain.startsWith('integer') ? 'an' : 'a'} ${plain}`;
@@ -50,16 +50,16 @@ function hintFor(setting: Setting, found: unknown): string | undefined {
   return setting.default === undefined ? undefined : `the default is ${show(setting.default)}`;
 }
 
-/** A value as it would be written, cut when it is long. */
+/** A value as the user would write it, shortened if long. */
 function show(value: unknown): string {
-  // JSON has no NaN and no infinity, YAML has.
+  // YAML has NaN and infinity, JSON does not.
   const shown = (_: string, part: unknown) =>
     typeof part === 'number' && !Number.isFinite(part) ? String(part) : part;
   const text = typeof value === 'number' ? String(value) : JSON.stringify(value, shown);
   return text.length > 60 ? `${text.slice(0, 57)}…` : text;
 }
 
-/** The section or `section.key` whose name is nearest to the last part of `path`; its own section comes first. */
+/** The section or `section.key` whose name is nearest to the last part of `path`; keys of the same section come first. */
 function nearestPath(path: string): string | undefined {
   const dot = path.indexOf('.');
   const name = path.slice(dot + 1);
@@ -76,7 +76,7 @@ function nearestPath(path: string): string | undefined {
   return near.sort((a, b) => score(a) - score(b))[0]?.path;
 }
 
-/** The number of edits from one name to another; a whole word that is part of the other (`theta`, `thetaBar`) is near. */
+/** The edit distance of two names; a name that contains the other (`theta`, `thetaBar`) counts as near. */
 function difference(a: string, b: string): number {
   const [short, long] = [letters(a), letters(b)].sort((one, other) => one.length - other.length) as [string, string];
   if (short.length >= 4 && long.includes(short)) return (long.length - short.length) / 10;

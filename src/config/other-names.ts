@@ -1,19 +1,19 @@
 import { settings } from './settings.ts';
 
-/** What is written here where other programs have settings of their own names. */
+/** A setting of taper with its names in other programs. */
 interface OtherNames {
-  /** taper's: `section.key`, or an option of the command line. */
+  /** taper's name: `section.key`, or a command-line option. */
   ours: string;
-  /** What else there is to say: another unit, or another way to write the value. */
+  /** A note on a different unit or form of the value. */
   note?: string;
-  /** Those of Hugging Face's Trainer and models, DeepSpeed, nanoGPT and PyTorch Lightning. */
+  /** The names in Hugging Face's Trainer and models, DeepSpeed, nanoGPT and PyTorch Lightning. */
   theirs: string;
 }
 
-/** What other programs call taper's settings. Case, `_` and `-` do not count. */
+/** The names of taper's settings in other programs. Case, `_` and `-` are ignored. */
 export const otherNames: readonly OtherNames[] = [
   { ours: 'model.preset', theirs: 'model_name model_size config_name' },
-  { ours: 'model.kind', note: 'bert or gpt2', theirs: 'model_type architectures' },
+  { ours: 'model.kind', note: 'modernbert, llama, bert or gpt2', theirs: 'model_type architectures' },
   { ours: 'model.layers', theirs: 'num_hidden_layers num_layers n_layer n_layers' },
   { ours: 'model.hiddenSize', theirs: 'n_embd d_model embed_dim embedding_size hidden_dim dim' },
   { ours: 'model.heads', theirs: 'num_attention_heads num_heads n_head n_heads' },
@@ -21,7 +21,7 @@ export const otherNames: readonly OtherNames[] = [
   { ours: 'model.maxPositions', theirs: 'max_position_embeddings n_positions n_ctx' },
   { ours: 'model.activation', theirs: 'hidden_act activation_function' },
   { ours: 'model.layerNormEpsilon', theirs: 'layer_norm_eps ln_eps' },
-  { ours: 'model.embeddingStd', note: 'of the embeddings alone', theirs: 'initializer_range init_std' },
+  { ours: 'model.embeddingStd', note: 'for the embeddings only', theirs: 'initializer_range init_std' },
   { ours: 'model.dropout', theirs: 'hidden_dropout_prob hidden_dropout resid_pdrop embd_pdrop' },
   { ours: 'model.attentionDropout', theirs: 'attention_probs_dropout_prob attn_pdrop' },
 
@@ -47,29 +47,29 @@ export const otherNames: readonly OtherNames[] = [
   { ours: 'data.wholeWord', theirs: 'whole_word_mask wwm' },
 
   { ours: 'train.steps', theirs: 'max_steps max_iters num_train_steps total_steps total_num_steps num_steps' },
-  { ours: 'train.steps', note: 'where the decay ends as well', theirs: 'lr_decay_iters decay_steps' },
+  { ours: 'train.steps', note: 'the decay ends there too', theirs: 'lr_decay_iters decay_steps' },
   {
     ours: 'train.steps',
-    note: 'epochs × sequences of the text / train.batchSize',
+    note: 'epochs × sequences in the text / train.batchSize',
     theirs: 'num_train_epochs num_epochs n_epochs max_epochs epochs epoch',
   },
   { ours: 'train.batchSize', theirs: 'train_batch_size global_batch_size' },
   {
     ours: 'train.batchSize',
-    note: 'the sequences of a whole step: the batch of a device × gradient accumulation × devices',
+    note: 'sequences per optimizer step: batch per device × gradient accumulation × devices',
     theirs: 'per_device_train_batch_size per_gpu_train_batch_size bs',
   },
   {
     ours: 'train.microBatchSize',
-    note: 'of all processes together',
+    note: 'over all processes',
     theirs: 'train_micro_batch_size_per_gpu micro_batch per_device_batch_size',
   },
   {
     ours: 'train.microBatchSize',
-    note: 'train.batchSize / the number of accumulation steps',
+    note: 'train.batchSize / accumulation steps',
     theirs: 'gradient_accumulation_steps accumulate_grad_batches grad_accum_steps accumulation_steps',
   },
-  { ours: 'train.optimizer', note: 'adamw, muon or lamb', theirs: 'optim optimizer_type optimizer_name' },
+  { ours: 'train.optimizer', note: 'adamw, muon, lamb or sgd', theirs: 'optim optimizer_type optimizer_name' },
   { ours: 'train.betas', note: 'as in [0.9, 0.999]', theirs: 'adam_beta1 adam_beta2 beta1 beta2 adam_betas' },
   { ours: 'train.momentum', theirs: 'muon_momentum muon_beta' },
   { ours: 'train.epsilon', theirs: 'adam_epsilon adam_eps eps' },
@@ -86,7 +86,7 @@ export const otherNames: readonly OtherNames[] = [
   },
   {
     ours: 'train.warmupRatio',
-    note: 'the warm-up steps / train.steps',
+    note: 'warm-up steps / train.steps',
     theirs: 'warmup_steps num_warmup_steps warmup_iters warmup_num_steps lr_warmup_steps warmup',
   },
   { ours: 'train.warmupRatio', theirs: 'warmup_proportion warmup_fraction lr_warmup_fraction' },
@@ -109,7 +109,7 @@ export const otherNames: readonly OtherNames[] = [
   { ours: '--resume', theirs: 'resume_from_checkpoint resume' },
 ];
 
-/** A name without what does not count: case, `_` and `-`. */
+/** A name in lower case, without `_` and `-`. */
 export const letters = (name: string) => name.toLowerCase().replace(/[_-]/g, '');
 
 const theirs = new Map(
@@ -117,7 +117,7 @@ const theirs = new Map(
 );
 const own = new Map(settings.map(({ path, key }) => [letters(key), path]));
 
-/** What to write in the place of a name: `train.warmupRatio, the warm-up steps / train.steps`; undefined for a name that nobody knows. */
+/** taper's name for a setting: `train.warmupRatio (warm-up steps / train.steps)`; undefined for an unknown name. */
 export function taperName(name: string): string | undefined {
   const path = own.get(letters(name));
   if (path !== undefined) return path;

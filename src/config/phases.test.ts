@@ -81,10 +81,10 @@ test('a list of one value is that value, and one that comes too late is warned o
     loadConfig({ overrides: { model: { preset: 'bert-tiny' }, train: { steps: 10 } }, sets }).warnings;
   assert.deepEqual(warningsOf('data.maskRate=[[0, 0.3], [9, 0.15]]'), []);
   assert.deepEqual(warningsOf('data.maskRate=[[0, 0.3], [10, 0.15]]'), [
-    'train.steps: 10, and a value of batchSize, sequenceLength or maskRate begins at step 10; it is never trained with',
+    'train.steps: the run ends at step 10, but a value of batchSize, sequenceLength or maskRate starts at step 10; that value is never used',
   ]);
   assert.deepEqual(warningsOf('train.batchSize=[[0, 25], [5, 64]]'), [
-    'train.microBatchSize: 1 sequence at a time, since no more divide each batchSize; that is slow, take sizes with a greater common divisor',
+    'train.microBatchSize: 1 sequence per pass, the greatest common divisor of batchSize, is slow; use batch sizes with a larger common divisor',
   ]);
 });
 

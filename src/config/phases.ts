@@ -1,10 +1,10 @@
 import { counted } from '../errors/index.ts';
 import type { Config } from './schema.ts';
 
-/** A value for the whole run, or [step, value] pairs: each value from its step on, counted from 0. */
+/** A value for the whole run, or [step, value] pairs: each value applies from its step on, counted from 0. */
 export type Phased<T> = T | [step: number, value: T][];
 
-/** A configuration with one batch size, sequence length and mask rate: as it is at one step of a run. */
+/** The configuration at one step of a run: with one batch size, sequence length and mask rate. */
 export interface StepConfig extends Config {
   data: Config['data'] & { sequenceLength: number; maskRate: number };
   train: Config['train'] & { batchSize: number };
@@ -32,12 +32,12 @@ export function configAt(config: Config, step: number): StepConfig {
   };
 }
 
-/** The configuration with the last value of each list: what a run is evaluated with from its first step on, however long it is. */
+/** The configuration with the last value of each list. All evaluations of a run use it, from the first step on. */
 export function lastConfig(config: Config): StepConfig {
   return configAt(config, Infinity);
 }
 
-/** The phases of a run, or of its first `steps` steps: a single one where no value is a list. */
+/** The phases of a run, or of its first `steps` steps: a single one if no value is a list. */
 export function phasesOf(config: Config, steps = config.train.steps): Phase[] {
   const firsts = changesOf(config).filter((step) => step < steps);
   return firsts.map((first, i) => ({
@@ -47,18 +47,18 @@ export function phasesOf(config: Config, steps = config.train.steps): Phase[] {
   }));
 }
 
-/** A function of the step that is worked out once for each phase of a run. */
+/** A function of the step that is computed once per phase of a run. */
 export function byPhase<T>(config: Config, make: (config: StepConfig) => T): (step: number) => T {
   const made = phasesOf(config).map((phase) => ({ first: phase.first, value: make(phase.config) }));
   return (step) => made.findLast(({ first }) => first <= step)!.value;
 }
 
-/** The longest sequences that a model saw in so many steps; a model that was not trained here counts as if in its first step. */
+/** The longest sequence length in the first `steps` steps; an imported model counts as in its first step. */
 export function longestSequence(config: Config, steps: number): number {
   return Math.max(...phasesOf(config, Math.max(1, steps)).map((phase) => phase.config.data.sequenceLength));
 }
 
-/** The steps at which some value changes, 0 first. */
+/** The steps at which a value changes, starting with 0. */
 export function changesOf({ data, train }: Pick<Config, 'data' | 'train'>): number[] {
   const changes = [data.sequenceLength, data.maskRate, train.batchSize].flatMap(pairsOf).map(([step]) => step);
   return [...new Set(changes)].sort((a, b) => a - b);
@@ -72,12 +72,12 @@ function valueAt<T>(value: Phased<T>, step: number): T {
   return pairsOf(value).findLast(([from]) => from <= step)![1];
 }
 
-/** All values of a run, in their order. */
+/** All values of a run, in order. */
 export function valuesOf<T>(value: Phased<T>): T[] {
   return pairsOf(value).map(([, each]) => each);
 }
 
-/** Numbers of things, one after the other: `1 sequence`, `16, then 32 sequences`, `16, … 512 sequences`. */
+/** Successive counts of things: `1 sequence`, `16, then 32 sequences`, `16, … 512 sequences`. */
 export function countedInTurn(values: readonly number[], noun: string): string {
   const changed = values.filter((value, i) => value !== values[i - 1]);
   const last = counted(changed.at(-1)!, noun);

@@ -2,18 +2,18 @@ import { z } from 'zod';
 import type { Affects } from '../keys/index.ts';
 import { configSchema, type SectionName } from './schema.ts';
 
-/** One key of the config file, as the documentation and the error messages need it. */
+/** One key of the config file, with what the documentation and the error messages need. */
 export interface Setting {
   section: SectionName;
   key: string;
   /** `section.key` */
   path: string;
-  /** Its type in words, such as `integer ≥ 1`; choices are quoted by backticks. */
+  /** Its type in words, such as `integer ≥ 1`; choices are in backticks. */
   typeName: string;
-  /** The choices of a key that takes one of a few words. */
+  /** The choices of an enum. */
   choices?: string[];
   default?: unknown;
-  /** Where the value comes from when there is no fixed default. */
+  /** How the value is derived if there is no fixed default. */
   derived?: string;
   required: boolean;
   affects: Affects;
@@ -28,7 +28,7 @@ export interface Section {
   settings: Setting[];
 }
 
-// The part of JSON Schema that the config file's schema uses.
+// The part of JSON Schema that the schema of the config file uses.
 interface JsonSchema {
   type?: string;
   description?: string;
@@ -94,13 +94,13 @@ function readSections(): Section[] {
   }));
 }
 
-/** All sections and keys of the config file, in the schema's order. */
+/** All sections of the config file with their keys, in the schema's order. */
 export const sections: readonly Section[] = readSections();
 
 /** Every key of the config file. */
 export const settings: readonly Setting[] = sections.flatMap((section) => section.settings);
 
-/** The paths of the keys that affect one of these. */
+/** The paths of the keys that affect any of `what`. */
 export function keysThatAffect(...what: readonly Affects[]): ReadonlySet<string> {
   return new Set(settings.filter(({ affects }) => what.includes(affects)).map(({ path }) => path));
 }

@@ -3,7 +3,7 @@ import type { Config } from './schema.ts';
 /** A text that training samples are drawn from. */
 export interface TextSource {
   paths: string[];
-  /** The fraction of the samples that is drawn from it. */
+  /** The fraction of the samples drawn from it. */
   share: number;
 }
 
@@ -15,21 +15,21 @@ export function textSources(train: Config['data']['train']): TextSource[] {
   return weighted.map(({ path, weight }) => ({ paths: [path].flat(), share: weight / total }));
 }
 
-/** All paths of `data.train`, whatever their weights. */
+/** All paths of `data.train`, with or without weights. */
 export function trainPaths(train: Config['data']['train']): string[] {
   return train.flatMap((entry) => (typeof entry === 'string' ? entry : entry.path));
 }
 
-/** The least share of a text: one sequence in a billion. Double precision does not count exactly by much smaller ones. */
+/** The smallest share of a text: one sequence in a billion. With much smaller shares double precision is not exact. */
 const leastShare = 1e-9;
 
-/** What is wrong with the weights of `data.train`. */
+/** Mistakes in the weights of `data.train`. */
 export function weightMistakes(train: Config['data']['train']): string[] {
   const plain = train.find((entry) => typeof entry === 'string');
   const weighted = train.filter((entry) => typeof entry !== 'string');
   if (plain !== undefined && weighted.length > 0)
     return [
-      `data.train: ${plain} has no weight, but other texts have one; write { path: ${plain}, weight: 1 }, or remove all weights`,
+      `data.train: ${plain} has no weight, but other texts do; write { path: ${plain}, weight: 1 }, or remove all weights`,
     ];
   const total = weighted.reduce((sum, { weight }) => sum + Math.max(weight, 0), 0);
   return weighted

@@ -14,11 +14,11 @@ export class ConfigError extends UserError {}
 /** A text source, tokenizer or token shard that is missing, empty, broken or too small. */
 export class DataError extends UserError {}
 
-/** A checkpoint that is missing, broken, or of another shape than asked for. */
+/** A checkpoint that is missing, broken, or of a shape other than expected. */
 export class CheckpointError extends UserError {}
 
-/** A folder or file that cannot be written: no permission, no space. */
+/** A folder or file that cannot be written, for lack of permission or space. */
 export class OutputError extends UserError {}
 
-/** The native addon or its libtorch is not there, or does not load. */
+/** The native addon or its libtorch is missing or does not load. */
 export class SetupError extends UserError {}

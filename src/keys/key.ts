@@ -1,36 +1,36 @@
 import { z } from 'zod';
 
-/** What a key of the configuration says of itself beyond its type and default: error messages and docs are made of it. */
+/** The texts of a configuration key beyond its type and default, for error messages and docs. */
 export interface Meaning {
   /** What the key does, with its unit. */
   description: string;
-  /** Where the value comes from when the key is absent and has no fixed default. */
+  /** How the value is derived if the key is absent and has no fixed default. */
   derived?: string;
-  /** How to say its type, where the schema's own words would not do. */
+  /** The type in words, if the schema's own would not do. */
   typeName?: string;
-  /** What a wrong value's error message adds. */
+  /** The advice in the error message for a wrong value. */
   advice?: string;
 }
 
 /**
- * What a key changes, from which follows what a resumed run and a comparison make of a difference:
- * `numbers`, those that a run computes: a resumed run refuses it, and `compare` keeps such runs apart;
- * `texts`, which text is read, and how: a resumed run refuses it, `compare` looks at the texts that came of it;
- * `start`, what a new run begins with: a resumed one has it already, `compare` keeps them apart;
- * `time`, how long it takes: a resumed run may change it, `compare` keeps them apart;
- * `nothing` of all that.
+ * What a key affects, which decides how a resumed run and `compare` treat a difference:
+ * `numbers`, the results of a run: a resumed run refuses a change, and `compare` treats such runs as different;
+ * `texts`, which text is read and how: a resumed run refuses a change, and `compare` compares the resulting texts;
+ * `start`, what a new run starts from: a resumed run already has it, and `compare` treats such runs as different;
+ * `time`, how long the run takes: a resumed run may change it, and `compare` treats such runs as different;
+ * `nothing` of the above.
  */
 export type Affects = 'numbers' | 'texts' | 'start' | 'time' | 'nothing';
 
-/** A key of the configuration: its type and default, what it affects, and what it means. */
+/** A configuration key: its type and default, what it affects, and its texts. */
 export const key = <T extends z.ZodType>(schema: T, affects: Affects, meaning: string | Meaning): T =>
   schema.meta({ affects, ...(typeof meaning === 'string' ? { description: meaning } : meaning) });
 
-/** The names in a table, for an enum of them. */
+/** The names in a table, for an enum. */
 export const namesOf = <T extends object>(table: T) => Object.keys(table) as (keyof T & string)[];
 
-/** A number of things: 1 or more. */
+/** A count: an integer ≥ 1. */
 export const count = () => z.int().min(1);
 
-/** A share of something, or a probability: from 0 to below 1. */
+/** A fraction or probability in [0, 1). */
 export const rate = () => z.number().gte(0).lt(1);

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** A value for the whole run, or [step, value] pairs, each value from its step on: the first step is 0, and they ascend. */
+/** A value for the whole run, or [step, value] pairs: each value applies from its step on; steps ascend from 0. */
 export const phased = <T extends z.ZodType>(schema: T) =>
   z.union([
     schema,

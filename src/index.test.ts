@@ -106,7 +106,7 @@ test('a program trains with its own depth method, documents and sink, stops it, 
     const stored = loadConfig({ file: join(out, 'config.json') }).config;
     await assert.rejects(
       pretrain(stored, { out, resume: true, samples: samples('garden') }),
-      /pass it: pretrain\(config, \{ depth \}\)/,
+      /pass it as pretrain\(config, \{ depth \}\)/,
     );
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -148,15 +148,18 @@ describe('a program that is wrong, or wants more than one run', () => {
   test('what a depth method says wrongly is a ConfigError that names the step', async () => {
     const good = { theta: 1, keepRates: [1, 0.5], branchScales: [1, 2] };
     const wrong: [answer: unknown, message: RegExp][] = [
-      [{ ...good, keepRates: [1] }, /^depth: step 0: keepRates has 1 entries, and the model 2 blocks; return \{ theta/],
+      [
+        { ...good, keepRates: [1] },
+        /^depth: step 0: keepRates has 1 entries, but the model has 2 blocks; return \{ theta/,
+      ],
       [{ ...good, keepRates: [1, Number.NaN] }, /keepRates\[1\] is NaN/],
       [{ ...good, keepRates: [1, 1.5] }, /keepRates\[1\] is 1\.5/],
       [{ ...good, keepRates: ['1', 1] }, /keepRates\[0\] is 1;/],
-      [{ ...good, keepRates: Float32Array.of(1, 1) }, /keepRates is no array/],
+      [{ ...good, keepRates: Float32Array.of(1, 1) }, /keepRates is not an array/],
       [{ ...good, branchScales: [1] }, /branchScales has 1 entries/],
-      [{ ...good, branchScales: undefined }, /branchScales is no array/],
+      [{ ...good, branchScales: undefined }, /branchScales is not an array/],
       [{ ...good, theta: undefined }, /theta is undefined/],
-      [{ ...good, newBlocks: 1 }, /newBlocks is no array/],
+      [{ ...good, newBlocks: 1 }, /newBlocks is not an array/],
       [{ ...good, newBlocks: [{ block: 1, copyOf: 2 }] }, /newBlocks names block 2/],
       [undefined, /the function returned undefined/],
       [Promise.resolve(good), /theta is undefined/],

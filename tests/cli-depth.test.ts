@@ -62,32 +62,38 @@ describe('plan', { concurrency: 2 }, () => {
     await refused(settings('depth.method=staged', 'depth.stages=[2, 12]'), /depth\.stages: 2 is not in \(2, 12\]/);
     await refused(settings('depth.method=staged', 'depth.stages=[6, 13]'), /depth\.stages: 13/);
     await refused(settings('depth.method=shallow', 'depth.blocks=13'), /depth\.blocks: 13 is above model\.layers 12/);
-    await refused(settings('depth.method=shallow', 'model.norm=post'), /shallow wants model\.norm: pre/);
-    await refused(settings('depth.method=staged', 'depth.stages=[8, 6]'), /depth\.stages: 6 comes after more/);
+    await refused(settings('depth.method=shallow', 'model.norm=post'), /shallow needs model\.norm: pre/);
+    await refused(
+      settings('depth.method=staged', 'depth.stages=[8, 6]'),
+      /depth\.stages: 6 is less than the number before it/,
+    );
     const growing = (...sets: string[]) => settings('depth.method=grow', 'train.steps=100', ...sets);
     await refused(growing('depth.growBlocks=[3,6]'), /depth\.growBlocks: ends with 6, but model\.layers is 12/);
-    await refused(growing('depth.growBlocks=[6,3,12]'), /depth\.growBlocks: 3 does not come after fewer/);
+    await refused(growing('depth.growBlocks=[6,3,12]'), /depth\.growBlocks: 3 is not more than the number before it/);
     await refused(
       growing('depth.growAt=[20,10]', 'depth.growBlocks=[3,6,12]'),
-      /depth\.growAt: 10 does not come after/,
+      /depth\.growAt: 10 is not after the step before it/,
     );
-    await refused(growing('depth.growAt=[10,20]'), /depth\.growAt: has 2 steps, and depth\.growBlocks 2 stages/);
-    await refused(growing('depth.growBlocks=[0,12]'), /depth\.newBlocks: there is nothing to copy/);
-    await refused(growing('depth.newBlocks=random', 'depth.newMoments=copy'), /depth\.newMoments: copy belongs to/);
-    await refused(growing('depth.tail=0.1'), /depth\.tail: grow runs every block that there is/);
-    await refused(growing('model.norm=post'), /grow wants model\.norm: pre/);
+    await refused(growing('depth.growAt=[10,20]'), /depth\.growAt: has 2 steps for the 2 stages of depth\.growBlocks/);
+    await refused(growing('depth.growBlocks=[0,12]'), /depth\.newBlocks: copy has nothing to copy/);
+    await refused(growing('depth.newBlocks=random', 'depth.newMoments=copy'), /depth\.newMoments: copy needs/);
+    await refused(growing('depth.tail=0.1'), /depth\.tail: does not apply to grow/);
+    await refused(growing('model.norm=post'), /grow needs model\.norm: pre/);
     await refused(settings('depth.method=pdl'), /depth\.method: .*pld/);
   });
 
   test('names what a method does not read, and a method that drops nothing', async () => {
     const warningsOf = async (...sets: string[]) =>
       (await jsonOf('plan', '--set', ...bertBase, 'train.steps=1000', ...sets)).warnings.join();
-    assert.match(await warningsOf('depth.stages=[6, 12]'), /depth\.stages: belongs to staged/);
-    assert.match(await warningsOf('depth.blocks=3'), /depth\.blocks: belongs to shallow/);
-    assert.match(await warningsOf('depth.thetaBar=1'), /pld drops nothing here: every block runs in every step/);
+    assert.match(await warningsOf('depth.stages=[6, 12]'), /depth\.stages: a setting of staged/);
+    assert.match(await warningsOf('depth.blocks=3'), /depth\.blocks: a setting of shallow/);
+    assert.match(
+      await warningsOf('depth.thetaBar=1'),
+      /pld drops nothing with these settings: every block runs in every step/,
+    );
     assert.match(await warningsOf('depth.method=staged', 'model.layers=2'), /staged drops nothing/);
     assert.equal(await warningsOf('depth.method=staged'), '');
-    assert.match(await warningsOf('depth.growAt=[5]'), /depth\.growAt: belongs to grow/);
+    assert.match(await warningsOf('depth.growAt=[5]'), /depth\.growAt: a setting of grow/);
     assert.match(
       await warningsOf('depth.method=grow', 'depth.growAt=[1000]'),
       /depth\.growAt: a run of 1,?000 steps ends before the model grows at step 1000/,

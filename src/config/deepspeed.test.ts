@@ -201,7 +201,7 @@ test('nothing that taper cannot take over is dropped in silence', () => {
   });
   assert.deepEqual(config, { train: { optimizer: 'adamw' } });
   assert.deepEqual(warnings, [
-    'DeepSpeed keys that are "auto" keep taper\'s defaults: train_batch_size, optimizer.params.lr',
+    'DeepSpeed keys set to "auto" use taper\'s defaults: train_batch_size, optimizer.params.lr',
     'DeepSpeed keys that taper ignores: zero_optimization, optimizer.params.freeze_step',
     "DeepSpeed's optimizer.type OneBitAdam is not supported: adamw is used; set train.optimizer to use another",
     "DeepSpeed's scheduler.type OneCycle is not supported: set train.schedule and train.warmupRatio",

@@ -2,13 +2,13 @@ import { type Granularity, granularities } from './gates.ts';
 import type { DepthMethod } from './method.ts';
 import { expectedDepth } from './state.ts';
 
-/** FLOPs of a forward pass's matrix products, which follow from a model's shapes; a multiply and an add are two FLOPs. */
+/** FLOPs of the matrix products of a forward pass, from the model's shapes; a multiply-add counts as two FLOPs. */
 export interface ForwardFlops {
   /** One block on one sequence. */
   block: number;
-  /** The output layer, with what stands before it, for one predicted token. */
+  /** The output layer, with the layers of its head, for one predicted token. */
   output: number;
-  /** The head for sentence pairs, for one sequence; 0 where there is none. */
+  /** The head for sentence pairs, for one sequence; 0 if there is none. */
   pair: number;
 }
 
@@ -18,23 +18,23 @@ export interface StepWork {
   layers: number;
   /** N */
   sequences: number;
-  /** M, masked or each next one; a mean will do. */
+  /** M, masked or next tokens; may be a mean. */
   predictedTokens: number;
   forwardFlops: ForwardFlops;
-  /** FLOPs of the optimizer: on the parameters of one block, and on those outside the blocks. */
+  /** FLOPs of the optimizer: for the parameters of one block, and for those outside the blocks. */
   updateFlops: { block: number; outer: number };
 }
 
-/** What a run will cost under a depth method, in the mean over its gates. */
+/** The expected cost of a run under a depth method, averaged over its gates. */
 export interface PlannedCost {
   /** The mean number of blocks that run in a micro-batch. */
   meanDepth: number;
-  /** The mean number of blocks that a step updates: those that run in one of its micro-batches. */
+  /** The mean number of blocks that a step updates: those that run in at least one of its micro-batches. */
   meanUpdated: number;
   meanTheta: number;
-  /** The fraction of the blocks' FLOPs that is not spent: `1 − meanDepth/L` where all steps have the same work. */
+  /** The fraction of the blocks' FLOPs that is saved: `1 − meanDepth/L` if all steps have the same work. */
   blockFlopsSaved: number;
-  /** The fraction of the whole step's FLOPs that is not spent. */
+  /** The fraction of all FLOPs of the steps that is saved. */
   stepFlopsSaved: number;
   /** FLOPs of the whole run if it were dense. */
   denseFlops: number;
@@ -42,14 +42,14 @@ export interface PlannedCost {
   expectedFlops: number;
 }
 
-/** A backward pass has two matrix products (for the input and for the weight) for each one of the forward pass. */
+/** The backward pass has two matrix products (for the input and for the weight) per product of the forward pass. */
 const forwardAndBackward = 3;
 
 /**
  * FLOPs of one optimizer step when `depth` blocks run on average over its micro-batches: matrix products of blocks and heads,
  * forward and backward, and the optimizer's operations on each parameter that it updates. Embeddings are
- * look-ups: no products. `updatedBlocks` is the number of blocks that ran in at least one micro-batch; the others are not
- * updated. With one micro-batch a step that is `depth`, its default.
+ * look-ups without products. `updatedBlocks` is the number of blocks that ran in at least one micro-batch; the others are not
+ * updated. With one micro-batch per step it equals `depth`, its default.
  */
 export function stepFlops(work: StepWork, depth: number, updatedBlocks = depth): number {
   const { sequences, predictedTokens, forwardFlops, updateFlops } = work;
@@ -58,17 +58,17 @@ export function stepFlops(work: StepWork, depth: number, updatedBlocks = depth):
   return forwardAndBackward * products + updatedBlocks * updateFlops.block + updateFlops.outer;
 }
 
-/** How gates are drawn in a step: one draw per micro-batch. */
+/** How gates are drawn in a step: once per micro-batch. */
 export interface Draws {
-  /** Sequences in a micro-batch; all of a step's where nothing is said. */
+  /** Sequences per micro-batch; by default all of a step's. */
   microBatchSize?: number;
   granularity?: Granularity;
 }
 
 /**
- * What a run of `totalSteps` costs in the mean under a depth method, with the work of each step. A block is updated when some micro-batch runs it:
- * with probability `1 − (1 − r)^microBatches`, r = p_l, or `min(1, p_l·n)` where each of the n sequences of a micro-batch
- * has a gate of its own. With `exact` gates it is a little more often: the micro-batches of a step share what is rounded.
+ * The expected cost of a run of `totalSteps` under a depth method, with the work of each step. A block is updated if at least one
+ * micro-batch runs it: with probability `1 − (1 − r)^microBatches`, where r = p_l, or r = `min(1, p_l·n)` if each of the n sequences of a
+ * micro-batch has its own gate. With `exact` gates the true probability is slightly higher, since the micro-batches of a step share the rounding.
  */
 export function plannedCost(
   method: DepthMethod,

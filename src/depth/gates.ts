@@ -1,10 +1,10 @@
 import { philox4x32, Stream, seedKey } from '../random/index.ts';
 import { expectedDepth } from './state.ts';
 
-/** On which sequences of a micro-batch a block runs: all of them, none, or those with these numbers, in rising order. */
+/** The sequences of a micro-batch on which a block runs: all, none, or those with these indices, in ascending order. */
 export type Gate = boolean | readonly number[];
 
-/** What the gates of a micro-batch are drawn from. */
+/** The inputs from which the gates of a micro-batch are drawn. */
 export interface GateDraw {
   seed: number;
   /** Counted from 0. */
@@ -17,12 +17,12 @@ export interface GateDraw {
   sequences: number;
 }
 
-/** What a gate covers, as `depth.granularity` names it: all that is true of it alone. */
+/** A value of `depth.granularity`: how its gates are drawn and described. */
 interface NamedGranularity {
   draw(draw: GateDraw): Gate[];
   /** Whether a block may run on some sequences of a micro-batch and not on others. */
   isPerSequence: boolean;
-  /** As a model card says it. */
+  /** In words, for a model card. */
   words: string;
 }
 
@@ -31,7 +31,7 @@ export const granularities = {
   batch: {
     draw: (draw) => draw.keepRates.map((keepRate, block) => wordsOf(draw, block)[0] / 2 ** 32 < keepRate),
     isPerSequence: false,
-    words: 'a gate for each batch',
+    words: 'one gate per block per micro-batch',
   },
   sequence: {
     draw: (draw) =>
@@ -42,12 +42,12 @@ export const granularities = {
         return count === sequences || (count > 0 && randomSubset(count, sequences, subsetKey));
       }),
     isPerSequence: true,
-    words: 'a gate for each sequence',
+    words: 'one gate per block per sequence',
   },
   exact: {
     draw: systematicSample,
     isPerSequence: false,
-    words: 'a fixed number of blocks in each micro-batch, give or take one',
+    words: 'the mean number of blocks in each micro-batch, rounded up or down',
   },
 } satisfies Record<string, NamedGranularity>;
 
@@ -56,20 +56,20 @@ export type Granularity = keyof typeof granularities;
 
 /**
  * The gates of one micro-batch of N sequences, as pure functions of (seed, step, micro-batch, block):
- * `(w₀, w₁, w₂, w₃) = philox(counter: (step, microBatch, l, Stream.gate), key: seed)`, `u = w₀ / 2³²`. Nothing is hidden:
- * a resumed run, another rank or a replay draws the same gates.
+ * `(w₀, w₁, w₂, w₃) = philox(counter: (step, microBatch, l, Stream.gate), key: seed)`, `u = w₀ / 2³²`. There is no hidden
+ * state: a resumed run, another rank or a replay draws the same gates.
  *
- * `batch`: block l runs iff `u < p_l`; no gate moves when other keep rates change. `sequence`: it runs on `⌊p_l·N + u⌋`
- * sequences, whose mean is `p_l·N`: on those with the smallest words of `philox(counter: (n, 0, 0, Stream.gate), key: (w₂, w₃))`,
+ * `batch`: block l runs iff `u < p_l`; its gate does not depend on other keep rates. `sequence`: it runs on `⌊p_l·N + u⌋`
+ * sequences, `p_l·N` on average: those with the smallest words of `philox(counter: (n, 0, 0, Stream.gate), key: (w₂, w₃))`,
  * so each with probability p_l. `exact`: `⌊Σp⌋` or `⌈Σp⌉` blocks run, block l with probability p_l (systematic sampling;
- * Madow 1949): the blocks are put in a random order, that of their words, and block l runs iff an integer lies in
- * `(S, S + p_l]`, with S the sum of the keep rates before it, of the step's micro-batches before this one, and of u of
+ * Madow 1949): the blocks are ordered by their random words, and block l runs iff an integer lies in
+ * `(S, S + p_l]`, with S the sum of the keep rates of the blocks before it and of the step's earlier micro-batches, plus the u of
  * (step, 0, L). So M micro-batches run `⌊M·Σp⌋` or `⌈M·Σp⌉` blocks together.
  *
- * `step`, `microBatch` and the block are integers in 0 … 2³²−1 (larger ones would wrap around), the seed one in
+ * `step`, `microBatch` and the block are integers in 0 … 2³²−1 (larger ones would wrap around); the seed is an integer in
  * 0 … 2⁵³−1.
  *
- * @throws RangeError for another seed.
+ * @throws RangeError for a seed outside that range.
  */
 export function drawGates({ granularity, ...draw }: GateDraw & { granularity: Granularity }): Gate[] {
   return granularities[granularity].draw(draw);
@@ -83,7 +83,7 @@ function systematicSample(draw: GateDraw): boolean[] {
   const { keepRates, microBatch } = draw;
   const words = keepRates.map((_, block) => wordsOf(draw, block)[0]);
   const order = [...words.keys()].sort((a, b) => words[a]! - words[b]!);
-  // Between two words: where Σp is an integer, rounding does not take the sum over it.
+  // Halfway between two words: if Σp is an integer, rounding errors do not push the sum across it.
   const start = (wordsOf({ ...draw, microBatch: 0 }, keepRates.length)[0] + 0.5) / 2 ** 32;
   let sum = (start + microBatch * expectedDepth(keepRates)) % 1;
   const gates = new Array<boolean>(keepRates.length);
@@ -95,21 +95,21 @@ function systematicSample(draw: GateDraw): boolean[] {
   return gates;
 }
 
-/** `count` of the numbers 0 … of − 1, in rising order, every set of them as likely. */
+/** A random subset of `count` of the numbers 0 … of − 1, in ascending order; all subsets are equally likely. */
 function randomSubset(count: number, of: number, key: readonly [number, number]): number[] {
   const words = Array.from({ length: of }, (_, n) => philox4x32([n, 0, 0, Stream.gate], key)[0]);
   const shuffled = [...words.keys()].sort((a, b) => words[a]! - words[b]!);
   return shuffled.slice(0, count).sort((a, b) => a - b);
 }
 
-/** A gate for the sequences `first` … `first + count − 1` of its micro-batch, which are numbered from 0 again. */
+/** The gate for the sequences `first` … `first + count − 1` of its micro-batch, renumbered from 0. */
 export function partOfGate(gate: Gate, first: number, count: number): Gate {
   if (typeof gate === 'boolean') return gate;
   const rows = gate.map((row) => row - first).filter((row) => row >= 0 && row < count);
   return rows.length === count || (rows.length > 0 && rows);
 }
 
-/** The part of a micro-batch of N sequences that a gate lets through, 0 to 1. */
+/** The fraction of a micro-batch of N sequences on which a gate is open, 0 to 1. */
 export function openShare(gate: Gate, sequences: number): number {
   return typeof gate === 'boolean' ? Number(gate) : gate.length / sequences;
 }

@@ -1,5 +1,5 @@
 /**
- * Which blocks run at which step: depth methods, gates and what they cost. It needs no tensor.
+ * Which blocks run at which step: depth methods, gates and their cost. It needs no tensors.
  *
  * @module taper-lm/depth
  */

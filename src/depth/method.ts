@@ -6,7 +6,7 @@ import type { DepthState } from './state.ts';
 /** A depth method: a pure function of the optimizer step, counted from 0. */
 export type DepthMethod = (step: number) => DepthState;
 
-/** What every method is made from: the model's depth, the length of the run, and the keys of `depth` that several methods read. */
+/** The inputs of every method: the model's depth, the length of the run, and the keys of `depth` that several methods read. */
 export interface MethodOptions {
   layers: number;
   totalSteps: number;
@@ -16,32 +16,32 @@ export interface MethodOptions {
 }
 
 /**
- * A depth method as `depth.method` names it: all that is true of it alone. A new one is a file with such a description and a line
+ * A value of `depth.method`, with everything specific to it. A new method is a file with such a description and a line
  * in `depthMethods`.
  */
 export interface NamedMethod<Own extends object = object> {
-  /** What it is, with its source, as the card of a model that was trained with it says. */
+  /** Its name and source, for model cards and docs. */
   title: string;
-  /** The keys that it reads of those which several methods share. */
+  /** The shared keys that it reads. */
   reads: readonly ('thetaBar' | 'gamma' | 'profile')[];
-  /** Keys of `depth` that it alone reads. */
+  /** Keys of `depth` that only this method reads. */
   keys?: ZodRawShape;
-  /** Whether its gates are drawn, as they are where nothing is said; without, each block's keep rate is 0 or 1. */
+  /** Whether its gates are random (the default); if false, every keep rate is 0 or 1. */
   drawsGates?: boolean;
-  /** What its own keys say, in words: "9 blocks". */
+  /** Its own settings in words: "9 blocks". */
   words?(own: Own): string;
-  /** The values of own keys that nobody gave and that follow from others, each with the reason. */
+  /** Derived values of own keys that were not given, each with the reason. */
   derive?(options: MethodOptions & Own): { key: keyof Own & string; value: unknown; reason: string }[];
-  /** What does not fit together, each with how to fix it. */
+  /** Mistakes in the settings, each with its fix. */
   mistakes?(options: MethodOptions & Own, model: { norm: 'pre' | 'post' }): string[];
   /** Warnings about settings that are valid. */
   warnings?(options: MethodOptions & Own): string[];
   /** The steps at which its keep rates jump. */
   jumps?(options: MethodOptions & Own): number[];
   /**
-   * Makes the method; absent where a program passes a function instead.
+   * Makes the method; absent if a program passes a function instead.
    *
-   * @throws RangeError for options that `mistakes` would tell of.
+   * @throws RangeError for options that `mistakes` would report.
    */
   create?(options: MethodOptions & Own): DepthMethod;
 }

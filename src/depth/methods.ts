@@ -9,7 +9,7 @@ import { shallowMethod } from './methods/shallow.ts';
 import { stagedMethod } from './methods/staged.ts';
 import { timeOnlyMethod } from './methods/time-only.ts';
 
-/** The depth methods that a configuration can name: its enum, defaults, checks, words and docs are made of this table. */
+/** The depth methods; the enum, defaults, checks, words and docs of `depth.method` come from this table. */
 export const depthMethods = {
   dense: denseMethod,
   pld: pldMethod,
@@ -23,7 +23,7 @@ export const depthMethods = {
   own: ownMethod,
 };
 
-/** A name that `depth.method` takes. */
+/** A value of `depth.method`. */
 export type DepthMethodName = keyof typeof depthMethods;
 
 type KeysOf<Method> = Method extends { keys: infer Keys } ? Keys : object;
@@ -31,7 +31,7 @@ type All<Union> = (Union extends unknown ? (part: Union) => void : never) extend
   ? Whole
   : never;
 
-/** The keys that single methods declare: all of them are keys of `depth`. */
+/** The keys declared by single methods; all are keys of `depth`. */
 export const ownKeys = Object.assign(
   {},
   ...Object.values(depthMethods).map((method) => ('keys' in method ? method.keys : {})),

@@ -1,4 +1,4 @@
-/** How fast θ falls: a rate in 1/steps, or `c/T` for c divided by the total number of steps. */
+/** The rate at which θ falls: in 1/steps, or `c/T` for c divided by the total number of steps. */
 export type Gamma = number | `${number}/T`;
 
 /**
@@ -11,9 +11,9 @@ export function theta(step: number, { thetaBar, gamma }: { thetaBar: number; gam
 }
 
 /**
- * Gamma in 1/steps: `c/T` is divided by the total number of steps, a number stays as it is.
+ * Gamma in 1/steps: `c/T` becomes c divided by the total number of steps; a number is returned unchanged.
  *
- * @throws RangeError when the result is not a positive finite number.
+ * @throws RangeError if the result is not a positive finite number.
  */
 export function resolveGamma(gamma: Gamma, totalSteps: number): number {
   const perStep = typeof gamma === 'number' ? gamma : Number(gamma.replace(/\/T$/, '')) / totalSteps;
@@ -23,17 +23,17 @@ export function resolveGamma(gamma: Gamma, totalSteps: number): number {
   return perStep;
 }
 
-/** Below this γ·T the schedule spends a good part of the run on its way down: at 20 it saves 95 % of its limit. */
+/** Below this γ·T, θ is still falling for much of the run: at 20 the run saves 95 % of its limit. */
 const smallestGammaSteps = 20;
 
-/** A warning when γ·T is so small that θ stays high for much of the run; undefined when all is well. */
+/** A warning if γ·T is so small that θ stays high for much of the run; else undefined. */
 export function gammaWarning(gamma: Gamma, totalSteps: number): string | undefined {
   const gammaSteps = resolveGamma(gamma, totalSteps) * totalSteps;
   if (gammaSteps > smallestGammaSteps - 1e-9) return undefined; // 20/T over T steps is seldom 20 exactly
   // The mean of 1 − θ(t) over the run, as a fraction of 1 − θ̄.
   const saved = 1 - (1 - Math.exp(-gammaSteps)) / gammaSteps;
   return (
-    `depth.gamma: ${gamma} is slow for T = ${totalSteps}: θ comes down so late that the run saves ` +
-    `${Math.round(100 * saved)} % of what it could; gamma: 100/T fits any length`
+    `depth.gamma: ${gamma} is slow for T = ${totalSteps}: θ falls so late that the run saves only ` +
+    `${Math.round(100 * saved)} % of what it could; set depth.gamma to 100/T, which suits any length`
   );
 }

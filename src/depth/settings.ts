@@ -8,7 +8,7 @@ import { profiles } from './profile.ts';
 import { gammaWarning } from './schedule.ts';
 import { scaled, unscaled, whole } from './state.ts';
 
-/** What branches that run are multiplied by, where a configuration says it, and how a model card says it. */
+/** The values of `depth.scale`: the factor of a branch that runs, and its words in a model card. */
 const scales = {
   inverse: { state: scaled, words: 'branches scaled by 1/p' },
   none: { state: unscaled, words: 'branches unscaled' },
@@ -20,11 +20,11 @@ export const depthSection = z
     method: key(
       z.enum(Object.keys(depthMethods) as DepthMethodName[]).default('pld'),
       'numbers',
-      'Which blocks run: `pld` drops more of them as training goes on (progressive layer dropping), `dense` runs all; the others are in [methods](methods/README.md).',
+      'Which blocks run: `pld` drops more of them as training proceeds (progressive layer dropping), `dense` drops none; [methods](methods/README.md) describes the others.',
     ),
     thetaBar: key(z.number().gt(0).lte(1).default(0.5), 'numbers', {
       description:
-        'θ̄, the lowest keep rate: what θ(t) = (1 − θ̄)·exp(−γ·t) + θ̄ falls to in `pld` and `time-only`, what `fade` begins with, what `constant` and `layerdrop` have throughout. 1 drops nothing. The paper takes 0.5 to 0.9.',
+        'θ̄, the lowest keep rate: the limit of θ(t) = (1 − θ̄)·exp(−γ·t) + θ̄ in `pld` and `time-only`, the initial rate in `fade`, the constant rate in `constant` and `layerdrop`. 1 drops nothing. The paper uses 0.5 to 0.9.',
       advice: "0.5 is the paper's",
     }),
     gamma: key(
@@ -36,7 +36,7 @@ export const depthSection = z
         .default('100/T'),
       'numbers',
       {
-        description: 'γ, how fast θ falls: a rate in 1/steps, or `c/T` for c divided by `train.steps`.',
+        description: 'γ, the rate at which θ falls: in 1/steps, or `c/T` for c divided by `train.steps`.',
         typeName: 'number > 0, or `c/T`',
         advice: "100/T is the paper's",
       },
@@ -44,23 +44,23 @@ export const depthSection = z
     profile: key(
       z.enum(profiles).default('linear'),
       'numbers',
-      "How the keep rate of `pld` and `constant` falls along L blocks: `linear`, 1 − (l/L)(1 − θ) for l = 1 … L (the paper's equation), `linear0`, the same for l = 0 … L−1 (the public code), `uniform`, θ everywhere, or `deepspeed`, `linear0` with branches scaled by the next block's rate as in DeepSpeed's code.",
+      "How the keep rate of `pld` and `constant` falls over the L blocks: `linear`, 1 − (l/L)(1 − θ) for l = 1 … L (the paper's equation), `linear0`, the same for l = 0 … L−1 (the public code), `uniform`, θ for every block, or `deepspeed`, `linear0` with branches scaled by the next block's rate, as in DeepSpeed's code.",
     ),
     granularity: key(
       z.enum(namesOf(granularities)).default('batch'),
       'numbers',
-      'What a gate covers: `batch`, a whole micro-batch, as published; `sequence`, each block runs on a random part of the sequences, so each step costs the same and, with enough sequences, each block learns in each; `exact`, a whole micro-batch, but each micro-batch runs the mean number of blocks, rounded up or down.',
+      'What one gate covers: `batch`, a whole micro-batch, as published; `sequence`, one sequence: each block runs on a random subset of the sequences, so every step costs the same and, with enough sequences, trains every block; `exact`, a whole micro-batch, but each micro-batch runs the mean number of blocks, rounded up or down.',
     ),
     scale: key(z.enum(namesOf(scales)).optional(), 'numbers', {
       description:
-        'How a branch that runs is scaled: `inverse`, by 1/p, where p is the keep rate of its block; `none`, not at all.',
+        'How branches that run are scaled: `inverse`, by 1/p, where p is the keep rate of the block; `none`, not at all.',
       derived:
-        "as the method is published: `none` in `layerdrop` and `staged`, the program's in `own`, else `inverse` (`profile: deepspeed` has its own)",
+        "as published for the method: `none` for `layerdrop` and `staged`, the program's for `own`, else `inverse` (`profile: deepspeed` has its own)",
     }),
     tail: key(
       z.number().gte(0).lte(0.5).default(0),
       'numbers',
-      'The last fraction of `steps`, in which every block runs (not with `grow`): a dense recovery phase.',
+      'The last fraction of `steps`, in which every block runs: a dense recovery phase. Not for `grow`.',
     ),
     ...ownKeys,
   })
@@ -69,23 +69,23 @@ export const depthSection = z
 /** The settings of a depth method. */
 export type DepthSettings = z.infer<typeof depthSection>;
 
-/** What `depthMethod` reads of the settings: the granularity is that of the gates, not of the method. */
+/** The settings that `depthMethod` reads; the granularity belongs to the gates. */
 export type MethodSettings = Omit<DepthSettings, 'granularity'>;
 
 const named = ({ method }: Pick<DepthSettings, 'method'>): NamedMethod<MethodSettings> => depthMethods[method];
 
 /**
- * The depth method that the settings ask for, over L blocks and a run of `totalSteps`; undefined where it is a function that only a
+ * The depth method of the settings, for L blocks and a run of `totalSteps`; undefined if it is a function that only a
  * program has.
  *
- * @throws RangeError when the method lacks a setting, or has one that is out of range.
+ * @throws RangeError if the method lacks a setting, or has one that is out of range.
  */
 export function knownMethod(settings: MethodSettings, layers: number, totalSteps: number): DepthMethod | undefined {
   const method = named(settings).create?.({ ...settings, layers, totalSteps });
   return method && withShared(method, settings, layers, totalSteps);
 }
 
-/** The same method with what every method takes: branches scaled by `scale`, and dense in the last `tail` of the run. */
+/** The method with the settings shared by all methods: branches scaled by `scale`, and dense in the last `tail` of the run. */
 export function withShared(
   method: DepthMethod,
   { scale, tail }: Pick<DepthSettings, 'scale' | 'tail'>,
@@ -103,20 +103,20 @@ export function withShared(
 }
 
 /**
- * The depth method that the settings ask for, over L blocks and a run of `totalSteps`.
+ * The depth method of the settings, for L blocks and a run of `totalSteps`.
  *
- * @throws RangeError when the method lacks a setting, or has one that is out of range.
- * @throws ConfigError where a program would have to pass the function.
+ * @throws RangeError if the method lacks a setting, or has one that is out of range.
+ * @throws ConfigError if only a program can pass the function.
  */
 export function depthMethod(settings: MethodSettings, layers: number, totalSteps: number): DepthMethod {
   const method = knownMethod(settings, layers, totalSteps);
   if (method) return method;
   throw new ConfigError(
-    `depth.method: ${settings.method} is ${named(settings).title}, which has to pass it: pretrain(config, { depth }); or choose another method`,
+    `depth.method: ${settings.method} is ${named(settings).title}; pass it as pretrain(config, { depth }), or choose another method`,
   );
 }
 
-/** The settings with the values that follow from others, which are told to `derived`. */
+/** The settings with the derived values, each of which is reported to `derived`. */
 export function completeDepth<S extends MethodSettings>(
   settings: S,
   { layers, totalSteps }: { layers: number; totalSteps: number },
@@ -127,7 +127,7 @@ export function completeDepth<S extends MethodSettings>(
   return { ...settings, ...Object.fromEntries(found.map(({ key, value }) => [key, value])) };
 }
 
-/** What does not fit together in complete settings, each with how to fix it. */
+/** Mistakes in complete settings, each with its fix. */
 export function depthMistakes(
   settings: MethodSettings,
   model: { layers: number; norm: 'pre' | 'post' },
@@ -141,13 +141,13 @@ export function hasGamma(settings: Pick<DepthSettings, 'method'>): boolean {
   return named(settings).reads.includes('gamma');
 }
 
-/** The values of the keys that the method alone reads. */
+/** The values of the keys that only this method reads. */
 export function ownSettings(settings: MethodSettings): object {
   const keys = Object.keys(named(settings).keys ?? {});
   return Object.fromEntries(Object.entries(settings).filter(([key]) => keys.includes(key)));
 }
 
-/** What those say, in words, such as "9 blocks"; undefined of a method that has none. */
+/** Those values in words, such as "9 blocks"; undefined for a method without own keys. */
 export function ownWords(settings: MethodSettings): string | undefined {
   return named(settings).words?.(settings);
 }
@@ -161,7 +161,7 @@ export function depthJumps(settings: MethodSettings, layers: number, totalSteps:
   ];
 }
 
-/** The method with the settings that it reads, as a model card says it. */
+/** The method and the settings that it reads, in words for a model card. */
 export function depthWords(settings: DepthSettings): string {
   const { title, reads, drawsGates = true } = named(settings);
   const { thetaBar, gamma, profile, granularity } = settings;
@@ -170,14 +170,14 @@ export function depthWords(settings: DepthSettings): string {
   const gates = drawsGates ? granularities[granularity].words : undefined;
   const scale = settings.scale && scales[settings.scale].words;
   const tail =
-    settings.tail > 0 ? `every block in the last ${Math.round(1000 * settings.tail) / 10} % of the steps` : undefined;
+    settings.tail > 0 ? `dense in the last ${Math.round(1000 * settings.tail) / 10} % of the steps` : undefined;
   return [...parts, gates, scale, tail].filter((part) => part !== undefined).join(', ');
 }
 
-/** So many steps show whether a method drops anything. */
+/** The number of steps that are probed to see whether a method drops anything. */
 const numProbes = 100;
 
-/** What a user should hear about these settings before spending `totalSteps` on them; empty when all is well. */
+/** Warnings about these settings before a run of `totalSteps`. */
 export function depthWarnings(settings: MethodSettings, layers: number, totalSteps: number): string[] {
   const { method, gamma } = settings;
   const states = knownMethod(settings, layers, totalSteps);
@@ -188,18 +188,18 @@ export function depthWarnings(settings: MethodSettings, layers: number, totalSte
     ...unread(settings),
     ...(named(settings).warnings?.({ ...settings, layers, totalSteps }) ?? []),
     method !== 'dense' && isDense
-      ? `depth.method: ${method} drops nothing here: every block runs in every step`
+      ? `depth.method: ${method} drops nothing with these settings: every block runs in every step`
       : undefined,
   ].filter((warning) => warning !== undefined);
 }
 
-/** Keys that another method declares and that were given all the same. */
+/** Warnings about keys that only another method reads. */
 function unread(settings: MethodSettings): string[] {
   const defaults = depthSection.parse({}) as Record<string, unknown>;
   const given = Object.entries(settings).filter(([key, value]) => value !== defaults[key]);
   return Object.entries(depthMethods).flatMap(([name, other]) => {
     const key = given.find(([key]) => 'keys' in other && key in other.keys)?.[0];
     if (key === undefined || name === settings.method) return [];
-    return [`depth.${key}: belongs to ${name}, and ${settings.method} does not read it`];
+    return [`depth.${key}: a setting of ${name}; ${settings.method} ignores it`];
   });
 }

@@ -1,30 +1,30 @@
-/** A block that is added at a step. Before, its keep rate is 0. */
+/** A block that is added at a step; its keep rate was 0 before. */
 export interface NewBlock {
   block: number;
-  /** The block that it becomes a copy of; with none it starts as the seed says. */
+  /** The block that it copies; without one it is initialised from the seed. */
   copyOf?: number;
-  /** Whether what the optimizer remembers of that block is copied too. */
+  /** Whether the optimizer state of that block is copied too. */
   copiesMoments?: boolean;
 }
 
-/** What a depth method says about one optimizer step; lists go from the lowest block up and have L entries. */
+/** The output of a depth method for one optimizer step; lists have L entries, lowest block first. */
 export interface DepthState {
-  /** The schedule's θ at this step; 1 means that nothing is dropped. */
+  /** The schedule's θ at this step; at 1 nothing is dropped. */
   readonly theta: number;
   /** The probability that a block runs. */
   readonly keepRates: readonly number[];
-  /** What the branches of a block that runs are multiplied by: `1/p`, or 1 for a method that does not scale. */
+  /** The factor of the branches of a block that runs: `1/p`, or 1 for a method that does not scale. */
   readonly branchScales: readonly number[];
-  /** The blocks that begin to exist with this step, before it is computed. */
+  /** The blocks that are added before this step is computed. */
   readonly newBlocks?: readonly NewBlock[];
 }
 
-/** The state in which each kept branch is scaled by `1/p`: by the same p that its gate is drawn with. */
+/** The state in which each kept branch is scaled by `1/p`, with the p of its gate. */
 export function scaled(theta: number, keepRates: readonly number[]): DepthState {
   return { theta, keepRates, branchScales: keepRates.map((keepRate) => (keepRate > 0 ? 1 / keepRate : 1)) };
 }
 
-/** The state in which a kept branch is left as it is. */
+/** The state in which kept branches are not scaled. */
 export function unscaled(theta: number, keepRates: readonly number[]): DepthState {
   return { theta, keepRates, branchScales: keepRates.map(() => 1) };
 }

@@ -8,7 +8,7 @@ import type { NamedOptimizer } from './optimizer.ts';
  */
 export const adamw: NamedOptimizer = {
   title: 'AdamW',
-  purpose: 'what nearly every Transformer is trained with',
+  purpose: 'the standard choice for Transformers',
   slots: moments,
   operations: 14, // first moment 3, second moment 4, root, bias and ε 3, step 3, decay 1
   temporaries: 0,

@@ -3,7 +3,7 @@ import { moments, withMoments } from './moments.ts';
 import type { NamedOptimizer } from './optimizer.ts';
 
 /**
- * LAMB (You et al. 2020): AdamW's moments, `r = m̂/(√v̂ + ε) + λw`, `w ← w − η·(‖w‖/‖r‖)·r`, with 1 for the ratio when a norm is 0.
+ * LAMB (You et al. 2020): AdamW's moments, `r = m̂/(√v̂ + ε) + λw`, `w ← w − η·(‖w‖/‖r‖)·r`, where the ratio ‖w‖/‖r‖ is 1 if a norm is 0.
  */
 export const lamb: NamedOptimizer = {
   title: 'LAMB',

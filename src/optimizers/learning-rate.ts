@@ -1,33 +1,33 @@
-/** A learning rate for each optimizer step, counted from 0. */
+/** The learning rate at each optimizer step, counted from 0. */
 export type LearningRate = (step: number) => number;
 
-/** The paper's exponential schedule: times 0.99 each 1,000 steps. */
+/** The paper's exponential schedule: a factor of 0.99 every 1,000 steps. */
 const exponentialBase = 0.99;
 const exponentialSteps = 1000;
 
-/** How the learning rate rises over W steps of warm-up: at step t < W. */
+/** The learning rate at step t < W of a warm-up over W steps. */
 export const warmupShapes = {
   linear: (peak: number, step: number, warmup: number) => (peak * (step + 1)) / warmup,
   log: (peak: number, step: number, warmup: number) => (peak * Math.log(step + 1)) / Math.log(Math.max(2, warmup)),
 };
 
-/** How `wsd` decays: from 1 to 0 as u, the share of the decay that is done, goes from 0 to 1. */
+/** How `wsd` decays: from 1 to 0 as u, the completed fraction of the decay, goes from 0 to 1. */
 export const decayShapes = {
   linear: (u: number) => 1 - u,
   '1-sqrt': (u: number) => 1 - Math.sqrt(u),
 };
 
-/** Where a step is after the warm-up. */
+/** The position of a step after the warm-up. */
 export interface SchedulePlace {
-  /** Steps since then. */
+  /** Steps since the end of the warm-up. */
   steps: number;
-  /** The share that is done of all that follows the warm-up. */
+  /** The completed fraction of the steps after the warm-up. */
   u: number;
-  /** 1 until `wsd` decays, and then on the way to 0. */
+  /** 1 until `wsd` starts to decay, then falling to 0. */
   decay: number;
 }
 
-/** How high the learning rate is after the warm-up, between 1 for the peak and 0 for the final one. */
+/** The height of the learning rate after the warm-up: 1 is the peak, 0 the final learning rate. */
 export const schedules = {
   linear: ({ u }: SchedulePlace) => 1 - u,
   exponential: ({ steps }: SchedulePlace) => exponentialBase ** (steps / exponentialSteps),
@@ -36,7 +36,7 @@ export const schedules = {
   constant: () => 1,
 };
 
-/** What the learning rate reads of the `train` section. */
+/** The keys of the `train` section that the learning rate depends on. */
 export interface LearningRateSettings {
   steps: number;
   peakLearningRate: number;
@@ -48,7 +48,7 @@ export interface LearningRateSettings {
   decayShape: keyof typeof decayShapes;
 }
 
-/** The ratio of which ⌈ratio·steps⌉ is `count`, also where the quotient was rounded up. */
+/** The ratio for which ⌈ratio·steps⌉ equals `count`, even if the quotient was rounded up. */
 export function ratioOf(count: number, steps: number): number {
   const ratio = count / steps;
   return Math.ceil(ratio * steps) === Math.ceil(count) ? ratio : (count - 0.5) / steps;
@@ -62,8 +62,8 @@ export function decayStart({ steps, decayRatio }: Pick<LearningRateSettings, 'st
 /**
  * The learning rate over a run of T steps with `W = ⌈warmupRatio·T⌉`: for t < W `peak·(t + 1)/W`, or with `warmupShape: log`
  * `peak·log(t + 1)/log(max(2, W))`, which is 0 at the first step; then `final + (peak − final)·h`, with `u = (t − W)/(T − W)`: linear
- * `h = 1 − u`, cosine `(1 + cos πu)/2`, exponential `0.99^((t − W)/1000)`, constant 1, and wsd (warm-up, stable, decay) 1 until `⌈decayRatio·T⌉` steps are left and
- * then, with u the share of these that is done, `1 − u` or `1 − √u`.
+ * `h = 1 − u`, cosine `(1 + cos πu)/2`, exponential `0.99^((t − W)/1000)`, constant 1, and wsd (warm-up, stable, decay) 1 until `⌈decayRatio·T⌉` steps are left,
+ * then `1 − u` or `1 − √u`, with u the completed fraction of these.
  *
  * Source of wsd: Hägele et al. 2024 (arXiv 2405.18392).
  */

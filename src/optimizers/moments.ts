@@ -1,9 +1,9 @@
 import type { OptimizerSettings, Update } from './optimizer.ts';
 
-/** What AdamW and LAMB remember of a parameter: m, the running mean of the gradient, and v, that of its square. */
+/** The state of AdamW and LAMB for a parameter: m, the running mean of the gradient, and v, that of its square. */
 export const moments = ['moment', 'variance'] as const;
 
-/** An update with its moments, and what they are divided by because they began at zero: `1 − βᵗ`, or 1. */
+/** An update with its moments and their bias corrections: `1 − βᵗ`, or 1. */
 export function withMoments(
   { parameter, gradient, weightDecay, slots, updates }: Update,
   { biasCorrection, betas: [beta1, beta2] }: OptimizerSettings,

@@ -2,18 +2,18 @@ import { muon as fused } from '../tensor/index.ts';
 import { adamw } from './adamw.ts';
 import type { NamedOptimizer } from './optimizer.ts';
 
-/** Steps of Newton and Schulz. */
+/** Newton–Schulz iterations. */
 const iterations = 5;
 
 /**
- * Muon (Jordan et al. 2024) for the matrices of the blocks, with a scale by which it shares AdamW's learning rate (Liu et al. 2025,
- * arXiv 2502.16982), and AdamW for everything else: see `muon` of taper-lm/tensor for the formulas.
+ * Muon (Jordan et al. 2024) for the matrices of the blocks, with a scale that lets it share AdamW's learning rate (Liu et al. 2025,
+ * arXiv 2502.16982), and AdamW for everything else; see `muon` in taper-lm/tensor for the formulas.
  */
 export const muon: NamedOptimizer = {
   ...adamw,
   title: 'Muon',
   purpose:
-    'fewer steps to the same loss: it orthogonalises the updates of the matrices of blocks, and leaves the rest to `adamw`',
+    'fewer steps to the same loss: it orthogonalises the updates of the weight matrices of blocks, and uses `adamw` for the rest',
   matrices: {
     slots: ['momentum'],
     // XXᵀ, its square and their product with X in each iteration; element-wise: scale 1, both momenta 6, norm 3, decay 1, step 2.

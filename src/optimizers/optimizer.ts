@@ -1,39 +1,39 @@
 import type { Precision, Tensor } from '../tensor/index.ts';
 
-/** What an optimizer remembers of one parameter. */
+/** The optimizer state of one parameter. */
 export interface ParameterState {
   /** The tensors of its slots, by name; float32 and of the parameter's shape. */
   readonly slots: Readonly<Record<string, Tensor>>;
-  /** How often the parameter was updated: t of a bias correction. Blocks that are skipped fall behind. */
+  /** The number of updates of the parameter: t in the bias correction. Skipped blocks fall behind. */
   updates: number;
 }
 
-/** What is to be known of a parameter that is updated. */
+/** The description of a parameter that an optimizer updates. */
 export interface Updatable {
   name: string;
   shape: readonly number[];
   /** Whether weight decay applies to it. */
   decays: boolean;
-  /** For a weight of a block: how many matrices of one size, under each other, it is. */
+  /** For a weight of a block: the number of equally sized matrices stacked in it by rows. */
   matrices?: number;
 }
 
 /** A parameter that has a gradient. */
 export interface Update extends ParameterState {
   parameter: Tensor;
-  /** Times `gradientScale` it is what is to be. */
+  /** To be multiplied by `gradientScale`. */
   gradient: Tensor;
-  /** λ: 0 where there is no decay, as on biases and norms. */
+  /** λ; 0 for parameters without decay, such as biases and norms. */
   weightDecay: number;
 }
 
 /** A weight of a block that has a gradient. */
 export interface MatrixUpdate extends Update {
-  /** How many matrices of one size, under each other, it is. */
+  /** The number of equally sized matrices stacked in it by rows. */
   matrices: number;
 }
 
-/** What optimizers read of the `train` section. */
+/** The keys of the `train` section that optimizers read. */
 export interface OptimizerSettings {
   optimizer: string;
   biasCorrection: boolean;
@@ -43,13 +43,13 @@ export interface OptimizerSettings {
   epsilon: number;
   /** β of Muon's matrices. */
   momentum: number;
-  /** How large Muon's steps are. */
+  /** The size of Muon's steps. */
   muonScale: number;
   precision: Precision;
   weightDecay: number;
 }
 
-/** What all updates of a step have in common. */
+/** The numbers shared by all updates of a step. */
 export interface StepNumbers {
   /** η */
   learningRate: number;
@@ -57,23 +57,23 @@ export interface StepNumbers {
 }
 
 /**
- * An optimizer as `train.optimizer` names it: all that is true of it alone. A new one is a file with such a description and a line
+ * A value of `train.optimizer`, with everything specific to it. A new optimizer is a file with such a description and a line
  * in `optimizers`.
  */
 export interface NamedOptimizer {
-  /** Its name in texts. */
+  /** Its name in text. */
   title: string;
   /** What it is for, for the docs. */
   purpose: string;
-  /** What it remembers of a parameter, zeros at first; a checkpoint holds each as `parameter.slot`. */
+  /** The names of its state tensors per parameter, initially zeros; a checkpoint stores each as `parameter.slot`. */
   slots: readonly string[];
-  /** Element-wise operations of an update on one number. */
+  /** Element-wise operations per number in an update. */
   operations: number;
-  /** float32 tensors of a parameter's size that an update needs besides. */
+  /** Additional float32 tensors of a parameter's size that an update needs. */
   temporaries: number;
-  /** Updates float32 parameters and their slots in place; `updates` counts this one already. */
+  /** Updates float32 parameters and their slots in place; `updates` already counts this update. */
   update(updates: readonly Update[], settings: OptimizerSettings, numbers: StepNumbers): void;
-  /** What it does with the weights of blocks, which are matrices, where that is something else. */
+  /** How it treats the weight matrices of blocks, if differently. */
   matrices?: {
     slots: readonly string[];
     /** FLOPs of an update of one matrix. */

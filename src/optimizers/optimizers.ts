@@ -4,8 +4,8 @@ import { muon } from './muon.ts';
 import type { NamedOptimizer } from './optimizer.ts';
 import { sgd } from './sgd.ts';
 
-/** The optimizers that a configuration can name. */
+/** The optimizers, by their names in `train.optimizer`. */
 export const optimizers = { adamw, muon, lamb, sgd } satisfies Record<string, NamedOptimizer>;
 
-/** A name that `train.optimizer` takes. */
+/** A value of `train.optimizer`. */
 export type OptimizerName = keyof typeof optimizers;

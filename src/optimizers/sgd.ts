@@ -3,11 +3,11 @@ import type { NamedOptimizer } from './optimizer.ts';
 
 /**
  * Gradient descent with momentum, and with decoupled weight decay (SGDW, Loshchilov and Hutter 2019):
- * `m ← β₁m + g`, `w ← w − η·(m + λw)`. β₂, ε and the bias correction are not read.
+ * `m ← β₁m + g`, `w ← w − η·(m + λw)`. β₂, ε and the bias correction are ignored.
  */
 export const sgd: NamedOptimizer = {
   title: 'SGD with momentum',
-  purpose: 'the simplest baseline; it needs other learning rates than `adamw`',
+  purpose: 'the simplest baseline; needs different learning rates from `adamw`',
   slots: ['momentum'],
   operations: 6, // scale 1, momentum 2, decay 1, step 2
   temporaries: 1,

@@ -2,16 +2,16 @@ import { type Device, Tensor } from '../tensor/index.ts';
 import type { NamedOptimizer, ParameterState, Updatable } from './optimizer.ts';
 import { type OptimizerName, optimizers } from './optimizers.ts';
 
-/** What an optimizer remembers of every parameter, by name. */
+/** The optimizer state of every parameter, by name. */
 export type OptimizerState = Map<string, ParameterState>;
 
-/** The names of what an optimizer remembers of a parameter. */
+/** The names of the state tensors of a parameter. */
 export function slotsOf(optimizer: OptimizerName, { matrices }: Pick<Updatable, 'matrices'>): readonly string[] {
   const { slots, matrices: ofMatrices }: NamedOptimizer = optimizers[optimizer];
   return matrices && ofMatrices ? ofMatrices.slots : slots;
 }
 
-/** FLOPs of an optimizer's update of a parameter. */
+/** FLOPs of the update of one parameter. */
 export function updateFlops(
   optimizer: OptimizerName,
   { shape, matrices }: Pick<Updatable, 'shape' | 'matrices'>,
@@ -23,7 +23,7 @@ export function updateFlops(
     : operations * shape.reduce((a, b) => a * b, 1);
 }
 
-/** What an optimizer remembers of a parameter that it has not updated, or makes room for: zeros. */
+/** The optimizer state of a parameter before its first update, or before its values are loaded: zeros. */
 export function zeroState(
   optimizer: OptimizerName,
   parameter: Pick<Updatable, 'shape' | 'matrices'>,
@@ -33,7 +33,7 @@ export function zeroState(
   return { slots: Object.fromEntries(zeros), updates };
 }
 
-/** Fresh state of each parameter. */
+/** The initial optimizer state of all parameters. */
 export function initialState(optimizer: OptimizerName, specs: readonly Updatable[], device: Device): OptimizerState {
   return new Map(specs.map((spec) => [spec.name, zeroState(optimizer, spec, { updates: 0, device })]));
 }

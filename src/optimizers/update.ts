@@ -3,17 +3,17 @@ import type { MatrixUpdate, NamedOptimizer, OptimizerSettings, Updatable, Update
 import { type OptimizerName, optimizers } from './optimizers.ts';
 import type { OptimizerState } from './state.ts';
 
-/** What an update reads of the `train` section. */
+/** The keys of the `train` section that an update reads. */
 export interface UpdateSettings extends OptimizerSettings {
   optimizer: OptimizerName;
-  /** The gradient's global norm is scaled down to this; 0 for no limit. */
+  /** The largest global norm of the gradient; larger gradients are scaled down to it. 0 means no limit. */
   clipNorm: number;
 }
 
 /**
- * Updates every parameter that has a gradient, clipped by `gradientNorm`, the global norm of all of them; the others keep weights,
- * slots and decay untouched. Says whether it did: nothing is changed where that norm or the loss is not finite. The gradients,
- * which are `lossScale` times what they are to be, are freed.
+ * Updates every parameter that has a gradient, clipped by `gradientNorm`, the global norm of all gradients; other parameters keep
+ * their weights and slots, without decay. Returns whether it updated them: if that norm or the loss is not finite, nothing changes.
+ * The gradients are multiplied by `lossScale`; they are freed.
  */
 export function updateParameters(
   settings: UpdateSettings,

@@ -4,7 +4,7 @@ import { profileState } from '../profile.ts';
 /**
  * The same keep rates at every step, spread along the depth by the profile; a kept branch is scaled by `1/p`. Stochastic
  * depth, and with the profile `linear` the "depth only" ablation of PLD.
- * Source: Huang et al. 2016 (arXiv 1603.09382), with the scale in training instead of in evaluation.
+ * Source: Huang et al. 2016 (arXiv 1603.09382), with the scale applied in training instead of in evaluation.
  */
 export function constant(options: Pick<MethodOptions, 'layers' | 'thetaBar' | 'profile'>): DepthMethod {
   const state = profileState(options.profile, options.layers, options.thetaBar);

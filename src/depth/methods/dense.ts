@@ -1,7 +1,7 @@
 import type { DepthMethod, NamedMethod } from '../method.ts';
 import { whole } from '../state.ts';
 
-/** Every one of L blocks runs at every step: the control. */
+/** All L blocks run at every step: the control. */
 export function dense(layers: number): DepthMethod {
   const state = whole(layers);
   return () => state;

@@ -4,14 +4,14 @@ import { count, key, namesOf } from '../../keys/index.ts';
 import type { DepthMethod, MethodOptions, NamedMethod } from '../method.ts';
 import { lowest, type NewBlock } from '../state.ts';
 
-/** What a new block can be, as `depth.newBlocks` names it: in words, and how it is made where the zeros of the start do not do. */
+/** The values of `depth.newBlocks`: in words, and how the block is made unless it keeps its initial zeros. */
 const newBlockKinds = {
-  identity: { words: 'new blocks begin as the identity' },
+  identity: { words: 'new blocks start as the identity' },
   copy: {
-    words: 'new blocks begin as copies of those below',
+    words: 'new blocks start as copies of those below',
     make: (block, before, copiesMoments) => ({ block, copyOf: block % before, copiesMoments }),
   },
-  random: { words: 'new blocks begin at random', make: (block) => ({ block }) },
+  random: { words: 'new blocks are randomly initialised', make: (block) => ({ block }) },
 } satisfies Record<string, NewBlockKind>;
 
 interface NewBlockKind {
@@ -21,23 +21,23 @@ interface NewBlockKind {
 
 /** The keys of `grow`. */
 export interface Growth {
-  /** How many blocks there are in each stage; derived where it is missing. */
+  /** The number of blocks in each stage; derived if missing. */
   growBlocks?: readonly number[] | undefined;
-  /** After how many steps each stage but the first begins; derived where it is missing. */
+  /** The step at which each stage after the first begins; derived if missing. */
   growAt?: readonly number[] | undefined;
-  /** What a new block is: the identity, a copy of a block below it, or what the seed gives it. */
+  /** How a new block starts: as the identity, as a copy of a block below it, or randomly initialised. */
   newBlocks: keyof typeof newBlockKinds;
-  /** What the optimizer remembers of a new block: nothing, or what it remembers of the block that it is a copy of. */
+  /** The optimizer state of a new block: zeros, or that of the block it copies. */
   newMoments: 'fresh' | 'copy';
 }
 
 /**
  * A model that grows: in stage i the lowest `growBlocks[i]` of L blocks run at every step and the others never; stage i begins at
- * step `growAt[i − 1]`. Blocks that do not run are the identity. With `copy`, block l of a model that grows from k blocks
- * becomes a copy of block `l mod k`: the small model, stacked on itself.
+ * step `growAt[i − 1]`. Blocks that do not run are the identity. With `copy`, a new block l of a model that grows from k blocks
+ * becomes a copy of block `l mod k`: the small model is stacked on itself.
  * Sources: Gong et al. 2019, progressive stacking; Du et al. 2024, G_stack (arXiv 2405.15319); Bu 2025 (arXiv 2511.04981).
  *
- * @throws RangeError unless there is one step for each stage but the first.
+ * @throws RangeError unless `growAt` has one step for each stage after the first.
  */
 export function grow(options: Pick<MethodOptions, 'layers'> & Growth): DepthMethod {
   const { layers, growBlocks = [], growAt = [], newBlocks, newMoments } = options;
@@ -62,24 +62,23 @@ const keys = {
   growBlocks: key(z.array(z.int().min(0)).min(1).optional(), 'numbers', {
     typeName: 'list of integers ≥ 0',
     advice: 'write numbers, as in [3, 12]',
-    description:
-      'Of `grow`: how many blocks there are in each of its stages, from the lowest up; at the end all `layers`.',
+    description: 'For `grow`: the number of blocks in each stage, counted from the lowest; the last is `layers`.',
     derived: 'a quarter of `layers`, then all of them',
   }),
   growAt: key(z.array(count()).optional(), 'numbers', {
     typeName: 'list of integers ≥ 1',
     advice: 'write steps, as in [1000]',
-    description: 'Of `grow`: after how many steps each stage but the first begins.',
+    description: 'For `grow`: the step at which each stage after the first begins.',
     derived: 'a tenth of `steps` for each',
   }),
   newBlocks: key(z.enum(namesOf(newBlockKinds)).default('copy'), 'numbers', {
     description:
-      'Of `grow`: how a new block starts. `identity`: its branches end in zeros, so the model computes what it did before; `copy`: block l of a model that had k blocks becomes a copy of block l mod k; `random`: initialised from the seed, as at the start of a run.',
+      'For `grow`: how a new block starts. `identity`: its branches end in zeros, so the model computes the same function as before; `copy`: block l of a model that had k blocks becomes a copy of block l mod k; `random`: initialised from the seed, as at the start of a run.',
   }),
   newMoments: key(
     z.enum(['fresh', 'copy']).default('fresh'),
     'numbers',
-    'Of `grow` with copies: the optimizer state of a new block. `fresh`: zeros; `copy`: that of the block it copies.',
+    'For `grow` with copies: the optimizer state of a new block. `fresh`: zeros; `copy`: that of the block it copies.',
   ),
 };
 
@@ -92,7 +91,7 @@ export const growMethod = {
     const stages = growBlocks.map((blocks, i) =>
       i === 0 ? counted(blocks, 'block') : `${blocks} from step ${growAt[i - 1]}`,
     );
-    const moments = newMoments === 'copy' ? ', with their moments' : '';
+    const moments = newMoments === 'copy' ? ', with their optimizer state' : '';
     return `${stages.join(', ')} on; ${newBlockKinds[newBlocks].words}${moments}`;
   },
   derive: ({ layers, totalSteps, growBlocks, growAt }) => {
@@ -112,8 +111,8 @@ export const growMethod = {
       growBlocks.at(-1) !== layers &&
         `depth.growBlocks: ends with ${growBlocks.at(-1)}, but model.layers is ${layers}; end it with ${layers}`,
       fewer !== undefined &&
-        `depth.growBlocks: ${fewer} is not more than the number before it; numbers must rise, as in [3, 6, 12]`,
-      earlier !== undefined && `depth.growAt: ${earlier} is not after the step before it; steps must rise`,
+        `depth.growBlocks: ${fewer} is not more than the number before it; numbers must increase, as in [3, 6, 12]`,
+      earlier !== undefined && `depth.growAt: ${earlier} is not after the step before it; steps must increase`,
       growBlocks.length !== growAt.length + 1 &&
         `depth.growAt: has ${counted(growAt.length, 'step')} for the ${counted(growBlocks.length, 'stage')} of depth.growBlocks; give one step for each stage after the first`,
       newBlocks === 'copy' &&

@@ -3,7 +3,7 @@ import { profileRates } from '../profile.ts';
 import { unscaled } from '../state.ts';
 
 /**
- * LayerDrop: `p_l = θ̄` for every block at every step, and nothing is scaled.
+ * LayerDrop: `p_l = θ̄` for every block at every step, without scaling.
  * Source: Fan, Grave and Joulin 2019 (arXiv 1909.11556).
  */
 export function layerdrop({ layers, thetaBar }: Pick<MethodOptions, 'layers' | 'thetaBar'>): DepthMethod {

@@ -2,16 +2,17 @@ import { ConfigError } from '../../errors/index.ts';
 import type { DepthMethod, NamedMethod } from '../method.ts';
 import type { DepthState } from '../state.ts';
 
-/** What a run's configuration names where a program trained it with a depth method of its own: only that program knows it. */
+/** The method named in the configuration of a run that a program trained with its own depth method, which only that program has. */
 export const ownMethod: NamedMethod = {
-  title: 'a function of the program that trained it',
+  title: 'a depth method of the program that trained the model',
   reads: [],
 };
 
 /**
- * A program's depth method, whose answers are checked: `theta` a number, `keepRates` L numbers from 0 to 1, `branchScales` L finite ones; `newBlocks`, where there are any, name blocks.
+ * A program's depth method with its results checked: `theta` is a number, `keepRates` are L numbers from 0 to 1, `branchScales` are L finite
+ * numbers, and `newBlocks`, if any, name blocks.
  *
- * @throws ConfigError when it is called and says something else, or throws.
+ * @throws ConfigError on a call, if the method returns anything else or throws.
  */
 export function checkedMethod(method: DepthMethod, layers: number): DepthMethod {
   return (step) => {
@@ -26,7 +27,7 @@ export function checkedMethod(method: DepthMethod, layers: number): DepthMethod 
     if (typeof theta !== 'number' || !Number.isFinite(theta)) refuse(`theta is ${theta}`);
     for (const [name, values] of Object.entries({ keepRates, branchScales })) {
       if (!Array.isArray(values)) refuse(`${name} is not an array`);
-      if (values.length !== layers) refuse(`${name} has ${values.length} entries, and the model ${layers} blocks`);
+      if (values.length !== layers) refuse(`${name} has ${values.length} entries, but the model has ${layers} blocks`);
       const most = name === 'keepRates' ? 1 : Number.MAX_VALUE;
       const wrong = values.findIndex((value) => typeof value !== 'number' || !(value >= 0 && value <= most));
       if (wrong >= 0) refuse(`${name}[${wrong}] is ${values[wrong]}`);
@@ -41,7 +42,7 @@ export function checkedMethod(method: DepthMethod, layers: number): DepthMethod 
 }
 
 function answerOf(method: DepthMethod, step: number, refuse: (what: string, cause?: unknown) => never): DepthState {
-  if (typeof method !== 'function') return refuse(`it is ${typeof method}, not a function`);
+  if (typeof method !== 'function') return refuse(`the method has type ${typeof method}, not function`);
   let state: DepthState | undefined | null;
   try {
     state = method(step);

@@ -3,11 +3,11 @@ import { profileState } from '../profile.ts';
 import { resolveGamma, theta } from '../schedule.ts';
 
 /**
- * Progressive layer dropping: `θ(t)` falls from 1 to θ̄, the profile spreads it along the depth, and a kept branch is
+ * Progressive layer dropping: `θ(t)` falls from 1 to θ̄, the profile distributes it over the blocks, and a kept branch is
  * scaled by `1/p`.
  * Source: Zhang and He 2020 (arXiv 2010.13369), Eq. 1 and section 4.2.
  *
- * @throws RangeError when gamma is not a positive rate.
+ * @throws RangeError if gamma is not a positive rate.
  */
 export function pld(options: MethodOptions): DepthMethod {
   const { layers, thetaBar, profile, totalSteps } = options;

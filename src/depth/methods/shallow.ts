@@ -5,13 +5,13 @@ import { lowest } from '../state.ts';
 
 /** The key of `shallow`. */
 export interface Blocks {
-  /** How many blocks run; derived where it is missing. */
+  /** The number of blocks that run; derived if missing. */
   blocks?: number | undefined;
 }
 
 /**
- * The lowest `blocks` of L blocks run at every step and the others never: the control of equal cost. A block that never
- * runs is made the identity when training starts, so that evaluation and export, which run every block, see the shallow
+ * The lowest `blocks` of L blocks run at every step and the others never: the control at equal cost. Blocks that never
+ * run are set to the identity when training starts, so that evaluation and export, which run every block, see the shallow
  * model.
  *
  * @throws RangeError without `blocks`.
@@ -24,13 +24,13 @@ export function shallow({ layers, blocks }: Pick<MethodOptions, 'layers'> & Bloc
 
 const keys = {
   blocks: key(count().optional(), 'numbers', {
-    description: 'Of `shallow`: how many blocks run; the others never do.',
+    description: 'For `shallow`: the number of blocks that run; the others never do.',
     derived: '(1 + `thetaBar`)/2 of `layers`',
   }),
 };
 
 export const shallowMethod = {
-  title: 'the lowest blocks alone',
+  title: 'the lowest blocks only',
   reads: [],
   drawsGates: false,
   keys,
@@ -44,8 +44,8 @@ export const shallowMethod = {
     ...(blocks! > layers ? [`depth.blocks: ${blocks} is above model.layers ${layers}; lower it`] : []),
     ...(norm === 'post'
       ? [
-          'depth.method: shallow wants model.norm: pre, where a block can be the identity; ' +
-            'with post, lower model.layers and take depth.method: dense',
+          'depth.method: shallow needs model.norm: pre; a PostLN block cannot be the identity; ' +
+            'with post, lower model.layers and set depth.method to dense',
         ]
       : []),
   ],

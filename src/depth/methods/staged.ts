@@ -5,23 +5,23 @@ import { unscaled, whole } from '../state.ts';
 
 /** The keys of `staged`. */
 export interface Stages {
-  /** The mean number of blocks that run in each stage; derived where it is missing. */
+  /** The mean number of blocks that run in each stage; derived if missing. */
   stages?: readonly number[] | undefined;
-  /** The fraction of the run at its start in which every block runs. */
+  /** The fraction of the run, at its start, in which every block runs. */
   denseWarmupRatio: number;
 }
 
 /**
- * Random sub-networks that grow in stages of equal length: in a stage of mean depth d the first and the last block run
- * always and each other one with `p = (d − 2)/(L − 2)`; nothing is scaled. Every block runs in the first
+ * Random sub-networks that grow in stages of equal length: in a stage of mean depth d the first and the last block always
+ * run, and each other block with `p = (d − 2)/(L − 2)`, without scaling. Every block runs in the first
  * `denseWarmupRatio` of the steps.
- * Source: Panigrahi et al. 2024, RaPTr (arXiv 2402.05913): 6, 8, 10, 12 for BERT-base. Its scaled variant is not here.
+ * Source: Panigrahi et al. 2024, RaPTr (arXiv 2402.05913): 6, 8, 10, 12 for BERT-base. Its scaled variant is not implemented.
  *
  * @throws RangeError without stages, and for one whose p is not in (0, 1].
  */
 export function staged(options: Pick<MethodOptions, 'layers' | 'totalSteps'> & Stages): DepthMethod {
   const { layers, stages = [], denseWarmupRatio, totalSteps } = options;
-  if (stages.length === 0) throw new RangeError('stages: missing or empty; 6, 8, 10, 12 are those of BERT-base');
+  if (stages.length === 0) throw new RangeError('stages: missing or empty; the paper uses 6, 8, 10, 12 for BERT-base');
   const warmupSteps = Math.round(denseWarmupRatio * totalSteps);
   const dense = whole(layers);
   const states = stages.map((depth) => {
@@ -45,14 +45,14 @@ export function staged(options: Pick<MethodOptions, 'layers' | 'totalSteps'> & S
 
 const keys = {
   stages: key(z.array(z.number().gt(0)).min(1).optional(), 'numbers', {
-    description: 'Of `staged`: the mean number of blocks that run in each of its stages of equal length.',
+    description: 'For `staged`: the mean number of blocks that run in each of its stages, which have equal length.',
     derived: 'from `layers` / 2 to `layers` in four stages',
     typeName: 'list of numbers > 2 and ≤ `layers`',
   }),
   denseWarmupRatio: key(
     rate().default(0),
     'numbers',
-    'Of `staged`: the fraction of `steps` at the start in which every block runs.',
+    'For `staged`: the fraction of `steps`, at the start, in which every block runs.',
   ),
 };
 
@@ -60,7 +60,7 @@ export const stagedMethod = {
   title: 'random sub-networks that grow (arXiv 2402.05913)',
   reads: [],
   keys,
-  words: ({ stages = [] }) => `${stages.join(', ')} blocks in turn`,
+  words: ({ stages = [] }) => `stages of ${stages.join(', ')} blocks`,
   derive: ({ layers, stages }) => {
     if (stages !== undefined) return [];
     const value = [3, 4, 5, 6].map((sixths) => Math.min(layers, Math.max(3, Math.round((sixths * layers) / 6))));
@@ -74,7 +74,11 @@ export const stagedMethod = {
         (stage) =>
           `depth.stages: ${stage} is not in (2, ${layers}]: the first and the last of ${layers} blocks always run`,
       ),
-      ...(falling ? [`depth.stages: ${falling} comes after more; stages grow, as in [6, 8, 10, 12]`] : []),
+      ...(falling
+        ? [
+            `depth.stages: ${falling} is less than the number before it; numbers must not decrease, as in [6, 8, 10, 12]`,
+          ]
+        : []),
     ];
   },
   jumps: ({ stages = [], denseWarmupRatio, totalSteps }) =>

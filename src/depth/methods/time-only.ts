@@ -2,10 +2,10 @@ import type { DepthMethod, MethodOptions, NamedMethod } from '../method.ts';
 import { pld } from './pld.ts';
 
 /**
- * PLD's schedule in time without its profile: `p_l = θ(t)` for every block, scaled by `1/p`. The "temporal only"
+ * PLD's schedule in time without its profile over the depth: `p_l = θ(t)` for every block, scaled by `1/p`. The "temporal only"
  * ablation of PLD.
  *
- * @throws RangeError when gamma is not a positive rate.
+ * @throws RangeError if gamma is not a positive rate.
  */
 export function timeOnly(options: Omit<MethodOptions, 'profile'>): DepthMethod {
   return pld({ ...options, profile: 'uniform' });

@@ -1,4 +1,4 @@
-// A libtorch for machines that have none: PyTorch's own for CPUs, downloaded once into the user's cache. It takes neither root
+// A libtorch for machines without one: PyTorch's CPU build, downloaded once into the user's cache. It needs neither root
 // nor Python. The file is a wheel, which is a zip.
 import { createHash } from 'node:crypto';
 import {
@@ -32,43 +32,43 @@ const downloadMegabytes = 190;
 const unpackedMegabytes = 480;
 const numFruitlessTries = 3;
 const again = 'run the same command again';
-const elsewhere = 'set XDG_CACHE_HOME to another folder for good';
+const elsewhere = 'set XDG_CACHE_HOME to another folder permanently';
 
 /**
- * The archive for this machine: `url`, `sha256`, `folder` (where its libtorch lies once unpacked) and `file` (where it is downloaded
- * to); or `obstacle`, why there is none. TAPER_LIBTORCH_URL and TAPER_LIBTORCH_SHA256 name another.
+ * The archive for this machine: `url`, `sha256`, `folder` (of the unpacked libtorch) and `file` (the downloaded archive);
+ * or `obstacle`, the reason why there is none. TAPER_LIBTORCH_URL and TAPER_LIBTORCH_SHA256 override it.
  */
 export function findArchive(environment = process.env, platform = `${process.platform}-${process.arch}`) {
   const cache = cacheFolder(environment);
-  if (!cache) return { obstacle: 'neither XDG_CACHE_HOME nor HOME says where to keep it' };
+  if (!cache) return { obstacle: 'neither XDG_CACHE_HOME nor HOME is set' };
   const { TAPER_LIBTORCH_URL, TAPER_LIBTORCH_SHA256 } = environment;
   const url = TAPER_LIBTORCH_URL || pinned[platform]?.url;
   const sha256 = (TAPER_LIBTORCH_URL && TAPER_LIBTORCH_SHA256) || pinned[platform]?.sha256;
-  if (!url) return { obstacle: `there is none to download for ${platform}` };
-  if (!sha256) return { obstacle: `for ${platform}, TAPER_LIBTORCH_URL needs TAPER_LIBTORCH_SHA256 beside it` };
-  if (!URL.canParse(url)) return { obstacle: `TAPER_LIBTORCH_URL=${url} is no URL` };
+  if (!url) return { obstacle: `there is no libtorch to download for ${platform}` };
+  if (!sha256) return { obstacle: `on ${platform}, TAPER_LIBTORCH_URL also needs TAPER_LIBTORCH_SHA256` };
+  if (!URL.canParse(url)) return { obstacle: `TAPER_LIBTORCH_URL=${url} is not a URL` };
   const name = decodeURIComponent(new URL(url).pathname).split('/').at(-1) || 'libtorch.zip';
   return { url, sha256, folder: join(cache, `libtorch-${platform}-${sha256.slice(0, 12)}`), file: join(cache, name) };
 }
 
-/** Where taper keeps what it downloads, or undefined. */
+/** The folder for taper's downloads, or undefined. */
 export function cacheFolder({ XDG_CACHE_HOME, HOME }) {
   const folder = XDG_CACHE_HOME || (HOME && join(HOME, '.cache'));
   return folder && join(folder, 'taper');
 }
 
-/** Why the pinned archive does not run here, or undefined. */
+/** The reason why the pinned archive does not run here, or undefined. */
 export function archiveObstacle({ sha256 }, glibc = glibcVersion()) {
   const needed = Object.values(pinned).find((archive) => archive.sha256 === sha256)?.glibc;
   if (!needed || (glibc && glibc.localeCompare(needed, 'en', { numeric: true }) >= 0)) return undefined;
-  return `the libtorch to download needs glibc ${needed} or newer, and this is ${glibc || 'another C library'}`;
+  return `the libtorch to download needs glibc ${needed} or newer, but this system has ${glibc || 'another C library'}`;
 }
 
-/** Whether the user wants the download: asked on a terminal, else yes. */
+/** Whether the user agrees to the download: asks on a terminal, else yes. */
 export function agrees({ file }, environment = process.env) {
   if (environment.TAPER_YES || !isatty(0) || !isatty(2)) return true;
   const cost = `${downloadMegabytes} MB, ${unpackedMegabytes} MB unpacked`;
-  process.stderr.write(`setup: no libtorch here; download one for CPUs to ${dirname(file)} (${cost})? [Y/n] `);
+  process.stderr.write(`setup: libtorch was not found; download the CPU version to ${dirname(file)} (${cost})? [Y/n] `);
   // `process.stdin` would have to be closed again, and would take CTRL-C for an answer.
   const answer = Buffer.alloc(100);
   const numBytes = readSync(0, answer);
@@ -76,7 +76,7 @@ export function agrees({ file }, environment = process.env) {
 }
 
 /**
- * Downloads and unpacks an archive, whole or not at all. A download that was cut off goes on from where it was.
+ * Downloads and unpacks an archive, completely or not at all. An interrupted download resumes where it stopped.
  * Throws a `SetupFailure` (exit code 2) that says how to fix it.
  */
 export async function provideArchive({ url, sha256, folder, file }, pauseMs = 2000) {
@@ -94,15 +94,18 @@ export async function provideArchive({ url, sha256, folder, file }, pauseMs = 20
     rmSync(file);
   } catch (error) {
     if (error.code === 'ENOSPC' || error.code === 'EDQUOT') {
-      const room = `libtorch takes ${unpackedMegabytes} MB there, and ${downloadMegabytes} MB more until it is unpacked`;
-      throw new SetupFailure(`setup: no space left in ${cache}: ${room}; make room, or ${elsewhere}, and ${again}`, 2);
+      const room = `libtorch needs ${unpackedMegabytes} MB there, and ${downloadMegabytes} MB more until it is unpacked`;
+      throw new SetupFailure(
+        `setup: no space left in ${cache}: ${room}; free some space, or ${elsewhere}, and ${again}`,
+        2,
+      );
     }
     if (error.syscall) throw new SetupFailure(`setup: ${error.message}; ${elsewhere}, and ${again}`, 2);
     throw error;
   }
 }
 
-/** Fetches `url` into `file`, by way of `file.part`. */
+/** Downloads `url` to `file`, via `file.part`. */
 async function download(url, file, pauseMs) {
   const { EnvHttpProxyAgent, fetch } = await import('undici');
   const dispatcher = new EnvHttpProxyAgent({ bodyTimeout: 60_000 });
@@ -115,11 +118,11 @@ async function download(url, file, pauseMs) {
       const range = start > 0 ? { range: `bytes=${start}-` } : {};
       const response = await fetch(url, { dispatcher, headers: { 'accept-encoding': 'identity', ...range } });
       if (response.status === 416) {
-        // All of it was there, which the checksum tells, or it is of another file.
+        // Either the file was complete, or it is a part of another file; the checksum tells.
         await response.body?.cancel();
         break;
       }
-      if (!response.ok) throw new SetupFailure(refusal(url, file, `the server answers ${response.status}`), 2);
+      if (!response.ok) throw new SetupFailure(refusal(url, file, `the server answered ${response.status}`), 2);
       isAnswered = true;
       const resumes = response.status === 206;
       const expected = Number(response.headers.get('content-length')) + (resumes ? start : 0);
@@ -130,7 +133,7 @@ async function download(url, file, pauseMs) {
       break;
     } catch (error) {
       if (error instanceof SetupFailure) throw error;
-      if (error.syscall) throw error; // of the file; what the network does has the class TypeError
+      if (error.syscall) throw error; // a file error; network errors are TypeErrors
       numFruitless = sizeOf(part) > start ? 0 : numFruitless + 1;
       if (!isAnswered || numFruitless > numFruitlessTries) {
         throw new SetupFailure(refusal(url, file, error.cause?.message || error.message), 2);
@@ -142,7 +145,7 @@ async function download(url, file, pauseMs) {
   renameSync(part, file);
 }
 
-/** Writes what comes as it comes, so that a connection that is cut takes nothing with it. */
+/** Writes each chunk as it arrives, so that a lost connection loses nothing. */
 async function append(body, path, { flags, received }) {
   const file = openSync(path, flags);
   try {
@@ -159,7 +162,7 @@ function sizeOf(file) {
   return existsSync(file) ? statSync(file).size : 0;
 }
 
-/** A function that hears of bytes that have come, and says how far they are: in place on a terminal, else each quarter. */
+/** A function that is called with received bytes and prints progress: in place on a terminal, else at each quarter. */
 function progressReport(start, total) {
   let received = start;
   let quarter = Math.floor((4 * start) / total);
@@ -178,7 +181,7 @@ function progressReport(start, total) {
   };
 }
 
-/** Throws where the file is not the one that was promised, after removing it. */
+/** Removes the file and throws if its checksum is wrong. */
 async function check(url, sha256, file) {
   const hash = createHash('sha256');
   await pipeline(createReadStream(file), hash);
@@ -186,13 +189,13 @@ async function check(url, sha256, file) {
   if (found === sha256) return;
   rmSync(file);
   throw new SetupFailure(
-    `setup: ${file} had the SHA-256 ${found} in place of ${sha256}, and is removed; ${again}, and if that does not help, ` +
-      `something between here and ${url} changes it: name another mirror by TAPER_LIBTORCH_URL`,
+    `setup: ${file} had SHA-256 ${found}, but ${sha256} was expected, and was removed; ${again}; if that does not help, ` +
+      `something between here and ${url} changes the file: set TAPER_LIBTORCH_URL to another mirror`,
     2,
   );
 }
 
-/** Unpacks what a build needs of an archive: not Python's part, nor libtorch's own tests. */
+/** Unpacks the parts of an archive that a build needs, without the Python files and libtorch's own tests. */
 async function unpack(file, folder) {
   const { openPromise } = await import('yauzl');
   const temporary = `${folder}.part`;
@@ -207,7 +210,10 @@ async function unpack(file, folder) {
       await pipeline(await zip.openReadStreamPromise(entry), createWriteStream(path));
     }
     if (!existsSync(join(temporary, 'share/cmake/Torch/TorchConfig.cmake'))) {
-      throw new SetupFailure(`setup: ${file} is no libtorch: it holds no torch/share/cmake/Torch/TorchConfig.cmake`, 2);
+      throw new SetupFailure(
+        `setup: ${file} is not a libtorch archive: it has no torch/share/cmake/Torch/TorchConfig.cmake`,
+        2,
+      );
     }
     renameSync(temporary, folder);
   } finally {
@@ -217,7 +223,7 @@ async function unpack(file, folder) {
 
 function refusal(url, file, reason) {
   return (
-    `setup: libtorch could not be downloaded (${reason}); ${again} to go on from where it stopped, name a mirror by ` +
-    `TAPER_LIBTORCH_URL, or bring ${url} to ${file} by hand`
+    `setup: libtorch could not be downloaded (${reason}); ${again} to resume the download, set TAPER_LIBTORCH_URL ` +
+    `to a mirror, or download ${url} to ${file} by hand`
   );
 }

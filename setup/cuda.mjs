@@ -1,13 +1,13 @@
-// Finds what builds the addon for NVIDIA's GPUs: the toolkit with nvcc, and which GPUs to build for.
+// Finds what is needed to build the addon for NVIDIA GPUs: the toolkit with nvcc, and the GPU architectures.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { onPath } from './shell.mjs';
 
-/** Where the GPU cannot be asked: A100 and H100; later ones translate the code of the latter when they load it. */
+/** Used if no GPU can be queried: A100 and H100; later GPUs compile the H100 code when they load it. */
 const usualArchitectures = '80;90';
 
 /**
- * The CUDA toolkit: that of CUDACXX or CUDA_HOME, of the nvcc on PATH, or the one in the `usual` place. Returns `compiler`, `root` (the
+ * The CUDA toolkit from CUDACXX, CUDA_HOME, the nvcc on PATH, or the `usual` folder. Returns `compiler`, `root` (the
  * folder above its bin and include), `architectures` (`90` for compute capability 9.0) and `hasGpu`, or undefined without nvcc.
  */
 export function findCuda(environment, usual) {
@@ -15,7 +15,7 @@ export function findCuda(environment, usual) {
   const candidates = [CUDACXX, CUDA_HOME && join(CUDA_HOME, 'bin/nvcc'), 'nvcc', join(usual, 'bin/nvcc')];
   const compiler = candidates.map((name) => onPath(name, environment)).find((path) => path !== undefined);
   if (compiler === undefined) return undefined;
-  // What is on PATH may be a link or a script: nvcc itself knows where it is.
+  // nvcc on PATH may be a link or a script; nvcc itself knows its folder.
   const plan = spawnSync(compiler, ['--dryrun', '-c', '-x', 'cu', '/dev/null', '-o', '/dev/null'], {
     env: environment,
     encoding: 'utf8',
@@ -26,7 +26,7 @@ export function findCuda(environment, usual) {
   return { compiler: join(root, 'bin/nvcc'), root, architectures: here || usualArchitectures, hasGpu: here !== '' };
 }
 
-/** Those of the GPUs of this machine; empty where there is none. */
+/** The architectures of this machine's GPUs; empty if there are none. */
 function architecturesHere(environment) {
   const nvidiaSmi = onPath('nvidia-smi', environment);
   const answer =

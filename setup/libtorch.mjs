@@ -1,4 +1,4 @@
-// Finds libtorch: the one the user names, the system's, the one inside Python's torch, or the one that the set-up downloaded.
+// Finds libtorch: in LIBTORCH, the system, Python's torch, or the set-up's download.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -13,12 +13,12 @@ const systemPrefixes = ['/usr', '/usr/local', '/opt/homebrew'];
 const cmakeFolders = ['', 'share/cmake', 'lib/cmake', 'lib/x86_64-linux-gnu/cmake', 'lib/aarch64-linux-gnu/cmake'];
 
 /**
- * Looks for libtorch and takes the first that is whole and new enough: LIBTORCH; Python's, where it was built for GPUs and there is
- * one; the system's, which has Gloo and oneDNN beside it; Python's; the one that the set-up downloaded.
+ * Looks for libtorch and takes the first that is complete and new enough: LIBTORCH; Python's, if it was built for GPUs and there is
+ * one; the system's, which comes with Gloo and oneDNN; Python's; the one that the set-up downloaded.
  * Returns `libtorch` (`source`; `prefix`, the folder above its lib and include; `cmakePrefix`, the folder above
- * Torch/TorchConfig.cmake; `version`; `modified`; `cuda`, the toolkit, where it was built for GPUs), undefined when there is
- * none, and `looked`: for each place, what was found. One that was built for GPUs needs the toolkit. Throws when LIBTORCH is set
- * and wrong.
+ * Torch/TorchConfig.cmake; `version`; `modified`; `cuda`, the toolkit, if it was built for GPUs), or undefined if there is
+ * none, and `looked`: for each place, what was found. One built for GPUs needs the toolkit. Throws if LIBTORCH is set
+ * but wrong.
  */
 export function findLibtorch(environment = process.env, prefixes = systemPrefixes, usualCuda = '/usr/local/cuda') {
   const machine = { environment, prefixes, usualCuda };
@@ -51,7 +51,7 @@ function lookInVariable(machine) {
 function lookInPythonForGpus(machine) {
   const { place, found, libtorch } = lookInPython(machine);
   if (!libtorch) return { place, found };
-  return libtorch.cuda?.hasGpu ? { place, found, libtorch } : { place, found: `${found}, after the system's` };
+  return libtorch.cuda?.hasGpu ? { place, found, libtorch } : { place, found: `${found}, tried after the system's` };
 }
 
 function lookInPython(machine) {
@@ -87,7 +87,7 @@ function lookInCache(machine) {
   const kept = cache && existsSync(cache) ? readdirSync(cache) : [];
   const others = kept.filter((name) => name.startsWith(`libtorch-${process.platform}-${process.arch}-`));
   const { folder } = findArchive(environment);
-  // An older one serves as well, but not in place of one that is asked for.
+  // An older one will do as well, unless the user asks for a specific one.
   const candidates = [folder, ...(environment.TAPER_LIBTORCH_URL ? [] : others.map((name) => join(cache, name)))];
   const there = candidates.find((path) => path && existsSync(path) && !path.endsWith('.part'));
   return { place, ...(there ? inspect('downloaded', there, machine) : { found: 'none' }) };
@@ -103,7 +103,7 @@ function inspect(source, folder, { environment, usualCuda }) {
   const cuda = isForGpus ? findCuda(environment, usualCuda) : undefined;
   if (isForGpus && !cuda) {
     return {
-      found: `${cmakePrefix} is built for CUDA and needs its toolkit, whose nvcc is not on PATH nor in CUDA_HOME`,
+      found: `${cmakePrefix} is built for CUDA and needs the CUDA toolkit, but nvcc is neither on PATH nor in CUDA_HOME`,
     };
   }
   const modified = statSync(join(cmakePrefix, 'Torch/TorchConfig.cmake')).mtimeMs;
@@ -125,8 +125,8 @@ function versionOf(cmakePrefix) {
   return /PACKAGE_VERSION "([^"]+)"/.exec(text)?.[1] ?? 'unknown';
 }
 
-/** Whether a version of libtorch serves. */
+/** Whether a version of libtorch is new enough. */
 export function isNewEnough(version) {
-  // A version that nobody wrote down gets its chance: the compiler will tell.
+  // An unknown version is accepted; the compiler will tell.
   return version === 'unknown' || version.localeCompare(oldestVersion, 'en', { numeric: true }) >= 0;
 }

@@ -1,4 +1,4 @@
-// The steps of the set-up, in their order.
+// The steps of the set-up, in order.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -18,9 +18,9 @@ import { findMissing, installMissing, instructions, isOnlyWanted } from './syste
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 /**
- * Does every step that is not done yet; a step that fails sets the exit code and says why. In a checkout, the packages of the tests come
- * when they are asked for, and stay. A package that npm installed needs its addon alone; `--addon` prints where that is, and
- * installs nothing for it.
+ * Runs every step that is not done yet; a failing step prints the reason and sets the exit code. In a checkout, test packages are
+ * installed with `--dev`, and stay. A package installed by npm needs only its addon; `--addon` prints the addon's path and
+ * installs no system packages.
  */
 export async function prepare(words) {
   try {
@@ -44,7 +44,10 @@ async function prepareCheckout(wantsTests) {
 async function preparePackage(isFirstUse) {
   const cache = cacheFolder(process.env);
   if (!cache)
-    throw new SetupFailure('setup: neither XDG_CACHE_HOME nor HOME says where to keep the native addon; set one', 2);
+    throw new SetupFailure(
+      'setup: neither XDG_CACHE_HOME nor HOME is set, so there is no folder for the native addon; set one of them',
+      2,
+    );
   const kept = addonInCache(root, findLibtorch().libtorch, cache);
   if (isFirstUse && kept && existsSync(kept.file)) {
     process.stdout.write(kept.file);
@@ -57,8 +60,8 @@ async function preparePackage(isFirstUse) {
 }
 
 /**
- * Finds libtorch and the build tools, installing what is missing where that is possible. Returns `libtorch`, or, when only that
- * is missing still, the `archive` to download. Throws instructions (exit code 2) otherwise.
+ * Finds libtorch and the build tools, and installs what is missing if possible. Returns `libtorch`, or, if only that
+ * is still missing, the `archive` to download. Otherwise throws instructions (exit code 2).
  */
 function provideSystem({ logs, mayInstall }) {
   const before = findLibtorch();
@@ -76,7 +79,7 @@ function provideSystem({ logs, mayInstall }) {
   const isDeclined = mayDownload && !noArchive && !agrees(archive);
   if (mayDownload && !noArchive && !isDeclined) return { archive };
   const obstacles = [
-    failure?.obstacle ?? 'installing the packages did not bring it',
+    failure?.obstacle ?? 'installing the packages did not provide it',
     onlyLibtorch && noArchive,
     isDeclined && 'the download was declined',
   ];
@@ -96,6 +99,6 @@ async function downloadLibtorch(archive) {
   await provideArchive(archive);
   const { libtorch, looked } = findLibtorch();
   if (libtorch) return libtorch;
-  const obstacle = `what ${archive.url} holds does not serve`;
+  const obstacle = `the libtorch from ${archive.url} cannot be used`;
   throw new SetupFailure(instructions({ needs: ['libtorch'], packages: [], looked, obstacle }), 2);
 }

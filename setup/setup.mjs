@@ -1,6 +1,7 @@
-// Makes a fresh checkout ready to run, and does nothing when it is; with `--dev`, ready for the tests and benchmarks as
-// well. Runs before every `npm start` and `npm test`, and before there are any npm packages, so it is plain JavaScript on Node alone. An old Node must get as far as to say that
-// it is too old: this file and node.mjs hold only syntax that Node 12 parses, and the rest is loaded after the check.
+// Makes a fresh checkout ready to run, and does nothing if it is; with `--dev`, also ready for tests and benchmarks.
+// Runs before every `npm start` and `npm test`, and before any npm packages are installed, so it is plain JavaScript without dependencies.
+// An old Node must be able to report that it is too old: this file and node.mjs use only syntax that Node 12 parses, and
+// everything else is loaded after the check.
 import { nodeMistake } from './node.mjs';
 
 const mistake = nodeMistake(process.versions.node);

@@ -1,11 +1,11 @@
-// What every step of the set-up shares: speaking, failing, and running a command with its output in a log.
+// Shared by the steps of the set-up: progress lines, failures, and commands with their output in a log.
 import { spawnSync } from 'node:child_process';
 import { accessSync, appendFileSync, closeSync, constants, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 
 const numLogLinesShown = 30;
 
-/** Ends the set-up with a message for the user: exit code 2 is something to fix on the machine, 1 is anything else. */
+/** Ends the set-up with a message for the user. Exit code 2 means something to fix on the machine, 1 anything else. */
 export class SetupFailure extends Error {
   constructor(message, exitCode = 1) {
     super(message);
@@ -13,7 +13,7 @@ export class SetupFailure extends Error {
   }
 }
 
-/** Prints one line of progress. Standard output stays free for the program that runs after the set-up. */
+/** Prints a line of progress on standard error; standard output is for the program that runs after the set-up. */
 export function say(line) {
   process.stderr.write(`setup: ${line}\n`);
 }
@@ -37,8 +37,8 @@ function isExecutable(path) {
 }
 
 /**
- * Runs a command, adding its output to a log file.
- * Throws a `SetupFailure` with the log's last lines and its place when the command fails.
+ * Runs a command and appends its output to a log file.
+ * Throws a `SetupFailure` with the log's last lines and its path if the command fails.
  */
 export function runLogged(command, commandArguments, { log, ...options }) {
   mkdirSync(dirname(log), { recursive: true });
@@ -50,11 +50,11 @@ export function runLogged(command, commandArguments, { log, ...options }) {
   const reason = result.error?.message ?? (result.signal ? `ended by ${result.signal}` : `exit code ${result.status}`);
   const lastLines = readFileSync(log, 'utf8').trimEnd().split('\n').slice(-numLogLinesShown).join('\n');
   throw new SetupFailure(
-    `${lastLines}\nsetup: ${command} failed (${reason}); the full log is ${log}, and docs/setup.md says what it may mean`,
+    `${lastLines}\nsetup: ${command} failed (${reason}); the full log is ${log}; docs/setup.md explains common failures`,
   );
 }
 
-/** The version of glibc, or an empty text where the C library is another. */
+/** The version of glibc, or an empty string with another C library. */
 export function glibcVersion() {
   return process.report.getReport().header.glibcVersionRuntime ?? '';
 }

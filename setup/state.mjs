@@ -1,9 +1,9 @@
-// What the set-up has done, so that it does it once: build/setup.json, and fingerprints of what it was made from.
+// Remembers what the set-up has done: build/setup.json, and fingerprints of the sources.
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-/** The parsed JSON file, or an empty object when it is not there or was cut short. */
+/** The parsed JSON file, or an empty object if it is missing or truncated. */
 export function readJson(file) {
   try {
     return JSON.parse(readFileSync(file, 'utf8'));
@@ -12,14 +12,14 @@ export function readJson(file) {
   }
 }
 
-/** Writes a JSON file whole or not at all. */
+/** Writes a JSON file completely or not at all. */
 export function writeJson(file, value) {
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(`${file}.part`, `${JSON.stringify(value, undefined, 2)}\n`);
   renameSync(`${file}.part`, file);
 }
 
-/** A hash of the names and contents of files and, all the way down, of folders, but for the packages that npm put into them. */
+/** A hash of the names and contents of files and, recursively, folders, except node_modules. */
 export function fingerprint(root, paths) {
   const hash = createHash('sha256');
   for (const path of paths) {

@@ -1,4 +1,4 @@
-// The things that are made here: node_modules, the native addon, the compiled TypeScript, and the page of the dashboard.
+// The build steps: node_modules, the native addon, the compiled TypeScript, and the dashboard page.
 import { createHash } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -7,13 +7,13 @@ import { dirname, join } from 'node:path';
 import { glibcVersion, onPath, runLogged, SetupFailure, say } from './shell.mjs';
 import { fingerprint, readJson, writeJson } from './state.mjs';
 
-/** The workspace that has the packages of the tests, as npm links it. */
+/** The workspace of the test packages, as npm links it. */
 const testsWorkspace = 'node_modules/taper-tests';
 
 /**
- * Runs `npm ci` unless node_modules holds what package-lock.json asks for, put there by this npm on this Node: another one may
- * have left out an optional package that this one needs. What somebody else installed is taken as it is.
- * The packages of the tests, a workspace, are installed when they are wanted or were there before; returns whether they are there now.
+ * Runs `npm ci` unless node_modules holds what package-lock.json requires, installed by this npm on this Node: another one may
+ * have left out an optional package that this one needs. An installation made outside the set-up is accepted as it is.
+ * The test packages, a workspace, are installed if wanted or if they were installed before; returns whether they are.
  */
 export function installNodeModules(root, wantsTests) {
   const stateFile = join(root, 'build/setup.json');
@@ -23,12 +23,12 @@ export function installNodeModules(root, wantsTests) {
     version: npmVersion(before?.version),
   };
   const wanted = readJson(join(root, 'package-lock.json')).packages ?? {};
-  // npm writes this list last, so an installation that was cut short does not have it.
+  // npm writes this list last, so an interrupted installation does not have it.
   const installed = readJson(join(root, 'node_modules/.package-lock.json')).packages ?? {};
   const hasTests = wantsTests || testsWorkspace in installed;
   const { dependencies, devDependencies } = wanted[''] ?? {};
   const own = new Set(Object.keys({ ...dependencies, ...devDependencies }).map((name) => `node_modules/${name}`));
-  // Without the tests, npm leaves out what only they need; what is needed in all cases it has written down last.
+  // Without the tests, npm leaves out what only they need; the project's own dependencies are always required.
   const mayBeAbsent = (path, { optional, devOptional }) => optional || devOptional || (!hasTests && !own.has(path));
   const isInstalled = ([path, entry]) =>
     path === '' || installed[path]?.version === entry.version || (!installed[path] && mayBeAbsent(path, entry));
@@ -40,7 +40,7 @@ export function installNodeModules(root, wantsTests) {
     return hasTests;
   }
 
-  say(`installing the npm packages${hasTests ? ', with those of the tests' : ''}`);
+  say(`installing the npm packages${hasTests ? ', including those for tests' : ''}`);
   const log = join(root, 'build/npm.log');
   rmSync(log, { force: true });
   runLogged('npm', ['ci', '--include=dev', ...(hasTests ? [] : ['--workspaces=false'])], { log, cwd: root });
@@ -49,7 +49,7 @@ export function installNodeModules(root, wantsTests) {
   return hasTests;
 }
 
-/** npm 9.2, Debian's, installs packages for musl beside those for glibc. */
+/** Removes packages for musl, which npm 9.2 (Debian's) installs along with those for glibc. */
 function removeForeignPackages(root, packages) {
   if (!glibcVersion()) return;
   for (const [path, { libc }] of Object.entries(packages)) {
@@ -57,15 +57,15 @@ function removeForeignPackages(root, packages) {
   }
 }
 
-/** The version of the npm that runs the set-up, or `otherwise` where none does. */
+/** The version of the npm that runs the set-up, or `otherwise` if none does. */
 function npmVersion(otherwise) {
   return /^npm\/(\S+)/.exec(process.env.npm_config_user_agent ?? '')?.[1] ?? otherwise;
 }
 
 /**
- * Builds build/native/taper.node unless it was made from the same native/, libtorch and compiler. It serves every Node.
- * A change of native/ alone compiles only what it touches; any other change starts from an empty folder. Without `development`
- * the precompiled header, 300 MB, is removed afterwards, and a change of native/ compiles everything.
+ * Builds build/native/taper.node unless it was built from the same native/, libtorch and compiler. It works with every Node.
+ * If only native/ changed, the build is incremental; any other change starts from an empty folder. Without `development`
+ * the precompiled header (300 MB) is removed afterwards, so that a change in native/ recompiles everything.
  */
 export function buildAddon(root, libtorch, development) {
   const stateFile = join(root, 'build/setup.json');
@@ -86,7 +86,7 @@ export function buildAddon(root, libtorch, development) {
   writeJson(stateFile, { ...state, libtorch, addon });
 }
 
-/** The addon of a package that npm installed, in the user's cache: its `file`, and what it is made from; undefined without libtorch. */
+/** The addon of an npm-installed package in the user's cache: its `file`, and its inputs; undefined without libtorch. */
 export function addonInCache(root, libtorch, cache) {
   if (!libtorch) return undefined;
   const addon = { ...configurationOf(root, libtorch), native: fingerprint(root, ['native']) };
@@ -95,7 +95,7 @@ export function addonInCache(root, libtorch, cache) {
 }
 
 /**
- * Builds that addon, once for each libtorch, platform and source, so that neither another project nor `npm ci` builds it again. Returns
+ * Builds that addon once per libtorch, platform and source, so that neither another project nor `npm ci` builds it again. Returns
  * its path.
  */
 export function buildAddonInCache(root, libtorch, cache) {
@@ -105,7 +105,7 @@ export function buildAddonInCache(root, libtorch, cache) {
     const folder = mkdtempSync(join(cache, 'addon', 'building-'));
     try {
       compile(root, libtorch, { folder, log: join(cache, 'addon', 'native.log') });
-      renameSync(join(folder, 'taper.node'), file); // whole, or not at all
+      renameSync(join(folder, 'taper.node'), file); // complete, or not at all
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
@@ -114,7 +114,7 @@ export function buildAddonInCache(root, libtorch, cache) {
   return file;
 }
 
-/** What an addon depends on beside its source. */
+/** The inputs of an addon besides its source. */
 function configurationOf(root, { cmakePrefix, version, modified, cuda }) {
   return {
     libtorch: { cmakePrefix, version, modified, ...(cuda && { cuda }) },
@@ -127,11 +127,11 @@ function configurationOf(root, { cmakePrefix, version, modified, cuda }) {
   };
 }
 
-/** Compiles native/ in a folder, which may hold what was compiled before with the same settings. */
+/** Compiles native/ in a folder, which may hold an earlier build with the same settings. */
 function compile(root, libtorch, { folder, log }) {
   const { version, cmakePrefix, cuda } = libtorch;
-  const forGpus = cuda ? `, with CUDA of ${cuda.root} for ${cuda.architectures}` : '';
-  say(`building the native addon on libtorch ${version} of ${cmakePrefix}${forGpus}, about a minute`);
+  const forGpus = cuda ? `, with CUDA from ${cuda.root} for ${cuda.architectures}` : '';
+  say(`building the native addon with libtorch ${version} from ${cmakePrefix}${forGpus}; this takes about a minute`);
   const start = performance.now();
   rmSync(log, { force: true });
   if (!existsSync(join(folder, 'CMakeCache.txt'))) {
@@ -143,11 +143,11 @@ function compile(root, libtorch, { folder, log }) {
   say(`built in ${Math.round((performance.now() - start) / 1000)} s`);
 }
 
-/** What CMake is told to build native/ on a libtorch. */
+/** The CMake definitions to build native/ with a libtorch. */
 export function cmakeDefinitions(root, { prefix, cmakePrefix, cuda }) {
   const settings = {
     CMAKE_BUILD_TYPE: 'Release',
-    // TorchConfig.cmake looks for libc10 in the system before its own folder, unless its own is named here.
+    // TorchConfig.cmake looks for libc10 in the system first, unless its own folder is named here.
     CMAKE_PREFIX_PATH: `${prefix};${cmakePrefix}`,
     NODE_INCLUDE: join(packageOf(root, 'node-api-headers'), 'include'),
     NODE_ADDON_API: packageOf(root, 'node-addon-api'),
@@ -161,7 +161,7 @@ export function cmakeDefinitions(root, { prefix, cmakePrefix, cuda }) {
   return Object.entries(settings).map(([name, value]) => `-D${name}=${value}`);
 }
 
-/** The folder of an npm package, in node_modules here or of the project that taper is installed in. */
+/** The folder of an npm package, in this node_modules or that of the project that taper is installed in. */
 function packageOf(root, name) {
   const folders = createRequire(join(root, 'package.json')).resolve.paths(name);
   return (
@@ -173,7 +173,7 @@ function isSame(a, b) {
   return JSON.stringify(a) === JSON.stringify(b);
 }
 
-/** libtorch's headers take a compiler 1.5 GB, which is soon more than a small machine, or a container's limit, with many cores has. */
+/** The number of compilers to run at once: each needs 1.5 GB for libtorch's headers, too much for many cores on a small machine or in a container. */
 export function numCompilers(
   processors = availableParallelism(),
   memory = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY),
@@ -181,7 +181,7 @@ export function numCompilers(
   return Math.max(1, Math.min(processors, Math.floor(memory / 1.5e9)));
 }
 
-/** Compiles the TypeScript into dist/ unless that was made from the same sources: all of it, or what runs without `development`. */
+/** Compiles the TypeScript to dist/ unless dist/ was built from the same sources: all of it, or without `development` only what runs. */
 export function compileTypeScript(root, development) {
   const stateFile = join(root, 'build/setup.json');
   const state = readJson(stateFile);
@@ -193,16 +193,16 @@ export function compileTypeScript(root, development) {
   say('compiling the TypeScript');
   const log = join(root, 'build/typescript.log');
   rmSync(log, { force: true });
-  // Where tsc notes what it has written of all; it does not know what was written without development.
+  // tsc's incremental state, which does not cover what was written without development.
   if (!development) rmSync(join(root, 'dist/tsconfig.tsbuildinfo'), { force: true });
   runLogged(join(root, 'node_modules/.bin/tsc'), ['-p', join(root, project), '--pretty', 'false'], { log });
-  // npx makes the program executable once, when it first sees this folder, and not again when dist/ is new.
+  // npx makes the program executable only once, when it first sees this folder, not when dist/ is rebuilt.
   const program = join(root, 'dist/src/cli/main.js');
   if (existsSync(program)) chmodSync(program, 0o755);
   writeJson(stateFile, { ...state, sources });
 }
 
-/** Makes the dashboard's page, a few static files in dist/dashboard, unless it was made from the same sources. */
+/** Builds the dashboard page, a few static files in dist/dashboard, unless it was built from the same sources. */
 export function buildPage(root) {
   const stateFile = join(root, 'build/setup.json');
   const state = readJson(stateFile);

@@ -1,4 +1,4 @@
-// What the machine must have beside Node, and how it is installed where that is possible.
+// What the machine needs besides Node, and how it is installed if possible.
 import { spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,19 +12,19 @@ const tools = [
 ];
 
 // Debian's libtorch-dev does not depend on libdnnl-dev, but its TorchConfig.cmake links it. OpenBLAS's default build
-// runs its own threads against libtorch's OpenMP threads and is slow, so the OpenMP build is wanted; Gloo's headers are
+// is slow because its threads compete with libtorch's OpenMP threads, so the OpenMP build is wanted; Gloo's headers are
 // wanted for several ranks. Nothing else breaks without these two.
 const debianLibtorch = ['libtorch-dev', 'libdnnl-dev', 'libopenblas0-openmp', 'libgloo-dev'];
 const wanted = { 'libopenblas0-openmp': 'float32 will be slow', 'libgloo-dev': 'npx taper-lm launch will not work' };
 
-/** Whether taper does without this package, if worse. */
+/** Whether taper also works without this package, with limitations. */
 export function isOnlyWanted(name) {
   return name in wanted;
 }
 
 /**
  * What is missing on this machine, given the libtorch that was found (or undefined).
- * Returns `needs` (names for people) and `packages` (Debian's names); both are empty when nothing is missing.
+ * Returns `needs` (for messages) and `packages` (Debian's names); both are empty if nothing is missing.
  */
 export function findMissing(libtorch, environment = process.env) {
   const missingTools = tools.filter(
@@ -47,13 +47,11 @@ function missingDebianPackages(libtorch, environment) {
 }
 
 /**
- * Installs Debian packages with apt-get where that is possible. Returns why not everything was installed, or undefined: the
- * `obstacle`, and `packages`, those of the missing ones that this release has.
+ * Installs Debian packages with apt-get if possible. Returns undefined, or, if something was not installed, the
+ * `obstacle` and `packages`, the missing packages that this release has.
  */
 export function installMissing({ needs, packages }, { logs, mayInstall }) {
-  const { prefix, obstacle } = mayInstall
-    ? installer()
-    : { obstacle: 'a first use installs nothing; `npx taper-lm setup` does' };
+  const { prefix, obstacle } = mayInstall ? installer() : { obstacle: 'only `npx taper-lm setup` installs packages' };
   if (obstacle) {
     if (needs.every(isOnlyWanted)) {
       const losses = needs.map((name) => `${name} (${wanted[name]})`).join(', ');
@@ -64,12 +62,12 @@ export function installMissing({ needs, packages }, { logs, mayInstall }) {
   const log = join(logs, 'apt.log');
   rmSync(log, { force: true });
   const aptGet = (...words) => runLogged(prefix[0], [...prefix.slice(1), ...words], { log });
-  say('reading the lists of Debian packages with apt-get');
+  say('updating the package lists with apt-get');
   try {
     aptGet('update');
   } catch {
-    // One unreachable source among many is common, and the packages may well come from the others.
-    say('apt-get update failed; trying with the package lists that are there');
+    // One unreachable source among many is common, and the others may have the packages.
+    say('apt-get update failed; using the existing package lists');
   }
   const installable = withoutOldLibtorch(packages);
   if (installable.length > 0) {
@@ -82,11 +80,11 @@ export function installMissing({ needs, packages }, { logs, mayInstall }) {
     }
   }
   return installable.length < packages.length
-    ? { obstacle: `this release has no libtorch-dev of ${oldestVersion} or newer`, packages: [] }
+    ? { obstacle: `this release has no libtorch-dev ${oldestVersion} or newer`, packages: [] }
     : undefined;
 }
 
-/** Debian packages without libtorch's, where apt knows that this release has none that is new enough. */
+/** The packages without libtorch's if apt knows that this release has none that is new enough. */
 export function withoutOldLibtorch(packages, environment = process.env) {
   if (!packages.includes('libtorch-dev')) return packages;
   const answer = spawnSync('apt-cache', ['policy', 'g++', 'libtorch-dev'], {
@@ -99,25 +97,25 @@ export function withoutOldLibtorch(packages, environment = process.env) {
   return packages.filter((name) => !debianLibtorch.includes(name));
 }
 
-/** The version that apt would install, without its epoch, in what `apt-cache policy` says. */
+/** The version that apt would install, without its epoch, from the output of `apt-cache policy`. */
 function candidateIn(text, name) {
   const section = text.split(/^(?=\S)/m).find((part) => part.startsWith(`${name}:`)) ?? '';
   const version = /^ +Candidate: (\S+)$/m.exec(section)?.[1];
   return version === '(none)' ? undefined : version?.replace(/^\d+:/, '');
 }
 
-/** The start of an apt-get command line that runs as root without asking, or the obstacle to it. */
+/** The start of an apt-get command line that runs as root without a password, or the obstacle. */
 function installer() {
   if (process.env.TAPER_NO_INSTALL) return { obstacle: 'TAPER_NO_INSTALL is set' };
-  if (process.platform !== 'linux' || !onPath('apt-get')) return { obstacle: 'there is no apt-get here' };
-  // A machine that has just started is often installing updates of its own; wait for them.
+  if (process.platform !== 'linux' || !onPath('apt-get')) return { obstacle: 'apt-get is not available' };
+  // A machine that has just booted often installs updates; wait for them.
   const aptGet = ['env', 'DEBIAN_FRONTEND=noninteractive', 'LC_ALL=C', 'apt-get', '-o', 'DPkg::Lock::Timeout=300'];
   if (process.getuid() === 0) return { prefix: aptGet };
   if (spawnSync('sudo', ['-n', 'true']).status === 0) return { prefix: ['sudo', '-n', ...aptGet] };
-  return { obstacle: 'that takes root, and sudo is not there or asks for a password' };
+  return { obstacle: 'installing needs root, and sudo is missing or asks for a password' };
 }
 
-/** What is missing, where libtorch was looked for with what was found there, and what to do about it. */
+/** The message that says what is missing, where libtorch was looked for, and how to fix it. */
 export function instructions({ needs, packages, looked, obstacle, canDownload, isRoot = process.getuid() === 0 }) {
   const places = looked.map(({ place, found }) => `    ${place.padEnd(14)}${found}`);
   const sudo = isRoot ? '' : 'sudo ';
@@ -137,20 +135,20 @@ export function instructions({ needs, packages, looked, obstacle, canDownload, i
   }
   if (needs.includes('libtorch')) {
     const first = [
-      missingTools.length > 0 && 'with the rest there',
+      missingTools.length > 0 && 'once the rest is installed',
       process.env.TAPER_NO_INSTALL && 'without TAPER_NO_INSTALL',
     ];
     if (canDownload)
-      advice.push(['any of these', `${first.filter(Boolean).join(' and ')}, the set-up downloads libtorch itself`]);
+      advice.push(['all systems', `${first.filter(Boolean).join(' and ')}, the set-up downloads libtorch itself`]);
     advice.push([
-      'another place',
+      'your libtorch',
       'LIBTORCH=/path/to/libtorch, the folder that has share/cmake/Torch/TorchConfig.cmake',
     ]);
   }
   return `setup: missing: ${needs.join(', ')}; not installed, because ${obstacle}
-  libtorch was looked for in
+  Searched for libtorch in:
 ${places.join('\n')}
-  To fix it, do what fits this machine, and run the same command again
+  To fix it, do what fits this machine, then run the same command again:
 ${advice.map(([where, what]) => `    ${where.padEnd(16)}${what}`).join('\n')}
-  docs/setup.md says more.`;
+  See docs/setup.md for details.`;
 }

@@ -183,7 +183,7 @@ test('a file with another checksum is refused and removed, and so is what is mad
   const served = await serve(t, [other, whole]);
   assert.match(
     await failure(served.archive),
-    /had the SHA-256 \w{64} in place of \w{64}, and is removed; run the same command again, .* TAPER_LIBTORCH_URL$/,
+    /had SHA-256 \w{64}, but \w{64} was expected, and was removed; run the same command again; .* TAPER_LIBTORCH_URL to another mirror$/,
   );
   assert.deepEqual(readdirSync(served.cache), []);
   await provide(served.archive);
@@ -192,11 +192,11 @@ test('a file with another checksum is refused and removed, and so is what is mad
 
 test('a file that is not there, and a server that is not there, are said in one line with what to do', async (t) => {
   const served = await serve(t, [status(404)]);
-  const advice = `run the same command again to go on from where it stopped, name a mirror by TAPER_LIBTORCH_URL, or bring`;
+  const advice = `run the same command again to resume the download, set TAPER_LIBTORCH_URL to a mirror, or download`;
   const byHand = (archive: Archive) => `${advice} ${archive.url} to ${archive.file} by hand`;
   assert.equal(
     await failure(served.archive),
-    `setup: libtorch could not be downloaded (the server answers 404); ${byHand(served.archive)}`,
+    `setup: libtorch could not be downloaded (the server answered 404); ${byHand(served.archive)}`,
   );
   const offline = { ...served.archive, url: 'http://127.0.0.1:9/torch%2Bcpu.whl' };
   const said = await failure(offline);
@@ -241,7 +241,7 @@ test('a full disk is said, while it downloads and while it unpacks, and nothing 
   t.after(() => spawnSync('umount', [disk]));
   const archive = { ...served.archive, folder: join(disk, 'taper/libtorch'), file: join(disk, 'taper/torch.whl') };
   const full =
-    /^setup: no space left in \S+: libtorch takes 480 MB there, and 190 MB more until it is unpacked; make room, /;
+    /^setup: no space left in \S+: libtorch needs 480 MB there, and 190 MB more until it is unpacked; free some space, /;
   assert.match(await failure(archive), full);
   assert.ok(mount('remount,size=3m'));
   assert.match(await failure(archive), full);
@@ -283,7 +283,7 @@ test('the pinned archive is for its platform and C library; TAPER_LIBTORCH_URL n
   assert.match(pinned.file!, /^\/home\/ann\/\.cache\/taper\/torch-[\d.]+\+cpu-.*\.whl$/);
   assert.equal(pinned.folder, `/home/ann/.cache/taper/libtorch-linux-x64-${pinned.sha256!.slice(0, 12)}`);
   assert.equal(archiveObstacle(pinned, '2.36'), undefined);
-  assert.match(archiveObstacle(pinned, '2.17')!, /needs glibc 2\.28 or newer, and this is 2\.17$/);
+  assert.match(archiveObstacle(pinned, '2.17')!, /needs glibc 2\.28 or newer, but this system has 2\.17$/);
   assert.match(archiveObstacle(pinned, '')!, /another C library$/);
 
   const mirror = { HOME, XDG_CACHE_HOME: '/big', TAPER_LIBTORCH_URL: 'http://mirror/torch.whl' };
@@ -292,7 +292,7 @@ test('the pinned archive is for its platform and C library; TAPER_LIBTORCH_URL n
   const own = 'a'.repeat(64);
   assert.equal(findArchive({ ...mirror, TAPER_LIBTORCH_SHA256: own }, 'linux-arm64').sha256, own);
   assert.equal(archiveObstacle({ sha256: own }, '2.17'), undefined);
-  assert.match(findArchive({ HOME }, 'linux-arm64').obstacle!, /none to download for linux-arm64$/);
-  assert.match(findArchive(mirror, 'linux-arm64').obstacle!, /needs TAPER_LIBTORCH_SHA256 beside it$/);
+  assert.match(findArchive({ HOME }, 'linux-arm64').obstacle!, /no libtorch to download for linux-arm64$/);
+  assert.match(findArchive(mirror, 'linux-arm64').obstacle!, /TAPER_LIBTORCH_URL also needs TAPER_LIBTORCH_SHA256$/);
   assert.match(findArchive({}, 'linux-x64').obstacle!, /neither XDG_CACHE_HOME nor HOME/);
 });

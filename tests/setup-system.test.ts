@@ -89,7 +89,7 @@ test("Python's libtorch comes first where it was built for CUDA and the toolkit 
   assert.equal(alone.libtorch, undefined);
   assert.match(
     alone.looked.find(({ place }) => place === 'Python torch')!.found,
-    /built for CUDA and needs its toolkit, whose nvcc is not on PATH nor in CUDA_HOME$/,
+    /built for CUDA and needs the CUDA toolkit, but nvcc is neither on PATH nor in CUDA_HOME$/,
   );
 
   // Debian and others have a script on PATH in place of nvcc.
@@ -103,7 +103,7 @@ test("Python's libtorch comes first where it was built for CUDA and the toolkit 
   executable(join(bin, 'nvidia-smi'), 'echo No devices were found; exit 6');
   const broken = findLibtorch({ PATH: bin }, [ofSystem], usual);
   assert.equal(broken.libtorch?.prefix, ofSystem);
-  assert.match(broken.looked[1]!.found, /^version 2\.11\.0 in .*, after the system's$/);
+  assert.match(broken.looked[1]!.found, /^version 2\.11\.0 in .*, tried after the system's$/);
   executable(join(bin, 'nvidia-smi'), "printf '9.0\\n8.6\\n9.0\\n'");
   const found = findLibtorch({ PATH: bin }, [ofSystem], usual).libtorch;
   assert.deepEqual([found?.prefix, found?.cuda], [forGpus, { ...cuda, architectures: '86;90', hasGpu: true }]);
@@ -172,7 +172,7 @@ test('only those who are not root are told to use sudo, and no package is named 
   const toUser = instructions({ ...advice, isRoot: false });
   assert.match(toUser, /Ubuntu +sudo apt-get update && sudo apt-get install -y --no-install-recommends g\+\+$/m);
   assert.match(toUser, /ask an administrator for a C\+\+ compiler,/);
-  assert.match(toUser, /with the rest there[^,]*, the set-up downloads libtorch itself$/m);
+  assert.match(toUser, /once the rest is installed[^,]*, the set-up downloads libtorch itself$/m);
   assert.doesNotMatch(instructions({ ...advice, packages: [], needs: ['libtorch'], isRoot: false }), /apt-get|dnf/);
 });
 

@@ -129,7 +129,7 @@ test('the set-up makes a project ready, then does only what a change asks for, a
   assert.match(setUp().stderr, builds);
 
   makeLibtorch(LIBTORCH, '2.4.0');
-  assert.match(setUp().stderr, /^setup: building the native addon on libtorch 2\.4\.0 /);
+  assert.match(setUp().stderr, /^setup: building the native addon with libtorch 2\.4\.0 /);
 
   writeFileSync(join(project, 'build/setup.json'), '{ "libtorch": ');
   assert.equal(setUp().status, 0);
@@ -149,7 +149,7 @@ test('another npm or Node than that of the last time installs the npm packages a
       npm_config_user_agent: npm && `npm/${npm} node/v22.12.0 linux x64`,
     });
   const nothing = { status: 0, stderr: '' };
-  const installs = { status: 0, stderr: 'setup: installing the npm packages, with those of the tests\n' };
+  const installs = { status: 0, stderr: 'setup: installing the npm packages, including those for tests\n' };
   const stateFile = join(project, 'build/setup.json');
   const { npm: _npm, ...state } = JSON.parse(readFileSync(stateFile, 'utf8')) as { npm: object };
   writeFileSync(stateFile, JSON.stringify(state));
@@ -201,7 +201,7 @@ test('without --dev the packages of the tests are not installed and no tests com
   write(join(project, 'native/addon.cc'), 'int answer() { return 44; }\n');
   assert.match(setUp().stderr, /^setup: building .*\nsetup: built in \d+ s\n$/);
   assert.deepEqual(setUp(), nothing);
-  assert.match(setUp('--dev').stderr, /installing the npm packages, with those of the tests\n.*compiling/);
+  assert.match(setUp('--dev').stderr, /installing the npm packages, including those for tests\n.*compiling/);
   write(join(project, 'native/addon.cc'), 'int answer() { return 45; }\n');
   assert.match(setUp().stderr, /^setup: building/);
   assert.equal(headers().length, 1, 'who develops compiles often');

@@ -95,7 +95,7 @@ describe('what a training says', () => {
     const lines = stderr.split('\n');
     assert.ok(lines.every((line) => line.length <= 100));
     const head = lines.findIndex((line) =>
-      /^ +step +held-out loss +perplexity +right +training loss +FLOPs saved$/.test(line),
+      /^ +step +held-out loss +perplexity +accuracy +training loss +FLOPs saved$/.test(line),
     );
     assert.ok(head >= 0, stderr);
     const columns = lines.filter((line) => /^ +\d+ +\d/.test(line)).map((line) => line.trim().split(/ {2,}/));

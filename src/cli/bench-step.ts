@@ -108,7 +108,7 @@ function openState(options: BenchOptions): TrainingState {
     },
   });
   const masters = initialise(config.model, config.train.seed, device);
-  // PLD as late in training: θ stays where it is.
+  // PLD late in training: θ is constant.
   return {
     ...trainingState(config, masters),
     depth: constant({ layers: config.model.layers, thetaBar: options.theta, profile: 'linear' }),

@@ -43,7 +43,7 @@ function stepCommand(): Command {
   return sized(new Command('step'))
     .description('time one optimizer step of pre-training on random tokens')
     .addOption(
-      new Option('--preset <name>', 'a published model; replaces the BERT of the sizes below').choices(
+      new Option('--preset <name>', 'a published model, instead of a BERT with the sizes given').choices(
         namesOf(presets),
       ),
     )

@@ -17,7 +17,7 @@ export function fillCommand(): Command {
   return new Command('fill')
     .description('fill each [MASK] of a text')
     .argument('<checkpoint>', 'checkpoint folder, or a run (its newest)')
-    .argument('<text>', 'text with one or more [MASK]')
+    .argument('<text>', 'text with one or more [MASK] tokens')
     .option('--top <n>', 'number of most likely tokens to show', countOf('--top'), 5)
     .addOption(deviceOption())
     .addOption(jsonOption())

@@ -51,7 +51,7 @@ async function start(paths: readonly string[]): Promise<void> {
   const { model, train: training } = loaded.config;
   const out = freeName('runs/start');
   using downloads = downloadLine();
-  const files = await listSources(texts, { onDownload: downloads.show, onWarning: warn }); // before anything is said, so that a mistake in a path comes alone
+  const files = await listSources(texts, { onDownload: downloads.show, onWarning: warn }); // before anything is printed, so that a mistake in a path is the only line
   downloads.end();
   const source = own.length > 0 ? own.join(', ') : `${files.length} addresses of US presidents to Congress`;
   const announcement =

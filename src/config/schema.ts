@@ -68,7 +68,7 @@ const data = z
     }),
     objective: key(z.enum(namesOf(objectives)).optional(), 'numbers', {
       description:
-        'The training objective: predict masked tokens (`mlm`), as well as whether the second half follows the first (`mlm+nsp`), as in BERT; or predict each next token (`clm`), as in GPT.',
+        'The training objective: `mlm`, predict masked tokens; `mlm+nsp`, as in BERT, also predict whether the second half follows the first; `clm`, as in GPT, predict each next token.',
       derived: '`mlm` for `modernbert`, `mlm+nsp` for `bert`, `clm` for `llama` and `gpt2`',
     }),
     maskRate: key(phased(z.number().gt(0).lt(1)).optional(), 'numbers', {
@@ -156,7 +156,7 @@ const train = z
       'numbers',
       "The learning rate after the warm-up: `linear` and `cosine` decay until the end of the run, `wsd` (warm-up, stable, decay) only in its last part, `exponential` by a factor of 0.99 every 1,000 steps (the paper's), `constant` never.",
     ),
-    finalLearningRate: key(z.number().gte(0).default(0), 'numbers', 'The learning rate at the end of the decay.'),
+    finalLearningRate: key(z.number().gte(0).default(0), 'numbers', 'The learning rate that the schedule decays to.'),
     decayRatio: key(
       rate().default(0.2),
       'numbers',
@@ -175,7 +175,7 @@ const train = z
     seed: key(
       z.int().min(0).default(1),
       'numbers',
-      'The seed of everything random: initialisation, order, masks, dropout and gates.',
+      'The seed for initialisation, data order, masks, dropout and gates.',
     ),
     from: key(z.string().min(1).optional(), 'start', {
       description:

@@ -96,11 +96,11 @@ test('a program trains with its own depth method, documents and sink, stops it, 
     const again = { out, resume: true, depth: alternating };
     await assert.rejects(
       pretrain(config, { ...again, samples: samples('meadow') }),
-      /was trained on a program's samples garden, and now/,
+      /was trained on a program's samples garden, but now/,
     );
     await assert.rejects(
       pretrain(config, { ...again, samples: samples('garden', 'A hen. ') }),
-      /the texts are not those/,
+      /the texts differ from those/,
     );
     await assert.rejects(pretrain(config, { out, resume: true, samples: samples('garden') }), /depth\.method/);
     const stored = loadConfig({ file: join(out, 'config.json') }).config;
@@ -210,14 +210,14 @@ describe('a program that is wrong, or wants more than one run', () => {
     const opens = { open: async () => ({ metrics: () => {} }) } as unknown as Sink;
     await assert.rejects(
       pretrain(config, { ...newRun(), sinks: [opens] }),
-      /^ConfigError: sinks: what open\(run\) returned/,
+      /^ConfigError: sinks: open\(run\) did not return/,
     );
   });
 
   test('samples that are none are a ConfigError', async () => {
     for (const wrong of [['text'], 'text', { name: 'mine' }, samples[Symbol.iterator]()]) {
       const options = { ...newRun(), samples: wrong as unknown as typeof samples };
-      await assert.rejects(pretrain(config, options), /^ConfigError: samples: are no iterable with a name/);
+      await assert.rejects(pretrain(config, options), /^ConfigError: samples: not an iterable with a name/);
     }
   });
 });

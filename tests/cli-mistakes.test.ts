@@ -129,34 +129,38 @@ suite('taper refuses', { concurrency: 2 }, () => {
     ['no folder for the run', ['pretrain', '--set', 'model.preset=bert-mini'], /--out: missing/],
     ['a config file that is not there', ['plan', 'none.yaml'], /none\.yaml: no such file/],
     ['--resume without a run', ['pretrain', '--resume', '--out', 'runs/none'], /runs\/none holds no run/],
-    ['a folder that holds a run already', ['pretrain', 'tiny.yaml'], /runs\/tiny: holds a run already; give --resume/],
+    [
+      'a folder that holds a run already',
+      ['pretrain', 'tiny.yaml'],
+      /runs\/tiny: already contains a run; add --resume/,
+    ],
   ];
   for (const [what, words, message] of usage) test(what, () => refused(words, message));
 
   test('a device that is not there', async () => {
     await refusedRun(
       ['--set', 'train.device=warp'],
-      /device: warp is not on this machine, or its libtorch was built without it; cpu always works/,
+      /device: warp is not available: this machine does not have it, or its libtorch was built without it; cpu always works/,
     );
-    await refused(['fill', 'runs/tiny', 'The [MASK].', '--device', 'warp'], /device: warp is not on this machine/);
+    await refused(['fill', 'runs/tiny', 'The [MASK].', '--device', 'warp'], /device: warp is not available/);
   });
 
   test('text that is missing', () => refusedRun(['--data', 'none.txt'], /none\.txt: no such file or folder/));
 
   test('text that is empty', async () => {
     writeFileSync(at('empty.txt'), ' \n');
-    await refusedRun(['--data', 'empty.txt'], /empty\.txt: holds no text/);
+    await refusedRun(['--data', 'empty.txt'], /empty\.txt: contains no text/);
   });
 
   test('text that is binary', async () => {
     writeFileSync(at('binary.txt'), Buffer.from([84, 104, 101, 0, 1, 2, 255]));
-    await refusedRun(['--data', 'train.txt', 'binary.txt'], /binary\.txt: holds a zero byte/);
+    await refusedRun(['--data', 'train.txt', 'binary.txt'], /binary\.txt: contains a zero byte/);
   });
 
   test('gzip data that was cut short', async () => {
     writeFileSync(at('cut.txt.gz'), gzipSync(sentences(400, 3)));
     truncateSync(at('cut.txt.gz'), 300);
-    await refusedRun(['--data', 'cut.txt.gz'], /cut\.txt\.gz: ends in the middle of its gzip data/);
+    await refusedRun(['--data', 'cut.txt.gz'], /cut\.txt\.gz: is truncated gzip data/);
   });
 
   test('text that is shorter than one sequence', async () => {
@@ -215,13 +219,13 @@ suite('taper refuses', { concurrency: 2 }, () => {
 
   test('going on with fewer steps than were done', async () => {
     const words = ['pretrain', 'tiny.yaml', '--out', 'runs/tiny', '--resume', '--set', 'train.steps=2'];
-    await refused(words, /train\.steps: 2, but the run has done 4 already/);
+    await refused(words, /train\.steps: 2, but the run has already done 4/);
   });
 
   test('going on with other texts, since what was held out would be trained on', async () => {
     writeFileSync(at('more.txt'), sentences(50, 99));
     const words = ['pretrain', 'tiny.yaml', '--out', 'runs/tiny', '--resume', '--data', 'more.txt'];
-    await refused(words, /runs\/tiny: the texts are not those that the run was started with/);
+    await refused(words, /runs\/tiny: the texts differ from those that the run was started with/);
   });
 
   test('a run that another process is training', async () => {
@@ -312,7 +316,7 @@ suite('taper refuses', { concurrency: 2 }, () => {
     try {
       const { code, stderr } = await taper(['pretrain', 'tiny.yaml', '--out', 'small/run'], { cwd: folder });
       assert.equal(code, 2, stderr);
-      assert.match(stderr, /^taper: small\/run\/checkpoints\/step-2: cannot be written: the disk is full; make room/m);
+      assert.match(stderr, /^taper: small\/run\/checkpoints\/step-2: cannot be written: the disk is full; free space/m);
       assert.deepEqual(readdirSync(join(small, 'run/checkpoints')), []);
     } finally {
       spawnSync('umount', [small]);

@@ -57,7 +57,7 @@ test('a run that is resumed between two texts goes on bit for bit, and refuses o
   assert.deepEqual(linesOf(at('cut')).map(numbersOf), linesOf(at('whole')).map(numbersOf));
   await refused(
     pretrain('other', '--resume', '--set', `data.train=${mixture(2)}`),
-    /other: the texts are not those that the run was started with/,
+    /other: the texts differ from those that the run was started with/,
   );
 });
 

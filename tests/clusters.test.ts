@@ -187,6 +187,6 @@ test('a rank that comes back while rank 0 still serves those of before ends at o
   const { code, stderr } = await rank('1').ended;
   first.child.kill('SIGTERM');
   assert.equal(code, 75, stderr);
-  assert.match(stderr, /^taper: rank 0 still belongs to an earlier start, with another rank 1; start all ranks again/);
+  assert.match(stderr, /^taper: rank 0 belongs to an earlier start, which had another rank 1; start all ranks again/);
   assert.deepEqual([(await first.ended).code, (await second.ended).code], [143, 143]);
 });

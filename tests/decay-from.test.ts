@@ -121,7 +121,7 @@ for (const [what, words, message] of [
   [
     'a step that was not saved',
     ['--decay-from', 'long@5', '--steps', '4'],
-    /no checkpoint of step 5; take one of 4, 8, 12 /,
+    /no checkpoint of step 5; use one of 4, 8, 12 /,
   ],
   ['no number of steps', ['--decay-from', 'long@4'], /--steps: missing/],
   ['a decay of no steps', ['--decay-from', 'long@4', '--steps', '0'], /--steps 0: not an integer ≥ 1/],
@@ -131,7 +131,7 @@ for (const [what, words, message] of [
   [
     'another batch size',
     ['--decay-from', 'long@4', '--steps', '4', '--set', 'train.batchSize=16'],
-    /train\.batchSize: 16, but the run was started with .*; leave it as it was, or begin a run with those weights alone, --from/,
+    /train\.batchSize: 16, but the run was started with .*; leave it as it was, or start a run from only its weights, with --from/,
   ],
   [
     'another length',
@@ -146,7 +146,7 @@ for (const [what, words, message] of [
   [
     'a model without an optimizer',
     ['--decay-from', 'weights', '--steps', '4'],
-    /weights: has no optimizer to go on with; begin a new run with its weights, --from/,
+    /weights: has no optimizer state to continue with; start a new run from its weights/,
   ],
 ] as [string, string[], RegExp][]) {
   test(`one line for ${what}`, async () => {
@@ -204,5 +204,5 @@ test('a run whose learning rate falls already has no branches', async () => {
   assert.equal(run.code, 0, run.stderr);
   const { code, stderr } = await decay('falling@8', 'wrong', '--steps', '4');
   assert.equal(code, 2, stderr);
-  assert.match(stderr, /the learning rate of falling\/checkpoints\/step-8 is .*, on its way to or from its peak/);
+  assert.match(stderr, /the learning rate of falling\/checkpoints\/step-8 is .*, not its peak/);
 });

@@ -82,7 +82,7 @@ suite('taper', { concurrency: 2 }, () => {
     for (const weight of weights.values()) weight.mul_(1e18);
     writeCheckpoint(at('exploded'), { ...checkpoint, weights });
     const reason =
-      /^taper: exploded: training had diverged: what this model predicts is not finite; use an earlier checkpoint$/;
+      /^taper: exploded: training had diverged: the predictions of this model are not finite; use an earlier checkpoint$/;
     await refused(['fill', 'exploded', 'The [MASK] sees.'], reason);
     await refused(['eval', 'exploded', '--data', 'valid.txt'], reason);
     await refused(['analyze', 'exploded', '--data', 'valid.txt', '--out', 'analysis'], reason);
@@ -93,7 +93,7 @@ suite('taper', { concurrency: 2 }, () => {
     await refused(['finetune', 'exploded', ...table, '--out', 'exploded-tuned'], reason);
     await refused(
       ['pretrain', 'tiny.yaml', '--from', 'exploded', '--out', 'from-exploded', '--quiet'],
-      /exploded diverged itself/s,
+      /exploded has itself diverged/s,
     );
   });
 
@@ -132,7 +132,7 @@ suite('taper', { concurrency: 2 }, () => {
     ],
     [['model.layers=3'], /model\.layers: 3, but the checkpoint has 2/, ({ model }) => model.layers, 3],
     [['data.lowercase=false'], /data\.lowercase/, ({ data }) => data.lowercase, false],
-    [['train.steps=2'], /train\.steps: 2, but the run has done 4 already/, ({ train }) => train.steps, 2],
+    [['train.steps=2'], /train\.steps: 2, but the run has already done 4/, ({ train }) => train.steps, 2],
   ];
   for (const [sets, reason, found, expected] of settings) {
     test(`going on with ${sets.join(' ')} is refused with a command that trains a new run so`, async () => {
@@ -154,7 +154,7 @@ suite('taper', { concurrency: 2 }, () => {
     const { stderr } = await quick(...words);
     assert.match(
       stderr,
-      /^taper: texts: the texts are not those .* --from texts --set 'data.train=\["more texts.txt"\]' --out texts-2$/m,
+      /^taper: texts: the texts differ from those .* --from texts --set 'data.train=\["more texts.txt"\]' --out texts-2$/m,
     );
     await follow(stderr.trimEnd());
     // A run that names a tokenizer, from whose checkpoint another begins, which has it already.
@@ -182,7 +182,7 @@ suite('taper', { concurrency: 2 }, () => {
     assert.match(stderr, /^taper: hf: is a Hugging Face folder; .*: npx taper-lm import hf --out models\/hf$/m);
     await follow(stderr.trimEnd());
     for (const words of commands('hf').slice(1)) await refused(words, /is a Hugging Face folder/);
-    for (const words of commands('all')) await refused(words, /all: is no run .*: all\/[ab], all\/[ab]$/);
+    for (const words of commands('all')) await refused(words, /all: is not a run .*: all\/[ab], all\/[ab]$/);
     await refused(commands('train.txt')[0]!, /train\.txt: is a file/);
     await refused(
       ['pretrain', '--resume', '--out', 'all'],

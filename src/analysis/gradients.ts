@@ -2,20 +2,20 @@ import type { MicroBatch } from '../data/index.ts';
 import { familyOf, headLosses, modelInputs, type Transformer } from '../model/index.ts';
 import { type Device, scope, type Tensor } from '../tensor/index.ts';
 
-/** How the gradient of the loss goes through the blocks; lists go from the lowest block up. */
+/** How the gradient of the loss flows through the blocks; lists go from the lowest block up. */
 export interface GradientFlow {
   /** `‖∂L/∂W_l‖`, over all parameters of block l: L numbers. */
   parameterNorms: number[];
-  /** `‖∂L/∂x_l‖` of what goes into block l, and of what comes out of the last one: L + 1 numbers. */
+  /** `‖∂L/∂x_l‖` of the input of block l, and of the output of the last one: L + 1 numbers. */
   stateNorms: number[];
-  /** `‖∂L/∂x_l‖ / ‖∂L/∂x_{l+1}‖`: 1 where block l keeps the gradient's norm. L numbers. */
+  /** `‖∂L/∂x_l‖ / ‖∂L/∂x_{l+1}‖`: 1 if block l preserves the gradient's norm. L numbers. */
   normRatios: number[];
 }
 
 /**
  * The norms of a model's gradients on some batches, as in the first figures of the PLD paper. L is the mean loss over the
- * predicted tokens of all batches, plus that over their sequences with next-sentence prediction; every block is on, without
- * dropout. Euclidean norms.
+ * predicted tokens of all batches, plus that over their sequences with next-sentence prediction; the model is dense, without
+ * dropout. Norms are Euclidean.
  *
  * Source: Zhang and He 2020 (arXiv 2010.13369), section 3.
  */

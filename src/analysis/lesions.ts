@@ -3,11 +3,11 @@ import { evaluate } from '../inference/index.ts';
 import type { Transformer } from '../model/index.ts';
 import type { Device } from '../tensor/index.ts';
 
-/** What a model loses with blocks taken out: losses in nats. */
+/** The losses of a model with blocks removed, in nats. */
 export interface Lesions {
   /** Of the whole model. */
   loss: number;
-  /** Without block l alone: L numbers, from the lowest block up. */
+  /** Without only block l: L numbers, from the lowest block up. */
   withoutBlock: number[];
   /** Without the last k blocks, k = 1 … L. */
   withoutLast: number[];

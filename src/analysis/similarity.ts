@@ -2,7 +2,7 @@ import type { MicroBatch } from '../data/index.ts';
 import { modelInputs, type Transformer } from '../model/index.ts';
 import { type Device, noGrad, scope } from '../tensor/index.ts';
 
-/** How far each block moves what it is given; lists go from the lowest block up. */
+/** How far each block moves its input; lists go from the lowest block up. */
 export interface Similarity {
   /** `‖y − x‖₂`, x a token's state before and y after the block: the mean over all tokens. */
   distances: number[];

@@ -155,7 +155,7 @@ scoped('a file that is missing or cut short is named', () => {
 scoped('a checkpoint of another format version is refused with both numbers', () => {
   const file = join(save(trained(1), 1), 'trainer.json');
   writeFileSync(file, readFileSync(file, 'utf8').replace('"format": 1', '"format": 2'));
-  assertRefused(run, /trainer\.json: format 2, this taper reads 1/);
+  assertRefused(run, /trainer\.json: format 2, but this version of taper reads 1/);
 });
 
 scoped('the newest checkpoints are kept, by the number of their step', () => {
@@ -196,7 +196,7 @@ scoped('when the newest checkpoint is broken it is named in a warning and the on
   assert.match(warnings[0]!, /step-2: optimizer\.safetensors is missing.*using the checkpoint before it/);
   assertRefused(newest, /optimizer\.safetensors is missing/); // asked for by name, there is no other
   writeFileSync(join(checkpoints, 'step-1', 'trainer.json'), '{');
-  assert.throws(() => openCheckpoint(run, () => {}), /step-1.trainer\.json: not JSON/);
+  assert.throws(() => openCheckpoint(run, () => {}), /step-1.trainer\.json: is not JSON/);
 });
 
 scoped('a broken newer checkpoint does not count among those that are kept', () => {
@@ -245,7 +245,7 @@ for (const bad of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINIT
       assert.equal(openCheckpoint(run, (message) => warnings.push(message)).progress.step, 1);
       assert.match(
         warnings.join(),
-        /step-2: training had diverged: \S+ in \S+ holds numbers that are not finite; .*before it/,
+        /step-2: training had diverged: \S+ in \S+ contains numbers that are not finite; .*before it/,
       );
       assertRefused(newest, new RegExp(`training had diverged: .*${file}.*use an earlier checkpoint`));
     }
@@ -268,7 +268,7 @@ scoped('a folder that is no checkpoint, and a run without one, are refused', () 
   mkdirSync(checkpoints);
   assertRefused(run, /this run has no checkpoint yet/);
   mkdirSync(join(run, 'empty'));
-  assertRefused(join(run, 'empty'), /trainer\.json is missing; this is not a whole checkpoint of taper/);
+  assertRefused(join(run, 'empty'), /trainer\.json is missing; this is not a complete taper checkpoint/);
 });
 
 scoped('weights of another model are refused with the first tensor that differs', () => {
@@ -278,7 +278,7 @@ scoped('weights of another model are refused with the first tensor that differs'
   const refused = (reason: RegExp) => (error: Error) => error instanceof CheckpointError && reason.test(error.message);
   assert.throws(
     load({ model: { vocabSize: 60 } }),
-    refused(/word_embeddings\.weight is \[50, 16\], this model has \[60, 16\]/),
+    refused(/word_embeddings\.weight is \[50, 16\], but this model has \[60, 16\]/),
   );
   assert.throws(load({ model: { norm: 'post' } }), refused(/embeddings\.LayerNorm\.weight is missing/));
   assert.throws(load({ model: { layers: 4 } }), refused(/layer\.3\..* is missing/));

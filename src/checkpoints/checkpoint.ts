@@ -22,22 +22,21 @@ import { holdsRun, kindOf, whyNoCheckpoint } from './folders.ts';
 import { newRunCommand } from './new-run.ts';
 import { areFinite, readWeights, writeWeights } from './weights.ts';
 
-// A checkpoint is a folder: model.safetensors, config.json and tokenizer.json are Hugging Face's and open there as they
-// stand; trainer.json says where they come from, and with optimizer.safetensors a run can go on from them.
+// A checkpoint is a folder: model.safetensors, config.json and tokenizer.json are Hugging Face's and open there as they are; trainer.json records where they come from, and with optimizer.safetensors a run can resume from them.
 
 const formatVersion = 1;
 const neededFiles = ['model.safetensors', 'config.json', 'tokenizer.json'] as const;
 const optimizerFile = 'optimizer.safetensors';
-/** What an imported or fine-tuned model says of itself; kept for when it is exported. */
+/** The model card of an imported or fine-tuned model, kept for its export. */
 const cardFile = 'README.md';
 
-/** The scale of the loss in fp16, and for how many steps in a row it has been good. */
+/** The loss scale in fp16, and the number of good steps in a row. */
 export interface LossScale {
   scale: number;
   goodSteps: number;
 }
 
-/** Where a run stands, beside its tensors. */
+/** The progress of a run, besides its tensors. */
 export interface Progress {
   /** Optimizer steps done. */
   step: number;
@@ -45,11 +44,11 @@ export interface Progress {
   samples: number;
   /** Tokens seen, without padding. */
   tokens: number;
-  /** Steps up to now, in a row, whose loss or gradient was not finite. */
+  /** The number of latest steps in a row whose loss or gradient was not finite. */
   nonFiniteSteps: number;
   /** SHA-256 of the tokenised texts that the run reads. */
   textHash: string;
-  /** The name of the program's documents that it is trained on, where these are not the configuration's. */
+  /** The name of the program's documents that it is trained on, if they are not the configuration's. */
   source?: string;
   /** In fp16. */
   lossScale?: LossScale;
@@ -63,17 +62,17 @@ interface TrainerFile extends Progress {
   format: number;
   config: Config;
   head?: Head;
-  /** What stands in place of `head` in files of earlier versions. */
+  /** Used instead of `head` in files of earlier versions. */
   classifier?: { labels: string[]; isRegression: boolean };
   /** How often each parameter was updated. */
   updates: Record<string, number>;
   /** SHA-256 of the other files. */
   checksums: Record<string, string>;
-  /** SHA-256 of this file's own content but for this key. */
+  /** SHA-256 of this file's own content without this key. */
   checksum: string;
 }
 
-/** A checkpoint whose files were all found whole. */
+/** A checkpoint whose files are all intact. */
 export interface Checkpoint {
   path: string;
   progress: Progress;
@@ -89,24 +88,24 @@ export interface Checkpoint {
   card?: string;
 }
 
-/** What goes into a checkpoint; without `optimizer` no run goes on from it, but a new one may start. */
+/** The content of a checkpoint; without `optimizer` no run can resume from it, but a new one can start from it. */
 export interface CheckpointContent extends Pick<Checkpoint, 'config' | 'progress' | 'head' | 'tokenizerJson' | 'card'> {
   weights: Weights;
   optimizer?: OptimizerState;
 }
 
 /**
- * Writes a checkpoint folder: beside its place first, then renamed.
+ * Writes a checkpoint folder under another name beside its place, then renames it.
  *
  * @throws CheckpointError when a weight or a moment is not finite.
- * @throws OutputError when the folder cannot be written; nothing half-written stays.
+ * @throws OutputError when the folder cannot be written; nothing half-written is left.
  */
 export function writeCheckpoint(path: string, content: CheckpointContent): void {
-  const target = path.replace(/(?<=.)\/+$/, ''); // its place is beside itself, also with a slash at its end
+  const target = path.replace(/(?<=.)\/+$/, ''); // the other name must be beside it even if the path ends with a slash
   const { config, head, progress, weights, optimizer, tokenizerJson, card } = content;
   if (!areFinite(weights, optimizer)) {
     throw new CheckpointError(
-      `${path}: the weights, or the optimizer's moments, are not finite; nothing was saved: use the model as it was before`,
+      `${path}: the weights, or the optimizer's moments, are not finite; nothing was saved: use an earlier checkpoint`,
     );
   }
   const partial = `${target}.partial`;
@@ -144,8 +143,8 @@ export function writeCheckpoint(path: string, content: CheckpointContent): void 
 }
 
 /**
- * Writes `checkpoints/step-N` of a run, and names it in `checkpoints/latest`; older ones than the newest
- * `keepCheckpoints` are deleted after that, but not while steps are not finite: they may be needed yet. Returns its path.
+ * Writes `checkpoints/step-N` of a run, and names it in `checkpoints/latest`; then deletes all but the newest `keepCheckpoints`,
+ * unless the latest steps were not finite: older ones may still be needed. Returns its path.
  *
  * @throws CheckpointError when a weight or a moment is not finite.
  * @throws OutputError when the folder cannot be written.
@@ -158,7 +157,7 @@ export function saveCheckpoint(run: string, content: CheckpointContent): string 
   replaceFile(join(folder, 'latest'), `${basename(target)}\n`);
   if (progress.nonFiniteSteps > 0) return target;
   const found = checkpointsOf(run);
-  // What is newer than this one is broken, or the run would have gone on from it: it does not count.
+  // Newer ones than this are broken, or the run would have resumed from them: they do not count.
   for (const old of found.slice(found.indexOf(target) + config.train.keepCheckpoints)) {
     rmSync(old, { recursive: true, force: true });
   }
@@ -166,9 +165,9 @@ export function saveCheckpoint(run: string, content: CheckpointContent): string 
 }
 
 /**
- * Opens a checkpoint folder, or the newest whole checkpoint of a run; `warn` hears of newer ones that are broken.
+ * Opens a checkpoint folder, or the newest whole checkpoint of a run; `warn` is called for newer ones that are broken.
  *
- * @throws CheckpointError when there is none, or it is broken: with the file that is missing or changed.
+ * @throws CheckpointError when there is none, or it is broken; names the file that is missing or changed.
  */
 export function openCheckpoint(path: string, warn: (message: string) => void): Checkpoint {
   if (kindOf(path) !== 'run') return openFolder(path);
@@ -196,7 +195,7 @@ export function isWhole(path: string): boolean {
   }
 }
 
-/** The folder of the checkpoint that a run writes after so many steps. */
+/** The folder of the checkpoint that a run writes after `step` steps. */
 export function checkpointPath(run: string, step: number): string {
   return join(run, 'checkpoints', `step-${step}`);
 }
@@ -212,10 +211,10 @@ export function checkpointsOf(run: string): string[] {
     .map((step) => join(folder, `step-${step}`));
 }
 
-/** The fault of the last checkpoint of a run that was tried, and what to do where no other is left. */
+/** The error of the last checkpoint of a run that was tried, and what to do if no other is left. */
 function noneIsWhole(run: string, cause: CheckpointError): CheckpointError {
   const advice = holdsRun(run)
-    ? `; start the run anew: ${newRunCommand(run, loadConfig({ file: join(run, 'config.json') }).config)}`
+    ? `; start the run again: ${newRunCommand(run, loadConfig({ file: join(run, 'config.json') }).config)}`
     : '';
   return new CheckpointError(`${run}: none of its checkpoints can be used: ${cause.message}${advice}`, { cause });
 }
@@ -227,11 +226,11 @@ function openFolder(path: string): Checkpoint {
   try {
     trainer = JSON.parse(readFileSync(file, 'utf8')) as TrainerFile;
   } catch (cause) {
-    throw new CheckpointError(`${file}: not JSON; use another checkpoint`, { cause });
+    throw new CheckpointError(`${file}: is not JSON; use another checkpoint`, { cause });
   }
   if (trainer.format !== formatVersion) {
     throw new CheckpointError(
-      `${file}: format ${trainer.format}, this taper reads ${formatVersion}; use the taper that wrote it`,
+      `${file}: format ${trainer.format}, but this version of taper reads ${formatVersion}; use the version that wrote it`,
     );
   }
   const { checksum, ...content } = trainer;
@@ -244,12 +243,12 @@ function openFolder(path: string): Checkpoint {
     const tensor = firstNonFinite(join(path, name));
     if (tensor === undefined) continue;
     throw new CheckpointError(
-      `${path}: training had diverged: ${tensor} in ${name} holds numbers that are not finite; use an earlier checkpoint`,
+      `${path}: training had diverged: ${tensor} in ${name} contains numbers that are not finite; use an earlier checkpoint`,
     );
   }
   const { updates, step, samples, tokens, nonFiniteSteps, textHash, source, lossScale } = trainer;
   const head = headOf(trainer);
-  const { config } = loadConfig({ overrides: trainer.config }); // with the defaults of keys that have come since
+  const { config } = loadConfig({ overrides: trainer.config }); // with the defaults of keys added since
   return {
     path,
     progress: {
@@ -279,7 +278,7 @@ function headOf({ head, classifier }: TrainerFile): Head | undefined {
 /**
  * The float32 weights of a checkpoint; they belong to the caller.
  *
- * @throws CheckpointError when they are not those of `model`: with the first tensor that differs.
+ * @throws CheckpointError when they are not those of `model`; names the first tensor that differs.
  */
 export function loadWeights(checkpoint: Checkpoint, model: ModelConfig, device: Device): Map<string, Tensor> {
   const file = join(checkpoint.path, 'model.safetensors');
@@ -295,7 +294,7 @@ export function loadOptimizer(checkpoint: Checkpoint, device: Device): Optimizer
   const file = join(checkpoint.path, optimizerFile);
   if (!existsSync(file)) {
     throw new CheckpointError(
-      `${checkpoint.path}: has no optimizer state to go on with; start a new run from it (--from)`,
+      `${checkpoint.path}: has no optimizer state to resume with; start a new run from it (--from)`,
     );
   }
   const tensors = readSafetensors(file, device);

@@ -67,7 +67,7 @@ test('what is no checkpoint is told with what to give instead', () => {
   make({ 'mine/checkpoints/step-2/trainer.json': '{}' });
   assert.equal(why('plain.txt'), 'plain.txt: is a file; give the folder of a checkpoint, or of a run');
   assert.match(why('hf'), /^hf: is a Hugging Face folder; .*: npx taper-lm import hf --out models\/hf$/);
-  assert.match(why('runs'), /^runs: is no run .*: runs\/r10, runs\/r9, .*, runs\/r3 and 2 more$/);
+  assert.match(why('runs'), /^runs: is not a run .*: runs\/r10, runs\/r9, .*, runs\/r3 and 2 more$/);
   assert.match(why('mine/checkpoints'), /give one of them: mine\/checkpoints\/step-2$/);
   assert.match(why('notes'), /^notes: trainer\.json is missing/);
 });

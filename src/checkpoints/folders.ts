@@ -5,7 +5,7 @@ import { commandText } from '../errors/index.ts';
 /** What a path holds, as far as taper can tell. */
 export type FolderKind = 'nothing' | 'file' | 'run' | 'checkpoint' | 'huggingFace' | 'empty' | 'other';
 
-/** How many folders a message names at most. */
+/** The most folders that a message names. */
 const mostNamed = 8;
 
 /** Tells a run, a checkpoint and a Hugging Face model from other folders; hidden files and a run's lock do not count. */
@@ -22,12 +22,12 @@ export function kindOf(path: string): FolderKind {
   return readdirSync(path).every((name) => name.startsWith('.') || name === 'lock') ? 'empty' : 'other';
 }
 
-/** Whether a folder holds a run that can be gone on with, or was. */
+/** Whether a folder contains a run, started from a configuration. */
 export function holdsRun(path: string): boolean {
   return kindOf(path) === 'run' && existsSync(join(path, 'config.json'));
 }
 
-/** Why a path is no checkpoint and what to give instead. */
+/** Why a path is not a checkpoint, and what to give instead. */
 export function whyNoCheckpoint(path: string): string {
   const kind = kindOf(path);
   if (kind === 'nothing') return `${path}: no such folder; give a checkpoint, or the folder of a run`;
@@ -35,20 +35,20 @@ export function whyNoCheckpoint(path: string): string {
   if (kind === 'huggingFace') {
     const out = freeName(join('models', basename(resolve(path))));
     const command = commandText(['npx', 'taper-lm', 'import', path, '--out', out]);
-    return `${path}: is a Hugging Face folder; make a checkpoint of it first, and give that: ${command}`;
+    return `${path}: is a Hugging Face folder; convert it to a checkpoint first, and give that: ${command}`;
   }
   const inside = modelsIn(path);
-  if (inside.length === 0) return `${path}: trainer.json is missing; this is not a whole checkpoint of taper`;
-  return `${path}: is no run or checkpoint itself, but holds some; give one of them: ${named(inside)}`;
+  if (inside.length === 0) return `${path}: trainer.json is missing; this is not a complete taper checkpoint`;
+  return `${path}: is not a run or a checkpoint, but contains some; give one of them: ${named(inside)}`;
 }
 
-/** Some paths in words: as many as can be read. */
+/** Some paths in words, cut to a readable number. */
 export function named(paths: readonly string[]): string {
   const more = paths.length > mostNamed ? ` and ${paths.length - mostNamed} more` : '';
   return paths.slice(0, mostNamed).join(', ') + more;
 }
 
-/** The runs and checkpoints that are directly in a folder, the one that changed last first. */
+/** The runs and checkpoints that are directly in a folder, last changed first. */
 export function modelsIn(path: string): string[] {
   if (['nothing', 'file'].includes(kindOf(path))) return [];
   const changed = (folder: string) => statSync(folder).mtimeMs;
@@ -58,7 +58,7 @@ export function modelsIn(path: string): string[] {
     .sort((a, b) => changed(b) - changed(a));
 }
 
-/** The first of `path`, `path-2`, `path-3` … that is not there. */
+/** The first of `path`, `path-2`, `path-3` … that does not exist. */
 export function freeName(path: string): string {
   for (let number = 1; ; number++) {
     const name = number === 1 ? path : `${path}-${number}`;
@@ -66,7 +66,7 @@ export function freeName(path: string): string {
   }
 }
 
-/** The object in a JSON file; without keys where there is none. */
+/** The object in a JSON file; empty if there is none. */
 function readJson(file: string): object {
   try {
     const value: unknown = JSON.parse(readFileSync(file, 'utf8'));

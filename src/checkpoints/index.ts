@@ -1,5 +1,5 @@
 /**
- * Checkpoints and the folders that hold them: written whole or not at all, opened with every checksum compared.
+ * Checkpoints and the folders that hold them: written completely or not at all, and opened only if every checksum matches.
  *
  * @module taper-lm/checkpoints
  */

@@ -16,9 +16,9 @@ test('weights are taken over only where the model does the same with them', () =
     assert.throws(() => checkSameModel(checkpoint, configOf(model).model), message);
   refused(
     linear(4),
-    /^ConfigError: model\.ropeScaling: \{.*4\}, and models\/a has \{.*2\}; take over its model with --from$/,
+    /^ConfigError: model\.ropeScaling: \{.*4\}, but models\/a has \{.*2\}; use its model with --from$/,
   );
-  refused({}, /model\.ropeScaling: undefined, and models\/a has \{/);
-  refused({ ...linear(2), ropeTheta: 500 }, /model\.ropeTheta: 500, and models\/a has 10000/);
-  refused({ ...linear(2), keyValueHeads: 3 }, /model\.keyValueHeads: 3, and models\/a has 2/);
+  refused({}, /model\.ropeScaling: undefined, but models\/a has \{/);
+  refused({ ...linear(2), ropeTheta: 500 }, /model\.ropeTheta: 500, but models\/a has 10000/);
+  refused({ ...linear(2), keyValueHeads: 3 }, /model\.keyValueHeads: 3, but models\/a has 2/);
 });

@@ -3,7 +3,7 @@ import { type Config, loadConfig } from '../config/index.ts';
 import { commandText } from '../errors/index.ts';
 import { freeName } from './folders.ts';
 
-/** A setting that two configurations have differently, each value as JSON; undefined where it is absent. */
+/** A setting that two configurations have differently, each value as JSON; undefined if it is absent. */
 export interface Difference {
   /** `section.key` */
   key: string;
@@ -27,16 +27,16 @@ export function differences(before: Config, after: Config): Difference[] {
   });
 }
 
-/** What may change in a model that keeps its weights. */
+/** Settings that may change while a model keeps its weights. */
 const keepsWeights = new Set(['model.preset', 'model.embeddingStd', 'model.dropout', 'model.attentionDropout']);
-/** What a configuration has of the place where its run began. */
+/** Settings that come from where a run began. */
 const ofStart = new Set(['model.vocabSize', 'train.from', 'train.decayFrom']);
-/** What the weights of another tokenizer are no use for. */
+/** Settings of the tokenizer: a change makes the trained weights useless. */
 const ofTokenizer = new Set(['data.tokenizer', 'data.lowercase', 'data.stripAccents']);
 
 /**
- * The command that starts a new run, configured as `run` is but for what `config` has differently, from the weights of
- * `checkpoint`: a folder of one, or a run. Without it, and where those weights would not fit, training starts anew.
+ * The command that starts a new run, configured like `run` except where `config` differs, from the weights of `checkpoint` (a
+ * checkpoint folder, or a run). Without it, or if those weights would not fit, training starts from scratch.
  */
 export function newRunCommand(run: string, config: Config, checkpoint?: string): string {
   const folder = ['.', '..'].includes(basename(run)) ? resolve(run) : run.replace(/(?<=.)\/+$/, '');
@@ -48,7 +48,7 @@ export function newRunCommand(run: string, config: Config, checkpoint?: string):
   );
   const from = isNewModel ? undefined : checkpoint;
   const sets = changed.map(({ key, is }) => `${key}=${is === undefined ? 'null' : settingText(is)}`);
-  // A run that begins with a checkpoint has its model and its tokenizer.
+  // A run that starts from a checkpoint uses its model and its tokenizer.
   if (from !== undefined && config.data.tokenizer !== undefined) sets.push('data.tokenizer=null');
   if (before.train.decayFrom !== undefined) sets.push('train.decayFrom=null');
   if (from === undefined && isNewModel && before.train.from !== undefined) sets.push('train.from=null');
@@ -60,7 +60,7 @@ export function newRunCommand(run: string, config: Config, checkpoint?: string):
   ]);
 }
 
-/** A value for `--set`: words bare, so that a shell needs no quotes. */
+/** A value for `--set`: words unquoted, so that a shell needs no quotes. */
 function settingText(json: string): string {
   const bare = /^"([a-z][\w./+-]*)"$/i.exec(json)?.[1];
   return bare === undefined || /^(true|false|null|yes|no|on|off|y|n)$/i.test(bare) ? json : bare;

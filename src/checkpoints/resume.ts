@@ -4,16 +4,16 @@ import type { Checkpoint } from './checkpoint.ts';
 import { holdsRun } from './folders.ts';
 import { type Difference, differences, newRunCommand } from './new-run.ts';
 
-/** What may change when a run goes on without changing what it computes. The texts are compared by what is in them. */
+/** Settings that may change when a run is resumed, because they do not change what it computes. Texts are compared by their content. */
 const free = keysThatAffect('start', 'time', 'nothing');
 
 /**
- * Compares the configuration of a checkpoint with the one that its run is to go on with. A key that the checkpoint's taper
- * did not have counts as its default. `train.steps` may change, with a warning, to what is yet to come.
+ * Compares the configuration of a checkpoint with the one that its run resumes with. A key that the checkpoint's taper did not
+ * have counts as its default. `train.steps` may change, with a warning, to a step that is still to come.
  *
  * @throws CheckpointError when the model is of another shape.
- * @throws ConfigError when another setting differs that the numbers depend on: with its old and new value, and the
- *   command that starts a new run with it.
+ * @throws ConfigError when another setting that the results depend on differs; gives its old and new value, and the command that
+ *   starts a new run with it.
  */
 export function checkResumable(
   run: string,
@@ -23,14 +23,14 @@ export function checkResumable(
 ): void {
   if (after.train.steps < progress.step) {
     throw new ConfigError(
-      `train.steps: ${after.train.steps}, but the run has done ${progress.step} already; give more, or ${insteadOf(run, after)}`,
+      `train.steps: ${after.train.steps}, but the run has already done ${progress.step}; give more, or ${insteadOf(run, after)}`,
     );
   }
   for (const { key, was, is } of differences(before, after).map(shown)) {
     if (free.has(key)) continue;
     if (key === 'train.steps') {
       warn(
-        `train.steps: ${is} instead of ${was}; learning rate and θ go on as in a run of ${counted(Number(is), 'step')}`,
+        `train.steps: ${is} instead of ${was}; learning rate and θ continue as in a run of ${counted(Number(is), 'step')}`,
       );
     } else if (key.startsWith('model.')) {
       throw new CheckpointError(`${key}: ${is}, but the checkpoint has ${was}; ${insteadOf(run, after)}`);
@@ -42,14 +42,14 @@ export function checkResumable(
   }
 }
 
-/** What to do where a run cannot go on with a configuration. */
+/** What to do if a run cannot resume with a configuration. */
 export function insteadOf(run: string, config: Config): string {
   return holdsRun(run)
     ? `start a new run: ${newRunCommand(run, config, run)}`
-    : 'begin a run with those weights alone, --from instead of --decay-from';
+    : 'start a run from only its weights, with --from instead of --decay-from';
 }
 
-/** The first setting that differs and that the numbers depend on. */
+/** The first differing setting that the results depend on. */
 export function firstDifference(before: Config, after: Config): { key: string; was: string; is: string } | undefined {
   return differences(before, after)
     .map(shown)

@@ -3,14 +3,14 @@ import type { ParameterSpec, Weights } from '../model/index.ts';
 import { type OptimizerState, slotTensors } from '../optimizers/index.ts';
 import { type Device, readSafetensors, scope, Tensor, writeSafetensors } from '../tensor/index.ts';
 
-/** Whether all weights are finite, and the moments of the optimizer; a norm above 1.8e19, which float32 cannot square, is not. */
+/** Whether all weights and optimizer moments are finite; a norm above 1.8e19, which float32 cannot square, counts as not finite. */
 export function areFinite(weights: Weights, optimizer: OptimizerState = new Map()): boolean {
   return scope(() =>
     Number.isFinite(Tensor.globalNorm([...weights.values(), ...slotTensors(optimizer.values())]).item()),
   );
 }
 
-/** Writes the weights of a model as Hugging Face's files hold them. */
+/** Writes the weights of a model in the layout of Hugging Face's files. */
 export function writeWeights(path: string, specs: readonly ParameterSpec[], weights: Weights): void {
   scope(() => {
     const turned = specs.map(({ name, transposedInFiles }): [string, Tensor] => {
@@ -22,18 +22,18 @@ export function writeWeights(path: string, specs: readonly ParameterSpec[], weig
 }
 
 /**
- * The float32 weights of a model out of a file; they belong to the caller.
+ * The float32 weights of a model from a file; they belong to the caller.
  *
- * @throws CheckpointError when they are not those of the model: with the first tensor that differs.
+ * @throws CheckpointError when they are not those of the model; names the first tensor that differs.
  */
 export function readWeights(path: string, specs: readonly ParameterSpec[], device: Device): Map<string, Tensor> {
   return takeWeights(path, specs, readSafetensors(path, device));
 }
 
 /**
- * The same of the tensors of a file, which are freed where they are not the weights themselves.
+ * The same from the tensors of a file, which are freed unless they are the weights themselves.
  *
- * @throws CheckpointError when they are not those of the model: with the first tensor that differs.
+ * @throws CheckpointError when they are not those of the model; names the first tensor that differs.
  */
 export function takeWeights(
   path: string,
@@ -47,7 +47,7 @@ export function takeWeights(
       if (tensor?.shape.join() !== expected.join()) {
         const what = tensor ? `is [${tensor.shape.join(', ')}]` : 'is missing';
         throw new CheckpointError(
-          `${path}: ${name} ${what}, this model has [${expected.join(', ')}]; set the model as the checkpoint's`,
+          `${path}: ${name} ${what}, but this model has [${expected.join(', ')}]; use the checkpoint's model settings`,
         );
       }
       return [name, transposedInFiles ? turn(tensor) : tensor];
@@ -55,7 +55,7 @@ export function takeWeights(
   );
   const unknown = [...found.keys()].find((name) => !weights.has(name));
   if (unknown !== undefined) {
-    throw new CheckpointError(`${path}: ${unknown} is not in this model; set the model as the checkpoint's`);
+    throw new CheckpointError(`${path}: ${unknown} is not in this model; use the checkpoint's model settings`);
   }
   return weights;
 }

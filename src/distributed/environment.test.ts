@@ -59,7 +59,7 @@ test('a name of rank 0 that is not found is refused at once, and asked for again
   const started = performance.now();
   await assert.rejects(checkResolves('first:29500', failing(['ENOTFOUND'])), (error: Error) => {
     assert.ok(error instanceof ConfigError);
-    assert.match(error.message, /^MASTER_ADDR: first:29500: no machine of this name is found .*without a port$/);
+    assert.match(error.message, /^MASTER_ADDR: first:29500: no host with this name was found .*without a port$/);
     return true;
   });
   assert.ok(performance.now() - started < 400);
@@ -93,7 +93,7 @@ test("a process of Open MPI's mpirun has its rank; on several machines it must b
   const { rank, size, localRank, masterAddress, masterPort } = rankEnvironment(process)!;
   assert.deepEqual([rank, size, localRank, masterAddress, masterPort], [1, 2, 1, '127.0.0.1', 29_500]);
   const apart = { ...process, OMPI_COMM_WORLD_LOCAL_RANK: '0', OMPI_COMM_WORLD_LOCAL_SIZE: '1' };
-  assert.throws(() => rankEnvironment(apart), /^ConfigError: MASTER_ADDR: is not set, though this process has a rank/);
+  assert.throws(() => rankEnvironment(apart), /^ConfigError: MASTER_ADDR: is not set, but this process has a rank/);
 });
 
 test('variables that are missing or do not fit each other are named', () => {

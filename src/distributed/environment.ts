@@ -1,6 +1,6 @@
 import { ConfigError } from '../errors/index.ts';
 
-/** Which rank a process is, and where it meets the others. */
+/** The rank of a process, and how it connects to the others. */
 export interface RankEnvironment {
   /** 0 … size − 1 */
   rank: number;
@@ -10,10 +10,10 @@ export interface RankEnvironment {
   localRank: number;
   /** The number of ranks on this machine. */
   localSize: number;
-  /** Where the store is: a name or address of rank 0's machine. */
+  /** The host of the store: the name or address of rank 0's machine. */
   masterAddress: string;
   masterPort: number;
-  /** Whether the launcher serves the store, and not rank 0. */
+  /** Whether the launcher, rather than rank 0, serves the store. */
   launcherServes: boolean;
   /** How often the launcher has started the ranks before. */
   restarts: number;
@@ -21,15 +21,15 @@ export interface RankEnvironment {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** torchrun's port; also what Slurm's and Open MPI's ranks take when nobody says another. */
+/** torchrun's port; also the default for ranks of Slurm and Open MPI. */
 const defaultPort = '29500';
 
 /**
- * The rank that a launcher gave this process, or undefined when it is alone: by torchrun's variables (`RANK`, `WORLD_SIZE`,
- * `LOCAL_RANK`, `LOCAL_WORLD_SIZE`, `MASTER_ADDR`, `MASTER_PORT`; Kubernetes' PyTorchJob and `taper-lm launch` set them as
- * well), else by those of Slurm's `srun`, else by those of Open MPI's `mpirun`.
+ * The rank that a launcher gave this process, or undefined if it runs alone: from torchrun's variables (`RANK`, `WORLD_SIZE`,
+ * `LOCAL_RANK`, `LOCAL_WORLD_SIZE`, `MASTER_ADDR`, `MASTER_PORT`; Kubernetes' PyTorchJob and `taper-lm launch` set them as well),
+ * otherwise from those of Slurm's `srun`, otherwise from those of Open MPI's `mpirun`.
  *
- * @throws ConfigError where they are incomplete or do not fit each other.
+ * @throws ConfigError if they are incomplete or inconsistent.
  */
 export function rankEnvironment(env: Environment = process.env): RankEnvironment | undefined {
   const found = env.RANK !== undefined || env.WORLD_SIZE !== undefined ? env : (ofSlurm(env) ?? ofOpenMpi(env));
@@ -52,7 +52,7 @@ export function rankEnvironment(env: Environment = process.env): RankEnvironment
   };
 }
 
-/** What `srun` sets for each task, under torchrun's names. A batch script's own shell is no task. */
+/** What `srun` sets for each task, under torchrun's names. A batch script's own shell is not a task. */
 function ofSlurm(env: Environment): Environment | undefined {
   if (env.SLURM_STEP_NUM_TASKS === undefined) return undefined;
   const onNode = env.SLURM_STEP_TASKS_PER_NODE ?? '';
@@ -80,7 +80,7 @@ function firstHost(list: string): string | undefined {
   return name === undefined ? undefined : `${name}${/^\d+/.exec(numbers ?? '') ?? ''}`;
 }
 
-/** Two jobs on one machine meet at different ports. */
+/** Two jobs on one machine use different ports. */
 function portOf(job: string | undefined): string {
   return job === undefined ? defaultPort : String(20_000 + (Number(job) % 20_000));
 }
@@ -105,7 +105,7 @@ function valueIn(env: Environment, name: string): string {
   const value = env[name];
   if (value === undefined || value.trim() === '') {
     throw new ConfigError(
-      `${name}: is not set, though this process has a rank; set it as torchrun does, or start with npx taper-lm launch (docs/distributed.md)`,
+      `${name}: is not set, but this process has a rank; set it as torchrun does, or start with npx taper-lm launch (docs/distributed.md)`,
     );
   }
   return value;
@@ -116,6 +116,6 @@ function numberIn(env: Environment, name: string, least: number, most: number, f
   const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
   if (value >= least && value <= most) return value;
   throw new ConfigError(
-    `${name}: ${text} is not a whole number from ${least} to ${most}; fix it where ranks are started`,
+    `${name}: ${text} is not a whole number from ${least} to ${most}; fix it where the ranks are started`,
   );
 }

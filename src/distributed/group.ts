@@ -20,9 +20,9 @@ import { PeerError } from './errors.ts';
 import { Store, within } from './store.ts';
 
 /**
- * Ranks that train one model together, each on its part of every micro-batch; a process alone is a group of one, in which
- * nothing is sent. Every rank calls the same collectives in the same order. A collective that another rank does not take part
- * in any more throws a PeerError.
+ * Ranks that train one model together, each on its part of every micro-batch; a single process is a group of one, in which
+ * nothing is sent. Every rank calls the same collectives in the same order. A collective throws a PeerError if another rank no
+ * longer takes part.
  */
 export interface ProcessGroup extends Disposable {
   /** 0 … size − 1 */
@@ -30,23 +30,23 @@ export interface ProcessGroup extends Disposable {
   readonly size: number;
   /** 0 for the first rank on its machine. */
   readonly localRank: number;
-  /** Adds up a contiguous tensor over all ranks, in place. */
+  /** Sums a contiguous tensor over all ranks, in place. */
   allReduce(x: Tensor): Pending;
-  /** The same on rank `root` only; on the others the tensor is spoilt. */
+  /** The same on rank `root` only; on the others the tensor's contents become undefined. */
   reduce(x: Tensor, root: number): Pending;
-  /** Makes a contiguous tensor on all ranks what it is on rank `root`. */
+  /** Copies a contiguous tensor from rank `root` to all ranks. */
   broadcast(x: Tensor, root: number): Pending;
   /** Sums of numbers over all ranks, in float64. */
   sum(numbers: readonly number[]): number[];
-  /** What rank 0 gives under a name, which is used once, on all ranks; JSON. */
+  /** Returns rank 0's value on all ranks, as JSON; each name is used once. */
   share<T>(name: string, value: T | undefined): Promise<T>;
-  /** What each rank gives under a name, which is used once, on all ranks and in their order; JSON. */
+  /** Returns the values of all ranks, in their order, on all ranks, as JSON; each name is used once. */
   gather<T>(name: string, value: T): Promise<T[]>;
-  /** What was sent (counted from the shapes) and how long collectives were waited for since the last call. */
+  /** What was sent (calculated from the shapes) and the time spent waiting for collectives since the last call. */
   traffic(): Traffic;
   /**
-   * Ends the group because of an error of this rank, which the others are told, or because another rank is gone, whose
-   * number is then found out. Gives the error to throw.
+   * Ends the group because of an error of this rank, which is reported to the others, or because another rank is gone, which is
+   * then identified. Returns the error to throw.
    */
   settle(error: unknown): Promise<unknown>;
 }
@@ -57,7 +57,7 @@ export interface Traffic {
   waitSeconds: number;
 }
 
-/** The part of `count` things in a row that a rank has: as many as the others, or one more or less. */
+/** A rank's part of `count` consecutive things: the parts differ by at most one. */
 export function partOf(
   count: number,
   { rank, size }: Pick<ProcessGroup, 'rank' | 'size'>,
@@ -85,12 +85,12 @@ export const alone: ProcessGroup = {
 };
 
 /**
- * Meets the other ranks of `environment` and connects with them; without one the process is alone. Their tensors are on `device`:
- * they talk through NCCL there, and through Gloo on the CPU. A rank that shows no sign of life for `timeoutSeconds` is given up.
+ * Connects to the other ranks of `environment`; without one, the process is alone. Tensors are on `device`: ranks communicate
+ * through NCCL on GPUs and through Gloo on the CPU. A rank without a sign of life for `timeoutSeconds` counts as lost.
  *
- * @throws PeerError when not all ranks come.
- * @throws ConfigError for a name that is not found or a port that is taken.
- * @throws SetupError where c10d is not there.
+ * @throws PeerError if not all ranks connect.
+ * @throws ConfigError for a host name that is not found or a port that is in use.
+ * @throws SetupError if c10d is missing.
  */
 export async function joinRanks(
   environment: RankEnvironment | undefined,
@@ -101,8 +101,8 @@ export async function joinRanks(
   if (!groupOfProcess.isThere(library)) {
     throw new SetupError(
       library === 'gloo'
-        ? 'several ranks need c10d with Gloo, which the addon was built without; install libgloo-dev beside libtorch-dev, then `npm run build`'
-        : 'several ranks on GPUs need c10d with NCCL, which the addon was built without; install nvidia-nccl beside torch, then `npm run build`',
+        ? 'several ranks need c10d with Gloo, but the addon was built without it; install libgloo-dev beside libtorch-dev, then `npm run build`'
+        : 'several ranks on GPUs need c10d with NCCL, but the addon was built without it; install nvidia-nccl beside torch, then `npm run build`',
     );
   }
   const { rank, size, masterAddress, masterPort, restarts } = environment;
@@ -111,12 +111,12 @@ export async function joinRanks(
   const group = new Ranks(environment, store, device);
   try {
     if (rank !== 0 && (await store.get('hello')) !== undefined) {
-      throw new PeerError(`rank 0 still belongs to an earlier start, with another rank ${rank}; ${again}`);
+      throw new PeerError(`rank 0 belongs to an earlier start, which had another rank ${rank}; ${again}`);
     }
     const address = await ownAddress(masterAddress, masterPort);
     const first = await group.share('size', size);
     if (first !== size) {
-      throw new ConfigError(`WORLD_SIZE: ${size} on rank ${rank} and ${first} on rank 0; give every rank the same`);
+      throw new ConfigError(`WORLD_SIZE: ${size} on rank ${rank}, but ${first} on rank 0; set the same on every rank`);
     }
     await group.gather('hello', null);
     const timeoutMs = 1000 * timeoutSeconds;
@@ -135,10 +135,10 @@ export async function joinRanks(
   return group;
 }
 
-/** Name servers that do not answer are asked again for so long. */
+/** Seconds for which name servers that do not answer are asked again. */
 const resolveSeconds = 5;
 
-/** Refuses a name that stands for no address, which no waiting and no restart would change. */
+/** Refuses a name that does not resolve: neither waiting nor a restart would help. */
 export async function checkResolves(host: string, find: (host: string) => Promise<unknown> = lookup): Promise<void> {
   const end = performance.now() + 1000 * resolveSeconds;
   for (;;) {
@@ -151,7 +151,7 @@ export async function checkResolves(host: string, find: (host: string) => Promis
         await sleep(500);
         continue;
       }
-      const reason = code === 'EAI_AGAIN' ? 'the name servers do not answer' : 'no machine of this name is found';
+      const reason = code === 'EAI_AGAIN' ? 'the name servers do not answer' : 'no host with this name was found';
       throw new ConfigError(
         `MASTER_ADDR: ${host}: ${reason} (${code}); give the name or address of rank 0's machine, without a port`,
         { cause },
@@ -168,7 +168,7 @@ async function openStore(environment: RankEnvironment, timeoutSeconds: number): 
   } catch (cause) {
     if (!(cause instanceof NativeError)) throw cause;
     if (serves && /EADDRINUSE|in use/.test(cause.message)) {
-      throw new ConfigError(`MASTER_PORT: ${port} is in use by another program on this machine; choose another`, {
+      throw new ConfigError(`MASTER_PORT: ${port} is in use by another program on this machine; choose another port`, {
         cause,
       });
     }
@@ -178,12 +178,15 @@ async function openStore(environment: RankEnvironment, timeoutSeconds: number): 
   }
 }
 
-/** The address by which the others reach this machine: that of the way to rank 0, or of the interface that Gloo is told. */
+/** The address at which the others reach this machine: that of the route to rank 0, or of GLOO_SOCKET_IFNAME's interface. */
 async function ownAddress(host: string, port: number): Promise<string> {
   const name = process.env.GLOO_SOCKET_IFNAME;
   if (name !== undefined) {
     const address = networkInterfaces()[name]?.[0]?.address;
-    if (address === undefined) throw new ConfigError(`GLOO_SOCKET_IFNAME: this machine has no interface ${name}`);
+    if (address === undefined)
+      throw new ConfigError(
+        `GLOO_SOCKET_IFNAME: this machine has no interface ${name}; set it to one that \`ip address\` lists`,
+      );
     return address;
   }
   const socket = connect(port, host);
@@ -197,7 +200,7 @@ async function ownAddress(host: string, port: number): Promise<string> {
 
 /** How to fix it. */
 const again = 'start all ranks again with --resume';
-/** How long a rank waits for the others' word when one is gone, beside what they may need to get there. */
+/** Seconds that a rank waits for reports from the others when one is gone, besides the time they may need to get there. */
 const graceSeconds = 5;
 
 class Ranks implements ProcessGroup {
@@ -207,7 +210,7 @@ class Ranks implements ProcessGroup {
   readonly #store: Store;
   readonly #device: Device;
   readonly #traffic: Traffic = { bytesSent: 0, waitSeconds: 0 };
-  /** When this rank last took part in a collective, and the longest that it was busy with something else. */
+  /** When this rank last took part in a collective, and the longest time it was busy with something else. */
   #last = performance.now();
   #longestSeconds = 0;
 
@@ -245,7 +248,7 @@ class Ranks implements ProcessGroup {
     return value!;
   }
 
-  /** By way of rank 0, so that no rank asks for what each other has said. */
+  /** Goes through rank 0, so that not every rank has to read from every other. */
   async gather<T>(name: string, value: T): Promise<T[]> {
     if (this.rank !== 0) {
       await this.#store.set(`${name}/${this.rank}`, JSON.stringify(value));
@@ -301,7 +304,7 @@ class Ranks implements ProcessGroup {
     };
   }
 
-  /** All ranks that are left say so; who does not, is gone. Rank 0 counts, and the others hear of it. */
+  /** All remaining ranks report; a rank that does not is gone. Rank 0 counts them and tells the others. */
   async #whoIsGone(error: PeerError): Promise<PeerError> {
     const seconds = graceSeconds + 2 * this.#longestSeconds;
     await this.#store.set(`left/${this.rank}`, '');
@@ -323,11 +326,11 @@ class Ranks implements ProcessGroup {
         : 'the connection of a rank';
     const message = `${who} ${missing.length > 1 ? 'are' : 'is'} gone or frozen (${error.message}); ${again}`;
     await this.#store.set('gone', message);
-    await sleep(1000); // time for the others to read it
+    await sleep(1000); // gives the others time to read it
     return new PeerError(message, { cause: error });
   }
 
-  /** Waits for the word of all other ranks, but not for ever; gives those that have not said it. */
+  /** Waits for reports from all other ranks, up to a limit; returns those that did not report. */
   async #untilAllLeft(seconds: number): Promise<number[]> {
     let missing = Array.from({ length: this.size }, (_, rank) => rank).filter((rank) => rank !== this.rank);
     const end = performance.now() + 1000 * seconds;
@@ -340,7 +343,7 @@ class Ranks implements ProcessGroup {
   }
 }
 
-/** What libtorch says when a collective fails is about sockets; what it means is that another rank is lost. */
+/** When a collective fails, libtorch reports socket errors; they mean that another rank is lost. */
 function lostIfFailing<T>(body: () => T): T {
   try {
     return body();
@@ -349,7 +352,7 @@ function lostIfFailing<T>(body: () => T): T {
   }
 }
 
-/** With what the network said, and without where in the libraries' sources. */
+/** Keeps the network's message, without the place in the libraries' sources. */
 function lost(cause: NativeError): PeerError {
   return new PeerError(cause.message.replace(/^\w+(\(.*?\))?: (\[\S+\] )?/, ''), { cause });
 }

@@ -6,13 +6,13 @@ import { constants } from 'node:os';
 export interface LaunchOptions {
   /** The number of ranks. */
   processes: number;
-  /** How often all ranks are started again when one fails. */
+  /** How many times all ranks are started again after one fails. */
   maxRestarts: number;
   /** What each rank runs: a program and its arguments. */
   command: readonly [string, ...string[]];
   /** What is added to the command when it is started again. */
   resume: string;
-  /** Hears how a rank failed, and of each start after that. */
+  /** Called with how a rank failed, and for each restart. */
   say(message: string): void;
 }
 
@@ -25,22 +25,22 @@ interface End {
   said: string;
 }
 
-/** After the first failure the others have so long to find out and end by themselves. */
+/** After the first failure, the others have this long to notice and end by themselves. */
 const settleMs = 10_000;
-/** A mistake of the user, and what a signal to the launcher ends with: starting again would not help. */
+/** A user's mistake, or a signal to the launcher: starting again would not help. */
 const finalCodes = [2, 130, 143];
 
-/** Several ranks of a program that run. */
+/** Several running ranks of a program. */
 export interface Launched {
   /** Their exit code, once all have ended and are not started again. */
   ended: Promise<number>;
-  /** Sends a signal to all of them; they are not started again then. */
+  /** Sends a signal to all of them; they are then not started again. */
   send(signal: NodeJS.Signals): void;
 }
 
 /**
- * Runs a program as several ranks on this machine, under torchrun's variables. When one fails, the others are ended, and all start
- * again, up to `maxRestarts` times. No rank outlives this process: its going closes a channel that each rank listens to.
+ * Runs a program as several ranks on this machine, under torchrun's variables. If one fails, the others are stopped, and all
+ * start again, up to `maxRestarts` times. No rank outlives this process: its end closes a channel that each rank listens to.
  */
 export function launch(options: LaunchOptions): Launched {
   const ranks = new Set<ChildProcess>();
@@ -49,7 +49,7 @@ export function launch(options: LaunchOptions): Launched {
     for (let restarts = 0; ; restarts++) {
       const failed = await runRanks(options, restarts, ranks);
       if (failed === undefined) return 0;
-      const code = failed.code ?? 128 + constants.signals[failed.signal!]; // as shells have it
+      const code = failed.code ?? 128 + constants.signals[failed.signal!]; // as in shells
       if (signalled || finalCodes.includes(code)) return code;
       if (restarts >= options.maxRestarts) {
         if (failed.signal !== null) options.say(describe(failed)); // it could not say so itself
@@ -65,7 +65,7 @@ export function launch(options: LaunchOptions): Launched {
   return { ended: untilDone(), send };
 }
 
-/** Starts all ranks and waits for their ends; gives the failure that tells most, if there is one. */
+/** Starts all ranks and waits until they end; returns the most informative failure, if there is one. */
 async function runRanks(
   { processes, command, resume, say }: LaunchOptions,
   restarts: number,
@@ -87,7 +87,7 @@ async function runRanks(
         MASTER_PORT: String(port),
         TORCHELASTIC_RESTART_COUNT: String(restarts),
       };
-      // A group of its own: the terminal's CTRL-C reaches the ranks through the launcher only, once.
+      // A group of its own: CTRL-C in the terminal reaches the ranks only through the launcher, once.
       const stdio =
         rank === 0
           ? (['ignore', 'inherit', 'inherit', 'ipc'] as const)
@@ -111,7 +111,7 @@ async function runRanks(
     failed.filter(({ code, said }) => said !== '' && code !== first!.code).map(({ said }) => said.trim()),
   );
   for (const text of told) say(text);
-  // Those that only say that another one is gone come last.
+  // Those that only report that another one is gone come last.
   return failed.sort((a, b) => weight(b) - weight(a))[0];
 }
 
@@ -121,7 +121,7 @@ function weight({ code, signal }: End): number {
 }
 
 function describe({ rank, code, signal }: End): string {
-  return signal === null ? `rank ${rank} ended with exit code ${code}` : `rank ${rank} was ended by ${signal}`;
+  return signal === null ? `rank ${rank} ended with exit code ${code}` : `rank ${rank} was killed by ${signal}`;
 }
 
 function endOf(child: ChildProcess, rank: number): Promise<End> {
@@ -135,7 +135,7 @@ function endOf(child: ChildProcess, rank: number): Promise<End> {
   });
 }
 
-/** A port that nothing listens to just now. */
+/** A port that is currently free. */
 export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer().once('error', reject);

@@ -7,8 +7,8 @@ const shortestPollMs = 5;
 const longestPollMs = 200;
 
 /**
- * The texts that all ranks see, and how a rank waits for one: it goes on waiting while the rank that is to write it shows
- * signs of life, and ends when that falls silent for `timeoutSeconds` or any rank says that it has failed.
+ * The texts that all ranks see, and how a rank waits for one: it keeps waiting while the rank that is to write it shows signs of
+ * life, and stops when that rank is silent for `timeoutSeconds` or any rank reports a failure.
  */
 export class Store implements Disposable {
   readonly timeoutSeconds: number;
@@ -23,7 +23,7 @@ export class Store implements Disposable {
     this.#beating = setInterval(beat, beatMs).unref();
   }
 
-  /** Connects as one rank. `prefix` keeps what is written apart from an earlier start of the same ranks. */
+  /** Connects as one rank. `prefix` separates what is written from an earlier start of the same ranks. */
   static async open(
     at: { host: string; port: number; serves: boolean },
     { rank, prefix, timeoutSeconds }: { rank: number; prefix: string; timeoutSeconds: number },
@@ -44,7 +44,7 @@ export class Store implements Disposable {
   /**
    * Waits for what a rank sets.
    *
-   * @throws PeerError when that rank falls silent, or a rank has failed: with its number and what it said.
+   * @throws PeerError if that rank falls silent, or a rank has failed; gives its number and message.
    */
   async wait(key: string, from: number): Promise<string> {
     let pollMs = shortestPollMs;
@@ -60,9 +60,9 @@ export class Store implements Disposable {
         lastBeat = beat;
         heard = performance.now();
       } else if (performance.now() - heard > 1000 * this.timeoutSeconds) {
-        const what = beat === undefined ? 'has not come' : 'has given no sign of life';
+        const what = beat === undefined ? 'has not connected' : 'has given no sign of life';
         throw new PeerError(
-          `rank ${from} ${what} for ${this.timeoutSeconds} s; see what it wrote, and start all ranks again`,
+          `rank ${from} ${what} for ${this.timeoutSeconds} s; read its output, and start all ranks again`,
         );
       }
       await sleep(pollMs);
@@ -75,11 +75,11 @@ export class Store implements Disposable {
   }
 }
 
-/** Keeps the process alive and waits for an answer, but no longer than that. */
+/** Keeps the process alive and waits for an answer, at most this long. */
 export async function within<T>(seconds: number, promise: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    const message = `rank 0, by way of which all ranks talk, has not answered for ${seconds} s`;
+    const message = `rank 0, which relays messages between ranks, has not answered for ${seconds} s`;
     timer = setTimeout(() => reject(new PeerError(message)), 1000 * seconds);
   });
   try {

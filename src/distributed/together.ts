@@ -1,7 +1,7 @@
 import { keep, type Pending, scope, Tensor } from '../tensor/index.ts';
 import type { ProcessGroup } from './group.ts';
 
-/** Makes float32 tensors on all ranks what they are on rank `root`, in one message. */
+/** Copies float32 tensors from rank `root` to all ranks, in one message. */
 export function broadcastTogether(group: ProcessGroup, tensors: readonly Tensor[], root: number): Pending {
   if (group.size === 1 || tensors.length === 0) return { wait: () => {} };
   const flat = keep(
@@ -21,12 +21,12 @@ export function broadcastTogether(group: ProcessGroup, tensors: readonly Tensor[
   };
 }
 
-/** Room for tensors of some shapes, one behind the other. */
+/** Space for tensors of some shapes, one after the other. */
 export function flatZeros(shapes: readonly (readonly number[])[], device: string): Tensor {
   return Tensor.zeros([shapes.reduce((sum, shape) => sum + numel(shape), 0)], { device });
 }
 
-/** Calls `body` with the piece of a flat tensor that is the place of each thing with a shape, in that shape. */
+/** Calls `body` for each thing with its part of a flat tensor, in the thing's shape. */
 export function eachPart<T extends { shape: readonly number[] }>(
   flat: Tensor,
   things: readonly T[],

@@ -2,10 +2,10 @@ import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 
 /**
- * Makes a folder and those above it, where they are missing. `mkdirSync` with `recursive` would never return where a folder
- * takes no new ones, such as /proc.
+ * Creates a folder and its missing parents. `mkdirSync` with `recursive` would never return in a folder that takes no new ones,
+ * such as /proc.
  *
- * @throws Error of the system where that cannot be.
+ * @throws the system's Error if that fails.
  */
 export function makeFolder(path: string): void {
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
@@ -14,7 +14,7 @@ export function makeFolder(path: string): void {
   try {
     mkdirSync(path);
   } catch (error) {
-    // Another process may have made it meanwhile.
+    // Another process may have created it in the meantime.
     if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw error;
   }
 }

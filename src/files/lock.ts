@@ -3,16 +3,16 @@ import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { ConfigError } from '../errors/index.ts';
 
-/** The locks of this process. One that bears its number and is not among them was left by a process of the same number. */
+/** The locks of this process. One with its process id that is not among them was left by an earlier process with the same id. */
 const held = new Set<string>();
-/** A lock without a number that is older than this is what a crash left. */
+/** A lock without a process id that is older than this was left by a crash. */
 const youngMs = 1000;
 
 /**
- * Takes a run's folder for this process until disposed: two that write one run would spoil it. A process that was killed
- * leaves its lock behind, which the next one takes over. Processes on another machine are not seen.
+ * Locks a run's folder for this process until disposed: two processes writing one run would corrupt it. A killed process leaves
+ * its lock behind, which the next one takes over. Processes on other machines are not detected.
  *
- * @throws ConfigError while another process on this machine has it, or another run of this one.
+ * @throws ConfigError while another process on this machine, or another run of this process, has it.
  */
 export function lockRun(run: string): Disposable {
   const lock = tryLock(join(run, 'lock'));
@@ -21,8 +21,8 @@ export function lockRun(run: string): Disposable {
 }
 
 /**
- * Takes a lock file for this process until disposed; or returns the number of the process on this machine that has it. What a killed
- * process left is taken over.
+ * Takes a lock file for this process until disposed, or returns the id of the process on this machine that has it. The lock of a
+ * killed process is taken over.
  */
 export function tryLock(path: string): Disposable | number {
   for (;;) {
@@ -41,12 +41,12 @@ export function tryLock(path: string): Disposable | number {
     const text = textOf(path);
     const owner = ownerOf(text);
     if (isOther(owner) || held.has(resolve(path))) return owner;
-    if (text === '' && isYoung(path)) continue; // its number is about to be written
+    if (text === '' && isYoung(path)) continue; // its process id is about to be written
     removeStale(path, text);
   }
 }
 
-/** Removes a lock that says `text`. Another process may have done so and taken it meanwhile: its lock is put back. */
+/** Removes a lock with the content `text`. Another process may have done so and taken it in the meantime: its lock is put back. */
 function removeStale(path: string, text: string): void {
   const aside = `${path}.${process.pid}.${hostname()}`;
   try {
@@ -70,7 +70,7 @@ export function isBeingTrained(run: string): boolean {
   return existsSync(path) && (held.has(resolve(path)) || isOther(ownerOf(textOf(path))));
 }
 
-/** What a lock says; empty where it is gone or not written yet. */
+/** The content of a lock; empty if it is gone or not written yet. */
 function textOf(path: string): string {
   try {
     return readFileSync(path, 'utf8').trim();
@@ -80,7 +80,7 @@ function textOf(path: string): string {
   }
 }
 
-/** The process that took a lock; 0 for one of another machine, since its number says nothing here, and where no number is written. */
+/** The id of the process that took a lock; 0 for one on another machine, whose id means nothing here, and if no id is written. */
 function ownerOf(text: string): number {
   const [pid, host = hostname()] = text.split(' ');
   return host === hostname() ? Number(pid) : 0;
@@ -89,7 +89,7 @@ function ownerOf(text: string): number {
 function isOther(pid: number): boolean {
   if (!(pid > 0) || pid === process.pid) return false;
   try {
-    process.kill(pid, 0); // asks only whether it is there
+    process.kill(pid, 0); // only checks that it exists
     return true;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM';

@@ -1,11 +1,11 @@
-/** Element types of NumPy that are written, by the arrays that hold them. */
+/** NumPy's element types, by the arrays that contain them. */
 const descriptors = { Float32Array: '<f4', Int8Array: '|i1' } as const;
 
-/** Multiples of which a header takes. */
+/** The length of a header is a multiple of this. */
 const alignment = 64;
 
 /**
- * An array of NumPy, row by row: what goes before the numbers of a `.npy` file.
+ * The header of a `.npy` file for a NumPy array in row-major order.
  *
  * Source: NEP 1, https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
  */

@@ -3,7 +3,10 @@ import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { OutputError } from '../errors/index.ts';
 
-/** Replaces a small file so that a reader, a crash, or another process that does the same finds the old one or the new one whole. */
+/**
+ * Replaces a small file atomically: a reader, a crash, or another process that does the same finds either the old or the new one
+ * complete.
+ */
 export function replaceFile(path: string, text: string): void {
   const beside = join(dirname(path), `.${basename(path)}.${hostname()}-${process.pid}.partial`);
   writing(path, () => {
@@ -18,7 +21,7 @@ export function replaceFile(path: string, text: string): void {
   });
 }
 
-/** Waits until a file or a folder's list of names is on the disk. */
+/** Waits until a file, or a folder's list of names, is on disk. */
 export function sync(path: string): void {
   const file = openSync(path, 'r');
   try {
@@ -31,7 +34,7 @@ export function sync(path: string): void {
 /**
  * Runs `body`, which writes to `path`.
  *
- * @throws OutputError when it cannot: with the reason, such as a full disk or missing permission.
+ * @throws OutputError if it cannot; gives the reason, such as a full disk or missing permission.
  */
 export function writing<T>(path: string, body: () => T): T {
   try {
@@ -41,7 +44,9 @@ export function writing<T>(path: string, body: () => T): T {
     if (code === undefined) throw cause;
     const isBlocked = code === 'EEXIST' || code === 'ENOTDIR';
     const reason =
-      code === 'ENOSPC' ? 'the disk is full' : isBlocked ? 'a file stands where a folder is needed' : message;
-    throw new OutputError(`${path}: cannot be written: ${reason}; make room there or choose another folder`, { cause });
+      code === 'ENOSPC' ? 'the disk is full' : isBlocked ? 'a file exists where a folder is needed' : message;
+    throw new OutputError(`${path}: cannot be written: ${reason}; free space there, or choose another folder`, {
+      cause,
+    });
   }
 }

@@ -5,7 +5,7 @@ import { type Pass, pretrainingLosses, type Transformer } from '../model/index.t
 import type { EvalMetrics } from '../runs/index.ts';
 import { type Device, noGrad, scope } from '../tensor/index.ts';
 
-/** The numbers of an evaluation. */
+/** The results of an evaluation. */
 export interface Evaluation {
   /** tokenLoss + next-sentence loss */
   loss: number;
@@ -20,8 +20,8 @@ export interface Evaluation {
 }
 
 /**
- * Losses on held-out batches, of which each rank of a group has its own; means over all predicted tokens and sequences.
- * Every block is on, nothing scaled and nothing dropped out, unless a `pass` says otherwise.
+ * Losses on held-out batches, each rank of a group with its own; means over all predicted tokens and sequences. The model is
+ * dense, without scaling or dropout, unless `pass` says otherwise.
  *
  * @throws DataError when nothing in the batches is to be predicted.
  */
@@ -46,14 +46,14 @@ export function evaluate(
   }
   const [tokenSum = 0, nspSum = 0, right = 0, tokens = 0, sequences = 0] = group.sum(Object.values(own));
   if (tokens === 0) {
-    throw new DataError('the text to evaluate on has no piece that can be predicted; give other text');
+    throw new DataError('the text to evaluate on has no token that can be predicted; give another text');
   }
   const tokenLoss = tokenSum / tokens;
   const loss = tokenLoss + nspSum / sequences;
   return { loss, tokenLoss, tokenAccuracy: right / tokens, perplexity: Math.exp(tokenLoss), tokens };
 }
 
-/** The numbers of an evaluation under the names that metrics have for the objective. */
+/** The results of an evaluation, under the names of the objective's metrics. */
 export function evaluationNumbers(
   objective: Objective,
   evaluation: Evaluation,

@@ -8,8 +8,8 @@ const numExamples = 3;
 const [longest, firstGap, gapEvery] = [32, 4, 5];
 
 /**
- * What a model puts into the gaps of the first held-out texts: a BERT with all of them masked, a GPT each after the words before it.
- * The texts and gaps of a run are always the same.
+ * A model's guesses for gaps in the first held-out texts: a BERT sees all gaps masked, a GPT predicts each from the words before
+ * it. The texts and gaps of a run are always the same.
  */
 export function fillExamples(trained: Pick<TrainedModel, 'model' | 'tokenizer' | 'device'>, samples: Samples) {
   return Array.from({ length: Math.min(numExamples, samples.count) }, (_, sample): FilledExample => {
@@ -18,7 +18,7 @@ export function fillExamples(trained: Pick<TrainedModel, 'model' | 'tokenizer' |
   });
 }
 
-/** Whole words, some tokens from each other. */
+/** Whole words, some tokens apart. */
 function gapsOf(ids: Int32Array, tokenizer: TextTokenizer): number[] {
   const { isContinuation } = tokenizer;
   const gaps: number[] = [];

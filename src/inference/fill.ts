@@ -6,23 +6,23 @@ import { noGrad, scope, Tensor } from '../tensor/index.ts';
 import type { TrainedModel } from './trained-model.ts';
 
 const maskText = '[MASK]';
-/** [CLS] before the text and [SEP] behind it. */
+/** [CLS] before the text and [SEP] after it. */
 const numBorderTokens = 2;
-/** Characters of a text in a message. */
+/** The most characters of a text that a message shows. */
 const mostShown = 200;
 
-/** A token that may stand at a mask. */
+/** A candidate token for a mask. */
 export interface Prediction {
-  /** The token as text; `##` at its start says that it continues the word before it, with tokens of bytes a space that it lacks does. */
+  /** The token as text. A leading `##` marks that it continues the word before it; in byte-level tokens, a missing leading space does. */
   piece: string;
   probability: number;
 }
 
 /** A text whose masks were filled. */
 export interface FilledText {
-  /** The likeliest tokens of each mask, the likeliest first; each mask is judged with the others still masked. */
+  /** The most likely tokens of each mask, most likely first; each mask is predicted with the others still masked. */
   masks: Prediction[][];
-  /** The text with the likeliest token at each mask. */
+  /** The text with the most likely token at each mask. */
   text: string;
   /** Tokens that the model read. */
   tokens: number;
@@ -30,7 +30,7 @@ export interface FilledText {
 
 /** A text with masks as the model reads it. */
 export interface MaskedText {
-  /** What stands before, between and behind the masks. */
+  /** The text before, between and after the masks. */
   parts: readonly string[];
   ids: Int32Array;
   /** Where its masks are. */
@@ -38,9 +38,9 @@ export interface MaskedText {
 }
 
 /**
- * The `top` likeliest tokens for each [MASK] of a text: `softmax(logits)` over the vocabulary.
+ * The `top` most likely tokens for each [MASK] of a text: `softmax(logits)` over the vocabulary.
  *
- * @throws DataError for a model that knows no masks, a text without [MASK], and for one longer than the model has positions.
+ * @throws DataError for a model without a mask token, a text without [MASK], and a text longer than the model's positions.
  */
 export async function fillMasks(trained: TrainedModel, text: string, top: number): Promise<FilledText> {
   const [filled] = fillTogether(trained, [{ ...(await encodeMasks(trained, text)), top }]);
@@ -50,40 +50,40 @@ export async function fillMasks(trained: TrainedModel, text: string, top: number
 /**
  * Encodes a text with masks.
  *
- * @throws DataError for a model that knows no masks, a text without [MASK], and for one longer than the model has positions.
+ * @throws DataError for a model without a mask token, a text without [MASK], and a text longer than the model's positions.
  */
 export async function encodeMasks(trained: TrainedModel, text: string): Promise<MaskedText> {
   const { tokenizer, model, checkpoint } = trained;
   if (familyOf(model.config).isCausal) {
     throw new DataError(
-      `${checkpoint.path}: is a ${model.config.kind} model, which knows no ${maskText}; let it write on with npx taper-lm generate`,
+      `${checkpoint.path}: is a ${model.config.kind} model, which has no ${maskText}; use npx taper-lm generate to continue a prompt`,
     );
   }
   const own = tokenizer.pieces([tokenizer.maskId])[0]!; // <mask> of a RoBERTa
   const parts = text.replaceAll(maskText, own).split(own);
   if (parts.length === 1) {
     throw new DataError(
-      `"${text.length > mostShown ? `${text.slice(0, mostShown)}…` : text}": has no ${maskText}; write it where a word is to be found, as in "The ${maskText} sat."`,
+      `"${text.length > mostShown ? `${text.slice(0, mostShown)}…` : text}": has no ${maskText}; write it where a word is to be predicted, as in "The ${maskText} sat."`,
     );
   }
   const ids = Int32Array.from([tokenizer.clsId, ...(await tokenizer.encode(parts.join(own))), tokenizer.sepId]);
   const { maxPositions } = model.config;
   if (ids.length > maxPositions) {
     throw new DataError(
-      `the text has ${ids.length - numBorderTokens} tokens, and this model reads ${maxPositions - numBorderTokens} at most; shorten it`,
+      `the text has ${ids.length - numBorderTokens} tokens, but this model reads at most ${maxPositions - numBorderTokens}; shorten it`,
     );
   }
   const positions = Int32Array.from(ids.keys()).filter((i) => ids[i] === tokenizer.maskId);
   if (positions.length !== parts.length - 1) {
     throw new DataError(
-      `${checkpoint.path}: its tokenizer does not take each ${maskText} of the text for one; ` +
+      `${checkpoint.path}: its tokenizer does not encode each ${maskText} of the text as one token; ` +
         `list ${maskText} in added_tokens of its tokenizer.json, with single_word false`,
     );
   }
   return { parts, ids, positions };
 }
 
-/** Fills the masks of several texts in one forward pass, each with its `top` likeliest tokens. */
+/** Fills the masks of several texts in one forward pass, each with its `top` most likely tokens. */
 export function fillTogether(trained: TrainedModel, texts: readonly (MaskedText & { top: number })[]): FilledText[] {
   const { tokenizer } = trained;
   const most = Math.max(...texts.map(({ top }) => top));
@@ -100,13 +100,13 @@ function textOf(id: number, tokenizer: TextTokenizer): string {
   return tokenizer.isSpecial[id] ? tokenizer.pieces([id])[0]! : tokenizer.decode([id]);
 }
 
-/** A token, and how likely it is. */
+/** A token and its probability. */
 interface Likely {
   id: number;
   probability: number;
 }
 
-/** The `top` likeliest tokens, with their probabilities, that the hidden states of a sequence at some positions stand for. */
+/** The `top` most likely tokens, with their probabilities, from the hidden states at some positions of a sequence. */
 export function predict(
   trained: Pick<TrainedModel, 'model' | 'tokenizer' | 'device'>,
   ids: Int32Array,
@@ -135,7 +135,7 @@ function predictTogether(
     noGrad(() => {
       const hidden = model.encode(modelInputs(batch, device));
       const at = Tensor.from(BigInt64Array.from(places, BigInt), [places.length], { device });
-      // A vocabulary may be padded with numbers that stand for no piece.
+      // A vocabulary may be padded with ids that have no token.
       const logits = model.tokenLogits(hidden, at).narrow(1, 0, tokenizer.vocabSize);
       const { values, indices } = logits.to('float32').softmax(-1).topk(top);
       const probabilities = values.toFloats();
@@ -147,7 +147,10 @@ function predictTogether(
   );
 }
 
-/** The parts of a text with the first prediction between them; a piece that continues a word joins it, as bytes join what is there. */
+/**
+ * The parts of a text with the first predictions between them; a token that continues a word is attached to it, and byte-level
+ * tokens are joined as they are.
+ */
 function insert(parts: readonly string[], masks: readonly Prediction[][], { isByteLevel }: TextTokenizer): string {
   const joined = (text: string, piece: string) => {
     if (isByteLevel) return text.trim() === '' ? piece.trimStart() : text.trimEnd() + piece;

@@ -8,7 +8,7 @@ export interface Gap {
   before: string;
   after: string;
   right: string;
-  /** The likeliest tokens, the likeliest first. */
+  /** The most likely tokens, most likely first. */
   guesses: { text: string; probability: number }[];
 }
 
@@ -17,8 +17,8 @@ const numGuesses = 3;
 const [shortest, longest] = [8, 30];
 
 /**
- * Gaps in sentences of held-out text, drawn by a seed: a sample, a sentence in it, and a whole word of that sentence. The model reads
- * the sample with nothing but that word masked.
+ * Gaps in sentences of held-out text, drawn by a seed: a sample, a sentence in it, and a whole word of that sentence. The model
+ * reads the sample with only that word masked.
  */
 export function heldOutGaps(
   trained: Pick<TrainedModel, 'model' | 'tokenizer' | 'device'>,
@@ -26,7 +26,7 @@ export function heldOutGaps(
   { count, seed }: { count: number; seed: number },
 ): Gap[] {
   const gaps: Gap[] = [];
-  // Not every sample holds a sentence.
+  // Not every sample contains a sentence.
   for (let trial = 0; gaps.length < count && trial < 20 * count; trial++) {
     const draw = drawFor({ seed, epoch: 0, sample: trial }, Stream.gap);
     const { ids } = samples.read({ seed, epoch: 0, sample: draw(samples.count) });
@@ -63,7 +63,7 @@ interface Span {
   end: number;
 }
 
-/** The sentences that are whole in a sample: from behind the end of one to the end of the next. */
+/** The complete sentences in a sample: from after the end of one to the end of the next. */
 function sentencesOf(ids: Int32Array, { isSentenceEnd, isSpecial }: TextTokenizer): Span[] {
   const ends = Array.from(ids.keys()).filter((i) => isSentenceEnd[ids[i]!]);
   return ends.slice(1).flatMap((last, i) => {
@@ -74,7 +74,7 @@ function sentencesOf(ids: Int32Array, { isSentenceEnd, isSpecial }: TextTokenize
   });
 }
 
-/** Where a token is a word of letters, whole. */
+/** The positions of tokens that are whole words of letters. */
 function wordsBetween(ids: Int32Array, { start, end }: Span, tokenizer: TextTokenizer): number[] {
   const { isContinuation } = tokenizer;
   return Array.from({ length: end - start - 1 }, (_, i) => start + i).filter(

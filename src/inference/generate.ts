@@ -8,31 +8,34 @@ import { type SamplingOptions, sampleFrom } from './sampling.ts';
 import { firstStop, heldBack } from './stops.ts';
 import type { TrainedModel } from './trained-model.ts';
 
-/** Tokens before the new ones that are decoded with them: alone, they would lose their first space with tokenizers such as Llama 2's. */
+/**
+ * Tokens before the new ones that are decoded with them: decoded alone, the new ones would lose their first space with tokenizers
+ * such as Llama 2's.
+ */
 const numContext = 4;
 
 /** How a prompt is continued. */
 export interface GenerateOptions extends SamplingOptions {
-  /** Tokens to write at most; the model may end the text before. */
+  /** The maximum number of new tokens; the model may end the text earlier. */
   tokens: number;
   seed: number;
-  /** Texts before which it ends. */
+  /** Generation stops before the first of these texts. */
   stop?: readonly string[];
 }
 
 /** How a text ended. */
 export interface Generated {
   promptTokens: number;
-  /** Tokens that were written. */
+  /** The number of new tokens. */
   tokens: number;
-  /** Whether the model ended the text, or one of the texts to stop before; else it has as many tokens as were asked for. */
+  /** Whether the model or a stop text ended the text; otherwise it has as many tokens as were asked for. */
   isEnded: boolean;
 }
 
 /**
- * Continues a prompt, one token after the other, each drawn from `softmax(logits / temperature)`: a pure function of the seed.
- * A token costs its own forward pass: keys and values of those before it are kept. The model reads as many tokens back as it was
- * trained on; where they are full, it goes on with the second half of them. Yields after each token the text that is final by then, which may be empty.
+ * Continues a prompt token by token, each drawn from `softmax(logits / temperature)`: a pure function of the seed. Keys and
+ * values are cached, so each token costs only its own forward pass. The context is as long as in training; when it is full,
+ * generation continues with its second half. After each token, yields the text that is final by then, which may be empty.
  *
  * @throws DataError for a model that was not trained to continue a prompt.
  */
@@ -44,14 +47,14 @@ export async function* generate(
   const { tokenizer, model, checkpoint } = trained;
   if (!familyOf(model.config).isCausal) {
     throw new DataError(
-      `${checkpoint.path}: is a ${model.config.kind} model, which fills gaps (npx taper-lm fill); it does not continue a prompt`,
+      `${checkpoint.path}: is a ${model.config.kind} model, which cannot continue a prompt; use npx taper-lm fill to fill masks`,
     );
   }
   const ids = await promptIds(tokenizer, prompt);
   const start = ids.length;
   using reader = new Reader(trained);
   let shown = 0;
-  /** Text that no later token changes, and where the tokens behind it begin. */
+  /** Text that no later token changes, and where the tokens after it begin. */
   let [settled, from] = ['', start];
   const writtenText = () => {
     const context = ids.slice(Math.max(0, from - numContext), from);
@@ -82,8 +85,8 @@ export async function* generate(
 }
 
 /**
- * The tokens of a prompt, as `AutoTokenizer` gives them: a published Llama saw <|begin_of_text|> before each of its texts. Training here
- * separates documents with the end of a text alone; the next text comes after that, also where nothing is given.
+ * The tokens of a prompt, as `AutoTokenizer` gives them: a published Llama saw <|begin_of_text|> before each of its texts.
+ * Training here separates documents with only an end-of-text token; a prompt follows that token, even an empty one.
  */
 export async function promptIds(tokenizer: TextTokenizer, prompt: string): Promise<number[]> {
   const start = tokenizer.bosId < 0 ? [] : [tokenizer.bosId];
@@ -91,11 +94,11 @@ export async function promptIds(tokenizer: TextTokenizer, prompt: string): Promi
   return ids.length > 0 ? ids : [tokenizer.sepId];
 }
 
-/** Reads a text that grows, each token once. */
+/** Reads a growing text, each token once. */
 class Reader implements Disposable {
   readonly #trained: TrainedModel;
   readonly #cache: KeyValueCache;
-  /** Where in the text the cache begins. */
+  /** The position in the text where the cache begins. */
   #from = 0;
 
   constructor(trained: TrainedModel) {
@@ -105,12 +108,12 @@ class Reader implements Disposable {
     this.#cache = new KeyValueCache(model.config, { capacity, dtype: model.dtype, device });
   }
 
-  /** The token that is drawn to stand behind a text. */
+  /** Draws the token that follows a text. */
   next(ids: readonly number[], options: SamplingOptions & { seed: number }): number {
     const { tokenizer } = this.#trained;
     return scope(() =>
       noGrad(() => {
-        // A vocabulary may be padded with numbers that stand for no token.
+        // A vocabulary may be padded with ids that have no token.
         const logits = this.#logits(ids).narrow(1, 0, tokenizer.vocabSize);
         const topK = options.temperature === 0 ? 1 : Math.min(options.topK, tokenizer.vocabSize);
         const { values, indices } = logits.to('float32').topk(topK);
@@ -124,7 +127,7 @@ class Reader implements Disposable {
     this.#cache[Symbol.dispose]();
   }
 
-  /** Of the token behind a text: [1, V]. What of the text was not read yet is read. */
+  /** The logits of the token after a text: [1, V]. Reads the part of the text that was not read yet. */
   #logits(ids: readonly number[]): Tensor {
     const { model, device } = this.#trained;
     const cache = this.#cache;

@@ -3,17 +3,17 @@ export const defaultTopK = 50;
 
 /** How a token is drawn from logits. */
 export interface SamplingOptions {
-  /** What logits are divided by: below 1 likely tokens become likelier; 0 takes the likeliest. */
+  /** Logits are divided by it: below 1 makes likely tokens more likely; 0 takes the most likely. */
   temperature: number;
-  /** Only so many of the likeliest tokens are drawn from. */
+  /** Tokens are drawn from only this many of the most likely. */
   topK: number;
-  /** Only the likeliest tokens that reach this probability together are drawn from; 1 for all. */
+  /** Tokens are drawn from only the most likely ones that together reach this probability; 1 for all. */
   topP: number;
 }
 
 /**
- * The place of the token that is drawn from logits in falling order, of which there is one at least: the first whose cumulative
- * probability `softmax(logits / temperature)`, among those that `topP` leaves, is above `draw` in [0, 1).
+ * The index of the token that is drawn from logits in descending order (at least one): the first whose cumulative probability
+ * `softmax(logits / temperature)`, among those that `topP` leaves, is above `draw` in [0, 1).
  *
  * Source of topP: Holtzman et al. 2020 (arXiv 1904.09751).
  */

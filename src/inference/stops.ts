@@ -1,12 +1,12 @@
-/** Where the first of some texts stands in a text, or −1. */
+/** The index of the first stop in a text, or −1. */
 export function firstStop(text: string, stops: readonly string[]): number {
   const places = stops.map((stop) => text.indexOf(stop)).filter((place) => place >= 0);
   return places.length > 0 ? Math.min(...places) : -1;
 }
 
 /**
- * How many characters at the end of a text may still become another thing: a character whose last bytes are not there yet, or the
- * beginning of a stop.
+ * How many characters at the end of a text may still change: a character whose last bytes are not there yet, or the beginning of
+ * a stop.
  */
 export function heldBack(text: string, stops: readonly string[]): number {
   const broken = /\uFFFD+$/.exec(text)?.[0].length ?? 0;

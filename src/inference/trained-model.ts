@@ -3,7 +3,7 @@ import type { TextTokenizer } from '../data/index.ts';
 import type { Transformer } from '../model/index.ts';
 import type { Device } from '../tensor/index.ts';
 
-/** A model out of a checkpoint, ready to be used. */
+/** A model from a checkpoint, ready to use. */
 export interface TrainedModel {
   checkpoint: Checkpoint;
   tokenizer: TextTokenizer;

@@ -8,25 +8,25 @@ import type { TrainedModel } from './trained-model.ts';
 
 /** How a trained model is opened. */
 export interface TrainedOptions {
-  /** Hears of newer checkpoints that are broken. */
+  /** Called for newer checkpoints that are broken. */
   warn: (message: string) => void;
   device: Device;
-  /** In the precision that it was trained in, as evaluations during the training are; else in float32. */
+  /** Whether to use the precision of training, as evaluations during training do; otherwise float32. */
   asTrained?: boolean;
 }
 
 /**
- * Opens the pre-trained model of a checkpoint folder, or of a run's newest whole checkpoint; `warn` hears of newer broken ones.
- * Disposing it frees its tensors.
+ * Opens the pre-trained model of a checkpoint folder, or of a run's newest whole checkpoint; `warn` is called for newer broken
+ * ones. Disposing it frees its tensors.
  *
- * @throws CheckpointError when there is none, it is broken, its model was fine-tuned or predicts nothing but NaN.
- * @throws ConfigError for a device that is not there.
+ * @throws CheckpointError when there is none, it is broken, or its model was fine-tuned or predicts only NaN.
+ * @throws ConfigError for a missing device.
  */
 export function openTrained(path: string, { warn, ...how }: TrainedOptions): TrainedModel & Disposable {
   const checkpoint = openCheckpoint(path, warn);
   if (checkpoint.head) {
     throw new CheckpointError(
-      `${path}: was fine-tuned and has lost its pre-training head; give the pre-trained model that it was made of`,
+      `${path}: was fine-tuned and has lost its pre-training head; give the pre-trained model that it was made from`,
     );
   }
   const trained = loadTrained(checkpoint, how);
@@ -35,10 +35,10 @@ export function openTrained(path: string, { warn, ...how }: TrainedOptions): Tra
 }
 
 /**
- * Loads the model of a checkpoint with the head that it has. Disposing it frees its tensors.
+ * Loads the model of a checkpoint with its head. Disposing it frees its tensors.
  *
- * @throws CheckpointError where its weights are broken.
- * @throws ConfigError for a device that is not there.
+ * @throws CheckpointError if its weights are broken.
+ * @throws ConfigError for a missing device.
  */
 export function loadTrained(
   checkpoint: Checkpoint,
@@ -56,9 +56,9 @@ export function loadTrained(
 }
 
 /**
- * Checks that a pre-trained model predicts numbers.
+ * Checks that a pre-trained model predicts finite numbers.
  *
- * @throws CheckpointError where it predicts nothing but NaN.
+ * @throws CheckpointError if it predicts only NaN.
  */
 export function checkPredicts(trained: TrainedModel): void {
   const { tokenizer, checkpoint } = trained;
@@ -66,9 +66,9 @@ export function checkPredicts(trained: TrainedModel): void {
   if (!Number.isFinite(likeliest?.probability)) throw predictsNothing(checkpoint);
 }
 
-/** Of weights that are finite, but so large that what comes of them is not. */
+/** For weights that are finite, but so large that the outputs are not. */
 export function predictsNothing({ path }: Checkpoint): CheckpointError {
   return new CheckpointError(
-    `${path}: training had diverged: what this model predicts is not finite; use an earlier checkpoint`,
+    `${path}: training had diverged: the predictions of this model are not finite; use an earlier checkpoint`,
   );
 }

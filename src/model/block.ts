@@ -12,31 +12,28 @@ import type { ModelConfig, Weights } from './parameters.ts';
 
 // Legend: N sequences, T positions, D model width, H heads, d = D/H, F feed-forward width.
 
-/** How a forward pass is made; without it every block runs, nothing is scaled and nothing dropped out. */
+/** How a forward pass runs; without it the model is dense, without scaling or dropout. */
 export interface Pass {
-  /** One gate a block: on which sequences it runs. */
+  /** One gate per block: the sequences that it runs on. */
   gates: readonly Gate[];
-  /** What the branches of each block are multiplied by when it runs: `1/p_l`. */
+  /** The factor of each block's branches when it runs: `1/p_l`. */
   branchScales: readonly number[];
-  /** The dropout seed of one place in one block; nothing is dropped out without it. */
+  /** The dropout seed of one place in one block; without it there is no dropout. */
   dropoutSeed?(block: number, place: DropoutPlace): number;
   /**
-   * Where this pass works on a part of a micro-batch: how many sequences come before it among those that a block (or what
-   * stands outside of them) runs on. 0 without it.
+   * For a pass over part of a micro-batch: how many sequences come before this part among those that a block (or the layers
+   * outside the blocks) runs on. Default: 0.
    */
   firstRow?(block: number): number;
 }
 
-/**
- * The places in a block that have a dropout mask of their own. Embeddings, and what a head reads,
- * take a block number after the last.
- */
+/** The places in a block with their own dropout mask. Embeddings, and the input of a head, use a block number after the last. */
 export const DropoutPlace = { attention: 0, attentionOutput: 1, ffnOutput: 2, embeddings: 3, pooled: 0 } as const;
 export type DropoutPlace = (typeof DropoutPlace)[keyof typeof DropoutPlace];
 /** How many of them a block has. */
 export const placesPerBlock = 4;
 
-/** What a forward pass reads and never changes. */
+/** What a forward pass reads but never changes. */
 export interface Model {
   readonly config: ModelConfig;
   /** float32 */
@@ -45,42 +42,42 @@ export interface Model {
   readonly dtype: Dtype;
 }
 
-/** What stands around the tokens that a block works on. */
+/** The context of the tokens that a block works on. */
 export interface Context {
-  /** Of each sequence the lengths of its documents; absent where each sequence is one document. */
+  /** For each sequence, the lengths of its documents; absent if each sequence is one document. */
   documents?: Documents;
-  /** What the model has read before them. */
+  /** The keys and values of the tokens before them. */
   cache?: KeyValueCache;
 }
 
 /** A branch of a block: what is added to the residual stream [N, T, D] float32. */
 export interface Branch<How extends unknown[] = []> {
-  /** The norm of PreLN: what the branch works on in place of the stream, and the stream to go on with. */
+  /** The norm of PreLN: returns the input of the branch, and the stream to continue with. */
   before?(stream: Tensor): [Tensor, Tensor];
   /** The branch, before scale and dropout. */
   of(x: Tensor, ...how: How): Tensor;
-  /** What the sum goes through before it is the stream again: the norm of PostLN. */
+  /** Applied to the sum before it becomes the stream again: the norm of PostLN. */
   after?(sum: Tensor): Tensor;
 }
 
-/** The two branches of a block, over its weights. */
+/** The two branches of a block, with its weights. */
 export interface Branches {
   attention: Branch<[{ documents: Documents | undefined; cache: AttentionCache | undefined } & DropoutOptions]>;
   feedForward: Branch;
 }
 
-/** What the switchable block asks of a model. */
+/** What the switchable block needs from a model. */
 export interface BlockModel extends Model {
   branches(l: number): Branches;
 }
 
-/** `x·Wᵀ + b` in the model's precision, without b where the layer has none; of several layers, side by side. */
+/** `x·Wᵀ + b` in the model's precision, without b if the layer has none; several layers give their results side by side. */
 export function linear(x: Tensor, { weights, dtype }: Model, ...names: string[]): Tensor {
   const all = (part: string) => names.flatMap((name) => weights.get(`${name}.${part}`) ?? []);
   return x.to(dtype).linear(all('weight'), all('bias'));
 }
 
-/** The same in float32, for a head: with its few outputs it costs nothing, and none of them is rounded. */
+/** The same in float32, for a head: with few outputs this costs nothing and avoids rounding. */
 export function preciseLinear(x: Tensor, { config, weights }: Model, name: string): Tensor {
   return linear(x, { config, weights, dtype: 'float32' }, name);
 }
@@ -96,7 +93,7 @@ export function rmsNorm(x: Tensor, { config, weights }: Model, name: string, dty
   return x.to('float32').rmsNorm(weights.get(`${name}.weight`)!, config.layerNormEpsilon, dtype);
 }
 
-/** Layer normalisation of the stream in the model's precision, and the stream to go on with. */
+/** Layer normalisation of the stream in the model's precision, and the stream to continue with. */
 export function layerNormBeside(stream: Tensor, { config, weights, dtype }: Model, name: string): [Tensor, Tensor] {
   const weight = weights.get(`${name}.weight`)!;
   return stream.layerNormBeside(weight, weights.get(`${name}.bias`), config.layerNormEpsilon, dtype);
@@ -107,7 +104,7 @@ export function rmsNormBeside(stream: Tensor, { config, weights, dtype }: Model,
   return stream.rmsNormBeside(weights.get(`${name}.weight`)!, config.layerNormEpsilon, dtype);
 }
 
-/** Causal attention over queries, keys and values side by side: behind what the model has read before, where there is a cache. */
+/** Causal attention over queries, keys and values side by side; with a cache, also over the tokens read before. */
 export function causalAttention(
   qkv: Tensor,
   heads: number,
@@ -116,25 +113,23 @@ export function causalAttention(
   return cache ? qkv.cachedAttention(heads, cache, how.rotary) : qkv.attention(heads, { ...how, causal: true });
 }
 
-/** How dropout at one place is done: not at all outside training. */
+/** The dropout at one place: none outside training. */
 export function dropoutAt(rate: number, pass: Pass | undefined, block: number, place: DropoutPlace) {
   if (!pass?.dropoutSeed || rate === 0) return { p: 0, seed: 0, firstRow: 0 };
   return { p: rate, seed: pass.dropoutSeed(block, place), firstRow: pass.firstRow?.(block) ?? 0 };
 }
 
-/** What a head reads, [rows, D], after its dropout. */
+/** The input of a head, [rows, D], after its dropout. */
 export function dropoutBeforeHead(x: Tensor, { config }: Model, pass: Pass | undefined): Tensor {
   const { p, seed, firstRow } = dropoutAt(config.dropout, pass, config.layers, DropoutPlace.pooled);
   return x.dropout(p, seed, firstRow);
 }
 
 /**
- * The switchable block. With gate `G ∈ {0, 1}` and scale `s = 1/p`, PreLN:
- * `h = x + s·Attn(LN(x))`, `y = h + s·FFN(LN(h))`; PostLN: `h = LN(x + s·Attn(x))`, `y = LN(h + s·FFN(h))`. The branches are
- * the family's; the block knows nothing else of it.
- * One gate for both branches: `G = 0` gives `x` itself, with no work forward or backward. A gate for each sequence leaves
- * the others as they are, and works on those that are kept only.
- * x: [N, T, D] float32.
+ * The switchable block. With gate `G ∈ {0, 1}` and scale `s = 1/p`, PreLN: `h = x + s·Attn(LN(x))`, `y = h + s·FFN(LN(h))`;
+ * PostLN: `h = LN(x + s·Attn(x))`, `y = LN(h + s·FFN(h))`. The branches belong to the family; the block knows nothing else about
+ * it. One gate covers both branches: `G = 0` gives `x` itself, with no work forward or backward. With one gate per sequence, the
+ * block runs only on the kept sequences and leaves the others as they are. x: [N, T, D] float32.
  *
  * Source: Zhang and He 2020 (arXiv 2010.13369), Eq. 1.
  */
@@ -148,7 +143,7 @@ export function switchableBlock(x: Tensor, l: number, model: BlockModel, context
   return x.mapRows(kept, (rows) => block(rows, l, model, ofKept ?? {}, pass));
 }
 
-/** The block on all sequences that it is given. */
+/** The block on all given sequences. */
 function block(x: Tensor, l: number, model: BlockModel, context: Context, pass: Pass | undefined): Tensor {
   const { dropout, attentionDropout } = model.config;
   const scale = pass?.branchScales[l] ?? 1;

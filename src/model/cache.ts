@@ -1,17 +1,17 @@
 import { type AttentionCache, type Device, type Dtype, Tensor } from '../tensor/index.ts';
 import { headsOf, type ModelConfig } from './parameters.ts';
 
-/** How many numbers the keys and values of so many tokens are. */
+/** The number of elements in the keys and values of `capacity` tokens. */
 export function cacheNumbers(config: ModelConfig, capacity: number): number {
   const { keyValueHeads, headSize } = headsOf(config);
   return 2 * config.layers * keyValueHeads * headSize * capacity;
 }
 
-/** The keys and values of the tokens that a model has read, so that the next one costs its own forward pass. */
+/** The keys and values of the tokens that a model has read, so that the next one costs only its own forward pass. */
 export class KeyValueCache implements Disposable {
-  /** How many tokens it has room for. */
+  /** The most tokens that it can hold. */
   readonly capacity: number;
-  /** How many it holds. */
+  /** The number of tokens that it holds. */
   length = 0;
   /** Keys and values of each block, [1, K, capacity, d]. */
   readonly #blocks: readonly { keys: Tensor; values: Tensor }[];

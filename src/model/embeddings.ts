@@ -1,7 +1,7 @@
 import { Tensor } from '../tensor/index.ts';
 import type { EmbeddingHead } from './heads.ts';
 
-/** A vector for each sequence, [N, D] float32, of its final hidden states, of which the first `lengths` are no padding. */
+/** One vector per sequence, [N, D] float32, from its final hidden states; the first `lengths` of them are not padding. */
 export function embeddings(
   { pooling, normalized }: EmbeddingHead,
   hidden_NTD: Tensor,

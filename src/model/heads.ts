@@ -1,9 +1,9 @@
 import { linearSpecs, type ParameterSpec } from './parameters.ts';
 
-/** What stands on a fine-tuned model in place of its pre-training heads. */
+/** The head of a fine-tuned model, which replaces its pre-training heads. */
 export type Head = LabelHead | EmbeddingHead;
 
-/** A linear layer with an output for each label. */
+/** A linear layer with one output per label. */
 export interface LabelHead {
   /**
    * `single-label` picks one label of a text, `multi-label` any number of them, `token` one for each token; a `regression` has
@@ -11,7 +11,7 @@ export interface LabelHead {
    */
   kind: 'single-label' | 'multi-label' | 'regression' | 'token';
   labels: readonly string[];
-  /** Of several labels: from which probability on each is predicted. */
+  /** For `multi-label`: the probability from which each label is predicted. */
   thresholds?: readonly number[];
 }
 
@@ -22,20 +22,20 @@ export interface EmbeddingHead {
   pooling: 'mean' | 'first';
   /** Whether a vector is scaled to length 1. */
   normalized: boolean;
-  /** How many of its first numbers are a vector of their own, beside all of them: Matryoshka's (arXiv 2205.13147). */
+  /** Shorter lengths at which a vector's first numbers were also trained as a vector: Matryoshka (arXiv 2205.13147). */
   dimensions: readonly number[];
 }
 
-/** What a model does that was not fine-tuned for embeddings: what most libraries do where nothing is said. */
+/** The head of a model that was not fine-tuned for embeddings: the default of most libraries. */
 export const plainEmbedding: EmbeddingHead = { kind: 'embedding', pooling: 'mean', normalized: true, dimensions: [] };
 
-/** What Hugging Face calls a kind of head. */
+/** Hugging Face's names for a kind of head. */
 export interface NamedHead {
-  /** What its classes end in, behind the name of the family. */
+  /** The suffix of its classes, after the name of the family. */
   architecture: 'ForSequenceClassification' | 'ForTokenClassification' | 'Model';
   /** `problem_type` of `config.json`. */
   problem?: string;
-  /** The pipeline of transformers that a model with it is for. */
+  /** The transformers pipeline for a model with this head. */
   pipeline: string;
 }
 

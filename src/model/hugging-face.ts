@@ -2,32 +2,32 @@ import { ConfigError } from '../errors/index.ts';
 import { type Head, headKinds } from './heads.ts';
 import { initialStd, type ModelConfig } from './parameters.ts';
 
-/** A Hugging Face `config.json`, as far as it is read. */
+/** A Hugging Face `config.json`. */
 export type Json = Record<string, unknown>;
 
-/** The numbers of the tokens that `transformers` looks up in `config.json`. */
+/** The ids of the tokens that `transformers` looks up in `config.json`. */
 export interface SpecialIds {
   /** [PAD], or <|endoftext|>. */
   pad: number;
   /** [CLS] and [SEP] of a BERT. */
   cls: number;
   sep: number;
-  /** What begins a text, where the tokenizer has it; else what ends one. */
+  /** The token that begins a text, if the tokenizer has one; otherwise the one that ends it. */
   bos: number;
-  /** What ends a text: <|endoftext|> of a GPT. */
+  /** The token that ends a text: <|endoftext|> of a GPT. */
   end: number;
 }
 
-/** How Hugging Face's `transformers` says a family in `config.json`. */
+/** How Hugging Face's `transformers` describes a family in `config.json`. */
 export interface HuggingFace {
-  /** What it takes where a size is left out, by `model_type`: its configuration classes, of 5.18. */
+  /** Its defaults for missing sizes, by `model_type`: from its configuration classes, version 5.18. */
   defaults: Readonly<Record<string, Readonly<Record<string, number>>>>;
-  /** Names of sizes that it reads before these. */
+  /** Alternative names of sizes, which it prefers to these. */
   otherNames?: Readonly<Record<string, string>>;
-  /** The names of the width and of the number of heads. */
+  /** The names of the hidden size and of the number of heads. */
   width: string;
   heads: string;
-  /** Settings that change what the model computes, and the only values of them that are known here. */
+  /** Settings that change what the model computes, and the only values that taper supports. */
   fixed: Json;
   /** The model that a `config.json` of this `model_type` describes. */
   read(json: ConfigReader, type: string): ModelConfig;
@@ -35,7 +35,7 @@ export interface HuggingFace {
   write(config: ModelConfig, more: { head?: Head | undefined; specialIds: SpecialIds }): Json;
 }
 
-/** What `ConfigReader.sizes` reads, written. */
+/** The JSON that `ConfigReader.sizes` reads. */
 export function sizesJson(model: ModelConfig): Json {
   return {
     vocab_size: model.vocabSize,
@@ -48,7 +48,7 @@ export function sizesJson(model: ModelConfig): Json {
   };
 }
 
-/** What a `config.json` says of a head beside the sizes of its model, whose classes' names begin with `name`. */
+/** The fields of a `config.json` for a head; the names of its model's classes begin with `name`. */
 export function headJson(name: string, head: Head | undefined): Json {
   if (head === undefined) return {};
   const { architecture, problem } = headKinds[head.kind];
@@ -62,7 +62,7 @@ export function headJson(name: string, head: Head | undefined): Json {
   };
 }
 
-/** No model is larger in any of its sizes. */
+/** The upper limit of every size. */
 const largest = 10_000_000;
 const mostLayers = 1000;
 
@@ -77,9 +77,9 @@ export class ConfigReader {
   }
 
   /**
-   * A whole number from 1 to `most`.
+   * An integer from 1 to `most`.
    *
-   * @throws ConfigError where the value is missing or is no such number.
+   * @throws ConfigError if the value is missing or not such a number.
    */
   count(key: string, most = largest): number {
     const value = this.json[key];
@@ -92,16 +92,16 @@ export class ConfigReader {
   /**
    * A number of blocks, L.
    *
-   * @throws ConfigError where the value is missing or is no whole number from 1 to 1000.
+   * @throws ConfigError if the value is missing or not an integer from 1 to 1000.
    */
   layers(key: string): number {
     return this.count(key, mostLayers);
   }
 
   /**
-   * The sizes of a model, under the names that most families have for them.
+   * The sizes of a model, under the names that most families use.
    *
-   * @throws ConfigError where one is missing or is no such number.
+   * @throws ConfigError if one is missing or not such a number.
    */
   sizes() {
     return {
@@ -116,9 +116,9 @@ export class ConfigReader {
   }
 
   /**
-   * A positive number; `otherwise` where it is left out.
+   * A positive number; `otherwise` if it is missing.
    *
-   * @throws ConfigError for another value, and where it is left out and must not be.
+   * @throws ConfigError for another value, and if it is missing without a default.
    */
   positive(key: string, otherwise?: number): number {
     const value = this.json[key] ?? otherwise;
@@ -127,29 +127,29 @@ export class ConfigReader {
   }
 
   /**
-   * Yes or no; `otherwise` where it is left out.
+   * True or false; `otherwise` if it is missing.
    *
    * @throws ConfigError for another value.
    */
   flag(key: string, otherwise: boolean): boolean {
     const value = this.json[key] ?? otherwise;
     if (typeof value === 'boolean') return value;
-    throw new ConfigError(`${this.file}: ${key} ${JSON.stringify(value)} is not true or false`);
+    throw new ConfigError(`${this.file}: ${key} ${JSON.stringify(value)} must be true or false`);
   }
 
   /**
-   * A probability of dropping out, from 0 up and below 1; `otherwise` where it is left out.
+   * A dropout probability, at least 0 and below 1; `otherwise` if it is missing.
    *
    * @throws ConfigError for another value.
    */
   rate(key: string, otherwise = 0.1): number {
     const value = this.json[key] ?? otherwise;
     if (typeof value === 'number' && value >= 0 && value < 1) return value;
-    throw new ConfigError(`${this.file}: ${key} ${JSON.stringify(value)} is not a number from 0 up and below 1`);
+    throw new ConfigError(`${this.file}: ${key} ${JSON.stringify(value)} must be at least 0 and below 1`);
   }
 
   /**
-   * An activation by transformers' names; `otherwise` where it is left out.
+   * An activation by transformers' names; `otherwise` if it is missing.
    *
    * @throws ConfigError for another activation.
    */
@@ -161,7 +161,7 @@ export class ConfigReader {
   }
 }
 
-/** transformers' other names of activations. */
+/** transformers' alternative names of activations. */
 const activations: Readonly<Record<string, ModelConfig['activation']>> = {
   gelu_pytorch_tanh: 'gelu_new',
   gelu_fast: 'gelu_new',

@@ -13,7 +13,7 @@ export function modelInputs(batch: TokenBatch, device: Device): ModelInputs {
   return documents.every(([length]) => length === T) ? inputs : { ...inputs, documents };
 }
 
-/** What a forward pass with the pre-training heads gives. */
+/** The results of a forward pass with the pre-training heads. */
 export interface PretrainingLosses {
   /** Summed over the M predicted tokens of the batch, in nats. */
   tokenSum: Tensor;
@@ -24,8 +24,8 @@ export interface PretrainingLosses {
 }
 
 /**
- * The pre-training losses of BERT (Devlin et al. 2019) and GPT in float32: `−Σ log softmax(logits)[label]` over the tokens
- * that are predicted, masked ones or each next one, and over the sequences for next-sentence prediction.
+ * The pre-training losses of BERT (Devlin et al. 2019) and GPT in float32: `−Σ log softmax(logits)[label]` over the predicted
+ * tokens (masked ones, or every next one), and over the sequences for next-sentence prediction.
  */
 export function pretrainingLosses(
   model: Transformer,
@@ -36,7 +36,7 @@ export function pretrainingLosses(
   return headLosses(model, model.encode(modelInputs(batch, device), pass), batch);
 }
 
-/** The same losses of hidden states [N, T, D] that are there already. */
+/** The same losses from existing hidden states [N, T, D]. */
 export function headLosses(model: Transformer, hidden_NTD: Tensor, batch: MicroBatch): PretrainingLosses {
   const { device } = hidden_NTD;
   const indices = (data: Int32Array) => Tensor.from(data, [data.length], { device }).to('int64');

@@ -1,7 +1,7 @@
 import { drawSeed, Stream } from '../random/index.ts';
 import { type Device, Tensor } from '../tensor/index.ts';
 
-/** The sizes of a model, and how its parts are: what a family reads of the `model` section. */
+/** The sizes and options of a model: what a family reads from the `model` section. */
 export interface ModelConfig {
   /** The name of the family. */
   kind: string;
@@ -23,20 +23,20 @@ export interface ModelConfig {
   embeddingStd: number;
   dropout: number;
   attentionDropout: number;
-  /** K: heads of keys and values, which H/K heads of queries share. */
+  /** K: heads of keys and values, each shared by H/K heads of queries. */
   keyValueHeads?: number | undefined;
-  /** d, where it is not D/H. */
+  /** d, if it is not D/H. */
   headSize?: number | undefined;
-  /** How many tokens around itself a token sees in a local block: half of them before it, half behind. */
+  /** How many tokens around itself a token sees in a local block: half of them before it, half after it. */
   window?: number | undefined;
   /** Which blocks see the whole text: every n-th from the first on, or a list. */
   globalBlocks?: number | number[] | undefined;
-  /** The base of the rotary positions; in blocks that see the whole text, where there are others. */
+  /** The base of the rotary positions; only in blocks that see the whole text, if there are others. */
   ropeTheta?: number | undefined;
   /** That of local blocks. */
   localRopeTheta?: number | undefined;
   ropeScaling?: RopeScaling | undefined;
-  /** Whether the output layer is the word embeddings. */
+  /** Whether the output layer is tied to the word embeddings. */
   tied?: boolean | undefined;
   /** Whether each head's queries and keys go through an RMSNorm. */
   qkNorm?: boolean | undefined;
@@ -57,25 +57,25 @@ export type RopeScaling =
 /** Tensors by their Hugging Face name. */
 export type Weights = ReadonlyMap<string, Tensor>;
 
-/** What is known of a parameter before there are numbers in it. */
+/** The description of a parameter, without its values. */
 export interface ParameterSpec {
   name: string;
   shape: number[];
-  /** How it starts. */
+  /** How it is initialised. */
   start: 'normal' | 'zeros' | 'ones';
-  /** The standard deviation of a normal start; BERT's where there is none. */
+  /** The standard deviation of a normal initialisation. Default: BERT's. */
   std?: number;
   /** Whether weight decay applies to it: not to biases and norms. */
   decays: boolean;
-  /** For a weight of a block: how many matrices of one size, under each other, it is. */
+  /** For a weight of a block: how many stacked matrices of one size it contains. */
   matrices?: number;
-  /** Only an objective with sentence pairs trains it, and only a file of a model so trained has it. */
+  /** Only an objective with sentence pairs trains it, and only files of models trained that way have it. */
   forPairs?: true;
-  /** Files hold it the other way round, as [inputs, outputs]: GPT-2's linear layers. */
+  /** Files store it transposed, as [inputs, outputs]: GPT-2's linear layers. */
   transposedInFiles?: true;
 }
 
-/** BERT's: the standard deviation of every matrix of the blocks and heads at the start. */
+/** BERT's initial standard deviation of every matrix of the blocks and heads. */
 export const initialStd = 0.02;
 
 /** A model's parameters: those of each block, and those outside, which are embeddings and heads. */
@@ -118,7 +118,7 @@ export function embeddingSpec(
   return { name, shape: [rows, hiddenSize], start: 'normal', std, decays: true };
 }
 
-/** The number of elements of all parameters together. */
+/** The total number of elements of all parameters. */
 export function numParameters(specs: readonly ParameterSpec[]): number {
   return specs.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
 }
@@ -135,7 +135,7 @@ export function initialiseParameters(
   return new Map(specs.map((spec, index) => [spec.name, initialParameter(spec, index, { seed, device })]));
 }
 
-/** One of them: that with the number `index` in the list. */
+/** One of them: the one at `index` in the list. */
 export function initialParameter(
   { shape, start, std = initialStd }: ParameterSpec,
   index: number,

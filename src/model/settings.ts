@@ -3,10 +3,10 @@ import { count, key, namesOf, rate } from '../keys/index.ts';
 import { families } from './families.ts';
 import type { ModelConfig } from './parameters.ts';
 
-/** What a preset says of a model. */
+/** The settings of a preset. */
 type Preset = Pick<ModelConfig, 'kind' | 'layers' | 'hiddenSize'> & Partial<ModelConfig>;
 
-/** Published models; the sizes that are not here follow from `hiddenSize`, by the family. */
+/** Published models; sizes that are not listed follow from `hiddenSize`, by the family. */
 export const presets = {
   // Weller et al. 2025 (arXiv 2507.11412), table 1; ModernBERT's own is answerdotai/ModernBERT-base
   'ettin-17m': { kind: 'modernbert', layers: 7, hiddenSize: 256 },
@@ -47,13 +47,13 @@ const ropeScaling = z.discriminatedUnion('type', [
 export const modelSection = z
   .strictObject({
     preset: key(z.enum(namesOf(presets)).optional(), 'nothing', {
-      description: 'A published model whose sizes are used; a size given beside it wins.',
-      derived: 'none: `layers` and `hiddenSize` are needed then',
+      description: 'A published model whose sizes are used; a size that you set yourself takes precedence.',
+      derived: 'none: set `layers` and `hiddenSize` instead',
     }),
     kind: key(z.enum(namesOf(families)).optional(), 'numbers', {
       description:
-        'The family of models: `modernbert` and `bert` read both ways and fill gaps, `llama` and `gpt2` read from left to right and continue a prompt.',
-      derived: "the preset's, else `bert`",
+        'The family of models: `modernbert` and `bert` are bidirectional and fill masks, `llama` and `gpt2` are causal and continue a prompt.',
+      derived: "the preset's, or `bert`",
     }),
     layers: key(count().optional(), 'numbers', {
       description: 'The number of Transformer blocks.',
@@ -61,23 +61,23 @@ export const modelSection = z
       advice: 'give it, or a preset such as model.preset: bert-mini',
     }),
     hiddenSize: key(count().optional(), 'numbers', {
-      description: 'The model width: numbers that stand for one token between blocks.',
+      description: 'The hidden size: the width of the residual stream.',
       derived: "the preset's",
       advice: 'give it, or a preset such as model.preset: bert-mini',
     }),
     heads: key(count().optional(), 'numbers', {
-      description: 'The number of attention heads; it divides `hiddenSize`.',
+      description: 'The number of attention heads; it must divide `hiddenSize`.',
       derived: '`hiddenSize` / 64',
     }),
     ffnSize: key(count().optional(), 'numbers', {
-      description: 'The width of the feed-forward layer.',
-      derived: "the family's: 4 × `hiddenSize` of `bert` and `gpt2`, 1.5 × of `modernbert`, 8/3 × of `llama`",
+      description: 'The size of the feed-forward layer.',
+      derived: "the family's: 4 × `hiddenSize` for `bert` and `gpt2`, 1.5 × for `modernbert`, 8/3 × for `llama`",
     }),
-    vocabSize: key(z.int().min(8).default(30522), 'numbers', 'The number of pieces in the vocabulary.'),
+    vocabSize: key(z.int().min(8).default(30522), 'numbers', 'The number of tokens in the vocabulary.'),
     maxPositions: key(
       z.int().min(8).default(512),
       'numbers',
-      'The longest sequence that the model has positions for, in tokens.',
+      'The longest sequence that the model can read, in tokens.',
     ),
     norm: key(
       z.enum(['pre', 'post']).default('pre'),
@@ -87,64 +87,65 @@ export const modelSection = z
     activation: key(z.enum(['gelu', 'gelu_new', 'silu']).optional(), 'numbers', {
       description:
         'The activation of the feed-forward layer: GELU, its approximation by tanh (`gelu_new`), or SiLU. `modernbert` and `llama` gate with it.',
-      derived: "the family's: `gelu` of `modernbert` and `bert`, `silu` of `llama`, `gelu_new` of `gpt2`",
+      derived: "the family's: `gelu` for `modernbert` and `bert`, `silu` for `llama`, `gelu_new` for `gpt2`",
     }),
     layerNormEpsilon: key(z.number().gt(0).optional(), 'numbers', {
-      description: 'Added to the variance in norms.',
-      derived: "the family's: 1e-12 of `bert`, 1e-5 of the others",
+      description: 'The ε added to the variance in norms.',
+      derived: "the family's: 1e-12 for `bert`, 1e-5 for the others",
     }),
     embeddingStd: key(
       z.number().gt(0).default(0.02),
       'numbers',
-      "The standard deviation of the embeddings at the start; 0.02 is BERT's. With 0.1 a narrow PreLN model, of width 128 say, learns more than word frequencies much earlier.",
+      "The initial standard deviation of the embeddings; 0.02 is BERT's. With 0.1, a narrow PreLN model (hidden size 128, for example) learns more than word frequencies much earlier.",
     ),
     dropout: key(rate().optional(), 'numbers', {
-      description: 'The probability that dropout zeroes a number of a hidden state.',
-      derived: "the family's: 0 of `modernbert` and `llama`, 0.1 of `bert` and `gpt2`",
+      description: 'The dropout probability of hidden states.',
+      derived: "the family's: 0 for `modernbert` and `llama`, 0.1 for `bert` and `gpt2`",
     }),
     attentionDropout: key(rate().optional(), 'numbers', {
-      description: 'The probability that dropout zeroes an attention weight.',
+      description: 'The dropout probability of attention weights.',
       derived: "the family's, as for `dropout`",
     }),
     keyValueHeads: key(count().optional(), 'numbers', {
-      description: 'The heads of keys and values, each of which several heads of queries share: `llama`.',
+      description: 'The number of key and value heads (grouped-query attention); only for `llama`.',
       derived: '`heads`',
     }),
     headSize: key(count().optional(), 'numbers', {
-      description: 'The size of an attention head: `llama`.',
+      description: 'The size of an attention head; only for `llama`.',
       derived: '`hiddenSize` / `heads`',
     }),
     window: key(count().optional(), 'numbers', {
       description:
-        'How many tokens around itself a token sees in a local block, half of them before and half behind it: `modernbert`.',
+        'The attention window of local blocks: how many tokens around itself a token sees, half of them before and half after it; only for `modernbert`.',
       derived: '128',
     }),
     globalBlocks: key(z.union([count(), z.array(z.int().min(0))]).optional(), 'numbers', {
       description:
-        'Which blocks see the whole text: every n-th from the first on, or a list of block numbers from 0: `modernbert`.',
+        'Which blocks have global attention: every n-th from the first on, or a list of block numbers from 0; only for `modernbert`.',
       typeName: 'integer ≥ 1, or list of integers',
       derived: '3',
     }),
     ropeTheta: key(z.number().gt(0).optional(), 'numbers', {
-      description: 'The base of the rotary positions; of `modernbert`, in its global blocks.',
-      derived: '160000 of `modernbert`, 10000 of `llama`',
+      description: 'The base (RoPE theta) of the rotary positions; for `modernbert`, in its global blocks.',
+      derived: '160000 for `modernbert`, 10000 for `llama`',
     }),
     localRopeTheta: key(z.number().gt(0).optional(), 'numbers', {
-      description: 'The base of the rotary positions in the local blocks of `modernbert`.',
+      description: 'The base (RoPE theta) of the rotary positions in the local blocks of `modernbert`.',
       derived: '10000',
     }),
     ropeScaling: key(ropeScaling.optional(), 'numbers', {
       description:
-        'How rotary positions are stretched for longer texts: `{type: linear, factor}`, or `{type: llama3, factor, lowFrequency, highFrequency, originalPositions}`.',
+        'How rotary positions are scaled for longer texts: `{type: linear, factor}`, or `{type: llama3, factor, lowFrequency, highFrequency, originalPositions}`.',
       typeName: 'mapping',
       derived: 'not at all',
     }),
     tied: key(z.boolean().optional(), 'numbers', {
-      description: 'Whether the output layer of `llama` is its word embeddings.',
+      description: 'Whether the output layer of `llama` is tied to its word embeddings.',
       derived: 'true',
     }),
     qkNorm: key(z.boolean().optional(), 'numbers', {
-      description: "Whether each head's queries and keys go through an RMSNorm: with it `llama` is Qwen3.",
+      description:
+        'Whether the queries and keys of each head are normalised by an RMSNorm, which makes a `llama` a Qwen3.',
       derived: 'false',
     }),
     attentionBias: key(z.boolean().optional(), 'numbers', {
@@ -152,7 +153,7 @@ export const modelSection = z
       derived: 'false',
     }),
   })
-  .describe('The model. Give a `preset`, or at least `layers` and `hiddenSize`.');
+  .describe('The model. Set a `preset`, or at least `layers` and `hiddenSize`.');
 
 type Parsed = z.infer<typeof modelSection>;
 type Derived =

@@ -10,19 +10,19 @@ import {
 } from './block.ts';
 import type { ModelConfig, Weights } from './parameters.ts';
 
-// Legend: N sequences, T positions, D model width, V vocabulary, M tokens that are predicted.
+// Legend: N sequences, T positions, D model width, V vocabulary, M predicted tokens.
 
 /** What a model reads. */
 export interface ModelInputs extends Context {
   /** [N, T] token ids, int32 or int64. */
   inputIds: Tensor;
-  /** [N, T] 0 for the first segment, 1 for the second; GPT has no use for it. */
+  /** [N, T] 0 for the first segment, 1 for the second; GPT ignores it. */
   tokenTypeIds: Tensor;
 }
 
 /**
- * A stack of switchable blocks between embeddings and an output layer over the vocabulary, over float32 weights with Hugging Face's
- * names. Matrix products run in `dtype`; the residual stream, the norms and the losses are float32.
+ * A stack of switchable blocks between embeddings and an output layer over the vocabulary, with float32 weights under Hugging
+ * Face's names. Matrix products run in `dtype`; the residual stream, the norms and the losses are float32.
  */
 export abstract class Transformer implements BlockModel {
   readonly config: ModelConfig;
@@ -40,7 +40,7 @@ export abstract class Transformer implements BlockModel {
     return this.finalNorm(this.residualStream(inputs, pass).at(-1)!);
   }
 
-  /** What goes into the first block and what comes out of each: L + 1 tensors [N, T, D] float32. */
+  /** The input of the first block and the output of each: L + 1 tensors [N, T, D] float32. */
   residualStream(inputs: ModelInputs, pass?: Pass): Tensor[] {
     const { dropout, layers } = this.config;
     const { p, seed, firstRow } = dropoutAt(dropout, pass, layers, DropoutPlace.embeddings);
@@ -51,14 +51,14 @@ export abstract class Transformer implements BlockModel {
     return stream;
   }
 
-  /** The output layer on chosen tokens only: logits [M, V] at `positions` [M], flat indices into N·T. */
+  /** The output layer, only on chosen tokens: logits [M, V] at `positions` [M], flat indices into N·T. */
   tokenLogits(hidden_NTD: Tensor, positions: Tensor): Tensor {
     return this.beforeOutput(this.pick(hidden_NTD, positions)).linear(this.outputWeight(), this.outputBias() ?? []);
   }
 
   /**
-   * Cross-entropy of the logits at `positions` with `labels` [M], summed, in nats, and how many labels have the largest
-   * logit. The logits are never stored whole.
+   * Cross-entropy of the logits at `positions` with `labels` [M], summed, in nats, and how many labels have the largest logit.
+   * The full logits are never stored.
    */
   tokenLoss(hidden_NTD: Tensor, positions: Tensor, labels: Tensor): { loss: Tensor; hits: Tensor } {
     const x_MD = this.beforeOutput(this.pick(hidden_NTD, positions));
@@ -67,9 +67,9 @@ export abstract class Transformer implements BlockModel {
 
   /** The two branches of block `l`. */
   abstract branches(l: number): Branches;
-  /** The norm after the last block, where there is one: what the heads read of the residual stream. */
+  /** The norm after the last block, if there is one: the heads read its result. */
   abstract finalNorm(x_NTD: Tensor): Tensor;
-  /** The next-sentence head, of families that have one: logits [N, 2]; class 0 says that the second segment follows the first. */
+  /** The next-sentence head, of families that have one: logits [N, 2]; class 0 means that the second segment follows the first. */
   nextSentenceLogits?(hidden_NTD: Tensor): Tensor;
   /** The classifier of texts, of families that take heads: logits [N, labels]. */
   classLogits?(hidden_NTD: Tensor, pass?: Pass): Tensor;
@@ -77,15 +77,15 @@ export abstract class Transformer implements BlockModel {
   tokenClassLogits?(hidden_MD: Tensor, pass?: Pass): Tensor;
   /** The embeddings of the tokens: [N, T, D] float32. */
   protected abstract embed(inputs: ModelInputs): Tensor;
-  /** What the output layer reads, in the model's precision, of hidden states [M, D]. */
+  /** The input of the output layer, in the model's precision, from hidden states [M, D]. */
   protected abstract beforeOutput(hidden_MD: Tensor): Tensor;
-  /** [V], or undefined where the output layer has no bias. */
+  /** [V], or undefined if the output layer has no bias. */
   protected abstract outputBias(): Tensor | undefined;
 
   /** [V, D] */
   protected abstract wordEmbeddings(): Tensor;
 
-  /** [V, D] The output layer: the word embeddings, unless it has weights of its own. */
+  /** [V, D] The output layer: the word embeddings, unless it has its own weights. */
   protected outputWeight(): Tensor {
     return this.wordEmbeddings();
   }

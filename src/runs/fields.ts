@@ -10,16 +10,16 @@ export interface FieldChart {
   mayBeLog?: boolean;
 }
 
-/** A field of a line of `metrics.jsonl`; `T` is what stands there, with undefined where it may be absent. */
+/** A field of a line of `metrics.jsonl`; `T` is the type of its value, with undefined if it may be absent. */
 export interface Field<T = unknown> {
-  /** Empty for what has none. */
+  /** Empty if it has none. */
   unit: string;
   meaning: string;
-  /** What TensorBoard calls it; what has no tag is not written there. */
+  /** Its name in TensorBoard; a field without a tag is not written there. */
   tag?: string;
   over?: Over;
   chart?: FieldChart;
-  /** The type alone: never set. */
+  /** Only for the type: never set. */
   type?: T;
 }
 
@@ -32,20 +32,20 @@ const optional = (unit: string, meaning: string, more: More = {}): Field<number 
 });
 const of = <T>(meaning: string, more: More = {}): Field<T> => ({ unit: '', meaning, ...more });
 
-/** A held-out text with gaps, and what the model puts there: `parts[0] gaps[0] parts[1] …`. */
+/** A held-out text with gaps, and the model's guesses: `parts[0] gaps[0] parts[1] …`. */
 export interface FilledExample {
   parts: string[];
   gaps: { right: string; guess: string; probability: number }[];
 }
 
-/** The fields of one optimizer step. What is logged is what the model used. */
+/** The fields of one optimizer step. Logged values are those that the model used. */
 export const stepFields = {
   step: number('', 'optimizer steps done, this one included: 1 for the first', { over: 'last' }),
   samples: number('sequences', 'sequences seen since the start of the run', { over: 'last' }),
   tokens: number('tokens', 'tokens seen since the start of the run, without padding', { over: 'last' }),
   loss: number('nats', '`mlmLoss` + `nspLoss`, or `clmLoss`', { tag: 'train/loss', over: 'mean' }),
   mlmLoss: optional('nats', 'mean over the masked tokens of the step', { tag: 'train/mlmLoss' }),
-  clmLoss: optional('nats', 'with `clm` instead: mean over the tokens of the step, each of which is predicted', {
+  clmLoss: optional('nats', 'with `clm` instead: mean over the tokens of the step, all of which are predicted', {
     tag: 'train/clmLoss',
   }),
   nspLoss: optional('nats', 'mean over the sequences of the step; only with `mlm+nsp`', { tag: 'train/nspLoss' }),
@@ -67,30 +67,30 @@ export const stepFields = {
   keepRates: of<readonly number[]>('the probability that each block ran, from the lowest up', { over: 'last' }),
   depth: number(
     'blocks',
-    'blocks that ran, mean over the micro-batches; with one gate per sequence a block counts as the share of the sequences that it ran on',
+    'the number of blocks that ran, mean over the micro-batches; with one gate per sequence, a block counts as the fraction of the sequences that it ran on',
     { tag: 'depth/run', over: 'mean' },
   ),
   expectedDepth: number('blocks', 'the sum of the keep rates', { tag: 'depth/expected', over: 'mean' }),
   stepSeconds: number('s', 'making a batch, forward, backward and update', { tag: 'speed/stepSeconds', over: 'sum' }),
   dataSeconds: number(
     's',
-    'of that, making the batch of the next step (the first step makes its own as well); a GPU works meanwhile',
+    'the part of `stepSeconds` spent making the batch of the next step (the first step makes its own as well); a GPU works in the meantime',
     { over: 'sum' },
   ),
   tokensPerSecond: number('tokens/s', 'tokens of this step / `stepSeconds`', { tag: 'speed/tokensPerSecond' }),
-  flops: number('FLOPs', 'FLOPs of this step, as its gates fell', { over: 'sum' }),
-  denseFlops: number('FLOPs', 'FLOPs of this step, had every block run', { over: 'sum' }),
+  flops: number('FLOPs', 'FLOPs of this step, counting only the blocks that ran', { over: 'sum' }),
+  denseFlops: number('FLOPs', 'FLOPs of this step if it were dense', { over: 'sum' }),
   peakMemoryBytes: number(
     'bytes',
-    'the most resident memory that the process has had; on a GPU the most that tensors have held there',
+    'the peak resident memory of the process; on a GPU, the peak memory of tensors there',
     { tag: 'memory/peakBytes', over: 'last', chart: { title: 'Peak memory', fromZero: true } },
   ),
   ranks: optional('', 'with [several ranks](distributed.md): how many trained together'),
-  bytesSent: optional('bytes', 'with several ranks: what rank 0 sent in this step, counted from the shapes'),
+  bytesSent: optional('bytes', 'with several ranks: what rank 0 sent in this step, calculated from the shapes'),
   waitSeconds: optional('s', 'with several ranks: how long rank 0 waited for others', { over: 'sum' }),
-  lossScale: optional('', 'in `fp16`: what the loss was multiplied by before the backward pass'),
+  lossScale: optional('', 'in `fp16`: the factor by which the loss was multiplied before the backward pass'),
   applied: of<false | undefined>(
-    '`false` when loss or gradient was not finite and nothing was changed; absent otherwise',
+    '`false` if the loss or the gradient was not finite, so that nothing was changed; absent otherwise',
   ),
 };
 
@@ -103,19 +103,19 @@ export const evalFields = {
   mlmAccuracy: optional('', 'the fraction of the masked tokens that the model ranks first', {
     tag: 'valid/mlmAccuracy',
   }),
-  clmLoss: optional('nats', 'with `clm` instead: mean over the tokens, each of which is predicted', {
+  clmLoss: optional('nats', 'with `clm` instead: mean over the tokens, all of which are predicted', {
     tag: 'valid/clmLoss',
   }),
   clmAccuracy: optional('', 'the fraction of those that the model ranks first', { tag: 'valid/clmAccuracy' }),
   perplexity: number('', '`exp` of the mean over the predicted tokens', { tag: 'valid/perplexity' }),
   tokens: number('tokens', 'tokens that were predicted'),
   examples: of<readonly FilledExample[] | undefined>(
-    'the first held-out texts with gaps: `parts[0] gaps[0] parts[1] …`; of each gap the `right` token, the model’s `guess` and its `probability`. A BERT sees all gaps masked, a GPT fills each after the words before it',
+    'the first held-out texts with gaps: `parts[0] gaps[0] parts[1] …`; for each gap the `right` token, the model’s `guess` and its `probability`. A BERT sees all gaps masked, a GPT fills each after the words before it',
   ),
 };
 
 type TypeOf<F> = F extends Field<infer T> ? T : never;
-/** A line with these fields; what may be undefined may be absent. */
+/** A line with these fields; those that may be undefined may be absent. */
 type LineOf<Fields> = {
   [Name in keyof Fields as undefined extends TypeOf<Fields[Name]> ? never : Name]: TypeOf<Fields[Name]>;
 } & {
@@ -125,10 +125,10 @@ type LineOf<Fields> = {
   >;
 };
 
-/** One optimizer step, as a line of `metrics.jsonl`: `stepFields` says what is in it. */
+/** One optimizer step, as a line of `metrics.jsonl`; `stepFields` describes it. */
 export type StepMetrics = { type: 'step' } & LineOf<typeof stepFields>;
 
-/** One evaluation on held-out text, as a line of `metrics.jsonl`: `evalFields` says what is in it. */
+/** One evaluation on held-out text, as a line of `metrics.jsonl`; `evalFields` describes it. */
 export type EvalMetrics = { type: 'eval' } & LineOf<typeof evalFields>;
 
 /** A line of `metrics.jsonl`. */

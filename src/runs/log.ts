@@ -5,12 +5,12 @@ import { writing } from '../files/index.ts';
 import type { Metrics } from './fields.ts';
 import type { Reporter } from './reporter.ts';
 
-/** What a run was trained with and on. */
+/** The software and hardware of a run. */
 export interface Environment {
   taper: string;
   node: string;
   libtorch: string;
-  /** What multiplies matrices. */
+  /** The library that multiplies matrices. */
   matmul: string;
   host: string;
   processor: string;
@@ -19,11 +19,11 @@ export interface Environment {
   threads: number;
   device: string;
   ranks: number;
-  /** FLOPs a second of a large matrix product in the run's precision, measured as training began; of one rank. */
+  /** FLOPs per second of a large matrix product in the run's precision, measured when training began; of one rank. */
   peakFlops: number;
 }
 
-/** A line of `log.jsonl`: training began or ended, or something was said. */
+/** A line of `log.jsonl`: the start or end of training, a note or a warning. */
 export type LogLine = {
   /** ISO 8601 */
   time: string;
@@ -36,13 +36,13 @@ export type LogLine = {
 
 type Entry = LogLine extends infer Line ? (Line extends LogLine ? Omit<Line, 'time' | 'step'> : never) : never;
 
-/** What a run says of itself: kept until it has a folder, then written to its `log.jsonl`. */
+/** The messages of a run: kept until it has a folder, then written to its `log.jsonl`. */
 export class RunLog {
   #step = 0;
   #held: LogLine[] = [];
   #path: string | undefined;
 
-  /** The same reporter, heard by the log. */
+  /** The same reporter, whose messages also go to the log. */
   hearing(report: Reporter): Reporter {
     return {
       ...report,
@@ -57,7 +57,7 @@ export class RunLog {
     };
   }
 
-  /** Training begins, or goes on after `step`: from here on lines go to the folder of the run. */
+  /** Training begins, or continues after `step`: from here on, lines go to the folder of the run. */
   open(out: string, step: number, start: Omit<Extract<LogLine, { type: 'start' }>, 'type' | 'time' | 'step'>): void {
     this.#path = join(out, 'log.jsonl');
     this.#step = step;
@@ -65,12 +65,12 @@ export class RunLog {
     this.#add({ type: 'start', ...start });
   }
 
-  /** What is said from here on is said of this line's step. */
+  /** Later messages belong to this line's step. */
   metrics({ step }: Metrics): void {
     this.#step = step;
   }
 
-  /** Training has ended; without a folder there is nothing to write to, and a disk that is full has been told of already. */
+  /** Training has ended; without a folder there is nothing to write to, and a full disk has already been reported. */
   end(text: string): void {
     if (this.#path === undefined) return;
     try {

@@ -3,7 +3,7 @@ import { DataError } from '../errors/index.ts';
 import type { EvalMetrics, Metrics, StepMetrics } from './fields.ts';
 import type { LogLine } from './log.ts';
 
-/** A line of `metrics.jsonl`; undefined for one that is broken, or is none. */
+/** A line of `metrics.jsonl`; undefined for one that is broken or of another kind. */
 export function metricsOf(text: string): Metrics | undefined {
   const line = parsed<Metrics>(text);
   if (!Number.isFinite(line?.step)) return undefined;
@@ -20,7 +20,7 @@ export function logLineOf(text: string): LogLine | undefined {
 }
 
 /**
- * All lines of a metrics file; none where there is no file. A last line that a crash cut short is left out.
+ * All lines of a metrics file; none if there is no file. A last line that a crash truncated is left out.
  *
  * @throws DataError for a broken line before the last.
  */
@@ -34,10 +34,10 @@ export function readMetrics(path: string): Metrics[] {
   });
 }
 
-/** How much of a file's end is read at first, and the most of it where no evaluation is found in that. */
+/** How much of a file's end is read first, and at most, if that contains no evaluation. */
 const [tailBytes, mostTailBytes] = [1 << 16, 1 << 22];
 
-/** The last `numSteps` steps of a metrics file, the newest first, and its last evaluation, read from its end; broken lines are left out. */
+/** The last `numSteps` steps of a metrics file, newest first, and its last evaluation, read from its end; broken lines are skipped. */
 export function lastMetrics(path: string, numSteps: number): { steps: StepMetrics[]; evaluation?: EvalMetrics } {
   const file = openSync(path, 'r');
   try {

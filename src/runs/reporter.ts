@@ -1,13 +1,13 @@
 import type { DownloadProgress, PrepareProgress } from '../data/index.ts';
 
-/** Who hears what a run says of itself in words; its numbers go to sinks. */
+/** Receives the messages of a run; its metrics go to sinks. */
 export interface Reporter {
-  /** Something that was decided or done, once. */
+  /** Something that was decided or done; reported once. */
   note(message: string): void;
   /** Something that is allowed but probably not meant. */
   warn(message: string): void;
   /** Progress of a download. */
   download?(progress: DownloadProgress): void;
-  /** How far the texts are prepared. */
+  /** Progress of preparing the texts. */
   prepare?(progress: PrepareProgress): void;
 }

@@ -11,32 +11,32 @@ export interface SinkRun {
   /** Its folder. */
   out: string;
   config: Config;
-  /** The step that it goes on after, since all later lines are void; −1 for a run that begins. */
+  /** The step that it continues after, because all later lines are void; −1 for a new run. */
   step: number;
 }
 
-/** Hears the metrics of a run, line by line. */
+/** Receives the metrics of a run, line by line. */
 export interface OpenSink {
-  /** Hears each step and each evaluation. */
+  /** Called for each step and each evaluation. */
   /** Training waits for it. */
   metrics(line: Metrics): void | Promise<void>;
   /** The run has ended, or failed. */
   close?(): void;
 }
 
-/** Where the metrics of a run go, on rank 0: a function that hears each line, or something that is opened with the run. */
+/** Where the metrics of a run go, on rank 0: a function that is called with each line, or something that is opened with the run. */
 export type Sink = ((line: Metrics) => void | Promise<void>) | { open(run: SinkRun): OpenSink };
 
 /**
  * Opens a sink for a run; a function needs no opening.
  *
- * @throws ConfigError where `open` gives no `{ metrics }`.
+ * @throws ConfigError if `open` does not return `{ metrics }`.
  */
 export function openSink(sink: Sink, run: SinkRun): OpenSink {
   const open = typeof sink === 'function' ? { metrics: sink } : sink.open(run);
   if (typeof open?.metrics === 'function') return open;
   throw new ConfigError(
-    'sinks: what open(run) returned has no function metrics; return { metrics, close } from it, not a promise',
+    'sinks: open(run) did not return a metrics function; return { metrics, close } from it, not a promise',
   );
 }
 

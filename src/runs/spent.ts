@@ -5,9 +5,9 @@ export interface Spent {
   steps: number;
   samples: number;
   tokens: number;
-  /** FLOPs of the steps, as their gates fell. */
+  /** FLOPs of the steps, counting only the blocks that ran. */
   flops: number;
-  /** FLOPs of the same steps, had every block run. */
+  /** FLOPs of the same steps if they were dense. */
   denseFlops: number;
   /** Time of the steps, without evaluations and checkpoints. */
   seconds: number;
@@ -18,7 +18,7 @@ export interface Spent {
   depthSum: number;
 }
 
-/** What is spent before the first step: 0 of everything. */
+/** What is spent before the first step: nothing. */
 export const nothingSpent = (): Spent => ({
   ...{ steps: 0, samples: 0, tokens: 0, flops: 0, denseFlops: 0 },
   ...{ seconds: 0, dataSeconds: 0, waitSeconds: 0, depthSum: 0 },
@@ -37,7 +37,7 @@ export function addStep(spent: Spent, line: StepMetrics): void {
   spent.depthSum += line.depth;
 }
 
-/** The fraction of the FLOPs that was not spent, of what a dense run would have: `1 − Σ flops / Σ denseFlops`; 0 before a step. */
+/** The fraction of a dense run's FLOPs that was saved: `1 − Σ flops / Σ denseFlops`; 0 before a step. */
 export function flopsSaved({ flops, denseFlops }: Pick<Spent, 'flops' | 'denseFlops'>): number {
   return denseFlops > 0 ? 1 - flops / denseFlops : 0;
 }

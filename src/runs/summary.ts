@@ -1,11 +1,11 @@
 import type { EvalMetrics, Metrics } from './fields.ts';
 import { addStep, flopsSaved, nothingSpent, type Spent } from './spent.ts';
 
-/** Steps at the start that the clock is not read of: memory is laid out and kernels are chosen in them. */
+/** Steps at the start that are not timed: they allocate memory and choose kernels. */
 const numUntimedSteps = 3;
-/** With fewer timed steps, their noise would say more than their depth. */
+/** With fewer timed steps, noise would outweigh the effect of depth. */
 const minTimedSteps = 10;
-/** Dense steps whose FLOPs differ by less are of one phase. */
+/** Dense steps whose FLOPs differ by less belong to one phase. */
 const samePhase = 0.05;
 
 /** What a run reached and what it saved, against the same steps of a dense run. */
@@ -15,17 +15,17 @@ export interface Summary {
   /** The first and the last evaluation on held-out text. */
   firstEvaluation: EvalMetrics | undefined;
   lastEvaluation: EvalMetrics | undefined;
-  /** Time of all steps together, without evaluations and checkpoints. */
+  /** Total time of all steps, without evaluations and checkpoints. */
   stepSeconds: number;
-  /** FLOPs of all steps, as their gates fell. */
+  /** FLOPs of all steps, counting only the blocks that ran. */
   flops: number;
-  /** FLOPs of the same steps, had every block run. */
+  /** FLOPs of the same steps if they were dense. */
   denseFlops: number;
-  /** The fraction of the blocks' FLOPs that was not spent: `1 − mean depth/L`, where larger steps count more. */
+  /** The fraction of the blocks' FLOPs that was saved: `1 − mean depth/L`, where larger steps count more. */
   blockFlopsSaved: number;
-  /** The fraction of the steps' FLOPs that was not spent. */
+  /** The fraction of the steps' FLOPs that was saved. */
   stepFlopsSaved: number;
-  /** The fraction of the steps' time that was not spent; undefined when the depth never changed, or in a short run. */
+  /** The fraction of the steps' time that was saved; undefined when the depth never changed, or in a short run. */
   timeSaved: number | undefined;
 }
 
@@ -36,7 +36,7 @@ export function summarise(metrics: Iterable<Metrics>): Summary {
   return sums.summary();
 }
 
-/** What a run's summary is made of, while its metrics come line by line. */
+/** The sums behind a run's summary, while its metrics arrive line by line. */
 export class RunSums {
   #first: EvalMetrics | undefined;
   #last: EvalMetrics | undefined;
@@ -65,7 +65,7 @@ export class RunSums {
     timed.seconds += stepSeconds;
     timed.denseFlops += denseFlops;
     timed.depthFlops += depth * denseFlops;
-    // Means of a phase, and products of what differs from them (Welford 1962), which stay exact where nothing does.
+    // Means of a phase, and products of deviations from them (Welford 1962), which stay exact if nothing deviates.
     if (!(Math.abs(denseFlops / this.#phase.denseFlops - 1) < samePhase))
       this.#phase = { denseFlops, steps: 0, depth: 0, seconds: 0 };
     const phase = this.#phase;
@@ -100,10 +100,10 @@ export class RunSums {
   }
 
   /**
-   * The fraction of the time of dense steps that is not spent where `depth` blocks run in the mean: `1 − s(depth)/s(L)`, with `s` the seconds
-   * for each FLOP of a dense step. `s` is a line through the mean of all steps; its slope is the least-squares slope of seconds on depth
-   * within the phases of the run, since steps of another size take another time whatever their depth. Undefined when the depth never
-   * changed, or in a short run.
+   * The fraction of the time of dense steps that is saved if `depth` blocks run on average: `1 − s(depth)/s(L)`, with `s` the
+   * seconds per FLOP of a dense step. `s` is a line through the mean of all steps; its slope is the least-squares slope of
+   * seconds on depth within the phases of the run, because steps of another size take another time at any depth. Undefined when
+   * the depth never changed, or in a short run.
    */
   timeSavedAt(depth: number): number | undefined {
     const { steps, seconds, denseFlops, depthFlops, depthSquares, depthBySeconds } = this.#timed;

@@ -4,8 +4,8 @@ const chunkBytes = 4e6;
 const lineBreak = 10;
 
 /**
- * The lines of a growing file, each once and only whole ones. Where it was replaced by another file, or became shorter, it is
- * read from its beginning again.
+ * The lines of a growing file, each once and only complete ones. If the file was replaced by another one, or became shorter, it
+ * is read from its beginning again.
  */
 export class Tail {
   readonly #path: string;
@@ -16,7 +16,7 @@ export class Tail {
     this.#path = path;
   }
 
-  /** What is new since the last call: `onStart` is called where it is read from its beginning, `onLine` with each line. */
+  /** Reads what is new since the last call: `onStart` is called if the file is read from its beginning, `onLine` with each line. */
   async read(onStart: () => void, onLine: (line: string) => void): Promise<void> {
     const found = await stat(this.#path).catch(() => undefined);
     if (!found?.isFile()) return;
@@ -34,7 +34,7 @@ export class Tail {
         const end = chunk.subarray(0, bytesRead).lastIndexOf(lineBreak) + 1;
         if (end === 0) {
           if (bytesRead < chunk.length) return;
-          chunk = Buffer.alloc(2 * chunk.length); // one line is longer than it
+          chunk = Buffer.alloc(2 * chunk.length); // one line is longer than the buffer
           continue;
         }
         let start = 0;

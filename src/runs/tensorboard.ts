@@ -15,12 +15,12 @@ import {
 import type { Sink } from './sink.ts';
 import { addStep, flopsSaved, nothingSpent } from './spent.ts';
 
-// TensorBoard's files: TFRecords of Events. The numbers are those of the fields in event.proto, summary.proto,
+// TensorBoard's files: TFRecords of Events. The numbers are the field numbers in event.proto, summary.proto,
 // histogram.proto and tensor.proto. Source: https://github.com/tensorflow/tensorboard/tree/master/tensorboard/compat/proto.
 
-/** So many steps of a run are written, about: TensorBoard draws a thousand of a curve, and a file stays below 10 MB. */
+/** About this many steps of a run are written: TensorBoard draws a thousand points per curve, and a file stays below 10 MB. */
 const maxSteps = 10_000;
-/** Of the keep rates, of one width from 0 to 1. */
+/** Buckets of keep rates, equally wide from 0 to 1. */
 const numBuckets = 20;
 
 const sessionStart = 1;
@@ -28,12 +28,12 @@ const stringType = 7;
 /** Without it TensorBoard would have to know the plugin. */
 const tensorClass = 2;
 
-/** One thing to be shown at a step. */
+/** One thing to show at a step. */
 type Value = { tag: string } & ({ scalar: number } | { histogram: readonly number[] } | { text: string });
 
 /**
- * TensorBoard's files in the folder `events` of the run, an append for each line; of a long run not each step. A run that goes on
- * begins a new file; what older files have of later steps is not shown.
+ * TensorBoard's files in the folder `events` of the run, with one append per line; in a long run not for every step. A resumed
+ * run begins a new file; later steps in older files are not shown.
  *
  * @throws OutputError when they cannot be written.
  */
@@ -52,7 +52,7 @@ export const tensorBoard = (): Sink => ({
       write(step, (pbf) => pbf.writeMessage(5, writeSummary, values));
 
     write(0, (pbf) => pbf.writeStringField(3, 'brain.Event:2'));
-    // TensorBoard takes the first of these for the beginning of the run, and drops later steps only at those that follow.
+    // TensorBoard takes the first of these as the start of the run, and drops later steps only at the following ones.
     write(last + 1, (pbf) => pbf.writeMessage(7, (_, session) => session.writeVarintField(1, sessionStart), undefined));
     const text = `\`\`\`json\n${JSON.stringify(config, null, 2)}\n\`\`\``;
     writeValues(Math.max(0, last), [{ tag: 'config', text }]);
@@ -75,7 +75,7 @@ export const tensorBoard = (): Sink => ({
   },
 });
 
-/** TensorBoard reads the files of a folder in the order of their names, so a new one comes behind all others, whatever the clock says. */
+/** TensorBoard reads the files of a folder in the order of their names, so a new one comes after all others, whatever the clock says. */
 function newFile(folder: string): { path: string; file: number } {
   makeFolder(folder);
   const others = readdirSync(folder).map((name) => Number(/^events\.out\.tfevents\.(\d+)\./.exec(name)?.[1] ?? 0));
@@ -107,7 +107,7 @@ function scalarValues(fields: Readonly<Record<string, Field>>, line: object): Va
   });
 }
 
-/** As Markdown: what the model put into a gap is bold where that is right; where not, it stands in italics behind what is. */
+/** As Markdown: the model's guess for a gap is bold if it is right; if not, it follows the right token in italics. */
 function exampleText({ parts, gaps }: FilledExample): string {
   return parts
     .map((part, i) => {
@@ -119,7 +119,7 @@ function exampleText({ parts, gaps }: FilledExample): string {
     .join(' ');
 }
 
-/** What Markdown would take for its own is written as a number. */
+/** Characters with a meaning in Markdown are written as numeric references. */
 function plain(text: string): string {
   return text.replace(/[\\`*_{}[\]()#+\-!|<>&~]/g, (character) => `&#${character.charCodeAt(0)};`);
 }
@@ -140,7 +140,7 @@ function writeValue(value: Value, pbf: PbfWriter): void {
   }
 }
 
-/** Only the buckets from the lowest rate to the highest: TensorBoard lets the first begin at `min` and the last end at `max`. */
+/** Only the buckets from the lowest rate to the highest: TensorBoard starts the first at `min` and ends the last at `max`. */
 function writeHistogram(rates: readonly number[], pbf: PbfWriter): void {
   const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0);
   const bucketOf = (rate: number) => Math.min(Math.floor(rate * numBuckets), numBuckets - 1);
@@ -187,7 +187,7 @@ function record(data: Uint8Array): Uint8Array {
   return bytes;
 }
 
-/** CRC-32C, turned by 15 bits and moved on, since a checksum of data that has checksums in it would say little. */
+/** CRC-32C, rotated by 15 bits and offset, because a plain checksum of data that contains checksums is weak. */
 function maskedChecksum(bytes: Uint8Array): number {
   const crc = crc32c.buf(bytes);
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;

@@ -10,7 +10,7 @@ export interface AdamWNumbers {
   gradientScale: number;
 }
 
-/** One parameter and what AdamW knows of it, all float32 and of one shape; corrections are `1 − βᵗ`, or 1 for none. */
+/** One parameter and its AdamW state, all float32 and of one shape; corrections are `1 − βᵗ`, or 1 for none. */
 export interface AdamWUpdate {
   parameter: Tensor;
   gradient: Tensor;

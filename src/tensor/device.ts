@@ -12,8 +12,8 @@ export function checkDevice(device: Device): void {
     Tensor.full([1], 0, { device }).free();
   } catch (cause) {
     if (!(cause instanceof NativeError)) throw cause;
-    const seen = isCuda(device) && gpus.count() > 0 ? `${gpus.count()} GPUs are seen, from cuda:0 on; ` : '';
-    const message = `device: ${device} is not on this machine, or its libtorch was built without it; ${seen}cpu always works`;
+    const seen = isCuda(device) && gpus.count() > 0 ? `${gpus.count()} GPUs are visible, from cuda:0 on; ` : '';
+    const message = `device: ${device} is not available: this machine does not have it, or its libtorch was built without it; ${seen}cpu always works`;
     throw new ConfigError(message, { cause });
   }
 }

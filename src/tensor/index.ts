@@ -1,5 +1,5 @@
 /**
- * Tensors of libtorch with gradients, which scopes free; safetensors files, devices and collectives.
+ * libtorch tensors with gradients, freed by scopes; safetensors files, devices and collectives.
  *
  * @module taper-lm/tensor
  */

@@ -9,11 +9,11 @@ export interface MuonNumbers {
   /** s */
   scale: number;
   gradientScale: number;
-  /** Of the products that orthogonalise: float32 or bfloat16. */
+  /** The precision of the orthogonalising products: float32 or bfloat16. */
   dtype: Dtype;
 }
 
-/** One parameter, which is `matrices` matrices of one size under each other, with its momentum: all float32 and of one shape [R, C]. */
+/** One parameter, which is `matrices` stacked matrices of one size, with its momentum: all float32 and of one shape [R, C]. */
 export interface MuonUpdate {
   parameter: Tensor;
   gradient: Tensor;

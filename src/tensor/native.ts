@@ -15,18 +15,18 @@ export class UseAfterFreeError extends NativeError {
   override readonly name = 'UseAfterFreeError';
 }
 
-/** A tensor in the addon. 0 is "no tensor"; a number is never used twice. */
+/** A tensor in the addon. 0 means "no tensor"; a handle is never reused. */
 export type Handle = number;
 /** The arrays that tensors are made of and copied out to. */
 export type TypedArray = Float32Array | Float64Array | Int32Array | BigInt64Array | Uint8Array | Uint16Array;
 
-/** What ranks talk through: Gloo with tensors on the CPU, NCCL with tensors on GPUs. */
+/** The library that ranks communicate through: Gloo for tensors on the CPU, NCCL for tensors on GPUs. */
 export type GroupLibrary = 'gloo' | 'nccl';
 
 /**
- * The addon (native/): libtorch as plain functions over handles. It knows no model and no training. Whoever gets a
- * handle owns it and frees it; scope.ts does so for everybody. Arguments are positional and all given, since nothing
- * checks them here: Tensor is the interface for people.
+ * The addon (native/): libtorch as plain functions over handles. It knows nothing about models or training. Whoever gets a handle
+ * owns it and frees it; scope.ts does so for all callers. Arguments are positional, all required, and not checked here: Tensor is
+ * the interface for people.
  */
 export interface Native {
   useErrorClasses(native: typeof NativeError, useAfterFree: typeof UseAfterFreeError): void;
@@ -36,14 +36,17 @@ export interface Native {
   matmulLibrary(): string;
   setKernels(on: boolean): void;
 
-  /** The GPUs of CUDA that libtorch sees; 0 where it was built without. The others of these may be called only with one. */
+  /**
+   * The number of CUDA GPUs that libtorch sees; 0 if it was built without CUDA. The other GPU functions may be called only if
+   * there is one.
+   */
   numGpus(): number;
-  /** Makes a GPU the one that the device `cuda` is, in this process. */
+  /** Makes a GPU the device `cuda` of this process. */
   useGpu(index: number): void;
   gpuName(): string;
-  /** The most that tensors have held at once on it. */
+  /** The peak memory of tensors on it. */
   gpuPeakBytes(): number;
-  /** Waits until the GPU has done all that it was given. */
+  /** Waits until the GPU has finished all its work. */
   synchronize(): void;
   setTf32(on: boolean): void;
 
@@ -126,11 +129,11 @@ export interface Native {
   putRows(rest: Handle, index: Handle, rows: Handle): Handle;
   linearCrossEntropy(x: Handle, weight: Handle, bias: Handle | undefined, target: Handle): Handle[];
 
-  /** Whether the addon was built with c10d and a library; without both of them the functions below are not there. */
+  /** Whether the addon was built with c10d and a library; without both, the functions below are missing. */
   hasGroups(library: GroupLibrary): boolean;
   openStore(host: string, port: number, isServer: boolean, timeoutMs: number): Promise<void>;
   storeSet(key: string, text: string): Promise<void>;
-  /** What was set, or undefined when nothing was. */
+  /** The value that was set, or undefined. */
   storeGet(key: string): Promise<string | undefined>;
   joinGroup(
     rank: number,
@@ -140,7 +143,7 @@ export interface Native {
     timeoutMs: number,
     library: GroupLibrary,
   ): Promise<void>;
-  /** These three begin; the tensor changes in place until `waitForRanks` of the number that they give returns. */
+  /** These three only start; the tensor changes in place until `waitForRanks` with the returned number returns. */
   allReduce(x: Handle): number;
   reduce(x: Handle, root: number): number;
   broadcast(x: Handle, root: number): number;
@@ -179,8 +182,8 @@ export interface Native {
 }
 
 /**
- * Where the addon is. TAPER_ADDON names another build, which tests run on; a checkout has its own; for a package that npm installed,
- * the set-up says where it is in the user's cache, and builds it at the first use.
+ * The path of the addon. TAPER_ADDON names another build, for tests; a checkout has its own; for a package that npm installed,
+ * the set-up builds it in the user's cache at the first use.
  */
 function addonPath(): string {
   if (process.env.TAPER_ADDON) return process.env.TAPER_ADDON;
@@ -191,17 +194,17 @@ function addonPath(): string {
   });
   if (setup.status === 0) return setup.stdout;
   throw new SetupError(
-    'the native addon could not be built for this machine, as the lines above say; then run npx taper-lm setup',
+    'the native addon could not be built for this machine: fix what the lines above report, then run npx taper-lm setup',
   );
 }
 
 /**
- * What libtorch's libraries read from the environment when they are loaded, unless the user has set it. OpenBLAS 0.3.21
- * takes recent AVX-512 processors for old ones, and is then up to four times slower in float32. OpenMP's threads wait by
- * spinning for milliseconds, which starves every other program (and a second run) on the same processors. c10d's sockets log each
- * try to connect; what comes of it is told in an error. NCCL tells of a lost rank only whom it lets wait. UCX, which Debian's libtorch brings with OpenMPI, tries its memory hooks with
- * sbrk(4096) and sbrk(-4096); where the first fails, as it does when V8's code lies right behind the heap, the second gives away a
- * page of the heap that is in use, and Node dies.
+ * What libtorch's libraries read from the environment when they are loaded, unless the user has set it. OpenBLAS 0.3.21 mistakes
+ * recent AVX-512 CPUs for old ones, and is then up to four times slower in float32. OpenMP's threads wait by spinning for
+ * milliseconds, which starves every other program (and a second run) on the same CPU. c10d's sockets log each attempt to connect;
+ * an error reports the outcome anyway. NCCL reports a lost rank only to those that it lets wait. UCX, which Debian's libtorch
+ * brings with OpenMPI, tests its memory hooks with sbrk(4096) and sbrk(-4096); if the first fails, as it does when V8's code is
+ * right after the heap, the second releases a page of the heap that is in use, and Node crashes.
  */
 function prepareEnvironment(): void {
   process.env.GOMP_SPINCOUNT ??= '10000';
@@ -234,52 +237,49 @@ function load(): Native {
 let loaded: Native | undefined;
 
 /**
- * The addon, and libtorch with it: loaded when it is first asked for, since a program may need neither.
+ * The addon, and libtorch with it: loaded on first use, because a program may need neither.
  *
- * @throws SetupError when it is not built, or does not load.
+ * @throws SetupError if it is not built, or does not load.
  */
 export function native(): Native {
   loaded ??= load();
   return loaded;
 }
 
-/** The number of processor threads that tensor operations use; by default all that this process may use. */
+/** Sets the number of CPU threads that tensor operations use; the default is all that this process may use. */
 export function setNumThreads(threads: number): void {
   native().setNumThreads(threads);
 }
 
-/**
- * Whether operations use their fused kernels, as they do by default, or are made of libtorch's plain
- * operations: to compare the two.
- */
+/** Sets whether operations use their fused kernels (the default) or libtorch's plain operations, to compare the two. */
 export function setKernels(on: boolean): void {
   native().setKernels(on);
 }
 
-/** Whether a device is a GPU of CUDA. */
+/** Whether a device is a CUDA GPU. */
 export function isCuda(device: string): boolean {
   return /^cuda(:\d+)?$/.test(device);
 }
 
-/** Waits until a device has done all that it was given: for whoever looks at the clock. A processor is never behind. */
+/** Waits until a device has finished all its work, for timing. A CPU never has work queued. */
 export function synchronize(device: string): void {
   if (isCuda(device)) native().synchronize();
 }
 
-/** The GPUs of this process: those of CUDA that libtorch sees. */
+/** The GPUs of this process: the CUDA GPUs that libtorch sees. */
 export const gpus = {
   count: () => native().numGpus(),
-  /** The model of the one that `cuda` is, as NVIDIA names it. */
+  /** NVIDIA's name for the GPU that `cuda` means. */
   name: () => native().gpuName(),
-  /** Makes the one with this number, from 0, the one that `cuda` is. */
+  /** Makes the GPU with this number, from 0, the one that `cuda` means. */
   use: (index: number) => native().useGpu(index),
-  /** The most bytes that tensors have held at once on it. */
+  /** The peak bytes of tensors on it. */
   peakBytes: () => native().gpuPeakBytes(),
   /** Whether products of float32 matrices may round their factors to TF32's 10 bits. */
   setTf32: (on: boolean) => native().setTf32(on),
 };
 
-/** The number of processor threads in use, libtorch's version, and the library that multiplies matrices. */
+/** The number of CPU threads in use, libtorch's version, and the library that multiplies matrices. */
 export function runtime(): { numThreads: number; torchVersion: string; matmulLibrary: string } {
   return {
     numThreads: native().getNumThreads(),

@@ -10,7 +10,7 @@ export const dtypeOf = {
 /** A name that `train.precision` takes. */
 export type Precision = keyof typeof dtypeOf;
 
-/** That of a model which was trained in `precision`, on another device: a processor does not multiply float16. */
+/** The dtype on a device for a model that was trained in `precision`: CPUs do not support float16 products. */
 export function dtypeOn(device: Device, precision: Precision): Dtype {
   return precision === 'fp16' && device === 'cpu' ? 'float32' : dtypeOf[precision];
 }

@@ -186,7 +186,7 @@ scoped('tensors that overlap, leave holes, or reach out of the file are a Checkp
   };
   for (const [what, header] of Object.entries(wrong)) {
     write(header, data);
-    assertBroken(what, /lies at bytes|its header describes [\d,]+ bytes/);
+    assertBroken(what, /is at bytes|its header describes [\d,]+ bytes/);
   }
 });
 

@@ -22,10 +22,10 @@ interface Entry {
   data_offsets: [number, number];
 }
 
-/** More than this is no header (the format's own limit), but a file of another kind. */
+/** A longer header (the format's own limit) means a file of another kind. */
 const longestHeader = 100_000_000;
 
-/** What is copied out of a tensor at a time. */
+/** Bytes copied out of a tensor at a time. */
 const pieceBytes = 2 ** 20;
 
 /** Node reads and writes less than 2 GiB in one call. */
@@ -61,7 +61,7 @@ export function writeSafetensors(path: string, tensors: ReadonlyMap<string, Tens
 /**
  * Reads every tensor of a safetensors file; they belong to the caller.
  *
- * @throws CheckpointError when the file is not of that format or is cut short.
+ * @throws CheckpointError if the file is not of that format or is truncated.
  */
 export function readSafetensors(path: string, device: Device = 'cpu'): Map<string, Tensor> {
   const file = openSync(path, 'r');
@@ -81,9 +81,9 @@ export function readSafetensors(path: string, device: Device = 'cpu'): Map<strin
 }
 
 /**
- * The name of the first float32 tensor of a safetensors file that holds a NaN or an infinity.
+ * The name of the first float32 tensor of a safetensors file that contains a NaN or an infinity.
  *
- * @throws CheckpointError when the file is not of that format or is cut short.
+ * @throws CheckpointError if the file is not of that format or is truncated.
  */
 export function firstNonFinite(path: string): string | undefined {
   const file = openSync(path, 'r');
@@ -119,9 +119,9 @@ function readHeader(path: string, file: number): { entries: Record<string, Entry
   const size = fstatSync(file).size;
   const length = size < 8 ? 0 : Number(readAll(path, file, 0, 8).readBigUInt64LE());
   if (length < 2 || length > Math.min(size - 8, longestHeader))
-    throw broken(path, 'its header is not a safetensors one');
+    throw broken(path, 'its header is not a safetensors header');
   const entries = parseHeader(path, readAll(path, file, 8, length).toString('utf8'));
-  // The format: tensors lie one after the other and fill the file, without holes or overlaps.
+  // The format: tensors follow one another and fill the file, without gaps or overlaps.
   const inOrder = Object.entries(entries).sort(([, { data_offsets: a }], [, { data_offsets: b }]) => {
     return a[0] - b[0] || a[1] - b[1];
   });
@@ -130,13 +130,13 @@ function readHeader(path: string, file: number): { entries: Record<string, Entry
     const [begin, end] = entry.data_offsets;
     const bytes = entry.shape.reduce((product, n) => product * n, bytesPerElement(dtypeOf(path, name, entry)));
     if (begin !== filled || end - begin !== bytes) {
-      throw broken(path, `tensor ${name} lies at bytes ${begin} to ${end}, not at ${filled} to ${filled + bytes}`);
+      throw broken(path, `tensor ${name} is at bytes ${begin} to ${end}, not at ${filled} to ${filled + bytes}`);
     }
     filled = end;
   }
   const found = size - 8 - length;
   if (filled !== found)
-    throw broken(path, `its header describes ${counted(filled, 'byte')} of tensors, it has ${found}`);
+    throw broken(path, `its header describes ${counted(filled, 'byte')} of tensors, but it has ${found}`);
   return { entries, start: 8 + length };
 }
 
@@ -185,7 +185,7 @@ function asTyped({ buffer, byteOffset, byteLength }: Buffer, dtype: Dtype): Type
   }
 }
 
-/** Piece by piece through one buffer, so that saving takes no memory to speak of. */
+/** Chunk by chunk through one buffer, so that saving needs almost no memory. */
 function writeTensor(file: number, tensor: Tensor, piece: Uint8Array): void {
   const { bytes } = tensor;
   for (let start = 0; start < bytes; start += piece.length) {
@@ -204,7 +204,7 @@ function readAll(path: string, file: number, position: number, length: number): 
   const bytes = Buffer.from(new ArrayBuffer(length)); // of its own, so that typed arrays are aligned
   for (let done = 0; done < length; ) {
     const got = readSync(file, bytes, done, Math.min(length - done, longestCall), position + done);
-    if (got === 0) throw broken(path, 'it ends too early');
+    if (got === 0) throw broken(path, 'it is truncated');
     done += got;
   }
   return bytes;

@@ -1,13 +1,13 @@
 import { type Handle, native } from './native.ts';
 
-/** What a scope frees: anything that holds a handle. */
+/** Something that a scope frees: anything with a handle. */
 export interface Owned {
   readonly handle: Handle;
 }
 
 const scopes: Set<Owned>[] = [];
 
-/** Puts a new tensor into the innermost open scope, if there is one. */
+/** Adds a new tensor to the innermost open scope, if there is one. */
 export function register(tensor: Owned): void {
   scopes.at(-1)?.add(tensor);
 }
@@ -19,8 +19,8 @@ export function release(tensor: Owned): void {
 }
 
 /**
- * Runs `body` and frees every tensor made inside it but those that it returns: a tensor, or tensors in arrays, maps and
- * plain objects. What is returned belongs to the scope outside, or to the caller when there is none.
+ * Runs `body` and frees every tensor made inside it except those that it returns: a tensor, or tensors in arrays, maps and plain
+ * objects. The returned tensors belong to the enclosing scope, or to the caller if there is none.
  *
  * @throws TypeError when `body` is asynchronous: its tensors would be freed while it still runs.
  */
@@ -45,13 +45,13 @@ function* tensorsIn(value: unknown): Generator<Owned> {
   else for (const inner of value instanceof Map ? value.values() : Object.values(value)) yield* tensorsIn(inner);
 }
 
-/** Takes a tensor out of all open scopes: it belongs to the caller, who frees it. */
+/** Removes a tensor from all open scopes: it belongs to the caller, who frees it. */
 export function keep<T extends Owned>(tensor: T): T {
   for (const made of scopes) made.delete(tensor);
   return tensor;
 }
 
-/** The number of tensors that exist and were not freed; flat over training steps, or something leaks. */
+/** The number of live tensors; if it grows over training steps, something leaks. */
 export function liveTensors(): number {
   return native().liveTensors();
 }

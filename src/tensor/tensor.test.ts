@@ -72,7 +72,10 @@ scoped('an array of the wrong size, or of other elements than the dtype, is refu
   assert.throws(() => Tensor.from(new Float32Array(3), [2]), /fromArray: shape \[2\] of float32 needs 8 bytes.*has 12/);
   assert.throws(() => Tensor.from(new Float32Array(2), [2, 2]), NativeError);
   assert.throws(() => Tensor.from(new Float32Array(2), [-2]), NativeError);
-  assert.throws(() => Tensor.from(new Float32Array(4), [2], { dtype: 'float64' }), /Float32Array holds float32, not/);
+  assert.throws(
+    () => Tensor.from(new Float32Array(4), [2], { dtype: 'float64' }),
+    /Float32Array contains float32, not/,
+  );
   assert.throws(() => Tensor.from(new Uint16Array(4), [2], { dtype: 'int32' }), /bfloat16 or float16, not int32/);
 });
 

@@ -13,7 +13,7 @@ export function bytesPerElement(dtype: Dtype): number {
   return sizes[dtype] ?? 2;
 }
 
-/** The dtype and the device of a new tensor; on `cpu` where nothing is said. */
+/** The dtype and the device of a new tensor; the default device is `cpu`. */
 export interface Placement {
   dtype?: Dtype;
   device?: Device;
@@ -26,27 +26,25 @@ export interface DropoutOptions {
   firstRow?: number;
 }
 
-/** Which tokens see which in attention, and how. */
+/** Options of attention: which tokens see which, and rotary positions. */
 export interface AttentionOptions extends DropoutOptions {
-  /** K, which divides the number of heads: each head of keys and values serves H/K heads of queries; H where nothing is said. */
+  /** K, which divides the number of heads: each head of keys and values serves H/K heads of queries. Default: H. */
   keyValueHeads?: number;
-  /**
-   * For each sequence the lengths of the documents that stand in it one after the other; what is left is padding. Each sequence is
-   * one document where nothing is said.
-   */
+  /** For each sequence, the lengths of its documents in order; the rest is padding. By default each sequence is one document. */
   documents?: Documents | undefined;
-  /** Whether a token sees itself and those before it only. */
+  /** Whether a token sees only itself and those before it. */
   causal?: boolean;
-  /** How many tokens before and after itself a token sees; all where nothing is said. */
+  /** How many tokens before and after itself a token sees. Default: all. */
   window?: number;
   /**
-   * Rotary positions: by which angle the pairs (i, i + d/2) of a head's queries and keys turn per position in their document, [d/2].
+   * Rotary positions: the angle by which the pairs (i, i + d/2) of a head's queries and keys are rotated per position in their
+   * document, [d/2].
    * Source: Su et al. 2021 (arXiv 2104.09864).
    */
   rotary?: readonly number[];
 }
 
-/** Keys and values of tokens that were read, [N, K, capacity, d]: the first `length` of each. */
+/** Keys and values of tokens already read, [N, K, capacity, d]: the first `length` of each. */
 export interface AttentionCache {
   keys: Tensor;
   values: Tensor;
@@ -69,7 +67,7 @@ function spansOf(documents: Documents): number[] {
   return spans;
 }
 
-/** What the elements of a typed array can be; first what they are when nothing is said. */
+/** The possible dtypes of a typed array's elements; the first is the default. */
 function dtypesOf(data: TypedArray): readonly [Dtype, ...Dtype[]] {
   if (data instanceof Float32Array) return ['float32'];
   if (data instanceof Float64Array) return ['float64'];
@@ -102,10 +100,10 @@ export class Tensor implements Disposable {
   }
 
   /**
-   * A copy of `data` as a tensor of `shape`. A Uint16Array holds the raw bits of bfloat16, or of float16 when `dtype`
-   * says so; a Uint8Array bytes, or bools.
+   * A copy of `data` as a tensor of `shape`. A Uint16Array contains the raw bits of bfloat16, or of float16 if `dtype` says so; a
+   * Uint8Array contains bytes, or bools.
    *
-   * @throws NativeError for a dtype that such an array does not hold, and for another number of elements than `shape` has.
+   * @throws NativeError for a dtype that such an array cannot contain, and if the number of elements does not match `shape`.
    */
   static from(
     data: TypedArray,
@@ -115,7 +113,7 @@ export class Tensor implements Disposable {
     const dtypes = dtypesOf(data);
     if (!dtypes.includes(dtype)) {
       throw new NativeError(
-        `from: a ${data.constructor.name} holds ${dtypes.join(' or ')}, not ${dtype}; give none and use .to('${dtype}')`,
+        `from: a ${data.constructor.name} contains ${dtypes.join(' or ')}, not ${dtype}; give no dtype and use .to('${dtype}')`,
       );
     }
     return new Tensor(native().fromArray(data, shape, dtype, device));
@@ -162,12 +160,12 @@ export class Tensor implements Disposable {
     return native().device(this.handle);
   }
 
-  /** What its elements take. */
+  /** The bytes of its elements. */
   get bytes(): number {
     return this.shape.reduce((product, size) => product * size, bytesPerElement(this.dtype));
   }
 
-  /** The elements in row-major order, copied out; bfloat16 and float16 as their raw bits in a Uint16Array. */
+  /** A copy of the elements in row-major order; bfloat16 and float16 as their raw bits in a Uint16Array. */
   toArray(): TypedArray {
     return native().toArray(this.handle);
   }
@@ -175,7 +173,7 @@ export class Tensor implements Disposable {
   copyBytes(start: number, into: Uint8Array): void {
     native().copyBytes(this.handle, start, into);
   }
-  /** The elements as float32 numbers, whatever the dtype. */
+  /** The elements as float32 numbers, for any dtype. */
   toFloats(): Float32Array {
     if (this.dtype === 'float32') return this.toArray() as Float32Array;
     using floats = this.to('float32');
@@ -194,15 +192,15 @@ export class Tensor implements Disposable {
     release(this);
   }
 
-  /** The same numbers as another dtype; the same tensor again when it has that dtype. */
+  /** The same numbers in another dtype; returns this tensor if it already has that dtype. */
   to(dtype: Dtype): Tensor {
     return new Tensor(native().to(this.handle, dtype));
   }
-  /** The same numbers on another device; the same tensor again when it is on that device. */
+  /** The same numbers on another device; returns this tensor if it is already on that device. */
   toDevice(device: Device): Tensor {
     return new Tensor(native().toDevice(this.handle, device));
   }
-  /** The same elements in the same memory, cut off from the recorded graph. */
+  /** The same elements in the same memory, detached from the recorded graph. */
   detach(): Tensor {
     return new Tensor(native().detach(this.handle));
   }
@@ -254,7 +252,7 @@ export class Tensor implements Disposable {
   tanh(): Tensor {
     return new Tensor(native().tanh(this.handle));
   }
-  /** `x · Φ(x)`, exact (with erf) as BERT has it, or by `x/2 · (1 + tanh(√(2/π)·(x + 0.044715·x³)))` as GPT-2 has it. */
+  /** `x · Φ(x)`, exact (with erf) as in BERT, or by `x/2 · (1 + tanh(√(2/π)·(x + 0.044715·x³)))` as in GPT-2. */
   gelu(approximate: 'none' | 'tanh' = 'none'): Tensor {
     return new Tensor(native().gelu(this.handle, approximate));
   }
@@ -269,7 +267,7 @@ export class Tensor implements Disposable {
   softmax(dim: number): Tensor {
     return new Tensor(native().softmax(this.handle, dim));
   }
-  /** The sum along these dimensions, which are then gone; without any, of all elements. */
+  /** The sum along these dimensions, which are removed; without any, over all elements. */
   sum(...dims: readonly number[]): Tensor {
     return new Tensor(native().sum(this.handle, dims));
   }
@@ -282,15 +280,16 @@ export class Tensor implements Disposable {
     return new Tensor(native().trustRatio(this.handle, stepNorm.handle));
   }
   /**
-   * `this · weightᵀ + bias`, weight [out, in], in the precision of this: weights of another are cast, once until they
-   * change. Of several weights and biases the results stand side by side in the last dimension.
+   * `this · weightᵀ + bias`, weight [out, in], in the precision of this: weights of another precision are cast, once until they
+   * change. With several weights and biases, the results are side by side in the last dimension.
    */
   linear(weight: Tensor | readonly Tensor[], bias: Tensor | readonly Tensor[] = []): Tensor {
     return new Tensor(native().linear(this.handle, handlesOf(weight), handlesOf(bias)));
   }
   /**
-   * Multi-head attention over queries, keys and values that stand side by side, [N, T, (H + 2·K)·d] with H heads of queries and K of
-   * keys and values: `dropout(softmax(q·kᵀ/√d))·v`, [N, T, H·d]. A token sees those of its own document; a token of none gets 0.
+   * Multi-head attention over queries, keys and values side by side, [N, T, (H + 2·K)·d] with H heads of queries and K of keys
+   * and values: `dropout(softmax(q·kᵀ/√d))·v`, [N, T, H·d]. A token sees those of its own document; a token outside any document
+   * gets 0.
    */
   attention(
     heads: number,
@@ -321,8 +320,8 @@ export class Tensor implements Disposable {
     );
   }
   /**
-   * Causal attention of tokens that come behind `length` others, whose keys and values [N, K, capacity, d] are there already: those of
-   * these tokens are written behind them. Nothing is recorded for gradients.
+   * Causal attention of tokens that follow `length` others, whose keys and values [N, K, capacity, d] are already cached: those
+   * of the new tokens are written after them. Nothing is recorded for gradients.
    */
   cachedAttention(heads: number, { keys, values, length }: AttentionCache, rotary: readonly number[] = []): Tensor {
     return new Tensor(native().cachedAttention(this.handle, keys.handle, values.handle, length, heads, rotary));
@@ -342,8 +341,8 @@ export class Tensor implements Disposable {
     return new Tensor(native().rmsNorm(this.handle, weight.handle, eps, dtype));
   }
   /**
-   * `layerNorm` of a stream that goes on beside it: the norm, and this tensor to go on with. Backward, the gradients of the two are
-   * added up while the norm's is computed.
+   * `layerNorm` of a stream that continues beside it: returns the norm, and this tensor to continue with. In the backward pass,
+   * the gradients of both are summed while the norm's is computed.
    */
   layerNormBeside(weight: Tensor, bias: Tensor | undefined, eps: number, dtype = this.dtype): [Tensor, Tensor] {
     return Tensor.#pair(native().layerNormBeside(this.handle, weight.handle, bias?.handle, eps, dtype));
@@ -361,10 +360,10 @@ export class Tensor implements Disposable {
     return new Tensor(native().crossEntropy(this.handle, target.handle, reduction));
   }
   /**
-   * Zeroes each element with probability `p` and divides the others by what is kept on average. The mask is a pure
-   * function of `seed` (an integer from 0 to 2^53 − 1) and is drawn again, not stored, for the gradient; `p` is rounded
-   * to a multiple of 1/65,536. Of a part of a larger tensor, `firstRow` rows of which come before it, it is that part of the
-   * larger tensor's mask (on the CPU; elsewhere a mask of its own).
+   * Zeroes each element with probability `p` and divides the others by the fraction that is kept on average. The mask is a pure
+   * function of `seed` (an integer from 0 to 2^53 − 1) and is drawn again, not stored, for the gradient; `p` is rounded to a
+   * multiple of 1/65,536. For a part of a larger tensor, with `firstRow` rows before it, the mask is that part of the larger
+   * tensor's mask (on the CPU; elsewhere a separate mask).
    */
   dropout(p: number, seed: number, firstRow = 0): Tensor {
     return new Tensor(native().dropout(this.handle, p, seed, firstRow));
@@ -377,8 +376,8 @@ export class Tensor implements Disposable {
     return new Tensor(native().addDropout(this.handle, branch.handle, scale, p, seed, firstRow));
   }
   /**
-   * `Σ −log softmax(this·weightᵀ + bias)[target]` in nats over the rows of this [M, D], with weight [V, D], bias [V] (or none) and
-   * target [M] (int64); `hits` is how many targets have the largest logit. The [M, V] logits are never stored whole.
+   * `Σ −log softmax(this·weightᵀ + bias)[target]` in nats over the rows of this [M, D], with weight [V, D], bias [V] (or none)
+   * and target [M] (int64); `hits` is how many targets have the largest logit. The full [M, V] logits are never stored.
    */
   linearCrossEntropy(weight: Tensor, bias: Tensor | undefined, target: Tensor): { loss: Tensor; hits: Tensor } {
     const [loss, hits] = native().linearCrossEntropy(this.handle, weight.handle, bias?.handle, target.handle);
@@ -392,7 +391,7 @@ export class Tensor implements Disposable {
   transpose(dim0: number, dim1: number): Tensor {
     return new Tensor(native().transpose(this.handle, dim0, dim1));
   }
-  /** What is at `index` of a dimension, without that dimension: a view of the same memory. */
+  /** The slice at `index` of a dimension, without that dimension: a view of the same memory. */
   select(dim: number, index: number): Tensor {
     return new Tensor(native().select(this.handle, dim, index));
   }
@@ -405,26 +404,26 @@ export class Tensor implements Disposable {
     return new Tensor(native().indexSelect(this.handle, dim, index.handle));
   }
   /**
-   * This with the rows (of the first dimension) at `index` [n] (int64, each at most once) as `f` makes them; the others
-   * stay. `f` gets the rows [n, ...] and gives as many.
+   * This with the rows (of the first dimension) at `index` [n] (int64, each at most once) replaced by the results of `f`; the
+   * others stay. `f` gets the rows [n, ...] and returns as many.
    */
   mapRows(index: Tensor, f: (rows: Tensor) => Tensor): Tensor {
     const [rows, rest] = Tensor.#pair(native().takeRows(this.handle, index.handle));
     return new Tensor(native().putRows(rest.handle, index.handle, f(rows).handle));
   }
-  /** Where the largest element along `dim` stands (int64), without that dimension. */
+  /** The index of the largest element along `dim` (int64), without that dimension. */
   argmax(dim: number): Tensor {
     return new Tensor(native().argmax(this.handle, dim));
   }
-  /** The k largest elements along `dim`, in falling order, and where they stand. */
+  /** The k largest elements along `dim`, in descending order, and their indices. */
   topk(k: number, dim = -1): { values: Tensor; indices: Tensor } {
     const [values, indices] = native().topk(this.handle, k, dim);
     return { values: new Tensor(values!), indices: new Tensor(indices!) };
   }
 
   /**
-   * d(this)/d(leaf) for each leaf, undefined where this does not depend on it; frees the recorded graph. What is no
-   * single element needs `gradient`, of its shape, which the derivative is multiplied by.
+   * d(this)/d(leaf) for each leaf, undefined if this does not depend on it; frees the recorded graph. A tensor of more than one
+   * element needs `gradient`, of its shape, which the derivative is multiplied by.
    */
   grad(leaves: readonly Tensor[], gradient?: Tensor): (Tensor | undefined)[] {
     return native()

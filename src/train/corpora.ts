@@ -19,14 +19,14 @@ export type TrainingText = TextSource & { corpus: Corpus };
 /** The tokenised texts of a configuration. */
 export interface Corpora extends Disposable {
   train: readonly TrainingText[];
-  /** What `data.valid` names. */
+  /** The text of `data.valid`. */
   valid: Corpus | undefined;
-  /** Those of `train`, then `valid`. */
+  /** The corpora of `train`, then `valid`. */
   all: readonly Corpus[];
 }
 
 /**
- * Tokenises the texts of a configuration, or a program's documents, and opens them; what was tokenised before is only opened.
+ * Tokenises the texts of a configuration, or a program's documents, and opens them; texts tokenised before are only opened.
  *
  * @throws DataError for texts that cannot be used.
  * @throws OutputError when the cache cannot be written.
@@ -80,7 +80,7 @@ export function totalOf(corpora: readonly Corpus[]) {
   };
 }
 
-/** Says which held-out files are trained on as well, which may be under another name. */
+/** Warns about held-out files that are also trained on, possibly under another name. */
 async function warnOfShared({ train, valid, ...data }: Config['data'], report: Reporter): Promise<void> {
   const list = (paths: readonly string[]) => listSources(paths, { ...data, cacheDir: data.cache });
   const which = (shared: readonly string[]) =>
@@ -89,7 +89,7 @@ async function warnOfShared({ train, valid, ...data }: Config['data'], report: R
     const shared = await sharedSources(await list(trainPaths(train)), await list(valid));
     if (shared.length > 0)
       report.warn(
-        `data.valid: ${which(shared)} in data.train too, so the held-out loss is too low; remove them from one of the two, or leave data.valid out`,
+        `data.valid: ${which(shared)} also in data.train, so the held-out loss is too low; remove them from one of the two, or leave out data.valid`,
       );
     return;
   }
@@ -100,7 +100,7 @@ async function warnOfShared({ train, valid, ...data }: Config['data'], report: R
     const shared = await sharedSources(before, own);
     if (shared.length > 0)
       report.warn(
-        `data.train: ${which(shared)} in two texts of the mixture, so what one holds out is trained on in the other and the held-out loss is too low; remove them from one text, or set data.valid`,
+        `data.train: ${which(shared)} in two texts of the mixture, so text held out of one is trained on in the other, and the held-out loss is too low; remove them from one text, or set data.valid`,
       );
     before.push(...own);
   }

@@ -36,11 +36,8 @@ test('more ranks than GPUs, one GPU for all of them, and a GPU that is not there
   };
   assert.match(
     refused('cuda', 2),
-    /^ConfigError: train\.device: this machine has 2 GPUs and a rank 3 on it; start one/,
+    /^ConfigError: train\.device: this machine has fewer GPUs \(2\) than ranks \(at least 3\); start one/,
   );
-  assert.match(refused('cuda:1', 0), /^ConfigError: train\.device: cuda:1 on each of several ranks; give cuda: /);
-  assert.match(
-    refused('cuda:7'),
-    /^ConfigError: device: cuda:7 is not on this machine.*2 GPUs are seen, from cuda:0 on/,
-  );
+  assert.match(refused('cuda:1', 0), /^ConfigError: train\.device: every rank would use cuda:1; set it to cuda, /);
+  assert.match(refused('cuda:7'), /^ConfigError: device: cuda:7 is not available.*2 GPUs are visible, from cuda:0 on/);
 });

@@ -4,10 +4,10 @@ import { ConfigError } from '../errors/index.ts';
 import { checkDevice, type Device, gpus, isCuda } from '../tensor/index.ts';
 
 /**
- * Makes the device of a run ready, before anything is on a GPU: `cuda` is the one of `cuda:N` then, and of the ranks on one
- * machine each has one of its own.
+ * Prepares the device of a run before anything is on a GPU: with `cuda:N`, `cuda` then means GPU N, and each rank on a machine
+ * gets its own GPU.
  *
- * @throws ConfigError for a device that is not there, and where there are more ranks than GPUs.
+ * @throws ConfigError for a missing device, and for more ranks than GPUs.
  */
 export function prepareDevice(
   { device, tf32 }: Pick<Config['train'], 'device' | 'tf32'>,
@@ -24,12 +24,12 @@ export function prepareDevice(
 function gpuOfRank(device: Device, { localRank }: RankEnvironment): number {
   if (device !== 'cuda') {
     throw new ConfigError(
-      `train.device: ${device} on each of several ranks; give cuda: rank N of a machine takes cuda:N`,
+      `train.device: every rank would use ${device}; set it to cuda, so that rank N of a machine uses cuda:N`,
     );
   }
   if (localRank >= gpus.count()) {
     throw new ConfigError(
-      `train.device: this machine has ${gpus.count()} GPUs and a rank ${localRank + 1} on it; start one for each GPU`,
+      `train.device: this machine has fewer GPUs (${gpus.count()}) than ranks (at least ${localRank + 1}); start one rank per GPU`,
     );
   }
   return localRank;

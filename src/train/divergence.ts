@@ -4,15 +4,18 @@ import { UserError } from '../errors/index.ts';
 import { readMetrics } from '../runs/index.ts';
 import type { Run } from './run.ts';
 
-/** So many steps in a row without a finite loss and gradient end a run. */
+/** A run ends after this many steps in a row without a finite loss and gradient. */
 const maxNonFiniteSteps = 5;
-/** The highest learning rate that is advised after a divergence. */
+/** The highest learning rate recommended after a divergence. */
 const safeLearningRate = 1e-3;
 
-/** Training diverged: a loss, gradients in several steps in a row, weights or moments were not finite; it was stopped, and not saved. */
+/**
+ * Training diverged: a loss, the gradients of several steps in a row, weights or moments were not finite. Training stopped
+ * without saving them.
+ */
 export class NonFiniteError extends UserError {}
 
-/** Ends a run whose last steps had no finite loss or gradient. */
+/** Ends a run if its last steps had no finite loss or gradient. */
 export function checkSteps(run: Run): void {
   const { step, nonFiniteSteps } = run.progress;
   if (nonFiniteSteps < maxNonFiniteSteps) return;
@@ -22,13 +25,14 @@ export function checkSteps(run: Run): void {
   );
 }
 
-/** Rank 0, which knows the folder of the run, advises a new one from its last good checkpoint. */
+/** Rank 0, which knows the run's folder, recommends a new run from the last good checkpoint. */
 export function diverged({ config, out, progress, group }: Run, what: string): NonFiniteError {
   const { peakLearningRate, from, precision } = config.train;
-  const message = `training diverged: ${what}; no checkpoint of that is written`;
+  const message = `training diverged: ${what}; no checkpoint of this state was saved`;
   if (group.rank !== 0) return new NonFiniteError(message);
   if (progress.step === 0) {
-    const advice = from === undefined ? 'lower model.embeddingStd' : `${from} diverged itself: use another checkpoint`;
+    const advice =
+      from === undefined ? 'lower model.embeddingStd' : `${from} has itself diverged: use another checkpoint`;
     return new NonFiniteError(`${message}; ${advice}`);
   }
   const good = lastGoodCheckpoint(out);
@@ -39,11 +43,11 @@ export function diverged({ config, out, progress, group }: Run, what: string): N
   return new NonFiniteError(`${message}; ${where} with a lower learning rate${precise}: ${command}`);
 }
 
-/** The newest checkpoint from which a step was taken, and whose loss in that step was not above the run's first. */
+/** The newest checkpoint that a step was taken from, with a loss in that step not above the run's first. */
 function lastGoodCheckpoint(out: string): string | undefined {
   const steps = readMetrics(join(out, 'metrics.jsonl')).filter((metrics) => metrics.type === 'step');
   const losses = new Map(steps.map(({ step, loss, applied = true }) => [step - 1, applied ? loss : Infinity]));
   const lossOf = (path: string) => losses.get(Number(path.split('-').at(-1))) ?? Infinity;
-  const first = lossOf(`step-${(steps[0]?.step ?? 1) - 1}`); // of a branch it is not that of step 0
+  const first = lossOf(`step-${(steps[0]?.step ?? 1) - 1}`); // in a branch this is not step 0
   return checkpointsOf(out).find((path) => lossOf(path) <= first && isWhole(path));
 }

@@ -12,13 +12,14 @@ import { counted, DataError } from '../errors/index.ts';
 import type { Reporter } from '../runs/index.ts';
 import type { Corpora } from './corpora.ts';
 
-/** Duplicates, and of each text the documents among them, in ascending order. */
+/** Duplicates, and the duplicate documents of each text in ascending order. */
 export interface Repeated extends Duplicates {
   of(corpus: Corpus): Uint32Array;
 }
 
 /**
- * The documents of a configuration's texts that repeat others. Held-out text comes first: training text loses what is held out.
+ * The documents of a configuration's texts that repeat others. Held-out text comes first, so the copy in the training text counts
+ * as the duplicate.
  *
  * @throws OutputError when the cache cannot be written.
  */
@@ -47,7 +48,7 @@ export async function openRepeated(
   return { ...duplicates, of: (corpus) => repeated.get(corpus)! };
 }
 
-/** The documents that `data.deduplicate` drops, which a note counts; undefined where it drops none. */
+/** The documents that `data.deduplicate` drops, counted in a note; undefined if nothing is dropped. */
 export async function openDropped(
   corpora: Corpora,
   data: Config['data'],
@@ -67,7 +68,7 @@ export function duplicatesText({ documents, tokens, exact, near, repeatedTokens 
   return `${number(exact + near)} of ${counted(documents, 'document')} repeat others (${share} % of the tokens): ${number(exact)} exact, ${number(near)} near`;
 }
 
-/** Runs `open`, and says of a text that is too short that documents were dropped. */
+/** Runs `open`; an error about a text that is too short then also says that documents were dropped. */
 export function explained<T>(open: () => T, dropped: Repeated | undefined): T {
   try {
     return open();
@@ -79,7 +80,7 @@ export function explained<T>(open: () => T, dropped: Repeated | undefined): T {
   }
 }
 
-/** What dropped documents change about the texts; nothing where there are none. */
+/** A hash of the dropped documents; empty if there are none. */
 export function hashOf(dropped: Repeated | undefined): string[] {
   if (!dropped || dropped.exact + dropped.near === 0) return [];
   const hash = createHash('sha256');

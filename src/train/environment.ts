@@ -6,7 +6,7 @@ import type { Environment } from '../runs/index.ts';
 import { dtypeOf, runtime } from '../tensor/index.ts';
 import { peakFlops } from './peak.ts';
 
-/** What a run is trained with and on, as its log says when training begins. */
+/** The software and hardware of a run, as its log records them when training begins. */
 export function environmentOf({ train }: Config, group: ProcessGroup): Environment {
   const { numThreads: threads, torchVersion: libtorch, matmulLibrary: matmul } = runtime();
   return {

@@ -5,13 +5,13 @@ import type { EvalMetrics, Metrics } from '../runs/index.ts';
 import { diverged } from './divergence.ts';
 import type { Run } from './run.ts';
 
-/** Evaluates a run on its held-out text. Throws a NonFiniteError where the loss is not finite. */
+/** Evaluates a run on its held-out text. Throws a NonFiniteError if the loss is not finite. */
 export async function logEvaluation(run: Run, log: (line: Metrics) => Promise<void>): Promise<void> {
   const { config, state, texts, group, progress } = run;
   const evaluation = evaluateHeldOut(run, config.train);
   const hasDiverged = !Number.isFinite(evaluation.loss);
   if (group.rank === 0) {
-    // All know the numbers, rank 0 writes them.
+    // All ranks have the numbers; rank 0 writes them.
     const numbers = evaluationNumbers(config.data.objective, evaluation);
     const trained = { model: state.model, tokenizer: texts.tokenizer, device: config.train.device };
     const examples = hasDiverged ? {} : { examples: fillExamples(trained, texts.valid.samples) };

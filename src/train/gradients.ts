@@ -2,7 +2,7 @@ import { eachPart, flatZeros, type Pending, type ProcessGroup } from '../distrib
 import type { ParameterSpec } from '../model/index.ts';
 import { type Device, keep, type Tensor } from '../tensor/index.ts';
 
-/** The gradients of some parameters on their way, one behind the other. */
+/** The gradients of some parameters being sent, concatenated. */
 interface Bucket {
   specs: readonly ParameterSpec[];
   flat: Tensor;
@@ -12,8 +12,8 @@ interface Bucket {
 }
 
 /**
- * The gradients of one optimizer step, added up over its micro-batches, and over the ranks: a bucket of parameters at a time,
- * while the backward pass goes on. A process alone sends nothing and copies nothing.
+ * The gradients of one optimizer step, summed over its micro-batches and over the ranks, one bucket of parameters at a time,
+ * while the backward pass continues. A single process sends and copies nothing.
  */
 export class GradientSums implements Disposable {
   readonly #group: ProcessGroup;
@@ -26,7 +26,7 @@ export class GradientSums implements Disposable {
     this.#device = device;
   }
 
-  /** Adds the gradients that one micro-batch gives some parameters; what it gives none, stays. */
+  /** Adds one micro-batch's gradients of some parameters; a parameter without a gradient keeps its sum. */
   add(specs: readonly ParameterSpec[], gradients: readonly (Tensor | undefined)[]): void {
     gradients.forEach((gradient, i) => {
       if (gradient === undefined) return;
@@ -37,14 +37,14 @@ export class GradientSums implements Disposable {
     });
   }
 
-  /** Whether there is a gradient of a parameter that was not sent. */
+  /** Whether a parameter has a gradient that was not sent. */
   has({ name }: ParameterSpec): boolean {
     return this.#sums.has(name);
   }
 
   /**
-   * Begins to add up over all ranks what some parameters have, on rank `owner` only if one is given; nothing is added to
-   * them any more. Every rank sends the same parameters in the same order, zeros where it has no gradient.
+   * Starts to sum the gradients of some parameters over all ranks, on rank `owner` only if given; nothing may be added to them
+   * afterwards. Every rank sends the same parameters in the same order, zeros for those without a gradient.
    */
   send(specs: readonly ParameterSpec[], owner?: number): void {
     const group = this.#group;
@@ -67,7 +67,7 @@ export class GradientSums implements Disposable {
     this.#buckets.push({ specs, flat, isMine, pending });
   }
 
-  /** Waits for what was sent. The sums of the parameters that this rank is to update belong to the caller. */
+  /** Waits for what was sent. The sums of the parameters that this rank updates belong to the caller. */
   finish(): ReadonlyMap<string, Tensor> {
     for (const { specs, flat, isMine, pending } of this.#buckets) {
       pending.wait();

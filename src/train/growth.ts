@@ -3,7 +3,7 @@ import { familyOf, initialParameter } from '../model/index.ts';
 import { withPartOfOptimizer } from './shards.ts';
 import type { TrainingState } from './state.ts';
 
-/** Makes new blocks what they begin as: a pure function of the state, the same on every rank, all of which take part. */
+/** Initialises new blocks: a pure function of the state, the same on every rank. All ranks take part. */
 export function addBlocks(state: TrainingState, newBlocks: readonly NewBlock[]): void {
   for (const { block, copyOf, copiesMoments = false } of newBlocks) {
     if (copyOf === undefined) startBlock(state, block);
@@ -11,7 +11,7 @@ export function addBlocks(state: TrainingState, newBlocks: readonly NewBlock[]):
   }
 }
 
-/** What the seed gives a block. */
+/** Initialises a block from the seed. */
 function startBlock({ config: { train }, specs, parts, masters }: TrainingState, block: number): void {
   for (const spec of parts.blocks[block]!) {
     using start = initialParameter(spec, specs.indexOf(spec), train);
@@ -19,7 +19,7 @@ function startBlock({ config: { train }, specs, parts, masters }: TrainingState,
   }
 }
 
-/** What another block is. A parameter that it lacks, as ModernBERT's first block lacks a norm, stays as it is. */
+/** Copies another block. A parameter that the other block lacks stays as it is: ModernBERT's first block lacks a norm. */
 function copyBlock(state: TrainingState, block: number, copyOf: number, copiesMoments: boolean): void {
   const { config, parts, masters, optimizer } = state;
   const { blockPrefix } = familyOf(config.model);
@@ -32,7 +32,7 @@ function copyBlock(state: TrainingState, block: number, copyOf: number, copiesMo
   withPartOfOptimizer(state, parts.blocks[copyOf]!, (sources) => {
     for (const [target, source] of pairs) {
       const own = optimizer.get(target);
-      if (own === undefined) continue; // it is another rank's
+      if (own === undefined) continue; // another rank has it
       const { slots, updates } = sources.get(source)!;
       for (const [slot, tensor] of Object.entries(own.slots)) tensor.copy_(slots[slot]!);
       own.updates = updates;

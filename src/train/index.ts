@@ -1,5 +1,5 @@
 /**
- * Training: `pretrain`, one optimizer step, and what a step takes in memory, FLOPs and time.
+ * Training: `pretrain`, one optimizer step, and the memory, FLOPs and time of a step.
  *
  * @module taper-lm/train
  */

@@ -5,33 +5,34 @@ import { numParameters, parameterSpecs } from '../model/index.ts';
 import { optimizers, slotsOf } from '../optimizers/index.ts';
 import { workOf } from './work.ts';
 
-/** What training will hold at its peak, in bytes: of one process, counted from the shapes. */
+/** The peak memory of training in one process, in bytes, calculated from the shapes. */
 export interface MemoryEstimate {
-  /** Weights, gradients, moments, and copies of the weights in the precision of the products. */
+  /** Weights, gradients, moments, and copies of the weights in the compute precision. */
   model: number;
-  /** What a micro-batch leaves for its backward pass, every block being run, and that pass. */
+  /** What a micro-batch through all blocks keeps for its backward pass, and the backward pass itself. */
   activations: number;
   /** The token ids of this step's batch and of the next one's, on the host. */
   batches: number;
-  /** Node.js, libtorch, the tokenizer: on the host. */
+  /** Node.js, libtorch and the tokenizer, on the host. */
   program: number;
-  /** All of it on the CPU; what the device holds elsewhere. */
+  /** On the CPU, the sum of all; on a GPU, what the GPU holds. */
   total: number;
 }
 
-/** Measured: a model of two blocks of width 64. */
+/** Measured with a model of two blocks and hidden size 64. */
 const programBytes = 310e6;
 const floatBytes = 4;
-/** Rows from which on the products of bfloat16 lay out their weights anew, once for each direction. */
+/** From this many rows, bfloat16 products repack their weights, once for each direction. */
 const rowsLaidOut = 512;
-/** Rows of logits at a time. */
+/** Rows of logits computed at a time. */
 const logitRows = 1024;
-/** Blocks of memory are rounded up by an eighth at most. */
+/** Memory blocks are rounded up by at most one eighth. */
 const rounding = 1.06;
 
 /**
- * Estimates the peak memory of training with a configuration, that of its largest steps, as one of `ranks` processes; within 30 % of what was measured
- * (docs/results/memory-estimate.md). The attention weights and dropout masks are not in it: they are never stored.
+ * Estimates the peak memory of training with a configuration, in its largest steps, for one of `ranks` processes; within 30 % of
+ * the measured values (docs/results/memory-estimate.md). Attention weights and dropout masks are not included: they are never
+ * stored.
  */
 export function estimateMemory(config: Config, ranks = 1): MemoryEstimate {
   const estimates = phasesOf(config).map((phase) => stepMemory(phase.config, ranks));
@@ -58,13 +59,13 @@ function stepMemory(config: StepConfig, ranks: number): MemoryEstimate {
     0,
   );
   const remembered = (floatBytes * slotsOfAll) / (train.shardOptimizer ? ranks : 1);
-  // Those of a micro-batch beside the sums, and the word embeddings' twice: as output layer and as input.
+  // A micro-batch's own besides the sums; those of the word embeddings twice: as output layer and as input.
   const gradients = floatBytes * (parameters * (isDivided ? 2 : 1) + outputLayer);
   const copies = isHalf ? b * parameters * (train.device === 'cpu' && tokens >= rowsLaidOut ? 3 : 1) : 0;
   const updates = temporaries * floatBytes * outputLayer;
 
-  // Of each token. Everything that the forward pass makes is kept: norm, q, k and v, context, projection, norm, the two
-  // feed-forward layers and GELU in the precision of the products; the residual stream, and its gradient, in float32.
+  // Per token. Everything that the forward pass computes is kept: norm, q, k and v, context, projection, norm, the two
+  // feed-forward layers and GELU in the compute precision; the residual stream and its gradient in float32.
   const rows = granularities[depth.granularity].isPerSequence ? 3 : 0;
   const block = b * (8 * D + 2 * F) + floatBytes * (D * (3 + rows + (norm === 'post' ? 2 : 0)) + H + 4);
   const embeddings = floatBytes * 5 * D;
@@ -85,15 +86,15 @@ function stepMemory(config: StepConfig, ranks: number): MemoryEstimate {
 }
 
 /**
- * The largest micro-batch with which each of `ranks` processes fits into `bytes`, among those that divide every batch, are smaller
- * than now and give each rank a sequence; undefined where none does.
+ * The largest micro-batch with which each of `ranks` processes fits into `bytes`: a divisor of every batch, smaller than the
+ * current one, and at least one sequence per rank; undefined if there is none.
  */
 export function fittingMicroBatch(config: Config, bytes: number, ranks = 1): number | undefined {
   const { microBatchSize } = config.train;
   return fittingMicroBatches(config, bytes, ranks).find((size) => size < microBatchSize);
 }
 
-/** All sizes of micro-batches that divide every batch, give each rank a sequence and fit into `bytes`: the largest first. */
+/** All micro-batch sizes that divide every batch, give each rank a sequence and fit into `bytes`, largest first. */
 export function fittingMicroBatches(config: Config, bytes: number, ranks = 1): number[] {
   const { batchSize } = config.train;
   const largest = greatestDivisor(valuesOf(batchSize));

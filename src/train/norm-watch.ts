@@ -1,16 +1,16 @@
-/** Norms that the median is taken over, at most; and at least, before anything is said. */
+/** The most norms that the median is taken over, and the fewest before any warning. */
 const [windowSize, minNorms] = [100, 20];
-/** How many times the median a norm must be. */
+/** A norm of this many times the median triggers a warning. */
 const limit = 20;
-/** Steps without such a norm that end an event: the next one is a new event. */
+/** An event ends after this many steps without such a norm. */
 const quietSteps = 20;
 
-/** Watches the gradient norms of a run, from the start of the process on, for steps that may throw it off its course. */
+/** Watches the gradient norms of a run, from the start of the process, for steps that may derail training. */
 export class NormWatch {
   readonly #norms: number[] = [];
   #sinceLast = quietSteps;
 
-  /** Hears the norm of a step that was applied. Returns a warning at the first step of each event. */
+  /** Takes the norm of an applied step. Returns a warning at the first step of each event. */
   hear(step: number, norm: number): string | undefined {
     const middle = median(this.#norms);
     const isHigh = this.#norms.length >= minNorms && norm > limit * middle;
@@ -21,7 +21,7 @@ export class NormWatch {
     if (!isNew) return undefined;
     return (
       `step ${step}: the gradient norm, ${short(norm)}, is ${Math.round(norm / middle)} times its median, ${short(middle)}; ` +
-      'one such step can spoil a model: if the loss stays high or this comes again, lower train.peakLearningRate or train.clipNorm, ' +
+      'one such step can ruin a model: if the loss stays high or this happens again, lower train.peakLearningRate or train.clipNorm, ' +
       'raise train.warmupRatio, or start a new BERT with train.outputBias=frequencies'
     );
   }

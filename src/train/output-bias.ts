@@ -1,14 +1,16 @@
 import type { Samples } from '../data/index.ts';
 
-/** Sequences that tokens are counted in, at most: enough for shares that matter. */
+/** Tokens are counted in at most this many sequences: enough for the frequencies that matter. */
 const numCounted = 4096;
 
 /**
- * [V] How the bias of an output layer starts so that a new model predicts each token as often as it occurs: `ln((n_v + 1) / (N + V))`,
- * with n_v of the N tokens in sequences from all over a text. Special tokens, which are never predicted, count as n = 0.
+ * [V] The initial output-layer bias with which a new model predicts each token as often as it occurs: `ln((n_v + 1) / (N + V))`,
+ * where token v occurs n_v times among N tokens in sequences from all over a text. Special tokens, which are never predicted,
+ * count as n = 0.
  *
- * Without it a model learns these shares through its blocks: Adam moves a bias by a thousandth a step, and they differ by factors of
- * thousands. Blocks that all give one large constant vector are how training collapses for a step (docs/log.md).
+ * Without it, a model learns these frequencies through its blocks, because Adam moves a bias by a thousandth per step, while
+ * frequencies differ by factors of thousands. Training collapses for a step when all blocks output one large constant vector
+ * (docs/log.md).
  */
 export function logFrequencies(samples: Samples, vocabSize: number): Float32Array {
   const { isSpecial } = samples.tokenizer;

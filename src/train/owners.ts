@@ -4,7 +4,7 @@ import { numParameters, type Parts } from '../model/index.ts';
 /** The rank that owns each parameter, by name. */
 export type Owners = ReadonlyMap<string, number>;
 
-/** Gives each part of a model, the largest first, to the rank that has the least. */
+/** Assigns each part of a model, largest first, to the rank that owns the least so far. */
 export function ownersOf({ blocks, outer }: Parts, { size }: Pick<ProcessGroup, 'size'>): Owners {
   const parts = [...blocks, outer].map((specs) => ({ specs, size: numParameters(specs) }));
   const held = new Array<number>(size).fill(0);

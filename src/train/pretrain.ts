@@ -34,15 +34,15 @@ export interface PretrainResult {
   checkpoint: string;
   /** Optimizer steps done. */
   step: number;
-  /** What stopped it before its last step: the reason of the abort signal; undefined where nothing did. */
+  /** What stopped it before its last step: the reason of the abort signal; undefined if nothing did. */
   stoppedBy: string | undefined;
 }
 
-/** The folder of a run, and what a program passes beside the configuration. */
+/** The folder of a run, and what a program passes besides the configuration. */
 export interface PretrainOptions extends RunOptions, Partial<Pick<LoadedConfig, 'derived' | 'warnings'>> {
-  /** Hears on rank 0 what the run says in words; it stands in `log.jsonl` as well. */
+  /** Called on rank 0 with the run's messages, which `log.jsonl` contains as well. */
   report?: Reporter;
-  /** Stops the run after the step: it saves and returns. */
+  /** Stops the run after the current step: it saves and returns. */
   signal?: AbortSignal | undefined;
 }
 
@@ -50,16 +50,16 @@ const silent: Reporter = { note: () => {}, warn: () => {} };
 
 /**
  * Pre-trains the model of a configuration and writes a run folder: `config.json`, `metrics.jsonl`, `log.jsonl`, `events/`,
- * `checkpoints/`. A resumed run goes on bit for bit as if it had never stopped (one machine, one thread count).
+ * `checkpoints/`. A resumed run continues bit for bit as if it had never stopped (same machine, same thread count).
  *
- * @throws ConfigError for settings that do not fit each other, the machine, or the run that is resumed.
+ * @throws ConfigError for settings that conflict with each other, the machine, or the resumed run.
  * @throws DataError for texts or a tokenizer that cannot be used.
  * @throws CheckpointError for a checkpoint that is missing, broken or of another model.
  * @throws OutputError when the folder of the run or the cache cannot be written.
  * @throws NonFiniteError when training diverged.
- * @throws InterruptedError where `signal` was aborted while the texts were prepared.
+ * @throws InterruptedError if `signal` was aborted while the texts were being prepared.
  * @throws PeerError when another rank is lost.
- * @throws SetupError where the native addon is not built or does not load, or has no c10d for several ranks.
+ * @throws SetupError if the native addon is not built, does not load, or lacks c10d for several ranks.
  */
 export async function pretrain(config: Config, options: PretrainOptions): Promise<PretrainResult> {
   const environment = rankEnvironment();
@@ -70,7 +70,7 @@ export async function pretrain(config: Config, options: PretrainOptions): Promis
     timeoutSeconds: config.train.peerTimeout,
   });
   const runLog = new RunLog();
-  // What all ranks would say rank 0 says.
+  // Only rank 0 reports what all ranks have in common.
   const report = group.rank === 0 ? runLog.hearing(options.report ?? silent) : silent;
   try {
     for (const { key, value, reason } of options.derived ?? []) report.note(`${key} = ${value} (${reason})`);
@@ -93,28 +93,28 @@ export async function pretrain(config: Config, options: PretrainOptions): Promis
   }
 }
 
-/** Throws a ConfigError for what has no name, or cannot be iterated. */
+/** Throws a ConfigError if the samples have no name or cannot be iterated. */
 function checkDocuments(samples: PretrainOptions['samples']): void {
   if (samples === undefined) return;
   const isIterable = typeof samples === 'object' && (Symbol.iterator in samples || Symbol.asyncIterator in samples);
   if (isIterable && typeof samples.name === 'string') return;
   throw new ConfigError(
-    'samples: are no iterable with a name; give { name, [Symbol.iterator]() { … } } or the same with Symbol.asyncIterator',
+    'samples: not an iterable with a name; give { name, [Symbol.iterator]() { … } }, or the same with Symbol.asyncIterator',
   );
 }
 
-/** A configuration says where a program's own depth method is used, since it cannot say which. */
+/** A configuration records only that a program's own depth method is used: it cannot name the method. */
 function ownDepth(config: Config, { depth }: PretrainOptions): Config {
   return depth ? { ...config, depth: { ...config.depth, method: 'own' } } : config;
 }
 
-/** The ranks of one machine share its processors. */
+/** The ranks of one machine share its CPU cores. */
 function useThreads(threads: number, environment: RankEnvironment | undefined): void {
   if (threads > 0) setNumThreads(threads);
   else if (environment) setNumThreads(Math.max(1, Math.floor(numProcessors() / environment.localSize)));
 }
 
-/** A reporter that ends the preparation of a run when it is to stop: nothing has to be saved yet. */
+/** A reporter that aborts the preparation of a run when it should stop: there is nothing to save yet. */
 function stoppable(report: Reporter, signal: AbortSignal | undefined): Reporter {
   const check = () => {
     if (signal?.aborted) throw new InterruptedError(reasonOf(signal));
@@ -139,7 +139,7 @@ function stoppable(report: Reporter, signal: AbortSignal | undefined): Reporter 
 
 const reasonOf = ({ reason }: AbortSignal) => (reason instanceof Error ? reason.message : String(reason));
 
-/** The loop, until the last step or until it is stopped; then the reason is given. */
+/** The training loop, until the last step or until it is stopped. Returns the reason for stopping. */
 async function train(run: Run, runLog: RunLog, signal: AbortSignal | undefined): Promise<string | undefined> {
   const { evalEvery, saveEvery, steps } = run.config.train;
   const log = async (line: Metrics) => {
@@ -158,7 +158,7 @@ async function train(run: Run, runLog: RunLog, signal: AbortSignal | undefined):
     checkSteps(run);
     if (isDue(run, evalEvery)) await logEvaluation(run, log);
     if (isDue(run, saveEvery)) save(run);
-    await setImmediate(); // signals and listeners get their turn
+    await setImmediate(); // let signals and listeners run
   }
   if (!run.saved.endsWith(`step-${run.progress.step}`)) save(run);
   return stopped;
@@ -168,7 +168,7 @@ function isDue({ progress: { step }, config }: Run, every: number): boolean {
   return step === config.train.steps || (every > 0 && step % every === 0);
 }
 
-/** Where one rank is to stop all of them stop, after the same step, and all know why. */
+/** If one rank is told to stop, all stop after the same step, and all know why. */
 async function stoppedBy(group: ProcessGroup, signal: AbortSignal | undefined): Promise<string | undefined> {
   const isAborted = signal?.aborted === true;
   const [count = 0] = group.sum([Number(isAborted)]);
@@ -186,12 +186,12 @@ function trainOneStep(run: Run, batches: MicroBatch[] | undefined): Trained & { 
 }
 
 function begin({ state, progress, group }: Run, batches: readonly MicroBatch[]): BegunStep {
-  group.traffic(); // of what came before the step
+  group.traffic(); // starts the count of this step
   const { lossScale } = progress;
   return beginStep(state, progress.step, batches, lossScale && { lossScale: lossScale.scale });
 }
 
-/** What a step did, as a line of metrics, and what is to be said of it. */
+/** A step's line of metrics, and its warnings. */
 interface Trained {
   metrics: StepMetrics;
   warnings: string[];
@@ -211,7 +211,7 @@ function finish(run: Run, begun: BegunStep, timer: StepTimer): Trained {
   return { metrics, warnings };
 }
 
-/** This rank's part of each micro-batch of the next step, or with `ahead` 1 of the one after it; undefined past the last. */
+/** This rank's part of each micro-batch of the next step, or of the one after it if `ahead` is 1; undefined past the last step. */
 function fetch({ config, texts, group, progress }: Run, ahead: 0 | 1): MicroBatch[] | undefined {
   const step = progress.step + ahead;
   const { microBatchSize, seed, steps } = config.train;

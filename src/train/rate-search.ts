@@ -1,16 +1,16 @@
-/** What a short run came to with one peak learning rate. */
+/** The result of a short run with one peak learning rate. */
 export interface TriedRate {
   learningRate: number;
-  /** On held-out text, in nats; infinite where training diverged. */
+  /** The held-out loss, in nats; infinite if training diverged. */
   loss: number;
 }
 
-/** Where training diverges with each rate, the search ends after so many. */
+/** The search ends after this many rates if training diverges with all of them. */
 const mostDiverged = 10;
 
 /**
- * The learning rate to try next: the search goes from `first` up and down by factors of two, until the best rate has a worse one on
- * either side; undefined then, or where training diverged with each.
+ * The learning rate to try next: the search goes from `first` up and down by factors of two, until the best rate has a worse one
+ * on either side; undefined then, or if training diverged with all rates.
  */
 export function nextRate(tried: readonly TriedRate[], first: number): number | undefined {
   if (tried.length === 0) return first;
@@ -23,8 +23,8 @@ export function nextRate(tried: readonly TriedRate[], first: number): number | u
 }
 
 /**
- * The learning rate at the least loss, to two digits: the vertex of the parabola over log₂ of the rate through the best that was
- * tried and its neighbours, or the best itself where a neighbour diverged.
+ * The learning rate with the lowest loss, to two digits: the vertex of the parabola, over log₂ of the rate, through the best
+ * tried rate and its neighbours; the best tried rate itself if a neighbour diverged.
  */
 export function bestRate(tried: readonly TriedRate[]): number {
   const { learningRate, loss } = leastLoss(tried);

@@ -43,11 +43,11 @@ export interface Run extends Disposable {
   readonly out: string;
   readonly texts: Texts;
   readonly state: TrainingState;
-  /** What each of its steps does in the mean. */
+  /** The mean work of each of its steps. */
   readonly work: (step: number) => StepWork;
   readonly group: ProcessGroup;
   readonly report: Reporter;
-  /** Where its metrics go; on rank 0 alone. */
+  /** Where its metrics go; only on rank 0. */
   readonly sinks: readonly OpenSink[];
   progress: Progress;
   /** Its newest checkpoint; empty before there is one. */
@@ -55,17 +55,17 @@ export interface Run extends Disposable {
   readonly norms: NormWatch;
 }
 
-/** Where a run is, and what a program passes to it instead of what its configuration names. */
+/** The folder of a run, and what a program passes to it in place of its configuration's. */
 export interface RunOptions {
-  /** The folder of the run; rank 0 alone reads and writes it. */
+  /** The folder of the run; only rank 0 reads and writes it. */
   out: string;
-  /** Go on from the newest checkpoint in `out`. */
+  /** Resume from the newest checkpoint in `out`. */
   resume?: boolean;
-  /** A depth method instead of the configuration's: a pure function of the step, the same whenever the run goes on. */
+  /** A depth method instead of the configuration's: a pure function of the step, the same each time the run is resumed. */
   depth?: DepthMethod | undefined;
   /** What to train on instead of `data.train`. */
   samples?: Documents | undefined;
-  /** Where the metrics go, on rank 0; `metrics.jsonl` and TensorBoard's files in the folder of the run where nothing is said. */
+  /** Where rank 0 writes the metrics. Default: `metrics.jsonl` and TensorBoard's files in the folder of the run. */
   sinks?: readonly Sink[];
 }
 
@@ -73,24 +73,24 @@ export interface RunOptions {
 interface Start {
   tokenizerJson: string;
   config: Config;
-  /** The names of texts, and those by which they always mean the same. */
+  /** The names of texts, each with the pinned name that always means the same text. */
   pins: [string, string][];
-  /** Of the checkpoint that the run goes on from. */
+  /** Of the checkpoint that the run continues from. */
   progress?: Progress;
   updates?: Record<string, number>;
   saved: string;
 }
 
-/** Rank 0's: the checkpoint that the run goes on from, or the one whose weights it begins with. */
+/** On rank 0: the checkpoint that the run continues from, or the one whose weights it starts from. */
 interface Sources {
   checkpoint: Checkpoint | undefined;
-  /** Whether that is of this run, and not of the one that it branches off. */
+  /** Whether that checkpoint belongs to this run rather than to the one that it branches off. */
   isOwn: boolean;
   initial: Checkpoint | undefined;
   exists: boolean;
 }
 
-/** Texts and tensors are opened and checked, on every rank, before a new run's folder is made. */
+/** Opens and checks texts and tensors on every rank before a new run's folder is created. */
 export async function openRun(
   given: Config,
   options: RunOptions,
@@ -114,12 +114,12 @@ export async function openRun(
   } catch (error) {
     try {
       release();
-    } catch {} // what went wrong first is told
+    } catch {} // the first error is the one to report
     throw error;
   }
 }
 
-/** Puts into `held` what has to be given back at the end: the run's lock, its texts, tensors and sinks. */
+/** Adds to `held` what must be released at the end: the run's lock, its texts, tensors and sinks. */
 async function open(
   given: Config,
   options: RunOptions,
@@ -148,7 +148,7 @@ async function open(
   if (start.progress && start.progress.textHash !== texts.hash) {
     const instead = sources ? insteadOf(out, config) : 'start a new run with another --out';
     throw new DataError(
-      `${out}: the texts are not those that the run was started with, or another version of taper read them differently; bring them back, or ${instead}`,
+      `${out}: the texts differ from those that the run was started with, or another version of taper read them differently; restore them, or ${instead}`,
     );
   }
   if (!start.progress) checkKnown(texts.train(0).samples, config);
@@ -160,7 +160,7 @@ async function open(
   const progress = start.progress ?? fresh;
   const step = start.progress ? progress.step : -1;
   const sinks = sources ? openFolder(config, options, { ...sources, step }, held) : [];
-  if (sources?.checkpoint) report.note(`going on from ${sources.checkpoint.path}`);
+  if (sources?.checkpoint) report.note(`continuing from ${sources.checkpoint.path}`);
   const { saved } = start;
   const norms = new NormWatch();
   const work = worksOf(config);
@@ -171,13 +171,13 @@ function freeState({ masters, optimizer }: TrainingState): void {
   for (const tensor of [...masters.values(), ...slotTensors(optimizer.values())]) tensor.free();
 }
 
-/** Looks into the folder of the run, and takes it if it is there. */
+/** Inspects the folder of the run, and locks it if it exists. */
 function openSources(given: Config, out: string, resume: boolean, report: Reporter, held: Disposable[]): Sources {
   checkOut(out);
   const exists = holdsRun(out);
   refuseOld(join(out, 'config.json'), resume);
   if (exists) held.push(lockRun(out));
-  // A run that was killed before it had one starts anew.
+  // A run killed before its first checkpoint starts from scratch.
   const own = exists && checkpointsOf(out).length > 0 ? openCheckpoint(out, report.warn) : undefined;
   const { from, decayFrom } = given.train;
   const stem = own || decayFrom === undefined ? undefined : openCheckpoint(decayFrom, report.warn);
@@ -186,7 +186,7 @@ function openSources(given: Config, out: string, resume: boolean, report: Report
   return { checkpoint, isOwn: own !== undefined, initial, exists };
 }
 
-/** The tokenizer of the checkpoint, or the configuration's own; and what follows from it. Texts on the Hub get their commits. */
+/** The tokenizer of the checkpoint, or else the configuration's, and what follows from it. Texts on the Hub are pinned to commits. */
 async function startOf(
   asked: Config,
   { checkpoint, isOwn, initial }: Sources,
@@ -202,7 +202,7 @@ async function startOf(
   if (initial) checkSameModel(initial, config.model);
   if (initial && config.data.tokenizer !== undefined) {
     throw new ConfigError(
-      'data.tokenizer: a run that begins with a checkpoint has its tokenizer; leave it out, or add --set data.tokenizer=null',
+      'data.tokenizer: a run that starts from a checkpoint uses its tokenizer; leave out data.tokenizer, or add --set data.tokenizer=null',
     );
   }
   const start = { tokenizerJson: tokenizer.json, config, pins, saved: isOwn ? checkpoint!.path : '' };
@@ -211,7 +211,7 @@ async function startOf(
 
 const namesOf = ({ train, valid }: Pick<Config['data'], 'train' | 'valid'>) => [...trainPaths(train), ...valid];
 
-/** The names of texts beside those that always mean the same: those of the run where it has them, else with the commits of now. */
+/** The names of texts with their pinned names: the run's if it has them, otherwise with the current commits. */
 async function pinsOf(
   data: Config['data'],
   before: Config['data'] | undefined,
@@ -228,7 +228,7 @@ async function pinsOf(
   return pins;
 }
 
-/** Texts by the names that always mean the same. */
+/** Texts by their pinned names. */
 function withPins(data: Config['data'], pins: readonly [string, string][]): Config['data'] {
   const nameFor = new Map(pins);
   const pin = (name: string) => nameFor.get(name) ?? name;
@@ -239,12 +239,12 @@ function withPins(data: Config['data'], pins: readonly [string, string][]): Conf
   return { ...data, train, valid: data.valid.map(pin) };
 }
 
-/** Refuses to go on with another source of documents than before. */
+/** Refuses to resume with another source of documents. */
 function checkSamples(out: string, progress: Progress | undefined, samples: Documents | undefined): void {
   if (progress === undefined || progress.source === samples?.name) return;
   const was = progress.source === undefined ? 'data.train' : `a program's samples ${progress.source}`;
-  const is = samples ? `the samples ${samples.name}` : 'none of them';
-  throw new ConfigError(`${out}: was trained on ${was}, and now there are ${is}; pass the same samples again`);
+  const is = samples ? `the samples ${samples.name}` : 'no samples';
+  throw new ConfigError(`${out}: was trained on ${was}, but now gets ${is}; pass the same samples as before`);
 }
 
 function checkSameConfig(first: Config, own: Config, { rank }: ProcessGroup): void {
@@ -257,7 +257,7 @@ function checkSameConfig(first: Config, own: Config, { rank }: ProcessGroup): vo
 function checkShares({ train }: Config, { size }: ProcessGroup): void {
   if (train.microBatchSize >= size) return;
   throw new ConfigError(
-    `train.microBatchSize: ${counted(train.microBatchSize, 'sequence')} cannot be divided over ${size} ranks; it is their number on all ranks together, give more`,
+    `train.microBatchSize: ${counted(train.microBatchSize, 'sequence')} cannot be divided among ${size} ranks; this is the size on all ranks together, so set it to ${size} or more`,
   );
 }
 
@@ -265,11 +265,11 @@ function checkSameTexts(hashes: readonly string[], { rank }: ProcessGroup): void
   const others = [...hashes.keys()].filter((other) => hashes[other] !== hashes[0]);
   if (others.length === 0) return;
   throw new DataError(
-    `data.train: rank ${others.join(', ')} has other texts than rank 0 (this is rank ${rank}); give every rank the same files`,
+    `data.train: the texts of rank ${others.join(', ')} differ from those of rank 0 (this is rank ${rank}); give every rank the same files`,
   );
 }
 
-/** The first rank of each machine prepares what the others there find ready. */
+/** The first rank of each machine prepares the files; the others there then find them ready. */
 async function machineByMachine<T>(group: ProcessGroup, prepare: () => Promise<T>): Promise<T> {
   const own = group.localRank === 0 ? await prepare() : undefined;
   await group.gather('prepared', null);
@@ -286,7 +286,7 @@ function openFolder(
   if (!exists) {
     writing(out, () => makeFolder(out));
     held.push(writing(out, () => lockRun(out)));
-    refuseOld(configPath, resume); // another process may have made it meanwhile
+    refuseOld(configPath, resume); // another process may have created it in the meantime
   }
   replaceFile(configPath, `${JSON.stringify(config, null, 2)}\n`);
   return sinks.map((sink) => {
@@ -296,7 +296,7 @@ function openFolder(
   });
 }
 
-/** Refuses what no run can be written to, before work is done for it. */
+/** Refuses a path that no run can be written to, before any work is done. */
 function checkOut(out: string): void {
   const kind = kindOf(out);
   if (kind === 'nothing') {
@@ -307,16 +307,16 @@ function checkOut(out: string): void {
   }
   if (kind === 'empty' || holdsRun(out)) return;
   const what = kind === 'file' ? 'is a file' : 'is neither empty nor a run';
-  throw new OutputError(`--out ${out}: ${what}; give a new folder, or that of a run with --resume`);
+  throw new OutputError(`--out ${out}: ${what}; give a new folder, or add --resume and give the folder of a run`);
 }
 
 function refuseOld(configPath: string, resume: boolean): void {
   if (resume || !existsSync(configPath)) return;
   const out = dirname(configPath);
-  throw new ConfigError(`--out ${out}: holds a run already; give --resume to go on with it, or another folder`);
+  throw new ConfigError(`--out ${out}: already contains a run; add --resume to continue it, or give another folder`);
 }
 
-/** What the tensors of a run come from; `sources` are rank 0's. */
+/** Where the tensors of a run come from; `sources` are rank 0's. */
 interface StateSources {
   sources: Sources | undefined;
   texts: Texts;
@@ -324,7 +324,7 @@ interface StateSources {
   depth: DepthMethod | undefined;
 }
 
-/** The tensors of a run: those of its checkpoint; or the weights of another, or new ones from the seed. */
+/** The tensors of a run: those of its checkpoint, or the weights of another checkpoint, or new ones from the seed. */
 function openState(config: Config, group: ProcessGroup, { updates }: Start, given: StateSources): TrainingState {
   const { model, train } = config;
   const layout = layoutOf(config, group);
@@ -333,13 +333,13 @@ function openState(config: Config, group: ProcessGroup, { updates }: Start, give
   const { steps } = train;
   const depth = given.depth && withShared(checkedMethod(given.depth, model.layers), config.depth, model.layers, steps);
   const state = trainingState(config, masters, { optimizer: own, depth, group, layout });
-  // What a program's function says of the first step need not hold for the others.
+  // What a program's function returns for the first step need not hold for the others.
   if (own || given.depth) return state;
   for (const [l, keepRate] of state.depth(0).keepRates.entries()) if (keepRate === 0) makeIdentity(model, masters, l);
   return state;
 }
 
-/** What rank 0 has of weights and moments; on the others room for it. */
+/** The weights and moments on rank 0; zero weights to be filled on the others. */
 function readState(
   { model, train }: Config,
   specs: readonly ParameterSpec[],
@@ -353,8 +353,8 @@ function readState(
     return { masters: loadWeights(checkpoint, model, device), optimizer: loadOptimizer(checkpoint, device) };
   const begin = initial && weightsFrom(initial, specs, train);
   if (begin) {
-    const fresh = begin.fresh.length > 0 ? `; new: ${begin.fresh.join(', ')}` : '';
-    report.note(`beginning with ${initial.path}${fresh}`);
+    const fresh = begin.fresh.length > 0 ? `; randomly initialised: ${begin.fresh.join(', ')}` : '';
+    report.note(`starting from the weights of ${initial.path}${fresh}`);
   }
   if (begin) return { masters: begin.weights };
   const masters = initialiseParameters(specs, seed, device);

@@ -7,7 +7,7 @@ import { withWholeOptimizer } from './shards.ts';
 /** Held-out sequences whose loss must be finite before a checkpoint is written. */
 const numProbes = 8;
 
-/** Saves a checkpoint: rank 0 writes; with a divided optimizer the others give their parts of it. */
+/** Saves a checkpoint: rank 0 writes; with a sharded optimizer the others send their parts. */
 export function save(run: Run): void {
   checkHealthy(run);
   const { config, out, progress, state, texts } = run;
@@ -19,8 +19,8 @@ export function save(run: Run): void {
 }
 
 /**
- * Refuses, on every rank, a state that nothing can go on from: weights or moments that are not finite, or so large that the
- * loss is not. A loss that is merely high may come down again.
+ * Refuses, on every rank, a state that training cannot continue from: weights or moments that are not finite, or so large that
+ * the loss is not. A loss that is merely high may come down again.
  */
 function checkHealthy(run: Run): void {
   const { progress, state, group } = run;

@@ -4,10 +4,10 @@ import { type OptimizerState, type ParameterState, slotTensors, zeroState } from
 import type { Owners } from './owners.ts';
 import type { TrainingState } from './state.ts';
 
-// ZeRO-1 (Rajbhandari et al. 2020, arXiv 1910.02054): the optimizer state is divided over the ranks. A rank that owns a part
+// ZeRO-1 (Rajbhandari et al. 2020, arXiv 1910.02054): the optimizer state is sharded across the ranks. A rank that owns a part
 // of the model gets the sum of its gradients, updates it, and sends it to the others.
 
-/** After an update: what each rank has updated of some parts goes to the others. */
+/** After an update, each rank sends the parts that it updated to the others. */
 export function shareUpdates(
   { masters, owners, group }: Pick<TrainingState, 'masters' | 'owners' | 'group'>,
   parts: readonly (readonly ParameterSpec[])[],
@@ -21,8 +21,8 @@ export function shareUpdates(
 }
 
 /**
- * The whole optimizer state, for a checkpoint: every rank takes part, and `use` is called with it on rank 0. For so long rank 0
- * holds what the others have as well.
+ * The whole optimizer state, for a checkpoint: every rank takes part, and `use` is called with it on rank 0. Until it returns,
+ * rank 0 also holds the state of the others.
  */
 export function withWholeOptimizer(state: TrainingState, use: (whole: OptimizerState) => void): void {
   const { specs, parts, optimizer, owners, group } = state;
@@ -38,7 +38,7 @@ export function withWholeOptimizer(state: TrainingState, use: (whole: OptimizerS
     }
   }
   if (group.rank !== 0) return;
-  // In the order of the parameters, as where nothing is divided.
+  // In the order of the parameters, as without sharding.
   use(new Map(specs.map(({ name }) => [name, (optimizer.get(name) ?? received.get(name))!])));
   free(received.values());
 }
@@ -55,7 +55,7 @@ export function withPartOfOptimizer(
   free(others.values());
 }
 
-/** Copies of what the rank that owns a part of the model remembers of it, on the others; they belong to the caller. */
+/** Copies of a part's optimizer state, from the rank that owns it, on the other ranks; they belong to the caller. */
 function othersOf(
   { optimizer, group, config: { train } }: TrainingState,
   part: readonly ParameterSpec[],
@@ -72,8 +72,8 @@ function othersOf(
 }
 
 /**
- * What rank 0 has read of a checkpoint, on the ranks that need it: fills the weights of all others, and gives each rank the
- * optimizer state that it owns. `updates` says how often each parameter was updated; without it there is no such state yet.
+ * Distributes what rank 0 read from a checkpoint: fills the weights of all other ranks, and gives each rank the optimizer state
+ * that it owns. `updates` is the number of updates of each parameter; without it there is no optimizer state yet.
  */
 export function spread(
   {

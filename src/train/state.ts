@@ -18,22 +18,22 @@ import { type Owners, ownersOf } from './owners.ts';
 export interface TrainingState {
   readonly config: Config;
   readonly specs: readonly ParameterSpec[];
-  /** The same by where they are in the model. */
+  /** The same, grouped by their place in the model. */
   readonly parts: Parts;
   /** float32 */
   readonly masters: Weights;
-  /** The model over them. */
+  /** The model that uses them. */
   readonly model: Transformer;
   readonly optimizer: OptimizerState;
   readonly depth: DepthMethod;
   readonly learningRate: LearningRate;
   /** The ranks that train it together. */
   readonly group: ProcessGroup;
-  /** Which rank has the optimizer state of which parameters; undefined where every rank has all of it. */
+  /** The rank that has each parameter's optimizer state; undefined if every rank has all of it. */
   readonly owners: Owners | undefined;
 }
 
-/** Where the parameters of a model are: in which part of it, and on which rank the optimizer state of each is. */
+/** The part of the model that each parameter belongs to, and the rank that has its optimizer state. */
 export type Layout = Pick<TrainingState, 'specs' | 'parts' | 'owners'>;
 
 export function layoutOf({ model, train }: Config, group: ProcessGroup = alone): Layout {
@@ -43,8 +43,8 @@ export function layoutOf({ model, train }: Config, group: ProcessGroup = alone):
 }
 
 /**
- * What optimizer steps with a configuration start from: float32 weights, and fresh moments unless some are given; with the other
- * ranks of a group, all of which have the same weights.
+ * The state that optimizer steps with a configuration start from: float32 weights, and fresh moments unless some are given. All
+ * ranks of a group have the same weights.
  */
 export function trainingState(
   config: Config,

@@ -7,7 +7,7 @@ import { nextLossScale } from './loss-scale.ts';
 import type { Run } from './run.ts';
 import type { StepResult } from './step.ts';
 
-/** The time of a step, and of that the time of making batches, in seconds. */
+/** Measures the time of a step, and the part of it spent making batches, in seconds. */
 export class StepTimer {
   dataSeconds = 0;
   readonly #started = performance.now();
@@ -24,13 +24,13 @@ export class StepTimer {
   }
 }
 
-/** Where a run stands after a step. */
+/** The progress of a run after a step. */
 export function progressAfter(
   { lossScale, ...before }: Progress,
   { applied, loss, tokens }: Pick<StepResult, 'applied' | 'loss' | 'tokens'>,
   batchSize: number,
 ): Progress {
-  // In fp16 gradients that overflow are how the scale finds its place: that is nothing to count, or to warn of.
+  // In fp16, overflowing gradients are how the loss scale adjusts: they are neither counted nor warned about.
   const isOverflow = !applied && Number.isFinite(loss) && lossScale !== undefined && lossScale.scale > 1;
   return {
     ...before,
@@ -42,7 +42,7 @@ export function progressAfter(
   };
 }
 
-/** What a step did, as a line of metrics. */
+/** A step's line of metrics. */
 export function stepMetrics(
   { config, work, progress, group }: Run,
   result: StepResult,

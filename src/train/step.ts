@@ -35,21 +35,21 @@ export interface StepResult {
 
 /** Options of one optimizer step. */
 export interface StepOptions {
-  /** What the loss is multiplied by before the backward pass, so that float16 gradients do not vanish; taken out again. */
+  /** The loss is multiplied by it before the backward pass, so that float16 gradients do not vanish; the gradients are divided by it. */
   lossScale?: number;
 }
 
-/** A step of which all work up to the gradients has been given out: a GPU is busy with it, and nothing waits for it yet. */
+/** A step whose work up to the gradients is queued: a GPU is busy with it, and nothing waits for it yet. */
 export interface BegunStep extends Disposable {
   /** Waits for the gradients and updates the weights. */
   finish(): StepResult;
 }
 
 /**
- * One optimizer step (counted from 0) over its micro-batches, of each of which every rank has its part. The loss is summed
- * over the predicted tokens of all micro-batches and ranks and divided by their number, next-sentence loss likewise by
- * sequences, so the result does not depend on how the batch is cut. A block that no micro-batch ran has no gradient:
- * clipping does not see it, its weights, moments and decay stay as they are, and nothing is sent for it.
+ * One optimizer step (counted from 0) over its micro-batches; every rank has its part of each. The loss is summed over the
+ * predicted tokens of all micro-batches and ranks and divided by their number, the next-sentence loss likewise over sequences, so
+ * the result does not depend on how the batch is split. A block that ran in no micro-batch has no gradient: clipping ignores it,
+ * its weights and moments do not change (no weight decay either), and nothing is sent for it.
  */
 export function trainStep(
   state: TrainingState,
@@ -61,7 +61,7 @@ export function trainStep(
   return begun.finish();
 }
 
-/** The first half of `trainStep`, up to the gradients: what is done before `finish` is done while a GPU works. */
+/** The first half of `trainStep`, up to the gradients: work between it and `finish` overlaps with the GPU's. */
 export function beginStep(
   state: TrainingState,
   step: number,
@@ -120,7 +120,7 @@ export function beginStep(
   return { finish, [Symbol.dispose]: free };
 }
 
-/** The second half: waits for the gradients, clips them and updates what has one. */
+/** The second half: waits for the gradients, clips them and updates the parameters that have one. */
 function update(
   state: TrainingState,
   step: number,
@@ -129,7 +129,7 @@ function update(
   const { config, group } = state;
   const mine = gradients.finish(); // on several GPUs this waits for the backward pass
   using norm = Tensor.globalNorm([...mine.values()]);
-  // The numbers of a step: the only ones that anything waits for.
+  // The only numbers of a step that anything waits for.
   const ownNorm = norm.item() / lossScale;
   const own = losses.read();
   const [tokenLoss, nspLoss] = group.sum([own.token, own.nsp ?? 0]) as [number, number];
@@ -142,7 +142,7 @@ function update(
   return { loss, tokenLoss, nspLoss: own.nsp === undefined ? undefined : nspLoss, learningRate, gradientNorm, applied };
 }
 
-/** The gates of a whole micro-batch as the part of it sees them that this rank has. */
+/** The gates of a whole micro-batch, for this rank's part of it. */
 function passOfPart(gates: readonly Gate[], { numSequences, part }: MicroBatch): Pick<Pass, 'gates' | 'firstRow'> {
   if (part === undefined) return { gates };
   const { first } = part;
@@ -154,11 +154,11 @@ function passOfPart(gates: readonly Gate[], { numSequences, part }: MicroBatch):
   };
 }
 
-/** What a step's micro-batches add up to. */
+/** Sums over a step's micro-batches. */
 interface Sums {
   gradients: GradientSums;
   losses: Losses;
-  /** For each block the last micro-batch in which a rank runs it, or −1. */
+  /** For each block, the last micro-batch in which any rank runs it, or −1. */
   lastRuns: readonly number[];
   /** Of the whole step, on all ranks. */
   predictedTokens: number;
@@ -166,7 +166,7 @@ interface Sums {
   lossScale: number;
 }
 
-/** The losses of a step's micro-batches: on their device until they are read. */
+/** The losses of a step's micro-batches; they stay on the device until they are read. */
 class Losses implements Disposable {
   readonly #token: Tensor[] = [];
   readonly #nsp: Tensor[] = [];
@@ -186,8 +186,8 @@ class Losses implements Disposable {
 }
 
 /**
- * Forward and backward over the micro-batches: this rank's share of the mean losses, and its gradients. These go to the other
- * ranks block by block, while the backward pass is at the blocks below.
+ * Forward and backward over the micro-batches: this rank's share of the mean losses, and its gradients. These are sent to the
+ * other ranks block by block, while the backward pass works on the blocks below.
  */
 function accumulate(
   { model, config, parts, masters, owners }: TrainingState,
@@ -200,7 +200,7 @@ function accumulate(
   microBatches.forEach((batch, i) => {
     scope(() => {
       const stream = model.residualStream(modelInputs(batch, config.train.device), passes[i]);
-      // The heads stand on a leaf, or the gradient of the embeddings that they share would go all the way down at once.
+      // The heads start from a leaf; otherwise the gradient of the embeddings that they share would flow all the way down at once.
       const top = stream.at(-1)!.detach().requiresGrad();
       const { tokenSum, nspSum } = headLosses(model, model.finalNorm(top), batch);
       const tokenLoss = tokenSum.mul(1 / Math.max(1, predictedTokens));
@@ -208,7 +208,7 @@ function accumulate(
       losses.add(tokenLoss, nspLoss);
       const loss = nspLoss ? tokenLoss.add(nspLoss) : tokenLoss;
 
-      /** The gradient of what goes into a part of the model; those of its parameters are added up. */
+      /** Returns the gradient of the input of a part of the model; those of its parameters are added up. */
       const backward = (specs: readonly ParameterSpec[], input: Tensor[], y: Tensor, gradient?: Tensor) => {
         const found = y.grad([...input, ...leaves(specs)], gradient);
         gradients.add(specs, found.slice(input.length));

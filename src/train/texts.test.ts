@@ -64,7 +64,7 @@ test('text that a given tokenizer cannot spell is warned of, in the held-out tex
   assert.equal(warnings.length, 1);
   assert.match(
     warnings[0]!,
-    /^data\.valid: [\d.]+ % of the characters become \[UNK\].*tokenizer\.json is not made for this text; leave data\.tokenizer out/,
+    /^data\.valid: [\d.]+ % of the characters become \[UNK\].*tokenizer\.json was not made for this text; leave data\.tokenizer out/,
   );
 });
 
@@ -110,7 +110,7 @@ test('texts of a mixture that share a file are warned of, unless held-out text i
   const mixed = (first: string, second: string) =>
     prepared(folder, '', [`data.train=[{path: [${first}], weight: 1}, {path: [${second}], weight: 2}]`]);
   const { warnings } = await mixed(`${a}, ${b}`, b!);
-  assert.match(warnings.join('\n'), /^data\.train: .*b\.txt is in two texts of the mixture, so what one holds out/m);
+  assert.match(warnings.join('\n'), /^data\.train: .*b\.txt is in two texts of the mixture, so text held out of one/m);
   assert.deepEqual((await mixed(a!, b!)).warnings, []);
 });
 

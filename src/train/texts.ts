@@ -23,16 +23,16 @@ import { type Corpora, openCorpora, totalOf } from './corpora.ts';
 import { explained, hashOf, openDropped, type Repeated } from './duplicates.ts';
 import { unknownText, vocabularyAdvice, warnOfUnknown } from './unknown.ts';
 
-/** Samples, and what is predicted of them. */
+/** Samples, and which of their tokens are predicted. */
 export interface MaskedSamples {
   samples: Samples;
   mask: Mask;
 }
 
-/** The texts of a run, tokenised, and how they are read. */
+/** The tokenised texts of a run, and how they are read. */
 export interface Texts {
   tokenizer: TextTokenizer;
-  /** What a step, counted from 0, learns from. */
+  /** The samples of a step, counted from 0. */
   train(step: number): MaskedSamples;
   valid: MaskedSamples;
   /** SHA-256 of all their tokens, of where documents end, and of how they are read. */
@@ -42,7 +42,7 @@ export interface Texts {
 }
 
 /**
- * Prepares the texts of a configuration: the tokenised corpora (kept and used again when nothing changed), and training and held-out
+ * Prepares the texts of a configuration: the tokenised corpora (cached, and reused if nothing changed), and training and held-out
  * samples of them.
  *
  * @throws DataError for texts that cannot be used.
@@ -91,7 +91,7 @@ export async function openTexts(
   }
 }
 
-/** Warns of each text that has many characters which the tokenizer cannot spell. */
+/** Warns about each text with many characters that the tokenizer cannot represent. */
 function warnOfCharacters({ train, valid }: Corpora, advice: string, report: Reporter): void {
   for (const text of train) {
     const name = train.length > 1 ? `data.train: ${sourceName(text)}` : 'data.train';
@@ -100,7 +100,7 @@ function warnOfCharacters({ train, valid }: Corpora, advice: string, report: Rep
   if (valid) warnOfUnknown(valid.index, advice, (message) => report.warn(`data.valid: ${message}`));
 }
 
-/** What of each text is trained on, and what is held out. */
+/** The part of each text that is trained on, and the part that is held out. */
 function viewsOf(
   { train, valid }: Corpora,
   { validFraction }: Config['data'],
@@ -135,7 +135,7 @@ function partsOf(
   };
 }
 
-/** Says how each text of a mixture takes part in it. */
+/** Reports the share of each text of a mixture. */
 function noteMixture(
   config: Config,
   { train, valid }: Corpora,
@@ -156,9 +156,9 @@ function noteMixture(
   }
 }
 
-/** SHA-256 of what samples depend on, whatever the names and times of the files. */
+/** SHA-256 of everything that samples depend on, regardless of the names and times of the files. */
 function hashOfTexts({ train, all }: Corpora, dropped: Repeated | undefined, parts: readonly Samples[]): string {
-  // More than 2²⁰ documents or 2²¹ samples are read in another order than by earlier versions, whose runs cannot go on here.
+  // More than 2²⁰ documents or 2²¹ samples are read in another order than by earlier versions, whose runs cannot be resumed here.
   const isInBlocks = all.some(isSplitInBlocks) || parts.some(({ count }) => isReadInBlocks(count));
   const content = [
     ...all.map(contentOf),
@@ -171,7 +171,7 @@ function hashOfTexts({ train, all }: Corpora, dropped: Repeated | undefined, par
 
 const percent = (share: number) => `${Number((100 * share).toPrecision(3))} %`;
 
-/** Says of a fault which text has it. */
+/** Adds the name of the text to an error. */
 function named<T>(name: string | undefined, open: () => T): T {
   try {
     return open();
@@ -181,11 +181,11 @@ function named<T>(name: string | undefined, open: () => T): T {
   }
 }
 
-/** Says of a fault that it is the held-out text's, and where that comes from. */
+/** Adds to an error that it is about the held-out text, and where that comes from. */
 function heldOut<T>(open: () => T, { valid, validFraction }: Config['data']): T {
   const what =
     valid.length > 0 ? `data.valid: ${valid.join(', ')}` : `data.validFraction: ${validFraction} of the text`;
-  return named(`${what} is held out, and that is too little`, open);
+  return named(`${what} is held out, which is too little`, open);
 }
 
 /** The tokens of a corpus, and where its documents end. */

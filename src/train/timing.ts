@@ -9,22 +9,22 @@ import { trainStep } from './step.ts';
 import { workOf } from './work.ts';
 
 /**
- * A step's time, in seconds: `once + updated·update + microBatches·(microBatch + depth·block)`, with `depth` blocks in a
- * micro-batch and `updated` of them in the step. Where a step is one micro-batch, or every block is updated in each step
- * because each sequence has gates of its own, parts cannot be told apart and stand in the others.
+ * A step's time, in seconds: `once + updated·update + microBatches·(microBatch + depth·block)`, with `depth` blocks per
+ * micro-batch and `updated` of them in the step. If a step is one micro-batch, or every block is updated in each step because
+ * each sequence has its own gates, some parts cannot be separated and are included in others.
  */
 export interface StepTimes {
-  /** A step beside its micro-batches and its blocks' updates; 0 where a step is one micro-batch. */
+  /** A step apart from its micro-batches and its blocks' updates; 0 if a step is one micro-batch. */
   once: number;
-  /** The update of one block; 0 where a step is one micro-batch, then in `block`. */
+  /** The update of one block; 0 if a step is one micro-batch: `block` then includes it. */
   update: number;
-  /** A micro-batch without its blocks: embeddings and heads; all that `once` is where a step is one micro-batch. */
+  /** A micro-batch without its blocks: embeddings and heads; includes `once` if a step is one micro-batch. */
   microBatch: number;
   /** One block of one micro-batch, forward and backward. */
   block: number;
 }
 
-/** The seconds of a step with `depth` blocks in a micro-batch and `updated` of them in the step, by the formula of `StepTimes`. */
+/** The seconds of a step with `depth` blocks per micro-batch and `updated` of them in the step, by the formula of `StepTimes`. */
 export function stepSeconds(
   { once, update, microBatch, block }: StepTimes,
   { depth, updated, microBatches }: { depth: number; updated: number; microBatches: number },
@@ -32,7 +32,7 @@ export function stepSeconds(
   return once + updated * update + microBatches * (microBatch + depth * block);
 }
 
-/** Times of steps: with all blocks and with `half` of them, in one micro-batch and, where a step has more, in two. */
+/** Step times: with all blocks and with `half` of them, for one micro-batch and, if a step has more, for two. */
 export interface MeasuredSteps {
   whole: number;
   halved: number;
@@ -40,7 +40,7 @@ export interface MeasuredSteps {
   halvedTwice?: number;
 }
 
-/** The parts that such times are made of. `isAlwaysUpdated`: halved steps update all blocks too. */
+/** Fits the parts to such times. `isAlwaysUpdated`: halved steps update all blocks too. */
 export function fitStepTimes(
   measured: MeasuredSteps,
   layers: number,
@@ -58,15 +58,15 @@ export function fitStepTimes(
   return { once: whole - repeated - layers * update, update, microBatch: repeated - layers * block, block };
 }
 
-/** Rounds, one step of each kind, that go before and are not counted; then as many as fit into the time, within bounds. */
+/** A round is one step of each kind. Warm-up rounds are not counted; then come as many as fit into the time, within bounds. */
 const [numWarmup, minRounds, maxRounds, maxSeconds] = [1, 3, 60, 25];
 
 /**
- * Times optimizer steps of a configuration on this machine, on random tokens in full sequences: dense, with
- * half of them (of its sequences, where each has gates of its own), and, where a step has several micro-batches, with one and
- * with two of them, in turn for about half a minute. Means, since a run meets the machine's slow moments as well.
+ * Times optimizer steps of a configuration on this machine, on random tokens in full sequences: dense, with half of the blocks
+ * (or of the sequences, if each has its own gates), and, if a step has several micro-batches, with one and with two of them, in
+ * turn for about half a minute. Takes means, because a run meets the machine's slow moments as well.
  *
- * @throws ConfigError for a device that is not there.
+ * @throws ConfigError for a missing device.
  */
 export function measureSteps(config: StepConfig): StepTimes {
   const { depth, model, train } = config;
@@ -113,10 +113,10 @@ export function measureSteps(config: StepConfig): StepTimes {
 const numTimed = 2;
 
 /**
- * The seconds of a dense step in micro-batches of each of these sizes. Steps of one and of two micro-batches are timed, and what the second
- * one adds stands for all others.
+ * The seconds of a dense step with each of these micro-batch sizes. Steps of one and of two micro-batches are timed; every
+ * further micro-batch is assumed to take as long as the second.
  *
- * @throws ConfigError for a device that is not there.
+ * @throws ConfigError for a missing device.
  */
 export function timeMicroBatches(config: StepConfig, sizes: readonly number[]): Map<number, number> {
   const { model, train } = config;
@@ -134,7 +134,7 @@ export function timeMicroBatches(config: StepConfig, sizes: readonly number[]): 
     };
     const fastest = (size: number, count: number) =>
       Math.min(...Array.from({ length: numTimed }, () => seconds(size, count)));
-    seconds(Math.min(...sizes), 2); // the first step lays out memory
+    seconds(Math.min(...sizes), 2); // the first step allocates memory
     return new Map(
       sizes.map((size) => {
         const count = train.batchSize / size;
@@ -168,7 +168,7 @@ export interface BatchShape {
   hasPairs: boolean;
 }
 
-/** A micro-batch of random tokens in full sequences; `predictedTokens` of them are to be predicted. */
+/** A micro-batch of random tokens in full sequences; `predictedTokens` of them are predicted. */
 export function randomBatch(shape: BatchShape): MicroBatch {
   const { sequences: N, sequenceLength: T, vocabSize, predictedTokens, hasPairs } = shape;
   const random = (length: number, below: number) =>

@@ -7,7 +7,7 @@ import { drawSeed } from '../random/index.ts';
 import { setNumThreads, type Tensor } from '../tensor/index.ts';
 import { type TrainingState, trainingState } from './state.ts';
 
-// Threads that wait for each other cost more than they bring here, most of all while other tests run beside.
+// Threads that wait for each other cost more than they gain here, especially while other tests run.
 setNumThreads(1);
 
 const vocabSize = 50;

@@ -18,14 +18,14 @@ import { makeFolder, replaceFile, writing } from '../files/index.ts';
 import { familyOf } from '../model/index.ts';
 import type { Reporter } from '../runs/index.ts';
 
-/** Text that a tokenizer is trained on at most, in bytes: more hardly changes a vocabulary of 30,000 tokens. */
+/** A tokenizer is trained on at most this many bytes of text: more hardly changes a vocabulary of 30,000 tokens. */
 const tokenizerBytes = 64e6;
 
 /**
- * The tokenizer of a configuration: the one that it names, or one trained on its texts, kept for the next time, or on a program's
+ * The tokenizer of a configuration: the one that it names, or one trained on its texts (cached for next time) or on a program's
  * documents.
  *
- * @throws ConfigError without text, for a tokenizer of another family, and for documents that are tokens already.
+ * @throws ConfigError without text, for a tokenizer of another family, and for documents that are already tokens.
  * @throws DataError for texts or a `tokenizer.json` that cannot be used.
  * @throws OutputError when the cache cannot be written.
  */
@@ -68,7 +68,7 @@ export async function openTokenizer(config: Config, report: Reporter, samples?: 
   return tokenizer;
 }
 
-/** A tokenizer that was trained before; undefined where there is none, or where its file is damaged. */
+/** A tokenizer that was trained before; undefined if there is none, or if its file is damaged. */
 function keptTokenizer(path: string, report: Reporter): TextTokenizer | undefined {
   if (!existsSync(path)) return undefined;
   const json = readFileSync(path, 'utf8');
@@ -82,7 +82,7 @@ function keptTokenizer(path: string, report: Reporter): TextTokenizer | undefine
 /**
  * A tokenizer trained on a program's documents.
  *
- * @throws ConfigError where the documents are tokens already.
+ * @throws ConfigError if the documents are already tokens.
  */
 async function trainOnDocuments(samples: Documents, { data, model }: Config, report: Reporter): Promise<TextTokenizer> {
   const { title, train } = tokenizerKinds[familyOf(model).tokenizer];
@@ -98,7 +98,7 @@ async function* textsOf(samples: Documents): AsyncGenerator<string> {
     if (typeof document === 'string') yield document;
     else
       throw new ConfigError(
-        `data.tokenizer: missing, and the samples ${samples.name} are tokens; name the tokenizer.json that they were made with`,
+        `data.tokenizer: missing, but the samples ${samples.name} are tokens; set it to the tokenizer.json that they were made with`,
       );
   }
 }
@@ -115,18 +115,18 @@ interface TokenizerOptions {
   kind: TextTokenizer['kind'];
   vocabSize: number;
   lowercase: boolean;
-  /** As `lowercase` where nothing is said. */
+  /** Default: as `lowercase`. */
   stripAccents?: boolean | undefined;
   textField: string;
-  /** Is called every two seconds. */
+  /** Called every two seconds. */
   onProgress?: (progress: TrainingProgress) => void;
 }
 
 /**
- * Trains a tokenizer of at most `vocabSize` tokens, WordPiece for BERT and byte-level for GPT-2 (which keeps capitals),
- * on as much of each file as is needed for that.
+ * Trains a tokenizer of at most `vocabSize` tokens, WordPiece for BERT and byte-level for GPT-2 (which keeps capitals), on as
+ * much of each file as is needed for that.
  *
- * @throws DataError where a file cannot be read as text, or none holds a word.
+ * @throws DataError if a file cannot be read as text, or no file contains a word.
  */
 export function trainTokenizer(
   files: readonly SourceFile[],
@@ -137,7 +137,7 @@ export function trainTokenizer(
   return tokenizerKinds[kind].train(texts, { ...options, lowercase, stripAccents });
 }
 
-/** Says how far the training of a tokenizer is, in a line. */
+/** Reports the progress of training a tokenizer, in one line. */
 export function tokenizerProgress(say: (line: string) => void): (progress: TrainingProgress) => void {
   return ({ what, done, total }) => {
     const text = what === 'bytes' ? `${Math.round(done / 1e6)} MB of text read` : `${done} of ${total} ${what}`;

@@ -2,12 +2,12 @@ import type { Config } from '../config/index.ts';
 import { type CorpusIndex, type Samples, unknownShare } from '../data/index.ts';
 import { counted, DataError } from '../errors/index.ts';
 
-/** More of a text's characters than this as [UNK] are worth a warning. */
+/** A larger share of a text's characters as [UNK] gives a warning. */
 const maxUnknownShare = 0.01;
-/** The least vocabulary that is recommended to a text whose characters do not fit in a smaller one. */
+/** The smallest vocabulary recommended for a text whose characters do not fit into a smaller one. */
 const roomyVocabulary = 8192;
 
-/** Refuses a text that the tokenizer is not made for: nothing could be learnt from it. */
+/** Refuses a text that the tokenizer was not made for: nothing could be learnt from it. */
 export function checkKnown(samples: Samples, { data, model, train }: Config): void {
   const { tokenizer } = samples;
   const tokens = Array.from({ length: Math.min(samples.count, 100) }, (_, i) => {
@@ -18,7 +18,7 @@ export function checkKnown(samples: Samples, { data, model, train }: Config): vo
   const known = `knows only ${Math.round(100 * (1 - unknown))} % of the text's tokens`;
   if (train.from !== undefined) {
     throw new DataError(
-      `train.from: ${train.from} has a tokenizer that ${known}; give text like that which it was trained on, or start without --from`,
+      `train.from: ${train.from} has a tokenizer that ${known}; give text like its training text, or start without --from`,
     );
   }
   if (data.tokenizer !== undefined)
@@ -34,19 +34,19 @@ export function unknownText(index: Pick<CorpusIndex, 'characters' | 'unknownChar
   return `${Number(percent.toPrecision(2))} % of the characters`;
 }
 
-/** Warns where more than 1 % of a text's characters are [UNK], with what helps. */
+/** Warns if more than 1 % of a text's characters are [UNK], with advice. */
 export function warnOfUnknown(index: CorpusIndex, advice: string, warn: (message: string) => void): void {
   if (unknownShare(index) <= maxUnknownShare) return;
-  warn(`${unknownText(index)} become [UNK], since the vocabulary cannot spell them; ${advice}`);
+  warn(`${unknownText(index)} become [UNK], because the vocabulary cannot represent them; ${advice}`);
 }
 
-/** What helps against a vocabulary that cannot spell a text; a run that is resumed keeps its own. */
+/** Advice for a vocabulary that cannot represent a text; a resumed run keeps its own. */
 export function vocabularyAdvice({ data, model, train }: Config, isResumed = false): string {
   if (train.from !== undefined) {
-    return `the tokenizer of ${train.from} is not made for this text; start without --from to train one on it`;
+    return `the tokenizer of ${train.from} was not made for this text; start without --from to train one on it`;
   }
   if (data.tokenizer !== undefined) {
-    return `${data.tokenizer} is not made for this text; leave data.tokenizer out to train one on it`;
+    return `${data.tokenizer} was not made for this text; leave data.tokenizer out to train one on it`;
   }
   const larger = Math.max(roomyVocabulary, 2 * model.vocabSize);
   const setting = `--set model.vocabSize=${larger}`;

@@ -6,9 +6,9 @@ import { familyOf, type ParameterSpec, parameterSpecs, partsOf } from '../model/
 import { updateFlops } from '../optimizers/index.ts';
 
 /**
- * The work of one optimizer step of a configuration; without `predictedTokens`, with those of full sequences. Sequences count as full and
- * as one document each, since only the text tells where documents end: with `packing: documents` attention does less than this, and
- * with clm a token for each document but the first of a sequence is not predicted.
+ * The work of one optimizer step of a configuration; `predictedTokens` defaults to those of full sequences. Sequences count as
+ * full and as one document each, because only the text shows where documents end: with `packing: documents`, attention does less
+ * work than this, and with clm one token of each document except the first in a sequence is not predicted.
  */
 export function workOf({ model, data, train }: StepConfig, predictedTokens?: number): StepWork {
   const { sequenceLength, maskRate } = data;

@@ -151,7 +151,7 @@ export const faults: Fault[] = [
     cause(world) {
       writeFileSync(world.at('other.txt'), sentences(400, 3));
       const words = [world.pretrain('differ'), world.pretrain('differ', ['data.train=[other.txt]'])];
-      return refusedTogether(world, words, /data\.train: rank 1 has other texts than rank 0/);
+      return refusedTogether(world, words, /data\.train: the texts of rank 1 differ from those of rank 0/);
     },
   },
   {
@@ -256,7 +256,7 @@ export const faults: Fault[] = [
         const seconds = (performance.now() - cut) / 1000;
         for (const { code, stderr } of ends) {
           assert.equal(code, 75, stderr);
-          assert.match(stderr, /rank [01] (is gone or frozen|, by way of which)/);
+          assert.match(stderr, /rank [01] (is gone or frozen|, which relays)/);
         }
         return { outcome: 'both stop, each naming the other', seconds, repeated: await world.checkResumes(out) };
       }),

@@ -70,7 +70,7 @@ export class World implements Disposable {
     const before = linesOf(this.at(out)).filter(({ type }) => type === 'step').length;
     const { code, stderr } = await taper([...this.pretrain(out), '--resume'], { cwd: this.folder });
     assert.equal(code, 0, stderr);
-    const from = Number(/going on from \S+step-(\d+)/.exec(stderr)?.[1] ?? 0);
+    const from = Number(/continuing from \S+step-(\d+)/.exec(stderr)?.[1] ?? 0);
     const found = linesOf(this.at(out));
     const expected = await this.unbroken();
     assert.equal(found.length, expected.length);

@@ -23,9 +23,9 @@ export const bertNames = {
   words: 'bert.embeddings.word_embeddings.weight',
   positions: 'bert.embeddings.position_embeddings.weight',
   types: 'bert.embeddings.token_type_embeddings.weight',
-  /** Of PostLN; PreLN has none there. */
+  /** Only in PostLN. */
   embeddingsNorm: 'bert.embeddings.LayerNorm',
-  /** Of PreLN; PostLN has none there. */
+  /** Only in PreLN. */
   finalNorm: 'bert.encoder.ln',
   pooler: 'bert.pooler.dense',
   transform: 'cls.predictions.transform.dense',
@@ -49,7 +49,7 @@ export const bertNames = {
 };
 
 /**
- * BERT with its two pre-training heads, or with a classifier (Devlin et al. 2019). Hugging Face's names of it are
+ * BERT with its two pre-training heads, or with a classifier (Devlin et al. 2019). Hugging Face's names for it are
  * `megatron-bert` for PreLN (one norm after the last block, none after the embeddings) and `bert` for PostLN.
  */
 export class Bert extends Transformer {

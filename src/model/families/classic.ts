@@ -5,14 +5,14 @@ import type { ModelInputs } from '../transformer.ts';
 
 // What BERT and GPT-2 share: learnt positions, and blocks with biases everywhere, layer norms, multi-head attention, `W₂·gelu(W₁·x)`.
 
-/** Learnt embeddings of the positions, which each document begins anew: [T, D], or [N, T, D] where a sequence has several documents. */
+/** Learnt position embeddings, which start again in each document: [T, D], or [N, T, D] if a sequence has several documents. */
 export function positionEmbeddings(table: Tensor, { inputIds, documents, cache }: ModelInputs): Tensor {
   const [N, T] = inputIds.shape as [number, number];
   if (!documents?.some(({ length }) => length > 1)) return table.narrow(0, cache?.length ?? 0, T);
   return table.embedding(Tensor.from(positionIds(documents, T), [N, T], { device: inputIds.device }));
 }
 
-/** [N·T] The position of each token in its document; padding, which nothing reads, is at 0. */
+/** [N·T] The position of each token in its document; padding, which is never read, is at 0. */
 function positionIds(documents: Documents, T: number): Int32Array {
   const ids = new Int32Array(documents.length * T);
   for (const [row, lengths] of documents.entries()) {
@@ -27,7 +27,7 @@ function positionIds(documents: Documents, T: number): Int32Array {
 
 /** The names of a block's parts; each has a `weight` and a `bias`. */
 export interface BlockNames {
-  /** What all of them begin with. */
+  /** Their common prefix. */
   prefix: string;
   attentionNorm: string;
   /** The three projections, or one that is all three side by side. */
@@ -41,7 +41,7 @@ export interface BlockNames {
 /** The parameters of a block. */
 export function blockSpecs(config: ModelConfig, names: BlockNames): ParameterSpec[] {
   const { hiddenSize: D, ffnSize: F, norm, layers } = config;
-  // What 2L branches add up to in the residual stream of PreLN must not grow with L, as in the paper's code and in GPT-2.
+  // The sum of 2L branches in the residual stream of PreLN must not grow with L, as in the paper's code and in GPT-2.
   const outputStd = norm === 'pre' ? initialStd / Math.sqrt(2 * layers) : initialStd;
   return [
     ...normSpecs(names.attentionNorm, D),
@@ -58,16 +58,16 @@ export function blockSpecs(config: ModelConfig, names: BlockNames): ParameterSpe
 }
 
 /**
- * FLOPs of a block's matrix products on one sequence: `8·T·D² + 4·T²·D + 4·T·D·F`, which are four projections; scores and their
- * weighted sum; two feed-forward layers. The number of heads does not change their size.
+ * FLOPs of a block's matrix products on one sequence: `8·T·D² + 4·T²·D + 4·T·D·F`, for four projections, the scores and their
+ * weighted sum, and two feed-forward layers. The number of heads does not matter.
  */
 export function blockFlops({ hiddenSize: D, ffnSize: F }: ModelConfig, T: number): number {
   return 8 * T * D * D + 4 * T * T * D + 4 * T * D * F;
 }
 
 /**
- * The branches of a block. Attention: `softmax(q·kᵀ/√d + bias)·v`, projected; feed-forward: `W₂·gelu(W₁·x)`. PreLN normalises
- * what goes into a branch, PostLN the sum.
+ * The branches of a block. Attention: `softmax(q·kᵀ/√d + bias)·v`, projected; feed-forward: `W₂·gelu(W₁·x)`. PreLN normalises the
+ * input of a branch, PostLN the sum.
  */
 export function blockBranches(model: Model, names: BlockNames, { causal }: { causal: boolean }): Branches {
   const { heads, norm } = model.config;
@@ -92,10 +92,10 @@ export function blockBranches(model: Model, names: BlockNames, { causal }: { cau
   };
 }
 
-/** An activation that these blocks do not have. */
+/** The error for an activation that these blocks do not support. */
 export function geluMistakes({ kind, activation }: ModelConfig): string[] {
   return activation === 'silu'
-    ? [`model.activation: silu is not for model.kind ${kind}; leave it out, or take gelu or gelu_new`]
+    ? [`model.activation: silu is not supported by model.kind ${kind}; leave it out, or use gelu or gelu_new`]
     : [];
 }
 

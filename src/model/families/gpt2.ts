@@ -54,7 +54,7 @@ export class Gpt extends Transformer {
   }
 }
 
-/** GPT-2's files hold the matrices of the blocks the other way round. */
+/** GPT-2's files store the matrices of the blocks transposed. */
 const transposed = (spec: ParameterSpec): ParameterSpec =>
   spec.shape.length === 2 ? { ...spec, transposedInFiles: true } : spec;
 

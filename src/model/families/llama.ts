@@ -43,11 +43,12 @@ export const llamaNames = {
 
 const names = llamaNames;
 
-/** Its settings where a configuration leaves them out. Source: Touvron et al. 2023 (arXiv 2302.13971); small ones tie the output. */
+/** Its default settings. Source: Touvron et al. 2023 (arXiv 2302.13971); small models tie the output layer. */
 const usual = { ropeTheta: 10_000, tied: true, qkNorm: false, attentionBias: false } as const;
 
 /**
- * Llama: RMSNorm, rotary positions, heads of keys and values that several heads of queries share, SwiGLU. With `qkNorm` it is Qwen3.
+ * Llama: RMSNorm, rotary positions, heads of keys and values shared by several heads of queries, SwiGLU. With `qkNorm` it is
+ * Qwen3.
  *
  * Source: Touvron et al. 2023 (arXiv 2302.13971); Grattafiori et al. 2024 (arXiv 2407.21783); Qwen3 (arXiv 2505.09388).
  */
@@ -240,7 +241,7 @@ export const llama: Family = {
         rms_norm_eps: model.layerNormEpsilon,
         attention_dropout: model.attentionDropout,
         attention_bias: model.attentionBias ?? usual.attentionBias,
-        // For transformers 5, and for those before it.
+        // For transformers 5, and for earlier versions.
         rope_parameters: { rope_type: 'default', rope_theta: ropeTheta, ...scaling },
         rope_theta: ropeTheta,
         ...(scaling && { rope_scaling: scaling }),

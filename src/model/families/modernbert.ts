@@ -49,7 +49,7 @@ export const modernbertNames = {
   },
 };
 
-/** Its settings where a configuration leaves them out: the published model's. */
+/** Its default settings: the published model's. */
 const published = { window: 128, globalBlocks: 3, ropeTheta: 160_000, localRopeTheta: 10_000 } as const;
 
 const names = modernbertNames;
@@ -59,7 +59,7 @@ function isGlobal({ globalBlocks = published.globalBlocks }: ModelConfig, l: num
   return typeof globalBlocks === 'number' ? l % globalBlocks === 0 : globalBlocks.includes(l);
 }
 
-/** How many tokens before and behind itself a token sees in a local block. */
+/** How many tokens before and after itself a token sees in a local block. */
 const reach = ({ window = published.window }: ModelConfig) => Math.floor(window / 2);
 
 /**
@@ -73,7 +73,7 @@ export class ModernBert extends Transformer {
     const { attentionNorm, queryKeyValue, attentionOutput, ffnNorm, ffnInner, ffnOutput } = names.block(l);
     return {
       attention: {
-        // The norm after the embeddings stands in for that of the first block.
+        // The norm after the embeddings replaces that of the first block.
         ...(l > 0 && { before: (stream) => layerNormBeside(stream, this, attentionNorm) }),
         of: (x, how) => {
           const qkv = linear(x, this, queryKeyValue);
@@ -117,7 +117,10 @@ export class ModernBert extends Transformer {
   }
 }
 
-/** How block `l` sees: the frequencies of its rotary positions, and how many tokens before and behind each one; all without a window. */
+/**
+ * The attention of block `l`: the frequencies of its rotary positions, and how many tokens before and after itself a token sees;
+ * all without a window.
+ */
 export function sightOf(config: ModelConfig, l: number): { rotary: number[]; window?: number } {
   const { hiddenSize, heads, ropeScaling } = config;
   const { ropeTheta = published.ropeTheta, localRopeTheta = published.localRopeTheta } = config;
@@ -140,11 +143,11 @@ function blockSpecs({ hiddenSize: D, ffnSize: F, layers }: ModelConfig, l: numbe
   ];
 }
 
-/** transformers' names of what a block sees. */
+/** transformers' names for the attention types of blocks. */
 const layerTypes = { global: 'full_attention', local: 'sliding_attention' } as const;
 
 /**
- * Which blocks see the whole text: `layer_types` of transformers 5, or the number that came before it.
+ * Which blocks see the whole text: `layer_types` of transformers 5, or the number that earlier versions use.
  *
  * @throws ConfigError for another list.
  */
@@ -154,7 +157,7 @@ function readGlobalBlocks({ file, json }: ConfigReader, layers: number): number 
     return new ConfigReader(file, { global_attn_every_n_layers: 3, ...json }).count('global_attn_every_n_layers');
   const known: unknown[] = Object.values(layerTypes);
   if (!Array.isArray(types) || types.length !== layers || !types.every((type) => known.includes(type))) {
-    throw new ConfigError(`${file}: layer_types is not a list of ${layers} times ${known.join(' or ')}`);
+    throw new ConfigError(`${file}: layer_types must be a list of ${layers} entries, each ${known.join(' or ')}`);
   }
   const globals = types.flatMap((type, l) => (type === layerTypes.global ? [l] : []));
   const every = globals[1] ?? layers;
@@ -204,7 +207,7 @@ export const modernbert: Family = {
   withBlocks(config, kept) {
     if (kept[0] !== 0) {
       throw new CheckpointError(
-        'block 0 of a modernbert cannot be left out: it has no attention norm, which every other block needs; --choose evenly keeps it',
+        'block 0 of a modernbert cannot be removed: it has no attention norm, which every other block needs; use --choose evenly, which keeps it',
       );
     }
     return { ...config, globalBlocks: [...kept.keys()].filter((place) => isGlobal(config, kept[place]!)) };
@@ -246,7 +249,7 @@ export const modernbert: Family = {
       const local = rope(layerTypes.local, 'local_rope_theta', published.localRopeTheta);
       if (JSON.stringify(local.scaling) !== JSON.stringify(global.scaling)) {
         throw new ConfigError(
-          `${json.file}: rope_parameters scale local and global blocks otherwise; only one is supported`,
+          `${json.file}: rope_parameters scale local and global blocks differently; taper supports only one scaling for both`,
         );
       }
       const sizes = json.sizes();
@@ -280,7 +283,7 @@ export const modernbert: Family = {
         classifier_dropout: model.dropout,
         attention_dropout: model.attentionDropout,
         local_attention: model.window,
-        // For transformers 5, and for those before it.
+        // For transformers 5, and for earlier versions.
         layer_types: types,
         rope_parameters: { [layerTypes.global]: rope(model.ropeTheta), [layerTypes.local]: rope(model.localRopeTheta) },
         ...(typeof model.globalBlocks === 'number' && { global_attn_every_n_layers: model.globalBlocks }),

@@ -2,7 +2,7 @@ import { ConfigError } from '../../errors/index.ts';
 import { ConfigReader, type Json } from '../hugging-face.ts';
 import type { RopeScaling } from '../parameters.ts';
 
-/** The bounds of llama3's scaling, in positions: waves below the first stay, those above the second are stretched. */
+/** llama3's scaling, with its bounds in positions: wavelengths below the first stay, those above the second are stretched. */
 function stretched(
   frequency: number,
   { factor, lowFrequency, highFrequency, originalPositions }: RopeScaling & { type: 'llama3' },
@@ -16,7 +16,7 @@ function stretched(
 
 /**
  * The angle per position of each pair of numbers in a head of size d: `θ^(−2i/d)`, i from 0 up to d/2; stretched for longer texts
- * where a scaling says so.
+ * if a scaling is given.
  *
  * Source: Su et al. 2021 (arXiv 2104.09864), Eq. 15; scaling: Chen et al. 2023 (arXiv 2306.15595), Llama 3.1.
  */
@@ -28,7 +28,7 @@ export function rotaryFrequencies(headSize: number, theta: number, scaling?: Rop
   });
 }
 
-/** Rotary positions as a `config.json` has them. */
+/** Rotary positions as in a `config.json`. */
 export interface Rope {
   theta: number;
   scaling?: RopeScaling;
@@ -48,10 +48,10 @@ const scalings: Readonly<Record<string, (rope: ConfigReader, maxPositions: numbe
 };
 
 /**
- * Reads rotary positions: those that `rope_parameters` of transformers 5 gives, or `rope_scaling` before it, where `theta` stands
- * beside it.
+ * Reads rotary positions: those that `rope_parameters` of transformers 5 gives, or `rope_scaling` of earlier versions, which have
+ * `theta` beside it.
  *
- * @throws ConfigError for a kind of scaling that taper does not have.
+ * @throws ConfigError for a kind of scaling that taper does not support.
  */
 export function readRope({ file, json }: ConfigReader, given: unknown, theta: number): Rope {
   const rope = new ConfigReader(`${file}: rotary positions`, { rope_theta: theta, ...((given ?? {}) as Json) });
@@ -62,13 +62,15 @@ export function readRope({ file, json }: ConfigReader, given: unknown, theta: nu
     throw new ConfigError(`${file}: rope_type ${JSON.stringify(type)} is not one of ${known}`);
   }
   if ((rope.json.partial_rotary_factor ?? 1) !== 1) {
-    throw new ConfigError(`${file}: partial_rotary_factor ${rope.json.partial_rotary_factor} is not supported, only 1`);
+    throw new ConfigError(
+      `${file}: partial_rotary_factor ${rope.json.partial_rotary_factor} is not supported; taper supports only 1`,
+    );
   }
   const scaling = read(rope, new ConfigReader(file, json).count('max_position_embeddings'));
   return { theta: rope.positive('rope_theta'), ...(scaling && { scaling }) };
 }
 
-/** A scaling as `rope_scaling` of a `config.json` says it. */
+/** A scaling as the `rope_scaling` of a `config.json`. */
 export function writeScaling(scaling: RopeScaling | undefined): Json | undefined {
   if (scaling === undefined) return undefined;
   const { type, factor } = scaling;

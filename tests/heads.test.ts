@@ -178,7 +178,7 @@ describe('heads', { timeout: 600_000 }, () => {
 
   test('a model that was only pre-trained gives the means of its tokens, and says so', async () => {
     const { stderr } = await done('embed', 'modernbert', '--in', 'texts.txt', '--out', 'plain.npy');
-    assert.match(stderr, /modernbert: was not fine-tuned for embeddings; taking the mean over the tokens/);
+    assert.match(stderr, /modernbert: was not fine-tuned for embeddings; using the mean over the tokens/);
     assert.equal(npy('plain.npy').length, texts.length);
   });
 
@@ -276,7 +276,7 @@ print(json.dumps([type(model).__name__, odd, tags]))
     );
     await refused(
       [...pairs, '--dev', 'pairs.tsv', '--text', 'a', 'b', '--dimensions', '64'],
-      /--dimensions 64: the model's vectors have 32; give fewer/,
+      /--dimensions 64: the model's vectors have 32 dimensions; give 32 or fewer/,
     );
     await refused(
       ['finetune', 'modernbert', '--unsupervised', '--train', 'pairs.tsv', '--text', 'a', '--dropout', '0'],
@@ -291,7 +291,7 @@ print(json.dumps([type(model).__name__, odd, tags]))
       ['finetune', 'modernbert', '--task', 'cola', '--data', '.', '--balanced'],
       /--task cola: has its own files, columns and objective; leave out --balanced/,
     );
-    await refused([...pairs, '--text', 'a', 'c'], /no column "c", but "a", "b"; name the right one with --text/);
+    await refused([...pairs, '--text', 'a', 'c'], /no column "c"; found "a", "b"; name the right one with --text/);
     await refused([...pairs, '--text', 'a', 'b', '--temperature', '0'], /--temperature 0: not a number > 0/);
     await refused(
       [...pairs, '--dev', 'pairs.tsv', '--text', 'a', 'b', '--metric', 'f1', '--epochs', '1'],
@@ -303,7 +303,7 @@ print(json.dumps([type(model).__name__, odd, tags]))
     );
     await refused(
       ['embed', 'modernbert-tags', '--in', 'texts.txt', '--out', 'x.npy'],
-      /modernbert-tags: is fine-tuned for labels; give an encoder/,
+      /modernbert-tags: is fine-tuned for labels; give a pre-trained encoder/,
     );
     await refused(
       ['embed', 'modernbert', '--in', 'texts.txt', '--out', 'x.parquet'],
@@ -315,9 +315,9 @@ print(json.dumps([type(model).__name__, odd, tags]))
     );
     await refused(
       ['embed', 'modernbert', '--in', 'texts.jsonl', '--out', 'x.npy'],
-      /texts\.jsonl, line 1: no column "text", but "body"; name the right one/,
+      /texts\.jsonl, line 1: no column "text"; found "body"; name the right one/,
     );
-    await refused(['embed', 'modernbert', '--in', 'none.txt', '--out', 'x.npy'], /none\.txt: there is no such file/);
+    await refused(['embed', 'modernbert', '--in', 'none.txt', '--out', 'x.npy'], /none\.txt: no such file/);
     const { code, stderr } = await quick(
       'embed',
       'bert-pairs',
@@ -329,7 +329,7 @@ print(json.dumps([type(model).__name__, odd, tags]))
       '64',
     );
     assert.deepEqual(
-      [code, /--dimensions 64: the vectors of bert-pairs have 32; give fewer/.test(stderr)],
+      [code, /--dimensions 64: the vectors of bert-pairs have 32 dimensions; give 32 or fewer/.test(stderr)],
       [2, true],
       stderr,
     );

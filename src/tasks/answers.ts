@@ -6,13 +6,13 @@ import { tagged, tagKind } from './tags/kind.ts';
 import { sentenceOf } from './tags/read.ts';
 import type { Encoded, Predicting } from './task.ts';
 
-/** How a model with a head of labels answers for texts, as JSON: for one text, or for two where it was fine-tuned on pairs. */
+/** How a model with a label head answers for texts, as JSON: for one text, or for two if it was fine-tuned on pairs. */
 export interface Answers extends Predicting<readonly string[], Encoded, object> {
-  /** Whether it reads a long text in windows, all of it. */
+  /** Whether it reads all of a long text, in windows. */
   readsWindows: boolean;
 }
 
-/** A kind of examples with texts in place of examples, and with `say` in place of its predictions. */
+/** A kind of examples that takes texts instead of examples, and returns `say` of its predictions. */
 function answers<E, X extends Encoded>(
   kind: Predicting<E, X>,
   exampleOf: (texts: readonly string[]) => E,

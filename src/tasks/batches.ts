@@ -1,15 +1,15 @@
 import { permute } from '../data/index.ts';
 import type { Encoded } from './task.ts';
 
-/** Batches among so many are made of examples of about one length. */
+/** Examples are sorted by length within chunks of this many batches. */
 const batchesPerChunk = 50;
-/** Examples of about one length that are predicted together. */
+/** How many examples of similar length are predicted together. */
 export const predictedTogether = 32;
 
 /** The length of an example's longest sequence. */
 const lengthOf = ({ sequences }: Encoded) => Math.max(...sequences.map(({ ids }) => ids.length));
 
-/** The numbers of the examples in batches, in the order of length, for evaluation. */
+/** The indices of the examples in batches, ordered by length, for evaluation. */
 export function sortedBatches(examples: readonly Encoded[], size: number): number[][] {
   const lengths = examples.map(lengthOf);
   const order = [...examples.keys()].sort((a, b) => lengths[a]! - lengths[b]! || a - b);
@@ -17,8 +17,8 @@ export function sortedBatches(examples: readonly Encoded[], size: number): numbe
 }
 
 /**
- * The numbers of the examples in the batches of an epoch: in an order that depends on (seed, epoch) alone, then sorted by length
- * within some tens of batches, whose order is random again.
+ * The indices of the examples in the batches of an epoch: in an order that depends only on (seed, epoch), then sorted by length
+ * within chunks of batches, whose order is random again.
  */
 export function shuffledBatches(
   examples: readonly Encoded[],
@@ -36,7 +36,7 @@ export function shuffledBatches(
   return batches.map((_, i) => batches[permute(i, batches.length, { seed, epoch })]!);
 }
 
-/** Examples cut into parts of at most `most` sequences, one example at least in each. */
+/** Examples split into parts of at most `most` sequences, with at least one example each. */
 export function partsOf<X extends Encoded>(examples: readonly X[], most: number): X[][] {
   const parts: X[][] = [];
   let room = 0;

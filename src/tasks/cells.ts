@@ -1,10 +1,10 @@
 import { counted, DataError } from '../errors/index.ts';
 import { type Row, readTable, type Table } from './tables.ts';
 
-/** How a cell is read, which stands at `where`. */
+/** Reads a cell; `where` is its place, for messages. */
 export type Reading<T> = (cell: unknown, where: string) => T;
 
-/** A cell as it stands in a message. Parquet's whole numbers are BigInts, which JSON does not know. */
+/** A cell as messages show it. Parquet's integers are BigInts, which JSON does not support. */
 export function shown(cell: unknown): string {
   if (cell === undefined) return 'nothing';
   if (Array.isArray(cell)) return 'a list';
@@ -12,12 +12,12 @@ export function shown(cell: unknown): string {
   return typeof cell === 'string' ? JSON.stringify(cell) : String(cell);
 }
 
-/** A finite number that is called `name`. */
+/** Reads a finite number; messages call it `name`. */
 export function numberIn(name: string): Reading<number> {
   return (cell, where) => {
     const value = typeof cell === 'string' && cell.trim() === '' ? Number.NaN : Number(cell);
     if (Number.isFinite(value)) return value;
-    throw new DataError(`${where}: the ${name} ${shown(cell)} is not a number`);
+    throw new DataError(`${where}: the ${name} ${shown(cell)} is not a number; write a number`);
   };
 }
 
@@ -26,17 +26,17 @@ const isCell = (value: unknown) => ['string', 'number', 'bigint', 'boolean'].inc
 /**
  * The cell of a column.
  *
- * @throws DataError where there is no such column, or it holds no text: with the columns that there are.
+ * @throws DataError if the column is missing or contains no text; names the columns that exist.
  */
 export function cellOf(row: Row, column: string, where: string, advice: string): unknown {
   const value = Object.hasOwn(row, column) ? row[column] : undefined;
   if (isCell(value)) return value;
   if (Object.hasOwn(row, column))
-    throw new DataError(`${where}: the column "${column}" holds ${shown(value)}, no text; ${advice}`);
-  throw new DataError(`${where}: no column "${column}", but ${columnNames(row)}; ${advice}`);
+    throw new DataError(`${where}: the column "${column}" contains ${shown(value)}, not text; ${advice}`);
+  throw new DataError(`${where}: no column "${column}"; found ${columnNames(row)}; ${advice}`);
 }
 
-/** The columns of a row as they stand in a message: `"text", "label"`. */
+/** The columns of a row as messages show them: `"text", "label"`. */
 function columnNames(row: Row): string {
   const names = Object.keys(row).filter((name) => name !== '');
   return names.map((name) => `"${name}"`).join(', ') || 'none';
@@ -45,7 +45,7 @@ function columnNames(row: Row): string {
 /**
  * The columns of a table, in the same way.
  *
- * @throws DataError where it is missing, empty or broken.
+ * @throws DataError if it is missing, empty or broken.
  */
 export async function columnsOf(path: string): Promise<string> {
   const { rows } = await readTable(path);
@@ -53,37 +53,35 @@ export async function columnsOf(path: string): Promise<string> {
 }
 
 /**
- * The texts in a column of a table, none left out; of a .txt each line is one.
+ * All texts in a column of a table; in a .txt, each line is one.
  *
- * @throws DataError where the file or the column is missing or empty, or a line cannot be read.
+ * @throws DataError if the file or the column is missing or empty, or a line cannot be read.
  */
 export async function textsIn(path: string, column: string): Promise<string[]> {
   const isLines = path.toLowerCase().endsWith('.txt');
   const { rows, malformed, lines, where } = await readTable(path, isLines ? [column] : undefined);
-  // Rows are told apart by their numbers: a line that is empty would shift them.
+  // Rows are identified by their numbers: an empty line would shift them.
   const gap = isLines ? lines!.findIndex((line, i) => line !== i + 1) : -1;
   if (gap >= 0) throw new DataError(`${path}, line ${gap + 1}: is empty; delete it, or write a text`);
   if (malformed.length > 0)
-    throw new DataError(
-      `${path}, line ${malformed[0]}: has another number of columns than there should be; fix the line`,
-    );
+    throw new DataError(`${path}, line ${malformed[0]}: has the wrong number of columns; fix the line`);
   return rows.map((row, i) => textOf(row, column, where(i), 'name the right one with --text'));
 }
 
 /**
- * The text in a column, which must hold more than spaces.
+ * The text in a column, which must contain more than spaces.
  *
- * @throws DataError where it does not.
+ * @throws DataError if it does not.
  */
 export function textOf(row: Row, column: string, where: string, advice: string): string {
   const text = String(cellOf(row, column, where, advice));
   if (text.trim() !== '') return text;
-  throw new DataError(`${where}: the column "${column}" is empty; fill it or leave out the line`);
+  throw new DataError(`${where}: the column "${column}" is empty; fill it in, or remove the line`);
 }
 
 /**
- * A set to predict: with its targets where all of them can be read, so that it is scored as well, else without them. `warn` hears of
- * targets that are there and cannot be read.
+ * A set to predict. If all of its targets can be read, it is scored as well; `warn` is called if it has targets that cannot be
+ * read.
  */
 export async function readTestSet<T>(
   hasTargets: boolean,
@@ -95,12 +93,12 @@ export async function readTestSet<T>(
     return await read(true);
   } catch (error) {
     if (!(error instanceof DataError)) throw error;
-    warn(`${error.message}; this set is predicted and not scored`);
+    warn(`${error.message}; this set is predicted but not scored`);
     return read(false);
   }
 }
 
-/** Reads a table and says which of its lines were left out. */
+/** Reads a table, and warns about lines that were skipped. */
 export async function readOwnTable(
   path: string,
   columns: readonly string[] | undefined,
@@ -115,6 +113,8 @@ export function warnOfMalformed(path: string, lines: readonly number[], warn: (m
   const [first] = lines;
   if (first === undefined) return;
   const which =
-    lines.length === 1 ? `line ${first}, which has` : `${counted(lines.length, 'line')}, from line ${first} on, with`;
-  warn(`${path}: left out ${which} another number of columns than the header`);
+    lines.length === 1
+      ? `line ${first}, which has`
+      : `${counted(lines.length, 'line')}, the first at line ${first}, with`;
+  warn(`${path}: skipped ${which} a different number of columns than the header`);
 }

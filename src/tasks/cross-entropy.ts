@@ -2,23 +2,23 @@ import { Tensor } from '../tensor/index.ts';
 
 /** How labels are learned. */
 export interface LabelLearning {
-  /** ε: how much of the target is spread over all labels. */
+  /** Label smoothing ε: the share of the target that is spread over all labels. */
   smoothing: number;
-  /** What each label counts; one each without it. */
+  /** The weight of each label. Default: 1 each. */
   weights?: readonly number[] | undefined;
 }
 
-/** How the labels of an own set are learned. */
+/** How the labels of a user's data set are learned. */
 export interface LabelOptions {
-  /** ε: how much of the target is spread over all labels. */
+  /** Label smoothing ε: the share of the target that is spread over all labels. */
   smoothing?: number;
-  /** Whether each label counts the same in all, however often it is there. */
+  /** Whether all labels have the same total weight, however frequent they are. */
   isBalanced?: boolean;
 }
 
 /**
- * The mean over M rows of `w·((1 − ε)·(−log p_y) + ε·mean_c(−log p_c))`, divided by the mean of w: of the softmax p of logits [M, C], with
- * w the weight of the row's label y.
+ * The mean over M rows of `w·((1 − ε)·(−log p_y) + ε·mean_c(−log p_c))`, divided by the mean of w, where p is the softmax of
+ * logits [M, C] and w the weight of the row's label y.
  *
  * Source: Szegedy et al. 2016 (arXiv 1512.00567), section 7, for ε.
  */
@@ -42,7 +42,7 @@ export function labelLoss(
   return losses_M.mul(Tensor.from(shareOf, [M], { device })).sum();
 }
 
-/** Weights with which each of C labels counts the same in all: `N / (C · n_c)` of a label that n_c of N targets have. */
+/** Weights that give each of C labels the same total weight: `N / (C · n_c)` for a label that n_c of N targets have. */
 export function balancedWeights(numLabels: number, targets: readonly number[]): number[] {
   const counts = new Array<number>(numLabels).fill(0);
   for (const target of targets) counts[target]! += 1;

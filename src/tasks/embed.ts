@@ -7,29 +7,29 @@ import { predict, predictorOf } from './learner.ts';
 import { encodeTexts } from './sequences.ts';
 import type { Encoded, Predicting } from './task.ts';
 
-/** How texts become vectors. */
+/** How texts are embedded. */
 export interface EmbedOptions {
   warn: (message: string) => void;
   device: Device;
-  /** Tokens of a text at most; more are cut. Default: what the model reads. */
+  /** The maximum number of tokens per text; longer texts are truncated. Default: the model's maximum. */
   maxLength?: number;
-  /** How many of its first numbers a vector keeps; all of them without it. */
+  /** How many of its first dimensions a vector keeps. Default: all. */
   dimensions?: number;
 }
 
 /** A model that turns texts into vectors. */
 export interface Embedder extends Disposable {
-  /** D, the numbers of a vector. */
+  /** D, the dimensions of a vector. */
   dimensions: number;
   /** A vector of D numbers for each text. */
   embed(texts: readonly string[]): Promise<Float32Array[]>;
 }
 
 /**
- * Opens an encoder that was fine-tuned for embeddings; `warn` hears of one that was only pre-trained, whose vectors are the means over
- * the tokens of each text. Vectors that are cut are scaled to length 1 again where whole ones are.
+ * Opens an encoder that was fine-tuned for embeddings; `warn` is called for one that was only pre-trained, whose vectors are the
+ * means over the tokens of each text. Shortened vectors are scaled to length 1 again if full ones are.
  *
- * @throws CheckpointError when there is none, it is broken, or it is no encoder or has another head.
+ * @throws CheckpointError if there is none, it is broken, it is not an encoder, or it has another head.
  * @throws ConfigError for more dimensions than it has.
  */
 export function openEmbedder(path: string, { warn, device, maxLength, dimensions }: EmbedOptions): Embedder {
@@ -39,18 +39,18 @@ export function openEmbedder(path: string, { warn, device, maxLength, dimensions
   if (!familyOf(config.model).takesHeads || head.kind !== 'embedding') {
     const what = head.kind === 'embedding' ? `a ${config.model.kind} model` : 'fine-tuned for labels';
     throw new CheckpointError(
-      `${path}: is ${what}; give an encoder that is pre-trained, or fine-tuned with npx taper-lm finetune --pairs`,
+      `${path}: is ${what}; give a pre-trained encoder, or one fine-tuned with npx taper-lm finetune --pairs`,
     );
   }
   const D = config.model.hiddenSize;
   const kept = dimensions ?? D;
-  if (kept > D) throw new ConfigError(`--dimensions ${kept}: the vectors of ${path} have ${D}; give fewer`);
+  if (kept > D)
+    throw new ConfigError(`--dimensions ${kept}: the vectors of ${path} have ${D} dimensions; give ${D} or fewer`);
   if (kept < D && !head.dimensions.includes(kept)) {
-    const trained = head.dimensions.length > 0 ? ` but for ${head.dimensions.join(', ')}` : '';
-    warn(`--dimensions ${kept}: the model was not trained for shorter vectors${trained}; they may be much worse`);
+    const trained = head.dimensions.length > 0 ? ` other than ${head.dimensions.join(', ')}` : '';
+    warn(`--dimensions ${kept}: the model was not trained for shorter vectors${trained}, so these may be much worse`);
   }
-  if (!checkpoint.head)
-    warn(`${path}: was not fine-tuned for embeddings; taking the mean over the tokens of each text`);
+  if (!checkpoint.head) warn(`${path}: was not fine-tuned for embeddings; using the mean over the tokens of each text`);
   const trained = loadTrained(checkpoint, { device });
   try {
     if (!checkpoint.head) checkPredicts(trained);
@@ -71,7 +71,7 @@ export function openEmbedder(path: string, { warn, device, maxLength, dimensions
   };
 }
 
-/** Texts that become a vector each. */
+/** Texts that are embedded as one vector each. */
 export function vectorKind(head: EmbeddingHead): Predicting<string, Encoded, Float32Array> {
   return {
     async encode(texts, tokenizer, maxLength) {
@@ -91,7 +91,7 @@ export function vectorKind(head: EmbeddingHead): Predicting<string, Encoded, Flo
   };
 }
 
-/** The first numbers of a vector; scaled to length 1 again where the whole one is. */
+/** The first dimensions of a vector; scaled to length 1 again if the full one is. */
 export function shortened(vector: Float32Array, dimensions: number, { normalized }: EmbeddingHead): Float32Array {
   if (dimensions === vector.length) return vector;
   const cut = vector.slice(0, dimensions);

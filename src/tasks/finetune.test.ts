@@ -149,9 +149,9 @@ test('what cannot be judged without a set to judge by is refused', async () => {
   const alone = { ...pairTask, devs: [] };
   await assert.rejects(
     tuned('bert', alone, { patience: 1 }),
-    /--patience: needs a set to judge by; give one with --dev/,
+    /--patience: needs a development set; give one with --dev/,
   );
-  await assert.rejects(tuned('bert', alone, { metric: 'f1' }), /--metric: needs a set to judge by/);
+  await assert.rejects(tuned('bert', alone, { metric: 'f1' }), /--metric: needs a development set/);
 });
 
 test('a batch in parts learns with dropout', async () => {

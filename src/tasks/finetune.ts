@@ -30,34 +30,34 @@ export interface SetScores {
 
 /** The scores of a development set. */
 export interface DevScores extends SetScores {
-  /** What the model is judged by: one of the scores, or their mean. */
+  /** The score that decides which epoch is kept: one of the scores, or their mean. */
   judged: number;
 }
 
-/** A model after fine-tuning: as it was after its best epoch. */
+/** A fine-tuned model, as it was after its best epoch. */
 export interface FineTuned {
   head: Head;
   /** They belong to the caller. */
   weights: Weights;
-  /** From 1. */
+  /** Counted from 1. */
   bestEpoch: number;
   /** Of the best epoch, for each development set. */
   devs: DevScores[];
   /** Of the best epoch, for each test set whose targets are known. */
   tests: SetScores[];
-  /** What it was judged by after each epoch; nothing without a development set. */
+  /** The deciding score after each epoch; empty without a development set. */
   history: number[];
   /** Of the best epoch, of the first development set. */
   details?: Details;
-  /** Of the best epoch, for each development and test set a file by its name. */
+  /** Of the best epoch: for each development and test set, a file by its name. */
   predictions: Record<string, string>;
 }
 
-/** Who hears how it goes. */
+/** Receives the progress of fine-tuning. */
 export interface FineTuneReporter {
-  /** Hears after each step its loss. */
+  /** Called after each step with its loss. */
   step?(done: number, total: number, loss: number): void;
-  /** Hears after each epoch, counted from 1, its scores on the development sets. */
+  /** Called after each epoch, counted from 1, with its scores on the development sets. */
   epoch?(epoch: number, devs: readonly DevScores[]): void;
 }
 
@@ -72,7 +72,7 @@ const optimizerSettings = {
   clipNorm: 1,
 } as const;
 
-/** What a fine-tuning reads and changes. */
+/** What fine-tuning reads and changes. */
 interface State {
   checkpoint: Checkpoint;
   task: Task;
@@ -84,13 +84,13 @@ interface State {
 }
 
 /**
- * Fine-tunes a pre-trained encoder with a new head on a task, dense, with AdamW and a linear warm-up and decay;
- * after each epoch the first development set is scored, and the best epoch is kept.
+ * Fine-tunes a pre-trained encoder with a new head on a task, dense, with AdamW and a linear warm-up and decay; after each epoch
+ * the first development set is scored, and the best epoch is kept.
  *
- * @throws CheckpointError for a model that is no encoder.
+ * @throws CheckpointError for a model that is not an encoder.
  * @throws DataError when its loss is not finite.
- * @throws ConfigError for a device that is not there, a score that its task does not have, one to judge by without a development set, and
- * more frozen blocks than there are.
+ * @throws ConfigError for a missing device, a score that its task does not have, a metric or patience without a development set,
+ *   and more frozen blocks than the model has.
  */
 export async function fineTune(
   checkpoint: Checkpoint,
@@ -103,7 +103,7 @@ export async function fineTune(
   const { metric, patience } = settings;
   if (task.devs.length === 0 && (metric !== undefined || patience !== undefined)) {
     throw new ConfigError(
-      `--${metric === undefined ? 'patience' : 'metric'}: needs a set to judge by; give one with --dev, or leave it out`,
+      `--${metric === undefined ? 'patience' : 'metric'}: needs a development set; give one with --dev, or leave out this option`,
     );
   }
   const { model: pretrained } = checkpoint.config;
@@ -155,7 +155,7 @@ export async function fineTune(
   const history: number[] = [];
   try {
     if (metric !== undefined) {
-      // A name that no score has is found before the training, on a few examples.
+      // An unknown score name is found before training, on a few examples.
       const few = devs[0]!.examples.slice(0, settings.microBatchSize);
       judge(task, settings, kind.scores(predict(state.learner, few), few));
     }
@@ -165,7 +165,7 @@ export async function fineTune(
         const loss = fineTuneStep(state, examples, step, rate(step));
         step += 1;
         report.step?.(step, steps, loss);
-        await setImmediate(); // signals and listeners get their turn
+        await setImmediate(); // let signals and listeners run
       }
       const norm = globalNorm(masters.values());
       if (!Number.isFinite(norm)) throw diverged(task, step);
@@ -214,20 +214,20 @@ export async function fineTune(
 /**
  * Checks that a model can be fine-tuned.
  *
- * @throws CheckpointError for a model that is no encoder.
+ * @throws CheckpointError for a model that is not an encoder.
  */
 export function checkTunable({ path, config }: Checkpoint): void {
   if (familyOf(config.model).takesHeads) return;
   const tunable = Object.entries<Family>(families).flatMap(([name, { takesHeads }]) => (takesHeads ? [name] : []));
   throw new CheckpointError(
-    `${path}: is a ${config.model.kind} model; only encoders (${tunable.join(', ')}) are fine-tuned`,
+    `${path}: is a ${config.model.kind} model; only encoders (${tunable.join(', ')}) can be fine-tuned`,
   );
 }
 
 /**
  * The score that decides which epoch is kept.
  *
- * @throws ConfigError where the settings name another score than there are.
+ * @throws ConfigError if the settings name a score that does not exist.
  */
 function judge({ kind }: Task, { metric }: FineTuneSettings, scores: Scores): number {
   const wanted = metric ?? kind.judgedBy?.find((name) => name in scores);
@@ -238,7 +238,9 @@ function judge({ kind }: Task, { metric }: FineTuneSettings, scores: Scores): nu
 }
 
 function diverged(task: Task, step: number): DataError {
-  return new DataError(`${task.name}: the numbers were not finite any more at step ${step}; lower the learning rate`);
+  return new DataError(
+    `${task.name}: the loss or the gradient was not finite at step ${step}; lower the learning rate`,
+  );
 }
 
 function copyOf(weights: Weights): Weights {
@@ -268,7 +270,7 @@ function fineTuneStep(state: State, examples: readonly Encoded[], step: number, 
     const numbers = { loss, learningRate: share * learningRate, gradientNorm };
     if (!updateParameters(optimizing, { specs, masters, optimizer }, own, numbers)) {
       for (const gradient of gradients.values()) gradient.free();
-      // The first step begins with the weights of the checkpoint: no learning rate is to blame for it.
+      // The first step uses the weights of the checkpoint: the learning rate is not to blame.
       throw step === 0 ? predictsNothing(checkpoint) : diverged(task, step + 1);
     }
   }

@@ -1,14 +1,14 @@
 import { permute } from '../data/index.ts';
 import { DataError } from '../errors/index.ts';
 
-/** The fraction of a training set that is held out where no set to judge by was given. */
+/** The fraction of a training set that is held out if no development set is given. */
 const heldOutFraction = 0.1;
 
 /**
- * Holds out a tenth of the examples to judge by: of each class apart, at least one where it has two. Which ones depends on the examples
- * alone. Examples with the same texts, but for case and spaces, go to one part together.
+ * Holds out a tenth of the examples as a development set: of each class separately, at least one if it has two. The choice
+ * depends only on the examples. Examples whose texts differ only in case and spaces stay together.
  *
- * @throws DataError where there are too few, with the path that they are from.
+ * @throws DataError if there are too few; names the path that they are from.
  */
 export function holdOut<E>(
   examples: readonly E[],
@@ -27,7 +27,7 @@ export function holdOut<E>(
     }
   }
   if (held.size === 0)
-    throw new DataError(`${path}: has too few examples to hold some out; give a set to judge by with --dev`);
+    throw new DataError(`${path}: has too few examples to hold some out; give a development set with --dev`);
   return {
     train: examples.filter((example) => !held.has(example)),
     dev: examples.filter((example) => held.has(example)),

@@ -1,5 +1,5 @@
 /**
- * What a pre-trained encoder is fine-tuned for: labels and values of texts, GLUE's among them, tags of words, and embeddings.
+ * What a pre-trained encoder is fine-tuned for: labels and values of texts (GLUE's among them), tags of words, and embeddings.
  *
  * @module taper-lm/tasks
  */

@@ -11,7 +11,7 @@ export interface Predictor<E = unknown, X extends Encoded = Encoded, P = unknown
   kind: Predicting<E, X, P>;
   padId: number;
   device: Device;
-  /** Sequences that it reads at once. */
+  /** Sequences per forward pass. */
   microBatchSize: number;
 }
 
@@ -26,7 +26,7 @@ export interface Learner extends Predictor {
   kind: Kind;
 }
 
-/** What the loss of some examples reads, [M, C]. */
+/** The outputs that the loss of some examples is computed from, [M, C]. */
 function outputsOf<X extends Encoded>(
   { model, kind, padId, device }: Predictor<unknown, X>,
   examples: readonly X[],
@@ -38,10 +38,10 @@ function outputsOf<X extends Encoded>(
 }
 
 /**
- * The mean loss of a batch and its gradient by each of the weights that it has one by. A batch of more than one part is run twice: first
- * without gradients, for the outputs of all and the gradient of the loss by them; then part by part, with that gradient. So the memory is
- * that of one part, also where the loss compares each example with all others. Each part has dropout masks of its own, the same in both
- * passes.
+ * The mean loss of a batch and its gradient with respect to each weight that has one. A batch of more than one part is run twice:
+ * first without gradients, for the outputs of all parts and the gradient of the loss with respect to them; then part by part,
+ * with that gradient. Memory is therefore that of one part, even if the loss compares each example with all others. Each part has
+ * its own dropout masks, the same in both passes.
  *
  * Source: Gao et al. 2021 (arXiv 2101.06983).
  */
@@ -96,7 +96,7 @@ export function lossAndGradients(
   });
 }
 
-/** What is predicted of each example. */
+/** The prediction for each example. */
 export function predict<E, X extends Encoded, P>(predictor: Predictor<E, X, P>, examples: readonly X[]): P[] {
   const { kind } = predictor;
   const predictions = new Array<P>(examples.length);

@@ -3,26 +3,26 @@
 /** The names of the scores, as GLUE's table has them. */
 export type MetricName = 'accuracy' | 'f1' | 'matthews' | 'pearson' | 'spearman';
 
-/** A score of predictions against the right values. */
+/** A score of predictions against the true values. */
 export type Metric = (predicted: readonly number[], right: readonly number[]) => number;
 
-/** The scores by their names; each is a function of predictions and right values. */
+/** The scores by their names; each is a function of predictions and true values. */
 export const metrics: Record<MetricName, Metric> = { accuracy, f1, matthews, pearson, spearman };
 
-/** The fraction of right predictions. */
+/** The fraction of correct predictions. */
 export function accuracy(predicted: readonly number[], right: readonly number[]): number {
   return mean(predicted.map((value, i) => Number(value === right[i])));
 }
 
-/** `2·tp / (2·tp + fp + fn)` of class 1; 0 where nothing is positive. */
+/** `2·tp / (2·tp + fp + fn)` of class 1; 0 if nothing is positive. */
 export function f1(predicted: readonly number[], right: readonly number[]): number {
   const { tp, fp, fn } = outcomes(predicted, right);
   return tp + fp + fn === 0 ? 0 : (2 * tp) / (2 * tp + fp + fn);
 }
 
 /**
- * Matthews' correlation of two classes: `(tp·tn − fp·fn) / √((tp+fp)(tp+fn)(tn+fp)(tn+fn))`; 0 where the root is.
- * Source: B. W. Matthews, 1975.
+ * Matthews' correlation of two classes: `(tp·tn − fp·fn) / √((tp+fp)(tp+fn)(tn+fp)(tn+fn))`; 0 if the root is. Source: B. W.
+ * Matthews, 1975.
  */
 export function matthews(predicted: readonly number[], right: readonly number[]): number {
   const { tp, tn, fp, fn } = outcomes(predicted, right);
@@ -37,7 +37,7 @@ function outcomes(predicted: readonly number[], right: readonly number[]) {
   return { tp: count(true, true), tn: count(false, false), fp: count(true, false), fn: count(false, true) };
 }
 
-/** Pearson's correlation: the covariance over the product of the standard deviations; 0 where one of them is. */
+/** Pearson's correlation: the covariance over the product of the standard deviations; 0 if one of them is. */
 export function pearson(predicted: readonly number[], right: readonly number[]): number {
   const [meanX, meanY] = [mean(predicted), mean(right)];
   let [xy, xx, yy] = [0, 0, 0];
@@ -71,20 +71,20 @@ export function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-/** How many of something were found and right, found at all, and there. */
+/** Counts: how many were found correctly, how many were found, and how many there are. */
 export interface Counts {
   hits: number;
   found: number;
   there: number;
 }
 
-/** Precision `hits/found`, recall `hits/there`, and F1 `2·hits/(found + there)`; 0 where they are not defined. */
+/** Precision `hits/found`, recall `hits/there`, and F1 `2·hits/(found + there)`; 0 if they are not defined. */
 export function scoresOf({ hits, found, there }: Counts): { precision: number; recall: number; f1: number } {
   const ratio = (a: number, b: number) => (b === 0 ? 0 : a / b);
   return { precision: ratio(hits, found), recall: ratio(hits, there), f1: ratio(2 * hits, found + there) };
 }
 
-/** All counts together. */
+/** The sum of all counts. */
 export function totalOf(counts: Iterable<Counts>): Counts {
   const total = { hits: 0, found: 0, there: 0 };
   for (const { hits, found, there } of counts) {

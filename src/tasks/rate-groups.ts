@@ -4,25 +4,25 @@ import { type ModelConfig, type ParameterSpec, partsOf } from '../model/index.ts
 /** Parameters that are trained at one learning rate. */
 export interface RateGroup {
   specs: ParameterSpec[];
-  /** Which share of the learning rate theirs is. */
+  /** Their share of the learning rate. */
   share: number;
 }
 
-/** How the parameters of a model are told apart in a fine-tuning. */
+/** How fine-tuning groups the parameters of a model. */
 interface RateSettings {
-  /** What each block's learning rate is of that of the block above it; 1 for one rate. */
+  /** The ratio of each block's learning rate to that of the block above it; 1 for a single rate. */
   layerDecay: number;
-  /** How many blocks keep their weights, from the lowest on, and the embeddings with them. */
+  /** How many blocks are frozen, from the lowest up; the embeddings are frozen with them. */
   frozenBlocks: number;
 }
 
 /**
- * The parameters that are trained, from the embeddings up. With d the decay, the head learns at the learning rate, the last of L blocks at
- * d times that, block l at `d^(L − l)` and the embeddings at `d^(L + 1)` of it, l counted from 0.
+ * The trained parameters, from the embeddings up. With decay d, the head is trained at the full learning rate, the last of L
+ * blocks at d times that, block l (counted from 0) at `d^(L − l)` and the embeddings at `d^(L + 1)` times that.
  *
  * Source: Howard and Ruder 2018 (arXiv 1801.06146).
  *
- * @throws ConfigError where more blocks are to keep their weights than there are.
+ * @throws ConfigError if more blocks are frozen than the model has.
  */
 export function rateGroups(
   config: ModelConfig,
@@ -30,7 +30,8 @@ export function rateGroups(
   { layerDecay, frozenBlocks }: RateSettings,
 ): RateGroup[] {
   const L = config.layers;
-  if (frozenBlocks > L) throw new ConfigError(`--freeze ${frozenBlocks}: the model has ${L} blocks; give fewer`);
+  if (frozenBlocks > L)
+    throw new ConfigError(`--freeze ${frozenBlocks}: the model has ${L} blocks; give ${L} or fewer`);
   const { blocks, outer } = partsOf(config, specs);
   const isEmbedding = ({ name }: ParameterSpec) => /\bembeddings\b/.test(name);
   const all: RateGroup[] = [

@@ -2,8 +2,8 @@ import type { TextTokenizer } from '../data/index.ts';
 import type { Sequence } from './task.ts';
 
 /**
- * Encodes one text, or two, of each example as a sequence of at most `maxLength` tokens. What is too long is cut at its end; of a pair
- * the longer text is cut, token by token, until both fit.
+ * Encodes the one or two texts of each example as a sequence of at most `maxLength` tokens. A text that is too long is truncated
+ * at its end; in a pair the longer text is truncated, token by token, until both fit.
  */
 export async function encodeTexts(
   examples: readonly (readonly string[])[],

@@ -3,25 +3,25 @@ export interface FineTuneSettings {
   learningRate: number;
   epochs: number;
   batchSize: number;
-  /** Sequences that the model reads at once; a larger batch is run in parts, so that it takes no more memory. */
+  /** Sequences per forward pass; a larger batch is run in parts, so that it takes no more memory. */
   microBatchSize: number;
-  /** Tokens of an example at most. */
+  /** The maximum number of tokens per example. */
   maxLength: number;
-  /** Of hidden states and of attention weights. */
+  /** Dropout of hidden states and of attention weights. */
   dropout: number;
   warmupRatio: number;
   weightDecay: number;
-  /** What each block's learning rate is of that of the block above it; 1 for one rate. */
+  /** The ratio of each block's learning rate to that of the block above it; 1 for a single rate. */
   layerDecay: number;
-  /** How many blocks keep their weights, from the lowest on, and the embeddings with them. */
+  /** How many blocks are frozen, from the lowest up; the embeddings are frozen with them. */
   frozenBlocks: number;
-  /** After how many epochs in a row without a better score it ends; after all of them without it. */
+  /** Training stops after this many epochs in a row without a better score. Default: after all epochs. */
   patience?: number;
-  /** The score that decides which epoch is kept; what its kind of task is judged by without it. */
+  /** The score that decides which epoch is kept. Default: that of its kind of task. */
   metric?: string;
   seed: number;
   precision: 'fp32' | 'bf16';
-  /** Where the tensors live. */
+  /** The device of the tensors. */
   device: string;
 }
 
@@ -39,5 +39,5 @@ export const fineTuneDefaults = {
   frozenBlocks: 0,
 } as const;
 
-/** What the cosines of pairs are divided by where nothing else is said: SimCSE's. */
+/** The default temperature of cosines, as in SimCSE. */
 export const defaultTemperature = 0.05;

@@ -49,20 +49,23 @@ test('JSON lines keep their numbers', async () => {
 test('what is no table is refused with the file and the reason', async () => {
   const refused = (path: string, reason: RegExp) =>
     assert.rejects(readTable(path), (error) => error instanceof DataError && reason.test(error.message));
-  await refused(join(folder, 'none.tsv'), /none\.tsv: there is no such file/);
-  await refused(file('empty.tsv', ''), /empty\.tsv: holds no rows/);
-  await refused(file('header.tsv', 'sentence\tlabel\n'), /header\.tsv: holds no rows/);
-  await refused(file('a.xlsx', 'x'), /a\.xlsx: is not a table that taper reads: \.tsv \.txt \.csv \.jsonl \.parquet/);
+  await refused(join(folder, 'none.tsv'), /none\.tsv: no such file/);
+  await refused(file('empty.tsv', ''), /empty\.tsv: has no rows/);
+  await refused(file('header.tsv', 'sentence\tlabel\n'), /header\.tsv: has no rows/);
+  await refused(file('a.xlsx', 'x'), /a\.xlsx: not a table that taper reads \(\.tsv \.txt \.csv \.jsonl \.parquet\)/);
   await refused(file('broken.jsonl', '{"a": 1}\n{"a": \n'), /broken\.jsonl, line 2: is not JSON/);
-  await refused(file('broken.csv', 'a,b\n1,2,3\n'), /broken\.csv, line 2: has 3 columns, and the header 2/);
-  await refused(file('header.csv', 'sentence,label\r\n'), /header\.csv: holds no rows/);
+  await refused(file('broken.csv', 'a,b\n1,2,3\n'), /broken\.csv, line 2: has 3 columns, but the header has 2/);
+  await refused(file('header.csv', 'sentence,label\r\n'), /header\.csv: has no rows/);
   await refused(
     file('utf16.csv', Buffer.from('\ufefftext,label\n', 'utf16le')),
     /utf16\.csv: is UTF-16 text, not UTF-8; convert it: iconv -f UTF-16 -t UTF-8 \S+utf16\.csv > /,
   );
   const unmarked = Buffer.from('text\tlabel\none\t1\n', 'utf16le');
   await refused(file('unmarked.tsv', unmarked), /unmarked\.tsv: is UTF-16LE text, not UTF-8; convert it: [^;]*$/);
-  await refused(file('zero.csv', 'a,b\n1,\0\n'), /zero\.csv: holds a zero byte, so it is not text; give another table/);
+  await refused(
+    file('zero.csv', 'a,b\n1,\0\n'),
+    /zero\.csv: contains a zero byte, so it is not text; give another table/,
+  );
   await refused(
     file('latin1.csv', Buffer.from('text,label\ncaf\xe9,1\n', 'latin1')),
     /latin1\.csv: is not UTF-8 text; if it is ISO-8859-1, convert it: .*; otherwise give another table$/,
@@ -119,7 +122,7 @@ test('rows and mistakes are told with the line of the file, blank lines and line
     [`${join(folder, 'lines.csv')}, line 4`, `${join(folder, 'lines.csv')}, line 8`],
   );
   const refused = (name: string, text: string, reason: RegExp) => assert.rejects(readTable(file(name, text)), reason);
-  await refused('r.csv', 'text,label\n\n"a\nb",x\n\nc,y,z\n', /r\.csv, line 6: has 3 columns, and the header 2/);
+  await refused('r.csv', 'text,label\n\n"a\nb",x\n\nc,y,z\n', /r\.csv, line 6: has 3 columns, but the header has 2/);
   await refused('q.csv', 'text,label\r\n\r\n"a\r\nb",x\r\nc,"y\r\n1,2\r\n', /q\.csv, line 5: Quote Not Closed/);
   await refused('o.csv', 'text,label\n\nab"c,y\n', /o\.csv, line 3: Invalid Opening Quote/);
   await refused('a.jsonl', '\n{"a": 1}\n\n  \r\n{"a"\n', /a\.jsonl, line 5: is not JSON/);

@@ -11,9 +11,9 @@ export type Row = Record<string, unknown>;
 /** What is in a table's file. */
 interface Content {
   rows: Row[];
-  /** The line of the file that each row begins at; a Parquet file has none. */
+  /** The line that each row begins at; undefined for a Parquet file. */
   lines?: number[];
-  /** The lines of a TSV that are left out because they have another number of columns. */
+  /** The lines of a TSV that are skipped because they have the wrong number of columns. */
   malformed?: number[];
 }
 
@@ -27,17 +27,17 @@ export interface Table extends Content {
 export const endings = ['.tsv', '.txt', '.csv', '.jsonl', '.parquet'] as const;
 
 /**
- * Reads a table. In a TSV quotes are characters like any other, as in GLUE's files; in a CSV they quote, and commas separate columns,
- * or semicolons or tabs where the header has no comma; a .txt is a TSV. Any mixture of line endings will do. `columns` names those of a file
- * without a header.
+ * Reads a table. In a TSV, quotes are ordinary characters, as in GLUE's files. In a CSV they quote, and commas separate columns,
+ * or semicolons or tabs if the header has no comma. A .txt is a TSV. Line endings may be mixed. `columns` names the columns of a
+ * file without a header.
  *
- * @throws DataError for a file that is missing, empty, broken or of another ending: with the line.
+ * @throws DataError for a file that is missing, empty, broken or of another type; names the line.
  */
 export async function readTable(path: string, columns?: readonly string[]): Promise<Table> {
   const ending = endings.find((known) => path.toLowerCase().endsWith(known));
-  if (ending === undefined) throw new DataError(`${path}: is not a table that taper reads: ${endings.join(' ')}`);
+  if (ending === undefined) throw new DataError(`${path}: not a table that taper reads (${endings.join(' ')})`);
   if (columns && (ending === '.jsonl' || ending === '.parquet')) {
-    throw new DataError(`${path}: names its columns itself; leave out --columns`);
+    throw new DataError(`${path}: already names its columns; leave out --columns`);
   }
   let content: Content;
   try {
@@ -46,16 +46,16 @@ export async function readTable(path: string, columns?: readonly string[]): Prom
     if (cause instanceof DataError) throw cause;
     if (cause instanceof LineError) throw new DataError(`${path}, line ${cause.line}: ${cause.message}`, { cause });
     const { code, message } = cause as NodeJS.ErrnoException;
-    if (code === 'ENOENT') throw new DataError(`${path}: there is no such file; give the path of a table`, { cause });
-    throw new DataError(`${path}: ${message.replaceAll('\n', ' ')}; give a whole table`, { cause });
+    if (code === 'ENOENT') throw new DataError(`${path}: no such file; give the path of a table`, { cause });
+    throw new DataError(`${path}: ${message.replaceAll('\n', ' ')}; give a complete table`, { cause });
   }
   const { rows, lines, malformed = [] } = content;
-  if (rows.length === 0) throw new DataError(`${path}: holds no rows; give a table with a header and rows below it`);
+  if (rows.length === 0) throw new DataError(`${path}: has no rows; give a table with a header and rows below it`);
   const where = (row: number) => (lines ? `${path}, line ${lines[row]}` : `${path}, row ${row + 1}`);
   return { ...content, malformed, where };
 }
 
-/** What is wrong with a line of a file. */
+/** An error in a line of a file. */
 class LineError extends Error {
   readonly line: number;
   constructor(line: number, message: string, options?: ErrorOptions) {
@@ -66,13 +66,13 @@ class LineError extends Error {
 
 const [lineFeed, carriageReturn] = [0x0a, 0x0d];
 
-/** The lines that are not empty, each with its number in the file. A carriage return alone ends lines where no line feed does. */
+/** The lines that are not empty, each with its number in the file. Carriage returns alone end lines if the file has no line feeds. */
 function numberedLines(text: string): { line: number; text: string }[] {
   const all = text.split(text.includes('\n') ? '\n' : '\r');
   return all.map((text, i) => ({ line: i + 1, text: text.replace(/\r+$/, '') })).filter(({ text }) => text !== '');
 }
 
-/** A file of text: its bytes, and the characters that they are. */
+/** A text file: its bytes, and the same as characters. */
 interface TextFile {
   bytes: Buffer;
   text: string;
@@ -112,7 +112,7 @@ const readers: Record<Exclude<(typeof endings)[number], '.parquet'>, Reader> = {
       if (cells.length === columns.length) continue;
       throw new LineError(
         line,
-        `has ${counted(cells.length, 'column')}, and the ${given ? 'list of --columns' : 'header'} ${columns.length}; quote texts that hold a separator`,
+        `has ${counted(cells.length, 'column')}, but the ${given ? 'list of --columns' : 'header'} has ${columns.length}; quote texts that contain a separator`,
       );
     }
     return { rows: others.map(({ cells }) => rowOf(columns, cells)), lines: others.map(({ line }) => line) };
@@ -126,7 +126,7 @@ const readers: Record<Exclude<(typeof endings)[number], '.parquet'>, Reader> = {
 const rowOf = (columns: readonly string[], cells: readonly string[]): Row =>
   Object.fromEntries(columns.map((name, i) => [name, cells[i]]));
 
-/** The names of the columns. No two may have one name; those without a name cannot be asked for, so they may be many. */
+/** The names of the columns. Names must be unique; several columns may have no name, because they cannot be asked for. */
 function checkedHeader(cells: readonly string[], line: number): string[] {
   const names = cells.map((name) => name.trim());
   const twice = names.find((name, i) => name !== '' && names.indexOf(name) < i);
@@ -134,7 +134,7 @@ function checkedHeader(cells: readonly string[], line: number): string[] {
   throw new LineError(line, `the header has the column "${twice}" more than once; rename one of them`);
 }
 
-/** The records of a CSV that hold something, each with the line that it begins at. */
+/** The non-empty records of a CSV, each with the line that it begins at. */
 function csvRecords({ bytes, text }: TextFile): { line: number; cells: string[] }[] {
   const delimiter = delimiterOf(text);
   const lineAfter = lineCounter(bytes);
@@ -161,14 +161,14 @@ function csvRecords({ bytes, text }: TextFile): { line: number; cells: string[] 
   }
 }
 
-/** A comma, or what a header without one has in its place. */
+/** A comma, or the separator of a header without commas. */
 function delimiterOf(text: string): string {
   const [header = ''] = text.trimStart().split(/[\r\n]/, 1);
   const unquoted = header.replaceAll(/"[^"]*"/g, '');
   return [',', ';', '\t'].find((delimiter) => unquoted.includes(delimiter)) ?? ',';
 }
 
-/** The number of the first line at or after an offset that is not empty; offsets are asked for from low to high. */
+/** The number of the first non-empty line at or after an offset; offsets must be asked for in ascending order. */
 function lineCounter(bytes: Buffer): (offset: number) => number {
   let [at, line] = [0, 1];
   const isEnd = (byte: number | undefined) => byte === lineFeed || byte === carriageReturn;
@@ -186,13 +186,13 @@ function jsonRow(line: number, text: string): Row {
     row = JSON.parse(text);
   } catch (cause) {
     const { message } = cause as Error;
-    throw new LineError(line, `is not JSON: ${message.replaceAll('\n', ' ')}; write one object a line`, { cause });
+    throw new LineError(line, `is not JSON: ${message.replaceAll('\n', ' ')}; write one object per line`, { cause });
   }
   if (typeof row === 'object' && row !== null && !Array.isArray(row)) return row as Row;
   throw new LineError(line, 'is not a JSON object, as in {"text": "…", "label": "…"}');
 }
 
-/** Strings of bytes that are not UTF-8 are an error: hyparquet would replace them. */
+/** Strings that are not valid UTF-8 are an error: hyparquet would replace them. */
 const parsers = {
   stringFromBytes: (bytes: Uint8Array) => bytes && new TextDecoder('utf-8', { fatal: true }).decode(bytes),
 };

@@ -2,12 +2,12 @@ import type { TextTokenizer } from '../data/index.ts';
 import type { Head, Pass, Transformer } from '../model/index.ts';
 import type { Tensor } from '../tensor/index.ts';
 
-// Legend: N sequences, T positions, D model width; M rows of C outputs, as many for each example as its kind says.
+// Legend: N sequences, T positions, D model width; M rows of C outputs; the kind decides how many an example has.
 
 /** A sequence that the model reads: [CLS] A [SEP], or [CLS] A [SEP] B [SEP]. */
 export interface Sequence {
   ids: Int32Array;
-  /** The position of the second text's first token; the length where there is none. */
+  /** The position of the second text's first token; the length if there is none. */
   secondStart: number;
 }
 
@@ -25,7 +25,7 @@ export interface ExampleSet<E = unknown> {
 /** Scores by their names; more is better. */
 export type Scores = Readonly<Record<string, number>>;
 
-/** What is known of a set's predictions beyond their scores: for JSON, and as the rows of a table, its head first. */
+/** More about a set's predictions than their scores: as JSON, and as the rows of a table, header first. */
 export interface Details {
   name: string;
   json: unknown;
@@ -33,36 +33,36 @@ export interface Details {
 }
 
 /**
- * How examples of one kind are learned, scored and written. E is an example as it was read, X the same as the model reads it, and P
- * what is predicted of it.
+ * How examples of one kind are learned, scored and written. E is an example as it was read, X the same as the model reads it, and
+ * P the prediction for it.
  */
 export interface Kind<E = unknown, X extends Encoded = Encoded, P = unknown> {
   head: Head;
-  /** The first of these that is among the scores is what a model is judged by; else their mean is. */
+  /** The first of these that is among the scores decides which epoch is kept; otherwise the mean of the scores does. */
   judgedBy?: readonly string[];
   /** Examples as sequences of at most `maxLength` tokens. */
   encode(examples: readonly E[], tokenizer: TextTokenizer, maxLength: number): Promise<X[]>;
   /** How many rows of outputs an example has. */
   numOutputs(example: X): number;
-  /** What the loss reads, [M, C] float32, of the final hidden states of the sequences of some examples. */
+  /** The outputs that the loss needs, [M, C] float32, from the final hidden states of the sequences of some examples. */
   outputs(model: Transformer, hidden_NTD: Tensor, examples: readonly X[], pass?: Pass): Tensor;
-  /** The mean loss of examples, of all of their outputs [M, C]. */
+  /** The mean loss of examples, from all of their outputs [M, C]. */
   loss(outputs_MC: Tensor, examples: readonly X[]): Tensor;
-  /** What an example's own rows of outputs predict. */
+  /** The prediction from an example's own rows of outputs. */
   predict(outputs: Float32Array, example: X): P;
-  /** The same with what is chosen by its predictions on the development set, such as thresholds. */
+  /** The same kind with settings chosen from predictions on the development set, such as thresholds. */
   settle?(predictions: readonly P[], examples: readonly X[]): Kind<E, X, P>;
-  /** Whether it is known what is to be predicted of an example. */
+  /** Whether the target of an example is known. */
   hasTarget(example: X): boolean;
   /** The scores of predictions of examples that have a target. */
   scores(predictions: readonly P[], examples: readonly X[]): Scores;
-  /** What more there is to say of predictions of examples that have a target. */
+  /** More about predictions of examples that have a target. */
   details?(predictions: readonly P[], examples: readonly X[]): Details;
   /** The predictions for a set as a file: its ending and its text. */
   written(predictions: readonly P[], examples: readonly X[]): { ending: string; text: string };
 }
 
-/** What of a kind predictions need. */
+/** The parts of a kind that prediction needs. */
 export type Predicting<E = unknown, X extends Encoded = Encoded, P = unknown> = Pick<
   Kind<E, X, P>,
   'encode' | 'numOutputs' | 'outputs' | 'predict'
@@ -73,10 +73,10 @@ export interface Task<E = unknown, X extends Encoded = Encoded, P = unknown> {
   name: string;
   kind: Kind<E, X, P>;
   train: ExampleSet<E>;
-  /** What it is judged by; the first decides. Without one the last epoch is taken. */
+  /** Scored after each epoch; the first decides which epoch is kept. Without one, the last epoch is kept. */
   devs: readonly ExampleSet<E>[];
-  /** To be predicted; scored where all of their targets are known. */
+  /** Sets to predict; scored if all of their targets are known. */
   tests: readonly ExampleSet<E>[];
-  /** Whether the development set is a part of the training set, which had none beside it. */
+  /** Whether the development set was held out of the training set, because none was given. */
   isHeldOut?: boolean;
 }

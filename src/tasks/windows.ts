@@ -1,4 +1,4 @@
-/** How much of a window the next one has as well. */
+/** The share of a window that overlaps with the next one. */
 const overlap = 0.25;
 
 /** Tokens or words `first` to `end` (not included). */
@@ -7,14 +7,14 @@ export interface Window {
   end: number;
 }
 
-/** Windows over words of so many tokens each, with room for `room` tokens; an empty one where there are no words. */
+/** Windows over words of these numbers of tokens, each window with room for `room` tokens; one empty window if there are no words. */
 export function windowsOf(lengths: readonly number[], room: number): Window[] {
   const windows: Window[] = [];
   let first = 0;
   for (;;) {
     let [end, used] = [first, 0];
     while (end < lengths.length && used + lengths[end]! <= room) used += lengths[end++]!;
-    if (end === first && end < lengths.length) end += 1; // one that is longer than a window is a window of its own
+    if (end === first && end < lengths.length) end += 1; // a word longer than a window gets its own window
     windows.push({ first, end });
     if (end === lengths.length) return windows;
     let [next, shared] = [end, 0];

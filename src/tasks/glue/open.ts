@@ -14,7 +14,7 @@ import { type GlueName, type GlueTask, glueTasks } from './tasks.ts';
  * Opens a task of GLUE in a folder: GLUE's own TSV files, or Hugging Face's Parquet files, in the folder of the task or in the
  * one above.
  *
- * @throws DataError where a file or a column is missing or empty, or a label is none of the task's.
+ * @throws DataError if a file or a column is missing or empty, or a label is not one of the task's.
  */
 export async function openGlueTask(name: GlueName, folder: string, warn: (message: string) => void): Promise<TextTask> {
   const task: GlueTask = glueTasks[name];
@@ -30,7 +30,9 @@ export async function openGlueTask(name: GlueName, folder: string, warn: (messag
     const { rows, malformed, where } = await readTable(path, isTsv && !isTest ? task.columns : undefined);
     // Predictions are numbered by line: none may be missing.
     if (malformed.length > 0 && isTest)
-      throw new DataError(`${path}, line ${malformed[0]}: has another number of columns than the header; fix the line`);
+      throw new DataError(
+        `${path}, line ${malformed[0]}: has a different number of columns than the header; fix the line`,
+      );
     warnOfMalformed(path, malformed, warn);
     const advice = "give GLUE's own files, or Hugging Face's";
     const columns = isTsv
@@ -75,7 +77,7 @@ function partsOf(place: string, part: string): string[] {
 function parquetOf(place: string, part: string): string {
   const exact = partsOf(place, part);
   if (exact.length !== 1) {
-    throw new DataError(`${place}: has ${exact.length} files ${part}*.parquet, not one; give each part as one file`);
+    throw new DataError(`${place}: has ${exact.length} files ${part}*.parquet, expected one; join them into one file`);
   }
   return join(place, exact[0]!);
 }
@@ -85,7 +87,7 @@ function targetOf({ labels }: GlueTask, isTsv: boolean): Reading<number> {
   return labelIn(isTsv ? labels : labels.map((_, id) => String(id)));
 }
 
-/** How GLUE's server takes predictions: labels as the task's files have them, values of STS-B within its scale of 0 to 5. */
+/** The format of predictions for GLUE's server: labels as in the task's files, values of STS-B clamped to its scale of 0 to 5. */
 function writtenAs(name: GlueName, { labels }: GlueTask): (prediction: number) => string {
   if (labels.length > 0) return (id) => labels[id]!;
   return name === 'stsb' ? (x) => Math.min(5, Math.max(0, x)).toFixed(3) : (x) => x.toPrecision(6);

@@ -11,11 +11,11 @@ export interface GlueTask {
   parquetTexts: readonly string[];
   /** The column of the label in GLUE's files; Hugging Face's is `label`, a number. */
   label: string;
-  /** Of GLUE's files without a header. */
+  /** The columns of GLUE's files without a header. */
   columns?: readonly string[];
   /** The labels as GLUE's files have them, in Hugging Face's order; none for a regression. */
   labels: readonly string[];
-  /** What they mean, where they are numbers. */
+  /** Their meanings, if they are numbers. */
   names?: readonly string[];
   metrics: readonly MetricName[];
   /** The development sets, by their name in GLUE's files and in Hugging Face's. */
@@ -138,9 +138,9 @@ export type GlueName = keyof typeof glueTasks;
 export const glueNames = Object.keys(glueTasks) as GlueName[];
 
 /**
- * The task that a user means: SST-2 or sst2.
+ * The task that a user names: SST-2 or sst2.
  *
- * @throws ConfigError for another word, which came from `option`.
+ * @throws ConfigError for an unknown task; `option` is where the name came from.
  */
 export function nameOfTask(text: string, option: string): GlueName {
   const plain = text.toLowerCase().replaceAll(/[^a-z0-9]/g, '');

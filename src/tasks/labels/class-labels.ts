@@ -1,27 +1,27 @@
 import { DataError } from '../../errors/index.ts';
 import { type Reading, shown } from '../cells.ts';
 
-/** More numbers than this are seldom the names of classes. */
+/** More different numbers than this are rarely the names of classes. */
 export const manyLabels = 20;
 
 /** The classes of a set of labels. */
 export interface ClassLabels {
-  /** One of each, in order: the number of a class is its place. */
+  /** Each label once, in order: the number of a class is its index. */
   labels: string[];
-  /** Gives one text for all spellings of a label. */
+  /** Maps all spellings of a label to one text. */
   identity: (label: string) => string;
   /** Whether all are numbers. */
   isNumeric: boolean;
-  /** The first two spellings of one number, where there are two: `1` and `1.0`. */
+  /** The first two spellings of the same number, if there are two: `1` and `1.0`. */
   same?: [string, string];
 }
 
 const number = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i;
 
 /**
- * The different labels, in order. Where all are numbers they are ordered as numbers, so that labels 0 … n−1 are the numbers of their
- * classes, and spellings of one number are one label, that of the first; else they are texts, ordered by code units. Spaces around
- * a label do not count.
+ * The different labels, in order. If all are numbers, they are ordered as numbers, so that labels 0 … n−1 are the numbers of
+ * their classes, and all spellings of one number are one label, spelled as the first; otherwise they are texts, ordered by code
+ * units. Spaces around a label do not count.
  */
 export function classLabels(all: readonly string[]): ClassLabels {
   const spellings = [...new Set(all.map((label) => label.trim()))];
@@ -39,14 +39,17 @@ export function classLabels(all: readonly string[]): ClassLabels {
   return { labels, identity, isNumeric, ...(same && { same }) };
 }
 
-/** A number's shortest text; what is no number, and a number that float64 cannot tell from its neighbours, as it is spelled. */
+/**
+ * A number's shortest text. Anything that is not a number, or that float64 cannot distinguish from its neighbours, stays as it is
+ * spelled.
+ */
 function numberIdentity(spelling: string): string {
   const label = spelling.trim();
   const isExact = number.test(label) && Math.abs(Number(label)) <= Number.MAX_SAFE_INTEGER;
   return isExact ? String(Number(label)) : label;
 }
 
-/** Reads a label as its number among some. */
+/** Reads a label as its index among `labels`. */
 export function labelIn(labels: readonly string[], identity = (label: string) => label): Reading<number> {
   const ids = new Map(labels.map((label, id) => [identity(label), id]));
   return (cell, where) => {

@@ -12,7 +12,7 @@ import { confusion, predictionsTsv } from './predictions.ts';
 /** A task whose texts have a label or a value each. */
 export type TextTask = Task<TextExample, EncodedTexts, number>;
 
-/** What is minimised, of logits [N, labels] and N targets, and what a row of logits says. */
+/** The loss of logits [N, labels] and N targets, and the prediction of a row of logits. */
 interface Way {
   loss(logits_NC: Tensor, targets: readonly number[], learning: LabelLearning): Tensor;
   predict(logits: Float32Array): number;
@@ -39,16 +39,16 @@ const ways: Record<'single-label' | 'regression', Way> = {
 
 /** How texts are learned. */
 export interface TextSettings extends LabelLearning {
-  /** Of a text that is too long, how many windows are read; their logits are averaged. */
+  /** How many windows of a text that is too long are read; their logits are averaged. */
   numWindows: number;
 }
 
-/** Each label the same, and the beginning of a text. */
+/** Equal label weights, and only the beginning of a text. */
 export const plainSettings: TextSettings = { smoothing: 0, numWindows: 1 };
 
 /**
- * Texts of which each has one label, learned by cross-entropy, or a value, learned by squared error: from the state of the first token.
- * `written` says how a prediction stands in a file.
+ * Texts with one label each, learned by cross-entropy, or with one value each, learned by squared error, from the hidden state of
+ * the first token. `written` formats a prediction for a file.
  */
 export function textKind(
   head: LabelHead & { kind: keyof typeof ways },
@@ -80,7 +80,7 @@ export function textKind(
       details(predictions: readonly number[], examples: readonly EncodedTexts[]) {
         const counts = confusion(head.labels.length, predictions, targetsOf(examples));
         const rows = counts.map((row, i) => [head.labels[i]!, ...row.map(String)]);
-        return { name: 'confusion', json: counts, rows: [['right \\ predicted', ...head.labels], ...rows] };
+        return { name: 'confusion', json: counts, rows: [['true \\ predicted', ...head.labels], ...rows] };
       },
     }),
     written: (predictions) => ({ ending: '.tsv', text: predictionsTsv(predictions.map(written)) }),
@@ -88,8 +88,8 @@ export function textKind(
 }
 
 /**
- * Each example's texts as one sequence; one text that is longer than `maxLength` tokens as windows over it, at most so many, which overlap by
- * a quarter.
+ * Each example's texts as one sequence; a single text longer than `maxLength` tokens as at most `numWindows` windows, which
+ * overlap by a quarter.
  */
 export async function encodeWindows(
   examples: readonly (readonly string[])[],

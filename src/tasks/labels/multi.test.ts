@@ -82,7 +82,7 @@ test('labels are lists, with separators or as JSON, or columns of 1 and 0', asyn
   assert.deepEqual(found, { labels: ['sad', 'short'], targets: [[1], [0, 1], []] });
   const refused = (reason: RegExp, ...words: Parameters<typeof open>) =>
     assert.rejects(open(...words), (error) => error instanceof DataError && reason.test(error.message), reason.source);
-  await refused(/line 2: the column "sad" holds "2", and not 1 or 0/, 'two.csv', 'text,sad,short\nx,2,1\n', columns);
+  await refused(/line 2: the column "sad" contains "2"; write 1/, 'two.csv', 'text,sad,short\nx,2,1\n', columns);
   await refused(/line 2: "\[a" is not a list of labels/, 'broken.tsv', 'text\ttags\nx\t[a\n');
   await refused(/none\.tsv: no row has a label/, 'none.tsv', 'text\ttags\nx\t\n');
 });

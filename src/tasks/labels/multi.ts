@@ -5,7 +5,7 @@ import type { Encoded, Kind, Task } from '../task.ts';
 import { encodeWindows, textLogits } from './kind.ts';
 import { predictionsTsv } from './predictions.ts';
 
-/** A text, and the numbers of all labels that it has; without them it is to be predicted only. */
+/** A text and the indices of all its labels; without them it is only predicted. */
 export interface MultiLabelExample {
   texts: readonly string[];
   targets?: readonly number[];
@@ -16,18 +16,16 @@ export interface EncodedMultiLabel extends Encoded {
   targets: readonly number[] | undefined;
 }
 
-/** A task whose texts have any number of labels; predicted is the probability of each. */
+/** A task whose texts have any number of labels; it predicts the probability of each. */
 export type MultiLabelTask = Task<MultiLabelExample, EncodedMultiLabel, Float32Array>;
 
-/** From which probability on a label is predicted; `best` finds for each label that with the highest F1 on the development set. */
+/** The probability from which a label is predicted; `best` chooses, for each label, the one with the highest F1 on the development set. */
 export type Threshold = number | 'best';
 
-/** Where nothing else is said. */
+/** The default threshold. */
 export const defaultThreshold = 0.5;
 
-/**
- * Texts of which each has any number of labels, each learned by its own binary cross-entropy from the state of the first token.
- */
+/** Texts with any number of labels, each label learned by its own binary cross-entropy from the hidden state of the first token. */
 export function multiLabelKind(
   head: LabelHead,
   { threshold, numWindows }: { threshold: Threshold; numWindows: number },
@@ -129,7 +127,7 @@ function countsOf(
   return counts;
 }
 
-/** The threshold with the highest F1, half-way between two probabilities; 0.5 where none finds a right one. */
+/** The threshold with the highest F1, half-way between two probabilities; 0.5 if no threshold finds a correct one. */
 export function bestThreshold(probabilities: readonly number[], right: readonly boolean[]): number {
   const order = [...probabilities.keys()].sort((a, b) => probabilities[b]! - probabilities[a]!);
   const there = right.filter(Boolean).length;
@@ -137,7 +135,7 @@ export function bestThreshold(probabilities: readonly number[], right: readonly 
   for (const [rank, i] of order.entries()) {
     if (right[i]) hits += 1;
     const [own, next] = [probabilities[i]!, probabilities[order[rank + 1] ?? -1] ?? 0];
-    if (own === next) continue; // no threshold comes between the two
+    if (own === next) continue; // no threshold fits between the two
     const { f1 } = scoresOf({ hits, found: rank + 1, there });
     if (f1 > best) [best, threshold] = [f1, (own + next) / 2];
   }

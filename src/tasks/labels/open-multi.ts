@@ -10,9 +10,9 @@ import { advice } from './open.ts';
 /** The columns of a table of texts with any number of labels. */
 export interface MultiLabelColumns {
   texts: readonly string[];
-  /** One, of lists of labels; or one for each label, which says whether a text has it. */
+  /** Either one column of label lists, or one column per label that says whether a text has it. */
   labels: readonly string[];
-  /** The names of all columns, of a file without a header. */
+  /** The names of all columns, for a file without a header. */
   all?: readonly string[] | undefined;
 }
 
@@ -24,10 +24,10 @@ const yesAndNo = new Map([
 ]);
 
 /**
- * Opens a table of texts of which each has any number of labels: those of the training set. Without a development set a tenth of the
- * training set is held out to be one.
+ * Opens a table of texts with any number of labels each; the labels are those of the training set. Without a development set, a
+ * tenth of the training set is held out as one.
  *
- * @throws DataError where a file or a column is missing or empty, or a label is not in the training set.
+ * @throws DataError if a file or a column is missing or empty, or a label is not in the training set.
  */
 export async function openMultiLabelTask(
   files: { train: string; dev?: string | undefined; test?: string | undefined },
@@ -42,7 +42,8 @@ export async function openMultiLabelTask(
     columns.labels.length > 1
       ? [...columns.labels]
       : [...new Set(train.rows.flatMap((row, i) => named(row, train.where(i))))].sort();
-  if (labels.length === 0) throw new DataError(`${files.train}: no row has a label; name their column with --label`);
+  if (labels.length === 0)
+    throw new DataError(`${files.train}: no row has a label; name the label column with --label`);
   const numberOf = labelIn(labels);
   const examples = ({ rows, where }: Table, isLabelled = true): MultiLabelExample[] =>
     rows.map((row, i) => ({
@@ -77,12 +78,12 @@ function namesOf({ labels }: MultiLabelColumns): (row: Row, where: string) => st
       const isOn = yesAndNo.get(String(cell).trim().toLowerCase());
       if (isOn !== undefined) return isOn;
       throw new DataError(
-        `${where}: the column "${label}" holds ${shown(cell)}, and not 1 or 0, whether a text has it`,
+        `${where}: the column "${label}" contains ${shown(cell)}; write 1 if the text has this label, 0 if not`,
       );
     });
 }
 
-/** A list, as JSON or with commas, semicolons or bars between its labels. */
+/** A list of labels, as JSON or separated by commas, semicolons or bars. */
 function listIn(row: Row, column: string, where: string): string[] {
   const value = row[column];
   const cell = Array.isArray(value) ? value : String(cellOf(row, column, where, advice)).trim();

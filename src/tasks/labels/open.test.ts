@@ -194,12 +194,12 @@ test('what is wrong with a task is told with the file and the row', async () => 
   await refused('stsb', 'label', /line 2: the label "five" is not a number/);
   const at = writeTask('wnli', 'column');
   write(join(at, 'dev.tsv'), ['index\tsentence1\tlabel', '0\ta\t1']);
-  await refused('wnli', 'column', /dev\.tsv, line 2: no column "sentence2", but "index", "sentence1", "label"/);
+  await refused('wnli', 'column', /dev\.tsv, line 2: no column "sentence2"; found "index", "sentence1", "label"/);
   write(join(at, 'dev.tsv'), ['']);
-  await refused('wnli', 'column', /dev\.tsv: holds no row/);
+  await refused('wnli', 'column', /dev\.tsv: has no row/);
   const broken = writeTask('rte', 'malformed');
   write(join(broken, 'test.tsv'), [...lines.rte.test, '1\ttoo few']);
-  await refused('rte', 'malformed', /test\.tsv, line 3: has another number of columns than the header/);
+  await refused('rte', 'malformed', /test\.tsv, line 3: has a different number of columns than the header/);
 });
 
 test('own sets are classified by the labels of their training set, in order, or are a regression', async () => {
@@ -220,7 +220,7 @@ test('own sets are classified by the labels of their training set, in order, or 
     );
   await refused(
     { label: 'sort' },
-    /own\.csv, line 2: no column "sort", but "subject", "body", "kind"; name the right one with --text or --label/,
+    /own\.csv, line 2: no column "sort"; found "subject", "body", "kind"; name the right one with --text or --label/,
   );
   await refused({ isRegression: true }, /line 2: the label "friend" is not a number/);
   writeFileSync(path('own-dev.jsonl'), '{"subject": "Hi", "body": "there", "kind": "foe"}\n');
@@ -228,10 +228,10 @@ test('own sets are classified by the labels of their training set, in order, or 
   writeFileSync(path('own.csv'), 'subject,body,kind\na,b,same\nc,d,same\n');
   await refused({}, /own\.csv: every row has the label "same"/);
   writeFileSync(path('own.csv'), 'subject,body,kind\na,b,\nc,d,same\n');
-  await refused({}, /own\.csv, line 2: has no label; label it or leave it out/);
+  await refused({}, /own\.csv, line 2: has no label; label it, or remove it/);
   writeFileSync(path('own-dev.jsonl'), '{"subject": null, "body": "there", "kind": "same"}\n');
   writeFileSync(path('own.csv'), 'subject,body,kind\na,b,other\nc,d,same\n');
-  await refused({}, /own-dev\.jsonl, line 1: the column "subject" holds null, no text/);
+  await refused({}, /own-dev\.jsonl, line 1: the column "subject" contains null, not text/);
   writeFileSync(path('own-dev.jsonl'), '42\n');
   await refused({}, /own-dev\.jsonl, line 1: is not a JSON object/);
 });
@@ -293,7 +293,7 @@ test('two spellings of one number are one class, with a warning, and spaces arou
       [1, 0, 1],
     ],
   );
-  assert.match(pandas.warnings[0] ?? '', /^label: "1" and "1\.0" are one number, so one class$/);
+  assert.match(pandas.warnings[0] ?? '', /^label: "1" and "1\.0" are the same number, so one class$/);
   const spaced = await labelsIn(['ham', 'spam ', ' ham'], ['spam', 'ham ']);
   assert.deepEqual([spaced.labels, spaced.dev, spaced.warnings], [['ham', 'spam'], [1, 0], []]);
 });
@@ -335,10 +335,10 @@ test('labels in JSON lines are the same as texts, numbers or truth values; missi
       ]),
       reason,
     );
-  await missing({ label: null }, /labels\.jsonl, line 4: the column "label" holds null, no text/);
-  await missing({}, /labels\.jsonl, line 4: no column "label", but "text"/);
-  await missing({ label: [1] }, /labels\.jsonl, line 4: the column "label" holds a list, no text/);
-  await missing({ label: { a: 1 } }, /labels\.jsonl, line 4: the column "label" holds an object, no text/);
+  await missing({ label: null }, /labels\.jsonl, line 4: the column "label" contains null, not text/);
+  await missing({}, /labels\.jsonl, line 4: no column "label"; found "text"/);
+  await missing({ label: [1] }, /labels\.jsonl, line 4: the column "label" contains a list, not text/);
+  await missing({ label: { a: 1 } }, /labels\.jsonl, line 4: the column "label" contains an object, not text/);
   await missing({ label: '' }, /labels\.jsonl, line 4: has no label/);
 });
 
@@ -396,7 +396,7 @@ test('a class of two examples has one held out, a class of one has none, and equ
       { text: 'a', label: 'x' },
       { text: 'b', label: 'y' },
     ]),
-    /alone\.jsonl: has too few examples to hold some out; give a set to judge by with --dev/,
+    /alone\.jsonl: has too few examples to hold some out; give a development set with --dev/,
   );
 });
 

@@ -9,16 +9,16 @@ import { classLabels, labelIn, manyLabels } from './class-labels.ts';
 import type { TextExample } from './example.ts';
 import { type TextTask, textKind } from './kind.ts';
 
-/** The columns of an own data set. */
+/** The columns of a user's data set. */
 export interface OwnColumns {
   texts: readonly string[];
   label: string;
   isRegression: boolean;
-  /** The names of all of its columns, of a file without a header. */
+  /** The names of all of its columns, for a file without a header. */
   all?: readonly string[] | undefined;
 }
 
-/** The example of a row; without a target where no `target` reads it. */
+/** The example in a row; without a target if there is no `target` to read it. */
 export function exampleOf(
   row: Row,
   where: string,
@@ -32,15 +32,15 @@ export function exampleOf(
   };
 }
 
-/** What to do about a column that is not there. */
+/** The advice for a missing column. */
 export const advice =
-  'name the right one with --text or --label, or all columns with --columns where there is no header';
+  'name the right one with --text or --label, or all columns with --columns if the file has no header';
 
 /**
- * Opens an own data set for classification or regression from TSV, CSV, JSON lines or Parquet. Its labels are those of the training set:
- * numbers in their order, texts in theirs. Without a development set a tenth of the training set is held out to be one.
+ * Opens a user's data set for classification or regression from TSV, CSV, JSON lines or Parquet. Its labels are those of the
+ * training set, as `classLabels` orders them. Without a development set, a tenth of the training set is held out as one.
  *
- * @throws DataError where a file or a column is missing or empty, or a label is not in the training set.
+ * @throws DataError if a file or a column is missing or empty, or a label is not in the training set.
  */
 export async function openOwnTask(
   files: { train: string; dev?: string | undefined; test?: string | undefined },
@@ -114,20 +114,21 @@ function labelsOf(
   const cells: string[] = [];
   const collect: Reading<number> = (cell, place) => {
     const label = String(cell).trim();
-    if (label === '') throw new DataError(`${place}: has no label; label it or leave it out`);
+    if (label === '') throw new DataError(`${place}: has no label; label it, or remove it`);
     return cells.push(label);
   };
   for (const [i, row] of rows.entries()) exampleOf(row, where(i), { ...columns, advice }, collect);
   const { labels, identity, isNumeric, same } = classLabels(cells);
-  if (same) warn(`${columns.label}: ${same.map((label) => `"${label}"`).join(' and ')} are one number, so one class`);
+  if (same)
+    warn(`${columns.label}: ${same.map((label) => `"${label}"`).join(' and ')} are the same number, so one class`);
   if (isNumeric && labels.length > manyLabels) {
     warn(
-      `${columns.label}: has ${labels.length} different numbers as labels, each a class; --regression predicts numbers`,
+      `${columns.label}: has ${labels.length} different numbers as labels, each a class of its own; add --regression to predict numbers`,
     );
   }
   if (labels.length < 2) {
     throw new DataError(
-      `${path}: every row has the label ${JSON.stringify(labels[0])}; give rows of at least two labels to tell apart`,
+      `${path}: every row has the label ${JSON.stringify(labels[0])}; give rows with at least two different labels`,
     );
   }
   return { labels, target: labelIn(labels, identity) };

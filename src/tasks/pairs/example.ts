@@ -1,8 +1,8 @@
 import type { Encoded } from '../task.ts';
 
-/** Texts that belong together, or one text alone; how alike two of them are, where that is known. */
+/** Texts that belong together, or a single text; the similarity score of two texts, if known. */
 export interface PairExample {
-  /** A text, one that belongs to it, and one that looks as if it did. */
+  /** An anchor, a positive and a hard negative. */
   texts: readonly string[];
   score?: number;
 }

@@ -10,28 +10,28 @@ import { retrieval } from './retrieval.ts';
 
 // Legend: N examples of k texts each, M = N·k rows, D width.
 
-/** A task whose texts become vectors: alike where they belong together. */
+/** A task that embeds texts: those that belong together get similar vectors. */
 export type PairTask = Task<PairExample, EncodedPair, Float32Array[]>;
 
 /** What embeddings learn from. */
 export interface PairSettings {
-  /** What cosines are divided by before the softmax over all texts of a batch. */
+  /** Cosines are divided by it before the softmax over all texts of a batch. */
   temperature: number;
-  /** Whether the training set says how alike its texts are; without that, the others of a batch are what a text does not belong to. */
+  /** Whether the training set has similarity scores; without them, the other texts of a batch are the negatives. */
   isScored: boolean;
 }
 
-/** What differences of cosines are multiplied by in the loss of scored pairs: CoSENT's. */
+/** The scale of cosine differences in the loss of scored pairs, as in CoSENT. */
 const cosentScale = 20;
-/** Added to the logit of what must not count. */
+/** Added to the logits that must not count. */
 const never = -1e9;
 
 /**
- * Texts that become vectors by pooling the hidden states of their tokens. They learn from pairs, each against all others of its batch, or
- * from scored pairs; a text alone is a pair of itself under two dropout masks.
+ * Texts embedded by pooling the hidden states of their tokens. They are learned from pairs, each against all others of its batch,
+ * or from scored pairs; a single text is paired with itself under two dropout masks.
  *
- * Sources: Henderson et al. 2017 (arXiv 1705.00652); Gao, Yao and Chen 2021 (SimCSE, arXiv 2104.08821); Su 2022 (CoSENT); Kusupati
- * et al. 2022 (Matryoshka, arXiv 2205.13147).
+ * Sources: Henderson et al. 2017 (arXiv 1705.00652); Gao, Yao and Chen 2021 (SimCSE, arXiv 2104.08821); Su 2022 (CoSENT);
+ * Kusupati et al. 2022 (Matryoshka, arXiv 2205.13147).
  */
 export function pairKind(head: EmbeddingHead, settings: PairSettings): Kind<PairExample, EncodedPair, Float32Array[]> {
   const lossOf = settings.isScored ? scoredLoss : contrastiveLoss;
@@ -55,7 +55,8 @@ export function pairKind(head: EmbeddingHead, settings: PairSettings): Kind<Pair
     loss(outputs_MD, examples) {
       const D = outputs_MD.shape[1]!;
       const long = head.dimensions.find((d) => d > D);
-      if (long !== undefined) throw new ConfigError(`--dimensions ${long}: the model's vectors have ${D}; give fewer`);
+      if (long !== undefined)
+        throw new ConfigError(`--dimensions ${long}: the model's vectors have ${D} dimensions; give ${D} or fewer`);
       const losses = [...head.dimensions, D].map((d) => {
         const vectors_MD = unitRows(d === D ? outputs_MD : outputs_MD.narrow(1, 0, d));
         return lossOf(vectors_MD, examples, settings);
@@ -97,14 +98,14 @@ export function cosine(a: Float32Array, b: Float32Array): number {
   return ab / Math.sqrt(aa * bb);
 }
 
-/** The rows of some numbers. */
+/** The rows at some indices. */
 function rowsOf(x_MD: Tensor, rows: readonly number[]): Tensor {
   return x_MD.indexSelect(0, Tensor.from(BigInt64Array.from(rows, BigInt), [rows.length], { device: x_MD.device }));
 }
 
 /**
- * Cross-entropy of the second text of each example among the second and third texts of all, `cos(a, ·)/temperature` being the logits. A
- * text that is the same as the example's first or second one does not count against it.
+ * Cross-entropy of each example's second text among the second and third texts of all examples, with logits `cos(a,
+ * ·)/temperature`. A text equal to the example's first or second one is not a negative.
  */
 function contrastiveLoss(vectors_MD: Tensor, examples: readonly EncodedPair[], { temperature }: PairSettings): Tensor {
   const { device } = vectors_MD;
@@ -130,7 +131,7 @@ function contrastiveLoss(vectors_MD: Tensor, examples: readonly EncodedPair[], {
   return logits_NC.crossEntropy(right, 'mean');
 }
 
-/** `log(1 + Σ exp(20·(cos_j − cos_i)))` over the pairs i, j of which i has the higher score. */
+/** `log(1 + Σ exp(20·(cos_j − cos_i)))` over all i, j where pair i has the higher score. */
 function scoredLoss(vectors_MD: Tensor, examples: readonly EncodedPair[]): Tensor {
   const { device } = vectors_MD;
   const N = examples.length;

@@ -71,11 +71,11 @@ test('scored pairs of three texts, and pairs to judge by of one, are refused', a
   const three = file('three.csv', 'a,b,c,s\nx,y,z,1\nu,v,w,2\n');
   await assert.rejects(
     open({ train: three, dev: three }, { texts: ['a', 'b', 'c'], score: 's' }),
-    /--text a b c: scored pairs have two texts; leave out the third, or --score/,
+    /--text a b c: scored pairs have two texts; leave out the third text, or leave out --score/,
   );
   await assert.rejects(
     open({ train: three, dev: three }, { texts: ['a'] }, { isUnsupervised: true }),
-    /--text a: a development or test set of embeddings holds pairs; name two columns/,
+    /--text a: a development or test set for embeddings needs pairs; name two text columns/,
   );
 });
 
@@ -86,13 +86,13 @@ test('what is no pair is refused with its line', async () => {
       (error) => error instanceof DataError && reason.test(error.message),
       reason.source,
     );
-  await refused('a,b,s\nx,,1\ny,z,2\n', /bad\.csv, line 2: the column "b" is empty; fill it or leave out the line/);
+  await refused('a,b,s\nx,,1\ny,z,2\n', /bad\.csv, line 2: the column "b" is empty; fill it in, or remove the line/);
   await refused('a,b,s\nx,y,1\nz,w,high\n', /bad\.csv, line 3: the score "high" is not a number/);
   await refused('a,b,s\nx,y,\n', /line 2: the score "" is not a number/);
   await refused('a,b,s\nx,y,2\nz,w,2\n', /every pair has the s 2; leave out --score/);
-  await refused('a,b\nx,y\n', /no column "s", but "a", "b"; name the right one/);
+  await refused('a,b\nx,y\n', /no column "s"; found "a", "b"; name the right one/);
   await refused('a,b\nx,y\n', /no column "c"/, { texts: ['a', 'c'] });
-  await refused('a,b\nx,y\n', /has 2 columns, and the list of --columns 3/, {
+  await refused('a,b\nx,y\n', /has 2 columns, but the list of --columns has 3/, {
     texts: ['a', 'b'],
     all: ['a', 'b', 'c'],
   });

@@ -10,22 +10,22 @@ import { type PairTask, pairKind } from './kind.ts';
 
 /** The columns of a table of pairs. */
 export interface PairColumns {
-  /** Of the texts: two that belong together, and perhaps one that does not; each a text of its own without supervision. */
+  /** The text columns: two that belong together, and optionally one that does not; each is a separate text without supervision. */
   texts: readonly string[];
-  /** How alike the first two are, where that is known. */
+  /** The similarity score of the first two, if known. */
   score?: string | undefined;
-  /** The names of all columns, of a file without a header. */
+  /** The names of all columns, for a file without a header. */
   all?: readonly string[] | undefined;
 }
 
-const advice = 'name the right one with --text or --score, or all columns with --columns where there is no header';
+const advice = 'name the right one with --text or --score, or all columns with --columns if the file has no header';
 
 /**
- * Opens a table of pairs for an embedding: scored ones where the training set has the column of scores. Without a development set a
- * tenth of the training set is held out to be one, but not of texts without a partner.
+ * Opens a table of pairs for embeddings: scored ones if the training set has the score column. Without a development set, a tenth
+ * of the training set is held out as one, except for single texts.
  *
- * @throws DataError where a file or a column is missing, a text is empty, a score is no number, or all scores are one.
- * @throws ConfigError where scored pairs have three texts, or pairs to judge by only one.
+ * @throws DataError if a file or a column is missing, a text is empty, a score is not a number, or all scores are equal.
+ * @throws ConfigError if scored pairs have three texts, or those of a development or test set have one.
  */
 export async function openPairTask(
   files: { train: string; dev?: string | undefined; test?: string | undefined },
@@ -49,23 +49,23 @@ export async function openPairTask(
   const isScored = hasScores(train) && !isUnsupervised;
   if (isScored && columns.texts.length > 2) {
     throw new ConfigError(
-      `--text ${columns.texts.join(' ')}: scored pairs have two texts; leave out the third, or --score to learn from pairs without scores`,
+      `--text ${columns.texts.join(' ')}: scored pairs have two texts; leave out the third text, or leave out --score to learn from unscored pairs`,
     );
   }
   if (columns.texts.length === 1 && (files.dev !== undefined || files.test !== undefined)) {
     throw new ConfigError(
-      `--text ${columns.texts[0]}: a development or test set of embeddings holds pairs; name two columns of texts`,
+      `--text ${columns.texts[0]}: a development or test set for embeddings needs pairs; name two text columns`,
     );
   }
   const all = isUnsupervised ? textsOf(train, columns) : pairs(train);
   if (isScored && all.every(({ score }) => score === all[0]!.score)) {
     throw new DataError(
-      `${files.train}: every pair has the ${columns.score} ${all[0]!.score}; leave out --score to learn from pairs`,
+      `${files.train}: every pair has the ${columns.score} ${all[0]!.score}; leave out --score to learn from unscored pairs`,
     );
   }
   const given = files.dev === undefined ? undefined : await table(files.dev);
   if (columns.score !== undefined && !hasScores(train) && !(given && hasScores(given))) {
-    cellOf(train.rows[0]!, columns.score, train.where(0), advice); // there is none
+    cellOf(train.rows[0]!, columns.score, train.where(0), advice); // throws: the column is missing
   }
   const parts =
     given || isUnsupervised
@@ -94,7 +94,7 @@ function pairsOf({ rows, where }: Table, { texts, score }: PairColumns): PairExa
   }));
 }
 
-/** Each different text of the columns alone. */
+/** Each different text of the columns, as a single text. */
 function textsOf({ rows, where }: Table, { texts }: PairColumns): PairExample[] {
   const all = rows.flatMap((row, i) => texts.map((column) => textOf(row, column, where(i), advice)));
   return [...new Set(all)].map((text) => ({ texts: [text] }));

@@ -2,15 +2,15 @@ import { noGrad, scope, Tensor } from '../../tensor/index.ts';
 import { mean } from '../metrics.ts';
 import type { Scores } from '../task.ts';
 
-/** The places that count. */
+/** The ranks that count. */
 const depth = 10;
-/** Queries that are compared with all documents at once. */
+/** Queries compared with all documents at once. */
 const chunk = 256;
 
 /**
- * How well the first texts of pairs find their second ones among the second texts of all, by cosines of their vectors: recall at 1 and at 10,
- * the fraction of a query's documents among the first ones, and nDCG at 10, `Σ 1/log₂(1 + rank)` over a query's documents, divided by the
- * most that it can be. Texts that are equal are one query, or one document; a query does not find itself.
+ * Retrieval by cosine similarity: the first text of each pair is a query for its second text among the second texts of all pairs.
+ * Recall at 1 and at 10 is the fraction of a query's documents among the top 1 and 10; nDCG at 10 is `Σ 1/log₂(1 + rank)` over a
+ * query's documents, divided by its maximum. Equal texts are one query, or one document; a query does not find itself.
  */
 export function retrieval(
   vectors: readonly (readonly Float32Array[])[],
@@ -67,7 +67,7 @@ function products(a: readonly Float32Array[], b: readonly Float32Array[]): Float
   return scope(() => noGrad(() => matrix(a).linear(matrix(b)).toFloats()));
 }
 
-/** The places from 1 of some documents among all, the highest cosine first. */
+/** The ranks, from 1, of some documents among all, highest cosine first. */
 function ranksOf(cosines: Float32Array, documents: readonly number[]): number[] {
   return documents.map((document) => {
     const own = cosines[document]!;

@@ -8,7 +8,7 @@ export interface Entity {
   end: number;
 }
 
-/** What no entity has. */
+/** The tag of words outside entities. */
 export const outside = 'O';
 
 /** A tag's place in its entity, and the entity's type: `B-PER` begins a PER. */
@@ -17,12 +17,12 @@ function partsOf(tag: string): { place: string; type: string } {
   return { place: tag[0] ?? outside, type: cut < 0 ? tag.slice(1) : tag.slice(cut + 1) };
 }
 
-/** Whether tags say where entities begin. */
+/** Whether tags mark where entities begin. */
 export const markEntities = (tags: readonly string[]): boolean => tags.some((tag) => /^[BIES]-/.test(tag));
 
 /**
- * The entities of a sentence, whatever the scheme of its tags: IOB1, IOB2, IOE or BIOES. As the CoNLL tasks count, an entity also begins where
- * its first tag is an I, and where the type changes.
+ * The entities of a sentence, in any tagging scheme: IOB1, IOB2, IOE or BIOES. As in the CoNLL tasks, an entity may also begin
+ * with an I tag, and a change of type begins a new one.
  *
  * Source: conlleval, and seqeval, which counts like it.
  */
@@ -45,7 +45,7 @@ export function entitiesOf(tags: readonly string[]): Entity[] {
   return found;
 }
 
-/** The scores of all entities together, and those of each type: an entity is right where its type and its words are. */
+/** The scores of all entities together, and those of each type: an entity is correct if its type and its words are. */
 export function entityScores(
   predicted: readonly (readonly string[])[],
   right: readonly (readonly string[])[],

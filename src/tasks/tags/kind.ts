@@ -12,8 +12,8 @@ import type { EncodedSentence, Sentence } from './example.ts';
 export type TagTask = Task<Sentence, EncodedSentence, string[]>;
 
 /**
- * Words that have a tag each, learned by cross-entropy from the state of each word's first token. Sentences that are too long are read in
- * windows that overlap, each word in that which shows more of what is around it.
+ * Words with one tag each, learned by cross-entropy from the hidden state of each word's first token. Sentences that are too long
+ * are read in overlapping windows, each word in the window that shows more of its context.
  *
  * Source: Devlin et al. 2019, section 5.3, for the first token.
  */
@@ -86,7 +86,7 @@ export function tagKind(
 const conll = ({ words }: Sentence, tags: readonly string[]) =>
   words.map((word, i) => `${word}\t${tags[i]}\n`).join('');
 
-/** A sentence with its tags as JSON lines have it. */
+/** A sentence with its tags, as in JSON lines. */
 export const tagged = (sentence: Sentence, tags: readonly string[]) =>
   sentence.form === 'spans' ? spansOf(sentence, tags) : { tokens: sentence.words, tags };
 
@@ -106,7 +106,7 @@ async function encodeSentences(
   maxLength: number,
 ): Promise<EncodedSentence[]> {
   const different = [...new Set(sentences.flatMap(({ words }) => words))];
-  // Tokens of bytes tell a word after a space from one that is not.
+  // Byte-level tokens distinguish words after a space from others.
   const encoded = await tokenizer.encodeBatch(different.map((word) => (tokenizer.isByteLevel ? ` ${word}` : word)));
   const tokensOf = new Map(different.map((word, i) => [word, encoded[i]!]));
   const room = maxLength - 2;
@@ -125,7 +125,7 @@ async function encodeSentences(
   });
 }
 
-/** Where each word is read: in the window in which more tokens stand on its poorer side. */
+/** Where each word is read: in the window with more tokens on the word's shorter side. */
 function readsOf(tokens: readonly Int32Array[], windows: readonly Window[]): EncodedSentence['reads'] {
   const reads: ((EncodedSentence['reads'][number] & { context: number }) | undefined)[] = tokens.map(() => undefined);
   for (const [window, { first, end }] of windows.entries()) {

@@ -10,10 +10,10 @@ import { type TagTask, tagKind } from './kind.ts';
 import { type RawSentence, readSentences, type TagColumns } from './read.ts';
 
 /**
- * Opens sentences whose words are tagged. The tags are those of the training set. Without a development set a tenth of the training
- * set is held out to be one.
+ * Opens sentences whose words are tagged. The tags are those of the training set. Without a development set, a tenth of the
+ * training set is held out as one.
  *
- * @throws DataError where a file is missing or broken, or a tag is not in the training set.
+ * @throws DataError if a file is missing or broken, or a tag is not in the training set.
  */
 export async function openTagTask(
   files: { train: string; dev?: string | undefined; test?: string | undefined },
@@ -27,10 +27,10 @@ export async function openTagTask(
   const found = [...new Set(train.flatMap(({ tags }) => tags))].sort();
   if (found.length < 2) {
     throw new DataError(
-      `${files.train}: every word has the tag ${found[0]}; give words of at least two tags to tell apart`,
+      `${files.train}: every word has the tag ${found[0]}; give words with at least two different tags`,
     );
   }
-  // What no entity has comes first, so that it is number 0.
+  // The tag outside entities comes first, so that its index is 0.
   const labels = [...found.filter((tag) => tag === outside), ...found.filter((tag) => tag !== outside)];
   const numberOf = labelIn(labels);
   const tagged = ({ where, tags, ...sentence }: RawSentence): Sentence => ({
@@ -63,14 +63,14 @@ export async function openTagTask(
   };
 }
 
-/** Words without the language that some files write before each: `en:London`. */
+/** Words without the language prefix that some files give each word: `en:London`. */
 function withoutLanguage(path: string, sentences: RawSentence[], warn: (message: string) => void): RawSentence[] {
   const languageOf = (word: string) => /^[a-z]{2,3}(-[A-Za-z]+)?:(?=.)/.exec(word)?.[0];
   const found = new Set(sentences.flatMap(({ words }) => words.map(languageOf)));
   if (found.has(undefined)) return sentences;
   const languages = [...found] as string[];
   warn(
-    `${path}: every word begins with ${languages.map((language) => `"${language}"`).join(' or ')}, which is left out`,
+    `${path}: every word begins with ${languages.map((language) => `"${language}"`).join(' or ')}, which is removed`,
   );
   return sentences.map((sentence) => ({
     ...sentence,

@@ -143,7 +143,7 @@ test('words lose the language that stands before each of them, and only then', a
   const open = (train: string) => openTagTask({ train, dev: train }, {}, (text) => warnings.push(text));
   const { train } = await open(file('wikiann.tsv', 'en:London\tB-LOC\nen:en:x\tO\n'));
   assert.deepEqual(train.examples[0]!.words, ['London', 'en:x']);
-  assert.match(warnings.join(), /wikiann\.tsv: every word begins with "en:", which is left out/);
+  assert.match(warnings.join(), /wikiann\.tsv: every word begins with "en:", which is removed/);
   const { train: mixed } = await open(file('mixed.tsv', 'en:London\tB-LOC\nzh-Hans:\u6771\tO\n'));
   assert.deepEqual(mixed.examples[0]!.words, ['London', '\u6771']);
   const { train: kept } = await open(file('kept.tsv', 'en:London\tB-LOC\nhttp\tO\n'));
@@ -151,14 +151,14 @@ test('words lose the language that stands before each of them, and only then', a
 });
 
 test('what is no tagged sentence is refused with its line and the reason', async () => {
-  await refused('none.jsonl', '{"tokens": [], "tags": []}\n', /none\.jsonl, line 1: has no tokens; leave out the line/);
-  await refused('few.jsonl', '{"tokens": ["a", "b"], "tags": ["O"]}\n', /line 1: has 2 tokens and 1 tags/);
-  await refused('untagged.jsonl', '{"tokens": ["a"]}\n', /tags is nothing, and not a list/);
-  await refused('neither.jsonl', '{"words": "a"}\n', /has neither tokens, a list, nor text/);
+  await refused('none.jsonl', '{"tokens": [], "tags": []}\n', /none\.jsonl, line 1: has no tokens; remove the line/);
+  await refused('few.jsonl', '{"tokens": ["a", "b"], "tags": ["O"]}\n', /line 1: has 2 tokens but 1 tags/);
+  await refused('untagged.jsonl', '{"tokens": ["a"]}\n', /tags is nothing, not a list/);
+  await refused('neither.jsonl', '{"words": "a"}\n', /has neither a list of tokens nor a text/);
   await refused('one.conll', 'London\tB-LOC\nParis\n', /one\.conll, line 2: has one column; write a word and its tag/);
   await refused('gap.conll', 'London\tB-LOC\nParis\t\n', /line 2: the word "Paris" has no tag/);
-  await refused('word.conll', 'London\tB-LOC\n\tO\n', /line 2: has a tag and no word/);
-  await refused('empty.conll', '\n\n', /empty\.conll: holds no sentences/);
+  await refused('word.conll', 'London\tB-LOC\n\tO\n', /line 2: has a tag but no word/);
+  await refused('empty.conll', '\n\n', /empty\.conll: contains no sentences/);
   await refused('columns.conll', 'a\tO\n', /--text words: the columns of a CoNLL file have no names/, {
     words: 'words',
   });
@@ -171,9 +171,9 @@ test('what is no tagged sentence is refused with its line and the reason', async
   await refused('space.jsonl', spans([span(3, 4)]), /from 3 to 4 has no word in it/);
   await refused('label.jsonl', spans([span(0, 3, 7)]), /is not a span; write/);
   await refused('half.jsonl', spans([span(0.5, 3)]), /is not a span; write/);
-  await refused('list.jsonl', spans('all'), /spans is "all", and not a list/);
+  await refused('list.jsonl', spans('all'), /spans is "all", not a list/);
   await refused('wordless.jsonl', '{"text": "  ", "spans": []}\n', /the text has no words/);
-  await assert.rejects(read(join(folder, 'missing.conll')), /missing\.conll: there is no such file/);
+  await assert.rejects(read(join(folder, 'missing.conll')), /missing\.conll: no such file/);
 });
 
 test('tags outside of the training set are refused, and a training set of one tag', async () => {

@@ -6,26 +6,26 @@ import { readTable } from '../tables.ts';
 import { outside } from './entities.ts';
 import type { Sentence } from './example.ts';
 
-/** A sentence as its file has it, with where it stands there. */
+/** A sentence as its file has it, with its place there. */
 export interface RawSentence {
   words: string[];
   form: Sentence['form'];
-  /** A tag for each word, unless it is to be predicted only. */
+  /** A tag for each word, unless the sentence is only predicted. */
   tags: string[];
   where: string;
   text?: string;
   places?: [number, number][];
 }
 
-/** Which columns or fields hold words and tags: numbers from 1 of a CoNLL file, names of JSON lines or Parquet. */
+/** The columns or fields of words and tags: numbers from 1 in a CoNLL file, names in JSON lines or Parquet. */
 export interface TagColumns {
   words?: string | undefined;
   tags?: string | undefined;
 }
 
 /**
- * Reads sentences with tags: CoNLL columns, a word a line and an empty line between sentences; or JSON lines or Parquet with `tokens` and
- * `tags`, or with `text` and `spans`, whose `start` and `end` count characters.
+ * Reads sentences with tags: CoNLL columns, with one word per line and an empty line between sentences; or JSON lines or Parquet
+ * with `tokens` and `tags`, or with `text` and `spans`, whose `start` and `end` count characters.
  *
  * @throws DataError for a file that is missing, empty or broken, with the line.
  */
@@ -33,7 +33,7 @@ export async function readSentences(path: string, columns: TagColumns, isTagged:
   const isTable = /\.(jsonl|parquet)$/i.test(path);
   const found = isTable ? await readRows(path, columns, isTagged) : readConll(path, columns, isTagged);
   if (found.length === 0)
-    throw new DataError(`${path}: holds no sentences; give a file with a word and its tag in each line`);
+    throw new DataError(`${path}: contains no sentences; give a file with one word and its tag per line`);
   return found;
 }
 
@@ -43,8 +43,7 @@ function readConll(path: string, columns: TagColumns, isTagged: boolean): RawSen
     bytes = readFileSync(path);
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
-    const why =
-      code === 'ENOENT' ? 'there is no such file; give the path of a CoNLL file, JSON lines or Parquet' : message;
+    const why = code === 'ENOENT' ? 'no such file; give the path of a CoNLL file, JSON lines or Parquet' : message;
     throw new DataError(`${path}: ${why}`, { cause });
   }
   const text = charactersOf(path, bytes, 'give another file');
@@ -71,12 +70,14 @@ function readConll(path: string, columns: TagColumns, isTagged: boolean): RawSen
     const tag = cells[(tagAt ?? cells.length) - 1];
     if (word === undefined || (isTagged && (tag === undefined || (tagAt ?? cells.length) === (wordAt ?? 1)))) {
       throw new DataError(
-        `${where}: has ${cells.length === 1 ? 'one column' : `${cells.length} columns`}; write a word and its tag, with a tab between them`,
+        `${where}: has ${cells.length === 1 ? 'one column' : `${cells.length} columns`}; write a word and its tag, separated by a tab`,
       );
     }
-    if (word === '') throw new DataError(`${where}: has a tag and no word; write the word before it`);
+    if (word === '') throw new DataError(`${where}: has a tag but no word; write the word before it`);
     if (isTagged && tag === '')
-      throw new DataError(`${where}: the word ${JSON.stringify(word)} has no tag; ${outside} is what no entity has`);
+      throw new DataError(
+        `${where}: the word ${JSON.stringify(word)} has no tag; write ${outside} for a word outside entities`,
+      );
     if (!open) {
       open = { words: [], tags: [], where, form: 'columns' };
       sentences.push(open);
@@ -88,8 +89,9 @@ function readConll(path: string, columns: TagColumns, isTagged: boolean): RawSen
 }
 
 /**
- * Whether a line with these cells is no word: the begin of a document; a comment, which begins with # before the first word of a sentence and
- * has not as many cells as words have; or, as in Universal Dependencies, several words in one (`1-2`) or one that is not in the text (`1.1`).
+ * Whether a line with these cells is not a word: the start of a document; a comment, which begins with # before the first word of
+ * a sentence and has a different number of cells than words have; or, as in Universal Dependencies, several words in one (`1-2`)
+ * or one that is not in the text (`1.1`).
  */
 function isNoWord(cells: readonly string[], width: number, isFirst: boolean): boolean {
   const [first] = cells as [string];
@@ -109,7 +111,7 @@ function columnNumber(text: string | undefined, option: string): number | undefi
   const number = Number(text);
   if (Number.isInteger(number) && number > 0) return number;
   throw new DataError(
-    `${option} ${text}: the columns of a CoNLL file have no names; give the number of one, from 1 up`,
+    `${option} ${text}: the columns of a CoNLL file have no names; give the number of a column, counted from 1`,
   );
 }
 
@@ -119,31 +121,31 @@ async function readRows(path: string, columns: TagColumns, isTagged: boolean): P
     const place = where(i);
     const words = row[columns.words ?? 'tokens'];
     if (Array.isArray(words)) {
-      if (words.length === 0) throw new DataError(`${place}: has no tokens; leave out the line`);
+      if (words.length === 0) throw new DataError(`${place}: has no tokens; remove the line`);
       const tags = isTagged ? row[columns.tags ?? 'tags'] : words.map(() => '');
       if (!Array.isArray(tags))
         throw new DataError(
-          `${place}: ${columns.tags ?? 'tags'} is ${shown(tags)}, and not a list of tags; name the right one with --label`,
+          `${place}: ${columns.tags ?? 'tags'} is ${shown(tags)}, not a list of tags; name the right one with --label`,
         );
       if (tags.length !== words.length)
-        throw new DataError(`${place}: has ${words.length} tokens and ${tags.length} tags; give one for each`);
+        throw new DataError(`${place}: has ${words.length} tokens but ${tags.length} tags; give one tag per token`);
       return { words: words.map(String), tags: tags.map(String), where: place, form: 'lists' };
     }
     const text = row[columns.words ?? 'text'];
     if (typeof text !== 'string') {
-      throw new DataError(`${place}: has neither tokens, a list, nor text; name the right one with --text`);
+      throw new DataError(`${place}: has neither a list of tokens nor a text; name the right column with --text`);
     }
     return { ...fromSpans(text, isTagged ? row[columns.tags ?? 'spans'] : [], place), where: place };
   });
 }
 
-/** What a word is: letters, marks and digits that follow each other, or any other character that is no space. */
+/** A word: a run of letters, marks and digits, or any other character that is not a space. */
 const word = /[\p{L}\p{M}\p{N}]+|[^\s\p{L}\p{M}\p{N}]/gu;
 
 /** The words of a text, and where they are in it. */
 export function sentenceOf(text: string): Pick<Required<RawSentence>, 'words' | 'text' | 'places' | 'form'> {
   const words = [...text.matchAll(word)];
-  // Offsets count characters, as in Python, where a string counts halves of those beyond 65,535.
+  // Offsets count characters, as in Python; strings here count those beyond U+FFFF as two.
   let [at, characters] = [0, 0];
   const places = words.map(([own], i): [number, number] => {
     const start = words[i]!.index!;
@@ -156,15 +158,15 @@ export function sentenceOf(text: string): Pick<Required<RawSentence>, 'words' | 
   return { words: words.map(([own]) => own), text, places, form: 'spans' };
 }
 
-/** The words of a text, with tags made of spans: B- for the first word of each, I- for the others. */
+/** The words of a text, with tags made from spans: B- for the first word of each, I- for the others. */
 function fromSpans(text: string, spans: unknown, where: string): Omit<RawSentence, 'where'> {
   const sentence = sentenceOf(text);
   const { words, places } = sentence;
-  if (words.length === 0) throw new DataError(`${where}: the text has no words; leave out the line`);
+  if (words.length === 0) throw new DataError(`${where}: the text has no words; remove the line`);
   const tags = words.map(() => outside);
   if (!Array.isArray(spans)) {
     throw new DataError(
-      `${where}: spans is ${shown(spans)}, and not a list such as [{"start": 0, "end": 4, "label": "PER"}]`,
+      `${where}: spans is ${shown(spans)}, not a list such as [{"start": 0, "end": 4, "label": "PER"}]`,
     );
   }
   const length = [...text].length;
@@ -180,7 +182,7 @@ function fromSpans(text: string, spans: unknown, where: string): Omit<RawSentenc
       throw new DataError(`${where}: ${named} is not within the ${length} characters of its text; count them from 0`);
     }
     const inside = places.flatMap(([from, to], i) => (from < (end as number) && to > (start as number) ? [i] : []));
-    if (inside.length === 0) throw new DataError(`${where}: ${named} has no word in it; count the characters from 0`);
+    if (inside.length === 0) throw new DataError(`${where}: ${named} contains no word; count the characters from 0`);
     for (const [k, i] of inside.entries()) {
       if (tags[i] !== outside) throw new DataError(`${where}: ${named} overlaps another; keep one of them`);
       tags[i] = `${k === 0 ? 'B' : 'I'}-${label}`;

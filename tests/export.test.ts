@@ -87,7 +87,7 @@ describe('export', () => {
     const evaluations = linesOf(at('further')).filter(({ type }) => type === 'eval');
     assert.ok(evaluations.length >= 2);
     const resumed = await done('pretrain', '--out', 'further', '--resume', '--set', 'train.steps=6');
-    assert.match(resumed.stderr, /going on from/);
+    assert.match(resumed.stderr, /continuing from/);
     // Step 0 is the imported model.
     const evaluated = await done(
       'pretrain',
@@ -113,21 +113,21 @@ describe('export', () => {
     );
     await refused(
       [...without, ...sizes, 'model.layers=2', 'model.norm=post'],
-      /model\.norm: post, and megatron-bert has pre; take over its model with --from/,
+      /model\.norm: post, but megatron-bert has pre; use its model with --from/,
     );
   });
 
   test('a model card says what is known, and nothing else', async () => {
     const imported = readFileSync(at('bert0-a/README.md'), 'utf8');
     assert.match(imported, /pipeline_tag: fill-mask/);
-    assert.match(imported, /2 blocks of width 16.*\n\nImported into taper; how it was trained is not known here/s);
+    assert.match(imported, /2 blocks of hidden size 16.*\n\nImported into taper; its training is not documented here/s);
     assert.doesNotMatch(imported, /progressive layer dropping|AdamW|Results/);
     assert.match(readFileSync(at('bert1-a/README.md'), 'utf8'), /pipeline_tag: feature-extraction/);
     await done('export', 'further', '--to', 'hf', '--out', 'further-hf');
     const further = readFileSync(at('further-hf/README.md'), 'utf8');
     assert.match(
       further,
-      /# further\n.*Began with the weights of megatron-bert\..*train\.txt.*progressive layer dropping/s,
+      /# further\n.*Started from the weights of megatron-bert\..*train\.txt.*progressive layer dropping/s,
     );
     assert.match(further, /Held-out loss \d/);
   });
@@ -216,7 +216,7 @@ describe('export', () => {
     const card = readFileSync(at('short/README.md'), 'utf8');
     assert.match(
       card,
-      /Of its 4 blocks 2 were taken out after training: the held-out loss went from \d\.\d{3} to \d\.\d{3} nats/,
+      /Of its 4 blocks 2 were removed after training: the held-out loss went from \d\.\d{3} to \d\.\d{3} nats/,
     );
     assert.doesNotMatch(card, /## Results/);
     assert.match(card, /progressive layer dropping/);

@@ -320,14 +320,14 @@ describe('GGUF', () => {
     for (const kind of ['bert', 'gpt2']) {
       await done('import', join(fixtures, kind), '--out', kind);
       const reason = new RegExp(
-        `^taper: ${kind}: is a ${kind} model; only llama goes to GGUF; export it with --to hf or --to onnx$`,
+        `^taper: ${kind}: is a ${kind} model; only llama can be exported to GGUF; use --to hf or --to onnx$`,
       );
       await refused(['export', kind, '--to', 'gguf', '--out', 'no'], reason);
     }
     writeRandom('gelu', { model: { activation: 'gelu' }, tokenizer: tokenizerOf('SmolLM2') });
     await refused(
       ['export', 'gelu', '--to', 'gguf', '--out', 'no'],
-      /has the activation gelu, which llama\.cpp's llama does not have; export it with --to hf$/,
+      /has the activation gelu, which llama\.cpp's llama does not support; export it with --to hf$/,
     );
     writeRandom('pieces', { model: { vocabSize: 294 }, tokenizer: tokenizerOf('TinyLlama') });
     await refused(
@@ -336,7 +336,7 @@ describe('GGUF', () => {
     );
     await refused(
       ['export', 'run', '--to', 'gguf', '--out', 'no', '--encoder-only'],
-      /run\/checkpoints\/step-40: is a llama model, which continues texts; leave out --encoder-only$/,
+      /run\/checkpoints\/step-40: is a llama model, which has no separate encoder; leave out --encoder-only$/,
     );
     assert.ok(!existsSync(at('no')));
     await refused(

@@ -217,8 +217,11 @@ describe('import', () => {
       });
     });
     const { stderr } = await done('import', bare, '--out', 'headless-in');
-    assert.match(stderr, /left out what this model has no place for: qa_outputs\.weight, qa_outputs\.bias/);
-    assert.match(stderr, /new, since they are not there: cls\.seq_relationship\.weight, cls\.seq_relationship\.bias/);
+    assert.match(stderr, /left out weights that this model does not use: qa_outputs\.weight, qa_outputs\.bias/);
+    assert.match(
+      stderr,
+      /randomly initialised, because the file lacks them: cls\.seq_relationship\.weight, cls\.seq_relationship\.bias/,
+    );
   });
 
   test('what cannot be imported is refused in one line that says why', async () => {
@@ -237,12 +240,12 @@ describe('import', () => {
       /bert\/config\.json: is a file; give its folder: npx taper-lm import bert /,
     );
     mkdirSync(at('a-run/checkpoints'), { recursive: true });
-    await refused(['import', 'a-run', '--out', 'x'], /a-run: is a run of taper, .* it needs no import/);
+    await refused(['import', 'a-run', '--out', 'x'], /a-run: is a taper run, .* it needs no import/);
     await refused(
       ['import', './bert-base', '--out', 'x'],
-      /bert-base: no such folder; give one that holds a config\.json$/,
+      /bert-base: no such folder; give one that contains a config\.json$/,
     );
-    await refused(['import', 'bert', '--out', 'gpt2'], /gpt2: is there already; give a new folder/);
+    await refused(['import', 'bert', '--out', 'gpt2'], /gpt2: already exists; give a new folder/);
     await reject(
       changed('bert', 'layers', (file) =>
         edit(file('config.json'), (json) => Object.assign(json, { num_hidden_layers: 1e6 })),
@@ -255,7 +258,7 @@ describe('import', () => {
           Object.assign(json, { weight_map: { 'bert.embeddings.word_embeddings.weight': '..' } }),
         ),
       ),
-      /index\.json: names \.\., which is not there/,
+      /index\.json: names \.\., which is missing/,
     );
     const files = (name: string, change: (file: (path: string) => string) => void, kind = 'bert') =>
       changed(kind, name, change);
@@ -274,7 +277,7 @@ describe('import', () => {
       files('relative', (file) =>
         edit(file('config.json'), (json) => Object.assign(json, { position_embedding_type: 'relative_key' })),
       ),
-      /position_embedding_type "relative_key" is not supported, only absolute/,
+      /position_embedding_type "relative_key" is not supported; taper supports only absolute/,
     );
     await reject(
       files('relu', (file) => edit(file('config.json'), (json) => Object.assign(json, { hidden_act: 'relu' }))),
@@ -282,7 +285,7 @@ describe('import', () => {
     );
     await reject(
       files('sizes', (file) => edit(file('config.json'), (json) => Object.assign(json, { intermediate_size: 41 }))),
-      /bert\.encoder\.layer\.0\.intermediate\.dense\.weight is \[40, 16\], this model has \[41, 16\]/,
+      /bert\.encoder\.layer\.0\.intermediate\.dense\.weight is \[40, 16\], but this model has \[41, 16\]/,
     );
     await reject(
       files('deeper', (file) => edit(file('config.json'), (json) => Object.assign(json, { num_hidden_layers: 3 }))),
@@ -294,11 +297,11 @@ describe('import', () => {
     );
     await reject(
       files('vocabulary', (file) => writeFileSync(file('vocab.txt'), '[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n')),
-      /its tokenizer has 6 tokens, and its model 27; give the model's own tokenizer/,
+      /its tokenizer has 6 tokens, but its model has 27; use the model's own tokenizer/,
     );
     await reject(
       files('wordless', (file) => rmSync(file('vocab.txt'))),
-      /wordless: has no tokenizer\.json and no vocab\.txt/,
+      /wordless: has neither tokenizer\.json nor vocab\.txt/,
     );
     await reject(
       files('untied', (file) => {
@@ -325,11 +328,11 @@ describe('import', () => {
           header['bert.pooler.dense.weight']!.data_offsets = [offsets[0]! - 64, offsets[1]! - 64];
         }),
       ),
-      /model\.safetensors: tensor bert\.pooler\.dense\.weight lies at bytes/,
+      /model\.safetensors: tensor bert\.pooler\.dense\.weight is at bytes/,
     );
     await reject(
       files('shardless', (file) => rmSync(file('model-00002-of-00002.safetensors')), 'megatron-bert'),
-      /index\.json: names model-00002-of-00002\.safetensors, which is not there/,
+      /index\.json: names model-00002-of-00002\.safetensors, which is missing/,
     );
   });
 });

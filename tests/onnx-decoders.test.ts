@@ -161,7 +161,7 @@ describe('decoders in ONNX', { concurrency: 2 }, () => {
     assert.deepEqual([model_type, architectures], ['qwen3', ['Qwen3ForCausalLM']]);
     await refused(
       ['export', 'gpt2', '--to', 'onnx', '--encoder-only', '--out', 'none'],
-      /is a gpt2 model, which continues texts; leave out --encoder-only$/,
+      /is a gpt2 model, which has no separate encoder; leave out --encoder-only$/,
     );
   });
 });

@@ -176,7 +176,7 @@ describe("models of today in Python's transformers", { skip, timeout: 600_000 },
     cpSync(at('llama-out/config.json'), at('bert-out/config.json'));
     await refused(
       ['import', 'bert-out', '--out', 'no'],
-      /bert-out: its tokenizer is for bert, and its model is llama; give all files of one model/,
+      /bert-out: its tokenizer is for bert, but its model is llama; copy all files from one model/,
     );
   });
 });

@@ -5,13 +5,13 @@ import type { Json } from '../model/index.ts';
 import { readJson } from './read-config.ts';
 import type { AddedToken, TokenizerJson } from './tokenizers/tokenizer-family.ts';
 
-/** A token that is not numbered yet. */
+/** A token without an id yet. */
 type NewToken = Omit<AddedToken, 'id'>;
 
 /** transformers' names of special tokens, in its order. */
 export const tokenNames = ['bos_token', 'eos_token', 'unk_token', 'sep_token', 'pad_token', 'cls_token', 'mask_token'];
 
-/** The special tokens that `tokenizer_config.json` names, by their names, and those that a class has of its own. */
+/** The special tokens that `tokenizer_config.json` names, by their names, and the class's defaults. */
 export function namedTokensOf(settings: Json, defaults: Record<string, string>): Map<string, NewToken> {
   const found = new Map<string, NewToken>();
   for (const key of tokenNames) {
@@ -28,7 +28,7 @@ function tokenOf(value: unknown): NewToken | undefined {
   return isToken ? flagged(value as { content: string }) : undefined;
 }
 
-/** A special token, where nothing else is said. */
+/** A token with its flags; it is special by default. */
 function flagged({ content, ...given }: Partial<NewToken> & { content: string }): NewToken {
   const special = given.special ?? true;
   const { single_word = false, lstrip = false, rstrip = false, normalized = !special } = given;
@@ -44,10 +44,10 @@ interface Given {
 }
 
 /**
- * The added tokens that `AutoTokenizer` has: those of `tokenizer.json`, of `added_tokens_decoder` in `tokenizer_config.json` or else of
- * `added_tokens.json`, and the special ones that are named. One that the vocabulary lacks takes the next number.
+ * The added tokens that `AutoTokenizer` has: those of `tokenizer.json`, of `added_tokens_decoder` in `tokenizer_config.json` or
+ * else of `added_tokens.json`, and the special ones that are named. One that the vocabulary lacks gets the next id.
  *
- * @throws CheckpointError where a file gives a token another number, or where versions of transformers do not agree on the tokens.
+ * @throws CheckpointError if a file gives a token another id, or if versions of transformers disagree on the tokens.
  */
 export function addedTokensOf(
   folder: string,
@@ -77,9 +77,11 @@ export function addedTokensOf(
   for (const [id, { content }] of tokens) {
     const found = added.get(content)?.id;
     if (found === undefined || found === id) continue;
-    throw new CheckpointError(`${file}: gives ${content} the number ${id}, and in its vocabulary it is ${found}`);
+    throw new CheckpointError(
+      `${file}: gives ${content} the id ${id}, but in the vocabulary it has ${found}; copy the files of one version of the model`,
+    );
   }
-  // The family's class has forgotten the tokens of tokenizer.json where the settings list some.
+  // The family's class drops the tokens of tokenizer.json if the settings list some.
   if (isOwnClass && settings.added_tokens_decoder !== undefined) {
     const later = new Map([...listed, ...special.values()].reverse().map((token) => [token.content, token]));
     const lost = own.find(({ id: _, ...token }) => {
@@ -90,7 +92,7 @@ export function addedTokensOf(
     });
     if (lost) {
       throw new CheckpointError(
-        `${file}: added_tokens_decoder has not the token ${lost.content} of tokenizer.json, or has it with other flags; copy the ` +
+        `${file}: added_tokens_decoder lacks the token ${lost.content} of tokenizer.json, or has it with other flags; copy the ` +
           'files of one version of the model',
       );
     }
@@ -98,7 +100,7 @@ export function addedTokensOf(
   return [...added.values()];
 }
 
-/** The tokens with their numbers that files beside `tokenizer.json` add. */
+/** The tokens that files beside `tokenizer.json` add, with their ids. */
 function fromSettings(folder: string, settings: Json, special: ReadonlyMap<string, NewToken>) {
   if (settings.added_tokens_decoder !== undefined) {
     const entries = Object.entries(settings.added_tokens_decoder ?? {}) as [string, NewToken][];

@@ -19,18 +19,18 @@ export interface CardOptions {
   library: 'transformers' | 'transformers.js' | 'gguf';
 }
 
-/** The model card, as Markdown: what the model is, what it learnt from, what that took and what came of it. */
+/** The model card, as Markdown: what the model is, what it was trained on and how, the compute, and the results. */
 export function modelCard(model: OutgoingModel, options: CardOptions): string {
   const { checkpoint } = model;
   const removed = removedText(model);
-  // A model that was imported or fine-tuned brings its own.
+  // A model that was imported or fine-tuned has its own.
   if (checkpoint.card !== undefined)
     return retagged(checkpoint.card, options) + (removed === undefined ? '' : `\n${removed}\n`);
   const isTrained = checkpoint.progress.samples > 0;
   const parts = [
     sizesText(model),
     ...(removed === undefined ? [] : [removed]),
-    ...(isTrained ? trainingLines(checkpoint) : ['', 'Imported into taper; how it was trained is not known here.']),
+    ...(isTrained ? trainingLines(checkpoint) : ['', 'Imported into taper; its training is not documented here.']),
     ...(isTrained && removed === undefined ? resultLines(summaryOf(checkpoint)) : []),
   ];
   const dataSets = isTrained ? hubDataSets(trainPaths(checkpoint.config.data.train)) : [];
@@ -44,12 +44,12 @@ export function modelCard(model: OutgoingModel, options: CardOptions): string {
   return `---\n${head.join('\n')}\n---\n\n# ${nameOf(checkpoint)}\n\n${parts.join('\n')}\n`;
 }
 
-/** The data sets of the Hugging Face Hub that a model learnt from: the Hub links them. */
+/** The data sets of the Hugging Face Hub that a model was trained on: the Hub links them. */
 function hubDataSets(texts: readonly string[]): string[] {
   return [...new Set(texts.flatMap((name) => (isHubName(name) ? parseHubName(name, 'dataset').repo : [])))];
 }
 
-/** A card that was there, with what this form of the model changes of its head. */
+/** An existing card, with the metadata that this form of the model changes. */
 function retagged(card: string, { encoderOnly, library }: CardOptions): string {
   const named = library === 'transformers' ? card : card.replace(/^library_name: .*$/m, `library_name: ${library}`);
   return encoderOnly ? named.replace(/^pipeline_tag: .*$/m, 'pipeline_tag: feature-extraction') : named;
@@ -63,7 +63,7 @@ function pipelineOf({ checkpoint, config }: OutgoingModel, { encoderOnly }: Card
 
 function sizesText({ config }: OutgoingModel): string {
   const sizes = [
-    `${counted(config.layers, 'block')} of width ${config.hiddenSize}`,
+    `${counted(config.layers, 'block')} of hidden size ${config.hiddenSize}`,
     counted(config.heads, 'head'),
     counted(config.vocabSize, 'token'),
     `at most ${counted(config.maxPositions, 'position')}`,
@@ -79,12 +79,12 @@ function removedText({ checkpoint, config, lossWithAll, loss }: OutgoingModel): 
       ? ''
       : `: the held-out loss went from ${lossWithAll.toFixed(3)} to ${loss!.toFixed(3)} nats`;
   const removed = layers - config.layers;
-  return `Of its ${counted(layers, 'block')} ${removed} ${removed === 1 ? 'was' : 'were'} taken out after training${losses}.`;
+  return `Of its ${counted(layers, 'block')} ${removed} ${removed === 1 ? 'was' : 'were'} removed after training${losses}.`;
 }
 
 function trainingLines({ config, progress: { samples, tokens, step } }: Checkpoint): string[] {
   const { data, depth, train } = config;
-  // Of several values those that it was trained with.
+  // If a setting has several values, those used in training.
   const phases = phasesOf(config, Math.max(1, step));
   const used = (of: (config: StepConfig) => number) => phases.map((phase) => of(phase.config));
   const names = (paths: readonly string[]) => paths.map((path) => (isRemote(path) ? path : basename(path))).join(', ');
@@ -108,7 +108,7 @@ function trainingLines({ config, progress: { samples, tokens, step } }: Checkpoi
     '',
     '## Training',
     '',
-    ...(train.from === undefined ? [] : [`- Began with the weights of ${basename(train.from)}.`]),
+    ...(train.from === undefined ? [] : [`- Started from the weights of ${basename(train.from)}.`]),
     `- Texts: ${texts}; ${seen}.`,
     `- Objective: ${data.objective}${masks}.`,
     `- Depth: ${depthWords(depth)}.`,
@@ -116,19 +116,19 @@ function trainingLines({ config, progress: { samples, tokens, step } }: Checkpoi
   ];
 }
 
-/** What a model is called: its folder, or its run's. */
+/** The name of a model: its folder's, or its run's. */
 export function nameOf({ path }: Checkpoint): string {
   return basename(/^step-\d+$/.test(basename(path)) ? dirname(dirname(path)) : path);
 }
 
-/** What the run's metrics say, where the checkpoint stands in its run. */
+/** The summary of the run's metrics, if the checkpoint is still in its run. */
 function summaryOf({ path, progress }: Checkpoint): Summary | undefined {
   const metrics = join(dirname(dirname(path)), 'metrics.jsonl');
   if (!existsSync(metrics)) return undefined;
   return summarise(readMetrics(metrics).filter(({ step }) => step <= progress.step));
 }
 
-/** A number in words; metrics hold null where one was not finite. */
+/** A number in words; metrics contain null if one was not finite. */
 function finite(value: number | null, text: (value: number) => string): string {
   return value === null || !Number.isFinite(value) ? 'not finite' : text(value);
 }
@@ -138,7 +138,7 @@ function resultLines(summary: Summary | undefined): string[] {
   const { lastEvaluation, flops, blockFlopsSaved, stepFlopsSaved } = summary;
   const percent = (fraction: number) => `${(100 * fraction).toFixed(1)} %`;
   return [
-    `- ${flops.toPrecision(3)} FLOPs: ${percent(blockFlopsSaved)} less in the blocks, ${percent(stepFlopsSaved)} less in all, than with every block in every step.`,
+    `- ${flops.toPrecision(3)} FLOPs: ${percent(blockFlopsSaved)} fewer in the blocks and ${percent(stepFlopsSaved)} fewer overall than a dense run.`,
     '',
     '## Results',
     '',

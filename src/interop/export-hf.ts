@@ -10,16 +10,16 @@ import type { OutgoingModel } from './model.ts';
 import { writeSentenceTransformers } from './sentence-transformers.ts';
 import { tokenizerConfig } from './tokenizer-class.ts';
 
-/** The folder that an export writes; it must not be there, so that nothing is mixed or lost. */
+/** The folder that an export writes; it must not exist, so that nothing is mixed or lost. */
 export function newFolder(out: string): void {
-  if (existsSync(out)) throw new OutputError(`${out}: is there already; give a new folder`);
+  if (existsSync(out)) throw new OutputError(`${out}: already exists; give a new folder`);
   writing(out, () => makeFolder(out));
 }
 
 /**
- * Writes a folder that Hugging Face's `transformers` opens: with the pre-training heads or the classifier; of a model for embeddings, or
- * with `encoderOnly`, the bare encoder (`BertModel`, `ModernBertModel`), whose tensors have no prefix. A model for embeddings is also a
- * folder of Python's sentence-transformers.
+ * Writes a folder that Hugging Face's `transformers` opens: with the pre-training heads or the classifier; for an embedding
+ * model, or with `encoderOnly`, the bare encoder (`BertModel`, `ModernBertModel`), whose tensors have no prefix. The folder of an
+ * embedding model also opens in Python's sentence-transformers.
  *
  * @throws OutputError when the folder already exists or cannot be written.
  */
@@ -47,7 +47,7 @@ export function exportHuggingFace(model: OutgoingModel, out: string, { encoderOn
   writeDescription(model, out, { json: hf, encoderOnly, library: 'transformers' });
 }
 
-/** Writes what stands beside the weights or graphs of a model: its configuration, its tokenizer and its card. */
+/** Writes what accompanies the weights or graphs of a model: its configuration, its tokenizer and its card. */
 export function writeDescription(
   model: OutgoingModel,
   out: string,

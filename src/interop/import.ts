@@ -10,33 +10,36 @@ import { readConfig } from './read-config.ts';
 import { readTokenizer } from './read-tokenizer.ts';
 import { readWeights } from './read-weights.ts';
 
-/** More positions than this are used only when a run asks for them. */
+/** More positions than this are used only if a run asks for them. */
 const longestSequence = 1024;
 
 /**
- * Makes a checkpoint of a Hugging Face folder of `bert`, `megatron-bert` or `gpt2`: `config.json`, `model.safetensors` (or its
- * shards), and the tokenizer. Heads that it lacks are new, from a fixed seed; other heads that it has are left out: `warn` hears
- * of both, by name.
+ * Makes a checkpoint from a Hugging Face folder: `config.json`, `model.safetensors` (or its shards), and the tokenizer. Heads
+ * that it lacks are randomly initialised from a fixed seed; heads that taper does not have are left out. `warn` is called with
+ * the names of both.
  *
- * @throws CheckpointError for a folder that is no model of Hugging Face's, or whose files are missing or broken.
- * @throws ConfigError for a model that taper does not have.
+ * @throws CheckpointError for a folder that is not a Hugging Face model, or whose files are missing or broken.
+ * @throws ConfigError for a model that taper does not support.
  * @throws DataError for a tokenizer that cannot be used.
  * @throws OutputError when `out` already exists or cannot be written.
  */
 export function importHuggingFace(folder: string, out: string, warn: (message: string) => void): void {
-  if (existsSync(out)) throw new OutputError(`${out}: is there already; give a new folder`);
+  if (existsSync(out)) throw new OutputError(`${out}: already exists; give a new folder`);
   const why = whyNotImported[kindOf(folder)]?.(folder);
   if (why !== undefined) throw new CheckpointError(`${folder}: ${why}`);
   const { model, head, relative } = readConfig(folder, warn);
   const tokenizer = readTokenizer(folder, model, warn);
-  if (relative) warn(`${folder}: is read as ${relative.readAs}, which computes the same, and will be exported as that`);
+  if (relative)
+    warn(
+      `${folder}: imported as ${relative.readAs}, which computes the same; it will be exported as ${relative.readAs}`,
+    );
   const specs = parameterSpecs(model, head);
   const card = join(folder, 'README.md');
   scope(() => {
     const { file, tensors, leftOut, missing } = readWeights(folder, model, specs, relative);
-    if (leftOut.length > 0) warn(`${file}: left out what this model has no place for: ${leftOut.join(', ')}`);
+    if (leftOut.length > 0) warn(`${file}: left out weights that this model does not use: ${leftOut.join(', ')}`);
     if (missing.length > 0)
-      warn(`${file}: new, since they are not there: ${missing.map(({ name }) => name).join(', ')}`);
+      warn(`${file}: randomly initialised, because the file lacks them: ${missing.map(({ name }) => name).join(', ')}`);
     const weights = complete(specs, file, tensors, missing);
     const lacksPairs = missing.some(({ forPairs }) => forPairs);
     const objective = familyOf(model).objectives.find((name) => !(objectives[name].hasPairs && lacksPairs))!;
@@ -62,15 +65,15 @@ export function importHuggingFace(folder: string, out: string, warn: (message: s
 const whyNotImported: Partial<Record<FolderKind, (path: string) => string>> = {
   nothing: (path) => `no such folder; ${adviceFor(path)}`,
   file: (path) => `is a file; give its folder: ${commandText(['npx', 'taper-lm', 'import', dirname(path)])} --out …`,
-  run: () => 'is a run of taper, which every command takes as it is; it needs no import',
+  run: () => 'is a taper run, which every command takes as it is; it needs no import',
 };
 
-/** How to come to a folder that is not there: by its name on the Hugging Face Hub, where it has the form of one or of an address there. */
+/** How to get a missing folder: by its name on the Hugging Face Hub, if it looks like one or like an address there. */
 function adviceFor(folder: string): string {
   const name = folder.replace(/^https?:\/\/(?:huggingface\.co|hf\.co)\/(.*?)(?:\/tree\/main)?\/?$/, '$1');
-  if (!/^\w[\w.-]*(\/\w[\w.-]*)?$/.test(name)) return 'give one that holds a config.json';
+  if (!/^\w[\w.-]*(\/\w[\w.-]*)?$/.test(name)) return 'give one that contains a config.json';
   const command = commandText(['npx', 'taper-lm', 'import', `hf:${name}`, '--out', `models/${basename(name)}`]);
-  return `give one that holds a config.json; for a model of the Hugging Face Hub: ${command}`;
+  return `give one that contains a config.json; for a model on the Hugging Face Hub: ${command}`;
 }
 
 /** All weights of a model, in its order. */

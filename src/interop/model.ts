@@ -4,14 +4,14 @@ import { CheckpointError } from '../errors/index.ts';
 import { checkPredicts } from '../inference/index.ts';
 import { familyOf, type ModelConfig, type Transformer, type Weights } from '../model/index.ts';
 
-/** A model on its way out: its checkpoint, and its weights as they will be written. */
+/** A model to export: its checkpoint, and its weights as they will be written. */
 export interface OutgoingModel {
   checkpoint: Checkpoint;
-  /** Of the checkpoint, or of what is left of it. */
+  /** Of the checkpoint, or of its remaining blocks. */
   config: ModelConfig;
   /** float32, on the CPU; they belong to the caller. */
   weights: Weights;
-  /** With blocks taken out: the held-out loss with all of them, and now. */
+  /** If blocks were removed: the held-out loss with all of them, and without. */
   lossWithAll?: number;
   loss?: number;
 }
@@ -19,7 +19,7 @@ export interface OutgoingModel {
 /**
  * Opens the model of a checkpoint, pre-trained or fine-tuned.
  *
- * @throws CheckpointError when there is none, it is broken, or it predicts nothing but NaN.
+ * @throws CheckpointError when there is none, it is broken, or it predicts only NaN.
  */
 export function openOutgoing(path: string, warn: (message: string) => void): OutgoingModel {
   const checkpoint = openCheckpoint(path, warn);
@@ -37,7 +37,7 @@ export function runnable({ config, weights }: OutgoingModel): Transformer {
   return familyOf(config).create(config, weights, 'float32');
 }
 
-/** What is left of a model with only these of its blocks, in their order. */
+/** A model with only these of its blocks, in their order. */
 export function withBlocks(model: OutgoingModel, kept: readonly number[]): OutgoingModel {
   const { config, weights } = model;
   const prefixOf = (l: number) => familyOf(config).blockPrefix(config, l);
@@ -54,26 +54,26 @@ export function withBlocks(model: OutgoingModel, kept: readonly number[]): Outgo
   return { ...model, config: { ...(withBlocks?.(config, kept) ?? config), layers: kept.length }, weights: left };
 }
 
-/** The numbers of `count` blocks, spread evenly from the first to the last. */
+/** The indices of `count` blocks, spread evenly from the first to the last. */
 export function evenly(layers: number, count: number): number[] {
   if (count === 1) return [0];
   return Array.from({ length: count }, (_, i) => Math.round((i * (layers - 1)) / (count - 1)));
 }
 
-/** The numbers of the `count` blocks whose removal one by one costs most. */
+/** The indices of the `count` blocks whose removal, one at a time, costs most. */
 export function leastHarmful(withoutBlock: readonly number[], count: number): number[] {
   const byHarm = [...withoutBlock.keys()].sort((a, b) => withoutBlock[b]! - withoutBlock[a]! || a - b);
   return byHarm.slice(0, count).sort((a, b) => a - b);
 }
 
 /**
- * Checks that a form of decoders, which is one with its output layer, is not asked for without it.
+ * Checks that a decoder is not exported without its output layer.
  *
- * @throws CheckpointError where it is.
+ * @throws CheckpointError if it is.
  */
 export function checkWhole({ checkpoint, config }: OutgoingModel, encoderOnly: boolean): void {
   if (!encoderOnly || !familyOf(config).isCausal) return;
   throw new CheckpointError(
-    `${checkpoint.path}: is a ${config.kind} model, which continues texts; leave out --encoder-only`,
+    `${checkpoint.path}: is a ${config.kind} model, which has no separate encoder; leave out --encoder-only`,
   );
 }

@@ -155,19 +155,19 @@ test('a class that tokenizer.json does not follow is told of, and nothing else',
     ModernBERT: [],
     'Llama 3': [],
     SmolLM2: [
-      'tokenizer_config.json: tokenizer_class GPT2Tokenizer has another pre_tokenizer in transformers 5 than tokenizer.json, ' +
-        'which is used as it stands, as transformers 4 does',
+      'tokenizer_config.json: tokenizer_class GPT2Tokenizer has another pre_tokenizer in transformers 5 than tokenizer.json; ' +
+        'tokenizer.json is used unchanged, as in transformers 4',
     ],
     Qwen3: [],
     TinyLlama: [
-      'tokenizer_config.json: tokenizer_class LlamaTokenizer has another normalizer in transformers 5 than tokenizer.json, ' +
-        'which is used as it stands, as transformers 4 does',
+      'tokenizer_config.json: tokenizer_class LlamaTokenizer has another normalizer in transformers 5 than tokenizer.json; ' +
+        'tokenizer.json is used unchanged, as in transformers 4',
     ],
     RoBERTa: [],
     DistilBERT: [],
   });
   assert.deepEqual(warned(changed('Qwen3', { eos_token: '<|im_end|>' })), [
-    'tokenizer_config.json: eos_token <|im_end|> ends a turn of a chat; here a text ends with <|endoftext|>',
+    'tokenizer_config.json: eos_token <|im_end|> ends a chat turn; taper ends texts with <|endoftext|>',
   ]);
 });
 
@@ -191,7 +191,7 @@ test('a vocabulary that is padded as that of Qwen3 is accepted', () => {
   const each = named('Qwen3');
   const padded = (more: number) => ({ ...modelOf(each), vocabSize: Math.ceil((each.size + more) / 8) * 8 });
   read(each, assert.fail, padded(267));
-  assert.throws(() => read(each, assert.fail, padded(512)), /give the model's own tokenizer/);
+  assert.throws(() => read(each, assert.fail, padded(512)), /use the model's own tokenizer/);
 });
 
 test('what is otherwise than the model was trained with is refused in one line', () => {
@@ -214,14 +214,20 @@ test('what is otherwise than the model was trained with is refused in one line',
   );
   refused(
     changed('Qwen3', { eos_token: '</s>' }),
-    /tokenizer_config\.json: eos_token "<\/s>" is not supported, only <\|endoftext\|>/,
+    /tokenizer_config\.json: eos_token "<\/s>" is not supported; taper supports only <\|endoftext\|>/,
   );
   refused(
     changed('Qwen3', { add_bos_token: true }),
-    /add_bos_token true is not supported, only false, as the post_processor of tokenizer\.json has it/,
+    /add_bos_token true is not supported, because the post_processor of tokenizer\.json has false/,
   );
-  refused(changed('Llama 3', { add_bos_token: false }), /add_bos_token false is not supported, only true/);
-  refused(changed('Llama 3', { add_eos_token: true }), /add_eos_token true is not supported, only false/);
+  refused(
+    changed('Llama 3', { add_bos_token: false }),
+    /add_bos_token false is not supported, because the post_processor of tokenizer\.json has true/,
+  );
+  refused(
+    changed('Llama 3', { add_eos_token: true }),
+    /add_eos_token true is not supported; taper supports only false/,
+  );
   refused(
     changed('Llama 3', { tokenizer_class: 'CodeLlamaTokenizer' }),
     /CodeLlamaTokenizer is not one of GPT2Tokenizer, Qwen2Tokenizer, LlamaTokenizer, PreTrainedTokenizerFast; write PreTrained/,
@@ -231,9 +237,12 @@ test('what is otherwise than the model was trained with is refused in one line',
   after.processors[1]!.single!.reverse();
   refused(
     changed('Llama 3', {}, { post_processor: after }),
-    /its post_processor does not give the text alone, or one token before it/,
+    /its post_processor does not produce only the text, or one token before it/,
   );
-  refused(changed('ModernBERT', {}, { post_processor: null }), /its post_processor does not give \[CLS\] text \[SEP\]/);
+  refused(
+    changed('ModernBERT', {}, { post_processor: null }),
+    /its post_processor does not produce \[CLS\] text \[SEP\]/,
+  );
   const { added_tokens: added } = named('Llama 3').files['tokenizer.json'] as { added_tokens: Json[] };
   refused(
     changed('Llama 3', {}, { added_tokens: added.map((token) => ({ ...token, content: `${token.content}!` })) }),
@@ -241,7 +250,7 @@ test('what is otherwise than the model was trained with is refused in one line',
   );
   refused(
     { ...named('Llama 3'), files: { ...named('Llama 3').files, 'tokenizer.json': undefined as unknown as Json } },
-    /has no tokenizer\.json, which PreTrainedTokenizerFast needs; copy the model's tokenizer\.json there/,
+    /has no tokenizer\.json, but PreTrainedTokenizerFast needs it; copy the model's tokenizer\.json there/,
   );
   const other = { ...modelOf(named('Llama 3')), kind: 'modernbert' } as ModelConfig;
   assert.throws(() => read(named('Llama 3'), assert.fail, other), CheckpointError);

@@ -82,13 +82,13 @@ for (const kind of ['bert', 'megatron-bert', 'gpt2'] as const) {
     const warned: string[] = [];
     read({ model_type: kind }, warned);
     assert.equal(warned.length, 1);
-    assert.match(warned[0]!, new RegExp(`config\\.json: leaves out sizes.*vocab_size ${configs[kind].vocab_size},`));
+    assert.match(warned[0]!, new RegExp(`config\\.json: sizes are missing.*vocab_size ${configs[kind].vocab_size},`));
     read(given, warned);
     assert.equal(warned.length, 1);
     const [heads, width] = kind === 'gpt2' ? ['n_head', 'n_embd'] : ['num_attention_heads', 'hidden_size'];
     refused(
       { ...given, [heads!]: undefined },
-      new RegExp(`config\\.json: ${heads} is missing, and the weights do not show it`),
+      new RegExp(`config\\.json: ${heads} is missing and cannot be inferred from the weights`),
     );
     const usual = read({ ...given, [heads!]: undefined, [width!]: configs[kind][width!] }).model;
     assert.equal(usual.heads, configs[kind][heads!]);
@@ -113,9 +113,12 @@ test('labels without names are those of transformers', () => {
   assert.deepEqual(classifier({ num_labels: 1 }), { kind: 'regression', labels: ['LABEL_0'] });
   const refusedLabels = (more: Json, message: RegExp) =>
     refused({ ...others.bert, model_type: 'bert', architectures: ['BertForSequenceClassification'], ...more }, message);
-  refusedLabels({ id2label: { 0: 'a', 2: 'b' } }, /config\.json: id2label has the ids 0, 2, not each from 0 up once/);
+  refusedLabels(
+    { id2label: { 0: 'a', 2: 'b' } },
+    /config\.json: id2label has the ids 0, 2; number its labels from 0 up/,
+  );
   refusedLabels({ id2label: {} }, /config\.json: id2label has the ids/);
-  refusedLabels({ id2label: { 0: 'a', 1: 'b' }, num_labels: 3 }, /config\.json: num_labels 3, and id2label has 2/);
+  refusedLabels({ id2label: { 0: 'a', 1: 'b' }, num_labels: 3 }, /config\.json: num_labels is 3, but id2label has 2/);
   refusedLabels({ num_labels: 0 }, /config\.json: num_labels 0 is not a whole number/);
 });
 
@@ -155,7 +158,7 @@ test('blocks that see the whole text are read from a number and from a list', ()
   assert.equal(blocks({ global_attn_every_n_layers: 2 }), 2);
   assert.equal(blocks({ layer_types: types(1, 0, 1, 0) }), 2);
   assert.deepEqual(blocks({ layer_types: types(0, 1, 1, 0) }), [1, 2]);
-  refused({ ...modernBert, layer_types: types(1, 0) }, /layer_types is not a list of 4 times/);
+  refused({ ...modernBert, layer_types: types(1, 0) }, /layer_types must be a list of 4 entries/);
 });
 
 test('what a family of today does not express is refused by its name', () => {
@@ -168,11 +171,11 @@ test('what a family of today does not express is refused by its name', () => {
     { ...llama, rope_scaling: { rope_type: 'linear' } },
     /rotary positions: factor is missing, is not a number above 0/,
   );
-  refused({ ...llama, mlp_bias: true }, /mlp_bias true is not supported, only false/);
+  refused({ ...llama, mlp_bias: true }, /mlp_bias true is not supported; taper supports only false/);
   refused({ ...llama, hidden_act: 'relu' }, /hidden_act "relu" is not one of silu, gelu, gelu_new/);
-  refused({ ...modernBert, norm_bias: true }, /norm_bias true is not supported, only false/);
+  refused({ ...modernBert, norm_bias: true }, /norm_bias true is not supported; taper supports only false/);
   refused({ ...modernBert, local_attention: 0 }, /local_attention 0 is not a whole number from 1/);
-  refused({ ...modernBert, rope_parameters: { full_attention: linear } }, /scale local and global blocks otherwise/);
+  refused({ ...modernBert, rope_parameters: { full_attention: linear } }, /scale local and global blocks differently/);
   refused({ ...llama, model_type: 'qwen3', use_sliding_window: true }, /use_sliding_window true is not supported/);
 });
 

@@ -13,43 +13,43 @@ import {
 import { type Relative, relatives } from './relatives.ts';
 import { readSentenceTransformers } from './sentence-transformers.ts';
 
-/** What a `config.json` says of a model. */
+/** The model that a `config.json` describes. */
 export interface ImportedConfig {
   model: ModelSettings;
-  /** Of a model that is read as one of another `model_type`. */
+  /** For a model that is imported as another `model_type`. */
   relative?: Relative;
-  /** Of an architecture for the classification of texts or tokens, or of a folder of sentence-transformers. */
+  /** For an architecture that classifies texts or tokens, or a folder of sentence-transformers. */
   head?: Head;
 }
 
 /**
  * The JSON of a file in a folder.
  *
- * @throws CheckpointError where it is missing or broken.
+ * @throws CheckpointError if it is missing or broken.
  */
 export function readJson(folder: string, name: string): Json {
   const path = join(folder, name);
   if (!existsSync(path)) {
-    throw new CheckpointError(`${folder}: has no ${name}; give a folder as save_pretrained of transformers writes it`);
+    throw new CheckpointError(`${folder}: has no ${name}; give a folder that save_pretrained of transformers wrote`);
   }
   let json: unknown;
   try {
     json = JSON.parse(readFileSync(path, 'utf8'));
   } catch (cause) {
-    throw new CheckpointError(`${path}: not JSON; copy the file again`, { cause });
+    throw new CheckpointError(`${path}: is not JSON; copy the file again`, { cause });
   }
   if (typeof json !== 'object' || json === null || Array.isArray(json)) {
-    throw new CheckpointError(`${path}: not a JSON object; copy the file again`);
+    throw new CheckpointError(`${path}: is not a JSON object; copy the file again`);
   }
   return json as Json;
 }
 
 /**
- * The model that a Hugging Face `config.json` of one of the families describes. What it leaves out has the default of
- * transformers; `warn` hears of sizes among that.
+ * The model that a Hugging Face `config.json` of one of the families describes. Missing settings get the defaults of
+ * transformers; `warn` is called if sizes are among them.
  *
- * @throws CheckpointError where it is missing or broken.
- * @throws ConfigError for a model that taper does not have.
+ * @throws CheckpointError if it is missing or broken.
+ * @throws ConfigError for a model that taper does not support.
  */
 export function readConfig(folder: string, warn: (message: string) => void): ImportedConfig {
   const file = join(folder, 'config.json');
@@ -71,13 +71,17 @@ export function readConfig(folder: string, warn: (message: string) => void): Imp
   const json = relative?.config(new ConfigReader(file, whole)) ?? whole;
   for (const [key, value] of Object.entries(family.huggingFace.fixed)) {
     if (json[key] !== undefined && json[key] !== value) {
-      throw new ConfigError(`${file}: ${key} ${JSON.stringify(json[key])} is not supported, only ${value}`);
+      throw new ConfigError(
+        `${file}: ${key} ${JSON.stringify(json[key])} is not supported; taper supports only ${value}`,
+      );
     }
   }
   const reader = new ConfigReader(file, json);
   const model = family.huggingFace.read(reader, relative?.readAs ?? (type as string));
   if (model.headSize === undefined && model.hiddenSize % model.heads !== 0) {
-    throw new ConfigError(`${file}: ${model.heads} heads do not divide a width of ${model.hiddenSize}`);
+    throw new ConfigError(
+      `${file}: ${model.heads} heads do not divide the hidden size ${model.hiddenSize}; copy the model's own file`,
+    );
   }
   const head = family.takesHeads ? (readSentenceTransformers(folder) ?? headOf(reader)) : undefined;
   return { model: model as ModelSettings, ...(head && { head }), ...(relative && { relative }) };
@@ -86,8 +90,8 @@ export function readConfig(folder: string, warn: (message: string) => void): Imp
 type Sizes = Pick<HuggingFace, 'defaults' | 'otherNames' | 'width' | 'heads'>;
 
 /**
- * A config with the sizes that it leaves out. The shapes of the weights show whether these fit, but for the number of heads: that has its
- * default only beside the default width.
+ * A config with its missing sizes filled in. The shapes of the weights show whether these fit, except for the number of heads: it
+ * gets its default only with the default hidden size.
  */
 function withDefaults(
   file: string,
@@ -99,7 +103,7 @@ function withDefaults(
   const sizes = defaults[type]!;
   const added: string[] = [];
   for (const [key, value] of Object.entries(sizes)) {
-    // transformers takes the other name where both are there.
+    // transformers takes the other name if both exist.
     const other = otherNames[key];
     json[key] = (other === undefined ? undefined : given[other]) ?? given[key] ?? undefined;
     if (json[key] !== undefined) continue;
@@ -107,10 +111,10 @@ function withDefaults(
     added.push(key);
   }
   if (added.includes(heads) && json[width] !== sizes[width]) {
-    throw new ConfigError(`${file}: ${heads} is missing, and the weights do not show it; write it there`);
+    throw new ConfigError(`${file}: ${heads} is missing and cannot be inferred from the weights; add it`);
   }
   const taken = added.map((key) => `${key} ${json[key]}`);
-  if (taken.length > 0) warn(`${file}: leaves out sizes; using the defaults of transformers: ${taken.join(', ')}`);
+  if (taken.length > 0) warn(`${file}: sizes are missing; using the defaults of transformers: ${taken.join(', ')}`);
   return json;
 }
 
@@ -126,7 +130,7 @@ function headOf({ file, json }: ConfigReader): Head | undefined {
   return { kind: isRegression ? 'regression' : 'single-label', labels };
 }
 
-/** The labels in the order of their ids: `LABEL_0` and on where they have no names, two where nothing is said. */
+/** The labels in the order of their ids: `LABEL_0`, `LABEL_1` … if they have no names, and two if their number is not given. */
 function labelsOf(file: string, json: Json): string[] {
   const length = new ConfigReader(file, { num_labels: 2, ...json }).count('num_labels');
   if (json.id2label === undefined || json.id2label === null) {
@@ -136,12 +140,10 @@ function labelsOf(file: string, json: Json): string[] {
   const ids = Object.keys(names);
   const labels = ids.map((_, id) => names[id]);
   if (labels.length === 0 || labels.some((label) => label === undefined)) {
-    throw new ConfigError(
-      `${file}: id2label has the ids ${ids.join(', ')}, not each from 0 up once; number its labels so`,
-    );
+    throw new ConfigError(`${file}: id2label has the ids ${ids.join(', ')}; number its labels from 0 up, each id once`);
   }
   if (json.num_labels !== undefined && length !== labels.length) {
-    throw new ConfigError(`${file}: num_labels ${length}, and id2label has ${labels.length}; make them the same`);
+    throw new ConfigError(`${file}: num_labels is ${length}, but id2label has ${labels.length}; make them the same`);
   }
   return labels.map(String);
 }

@@ -75,11 +75,11 @@ test('settings that overrule tokenizer.json are told, by their names', () => {
   assert.equal(warned.length, 2);
   assert.match(
     warned[0]!,
-    /tokenizer_config\.json: strip_accents false is used, as AutoTokenizer does, instead of null in tokenizer\.json/,
+    /tokenizer_config\.json: using strip_accents false, as AutoTokenizer does, instead of null in tokenizer\.json/,
   );
   assert.match(
     warned[1]!,
-    /tokenizer_config\.json: has no do_lower_case: true is used, as AutoTokenizer does, instead of false in tokenizer\.json/,
+    /tokenizer_config\.json: do_lower_case is missing: using true, as AutoTokenizer does, instead of false in tokenizer\.json/,
   );
   const plain = named('vocab.txt that keeps accents');
   read(plain, plain.files, warn);
@@ -122,12 +122,12 @@ test('what has no certain ids is refused, by the name of the setting and its fil
   refused(
     gpt,
     settings(gpt, { add_bos_token: true }),
-    /tokenizer_config\.json: add_bos_token true is not supported, only false/,
+    /tokenizer_config\.json: add_bos_token true is not supported, because the post_processor of tokenizer\.json has false/,
   );
   refused(
     gpt,
     settings(gpt, { eos_token: '</s>' }),
-    /tokenizer_config\.json: eos_token "<\/s>" is not supported, only <\|endoftext\|>/,
+    /tokenizer_config\.json: eos_token "<\/s>" is not supported; taper supports only <\|endoftext\|>/,
   );
 
   const byFast =
@@ -141,18 +141,18 @@ test('what has no certain ids is refused, by the name of the setting and its fil
   refused(
     bert,
     parts(bert, { post_processor: { type: 'BertProcessing', sep: ['.', 5], cls: ['[CLS]', 2] } }),
-    /its post_processor does not give \[CLS\] text \[SEP\]/,
+    /its post_processor does not produce \[CLS\] text \[SEP\]/,
   );
 
   refused(
     vocab,
     settings(vocab, { tokenizer_class: 'PreTrainedTokenizerFast' }),
-    /has no tokenizer\.json, which PreTrainedTokenizerFast/,
+    /has no tokenizer\.json, but PreTrainedTokenizerFast/,
   );
   refused(
     vocab,
     { ...vocab.files, 'added_tokens.json': { '<new>': 900 } },
-    /added_tokens\.json: gives <new> the number 900/,
+    /added_tokens\.json: gives <new> the id 900/,
   );
   const { added_tokens: tokens } = bert.files['tokenizer.json'] as { added_tokens: Json[] };
   const decoder = Object.fromEntries(tokens.map((token, id) => [id, token]).slice(0, 5));
@@ -160,6 +160,6 @@ test('what has no certain ids is refused, by the name of the setting and its fil
   refused(
     { ...bert, size: bert.size + 1 },
     { ...more, 'tokenizer_config.json': { added_tokens_decoder: decoder } },
-    /tokenizer_config\.json: added_tokens_decoder has not the token <new> of tokenizer\.json/,
+    /tokenizer_config\.json: added_tokens_decoder lacks the token <new> of tokenizer\.json/,
   );
 });

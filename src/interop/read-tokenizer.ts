@@ -11,10 +11,10 @@ import type { SetPart, TokenizerClass, TokenizerFamily, TokenizerJson } from './
 /** Models are often padded to a multiple of this many tokens, which makes matrix products fast; Qwen3 by 267. */
 const paddedTo = 512;
 const settingsFile = 'tokenizer_config.json';
-/** Classes that take `tokenizer.json` as it stands. */
+/** Classes that take `tokenizer.json` as it is. */
 const wholeClasses = ['PreTrainedTokenizerFast', 'TokenizersBackend'];
 
-/** Settings that change the tokens, and the values of them that `AutoTokenizer` heeds or that change nothing. */
+/** Settings that can change the tokens, with the values that `AutoTokenizer` respects or that change nothing. */
 const known: Json = {
   add_eos_token: false,
   clean_text: true,
@@ -24,12 +24,12 @@ const known: Json = {
 };
 
 /**
- * The tokenizer of a Hugging Face folder: `tokenizer.json`, or `vocab.txt` of a BERT, or `vocab.json` and `merges.txt` of a GPT-2, with
- * the settings and added tokens of the files beside it, so that it gives the ids of transformers' `AutoTokenizer`. `warn` hears where
- * these settings overrule `tokenizer.json`, and where a class that they name is not heeded.
+ * The tokenizer of a Hugging Face folder: `tokenizer.json`, or `vocab.txt` of a BERT, or `vocab.json` and `merges.txt` of a
+ * GPT-2, with the settings and added tokens of the files beside it, so that it gives the ids of transformers' `AutoTokenizer`.
+ * `warn` is called if these settings override `tokenizer.json`, and if a class that they name is ignored.
  *
- * @throws CheckpointError where there is none, where it is of another vocabulary than the weights, and where versions of transformers
- *   do not agree on its ids: by the name of the setting and its file.
+ * @throws CheckpointError if there is none, if its vocabulary does not match the weights, and if versions of transformers
+ *   disagree on its ids; names the setting and its file.
  */
 export function readTokenizer(folder: string, model: ModelConfig, warn: (message: string) => void): TextTokenizer {
   const { vocabSize } = model;
@@ -39,18 +39,18 @@ export function readTokenizer(folder: string, model: ModelConfig, warn: (message
   const isPadded = vocabSize - tokenizer.vocabSize < paddedTo && vocabSize % 8 === 0;
   if (tokenizer.vocabSize > vocabSize || (tokenizer.vocabSize < vocabSize && !isPadded)) {
     throw new CheckpointError(
-      `${folder}: its tokenizer has ${tokenizer.vocabSize} tokens, and its model ${vocabSize}; give the model's own tokenizer`,
+      `${folder}: its tokenizer has ${tokenizer.vocabSize} tokens, but its model has ${vocabSize}; use the model's own tokenizer`,
     );
   }
   return tokenizer;
 }
 
-/** Tells of an end of a text that is not the one here. */
+/** Warns if the model's end of a text is not the one that taper uses. */
 function tellOfChats(folder: string, tokenizer: TextTokenizer, warn: (message: string) => void): void {
   const end = namedTokensOf(settingsOf(folder), {}).get('eos_token')?.content;
   const [own] = tokenizer.pieces([tokenizer.sepId]);
   if (tokenizer.kind === 'gpt2' && end !== undefined && end !== own) {
-    warn(`${join(folder, settingsFile)}: eos_token ${end} ends a turn of a chat; here a text ends with ${own}`);
+    warn(`${join(folder, settingsFile)}: eos_token ${end} ends a chat turn; taper ends texts with ${own}`);
   }
 }
 
@@ -60,11 +60,11 @@ function openTokenizer(folder: string, model: ModelConfig, warn: (message: strin
   const settings = settingsOf(folder);
   checkSettings(folder, settings);
   const original = existsSync(at('tokenizer.json')) ? readFileSync(at('tokenizer.json'), 'utf8') : undefined;
-  // An error of its syntax or its parts is the library's to find.
+  // The library reports errors in its syntax or its parts.
   const kind = original === undefined ? undefined : TextTokenizer.fromJson(original, at('tokenizer.json')).kind;
   if (kind !== undefined && kind !== familyOf(model).tokenizer) {
     throw new CheckpointError(
-      `${folder}: its tokenizer is for ${kind}, and its model is ${model.kind}; give all files of one model`,
+      `${folder}: its tokenizer is for ${kind}, but its model is ${model.kind}; copy all files from one model`,
     );
   }
   const named = classOf(folder, family, settings);
@@ -87,12 +87,12 @@ function openTokenizer(folder: string, model: ModelConfig, warn: (message: strin
   });
   family.reframe?.(json);
   if (!framesTexts(json, model)) {
-    throw new CheckpointError(`${where}: its post_processor does not give ${family.frame}, which taper trains on`);
+    throw new CheckpointError(`${where}: its post_processor does not produce ${family.frame}, which taper trains on`);
   }
   return { text: JSON.stringify(json) === unchanged ? text : JSON.stringify(json), where };
 }
 
-/** `tokenizer_config.json`, and `special_tokens_map.json` where transformers still reads it. */
+/** `tokenizer_config.json`, and `special_tokens_map.json` if transformers still reads it. */
 function settingsOf(folder: string): Json {
   const optional = (name: string) => (existsSync(join(folder, name)) ? readJson(folder, name) : {});
   const settings = optional(settingsFile);
@@ -101,7 +101,7 @@ function settingsOf(folder: string): Json {
     : settings;
 }
 
-/** Says of a setting why it is refused. */
+/** The error for a setting that is refused. */
 function refusal(folder: string, settings: Json, key: string, advice: string): CheckpointError {
   return new CheckpointError(`${join(folder, settingsFile)}: ${key} ${JSON.stringify(settings[key])} ${advice}`);
 }
@@ -112,7 +112,11 @@ function checkSettings(folder: string, settings: Json): void {
   };
   for (const [key, value] of Object.entries(known)) {
     const found = settings[key] ?? value;
-    if (found !== value) refuse(key, `is not supported, only ${value}; remove it if the model was trained without it`);
+    if (found !== value)
+      refuse(
+        key,
+        `is not supported; taper supports only ${value}: remove the setting if the model was trained without it`,
+      );
   }
   const never = settings.never_split ?? [];
   if (!Array.isArray(never) || never.length > 0) {
@@ -122,29 +126,29 @@ function checkSettings(folder: string, settings: Json): void {
     (key) => key.endsWith('_token') && typeof settings[key] === 'string' && !tokenNames.includes(key),
   );
   if (unknown)
-    refuse(unknown, 'is a special token only in transformers 5; name it in additional_special_tokens instead');
+    refuse(unknown, 'is a special token only in transformers 5; list it in additional_special_tokens instead');
   const extra = settings.extra_special_tokens ?? [];
   if (!Array.isArray(extra) && Object.keys(extra).length > 0) {
-    refuse('extra_special_tokens', 'is supported only as a list; name the tokens in additional_special_tokens instead');
+    refuse('extra_special_tokens', 'is supported only as a list; list the tokens in additional_special_tokens instead');
   }
 }
 
-/** Refuses special tokens that taper has otherwise, and a bos token on which the files do not agree. */
+/** Refuses special tokens that taper treats differently, and a bos token that the files disagree on. */
 function checkTokens(folder: string, family: TokenizerFamily, settings: Json, json: TokenizerJson): void {
   for (const [key, { content }] of namedTokensOf(settings, {})) {
     const only = family.onlyToken(key, content, json) ?? content;
-    if (content !== only) throw refusal(folder, settings, key, `is not supported, only ${only}`);
+    if (content !== only) throw refusal(folder, settings, key, `is not supported; taper supports only ${only}`);
   }
   const addsBos = family.addsBos(json);
   if ((settings.add_bos_token ?? addsBos) === addsBos) return;
-  const advice = `is not supported, only ${addsBos}, as the post_processor of tokenizer.json has it; make the two agree`;
+  const advice = `is not supported, because the post_processor of tokenizer.json has ${addsBos}; make the two agree`;
   throw refusal(folder, settings, 'add_bos_token', advice);
 }
 
-/** A class of transformers that a folder is read with: undefined for the one that takes `tokenizer.json` as it stands. */
+/** The class of transformers that a folder is read with: undefined for the one that takes `tokenizer.json` as it is. */
 interface NamedClass {
   made: TokenizerClass | undefined;
-  /** Whether it is the one that models of this type are known by. */
+  /** Whether it is the usual class for models of this type. */
   isOfModel: boolean;
 }
 
@@ -161,15 +165,16 @@ function classOf(folder: string, { classes }: TokenizerFamily, settings: Json): 
   if (made) return { made, isOfModel: made === own };
   throw new CheckpointError(
     `${join(folder, file!)}: tokenizer_class ${name} is not one of ${classes.map((each) => each.name).join(', ')}, ${wholeClasses[0]}; ` +
-      `write ${wholeClasses[0]} there if tokenizer.json is the whole tokenizer`,
+      `write ${wholeClasses[0]} there if tokenizer.json is the complete tokenizer`,
   );
 }
 
 /**
- * The class whose settings count. One that models of this type are not known by is left over from another program: `tokenizer.json` is
- * what the model was trained with, as with GPT2Tokenizer of SmolLM2, where transformers 5 forgets that digits stand alone.
+ * The class whose settings count. A class that is unusual for models of this type is left over from another program:
+ * `tokenizer.json` is then what the model was trained with. An example is the GPT2Tokenizer of SmolLM2, with which transformers 5
+ * no longer splits digits.
  *
- * @throws CheckpointError where transformers 5 would replace a part of `tokenizer.json` by that of the model's own class.
+ * @throws CheckpointError if transformers 5 would replace a part of `tokenizer.json` with that of the model's own class.
  */
 function heededClass(
   json: TokenizerJson,
@@ -185,21 +190,21 @@ function heededClass(
     );
   }
   warn(
-    `${settingsPath}: tokenizer_class ${made.name} has another ${replaced} in transformers 5 than tokenizer.json, which is used as it ` +
-      'stands, as transformers 4 does',
+    `${settingsPath}: tokenizer_class ${made.name} has another ${replaced} in transformers 5 than tokenizer.json; tokenizer.json is used ` +
+      'unchanged, as in transformers 4',
   );
   return undefined;
 }
 
-/** Puts settings in place of what the parts of `tokenizer.json` say, and tells of each that differs. */
+/** Overrides parts of `tokenizer.json` with settings, and reports each that differs. */
 function setter(settings: Json, file: string, tell: (message: string) => void): SetPart {
   return (part, name, key, otherwise) => {
     const value = settings[key] ?? otherwise;
     if (value !== null && typeof value !== 'boolean') {
-      throw new CheckpointError(`${file}: ${key} ${JSON.stringify(value)} is not true or false`);
+      throw new CheckpointError(`${file}: ${key} ${JSON.stringify(value)} must be true or false`);
     }
     if ((part[name] ?? null) === value) return;
-    const said = settings[key] === undefined ? `has no ${key}: ${value} is used` : `${key} ${value} is used`;
+    const said = settings[key] === undefined ? `${key} is missing: using ${value}` : `using ${key} ${value}`;
     tell(`${file}: ${said}, as AutoTokenizer does, instead of ${part[name]} in tokenizer.json`);
     part[name] = value;
   };
@@ -209,12 +214,12 @@ function setter(settings: Json, file: string, tell: (message: string) => void): 
 function fromFiles(folder: string, made: TokenizerClass | undefined): { name: string; json: string } {
   if (!made?.vocabulary) {
     throw new CheckpointError(
-      `${folder}: has no tokenizer.json, which ${made?.name ?? wholeClasses[0]} needs; copy the model's tokenizer.json there`,
+      `${folder}: has no tokenizer.json, but ${made?.name ?? wholeClasses[0]} needs it; copy the model's tokenizer.json there`,
     );
   }
   const { files, read } = made.vocabulary;
   if (files.every((name) => existsSync(join(folder, name)))) return { name: files[0], json: read(folder) };
   throw new CheckpointError(
-    `${folder}: has no tokenizer.json and no ${files.join(' with ')}; copy the model's tokenizer there`,
+    `${folder}: has neither tokenizer.json nor ${files.join(' with ')}; copy the model's tokenizer there`,
   );
 }

@@ -9,7 +9,7 @@ import type { Relative } from './relatives.ts';
 const whole = 'model.safetensors';
 const index = 'model.safetensors.index.json';
 
-/** The weights of a Hugging Face folder under the names that taper has for them. */
+/** The weights of a Hugging Face folder, under taper's names. */
 export interface ImportedWeights {
   file: string;
   /** float32; those that the model has. */
@@ -23,8 +23,8 @@ export interface ImportedWeights {
 /**
  * Reads `model.safetensors`, or the shards that its index names. The tensors belong to the caller.
  *
- * @throws CheckpointError where there is none or one is broken, where a tensor of the blocks or the embeddings is missing, of
- *   another shape or not known, each by its name, and where the output layer is not tied to the word embeddings.
+ * @throws CheckpointError if there is none or one is broken, if a tensor of the blocks or the embeddings is missing, unknown or
+ *   of another shape (each named), and if the output layer is not tied to the word embeddings.
  */
 export function readWeights(
   folder: string,
@@ -64,7 +64,8 @@ export function readWeights(
 }
 
 function refuse(path: string, what: string, names: readonly string[]): void {
-  if (names.length > 0) throw new CheckpointError(`${path}: ${names.join(', ')} ${what}; give all files of one model`);
+  if (names.length > 0)
+    throw new CheckpointError(`${path}: ${names.join(', ')} ${what}; copy all files from one model`);
 }
 
 const isFile = (path: string) => statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
@@ -75,7 +76,7 @@ function filesOf(folder: string): string[] {
     const parts = new Set(Object.values((readJson(folder, index).weight_map ?? {}) as Json).map(String));
     for (const part of parts) {
       if (basename(part) !== part || !isFile(join(folder, part))) {
-        throw new CheckpointError(`${join(folder, index)}: names ${part}, which is not there; copy all shards`);
+        throw new CheckpointError(`${join(folder, index)}: names ${part}, which is missing; copy all shards`);
       }
     }
     return [...parts].sort();
@@ -87,22 +88,22 @@ function filesOf(folder: string): string[] {
         'in Python, save the model as safetensors: model.save_pretrained(folder, safe_serialization=True)',
     );
   }
-  throw new CheckpointError(`${folder}: has no ${whole}; give a folder as save_pretrained of transformers writes it`);
+  throw new CheckpointError(`${folder}: has no ${whole}; give a folder that save_pretrained of transformers wrote`);
 }
 
 const isHead = (name: string) =>
   /^(cls|classifier|head|decoder|lm_head|qa_outputs|dropout|score|multiple_choice)\b/.test(name);
-/** What transformers kept in older files though it is no parameter. */
+/** Tensors in older files of transformers that are not parameters. */
 const isBuffer = (name: string) => /\.(position|token_type)_ids$|\.attn\.(masked_)?bias$/.test(name);
 
-/** taper's name of a tensor: with the prefix that a bare encoder leaves out, and the names that old files had otherwise. */
+/** taper's name of a tensor: with the prefix that a bare encoder leaves out, and the current names for those of old files. */
 function canonical(name: string, model: ModelConfig): string {
   const renamed = name.replace(/LayerNorm\.gamma$/, 'LayerNorm.weight').replace(/LayerNorm\.beta$/, 'LayerNorm.bias');
   const { prefix } = familyOf(model);
   return renamed.startsWith(prefix) || isHead(renamed) ? renamed : prefix + renamed;
 }
 
-/** Takes away the output layer over the vocabulary, which a file may hold beside the word embeddings that it is. */
+/** Removes the output layer over the vocabulary, which a file may contain besides the word embeddings that it is tied to. */
 function checkTied(path: string, found: Map<string, Tensor>, model: ModelConfig): void {
   for (const [copy, original] of Object.entries(familyOf(model).copies(model))) {
     const tensor = take(found, copy);
@@ -110,7 +111,7 @@ function checkTied(path: string, found: Map<string, Tensor>, model: ModelConfig)
     const [a, b] = [tensor.toFloats(), found.get(original)?.toFloats()];
     if (b !== undefined && (a.length !== b.length || a.some((value, i) => value !== b[i]))) {
       throw new CheckpointError(
-        `${path}: ${copy} is not ${original}; only models whose output layer is tied are known`,
+        `${path}: ${copy} is not ${original}; taper supports only models whose output layer is tied to the word embeddings`,
       );
     }
     if (b === undefined) found.set(original, tensor);

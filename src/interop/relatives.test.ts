@@ -125,7 +125,7 @@ test('a classifier of distilbert, which is another than that of bert, is refused
     () => readConfig(folder, assert.fail),
     (error) =>
       error instanceof ConfigError &&
-      /config\.json: a classifier of distilbert has ReLU .* import the pre-trained model and fine-tune it here$/.test(
+      /config\.json: a distilbert classifier uses ReLU.* import the pre-trained model and fine-tune it here$/.test(
         error.message,
       ),
   );

@@ -2,15 +2,15 @@ import { ConfigError } from '../errors/index.ts';
 import type { ConfigReader, HuggingFace, Json } from '../model/index.ts';
 import { Tensor } from '../tensor/index.ts';
 
-/** A `model_type` that computes what one of the families does, under other names: it is read as that one, and exported as that one. */
+/** A `model_type` that computes the same as one of the families, under other names: it is imported and exported as that one. */
 export interface Relative extends Pick<HuggingFace, 'defaults' | 'width' | 'heads'> {
-  /** The `model_type` that it is read as. */
+  /** The `model_type` that it is imported as. */
   readAs: string;
-  /** The `config.json` of that one, or a ConfigError where it computes something else. */
+  /** The `config.json` of that one, or a ConfigError if it computes something else. */
   config(reader: ConfigReader): Json;
   /** That one's name of a tensor, as a bare encoder has it. */
   rename(name: string): string;
-  /** Makes of the embeddings what that one has; tensors that are replaced are freed. */
+  /** Converts the embeddings to those of that one; tensors that are replaced are freed. */
   complete(tensors: Map<string, Tensor>, given: Json): void;
 }
 
@@ -18,7 +18,7 @@ const positions = 'bert.embeddings.position_embeddings.weight';
 const types = 'bert.embeddings.token_type_embeddings.weight';
 const words = 'bert.embeddings.word_embeddings.weight';
 
-/** RoBERTa numbers positions from behind the number of its padding token, and has one token type. */
+/** RoBERTa numbers positions from one above the id of its padding token, and has one token type. */
 const roberta: Relative = {
   readAs: 'bert',
   defaults: {
@@ -49,7 +49,7 @@ const roberta: Relative = {
     ]),
   complete(tensors, given) {
     change(tensors, positions, (table, width) => table.subarray(firstPosition(given) * width));
-    // Both texts of a pair are of its one type.
+    // Both texts of a pair have its one type.
     change(tensors, types, (table, width) =>
       Float32Array.from({ length: 2 * width }, (_, i) => table[i % table.length]!),
     );
@@ -77,7 +77,7 @@ const distilbert: Relative = {
     const [architecture] = Array.isArray(json.architectures) ? (json.architectures as unknown[]) : [];
     if (String(architecture).endsWith('ForSequenceClassification')) {
       throw new ConfigError(
-        `${file}: a classifier of distilbert has ReLU where one of bert has tanh; import the pre-trained model and fine-tune it here`,
+        `${file}: a distilbert classifier uses ReLU, but a bert classifier uses tanh; import the pre-trained model and fine-tune it here`,
       );
     }
     return {
@@ -122,7 +122,7 @@ function replaced(name: string, rules: readonly (readonly [RegExp, string])[]): 
   return rules.reduce((changed, [pattern, to]) => changed.replace(pattern, to), name);
 }
 
-/** Puts other rows in place of those of a table, where it is there. */
+/** Replaces the rows of a table, if it exists. */
 function change(
   tensors: Map<string, Tensor>,
   name: string,

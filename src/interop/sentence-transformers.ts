@@ -4,12 +4,12 @@ import { CheckpointError, ConfigError } from '../errors/index.ts';
 import { makeFolder, writing } from '../files/index.ts';
 import type { EmbeddingHead, Json, ModelConfig } from '../model/index.ts';
 
-// sentence-transformers' folder: beside the encoder, which of its modules follow each other. Every version reads these older names.
+// The folder of sentence-transformers: the encoder, and a list of the modules that follow it. Every version reads these older names.
 
 const [pooling, normalize] = ['1_Pooling', '2_Normalize'] as const;
 const modes = { mean: 'pooling_mode_mean_tokens', first: 'pooling_mode_cls_token' } as const;
 
-/** Writes beside an encoder what makes `SentenceTransformer` of Python's sentence-transformers compute the same vectors. */
+/** Writes the files beside an encoder with which `SentenceTransformer` of Python's sentence-transformers computes the same vectors. */
 export function writeSentenceTransformers(
   out: string,
   head: EmbeddingHead,
@@ -36,7 +36,7 @@ export function writeSentenceTransformers(
 /**
  * What a folder of sentence-transformers does with the hidden states; undefined for another folder.
  *
- * @throws ConfigError for a module or a pooling that taper does not have.
+ * @throws ConfigError for a module or a pooling that taper does not support.
  */
 export function readSentenceTransformers(folder: string): EmbeddingHead | undefined {
   const file = join(folder, 'modules.json');
@@ -45,16 +45,16 @@ export function readSentenceTransformers(folder: string): EmbeddingHead | undefi
     try {
       return JSON.parse(readFileSync(path, 'utf8'));
     } catch (cause) {
-      throw new CheckpointError(`${path}: missing or not JSON; copy the file again`, { cause });
+      throw new CheckpointError(`${path}: is missing or not JSON; copy the file again`, { cause });
     }
   };
   const modules = read(file);
-  if (!Array.isArray(modules)) throw new CheckpointError(`${file}: is no list of modules; copy the file again`);
+  if (!Array.isArray(modules)) throw new CheckpointError(`${file}: is not a list of modules; copy the file again`);
   const named = (modules as Json[]).map(({ type, path }) => ({ kind: `${type}`.split('.').at(-1)!, path: `${path}` }));
   const other = named.find(({ kind }) => !['Transformer', 'Pooling', 'Normalize'].includes(kind));
   if (other)
     throw new ConfigError(
-      `${file}: has the module ${other.kind}, which taper does not have; give a model of Transformer, Pooling and Normalize alone`,
+      `${file}: has the module ${other.kind}, which taper does not support; give a model with only Transformer, Pooling and Normalize`,
     );
   const own = named.find(({ kind }) => kind === 'Pooling');
   const where = join(folder, own?.path ?? pooling, 'config.json');
@@ -68,7 +68,7 @@ export function readSentenceTransformers(folder: string): EmbeddingHead | undefi
   const [mode] = found;
   if (found.length !== 1 || mode === undefined) {
     throw new ConfigError(
-      `${where}: pools otherwise than by the mean or the first token, which is not supported; give a model that pools so`,
+      `${where}: this pooling is not supported; give a model that pools by the mean or the first token`,
     );
   }
   return {

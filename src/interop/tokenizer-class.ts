@@ -5,17 +5,17 @@ import { gptTokenizer, gptTokenizers } from './tokenizers/gpt2.ts';
 import { qwenTokenizer } from './tokenizers/qwen.ts';
 import type { Part, PartName, TokenizerClass, TokenizerFamily, TokenizerJson } from './tokenizers/tokenizer-family.ts';
 
-/** What `transformers` makes of each kind of tokenizer. */
+/** The family in `transformers` of each kind of tokenizer. */
 const tokenizerFamilies: Readonly<Record<TextTokenizer['kind'], TokenizerFamily>> = {
   bert: bertTokenizers,
   gpt2: gptTokenizers,
 };
 
-/** What it makes of the tokenizers of a model. */
+/** The family of the tokenizers of a model. */
 export const tokenizerFamilyOf = (config: Pick<ModelConfig, 'kind'>): TokenizerFamily =>
   tokenizerFamilies[familyOf(config).tokenizer];
 
-/** The class that `AutoTokenizer` takes for a `model_type` where none is named; for others `tokenizer.json` as it stands. */
+/** The class that `AutoTokenizer` takes for a `model_type` if none is named; for others it takes `tokenizer.json` as it is. */
 export const classesOfModels: Readonly<Record<string, TokenizerClass>> = {
   bert: bertTokenizer,
   'megatron-bert': bertTokenizer,
@@ -25,7 +25,7 @@ export const classesOfModels: Readonly<Record<string, TokenizerClass>> = {
   qwen3: qwenTokenizer,
 };
 
-/** Whether `tokenizer.json` puts around texts what taper does. */
+/** Whether `tokenizer.json` puts the same tokens around texts as taper does. */
 export function framesTexts(json: TokenizerJson, config: Pick<ModelConfig, 'kind'>): boolean {
   const { vocab } = json.model;
   const part = framingPart(json.post_processor);
@@ -41,7 +41,7 @@ export function framesTexts(json: TokenizerJson, config: Pick<ModelConfig, 'kind
   return tokenizerFamilyOf(config).frames(frame, json);
 }
 
-/** Of a sequence of post-processors the one that adds tokens, beside `ByteLevel`, which adds none. */
+/** The post-processor of a sequence that adds tokens; `ByteLevel` beside it adds none. */
 function framingPart(part: Part | null | undefined): Part | null | undefined {
   if (part?.type !== 'Sequence') return part;
   const framing = (part.processors as Part[]).filter(({ type }) => type !== 'ByteLevel');
@@ -62,8 +62,8 @@ export function replacedPart(json: TokenizerJson, { isOwn }: TokenizerClass): Pa
 
 /**
  * `tokenizer_config.json` for a `tokenizer.json`: the class with which Python's transformers gives the ids that taper gives.
- * `PreTrainedTokenizerFast` takes the file as it stands. `BertTokenizer` makes the normalizer from settings and is named only where
- * it makes the same: transformers.js numbers the two texts of a pair with that class alone.
+ * `PreTrainedTokenizerFast` takes the file as it is. `BertTokenizer` makes the normalizer from settings and is named only if it
+ * makes the same one: transformers.js sets the token types of a pair only with that class.
  */
 export function tokenizerConfig(tokenizerJson: string, config: ModelConfig): Record<string, unknown> {
   const json = JSON.parse(tokenizerJson) as TokenizerJson;
@@ -86,7 +86,7 @@ export function tokenizerConfig(tokenizerJson: string, config: ModelConfig): Rec
 function classOf(json: TokenizerJson, { classes }: TokenizerFamily): Record<string, unknown> {
   const own = classes.find((each) => each.settings && replacedPart(json, each) === undefined);
   if (own) return { tokenizer_class: own.name, ...own.settings!(json) };
-  // transformers 4 sets this in tokenizer.json's pre-tokenizer, to false where it is not given.
+  // transformers 4 sets this in tokenizer.json's pre-tokenizer, to false if it is not given.
   const prefix = json.pre_tokenizer?.add_prefix_space;
   return { tokenizer_class: 'PreTrainedTokenizerFast', ...(prefix !== undefined && { add_prefix_space: prefix }) };
 }

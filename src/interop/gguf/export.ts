@@ -14,7 +14,7 @@ import { llama } from './llama.ts';
 import { tokenizerFields } from './tokenizer.ts';
 import { putValues } from './values.ts';
 
-/** The files of an export, by the precision of their matrices, with GGUF's number of it. */
+/** The files of an export, by the precision of their matrices, with GGUF's number for it. */
 const precisions: Readonly<Record<TensorType, { file: string; number: number }>> = {
   F32: { file: 'model-f32.gguf', number: 0 },
   F16: { file: 'model-f16.gguf', number: 1 },
@@ -24,14 +24,14 @@ const precisions: Readonly<Record<TensorType, { file: string; number: number }>>
 /** How the 8 bits are packed; the one that llama.cpp reads. */
 const quantizationVersion = 2;
 
-/** The families that llama.cpp has. */
+/** The families that llama.cpp supports. */
 const decoders: Readonly<Record<string, GgufDecoder>> = { llama };
 
 /**
  * Writes a folder with the files that llama.cpp runs, the tokenizer in each of them: `model-f32.gguf`, `model-f16.gguf` and
  * `model-q8_0.gguf`. Returns the bytes of each file.
  *
- * @throws CheckpointError for a model, or a tokenizer, that llama.cpp does not have, and with `encoderOnly`.
+ * @throws CheckpointError for a model or a tokenizer that llama.cpp does not support, and with `encoderOnly`.
  * @throws OutputError when the folder already exists or cannot be written.
  */
 export function exportGguf(
@@ -43,7 +43,7 @@ export function exportGguf(
   const decoder = decoders[config.kind];
   if (decoder === undefined) {
     throw new CheckpointError(
-      `${checkpoint.path}: is a ${config.kind} model; only ${Object.keys(decoders).join(', ')} goes to GGUF; export it with --to hf or --to onnx`,
+      `${checkpoint.path}: is a ${config.kind} model; only ${Object.keys(decoders).join(', ')} can be exported to GGUF; use --to hf or --to onnx`,
     );
   }
   checkWhole(model, encoderOnly);
@@ -52,7 +52,7 @@ export function exportGguf(
   const [mistake] = decoder.mistakes(config, json);
   if (mistake !== undefined) {
     throw new CheckpointError(
-      `${checkpoint.path}: has ${mistake}, which llama.cpp's ${json.model_type} does not have; export it with --to hf`,
+      `${checkpoint.path}: has ${mistake}, which llama.cpp's ${json.model_type} does not support; export it with --to hf`,
     );
   }
   const fields = {
@@ -83,7 +83,7 @@ export function exportGguf(
   return bytes;
 }
 
-/** As llama.cpp has it: norms and biases in float32, and rows that are no whole blocks of 8 bits in float16. */
+/** As in llama.cpp: norms and biases in float32, and rows that are not whole blocks of 8 bits in float16. */
 function typeOf(shape: readonly number[], precision: TensorType): TensorType {
   if (shape.length === 1) return 'F32';
   return shape.at(-1)! % tensorTypes[precision].elements === 0 ? precision : 'F16';

@@ -3,10 +3,10 @@ import { closeSync, openSync, writeFileSync } from 'node:fs';
 // GGUF files, version 3, in little-endian order. The library for it, @huggingface/gguf, writes the fields but not the list of tensors.
 // Source: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md.
 
-/** GGUF's numbers of the types of fields. */
+/** GGUF's numbers for field types. */
 const valueTypes = { uint32: 4, int32: 5, float32: 6, bool: 7, string: 8, array: 9 } as const;
 
-/** The types of tensors: their number, and the bytes of a block of so many elements. */
+/** The tensor types: their number, the elements of a block and its bytes. */
 export const tensorTypes = {
   F32: { number: 0, elements: 1, bytes: 4 },
   F16: { number: 1, elements: 1, bytes: 2 },
@@ -18,10 +18,10 @@ const version = 3;
 /** Tensors begin at multiples of it. */
 const alignment = 32;
 
-/** A field: a number is an unsigned integer of 32 bits, and a `{ float }` a float32. */
+/** A field: a number is a 32-bit unsigned integer, a `{ float }` a float32. */
 export type Field = string | boolean | number | { float: number } | readonly string[] | Int32Array;
 
-/** A tensor of a file, whose rows are its last dimension; `write` makes its bytes and hands them on, piece by piece. */
+/** A tensor of a file, whose rows are its last dimension; `write` makes its bytes and passes them on, chunk by chunk. */
 export interface GgufTensor {
   name: string;
   shape: readonly number[];
@@ -72,7 +72,7 @@ function header(fields: Readonly<Record<string, Field>>, tensors: readonly GgufT
   ]);
 }
 
-/** A field's type and what it holds. */
+/** A field's type and value. */
 function value(field: Field): Buffer {
   const typed = (type: keyof typeof valueTypes, ...bytes: Buffer[]) =>
     Buffer.concat([uint32(valueTypes[type]), ...bytes]);

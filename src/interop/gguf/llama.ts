@@ -7,15 +7,15 @@ import type { GgufDecoder, NamedTensor } from './decoder.ts';
 // Source: conversion/llama.py, conversion/qwen.py, src/models/llama.cpp and src/models/qwen3.cpp of
 // https://github.com/ggml-org/llama.cpp.
 
-/** What is true of one of llama.cpp's architectures and not of the other, by `model_type`. */
+/** The differences between llama.cpp's architectures, by `model_type`. */
 const architectures = {
-  /** It rotates adjacent pairs in a head, where Hugging Face rotates the first half with the second. */
+  /** It rotates adjacent pairs in a head, whereas Hugging Face rotates the first half with the second. */
   llama: { turnsNeighbours: true, hasBiases: true, hasFrequencyFactors: true },
   qwen3: { turnsNeighbours: false, hasBiases: false, hasFrequencyFactors: false },
 };
 const architectureOf = ({ model_type }: Json) => architectures[model_type as keyof typeof architectures];
 
-/** Numbers that are in `config.json`, under other names: whole ones and fractions. */
+/** Numbers that `config.json` has under other names: integers and fractions. */
 const counts = {
   context_length: 'max_position_embeddings',
   embedding_length: 'hidden_size',
@@ -97,7 +97,7 @@ function ggufName(name: string): { prefix: string; layer: string; part: string }
     : { prefix: `blk.${block}.`, layer: blockNames[layer!]!, part: part! };
 }
 
-/** The rows of each head with those of its second half between those of its first. */
+/** The rows of each head, with those of its second half interleaved into those of its first. */
 function interleaved(weight: Tensor, heads: number): Tensor {
   const [rows, ...others] = weight.shape as [number, ...number[]];
   return weight
@@ -106,7 +106,7 @@ function interleaved(weight: Tensor, heads: number): Tensor {
     .reshape(weight.shape);
 }
 
-/** What llama.cpp divides the angle of each pair in a head by, where rotary positions are scaled as Llama 3.1's are. */
+/** What llama.cpp divides the angle of each pair in a head by if rotary positions are scaled as in Llama 3.1. */
 function frequencyFactors({ ropeScaling, ...config }: ModelConfig): NamedTensor[] {
   if (ropeScaling?.type !== 'llama3') return [];
   const scaled = llamaRotary({ ...config, ropeScaling });

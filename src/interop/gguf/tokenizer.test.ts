@@ -40,16 +40,16 @@ test('a tokenizer of which llama.cpp would make another is refused', () => {
   const split = { type: 'Split', pattern: { Regex: '\\p{N}' }, behavior: 'Isolated', invert: false };
   const lone = { ...addedToken('<x>', 3), lstrip: true };
   const refused: [object, RegExp][] = [
-    [{ pre_tokenizer: null }, /splits texts in a way of its own/],
-    [{ pre_tokenizer: bytes }, /splits texts in a way of its own/],
-    [{ pre_tokenizer: { ...words, add_prefix_space: true } }, /splits texts in a way of its own/],
-    [sequence({ ...digits, individual_digits: false }, words), /splits texts in a way of its own/],
-    [sequence(split, bytes), /splits texts in a way of its own/],
-    [sequence({ ...split, pattern: { Regex: 'words' } }, bytes), /splits texts in a way of its own/],
-    [{ model: { ...plain.model, ignore_merges: true } }, /splits texts in a way of its own/],
+    [{ pre_tokenizer: null }, /splits texts in an unknown way/],
+    [{ pre_tokenizer: bytes }, /splits texts in an unknown way/],
+    [{ pre_tokenizer: { ...words, add_prefix_space: true } }, /splits texts in an unknown way/],
+    [sequence({ ...digits, individual_digits: false }, words), /splits texts in an unknown way/],
+    [sequence(split, bytes), /splits texts in an unknown way/],
+    [sequence({ ...split, pattern: { Regex: 'words' } }, bytes), /splits texts in an unknown way/],
+    [{ model: { ...plain.model, ignore_merges: true } }, /splits texts in an unknown way/],
     [{ model: { ...plain.model, byte_fallback: true } }, /is not plain byte-level BPE/],
     [{ normalizer: { type: 'Lowercase' } }, /has the normalizer Lowercase/],
-    [{ added_tokens: [...plain.added_tokens, lone] }, /looks at what stands beside <x>/],
+    [{ added_tokens: [...plain.added_tokens, lone] }, /looks at the text next to <x>/],
   ];
   for (const [changes, reason] of refused) {
     assert.throws(

@@ -14,7 +14,7 @@ const llama3Words =
   "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 
 /**
- * What llama.cpp calls the ways in which texts are split before BPE, and whether a word that is a token is not split further.
+ * llama.cpp's names for the ways to split texts before BPE, and whether a word that is itself a token stays whole.
  * Source: `llm_tokenizer_bpe` and `llama_vocab::impl::load` in src/llama-vocab.cpp of https://github.com/ggml-org/llama.cpp.
  */
 const splits = [
@@ -28,7 +28,7 @@ const splits = [
 /**
  * The tokenizer of a model as fields of GGUF.
  *
- * @throws CheckpointError for one that llama.cpp does not have, or that is not written here.
+ * @throws CheckpointError for one that llama.cpp does not support, or that taper cannot write.
  */
 export function tokenizerFields(
   { checkpoint: { path, tokenizerJson }, config }: OutgoingModel,
@@ -43,14 +43,13 @@ export function tokenizerFields(
   const steps = stepsOf(json.pre_tokenizer).join(' ');
   const ignoresMerges = model.ignore_merges === true;
   const split = splits.find((each) => each.steps.join(' ') === steps && each.ignoresMerges === ignoresMerges);
-  if (split === undefined) throw refuse('splits texts in a way of its own');
+  if (split === undefined) throw refuse('splits texts in an unknown way');
   const bent = added.find(({ lstrip, rstrip, single_word }) => lstrip || rstrip || single_word);
-  if (bent) throw refuse(`looks at what stands beside ${bent.content}`);
+  if (bent) throw refuse(`looks at the text next to ${bent.content}`);
   if (normalizer && normalizer.type !== 'NFC') throw refuse(`has the normalizer ${normalizer.type}`);
-  if (normalizer)
-    warn(`${path}: its tokenizer composes characters (NFC); llama.cpp does not, so give it composed text`);
+  if (normalizer) warn(`${path}: its tokenizer composes characters (NFC); llama.cpp does not, so give it NFC text`);
 
-  // A vocabulary may be padded with numbers that stand for no token.
+  // A vocabulary may be padded with ids that have no token.
   const tokens = Array.from({ length: config.vocabSize }, (_, id) => `[PAD${id}]`);
   const types = new Int32Array(config.vocabSize).fill(tokenTypes.unused);
   const put = (token: string, id: number, type: number) => {
@@ -76,7 +75,7 @@ export function tokenizerFields(
   };
 }
 
-/** The steps of a pre-tokenizer by its type: GPT-2's `words`, single `digits`, a split by a `/pattern/`, and `bytes` in the end. */
+/** The steps of a pre-tokenizer by its type: GPT-2's `words`, single `digits`, a split by a `/pattern/`, and `bytes` last. */
 const stepsOfType: Readonly<Record<string, (part: Part) => string[]>> = {
   Sequence: ({ pretokenizers }) => (pretokenizers as Part[]).flatMap(stepsOf),
   ByteLevel({ add_prefix_space, use_regex }) {
@@ -89,7 +88,7 @@ const stepsOfType: Readonly<Record<string, (part: Part) => string[]>> = {
   ],
 };
 
-/** What a pre-tokenizer does, one step after the other. */
+/** The steps of a pre-tokenizer, in order. */
 function stepsOf(part: Part | null | undefined): string[] {
   const type = `${part?.type}`;
   return stepsOfType[type]?.(part!) ?? [type];

@@ -1,10 +1,10 @@
 import { Tensor } from '../../tensor/index.ts';
 import { type TensorType, tensorTypes } from './file.ts';
 
-/** What is copied out of a tensor at a time: whole blocks of each type. */
+/** Bytes copied out of a tensor at a time: whole blocks of each type. */
 const pieceBytes = 2 ** 20;
 
-/** The bytes of a float32 tensor in a type of GGUF, piece by piece. */
+/** The bytes of a float32 tensor in a type of GGUF, chunk by chunk. */
 export function putValues(tensor: Tensor, type: TensorType, put: (bytes: Uint8Array) => void): void {
   const flat = tensor.reshape([-1]);
   const held = type === 'F16' ? flat.to('float16') : flat;
@@ -18,7 +18,7 @@ export function putValues(tensor: Tensor, type: TensorType, put: (bytes: Uint8Ar
 
 /**
  * Numbers in 8 bits, in blocks of 32: a float16 scale of `max |x| / 127`, then each `x / scale`, rounded.
- * Source: `quantize_row_q8_0_ref` of ggml, which divides by the scale before that is rounded to float16.
+ * Source: `quantize_row_q8_0_ref` of ggml, which divides by the scale before rounding the scale to float16.
  */
 export function quantised(x: Float32Array): Uint8Array {
   const { elements, bytes } = tensorTypes.Q8_0;

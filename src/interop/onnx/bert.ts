@@ -5,7 +5,7 @@ import { classicBlock } from './classic.ts';
 import type { OnnxEncoder } from './encoder.ts';
 import type { GraphBuilder, Value } from './graph.ts';
 
-/** BERT: what PreLN and PostLN have in common is all but the order; transformers.js knows both as `bert`. */
+/** BERT: PreLN and PostLN differ only in the order of operations; transformers.js knows both as `bert`. */
 export const bert: OnnxEncoder = {
   type: 'bert',
   classes: 'Bert',

@@ -2,7 +2,7 @@ import type { BlockNames, ModelConfig } from '../../model/index.ts';
 import { activation } from './activation.ts';
 import type { GraphBuilder, Value } from './graph.ts';
 
-/** The block of BERT and GPT-2, norms before its branches or behind them. */
+/** The block of BERT and GPT-2, with norms before its branches or after them. */
 export function classicBlock(
   graph: GraphBuilder,
   config: ModelConfig,

@@ -22,9 +22,10 @@ export interface OnnxDecoder {
 export type Attend = (l: number, q: Value, k: Value, v: Value) => Value;
 
 /**
- * A decoder as an ONNX graph that continues sequences: `input_ids` and `position_ids` [N, S] of new tokens, `attention_mask` [N, P] of all,
- * keys and values of those before as `past_key_values.L.key` and `.value` [N, K, P − S, d]. It gives `logits` [N, S, V], of the last
- * `num_logits_to_keep` tokens alone where that is not 0, and all keys and values as `present.L.key` and `.value` [N, K, P, d].
+ * A decoder as an ONNX graph that continues sequences: `input_ids` and `position_ids` [N, S] of new tokens, `attention_mask` [N,
+ * P] of all, keys and values of those before as `past_key_values.L.key` and `.value` [N, K, P − S, d]. It gives `logits` [N, S,
+ * V], of only the last `num_logits_to_keep` tokens unless that is 0, and all keys and values as `present.L.key` and `.value` [N,
+ * K, P, d].
  */
 export function decoderGraph(
   family: OnnxDecoder,
@@ -99,7 +100,7 @@ function repeated(
   return graph.op('Reshape', [each, graph.ints(0, heads, -1, size)]);
 }
 
-/** The hidden states of the last `num_logits_to_keep` tokens; of all where that is 0. */
+/** The hidden states of the last `num_logits_to_keep` tokens; of all if that is 0. */
 function lastOf(graph: GraphBuilder, hidden: Value): Value {
   const start = graph.op('Reshape', [graph.op('Neg', ['num_logits_to_keep']), graph.ints(1)]);
   return graph.op('Slice', [hidden, start, graph.dimension('input_ids', 1), graph.ints(1)]);

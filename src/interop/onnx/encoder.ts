@@ -8,10 +8,10 @@ import type { Precision } from './precision.ts';
 
 /** A family of encoders as an ONNX graph. */
 export interface OnnxEncoder {
-  /** `model_type`, and what the names of its classes begin with, as transformers.js knows them. */
+  /** `model_type`, and the prefix of its class names, as transformers.js knows them. */
   type: string;
   classes: string;
-  /** What the graph reads, beside `input_ids` and `attention_mask`. */
+  /** The inputs of the graph besides `input_ids` and `attention_mask`. */
   inputs: readonly string[];
   /** The final hidden states [N, T, D]; `bias` [N, 1, 1, T] is added to the attention scores of padding. */
   hidden(graph: GraphBuilder, config: ModelConfig, bias: Value): Value;
@@ -24,8 +24,8 @@ export interface OnnxEncoder {
 }
 
 /**
- * An encoder as an ONNX graph of `input_ids`, `attention_mask` and what else it reads, [N, T] of any N and T. It gives `logits` [N, T, V]
- * of the vocabulary without a `head`, [N, labels] of a classifier of texts, [N, T, labels] of one of tokens; or
+ * An encoder as an ONNX graph of `input_ids`, `attention_mask` and its other inputs, [N, T] for any N and T. It gives `logits`
+ * [N, T, V] of the vocabulary without a `head`, [N, labels] of a classifier of texts, [N, T, labels] of one of tokens; or
  * `last_hidden_state` [N, T, D] and `sentence_embedding` [N, D].
  */
 export function encoderGraph(

@@ -44,15 +44,16 @@ const onnxFamilies: Readonly<Record<string, OnnxFamily>> = {
   llama: decoder(llama),
 };
 
-/** The limit of an ONNX file in bytes, which is that of protocol buffers. */
+/** The size limit of an ONNX file in bytes, which is that of protocol buffers. */
 const mostBytes = 2 ** 31;
 
 const meanOnly: Head = { ...plainEmbedding, normalized: false };
 
 /**
- * Writes a folder that `onnxruntime` runs and transformers.js opens as a pipeline: in `onnx/`, the graph in float32, in float16, and
- * with weights of 8 and of 4 bits; the tokenizer and the configuration. A pre-trained encoder fills masks, or gives embeddings with
- * `encoderOnly`; a fine-tuned one does what it was tuned for; a decoder continues texts. Returns the bytes of each graph.
+ * Writes a folder that `onnxruntime` runs and transformers.js opens as a pipeline: in `onnx/`, the graph in float32, in float16,
+ * and with 8-bit and 4-bit weights; beside it the tokenizer and the configuration. A pre-trained encoder fills masks, or gives
+ * embeddings with `encoderOnly`; a fine-tuned one does what it was fine-tuned for; a decoder continues prompts. Returns the bytes
+ * of each graph.
  *
  * @throws CheckpointError for a family without a graph, a model of more than 2 GB, and a decoder with `encoderOnly`.
  * @throws OutputError when the folder already exists or cannot be written.
@@ -66,14 +67,14 @@ export function exportOnnx(
   const family = onnxFamilies[config.kind];
   if (family === undefined) {
     throw new CheckpointError(
-      `${checkpoint.path}: a ${config.kind} model has no ONNX graph (${Object.keys(onnxFamilies).join(', ')} have); write it with --to hf`,
+      `${checkpoint.path}: a ${config.kind} model cannot be exported to ONNX (only ${Object.keys(onnxFamilies).join(', ')}); export it with --to hf`,
     );
   }
   checkWhole(model, encoderOnly);
   const bytes = [...weights.values()].reduce((sum, tensor) => sum + tensor.bytes, 0);
   if (bytes >= mostBytes) {
     throw new CheckpointError(
-      `${checkpoint.path}: has ${(bytes / 1e9).toFixed(1)} GB of weights, and an ONNX file holds 2.1; write it with --to hf`,
+      `${checkpoint.path}: has ${(bytes / 1e9).toFixed(1)} GB of weights, but an ONNX file holds at most 2.1; export it with --to hf`,
     );
   }
   const head = encoderOnly && checkpoint.head?.kind !== 'embedding' ? meanOnly : checkpoint.head;

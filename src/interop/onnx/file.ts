@@ -1,14 +1,14 @@
 import { PbfWriter } from 'pbf';
 
-// ONNX files, as far as they are needed here. The numbers are those of the fields in onnx.proto (IR version 8).
+// ONNX files, as far as needed here. The numbers are the field numbers in onnx.proto (IR version 8).
 // Source: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
 
-/** ONNX's numbers of element types. */
+/** ONNX's numbers for element types. */
 export const elementTypes = { float: 1, uint8: 2, int64: 7, float16: 10 } as const;
 export type ElementType = keyof typeof elementTypes;
 
 const irVersion = 8;
-/** The first that has LayerNormalization. */
+/** The first version that has LayerNormalization. */
 const opsetVersion = 17;
 const attributeTypes = { float: 1, int: 2, ints: 7 } as const;
 
@@ -20,17 +20,17 @@ export interface Constant {
   bytes: Uint8Array;
 }
 
-/** A node: an operation with its inputs and outputs by name; an attribute is a whole number, a list of them, or a `{ float }`. */
+/** A node: an operation with its inputs and outputs by name; an attribute is an integer, a list of them, or a `{ float }`. */
 export interface Node {
   operation: string;
   inputs: readonly string[];
   outputs: readonly string[];
   attributes: Readonly<Record<string, number | readonly number[] | { float: number }>>;
-  /** Whose operation it is, where it is not ONNX's own. */
+  /** The domain of the operation, if it is not ONNX's own. */
   domain?: string;
 }
 
-/** What goes in or comes out; a dimension is a number, or a name where it may be any. */
+/** An input or output; a dimension is a number, or a name if it can have any size. */
 export interface Port {
   name: string;
   type: ElementType;

@@ -18,9 +18,9 @@ const largest = 127;
 const blockSize = 32;
 
 /**
- * An ONNX graph in the making, over the weights of a model. With 8 bits, linear layers and word embeddings are held as 8-bit numbers,
- * with a scale for each output or token, and activations are quantised on the fly (dynamic quantisation). With 4 bits, linear layers are
- * held as 4-bit numbers with a scale for every 32, and word embeddings as with 8.
+ * Builds an ONNX graph over the weights of a model. With 8 bits, linear layers and word embeddings are stored as 8-bit numbers,
+ * with a scale for each output or token, and activations are quantised on the fly (dynamic quantisation). With 4 bits, linear
+ * layers are stored as 4-bit numbers with a scale for every 32, and word embeddings as with 8 bits.
  */
 export class GraphBuilder {
   readonly #precision: Precision;
@@ -35,7 +35,7 @@ export class GraphBuilder {
     this.#precision = precision;
   }
 
-  /** The graph of all operations up to now. */
+  /** The graph of all operations so far. */
   finish(ports: { name: string; inputs: readonly Port[]; outputs: readonly (Port & { value: Value })[] }): OnnxGraph {
     for (const { name, type, value } of ports.outputs) this.#add('Cast', [value], { to: elementTypes[type] }, [name]);
     return { ...ports, nodes: this.#nodes, constants: [...this.#constants.values()] };
@@ -60,22 +60,22 @@ export class GraphBuilder {
     return this.#precision.floats === 'float' ? x : this.cast(x, 'float');
   }
 
-  /** How long `x` is along `axis`, as a list of one. */
+  /** The size of `x` along `axis`, as a list of one. */
   dimension(x: Value, axis: number): Value {
     return this.op('Shape', [x], { start: axis, end: axis + 1 });
   }
 
-  /** The whole numbers from `start` up to `end`, which is not among them; both are lists of one. */
+  /** The integers from `start` up to `end`, exclusive; both are lists of one. */
   range(start: Value, end: Value): Value {
     return this.op('Range', [this.op('Squeeze', [start]), this.op('Squeeze', [end]), this.int(1)]);
   }
 
-  /** Numbers `start` up to `end` of the last dimension. */
+  /** Elements `start` up to `end` of the last dimension. */
   part(x: Value, start: number, end: number): Value {
     return this.op('Slice', [x, this.ints(start), this.ints(end), this.ints(-1)]);
   }
 
-  /** A mask to be added: `value` where `holds` is true, else 0. */
+  /** A mask to add: `value` where `holds` is true, 0 elsewhere. */
   maskBias(holds: Value, value: number): Value {
     return this.op('Mul', [this.cast(holds, this.#precision.floats), this.float(value)]);
   }
@@ -106,12 +106,12 @@ export class GraphBuilder {
     return this.#floats(`float_${value}`, [], () => Float32Array.of(value));
   }
 
-  /** A constant that is float32 in a float16 graph, too. */
+  /** A constant that is float32 even in a float16 graph. */
   float32s(shape: readonly number[], values: readonly number[]): Value {
     return this.#constant(`float32s_${values.join('_')}`, 'float', shape, () => Float32Array.from(values));
   }
 
-  /** `x·Wᵀ + b` of a linear layer, without b where it has none. */
+  /** `x·Wᵀ + b` of a linear layer, without b if it has none. */
   linear(x: Value, name: string): Value {
     const product = this.#product(x, name);
     return this.#weights.has(`${name}.bias`) ? this.op('Add', [product, this.weight(`${name}.bias`)]) : product;
@@ -138,7 +138,7 @@ export class GraphBuilder {
     return this.op('Mul', [centred, this.op('Gather', [rowScales, ids])]);
   }
 
-  /** `x·Eᵀ`, and `+ b` where there is one: the output layer that is tied to an embedding. */
+  /** `x·Eᵀ`, and `+ b` if there is one: the output layer that is tied to an embedding. */
   tied(x: Value, name: string, bias?: string): Value {
     const transposed = (table: Value) => this.op('Transpose', [table], { perm: [1, 0] });
     const product = this.#precision.bits
@@ -161,7 +161,7 @@ export class GraphBuilder {
     return this.op('Mul', [this.narrow(this.op('Div', [wide, root])), this.weight(`${name}.weight`)]);
   }
 
-  /** `x·Wᵀ` with W in 4 bits: onnxruntime's own operation, which takes two numbers in a byte, the first in its low half. */
+  /** `x·Wᵀ` with W in 4 bits: onnxruntime's own operation, which takes two numbers per byte, the first in the low half. */
   #blockProduct(x: Value, name: string): Value {
     const tensor = this.#weights.get(name)!;
     const [N, K] = tensor.shape as [number, number];
@@ -180,7 +180,7 @@ export class GraphBuilder {
     return product!;
   }
 
-  /** `x·W` with W in 8 bits and x made so: the integer product, times both scales. */
+  /** `x·W` with W in 8 bits and x quantised to 8 bits: the integer product, times both scales. */
   #integerProduct(x: Value, weight: Value, scales: Float32Array): Value {
     const [numbers, scale, zero] = this.#add(
       'DynamicQuantizeLinear',

@@ -32,13 +32,13 @@ export const modernbert: OnnxEncoder = {
   tagLogits: (graph, config, x) => graph.linear(transformed(graph, config, x), names.classifier),
 };
 
-/** What the output layer and classifiers read. */
+/** The input of the output layer and of classifiers. */
 function transformed(graph: GraphBuilder, { layerNormEpsilon }: ModelConfig, x: Value): Value {
   const inner = activation(graph, 'gelu', graph.linear(x, names.transform));
   return graph.layerNorm(inner, names.transformNorm, layerNormEpsilon);
 }
 
-/** [N, T, D] What the tokens of block `l` see. */
+/** [N, T, D] The attention output of block `l`. */
 function seen(
   graph: GraphBuilder,
   config: ModelConfig,
@@ -68,7 +68,7 @@ function seen(
   );
 }
 
-/** [T, T] What is added to the scores of tokens that are more than `reach` apart. */
+/** [T, T] Added to the scores of tokens that are more than `reach` apart. */
 function outsideOf(graph: GraphBuilder, positions_T: Value, reach: number): Value {
   const [rows, columns] = [1, 0].map((axis) => graph.op('Unsqueeze', [positions_T, graph.ints(axis)]));
   const distance = graph.op('Abs', [graph.op('Sub', [rows!, columns!])]);

@@ -1,10 +1,10 @@
-/** How a graph holds its numbers. */
+/** How a graph stores its numbers. */
 export interface Precision {
-  /** Where an export has it. */
+  /** Its file in an export. */
   file: string;
-  /** What it computes in. */
+  /** The type that it computes in. */
   floats: 'float' | 'float16';
-  /** Bits of a weight of a linear layer, where these are quantised; then embeddings have 8. */
+  /** Bits per weight of linear layers, if they are quantised; embeddings then have 8. */
   bits?: 8 | 4;
 }
 

@@ -16,7 +16,7 @@ export function rotaryAngles(graph: GraphBuilder, positions: Value, frequencies:
   return { cos: graph.narrow(graph.op('Cos', [angles])), sin: graph.narrow(graph.op('Sin', [angles])) };
 }
 
-/** Queries or keys [N, H, T, d], rotated by the angles of their positions: number i with number i + d/2. */
+/** Queries or keys [N, H, T, d], rotated by the angles of their positions: element i with element i + d/2. */
 export function rotated(graph: GraphBuilder, x: Value, { cos, sin }: Angles, size: number): Value {
   const [first, second] = [graph.part(x, 0, size / 2), graph.part(x, size / 2, size)];
   const across = graph.op('Concat', [graph.op('Neg', [second]), first], { axis: -1 });

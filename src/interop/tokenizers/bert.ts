@@ -5,7 +5,7 @@ import { CheckpointError } from '../../errors/index.ts';
 import { gptTokenizer } from './gpt2.ts';
 import { hasToken, type TokenizerClass, type TokenizerFamily, type TokenizerJson } from './tokenizer-family.ts';
 
-/** Special tokens by the names that transformers has for them. */
+/** Special tokens by transformers' names for them. */
 const tokensBy = ({ pad, unk, cls, sep, mask }: (typeof maskingNames)[number]): Record<string, string> => ({
   pad_token: pad,
   unk_token: unk,
@@ -51,7 +51,7 @@ export const bertTokenizer: TokenizerClass = {
         .map((line) => line.trimEnd());
       if (pieces.at(-1) === '') pieces.pop();
       const lacking = bertPieces.find((piece) => !pieces.includes(piece));
-      if (lacking) throw new CheckpointError(`${path}: has no ${lacking}; copy the model's own file`);
+      if (lacking) throw new CheckpointError(`${path}: lacks ${lacking}; copy the model's own file`);
       return wordPieceJson(pieces, { lowercase: true });
     },
   },
@@ -81,7 +81,7 @@ export const bertTokenizers: TokenizerFamily = {
     const pairs = [`${single} B:1 ${sep}:1`, ...(hasTypes ? [] : [`${single} B:0 ${sep}:0`])];
     return template?.single === single && pairs.includes(template.pair);
   },
-  /** RoBERTa has two tokens between the texts of a pair, and no types; a text alone is the same. */
+  /** RoBERTa has two tokens between the texts of a pair, and no types; a single text is the same. */
   reframe(json) {
     const part = json.post_processor;
     if (part?.type !== 'RobertaProcessing') return;

@@ -48,13 +48,13 @@ export const gptTokenizers: TokenizerFamily = {
     return key === 'eos_token' && isEnd ? endOf(json) : undefined;
   },
   addsBos: (json) => firstTokenOf(json) !== undefined,
-  frame: 'the text alone, or one token before it',
+  frame: 'only the text, or one token before it',
   frames: ({ part, template }) => !part || part.type === 'ByteLevel' || /^(\S+:0 )?A:0$/.test(template?.single ?? ''),
 };
 
 const endOf = (json: TokenizerJson) => endTokens.find((token) => hasToken(json, token));
 
-/** The tokens of a `vocab.json` with their ids: each from 0 up once. */
+/** The tokens of a `vocab.json` with their ids: each id from 0 up once. */
 function vocabOf(folder: string): Record<string, number> {
   const vocab = readJson(folder, 'vocab.json');
   const ids = new Set(Object.values(vocab));

@@ -1,8 +1,8 @@
 import type { TokenizerClass } from './tokenizer-family.ts';
 
 /**
- * BPE of characters with bytes as a last resort, of Llama 2: in transformers 5 with the space of the first word before the whole text, in
- * `tokenizer.json` as it was published before each stretch between special tokens.
+ * Llama 2's BPE of characters with bytes as a fallback. In transformers 5 the space of the first word comes before the whole
+ * text; in the published `tokenizer.json`, before each stretch between special tokens.
  */
 export const llamaTokenizer: TokenizerClass = {
   name: 'LlamaTokenizer',

@@ -5,7 +5,7 @@ import { isPlainBpe, type Part, type TokenizerClass } from './tokenizer-family.t
 export const qwenWords =
   "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 
-/** Byte-level BPE of Qwen, up to Qwen3: of composed characters, with each digit alone. */
+/** Byte-level BPE of Qwen, up to Qwen3: with composed characters (NFC) and single digits. */
 export const qwenTokenizer: TokenizerClass = {
   name: 'Qwen2Tokenizer',
   defaults: { eos_token: endOfText },

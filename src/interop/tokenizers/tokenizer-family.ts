@@ -23,14 +23,14 @@ export interface AddedToken {
 
 export type PartName = 'normalizer' | 'pre_tokenizer' | 'model';
 
-/** Puts a setting of `tokenizer_config.json`, or its default, in place of what a part of `tokenizer.json` says. */
+/** Overrides a part of `tokenizer.json` with a setting of `tokenizer_config.json`, or with its default. */
 export type SetPart = (part: Part, name: string, key: string, otherwise: boolean | null) => void;
 
-/** A post-processor as far as it is read: the part, and what a template of it puts around one text and around two. */
+/** What is read of a post-processor: the part, and what its template puts around one text and around two. */
 export interface Frame {
   part: Part | null | undefined;
   template: { single: string; pair: string } | undefined;
-  /** Whether a value of it is this token with its id. */
+  /** Whether one of its values is this token with its id. */
   isToken(value: unknown, token: string): boolean;
   /** Whether the model reads token types. */
   hasTypes: boolean;
@@ -39,34 +39,34 @@ export interface Frame {
 /** A class of `transformers` that makes a tokenizer from a vocabulary. */
 export interface TokenizerClass {
   name: string;
-  /** Classes that are the same. */
+  /** Other names of the same class. */
   otherNames?: readonly string[];
-  /** The special tokens that it names where nothing is said. */
+  /** Its default special tokens. */
   defaults: Readonly<Record<string, string>>;
-  /** Whether a part is the one that the class makes, whatever `tokenizer.json` holds. */
+  /** Whether a part is the one that the class makes, whatever `tokenizer.json` contains. */
   isOwn: Readonly<Record<PartName, (part: Part | null) => boolean>>;
-  /** Makes of the settings what the class does. */
+  /** Applies the settings as the class does. */
   applySettings(json: TokenizerJson, set: SetPart): void;
   /** The settings with which the class makes this tokenizer, for a class that reads them. */
   settings?(json: TokenizerJson): Record<string, unknown>;
-  /** The files of a vocabulary alone, and the `tokenizer.json` of them with the defaults of the class. */
+  /** The files of a bare vocabulary, and the `tokenizer.json` made from them with the defaults of the class. */
   vocabulary?: undefined | { files: readonly [string, ...string[]]; read(folder: string): string };
 }
 
-/** What is true of the tokenizers of a kind alone. */
+/** What only the tokenizers of one kind have. */
 export interface TokenizerFamily {
   /** The classes that published models of it name. */
   classes: readonly TokenizerClass[];
-  /** Its special tokens, by the names that transformers has for them. */
+  /** Its special tokens, by transformers' names for them. */
   tokensOf(json: TokenizerJson): Record<string, string>;
-  /** The only token that can have a name of transformers' where `found` has it, undefined where any can. */
+  /** The only token that may have transformers' name `key`, which `found` has; undefined if any may. */
   onlyToken(key: string, found: string, json: TokenizerJson): string | undefined;
-  /** Whether a bos token stands before texts, for `add_bos_token`. */
+  /** Whether a bos token precedes texts, for `add_bos_token`. */
   addsBos(json: TokenizerJson): boolean;
-  /** What taper puts around texts, in words, and whether a post-processor does. */
+  /** What taper puts around texts, in words, and whether a post-processor does the same. */
   frame: string;
   frames(frame: Frame, json: TokenizerJson): boolean;
-  /** Puts around pairs what taper does, where a text alone stays what it is. */
+  /** Makes pairs framed as in taper, if single texts stay the same. */
   reframe?(json: TokenizerJson): void;
 }
 

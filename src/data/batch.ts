@@ -1,10 +1,10 @@
 import type { Mask } from './masking.ts';
 import type { Samples } from './samples.ts';
 
-/** Lengths are rounded up to this, so that there are few shapes of matrix products to be prepared. */
+/** Lengths are rounded up to a multiple of this, so that matrix products have few different shapes. */
 const lengthStep = 8;
 
-/** What a model reads at once: N sequences of T tokens, padding behind each. */
+/** What a model reads at once: N sequences of T tokens, each padded at its end. */
 export interface TokenBatch {
   /** N */
   numSequences: number;
@@ -14,25 +14,25 @@ export interface TokenBatch {
   inputIds: Int32Array;
   /** [N·T] */
   tokenTypeIds: Int32Array;
-  /** Of each sequence the lengths of the documents in it, one after the other: attention stays within each. What is left is padding. */
+  /** For each sequence, the lengths of its documents in order: attention stays within each. The rest is padding. */
   documents: readonly (readonly number[])[];
 }
 
-/** What a model learns from at once: sequences, and M tokens of them that are predicted. */
+/** What a model learns from at once: sequences, and M predicted tokens in them. */
 export interface MicroBatch extends TokenBatch {
   /** [M] Where they are predicted: positions in N·T, ascending. */
   predictedPositions: Int32Array;
   /** [M] The tokens that are predicted: those that were masked there, or that come next. */
   labels: Int32Array;
-  /** [N] 0 where the second segment follows the first, 1 where it does not; only where the samples are pairs. */
+  /** [N] 0 if the second segment follows the first, 1 if it does not; only if the samples are pairs. */
   nextSentenceLabels?: Int32Array;
-  /** Where ranks share a micro-batch: how many of its sequences come before these, of how many in all. */
+  /** If ranks share a micro-batch: how many of its sequences come before these, and how many it has in all. */
   part?: { first: number; of: number };
 }
 
 /**
- * The micro-batch of the samples at positions `start` … `start + size − 1` of a run with `seed`: the same numbers,
- * however the positions are divided into batches.
+ * The micro-batch of the samples at positions `start` … `start + size − 1` of a run with `seed`: the same numbers, however the
+ * positions are split into batches.
  */
 export function makeMicroBatch(
   samples: Samples,
@@ -70,8 +70,8 @@ export function makeMicroBatch(
 }
 
 /**
- * The micro-batches of a held-out text: `limit` of its samples, or all where it has fewer, drawn and masked in one
- * way that does not depend on the run's seed, so that losses can be compared between runs.
+ * The micro-batches of a held-out text: `limit` of its samples, or all if it has fewer, drawn and masked independently of the
+ * run's seed, so that losses can be compared between runs.
  */
 export function* heldOutBatches(
   samples: Samples,

@@ -5,16 +5,16 @@ import { z } from 'zod';
 import { DataError } from '../errors/index.ts';
 import { broken, checksumBytes, numChunks, VerifiedFile } from './verified-file.ts';
 
-/** The number of the layout below and of how texts are read; a corpus of another number is made anew. */
+/** The version of the layout below and of how texts are read; a corpus of another version is prepared again. */
 export const corpusFormat = 3;
 
-/** Documents whose lengths are read at once; where each such block begins is in memory. */
+/** Documents whose lengths are read at once; the start of each such block is kept in memory. */
 export const blockDocuments = 256;
 
-/** A corpus of at most 128 chunks is compared with its checksums on opening: training reads 128 chunks in its first steps anyway. */
+/** A corpus of at most 128 chunks is verified on opening: training reads 128 chunks in its first steps anyway. */
 const mostAtOnce = 128;
 
-/** Says in the folder of a corpus what was found damaged while it was in use. */
+/** Records in the folder of a corpus what was found damaged while it was in use. */
 const damageNote = 'damaged.txt';
 
 const storedFileSchema = z.object({ name: z.string(), bytes: z.int().min(0), sha256: z.string() });
@@ -39,21 +39,21 @@ const indexSchema = z.object({
 });
 
 /**
- * What `index.json` of a tokenised corpus says: `tokenizer` is the tokenizer's hash, `sources` that of the source
- * files' paths, sizes and times. `lengths` holds the number of tokens of each document as little-endian uint32,
- * `shards` the tokens of all documents one after another as little-endian unsigned integers, `tokensPerShard` in
- * each but the last, so that a document may run on in the next one. `textBytes` counts the text as UTF-8, `characters` its
- * characters without white space, and `unknownCharacters` those of them that became [UNK].
- * `checksums` holds the SHA-256 of each chunk of `chunkBytes` of `lengths` and then of each shard, `blockStarts` the position of the
- * first token of every 256th document and the number of tokens, as little-endian float64.
- * `blank` counts the rows and files without a text, which are no documents, and says where the first of them is.
+ * The `index.json` of a tokenised corpus: `tokenizer` is the tokenizer's hash, `sources` that of the source files' paths, sizes
+ * and times. `lengths` contains the number of tokens of each document as little-endian uint32, `shards` the tokens of all
+ * documents one after another as little-endian unsigned integers, `tokensPerShard` in each but the last, so that a document may
+ * continue in the next one. `textBytes` counts the text as UTF-8, `characters` its characters without white space, and
+ * `unknownCharacters` those of them that became [UNK]. `checksums` contains the SHA-256 of each chunk of `chunkBytes` of
+ * `lengths` and then of each shard, `blockStarts` the position of the first token of every 256th document and the number of
+ * tokens, as little-endian float64. `blank` counts the rows and files without a text, which are not documents, and names the
+ * place of the first one.
  */
 export type CorpusIndex = z.infer<typeof indexSchema>;
 
 /** A file of a tokenised corpus. */
 export type StoredFile = z.infer<typeof storedFileSchema>;
 
-/** A tokenised corpus on disk: tokens and the lengths of documents are read from its open files at any place. */
+/** A tokenised corpus on disk: tokens and the lengths of documents can be read from its open files at any position. */
 export class Corpus {
   readonly index: CorpusIndex;
   /** [documents / 256 + 1] The position of the first token of every 256th document, and the number of tokens. */
@@ -74,13 +74,13 @@ export class Corpus {
   /**
    * Fills `into` with the tokens from `start` on.
    *
-   * @throws RangeError where they go past the end.
-   * @throws DataError where a file is damaged there; the next `prepareCorpus` makes the corpus again.
+   * @throws RangeError if they go past the end.
+   * @throws DataError if a file is damaged there; the next `prepareCorpus` prepares the corpus again.
    */
   read(start: number, into: Int32Array): void {
     const { tokens, bytesPerToken, tokensPerShard } = this.index;
     if (start < 0 || start + into.length > tokens) {
-      throw new RangeError(`Corpus.read: ${start} … ${start + into.length} is outside of 0 … ${tokens}`);
+      throw new RangeError(`Corpus.read: ${start} … ${start + into.length} is outside 0 … ${tokens}`);
     }
     let done = 0;
     while (done < into.length) {
@@ -95,9 +95,9 @@ export class Corpus {
   }
 
   /**
-   * [count + 1] The position of the first token of each of `count` documents from `first` on, and where the last one ends.
+   * [count + 1] The position of the first token of each of `count` documents from `first` on, and the end of the last one.
    *
-   * @throws DataError where the file of their lengths is damaged.
+   * @throws DataError if the file of their lengths is damaged.
    */
   documentStarts(first: number, count: number): Float64Array {
     const block = Math.floor(first / blockDocuments);
@@ -115,7 +115,7 @@ export class Corpus {
     return starts;
   }
 
-  /** Bytes of a file, until the next are read. What is damaged is noted in the folder, so that the next start makes the corpus again. */
+  /** Bytes of a file, valid until the next read. Damage is recorded in the folder, so that the next start prepares the corpus again. */
   #bytes(file: VerifiedFile, offset: number, count: number): Uint8Array<ArrayBuffer> {
     if (this.#scratch.length < count) this.#scratch = new Uint8Array(count);
     const bytes = this.#scratch.subarray(0, count);
@@ -124,7 +124,7 @@ export class Corpus {
     } catch (error) {
       try {
         writeFileSync(join(this.#folder, damageNote), String(error instanceof Error ? error.message : error));
-      } catch {} // the folder can only be read: what is damaged is told
+      } catch {} // the folder is read-only: the error still reports the damage
       throw error;
     }
     return bytes;
@@ -137,10 +137,10 @@ export class Corpus {
 }
 
 /**
- * Opens a corpus that `prepareCorpus` made. Sizes are checked now; what the files hold is compared with its checksums a chunk at a
- * time when it is first read, or now where that is little.
+ * Opens a corpus that `prepareCorpus` made. Sizes are checked now; contents are compared with their checksums chunk by chunk on
+ * first read, or now if the corpus is small.
  *
- * @throws DataError where a file is missing or changed.
+ * @throws DataError if a file is missing or changed.
  */
 export function openCorpus(folder: string): Corpus {
   const index = readIndex(folder);
@@ -186,7 +186,7 @@ function readIndex(folder: string): CorpusIndex {
   }
 }
 
-/** A small file, whose checksum stands in `index.json`. */
+/** A small file, whose checksum is in `index.json`. */
 function readWhole(folder: string, { name, bytes, sha256 }: StoredFile): Buffer {
   const path = join(folder, name);
   let content: Buffer;
@@ -200,7 +200,7 @@ function readWhole(folder: string, { name, bytes, sha256 }: StoredFile): Buffer 
   return content;
 }
 
-/** The part of a corpus' text, by characters, that its tokenizer cannot spell: the model reads [UNK] there. */
+/** The share of a corpus' characters that its tokenizer cannot represent: the model reads [UNK] there. */
 export function unknownShare({
   characters,
   unknownCharacters,

@@ -5,18 +5,17 @@ import { commandText, DataError } from '../errors/index.ts';
 
 const chunkBytes = 1 << 20;
 
-/** A file, and what messages call it. */
+/** A file, and its name in messages. */
 interface TextFile {
   path: string;
   name: string;
 }
 
 /**
- * The characters of a UTF-8 file, unpacked where its name ends in .gz, without a byte order mark.
- * `onRead` gets the number of bytes of the file that were read since its last call.
+ * The characters of a UTF-8 file, unpacked if its name ends in .gz, without a byte order mark. `onRead` gets the number of bytes
+ * of the file that were read since its last call.
  *
- * @throws DataError where they are not UTF-8 or hold a zero byte, with the command that converts them where the
- *   encoding is known.
+ * @throws DataError if they are not UTF-8 or contain a zero byte, with the command that converts them if the encoding is known.
  */
 export async function* readCharacters(
   file: TextFile & { bytes: number },
@@ -29,13 +28,13 @@ export async function* readCharacters(
     yield decode(file, () => decoder.decode(bytes, { stream: true }), 'is not UTF-8 text', bytes);
     isFirst = false;
   }
-  yield decode(file, () => decoder.decode(), 'is not UTF-8 text at its end, where it may have been cut short');
+  yield decode(file, () => decoder.decode(), 'is not UTF-8 text at its end, and may be truncated');
 }
 
 /**
  * The bytes of a whole UTF-8 file as characters, without a byte order mark.
  *
- * @throws DataError as `readCharacters` does; `otherwise` says what to do with a file that is of no known encoding.
+ * @throws DataError as `readCharacters` does; `otherwise` says what to do with a file of unknown encoding.
  */
 export function charactersOf(path: string, bytes: Buffer, otherwise: string): string {
   const file = { path, name: path };
@@ -47,7 +46,7 @@ export function charactersOf(path: string, bytes: Buffer, otherwise: string): st
 function checkBytes({ path, name }: TextFile, bytes: Buffer, isFirst: boolean, otherwise = 'exclude it'): void {
   const wide = wideEncoding(bytes, isFirst);
   if (wide !== undefined) throw new DataError(`${name}: is ${wide} text, not UTF-8; ${conversion(path, wide)}`);
-  if (bytes.includes(0)) throw new DataError(`${name}: holds a zero byte, so it is not text; ${otherwise}`);
+  if (bytes.includes(0)) throw new DataError(`${name}: contains a zero byte, so it is not text; ${otherwise}`);
 }
 
 function decode(
@@ -71,7 +70,7 @@ function decode(
   }
 }
 
-/** UTF-16 or UTF-32 by its byte order mark, or by where its zero bytes are. */
+/** UTF-16 or UTF-32, by its byte order mark or by the positions of its zero bytes. */
 function wideEncoding(bytes: Buffer, isFirst: boolean): string | undefined {
   if (!isFirst) return undefined;
   const mark = bytes.subarray(0, 4).toString('hex');
@@ -105,7 +104,7 @@ function readBytes(
   { path, bytes: size }: { path: string; bytes: number },
   onRead?: (bytes: number) => void,
 ): AsyncIterable<Buffer> {
-  const highWaterMark = Math.min(chunkBytes, size + 1); // of many small files, a large buffer each is most of the work
+  const highWaterMark = Math.min(chunkBytes, size + 1); // with many small files, allocating a large buffer for each is most of the work
   const file = createReadStream(path, { highWaterMark });
   async function* counted(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
     for await (const chunk of chunks) {

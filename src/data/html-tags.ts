@@ -1,4 +1,4 @@
-/** HTML's elements that stand within a line; they divide no words. */
+/** HTML's inline elements; they do not separate words. */
 const inline =
   words(`a abbr acronym b bdi bdo big cite code data del dfn em font i ins kbd mark nobr q rp rt ruby s samp small
   span strike strong sub sup time tt u var wbr`);
@@ -11,7 +11,7 @@ const others =
   param path picture pre progress script search section select slot source style summary svg table tbody td template textarea
   tfoot th thead title tr track ul video`);
 
-/** Attributes that stand without a value. */
+/** Attributes without a value. */
 const flags =
   words(`allowfullscreen async autofocus autoplay checked compact controls default defer disabled formnovalidate hidden
   inert ismap itemscope loop multiple muted nomodule novalidate noshade nowrap open playsinline readonly required reversed selected`);
@@ -21,8 +21,8 @@ function words(list: string): ReadonlySet<string> {
 }
 
 /**
- * What is printed for a tag, comment or instruction as CommonMark finds them: nothing, or white space where a browser starts a
- * new line. What looks like a tag but is none of HTML's, such as `<String>` or `<b and c>`, is text and stays as it is.
+ * The text for a tag, comment or instruction as CommonMark finds them: nothing, or white space if a browser starts a new line
+ * there. What looks like a tag but is not HTML, such as `<String>` or `<b and c>`, is text and stays as it is.
  */
 export function textOfHtmlTag(tag: string): string {
   if (tag.startsWith('<!') && !/^<!(?:--|\[CDATA\[|doctype\b)/i.test(tag)) return tag;

@@ -56,15 +56,15 @@ test('a folder in which all text files are empty is said to be so', async (t) =>
   const folder = temporaryFolder(t);
   write(folder, 'a.txt', '');
   write(folder, 'photo.png', 'x');
-  await rejectsWith(folder, /holds 1 text file, which is empty \(0 bytes\)/);
+  await rejectsWith(folder, /contains 1 text file, which is empty \(0 bytes\)/);
   write(folder, 'b/c.jsonl', '');
-  await rejectsWith(folder, /holds 2 text files, all of them empty \(0 bytes\)/);
-  await rejectsWith(join(folder, '*.txt'), /holds 1 text file, which is empty/);
-  await rejectsWith(join(folder, 'a.txt'), /holds no text: it is empty \(0 bytes\)/);
+  await rejectsWith(folder, /contains 2 text files, all empty \(0 bytes\)/);
+  await rejectsWith(join(folder, '*.txt'), /contains 1 text file, which is empty/);
+  await rejectsWith(join(folder, 'a.txt'), /contains no text: it is empty \(0 bytes\)/);
   write(folder, 'notes.doc', 'x');
   await assert.rejects(
     listSources([folder], { exclude: ['*.txt', '*.jsonl'] }),
-    /matches 2 files, none of them ending in \.txt/,
+    /matches 2 files, none of which end in \.txt/,
   );
 });
 
@@ -120,8 +120,8 @@ test('links to nothing and names that are not UTF-8 are passed over with a warni
     assert.match(warnings[0]!, /; and 1 more$/);
     const all = warnings.join();
     const named = [
-      /gone\.txt is a link to nothing/,
-      /itself\.txt is a link to nothing/,
+      /gone\.txt is a broken link/,
+      /itself\.txt is a broken link/,
       /caf\\xe9\.txt has a name that is not UTF-8/,
       /d\\xe9p\\xf4t has/,
     ];

@@ -10,26 +10,26 @@ import { isTextFile, type SourceFile, textEndings } from './sources.ts';
 
 const maxNamed = 3;
 
-/** How text files are found, and those from elsewhere downloaded. */
+/** How text files are found, and remote ones downloaded. */
 export interface ListOptions {
   /** Globs of files to leave out. */
   exclude?: readonly string[];
-  /** Where downloads are kept; `.taper/data` where nothing is said. */
+  /** Where downloads are kept. Default: `.taper/data`. */
   cacheDir?: string;
-  /** The column of Parquet files elsewhere that is needed; `text` where none is given. */
+  /** The column that is needed of remote Parquet files. Default: `text`. */
   textField?: string;
   onWarning?: (message: string) => void;
   onDownload?: (progress: DownloadProgress) => void;
 }
 
 /**
- * The text files that `paths` name, each once whatever links lead to it, in the order of `paths` and by name within one of them
- * (so that the order does not depend on where they lie): files, folders with all below them, and globs; and data sets on the Hugging
- * Face Hub (`hf:datasets/ORG/NAME:train`) and addresses on the web, which are downloaded into the cache first.
- * In folders and globs other endings, empty files, links to nothing and names that are not UTF-8 are passed over, the
- * last two with a warning. `exclude` are globs: without a slash of file names, with one of paths below the folder that is searched.
+ * The text files that `paths` name, each once however many links lead to it, in the order of `paths` and by name within each (so
+ * that the order does not depend on their location): files, folders with everything below them, and globs; and data sets on the
+ * Hugging Face Hub (`hf:datasets/ORG/NAME:train`) and addresses on the web, which are downloaded into the cache first. In folders
+ * and globs, other file types, empty files, broken links and names that are not UTF-8 are skipped, the last two with a warning.
+ * `exclude` are globs: without a slash they match file names, with one they match paths below the searched folder.
  *
- * @throws DataError where a path is missing, unreadable or of another ending, or where nothing is found.
+ * @throws DataError if a path is missing, unreadable or of another file type, or if nothing is found.
  */
 export async function listSources(paths: readonly string[], options: ListOptions = {}): Promise<SourceFile[]> {
   const { exclude = [], onWarning = () => {} } = options;
@@ -44,22 +44,22 @@ export async function listSources(paths: readonly string[], options: ListOptions
   }
   const files = [...found.values()];
   if (files.length === 0) {
-    throw new DataError(`${paths.join(', ') || 'data'}: no text files left; name some, or exclude fewer`);
+    throw new DataError(`${paths.join(', ') || 'data'}: no text files left; give some, or exclude fewer`);
   }
   if (files.every(({ bytes }) => bytes === 0)) {
-    throw new DataError(`${files[0]!.name}: holds no text: it is empty (0 bytes); fill it, or name another file`);
+    throw new DataError(`${files[0]!.name}: contains no text: it is empty (0 bytes); fill it, or give another file`);
   }
   return files;
 }
 
-/** What both `a` and `b` hold, which may be under two names. */
+/** The files in both `a` and `b`, possibly under two names. */
 export async function sharedSources(a: readonly SourceFile[], b: readonly SourceFile[]): Promise<string[]> {
   const identities = new Set(await Promise.all(a.map(async ({ path }) => (await found(path)).identity)));
   const shared = await Promise.all(b.map(({ path, name }) => found(path, name)));
   return shared.filter(({ identity }) => identities.has(identity)).map(({ file }) => file.name);
 }
 
-/** A file, and what is the same for all links to it. */
+/** A file, and its identity, which is the same for all links to it. */
 interface Found {
   file: SourceFile;
   identity: string;
@@ -94,7 +94,7 @@ async function expand(path: string, ignore: string[], onWarning: (message: strin
   }
   const files = await search(path, kind === 'folder', ignore, onWarning);
   const texts = await Promise.all(files.filter(isTextFile).map((file) => found(resolve(file))));
-  const filled = texts.filter(({ file }) => file.bytes > 0); // nothing is lost with an empty one
+  const filled = texts.filter(({ file }) => file.bytes > 0); // an empty one loses nothing
   if (filled.length === 0) throw nothingIn(path, files.length, texts.length);
   return onePathEach(filled);
 }
@@ -108,7 +108,7 @@ async function search(
 ): Promise<string[]> {
   const passedOver = new Set<string>();
   let unreadable: DataError | undefined;
-  // tinyglobby passes over what it cannot read without a word, and has no names that are not UTF-8.
+  // tinyglobby silently skips what it cannot read, and does not support names that are not UTF-8.
   const list = (folder: string, _: unknown, done: (error: Error | null, entries: unknown[]) => void) => {
     readdir(folder, { withFileTypes: true, encoding: 'buffer' }, (error, entries = []) => {
       if (error && !/^(?:ENOENT|ENOTDIR)$/.test(codeOf(error))) unreadable ??= cannotRead(folder, error);
@@ -117,7 +117,7 @@ async function search(
         const wanted = entry.isDirectory() || isTextFile(name.text);
         const isThere = !entry.isSymbolicLink() || leadsSomewhere(join(folder, name.text));
         if (wanted && !name.isUtf8) passedOver.add(`${join(folder, name.text)} has a name that is not UTF-8`);
-        else if (wanted && !isThere) passedOver.add(`${join(folder, name.text)} is a link to nothing`);
+        else if (wanted && !isThere) passedOver.add(`${join(folder, name.text)} is a broken link`);
         return name.isUtf8 && isThere;
       });
       const named = known.map((entry) => Object.assign(entry, { name: String(entry.name) }));
@@ -145,7 +145,7 @@ function leadsSomewhere(link: string): boolean {
   }
 }
 
-/** Found files by name, and of several paths to one file that through the fewest folders. */
+/** Found files by name; of several paths to one file, the one through the fewest folders. */
 function onePathEach(files: readonly Found[]): Found[] {
   const depth = ({ file }: Found) => file.path.split('/').length;
   const byName = (a: Found, b: Found) => (a.file.path < b.file.path ? -1 : 1);
@@ -158,13 +158,13 @@ function onePathEach(files: readonly Found[]): Found[] {
 function nothingIn(path: string, numFiles: number, numEmpty: number): DataError {
   const endings = textEndings.join(' ');
   if (numEmpty > 0) {
-    const those = numEmpty === 1 ? 'which is empty' : 'all of them empty';
+    const those = numEmpty === 1 ? 'which is empty' : 'all empty';
     return new DataError(
-      `${path}: holds ${counted(numEmpty, 'text file')}, ${those} (0 bytes); fill it or name another`,
+      `${path}: contains ${counted(numEmpty, 'text file')}, ${those} (0 bytes); add text, or give another path`,
     );
   }
-  if (numFiles === 0) return new DataError(`${path}: matches 0 files; expected some that end in ${endings}`);
-  const none = numFiles === 1 ? 'which does not end' : 'none of them ending';
+  if (numFiles === 0) return new DataError(`${path}: matches 0 files; expected files that end in ${endings}`);
+  const none = numFiles === 1 ? 'which does not end' : 'none of which end';
   return new DataError(`${path}: matches ${counted(numFiles, 'file')}, ${none} in ${endings}`);
 }
 
@@ -189,7 +189,7 @@ async function kindOf(path: string): Promise<'file' | 'folder' | 'missing'> {
     if (code === 'ENOENT' || code === 'ENOTDIR') return 'missing';
     throw cannotRead(path, cause);
   }
-  throw new DataError(`${path}: is neither a file nor a folder; write its text to a file and name that`);
+  throw new DataError(`${path}: is neither a file nor a folder; write its text to a file and give that`);
 }
 
 function cannotRead(path: string, cause: unknown): DataError {

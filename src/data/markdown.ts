@@ -2,14 +2,14 @@ import MarkdownIt, { type Env, type MarkdownIt as Parser, type Token } from 'mar
 import { textOfHtmlTag } from './html-tags.ts';
 
 /**
- * A long document is parsed in pieces of about `piece` characters, cut between two blocks at its top level. A single block, such
- * as a list, is parsed at once and has at most `block` characters.
+ * A long document is parsed in parts of about `piece` characters, split between two top-level blocks. A single block, such as a
+ * list, is parsed at once and has at most `block` characters.
  */
 const limits = { piece: 1 << 20, block: 1 << 24 };
-/** Deeper levels are read as one paragraph: markdown-it would leave out what is nested deeper than its `maxNesting`. */
+/** Deeper levels are read as one paragraph: markdown-it would drop anything nested deeper than its `maxNesting`. */
 const maxLevel = 97;
 
-/** Front matter: how its first lines look, and its last one. */
+/** Front matter: the pattern of its first lines, and its last line. */
 const frontMatters = [
   { first: /^---[ \t]*\n(?:(?:#.*|[ \t]*)\n)*["']?[\w-]+["']?[ \t]*:(?=\s)/, last: /\n(?:---|\.\.\.)[ \t]*(?:\n|$)/g },
   { first: /^\+\+\+[ \t]*\n(?:(?:#.*|[ \t]*)\n)*["']?[\w.-]+["']?[ \t]*=/, last: /\n\+\+\+[ \t]*(?:\n|$)/g },
@@ -26,13 +26,13 @@ markdown.block.ruler.before('table', 'too_deep', (state, startLine, endLine, sil
   state.line = line;
   return true;
 });
-/** Reads HTML: tags, comments and entities alone. */
+/** Reads HTML: only tags, comments and entities. */
 const html = new MarkdownIt('zero', { html: true }).enable(['html_inline', 'entity']);
 
 /**
- * The text of a Markdown document (CommonMark and tables) as a reader of the page sees it, with a blank line between
- * blocks. Front matter, code blocks, images, HTML tags and comments, link addresses and link definitions are left out. A code block that is
- * never closed stays, since it would take the rest of the document with it.
+ * The text of a Markdown document (CommonMark and tables) as a reader of the page sees it, with a blank line between blocks.
+ * Front matter, code blocks, images, HTML tags and comments, link addresses and link definitions are left out. A code block that
+ * is never closed stays, because it would take the rest of the document with it.
  */
 export function markdownText(source: string): string {
   const env: Env = {};
@@ -40,10 +40,10 @@ export function markdownText(source: string): string {
 }
 
 /**
- * The text of a Markdown document of any length in parts, in bounded memory. It is that of `markdownText`, but that a
- * link definition counts from the piece of about a million characters on in which it stands.
+ * The text of a Markdown document of any length in parts, in bounded memory. It is the same as that of `markdownText`, except
+ * that a link definition counts only from its part of about a million characters on.
  *
- * @throws Error where a single block has more than 16 million characters.
+ * @throws Error if a single block has more than 16 million characters.
  */
 export async function* markdownParts(source: AsyncIterable<string>, { piece, block } = limits): AsyncGenerator<string> {
   const env: Env = {};
@@ -72,13 +72,13 @@ export async function* markdownParts(source: AsyncIterable<string>, { piece, blo
         `a single block of Markdown (a list, table, quote or paragraph) is longer than ${block.toLocaleString('en')} characters; if it is plain text, name the file .txt`,
       );
     }
-    enough = Math.max(piece, 2 * rest.length); // so that a long block is parsed a few times only
+    enough = Math.max(piece, 2 * rest.length); // so that a long block is parsed only a few times
   }
   rest = withLineFeeds(rest);
   yield part(blocksOf(isFirst ? withoutFrontMatter(rest) : rest, env));
 }
 
-/** A carriage return at the end stays, since a line feed may follow. */
+/** A carriage return at the end stays, because a line feed may follow. */
 const withLineFeeds = (source: string) => source.replace(/\r\n|\r(?!$)/g, '\n');
 
 function withoutFrontMatter(source: string): string {
@@ -97,7 +97,7 @@ function blocksOf(source: string, env: Env): Token[] {
   return tokens;
 }
 
-/** The blocks that nothing after `source` can change, which are all but the last at the top level, and where they end. */
+/** The blocks that nothing after `source` can change (all top-level blocks but the last), and where they end. */
 function wholeBlocks(source: string, env: Env): { blocks: Token[]; end: number } {
   const tokens = blocksOf(source, env);
   const last = tokens.findLastIndex(({ level, nesting, map }) => level === 0 && nesting >= 0 && map !== null);
@@ -107,7 +107,7 @@ function wholeBlocks(source: string, env: Env): { blocks: Token[]; end: number }
   return { blocks: tokens.slice(0, last), end };
 }
 
-/** The texts of blocks, a blank line between them, but none between the items of a tight list or the rows of a table. */
+/** The texts of blocks, with a blank line between them, but none between the items of a tight list or the rows of a table. */
 function textOf(tokens: readonly Token[], env: Env): string {
   let text = '';
   let wasTight = true;
@@ -148,7 +148,7 @@ function linesOf(text: string): string {
     .join('\n');
 }
 
-/** What is printed for a kind of token; nothing for one that is not here, such as the beginning of emphasis or an image. */
+/** The text for a kind of token; nothing for one that is not listed, such as the start of emphasis or an image. */
 const printed: Record<string, (token: Token) => string> = {
   text: ({ content }) => content,
   text_special: ({ content }) => content,
@@ -166,7 +166,7 @@ function inlineText(content: string, parser: Parser, env: Env): string {
     .join('');
 }
 
-/** Leaves out what stands between the tags of a script or style sheet. One that is never closed stays. */
+/** Leaves out everything between the tags of a script or style sheet. One that is never closed stays. */
 function withoutScripts(tokens: readonly Token[]): readonly Token[] {
   const isTag = (token: Token, tag: RegExp) => token.type === 'html_inline' && tag.test(token.content);
   const end = tokens.findLastIndex((token) => isTag(token, /^<\/(?:script|style)\b/i));

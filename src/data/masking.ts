@@ -7,25 +7,25 @@ export interface MaskOptions {
   wholeWord?: boolean;
 }
 
-/** Which tokens of a sequence are predicted, and from where. */
+/** Which tokens of a sequence are predicted, and at which positions. */
 export interface Masked {
   /** [M] Ascending. */
   positions: Int32Array;
-  /** [M] The tokens that were there, or that come next. */
+  /** [M] The original tokens, or the next ones. */
   labels: Int32Array;
 }
 
 /**
- * Masks a sequence in place, and says what is to be predicted: a pure function of the tokens, the key and the lengths of the documents in
- * the sequence.
+ * Masks a sequence in place, and returns what is predicted: a pure function of the tokens, the key and the lengths of the
+ * documents in the sequence.
  */
 export type Mask = (ids: Int32Array, key: SampleKey, documents: readonly number[]) => Masked;
 
 /**
- * BERT's dynamic masking: `max(1, round(maskRate · candidates))` of a sequence's ordinary tokens are chosen without
- * replacement; of those 80 % become [MASK], 10 % a random ordinary token, 10 % stay. Special tokens, [UNK] among them, are no
- * candidates. With `wholeWord` words are chosen in random order, passing over those that would exceed that number; a
- * first word that is longer than it is taken all the same.
+ * BERT's dynamic masking: `max(1, round(maskRate · candidates))` of a sequence's ordinary tokens are chosen without replacement;
+ * of those 80 % become [MASK], 10 % a random ordinary token, 10 % stay. Special tokens, including [UNK], are not candidates. With
+ * `wholeWord`, words are chosen in random order, skipping those that would exceed that number; a first word that is longer is
+ * still taken.
  * Source: Devlin et al., "BERT", NAACL 2019, section 3.1; whole words as in Google's BERT repository.
  */
 export function maskTokens(
@@ -85,7 +85,7 @@ function swap<Item>(items: { [at: number]: Item }, a: number, b: number): void {
   items[b] = item;
 }
 
-/** The positions of each word: a piece, and the pieces right behind it that continue it. */
+/** The positions of each word: a token, and the tokens right after it that continue it. */
 function wordsOf(ids: Int32Array, candidates: Int32Array, isContinuation: Uint8Array): number[][] {
   const words: number[][] = [];
   for (const position of candidates) {

@@ -3,10 +3,10 @@ import { inEpochs, permute } from './sampler.ts';
 import type { Samples } from './samples.ts';
 import { lastAtMost, runningSum } from './sums.ts';
 
-/** After each 1,024 sequences every text has had its share to within one sequence; blocks are longer where a share is very small. */
+/** After every 1,024 sequences each text has had its share to within one sequence; blocks are longer if a share is very small. */
 const leastBlock = 1024;
 
-/** The samples of several texts, one text after the other; each text has random numbers of its own. */
+/** The samples of several texts, one text after the other; each text has its own random numbers. */
 export function joined(parts: readonly Samples[]): Samples {
   const [first] = parts as [Samples];
   if (parts.length === 1) return first;
@@ -22,9 +22,9 @@ export function joined(parts: readonly Samples[]): Samples {
 /**
  * The samples of several texts, drawn by their shares, which sum to 1: a pure function of (seed, position).
  *
- * Positions are taken in blocks of B. With W_i the sum of the shares before text i, it has had `⌊W_{i+1}·B·k⌋ − ⌊W_i·B·k⌋` samples before
- * block k, so never a whole one too many or too few; a permutation says whose turn is when within a block. Each text goes through
- * epochs of its own.
+ * Positions are taken in blocks of B. With W_i the sum of the shares before text i, that text has had `⌊W_{i+1}·B·k⌋ − ⌊W_i·B·k⌋`
+ * samples before block k, so it is never off by a whole sample; a permutation decides the order within a block. Each text has its
+ * own epochs.
  */
 export function mixed(parts: readonly Samples[], shares: readonly number[]): Samples {
   if (parts.length === 1) return parts[0]!;

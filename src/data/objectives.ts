@@ -4,15 +4,15 @@ import { type Packing, packedSamples, pairedSamples, type Samples } from './samp
 import type { CorpusView } from './split.ts';
 import type { TextTokenizer } from './tokenizer.ts';
 
-/** What is learnt, as `data.objective` names it: all that is true of it alone. A new one is a line in `objectives`. */
+/** A training objective, as `data.objective` names it. A new one is a line in `objectives`. */
 export interface NamedObjective {
   /** The samples of a text, for sequences of T tokens. */
   samples(view: CorpusView, tokenizer: TextTokenizer, sequenceLength: number, packing: Packing): Samples;
-  /** What is predicted of a sequence. */
+  /** Which tokens of a sequence are predicted. */
   mask(tokenizer: TextTokenizer, options: MaskOptions): Mask;
-  /** The tokens that are predicted of a full sequence of T that is one document. */
+  /** The number of predicted tokens in a full sequence of T tokens that is one document. */
   predicted(sequenceLength: number, maskRate: number): number;
-  /** What its loss on tokens is called in metrics. */
+  /** The name of its token loss in metrics. */
   loss: 'mlm' | 'clm';
   /** What it predicts, in words. */
   predictedToken: string;
@@ -30,7 +30,7 @@ const masking = (numBorders: number) => ({
   masks: true,
 });
 
-/** BERT's masked tokens with next-sentence prediction, masked tokens alone on packed text, or GPT's next tokens on packed text. */
+/** BERT's masked tokens with next-sentence prediction, only masked tokens on packed text, or GPT's next tokens on packed text. */
 export const objectives = {
   'mlm+nsp': { ...masking(3), samples: pairedSamples, hasPairs: true },
   mlm: {
@@ -57,14 +57,14 @@ export interface SampleOptions {
   tokenizer: TextTokenizer;
   sequenceLength: number;
   objective: Objective;
-  /** `none` where nothing is said; pairs have no other. */
+  /** Default: `none`, which is the only one for pairs. */
   packing?: Packing;
 }
 
 /**
- * The samples of a view for sequences of T tokens; it holds numbers for each document, none for each sample.
+ * The samples of a view for sequences of T tokens; it stores numbers per document, none per sample.
  *
- * @throws DataError where the text does not fill one sequence.
+ * @throws DataError if the text does not fill one sequence.
  */
 export function samplesOf(
   view: CorpusView,
@@ -73,13 +73,13 @@ export function samplesOf(
   if (view.tokens < sequenceLength) {
     throw new DataError(
       `data: the text has ${counted(view.tokens, 'token')}, which is less than one sequence of ${sequenceLength}; ` +
-        'give more text or a smaller sequenceLength',
+        'give more text, or lower data.sequenceLength',
     );
   }
   return objectives[objective].samples(view, tokenizer, sequenceLength, packing);
 }
 
-/** What the objective predicts of a sequence. */
+/** The mask of the objective: which tokens of a sequence it predicts. */
 export function makeMask(
   tokenizer: TextTokenizer,
   { objective, ...options }: MaskOptions & { objective: Objective },

@@ -2,16 +2,17 @@ import { type FileMetaData, parquetMetadata } from 'hyparquet';
 import { openSparse, type SparseFile, type Way } from '../hub/index.ts';
 import { columnRange } from './parquet.ts';
 
-/** The bytes at the end that are read first: the footer is there. */
+/** Bytes read first, from the end of the file: the footer is there. */
 const tailBytes = 2 ** 16;
-/** A file that is smaller is downloaded whole. */
+/** A smaller file is downloaded whole. */
 const leastBytes = 2 ** 20;
-/** A column that takes more of its file is downloaded with all of it. */
+/** If a column takes more than this share of its file, the whole file is downloaded. */
 const mostShare = 0.5;
 
 /**
- * Downloads what reading a column takes of a Parquet file elsewhere: its footer and the column's pages, into a sparse file of the same size
- * whose name says so. Not where the file is small or mostly that column, nor where it is broken or the server sends no parts.
+ * Downloads only what reading one column of a remote Parquet file needs: the footer and the column's pages, into a sparse file of
+ * the same size whose name says so. The whole file is downloaded if it is small, mostly that column or broken, or if the server
+ * sends no parts.
  */
 export function columnAlone(column: string): Way {
   return {
@@ -35,7 +36,7 @@ export function columnAlone(column: string): Way {
   };
 }
 
-/** What the footer says; undefined where it is broken, so that the whole file comes and is refused as one on the disk is. */
+/** The contents of the footer; undefined if it is broken, so that the whole file is downloaded and then refused as a local one would be. */
 async function metadataOf({ bytes, slice }: SparseFile): Promise<FileMetaData | undefined> {
   const length = new DataView(await slice(bytes - 8, bytes)).getUint32(0, true);
   if (length > bytes - 8) return undefined;

@@ -3,7 +3,7 @@ import { compressors } from 'hyparquet-compressors';
 
 type Codec = NonNullable<(typeof compressors)[keyof typeof compressors]>;
 
-/** hyparquet's for LZ4 fails where there is nothing to unpack: the dictionary of a row group in which every text is null. */
+/** hyparquet's codec for LZ4 fails if there is nothing to unpack: the dictionary of a row group in which every text is null. */
 const codecs: typeof compressors = {
   ...compressors,
   LZ4: unlessEmpty(compressors.LZ4!),
@@ -14,7 +14,10 @@ function unlessEmpty(unpack: Codec): Codec {
   return (input, length) => (length === 0 ? new Uint8Array(0) : unpack(input, length));
 }
 
-/** A larger page must be packed in at least 1/1,032 of its size, the most that deflate can do: a broken size asks for memory without end. */
+/**
+ * The packed size of a larger page must be at least 1/1,032 of its size, the limit of deflate: a broken size would ask for
+ * unlimited memory.
+ */
 const [largePage, mostPacked] = [2 ** 29, 1032];
 
 const broken = (what: string) => new Error(`a page of the parquet file ${what}; copy the file again`);
@@ -22,7 +25,7 @@ const broken = (what: string) => new Error(`a page of the parquet file ${what}; 
 /**
  * The size of a page in the file.
  *
- * @throws Error where it, or its unpacked size, is impossible.
+ * @throws Error if it, or its unpacked size, is impossible.
  */
 export function sizeOf(header: PageHeader, left: number): number {
   const { compressed_page_size: bytes, uncompressed_page_size: unpacked, data_page_header_v2: v2 } = header;
@@ -40,10 +43,11 @@ export function unpackPage(header: PageHeader, packed: Uint8Array, codec: Column
   const { uncompressed_page_size: size, data_page_header_v2: v2 } = header;
   if (codec === 'UNCOMPRESSED' || v2?.is_compressed === false) return { header, page: packed };
   const unpack = codecs[codec];
-  if (!unpack) throw new Error(`the parquet file is packed with ${codec}, which is not known here; write it with zstd`);
+  if (!unpack)
+    throw new Error(`the parquet file is compressed with ${codec}, which taper does not support; write it with zstd`);
   const levels = v2 ? levelBytes(v2) : 0;
   const data = unpack(packed.subarray(levels), size - levels);
-  if (data.length !== size - levels) throw broken('unpacks to another size than its header says');
+  if (data.length !== size - levels) throw broken('does not unpack to the size in its header');
   const page = levels === 0 ? data : new Uint8Array(Buffer.concat([packed.subarray(0, levels), data]));
   const plain = {
     ...header,
@@ -54,11 +58,10 @@ export function unpackPage(header: PageHeader, packed: Uint8Array, codec: Column
 }
 
 /**
- * Walks over the runs of a flat column's page: its levels, which are 1 where there is a value, and the numbers of its dictionary's entries.
+ * Checks the runs of a flat column's page: its levels, which are 1 for a value, and the indices into its dictionary.
  * Source: apache/parquet-format, Encodings.md, "RLE / Bit-Packing Hybrid".
  *
- * @throws Error where they are not as many as its header says: hyparquet goes by the counts of the runs, up to 2³¹
- *   values.
+ * @throws Error if their number differs from the header: hyparquet trusts the counts of the runs, up to 2³¹ values.
  */
 export function checkRuns(header: PageHeader, page: Uint8Array, isNullable: boolean): void {
   const { data_page_header: v1, data_page_header_v2: v2 } = header;
@@ -70,13 +73,14 @@ export function checkRuns(header: PageHeader, page: Uint8Array, isNullable: bool
   const values = isNullable
     ? countOnes(view, { at: start, end: levelsEnd, width: 1, count: data.num_values })
     : data.num_values;
-  if (v2 && values !== v2.num_values - v2.num_nulls) throw broken('has another number of nulls than its header says');
+  if (v2 && values !== v2.num_values - v2.num_nulls)
+    throw broken('has a different number of nulls than its header says');
   if (data.encoding !== 'PLAIN_DICTIONARY' && data.encoding !== 'RLE_DICTIONARY') return;
   const width = view.getUint8(levelsEnd);
   if (width > 0 || v2) countOnes(view, { at: levelsEnd + 1, end: page.length, width, count: values });
 }
 
-/** Walks over runs of `count` values of `width` bits, and counts those that are 1 where the width is. */
+/** Checks runs of `count` values of `width` bits, and counts the values that are 1 if the width is. */
 function countOnes(
   view: DataView,
   { at, end, width, count }: { at: number; end: number; width: number; count: number },
@@ -89,10 +93,10 @@ function countOnes(
       byte = view.getUint8(at++);
       run += (byte & 0x7f) * 2 ** shift;
     }
-    const isPacked = run % 2 === 1; // in groups of eight, of which the last may be filled up
+    const isPacked = run % 2 === 1; // in groups of eight; the last may be padded
     const length = Math.floor(run / 2) * (isPacked ? 8 : 1);
     const bytes = isPacked ? (length / 8) * width : Math.ceil(width / 8);
-    // How many packed values there are room for shows their bytes, where they have any.
+    // The bytes of packed values show how many there is room for, if they have any.
     const isTooLong = isPacked ? width === 0 && length > count - seen + 7 : length > count - seen;
     if (isTooLong || at + bytes > end) throw broken('has runs of more values than its header says');
     for (let i = 0; width === 1 && i < Math.min(length, count - seen); i++) {

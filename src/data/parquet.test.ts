@@ -90,7 +90,7 @@ test('a binary column is text where its bytes are UTF-8, and an error that names
       textsOf(path),
       (error: Error) =>
         error instanceof DataError &&
-        error.message.startsWith(`${path}, row 2: the column "text" holds bytes there that are not UTF-8 text`),
+        error.message.startsWith(`${path}, row 2: the column "text" contains bytes that are not UTF-8 text`),
     );
   }
 });
@@ -103,7 +103,7 @@ test('a column of strings whose bytes are not UTF-8 is an error too', async (t) 
   const file = readFileSync(path);
   file[file.indexOf('caf~') + 3] = 0xe9;
   writeFileSync(path, file);
-  await assert.rejects(textsOf(path), /row 2: the column "text" holds bytes there that are not UTF-8 text/);
+  await assert.rejects(textsOf(path), /row 2: the column "text" contains bytes that are not UTF-8 text/);
 });
 
 test('a column of lists, structures or numbers is an error that says so', async (t) => {
@@ -120,9 +120,9 @@ test('a column of lists, structures or numbers is an error that says so', async 
       { name: 'number', data: [7n, 8n] },
     ],
   });
-  await assert.rejects(textsOf(path), /the column "text" holds lists or several fields in each row, not a string/);
+  await assert.rejects(textsOf(path), /the column "text" contains lists or several fields in each row, not a string/);
   await assert.rejects(textsOf(path, 'number'), /row 1: the field "number" is 7, not a string/);
-  await assert.rejects(textsOf(path, 'body'), /no field "body", but "text", "number"/);
+  await assert.rejects(textsOf(path, 'body'), /no field "body"; found "text", "number"/);
 });
 
 test('a page header with any byte changed is read to its end, or refused', async (t) => {

@@ -15,24 +15,25 @@ import { checkRuns, sizeOf, unpackPage } from './parquet-page.ts';
 
 type Decoder = Parameters<typeof readPage>[2];
 
-/** Read at first for a page's header, which is longer where it holds statistics of long texts. */
+/** Bytes read first for a page's header, which is longer if it contains statistics of long texts. */
 const headerBytes = 1 << 12;
-// A text stays bytes: hyparquet would replace what is not UTF-8.
+// Texts stay bytes: hyparquet would replace what is not UTF-8.
 const parsers = { ...DEFAULT_PARSERS, stringFromBytes: (bytes: Uint8Array) => bytes };
 
 /** The names of a Parquet file's columns, and the values of one of them. */
 export interface ParquetColumn {
   names: string[];
-  /** Whether each row has one value; undefined where there is no such column. */
+  /** Whether each row has one value; undefined if there is no such column. */
   isFlat: boolean | undefined;
   /** The column's values, a page at a time, strings as their bytes. `onRead` gets the fraction of the column that was read since its last call. */
   pages(onRead: (fraction: number) => void): AsyncGenerator<DecodedArray>;
 }
 
 /**
- * A column of a Parquet file, of which a page at a time is in memory, whatever the size of the row groups, and no other column.
+ * A column of a Parquet file. Only one page of it is in memory at a time, whatever the size of the row groups, and no other
+ * column.
  *
- * @throws Error where the file is broken.
+ * @throws Error if the file is broken.
  */
 export async function openParquetColumn(path: string, name: string): Promise<ParquetColumn> {
   const metadata = await parquetMetadataAsync(await asyncBufferFromFile(path));
@@ -59,7 +60,7 @@ export async function openParquetColumn(path: string, name: string): Promise<Par
   };
 }
 
-/** The bytes of a column in a row group; undefined where it is not in there. */
+/** The bytes of a column in a row group; undefined if the group lacks it. */
 export function columnRange(group: RowGroup, name: string): { start: number; end: number } | undefined {
   const column = group.columns.find(({ meta_data }) => meta_data?.path_in_schema[0] === name)?.meta_data;
   return column && rangeOf(column);
@@ -73,7 +74,7 @@ function rangeOf(column: ColumnMetaData): { start: number; end: number } {
 function columnOf(group: RowGroup, name: string): ColumnMetaData {
   const chunk = group.columns.find(({ meta_data }) => meta_data?.path_in_schema[0] === name);
   if (!chunk?.meta_data || chunk.file_path)
-    throw new Error(`the column "${name}" is not in each row group of the parquet file`);
+    throw new Error(`the column "${name}" is not in every row group of the parquet file`);
   return chunk.meta_data;
 }
 

@@ -4,7 +4,7 @@ const minCount = 2;
 const keyBase = 2 ** 21; // more than there can be tokens, so that a pair of token numbers fits a double exactly
 const none = -1;
 
-/** A heap of pairs: the one of the highest count first, of equal counts the one of the lowest key. */
+/** A heap of pairs: the highest count first; of equal counts, the lowest key. */
 class PairHeap {
   moves = 0;
   #counts: number[] = [];
@@ -56,32 +56,32 @@ function comesBefore(countA: number, keyA: number, countB: number, keyB: number)
   return countA > countB || (countA === countB && keyA < keyB);
 }
 
-/** The tokens of a text, and the pairs that were merged into those that are no single characters, in that order. */
+/** The tokens of a text, and the pairs that were merged into tokens of more than one character, in that order. */
 export interface Pieces {
   pieces: string[];
   merges: [string, string][];
-  /** What the training cost: the positions of the text that it went to, and the moves in its heap. */
+  /** The cost of the training: the positions of the text that it visited, and the moves in its heap. */
   visits: number;
 }
 
 interface TrainOptions {
-  /** What stands before a token that does not begin a word: `##` for WordPiece. */
+  /** The prefix of a token that does not begin a word: `##` for WordPiece. */
   prefix: string;
-  /** The tokens of one character; `alphabetOf` the words where none are given. */
+  /** The tokens of one character. Default: `alphabetOf` the words. */
   alphabet?: readonly string[] | undefined;
-  /** Hears every two seconds how many tokens there are. */
+  /** Called every two seconds with the number of tokens. */
   onProgress?: ((tokens: number) => void) | undefined;
 }
 
 /**
- * The first `numPieces` tokens of a text: its characters, then the most frequent pair of neighbouring tokens merged into
- * one, again and again (byte-pair encoding). Of equally frequent pairs the one of the earlier tokens is first. Fewer tokens
- * come out where no pair is left that occurs twice. A word with a character outside of the alphabet is left out; such characters
- * come last, where there is room.
+ * The first `numPieces` tokens of a text: its characters, then the most frequent pair of neighbouring tokens merged into one,
+ * again and again (byte-pair encoding). Of equally frequent pairs, the one of earlier tokens comes first. There are fewer tokens
+ * if no pair is left that occurs twice. A word with a character outside the alphabet is left out; such characters come last, if
+ * there is room.
  *
- * The result is that of Hugging Face's trainer. It is done again here because theirs numbers the `##` characters in the order
- * of a randomly seeded hash table, so that two runs on one text give different vocabularies, and because it stops at
- * 30,000 tokens. Time is O(n log n) for words of n characters in all, however long one of them is.
+ * The result is that of Hugging Face's trainer. It is reimplemented here because theirs numbers the `##` characters in the order
+ * of a randomly seeded hash table, so that two runs on one text give different vocabularies, and because it stops at 30,000
+ * tokens. Time is O(n log n) for words of n characters in all, however long one of them is.
  * Source: Sennrich, Haddow and Birch, "Neural machine translation of rare words with subword units", ACL 2016.
  */
 export async function trainPieces(
@@ -113,7 +113,7 @@ export async function trainPieces(
     if (!top || top.count < minCount) break;
     const count = text.countOf(top.key);
     if (count !== top.count) {
-      // The count fell since it was pushed; where it rose, a newer entry stands in the heap already.
+      // The count fell since it was pushed; if it rose, a newer entry is already in the heap.
       if (count >= minCount && count < top.count) heap.push(count, top.key);
       continue;
     }
@@ -131,7 +131,7 @@ export async function trainPieces(
   return { pieces: pieces.slice(0, numPieces), merges, visits: text.visits + heap.moves };
 }
 
-/** Words in token numbers, one after another, and how often each word occurs. */
+/** Words as token ids, one after another, and how often each word occurs. */
 interface SpelledWords {
   symbols: Int32Array;
   /** The number of tokens of each word. */
@@ -139,7 +139,7 @@ interface SpelledWords {
   counts: number[];
 }
 
-/** The words that the alphabet spells whole, in its numbers. */
+/** The words that the alphabet can spell completely, as ids. */
 function spell(
   wordCounts: ReadonlyMap<string, number>,
   numberOf: ReadonlyMap<string, number>,
@@ -175,18 +175,18 @@ function spell(
 
 /**
  * Words in which pairs of neighbouring tokens are counted and merged. Each token is at the place of its first character; the
- * tokens of a word are linked, and so are the places of each pair, which is why a merge only goes where its pair is.
+ * tokens of a word are linked, and so are the places of each pair, so that a merge only visits the places of its pair.
  */
 class PairText {
   visits = 0;
-  /** The token at each place; −1 where one ended up in the token before. */
+  /** The token at each place; −1 if it was merged into the token before. */
   readonly #symbols: Int32Array;
   /** How often the word of each place occurs. */
   readonly #weights: Int32Array;
-  /** The places of the token before and of the one behind in the word, or −1. */
+  /** The places of the tokens before and after it in the word, or −1. */
   readonly #before: Int32Array;
   readonly #behind: Int32Array;
-  /** The pair that the token at each place and the one behind it are, and its places before and behind this one, or −1. */
+  /** The pair of the token at each place and the one after it, and the pair's places before and after this one, or −1. */
   readonly #pairAt: Int32Array;
   readonly #placeBefore: Int32Array;
   readonly #placeBehind: Int32Array;
@@ -194,7 +194,7 @@ class PairText {
   readonly #pairs: (Map<number, number> | undefined)[] = [];
   readonly #counts: number[] = [];
   readonly #firstPlaces: number[] = [];
-  /** Numbers of pairs that are nowhere any more, for new ones. */
+  /** Numbers of pairs that no longer occur, for reuse. */
   readonly #free: number[] = [];
 
   constructor({ symbols, lengths, counts }: SpelledWords) {
@@ -233,7 +233,7 @@ class PairText {
     return pair === undefined ? 0 : this.#counts[pair]!;
   }
 
-  /** Makes one token of a pair wherever it occurs, from the left to the right, and gives the keys of the pairs that came up. */
+  /** Merges a pair into one token wherever it occurs, from left to right, and returns the keys of the pairs that arise. */
   merge(left: number, right: number, merged: number): Set<number> {
     const grown = new Set<number>();
     const places = this.#placesOf(this.#pairs[left]!.get(right)!);
@@ -241,7 +241,7 @@ class PairText {
     for (const at of places) {
       this.visits++;
       const second = this.#behind[at]!;
-      // Of three in a row the first two were merged.
+      // Of three in a row, the first two were merged.
       if (this.#symbols[at] !== left || second === none || this.#symbols[second] !== right) continue;
       const before = this.#before[at]!;
       const behind = this.#behind[second]!;
@@ -269,7 +269,7 @@ class PairText {
     return places;
   }
 
-  /** Counts the pair that begins at a place, and gives its key. */
+  /** Counts the pair that begins at a place, and returns its key. */
   #add(at: number): number {
     this.visits++;
     const left = this.#symbols[at]!;
@@ -293,7 +293,7 @@ class PairText {
     return left * keyBase + right;
   }
 
-  /** Takes the pair that begins at a place out of the counts; its tokens still stand there. */
+  /** Removes the pair that begins at a place from the counts; its tokens stay. */
   #remove(at: number): void {
     this.visits++;
     const pair = this.#pairAt[at]!;
@@ -312,18 +312,18 @@ class PairText {
   }
 }
 
-/** The characters that are rarer than this in all are left out where they would take more than half of the vocabulary. */
+/** The rarest characters, with this total share, are left out if they would take more than half of the vocabulary. */
 const rareShare = 0.0002;
-/** The same, where they would take all of it. */
+/** The same, if they would take all of it. */
 const lostShare = 0.01;
-/** An alphabet of up to so many tokens, as one European language has, is always kept whole. */
+/** An alphabet of up to this many tokens, as for one European language, is always kept whole. */
 const smallAlphabet = 256;
 
 /**
  * The tokens of one character that a vocabulary of `numPieces` begins with: each character, and with `prefix` each that also
- * stands inside of words, in the order of their code points. Where they are many the rarest are left out: those that make
- * up 99 % of the text may take the whole vocabulary, those to 99.98 % half of it, and all an eighth. The `others` are those
- * left out, the most frequent one first.
+ * occurs inside words, in the order of their code points. If there are many, the rarest are left out: those that make up 99 % of
+ * the text may take the whole vocabulary, those up to 99.98 % half of it, and all of them an eighth. The `others` are those left
+ * out, most frequent first.
  */
 function alphabetOf(
   wordCounts: ReadonlyMap<string, number>,
@@ -345,14 +345,14 @@ function alphabetOf(
   const byCodePoint = ([a]: [string, number], [b]: [string, number]) => a.codePointAt(0)! - b.codePointAt(0)!;
   const ordered = (counts: Map<string, number>) => [...counts].sort(byCodePoint);
   const tokens = [
-    // A character comes before its form inside of words, since it is no rarer.
+    // A character comes before its form inside words, because it is at least as frequent.
     ...ordered(everywhere).map(([character, count]) => {
       return { piece: character, count, spelled: count - (inside.get(character) ?? 0) };
     }),
     ...ordered(inside).map(([character, count]) => ({ piece: prefix + character, count, spelled: count })),
   ];
   const byCount = tokens.toSorted((a, b) => b.count - a.count);
-  /** How many of the most frequent tokens leave no more than a share of the text without a spelling. */
+  /** How many of the most frequent tokens leave at most a given share of the text without a spelling. */
   const numLeaving = (share: number): number => {
     let left = characters;
     const at = byCount.findIndex(({ spelled }) => {

@@ -86,7 +86,7 @@ test('a Parquet file that is broken is refused as one on the disk is', async () 
 test('a column that is not there is told with those that are', async () => {
   await assert.rejects(
     textsOf(train, 'content'),
-    /no field "content", but "title", "text", "page"; name the one that holds the text as data\.textField/,
+    /no field "content"; found "title", "text", "page"; set data\.textField to the one that contains the text/,
   );
 });
 

@@ -17,27 +17,27 @@ import {
 import { columnAlone } from './parquet-column.ts';
 import { isTextFile, textEndings } from './sources.ts';
 
-/** How texts elsewhere are downloaded. */
+/** How remote texts are downloaded. */
 export interface RemoteOptions extends HubOptions {
-  /** Of Parquet files only this column is downloaded, where that is less. */
+  /** Only this column of Parquet files is downloaded, if that is less. */
   textField: string;
   /** Globs of files to leave out. */
   exclude: readonly string[];
 }
 
-/** A text file in the cache, and the name or address that it alone has. */
+/** A text file in the cache, and its unique name or address. */
 interface DownloadedText {
   path: string;
   source: string;
 }
 
-/** Whether a text is not the path of files here but a name on the Hugging Face Hub or an address on the web. */
+/** Whether a text is a name on the Hugging Face Hub or an address on the web, not a local path. */
 export const isRemote = (name: string) => isHubName(name) || isAddress(name);
 
 /**
- * Downloads the text files that a name on the Hub or an address means into the cache.
+ * Downloads the text files of a name on the Hub or of an address into the cache.
  *
- * @throws DataError where there is none, or none that can be read as text or downloaded.
+ * @throws DataError if there is none, or none that can be read as text or downloaded.
  */
 export async function fetchTexts(name: string, options: RemoteOptions): Promise<DownloadedText[]> {
   const waysOf = (path: string) => (/\.parquet$/i.test(path) ? [columnAlone(options.textField), whole] : [whole]);
@@ -69,7 +69,9 @@ function pathOf(address: string): string {
   try {
     url = new URL(address);
   } catch (cause) {
-    throw new DataError(`${address}: is not an address; use one such as https://example.org/texts/a.txt`, { cause });
+    throw new DataError(`${address}: is not a valid address; use one such as https://example.org/texts/a.txt`, {
+      cause,
+    });
   }
   if (url.username || url.password)
     throw new DataError(
@@ -84,10 +86,10 @@ function leftIn(paths: readonly string[], exclude: readonly string[]): string[] 
 }
 
 /**
- * Names with the commits that they mean now, so that they always mean the same texts. A name that `known` has with a commit keeps
- * that; paths and addresses stay as they are.
+ * Names with their current commits, so that they always mean the same texts. A name that `known` has with a commit keeps it;
+ * paths and addresses stay as they are.
  *
- * @throws DataError for a name of no data set, or one that cannot be asked for.
+ * @throws DataError for a name that is not a data set, or that cannot be looked up.
  */
 export async function pinNames(
   names: readonly string[],
@@ -99,7 +101,7 @@ export async function pinNames(
     if (!isHubName(name) || before !== undefined) result.push(before ?? name);
     else {
       const hubName = parseHubName(name, 'dataset');
-      // The revision stays in the name, so that a resumed run finds it by what it is asked for.
+      // The revision stays in the name, so that a resumed run finds it by the name that the user gives.
       result.push(isCommit(hubName.revision) ? name : `${name}@${await commitOf(hubName, options)}`);
     }
   }

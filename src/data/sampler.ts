@@ -2,11 +2,11 @@ import { drawSeed, philox4x32, type SampleKey, Stream, seedKey } from '../random
 
 const rounds = 8;
 
-/** How many samples are read in blocks. */
+/** How large numbers of samples are read in blocks. */
 interface Blocks {
-  /** Neighbouring samples that stay together: of 128 tokens 2¹³ take 2 MB on disk. */
+  /** Neighbouring samples that stay together: 2¹³ of 128 tokens take 2 MB on disk. */
   groupSize: number;
-  /** Groups whose samples are mixed with each other, at least. */
+  /** The minimum number of groups whose samples are mixed with each other. */
   groupsPerBlock: number;
 }
 
@@ -16,16 +16,16 @@ const blocksOfRuns: Blocks = { groupSize: 2 ** 13, groupsPerBlock: 128 };
 export interface OrderKey {
   seed: number;
   epoch: number;
-  /** What it is for; the order of samples where nothing is said. */
+  /** What it is for. Default: the order of samples. */
   stream?: number;
   /** Its number among those of one seed, epoch and stream. */
   block?: number;
 }
 
 /**
- * Where `index` goes in a pseudo-random permutation of 0 … count−1 that is a pure function of (seed, epoch).
- * A Feistel network over Philox permutes 0 … 4^h−1, the least power of four that holds `count`; a result outside
- * 0 … count−1 is permuted again (cycle walking), under four times on average. No memory, any index at once.
+ * Where `index` goes in a pseudo-random permutation of 0 … count−1 that is a pure function of (seed, epoch). A Feistel network
+ * over Philox permutes 0 … 4^h−1, the smallest power of four that is at least `count`; a result outside 0 … count−1 is permuted
+ * again (cycle walking), under four times on average. It needs no memory and gives any index directly.
  * Source: Black and Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002.
  */
 export function permute(
@@ -55,10 +55,10 @@ export function isReadInBlocks(count: number, { groupSize, groupsPerBlock } = bl
 }
 
 /**
- * The epoch and the sample at a global position of a run, counted from 0: each epoch visits each of the `count`
- * samples once, in an order of its own that depends on (seed, epoch) alone.
+ * The epoch and the sample at a global position of a run, counted from 0: each epoch visits each of the `count` samples once, in
+ * its own order, which depends only on (seed, epoch).
  *
- * Fewer than 2²¹ samples are permuted as one. More are read in blocks, so that a file system is asked for few places at a time.
+ * Fewer than 2²¹ samples are permuted as a whole. More are read in blocks, so that only few places of a file are read at a time.
  */
 export function sampleAt(
   position: number,
@@ -78,9 +78,9 @@ export function inEpochs(count: number): (position: number, seed: number) => Sam
 }
 
 /**
- * Where `index` goes in a permutation of 0 … count−1 that stays in few places of it for long: groups of neighbours are permuted, and
- * then what is in each block of groups. All is a ring, which each epoch cuts into groups from another place on; what is left behind
- * the last whole group comes with the last block.
+ * Where `index` goes in a permutation of 0 … count−1 that stays in few places for long: groups of neighbours are permuted, and
+ * then the samples within each block of groups. The samples form a ring, which each epoch splits into groups from another
+ * starting point; the samples after the last whole group come with the last block.
  */
 export function permuteInBlocks(
   index: number,

@@ -5,44 +5,44 @@ import { boundsIn, type CorpusView } from './split.ts';
 import { lastAtMost, runningSum } from './sums.ts';
 import type { TextTokenizer } from './tokenizer.ts';
 
-const minWindow = 4; // a shorter document holds nothing to divide in two
-/** Where samples are read in blocks, second segments from elsewhere are from the next tokens, so that few places are read. */
+const minWindow = 4; // a shorter document cannot be split in two
+/** If samples are read in blocks, random second segments come from this many following tokens, so that few places are read. */
 const nearby = 2 ** 20;
 
-/** Whether the documents that share a sequence are told apart, as `data.packing` names it. */
+/** Whether documents that share a sequence are separated, as `data.packing` names it. */
 export const packings = ['none', 'documents'] as const;
 /** What `data.packing` takes. */
 export type Packing = (typeof packings)[number];
 
 /** A sequence before masking and padding. */
 export interface Sample {
-  /** [length] With [CLS] and [SEP], where the objective has them. */
+  /** [length] With [CLS] and [SEP], if the objective uses them. */
   ids: Int32Array;
   /** The lengths of the documents in it, one after the other; their sum is the length. */
   documents: readonly number[];
-  /** The position of the second segment's first token, whose token types are 1; the length where there is none. */
+  /** The position of the second segment's first token, whose token types are 1; the length if there is none. */
   secondStart: number;
-  /** Hugging Face's convention: 0 where the second segment follows the first, 1 where it is from elsewhere. */
+  /** Hugging Face's convention: 0 if the second segment follows the first, 1 if it is from elsewhere. */
   nextSentenceLabel?: 0 | 1;
 }
 
-/** The samples of a text, or of several: `count` of them, made one by one on demand. */
+/** The samples of one or more texts: `count` of them, made one by one on demand. */
 export interface Samples {
   count: number;
   sequenceLength: number;
   tokenizer: TextTokenizer;
   /** The sample at a position of a run with a seed, counted from 0. */
   at(position: number, seed: number): SampleKey;
-  /** Sample `key.sample` as `key.epoch` of a run with `key.seed` sees it: always the same for the same three. */
+  /** Sample `key.sample` as epoch `key.epoch` of a run with `key.seed` sees it: always the same for the same three. */
   read(key: SampleKey): Sample;
 }
 
 /**
- * Documents joined by the end of a text ([SEP] or <|endoftext|>), cut in windows across their borders: with `hasBorders` of T−2
- * tokens, `[CLS] … [SEP]`, else of T.
+ * Documents joined by the end-of-text token ([SEP] or <|endoftext|>), cut into windows across their borders: of T−2 tokens with
+ * `hasBorders`, `[CLS] … [SEP]`, otherwise of T.
  *
- * With `packing: documents` each piece of a document in a window is a document of its own. With `hasBorders` the joint is then
- * `[SEP] [CLS]`, so that each has borders; where a cut falls into the joint, what is left of it belongs to its neighbour.
+ * With `packing: documents` each part of a document in a window is a document of its own. With `hasBorders` the joint is then
+ * `[SEP] [CLS]`, so that each has borders; if a cut falls into the joint, the rest of it belongs to its neighbour.
  * Source: RoBERTa's FULL-SENTENCES, arXiv 1907.11692, section 4.2.
  */
 export function packedSamples(
@@ -57,7 +57,7 @@ export function packedSamples(
   const numBefore = hasBorders ? 1 : 0;
   const windowLength = sequenceLength - 2 * numBefore;
   const joint = hasBorders && isApart ? [sepId, clsId] : [sepId];
-  // What a window must have of a document before the next one is told apart from it: its end token, or text, [SEP] and [CLS].
+  // What a window must contain of a document before the next one is separated from it: its end token, or text, [SEP] and [CLS].
   const leastBefore = joint.length + numBefore;
   const packedStarts = runningSum(pieces, ({ start, end, documents }) => end - start + joint.length * documents);
   const boundsOf = boundsIn(view);
@@ -90,12 +90,12 @@ export function packedSamples(
 }
 
 /**
- * Windows of T−3 tokens within a document, spread evenly so that each token is in one and none is padded; a document shorter than
- * that is one short window. A window is divided in A and B at the sentence end nearest to a random point, B is replaced with
- * probability ½ by as long a run from another document, and the sequence is `[CLS] A [SEP] B [SEP]`.
+ * Windows of T−3 tokens within a document, spread evenly so that each token is in one and none is padded; a shorter document is
+ * one short window. A window is split into A and B at the sentence end nearest to a random point, B is replaced with probability
+ * ½ by a run of the same length from another document, and the sequence is `[CLS] A [SEP] B [SEP]`.
  * Source: Devlin et al., "BERT", NAACL 2019, appendix A.2.
  *
- * @throws DataError where no document is long enough.
+ * @throws DataError if no document is long enough.
  */
 export function pairedSamples(view: CorpusView, tokenizer: TextTokenizer, sequenceLength: number): Samples {
   const { corpus, pieces } = view;
@@ -117,8 +117,8 @@ export function pairedSamples(view: CorpusView, tokenizer: TextTokenizer, sequen
   const reach = isReadInBlocks(count) ? nearby : view.tokens;
   if (count === 0) {
     throw new DataError(
-      `data: no document of ${view.documents} has ${minWindow} tokens, which next-sentence pairs need; ` +
-        'give longer documents or the objective mlm',
+      `data: none of the ${view.documents} documents has the ${minWindow} tokens that next-sentence pairs need; ` +
+        'give longer documents, or set data.objective to mlm',
     );
   }
 
@@ -160,7 +160,7 @@ export function pairedSamples(view: CorpusView, tokenizer: TextTokenizer, sequen
   return { count, sequenceLength, tokenizer, at: inEpochs(count), read };
 }
 
-/** Where a window is divided: behind the sentence end nearest to a random point, or there where it has none. */
+/** Where a window is split: after the sentence end nearest to a random point, or at that point if it has none. */
 function splitPoint(tokens: Int32Array, isSentenceEnd: Uint8Array, draw: Draw): number {
   const point = 1 + draw(tokens.length - 1);
   for (let distance = 0; distance < tokens.length; distance++) {
@@ -180,7 +180,7 @@ interface Run {
 /** A window in a document of a view of `total` tokens; `before` counts those before the document, `documentAt` finds one by them. */
 interface Window {
   total: number;
-  /** How far behind the document another one may be. */
+  /** How far after the document another one may be. */
   reach: number;
   own: Run & { before: number };
   offset: number;
@@ -189,8 +189,8 @@ interface Window {
 }
 
 /**
- * A run of `length` tokens from a random place in another document, or of all of it where it is shorter. In a view of
- * one document it is from a distant place in that one, and undefined where it would overlap the window.
+ * A run of `length` tokens from a random place in another document, or all of that if it is shorter. In a view of one document it
+ * is from a distant place in that one, and undefined if it would overlap the window.
  */
 function runElsewhere(
   { total, reach, own, documentAt, ...window }: Window,

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { DataError } from '../errors/index.ts';
 import { blockDocuments, type StoredFile } from './corpus.ts';
 
-/** Lengths of documents that are written at once. */
+/** Document lengths written at once. */
 const batchLengths = 1 << 16;
-/** Tokens of a document, at most: its length is kept as uint32. */
+/** The most tokens of a document: its length is stored as uint32. */
 const mostTokens = 2 ** 32 - 1;
 
 /** A finished file, and the SHA-256 of each of its chunks. */
@@ -64,7 +64,7 @@ export function writeWhole(folder: string, name: string, content: Uint8Array): S
   return { name, bytes: content.length, sha256: sha256(content) };
 }
 
-/** Writes the lengths of documents, and remembers where each block of them begins. */
+/** Writes the lengths of documents, and records where each block of them begins. */
 export class LengthsWriter {
   documents = 0;
   readonly #file: HashedFile;
@@ -76,7 +76,7 @@ export class LengthsWriter {
     this.#file = new HashedFile(folder, 'documents.bin', chunkBytes);
   }
 
-  /** @throws DataError where the document is too long. */
+  /** @throws DataError if the document is too long. */
   push(length: number): void {
     if (length > mostTokens)
       throw new DataError(
@@ -89,7 +89,7 @@ export class LengthsWriter {
     if (this.#waiting.push(length) >= batchLengths) this.#write();
   }
 
-  /** With the blocks' starts comes the number of tokens. */
+  /** The starts of the blocks are followed by the number of tokens. */
   close(): HashedChunks & { blockStarts: number[] } {
     this.#write();
     return { ...this.#file.close(), blockStarts: [...this.#blockStarts, this.#tokens] };

@@ -131,11 +131,11 @@ test('rows and files without text are counted, and said each time the corpus is 
     assert.equal(index.documents, 2);
     assert.deepEqual(index.blank, { documents: 3, first: `${source}, line 2` });
     assert.equal(warnings.length, i);
-    assert.equal(warnings.at(-1), `3 of 5 documents have no text and are left out; the first is ${source}, line 2`);
+    assert.equal(warnings.at(-1), `3 of 5 documents have no text and are skipped; the first is ${source}, line 2`);
   }
   writeFileSync(source, '{"text":"w1"}\n{"text":""}');
   (await prepareCorpus(options)).close();
-  assert.equal(warnings.at(-1), `1 of 2 documents has no text and is left out: ${source}, line 2`);
+  assert.equal(warnings.at(-1), `1 of 2 documents has no text and is skipped: ${source}, line 2`);
 });
 
 test('a text that several links lead to is one document, so that no copy of it is held out', async (t) => {
@@ -369,12 +369,12 @@ test("a program's documents without text, with a token that is none, or that fai
         return true;
       },
     );
-  await refused(() => [' ', []], /samples mine: hold no text; give at least one document/);
+  await refused(() => [' ', []], /samples mine: contain no text; give at least one document/);
   const { vocabSize } = options.tokenizer;
   for (const wrong of [-1, 0.5, vocabSize])
     await refused(
       () => ['0', [9, wrong]],
-      new RegExp(`samples mine, document 2: has the token ${wrong}, and the tokenizer has 0 to ${vocabSize - 1}`),
+      new RegExp(`samples mine, document 2: has the token ${wrong}, but the tokenizer has 0 to ${vocabSize - 1}`),
     );
   await refused(function* () {
     yield wordsText([1]);
@@ -385,5 +385,5 @@ test("a program's documents without text, with a token that is none, or that fai
     options,
   );
   corpus.close();
-  assert.deepEqual(warnings, ['1 of 2 documents has no text and is left out: samples mine, document 1']);
+  assert.deepEqual(warnings, ['1 of 2 documents has no text and is skipped: samples mine, document 1']);
 });

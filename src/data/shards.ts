@@ -13,24 +13,24 @@ import { countCharacters } from './words.ts';
 const batchCharacters = 1 << 20;
 const dayMs = 24 * 60 * 60 * 1000;
 
-/** How far the tokenisation of a corpus is. */
+/** The progress of tokenising a corpus. */
 export interface PrepareProgress {
-  /** Bytes of the source files, as they lie on disk. */
+  /** Bytes of the source files on disk. */
   sourceBytes: number;
   sourceBytesDone: number;
-  /** Bytes of text, documents and tokens until now. */
+  /** Bytes of text, documents and tokens so far. */
   textBytes: number;
   documents: number;
   tokens: number;
 }
 
-/** With what is tokenised, and where the result is kept. */
+/** The tokenizer, and where the result is kept. */
 export interface TokeniseOptions {
   tokenizer: TextTokenizer;
   /** Corpora are kept below it, a folder for each tokenizer and set of source files. */
   cacheDir: string;
   tokensPerShard?: number;
-  /** Bytes of the files that are compared with their checksum at once; 1 MiB where nothing is said. */
+  /** Bytes verified at once. Default: 1 MiB. */
   chunkBytes?: number;
   onProgress?: (progress: PrepareProgress) => void;
   onWarning?: (message: string) => void;
@@ -42,7 +42,7 @@ export interface PrepareOptions extends TokeniseOptions {
   paths: readonly string[];
   /** Globs of files to leave out. */
   exclude?: readonly string[];
-  /** The field or column of structured files that holds the text; `text` where none is given. */
+  /** The text field or column of structured files. Default: `text`. */
   textField?: string;
   /** Called with the progress of downloads. */
   onDownload?: (progress: DownloadProgress) => void;
@@ -51,19 +51,19 @@ export interface PrepareOptions extends TokeniseOptions {
 /** A document: its text, or its tokens. */
 export type Document = string | readonly number[] | Int32Array;
 
-/** Documents that a program has, in an order that is always the same; they are read anew each time that a run begins or goes on. */
+/** A program's documents, always in the same order; they are read again each time a run starts or resumes. */
 export type Documents = (Iterable<Document> | AsyncIterable<Document>) & {
-  /** What they are called in messages; a run that goes on compares it. */
+  /** Their name in messages; a resumed run compares it. */
   name: string;
 };
 
 /**
- * Tokenises text files into a corpus on disk and opens it; where that was done before and no source changed, only
- * opens it. A kept corpus that is damaged is made again, with a warning. It is built beside and renamed, so that a
- * crash leaves nothing half.
+ * Tokenises text files into a corpus on disk and opens it; if that was done before and no source changed, only opens it. A
+ * damaged corpus is prepared again, with a warning. It is built in a temporary folder and renamed, so that a crash leaves nothing
+ * incomplete.
  *
  * @throws DataError for bad sources.
- * @throws OutputError where the cache folder cannot be written.
+ * @throws OutputError if the cache folder cannot be written.
  */
 export async function prepareCorpus(options: PrepareOptions): Promise<Corpus> {
   const { tokenizer, cacheDir, textField = 'text', onWarning = () => {} } = options;
@@ -93,10 +93,10 @@ export async function prepareCorpus(options: PrepareOptions): Promise<Corpus> {
 }
 
 /**
- * Tokenises a program's documents into a corpus on disk, which is named by what is in it, and opens it.
+ * Tokenises a program's documents into a corpus on disk, which is named after its contents, and opens it.
  *
- * @throws DataError where there is no text, or a token that the tokenizer does not have.
- * @throws OutputError where the cache folder cannot be written.
+ * @throws DataError if there is no text, or a token that the tokenizer does not have.
+ * @throws OutputError if the cache folder cannot be written.
  */
 export async function prepareDocuments(documents: Documents, options: TokeniseOptions): Promise<Corpus> {
   const { tokenizer, cacheDir } = options;
@@ -108,7 +108,7 @@ export async function prepareDocuments(documents: Documents, options: TokeniseOp
     const index = await build(building.path, parts, { ...options, sources, blank, progress: noProgress(0) });
     if (index.tokens === 0)
       throw new DataError(
-        `samples ${documents.name}: hold no text; give at least one document, and an iterable that can be read more than once`,
+        `samples ${documents.name}: contain no text; give at least one document, and an iterable that can be read more than once`,
       );
     const content = [tokenizer.hash, index.lengths.sha256, ...index.shards.map((shard) => shard.sha256)];
     const folder = join(cacheDir, sha256(`${corpusFormat} ${content.join(' ')}`).slice(0, 16));
@@ -119,7 +119,7 @@ export async function prepareDocuments(documents: Documents, options: TokeniseOp
   });
 }
 
-/** A part of a document: its text, or its tokens where these are known. */
+/** A part of a document: its text, or its tokens if they are known. */
 type Part = DocumentPart & { ids?: Int32Array };
 
 async function* partsOf(documents: Documents, vocabSize: number, blank: CorpusIndex['blank']): AsyncGenerator<Part> {
@@ -129,7 +129,7 @@ async function* partsOf(documents: Documents, vocabSize: number, blank: CorpusIn
     for await (const document of documents) {
       number += 1;
       if (typeof document !== 'string' && !ArrayBuffer.isView(document) && !Array.isArray(document))
-        throw new DataError(`${where()}: is neither a text nor a list of tokens`);
+        throw new DataError(`${where()}: is neither a text nor a list of tokens; give a string or token ids`);
       if (typeof document === 'string' ? document.trim() === '' : document.length === 0) {
         blank.documents += 1;
         blank.first ??= where();
@@ -138,7 +138,7 @@ async function* partsOf(documents: Documents, vocabSize: number, blank: CorpusIn
       } else {
         const wrong = document.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabSize);
         if (wrong !== undefined)
-          throw new DataError(`${where()}: has the token ${wrong}, and the tokenizer has 0 to ${vocabSize - 1}`);
+          throw new DataError(`${where()}: has the token ${wrong}, but the tokenizer has 0 to ${vocabSize - 1}`);
         yield { text: '', ids: Int32Array.from(document), endsDocument: true };
       }
     }
@@ -148,7 +148,7 @@ async function* partsOf(documents: Documents, vocabSize: number, blank: CorpusIn
   }
 }
 
-/** Errors of the cache folder as what the user can do about them. */
+/** Turns errors of the cache folder into what the user can do about them. */
 export async function inCache<T>(cacheDir: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -156,11 +156,13 @@ export async function inCache<T>(cacheDir: string, work: () => Promise<T>): Prom
     const code = fileErrorCode(cause);
     if (code === undefined) throw cause;
     const reason = code === 'ENOSPC' || code === 'EDQUOT' ? 'is full' : `cannot be written (${code})`;
-    throw new OutputError(`${cacheDir}: ${reason}; free space there or name another cache folder`, { cause });
+    throw new OutputError(`${cacheDir}: ${reason}; free space there, or use another cache folder (data.cache)`, {
+      cause,
+    });
   }
 }
 
-/** A folder of the cache to build something in, gone at the end unless it has got another name. */
+/** A folder of the cache to build something in; it is removed at the end unless it was renamed. */
 export function newFolder(cacheDir: string, what: string): { path: string } & Disposable {
   makeFolder(cacheDir);
   removeAbandoned(cacheDir);
@@ -176,15 +178,15 @@ const noProgress = (sourceBytes: number): PrepareProgress => ({
   tokens: 0,
 });
 
-/** Says how many rows and files of a corpus have no text. */
+/** Warns about rows and files of a corpus without text. */
 function withBlanks(corpus: Corpus, warn: (message: string) => void): Corpus {
   const { documents, blank } = corpus.index;
   if (blank.first !== undefined) {
     const count = (number: number) => number.toLocaleString('en');
     const which =
       blank.documents === 1
-        ? `no text and is left out: ${blank.first}`
-        : `no text and are left out; the first is ${blank.first}`;
+        ? `no text and is skipped: ${blank.first}`
+        : `no text and are skipped; the first is ${blank.first}`;
     warn(
       `${count(blank.documents)} of ${count(documents + blank.documents)} documents ${blank.documents === 1 ? 'has' : 'have'} ${which}`,
     );
@@ -204,7 +206,7 @@ function openKept(folder: string, warn: (message: string) => void): Corpus | und
   }
 }
 
-/** Gives a finished folder its name, unless another process was faster. */
+/** Renames a finished folder, unless another process was faster. */
 function publish(building: string, folder: string): void {
   try {
     renameSync(building, folder);
@@ -215,7 +217,7 @@ function publish(building: string, folder: string): void {
 }
 
 interface BuildOptions extends TokeniseOptions {
-  /** The hash of where the parts come from. */
+  /** The hash of the sources of the parts. */
   sources: string;
   /** Counted while the parts are read, as is `progress.sourceBytesDone`. */
   blank: CorpusIndex['blank'];

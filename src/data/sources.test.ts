@@ -92,7 +92,7 @@ test('JSON lines hold a document each, in the field that is named', async (t) =>
 test('Parquet rows of all row groups are a document each', async (t) => {
   const path = write(temporaryFolder(t), 'a.parquet', Buffer.from(parquet, 'base64'));
   assert.deepEqual(await documentsOf(path), ['The first row, of the first group.', 'Third row: naïve café.']);
-  await assert.rejects(documentsOf(path, 'body'), /no field "body", but "title", "text"/);
+  await assert.rejects(documentsOf(path, 'body'), /no field "body"; found "title", "text"/);
 });
 
 test('a null or blank text is passed over and counted; a field that is missing is an error', async (t) => {
@@ -117,10 +117,10 @@ test('a null or blank text is passed over and counted; a field that is missing i
       places.map((place) => `${path}, ${place}`),
     );
   }
-  await rejectsWith(write(folder, 'b.jsonl', '{"text":"a"}\n{"body":"b"}'), /line 2: no field "text", but "body"/);
+  await rejectsWith(write(folder, 'b.jsonl', '{"text":"a"}\n{"body":"b"}'), /line 2: no field "text"; found "body"/);
   await rejectsWith(
     write(folder, 'c.jsonl', '{"text":null}\n{"text":""}'),
-    /holds no text: its 2 rows have none in "text"/,
+    /contains no text: its 2 rows have none in "text"/,
   );
 });
 
@@ -215,18 +215,18 @@ test('what is not whole text is an error that says where and why', async (t) => 
   const gzip = gzipSync('{"text":"word"}\n'.repeat(1000));
   const flipped = Uint8Array.from(gzip);
   flipped[flipped.length - 6]! ^= 1; // in the checksum
-  await rejectsWith(write(folder, 'empty.txt', ''), /holds no text/);
-  await rejectsWith(write(folder, 'blank.txt', ' \n\t\n'), /holds no text/);
-  await rejectsWith(write(folder, 'empty.jsonl', '{"text":""}\n'), /holds no text/);
+  await rejectsWith(write(folder, 'empty.txt', ''), /contains no text/);
+  await rejectsWith(write(folder, 'blank.txt', ' \n\t\n'), /contains no text/);
+  await rejectsWith(write(folder, 'empty.jsonl', '{"text":""}\n'), /contains no text/);
   await rejectsWith(write(folder, 'zero.txt', 'a\0b'), /zero byte/);
   await rejectsWith(write(folder, 'latin1.txt', Buffer.from('caf\xe9 au lait', 'latin1')), /not UTF-8/);
   await rejectsWith(write(folder, 'half.txt', Buffer.from('café').subarray(0, 4)), /not UTF-8/);
-  await rejectsWith(write(folder, 'cut.jsonl.gz', gzip.subarray(0, gzip.length - 9)), /cut short/);
-  await rejectsWith(write(folder, 'flipped.jsonl.gz', flipped), /not whole gzip data/);
-  await rejectsWith(write(folder, 'plain.jsonl.gz', '{"text":"word"}'), /not whole gzip data/);
+  await rejectsWith(write(folder, 'cut.jsonl.gz', gzip.subarray(0, gzip.length - 9)), /truncated gzip data/);
+  await rejectsWith(write(folder, 'flipped.jsonl.gz', flipped), /not valid gzip data/);
+  await rejectsWith(write(folder, 'plain.jsonl.gz', '{"text":"word"}'), /not valid gzip data/);
   await rejectsWith(write(folder, 'bad.jsonl', '{"text":"a"}\n\n{"text":\n'), /line 3: not JSON/);
   await rejectsWith(write(folder, 'array.jsonl', '["a"]'), /line 1: not a JSON object/);
-  await rejectsWith(write(folder, 'other.jsonl', '{"body":"a","id":1}'), /line 1: no field "text", but "body", "id"/);
+  await rejectsWith(write(folder, 'other.jsonl', '{"body":"a","id":1}'), /line 1: no field "text"; found "body", "id"/);
   await rejectsWith(write(folder, 'number.jsonl', '{"text":7}'), /line 1: the field "text" is 7, not a string/);
   await rejectsWith(write(folder, 'bad.parquet', 'not parquet at all'), /parquet/);
   const cut = Buffer.from(parquet, 'base64').subarray(0, 300);

@@ -13,13 +13,13 @@ const maxLineCharacters = 1 << 27;
 export interface SourceFile {
   /** Absolute. */
   path: string;
-  /** What messages call it: its path, or where it was downloaded from. */
+  /** Its name in messages: its path, or where it was downloaded from. */
   name: string;
   bytes: number;
   modifiedMs: number;
 }
 
-/** A document, or a part of a long one: parts follow one another and are cut at white space. */
+/** A document, or a part of a long one: parts follow one another and are split at white space. */
 export interface DocumentPart {
   text: string;
   endsDocument: boolean;
@@ -27,7 +27,7 @@ export interface DocumentPart {
 
 /** How source files are read. */
 export interface ReadOptions {
-  /** The field of a JSON line, or the Parquet column, that holds the text. */
+  /** The field of a JSON line, or the Parquet column, that contains the text. */
   textField: string;
   /** Called with the number of bytes of the file that were read since the last call. */
   onRead?: (bytes: number) => void;
@@ -47,7 +47,7 @@ const readers: Record<string, Reader> = {
   '.parquet': readParquet,
 };
 
-/** The endings of files that hold texts. */
+/** The endings of text files. */
 export const textEndings = Object.keys(readers);
 
 /** Whether a file's name has one of `textEndings`. */
@@ -60,14 +60,14 @@ function readerOf(path: string): Reader | undefined {
   return ending === undefined ? undefined : readers[ending];
 }
 
-/** A file in which there is no text at all. */
+/** A file without any text. */
 class NoTextError extends DataError {}
 
 /**
- * The documents of a file in parts, in bounded memory: a text or Markdown file is one document, a JSON line or
- * Parquet row is one each; documents without a text (null or white space) are left out of the latter.
+ * The documents of a file in parts, in bounded memory: a text or Markdown file is one document, and so is each JSON line or
+ * Parquet row; rows without a text (null or white space) are skipped.
  *
- * @throws DataError where the file is unreadable, empty, broken or not text: with the line or row.
+ * @throws DataError if the file is unreadable, empty, broken or not text; names the line or row.
  */
 export async function* readParts(file: SourceFile, options: ReadOptions): AsyncGenerator<DocumentPart> {
   let empty = true;
@@ -88,18 +88,18 @@ export async function* readParts(file: SourceFile, options: ReadOptions): AsyncG
   if (blanks > 0) {
     const rows = blanks === 1 ? 'its one row has' : `its ${blanks.toLocaleString('en')} rows have`;
     throw new NoTextError(
-      `${file.name}: holds no text: ${rows} none in "${options.textField}"; name the field that does as data.textField, or exclude the file`,
+      `${file.name}: contains no text: ${rows} none in "${options.textField}"; set data.textField to the field that has it, or exclude the file`,
     );
   }
   options.onBlank?.(file.name);
-  throw new NoTextError(`${file.name}: holds no text; fill it, or exclude it`);
+  throw new NoTextError(`${file.name}: contains no text; fill it, or exclude it`);
 }
 
 /**
- * The documents of files one after another, in parts, of each file at most `maxBytesPerFile` (and a part) of UTF-8 text. A file
- * without any text is passed over, as a row without is.
+ * The documents of files one after another, in parts, with at most `maxBytesPerFile` (and a part) of UTF-8 text per file. A file
+ * without any text is skipped, like a row without text.
  *
- * @throws DataError as `readParts`, and where no file holds a text.
+ * @throws DataError as `readParts`, and if no file contains text.
  */
 export async function* readAllParts(
   files: readonly SourceFile[],
@@ -140,7 +140,7 @@ function readMarkdown(file: SourceFile, { onRead }: ReadOptions): AsyncGenerator
   return inParts(markdownParts(readCharacters(file, onRead)));
 }
 
-/** The parts of a document whose text comes in pieces of any length. */
+/** The parts of a document whose text comes in chunks of any length. */
 async function* inParts(pieces: AsyncIterable<string>): AsyncGenerator<DocumentPart> {
   let rest = '';
   for await (const piece of pieces) {
@@ -153,7 +153,7 @@ async function* inParts(pieces: AsyncIterable<string>): AsyncGenerator<DocumentP
   yield { text: rest, endsDocument: true };
 }
 
-/** Cuts a text at white space, if there is any, in pieces of less than two parts' length; the last is shorter than a part. */
+/** Splits a text at white space, if there is any, into pieces of less than two parts' length; the last is shorter than a part. */
 function cut(text: string): string[] {
   const pieces: string[] = [];
   let start = 0;
@@ -182,7 +182,7 @@ async function* readJsonLines(
     try {
       row = JSON.parse(line);
     } catch (cause) {
-      throw new DataError(`${where}: not JSON: ${reasonOf(cause)}; expected one object a line`, { cause });
+      throw new DataError(`${where}: not JSON: ${reasonOf(cause)}; expected one object per line`, { cause });
     }
     if (typeof row !== 'object' || row === null || Array.isArray(row)) {
       throw new DataError(`${where}: not a JSON object; expected {"${textField}": "…"}`);
@@ -199,19 +199,19 @@ async function* readParquet(
   { textField, onRead, onBlank }: ReadOptions,
 ): AsyncGenerator<DocumentPart> {
   const { names, isFlat, pages } = await openParquetColumn(file.path, textField).catch((cause: unknown) => {
-    throw new DataError(`${file.name}: is not a whole Parquet file: ${reasonOf(cause)}; copy or write it again`, {
+    throw new DataError(`${file.name}: is not a complete Parquet file: ${reasonOf(cause)}; copy or write it again`, {
       cause,
     });
   });
   if (isFlat === undefined) throw missingField(file.name, textField, names);
   if (names.indexOf(textField) < names.lastIndexOf(textField)) {
     throw new DataError(
-      `${file.name}: has several columns named "${textField}"; rename those that do not hold the text`,
+      `${file.name}: has several columns named "${textField}"; rename those that do not contain the text`,
     );
   }
   if (!isFlat) {
     throw new DataError(
-      `${file.name}: the column "${textField}" holds lists or several fields in each row, not a string; name another as data.textField`,
+      `${file.name}: the column "${textField}" contains lists or several fields in each row, not a string; set data.textField to another column`,
     );
   }
   let rowNumber = 0;
@@ -236,20 +236,20 @@ async function* readParquet(
 function stringOf(bytes: Uint8Array, textField: string, where: string): string {
   if (bytes.length > constants.MAX_STRING_LENGTH) {
     throw new DataError(
-      `${where}: the text has ${Math.round(bytes.length / 1e6)} MB, of at most ${Math.round(constants.MAX_STRING_LENGTH / 1e6)}; write so long a text to a .txt file of its own, which may have any length`,
+      `${where}: the text has ${Math.round(bytes.length / 1e6)} MB; the most is ${Math.round(constants.MAX_STRING_LENGTH / 1e6)}; write it to a .txt file of its own, which may have any length`,
     );
   }
   try {
     return utf8.decode(bytes);
   } catch (cause) {
     throw new DataError(
-      `${where}: the column "${textField}" holds bytes there that are not UTF-8 text; write it as a column of strings, or exclude the file`,
+      `${where}: the column "${textField}" contains bytes that are not UTF-8 text; write it as a column of strings, or exclude the file`,
       { cause },
     );
   }
 }
 
-/** The text in a row without a byte order mark; undefined where it is null or blank. */
+/** The text in a row without a byte order mark; undefined if it is null or blank. */
 function textOf(value: unknown, textField: string, where: string): string | undefined {
   if (value === null || value === undefined) return undefined;
   if (typeof value !== 'string') {
@@ -266,9 +266,9 @@ function wholeDocument(text: string): DocumentPart[] {
 }
 
 function missingField(where: string, textField: string, fields: readonly string[]): DataError {
-  const there = fields.length > 0 ? fields.map((field) => `"${field}"`).join(', ') : 'no field';
+  const there = fields.length > 0 ? fields.map((field) => `"${field}"`).join(', ') : 'none';
   return new DataError(
-    `${where}: no field "${textField}", but ${there}; name the one that holds the text as data.textField`,
+    `${where}: no field "${textField}"; found ${there}; set data.textField to the one that contains the text`,
   );
 }
 
@@ -285,7 +285,7 @@ async function* readLines(file: SourceFile, onRead: ((bytes: number) => void) | 
     }
     if (rest.length > maxLineCharacters) {
       throw new DataError(
-        `${file.name}, line ${lineNumber}: is longer than ${maxLineCharacters.toLocaleString('en')} characters; write so long a text to a .txt file of its own, which may have any length`,
+        `${file.name}, line ${lineNumber}: is longer than ${maxLineCharacters.toLocaleString('en')} characters; write its text to a .txt file of its own, which may have any length`,
       );
     }
   }
@@ -303,9 +303,9 @@ function codeOf(cause: unknown): string {
 
 function reasonOf(cause: unknown): string {
   const code = codeOf(cause);
-  if (code === 'ENOENT') return 'is gone; it was there when the files were listed';
+  if (code === 'ENOENT') return 'no longer exists, but did when the files were listed; restore it, or start again';
   if (code === 'EACCES' || code === 'EPERM') return `cannot be read (${code}); check its permissions`;
-  if (code === 'Z_BUF_ERROR') return 'ends in the middle of its gzip data; it was cut short, copy it again';
-  if (code.startsWith('Z_')) return 'is not whole gzip data; copy it again';
+  if (code === 'Z_BUF_ERROR') return 'is truncated gzip data; copy the file again';
+  if (code.startsWith('Z_')) return 'is not valid gzip data; copy the file again';
   return (cause instanceof Error ? cause.message : String(cause)).replaceAll('\n', ' ');
 }

@@ -2,17 +2,17 @@ import { blockDocuments, type Corpus } from './corpus.ts';
 import { permute } from './sampler.ts';
 import { lastAtMost, runningSum } from './sums.ts';
 
-/** A corpus of more documents is divided by blocks of 256 neighbouring ones: where these begin is known without reading their lengths. */
+/** A corpus of more documents is split by blocks of 256 neighbouring ones: their starts are known without reading lengths. */
 const mostSingly = 2 ** 20;
 
-/** A run of tokens of a corpus: neighbouring documents of one block, the first or last of which may be cut. */
+/** A run of tokens of a corpus: neighbouring documents of one block; the first or last may be cut. */
 export interface Piece {
   /** The first document. */
   document: number;
   documents: number;
   /** The position in the corpus of the first token. */
   start: number;
-  /** The position behind the last one. */
+  /** The position after the last one. */
   end: number;
 }
 
@@ -24,21 +24,21 @@ export interface CorpusView {
   tokens: number;
 }
 
-/** A view of everything in a corpus, but the documents of a list. */
+/** A view of everything in a corpus except the documents of a list. */
 export function wholeCorpus(corpus: Corpus, dropped?: Uint32Array): CorpusView {
   return splitCorpus(corpus, 0, dropped).train;
 }
 
-/** Whether a corpus has more than 2²⁰ documents, and is divided by blocks of them. */
+/** Whether a corpus has more than 2²⁰ documents and is therefore split by blocks of them. */
 export function isSplitInBlocks({ index }: Corpus): boolean {
   return index.documents > mostSingly;
 }
 
 /**
- * Divides a corpus into training and held-out text: documents in a pseudo-random order that never changes go to
- * `valid` until it has `round(validFraction · tokens)` tokens; the document that would be too much is cut, and its
- * tail goes there. Hence one huge document is divided as well as many. Of more than 2²⁰ documents, blocks of 256 take the place of
- * single ones. The documents of a list, in ascending order, are left out.
+ * Splits a corpus into training and held-out text: documents in a fixed pseudo-random order go to `valid` until it has
+ * `round(validFraction · tokens)` tokens; the document that would exceed this is cut, and its tail goes there. So one huge
+ * document can be split as well as many. With more than 2²⁰ documents, blocks of 256 are used instead of single documents. The
+ * documents of a list, in ascending order, are left out.
  */
 export function splitCorpus(
   corpus: Corpus,
@@ -70,7 +70,7 @@ export function splitCorpus(
   return { train: viewOf(corpus, train), valid: viewOf(corpus, valid) };
 }
 
-/** The units that a corpus is divided by, documents or blocks of them: for each, the runs of kept documents. */
+/** The units that a corpus is split by, documents or blocks of them: for each, the runs of kept documents. */
 function* unitsOf(corpus: Corpus, dropped: Uint32Array): Generator<Piece[]> {
   const { documents } = corpus.index;
   const perUnit = isSplitInBlocks(corpus) ? blockDocuments : 1;
@@ -88,7 +88,7 @@ function* unitsOf(corpus: Corpus, dropped: Uint32Array): Generator<Piece[]> {
   }
 }
 
-/** The runs of documents from `first` to before `last` that lie between the dropped ones. */
+/** The runs of documents from `first` to before `last` between the dropped ones. */
 function runsBetween(corpus: Corpus, first: number, last: number, dropped: Uint32Array): Piece[] {
   const starts = corpus.documentStarts(first, last - first);
   return [...dropped, last].flatMap((end, i) => {
@@ -98,7 +98,7 @@ function runsBetween(corpus: Corpus, first: number, last: number, dropped: Uint3
   });
 }
 
-/** A run of documents before and behind a position; the document that this is in is in both. */
+/** A run of documents before and after a position; the document that contains the position is in both. */
 function divided(corpus: Corpus, run: Piece, cut: number): [Piece, Piece] {
   const { document: first, documents, start, end } = run;
   const last = first + documents;
@@ -111,7 +111,7 @@ function divided(corpus: Corpus, run: Piece, cut: number): [Piece, Piece] {
   ];
 }
 
-/** Appends a run of documents to pieces, to the last of them where it is its neighbour in one block. */
+/** Appends a run of documents to pieces; it extends the last piece if that is its neighbour in the same block. */
 function add(pieces: Piece[], run: Piece): void {
   if (run.start === run.end) return;
   const last = pieces.at(-1);
@@ -127,7 +127,7 @@ function viewOf(corpus: Corpus, pieces: readonly Piece[]): CorpusView {
   return { corpus, pieces, documents, tokens: runningSum(pieces, ({ start, end }) => end - start).at(-1)! };
 }
 
-/** Where the documents of a piece begin, and where the last one ends; those of the piece that was asked for last are kept. */
+/** Where the documents of a piece begin, and where the last one ends; those of the last requested piece are cached. */
 export function boundsIn({ corpus, pieces }: CorpusView): (piece: number) => Float64Array {
   let known = -1;
   let bounds: Float64Array;

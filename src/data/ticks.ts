@@ -3,8 +3,8 @@ import { setImmediate } from 'node:timers/promises';
 const tickMs = 2000;
 
 /**
- * A function for long loops that calls `tell` every two seconds, and then lets timers and signals of the process have their turn:
- * it returns a promise to wait for when it did, and nothing otherwise.
+ * A function for long loops that calls `tell` every two seconds and then lets timers and signals of the process run: it returns a
+ * promise to await if it did, and nothing otherwise.
  */
 export function everyTwoSeconds<Value>(
   tell: ((value: Value) => void) | undefined,

@@ -8,9 +8,9 @@ export const maskingNames = [
 /** The token between documents in GPT-2's texts, the last of its vocabulary. */
 export const endOfText = '<|endoftext|>';
 /**
- * What stands behind a document in the texts that published models were trained on: GPT-2, Qwen and SmolLM; Llama 3; Llama 2; DeepSeek.
- * The first of them that a tokenizer has is its end of a text. `eos_token` does not decide it: it stands outside of `tokenizer.json`,
- * and in models for chats it is the end of a turn.
+ * The end-of-text tokens that published models were trained with: GPT-2, Qwen and SmolLM; Llama 3; Llama 2; DeepSeek. The first
+ * of them that a tokenizer has is its end of a text. `eos_token` does not decide it: it is not in `tokenizer.json`, and in chat
+ * models it is the end of a turn.
  */
 export const endTokens = [endOfText, '<|end_of_text|>', '</s>', '<｜end▁of▁sentence｜>'] as const;
 
@@ -41,22 +41,22 @@ export function isLongOrUnspaced(word: string): boolean {
   return hasUnspaced.test(word) || (word.length > maxWordCharacters && [...word].length > maxWordCharacters);
 }
 
-/** A stretch of a word that is either of these scripts or of others, and no longer than WordPiece takes. */
+/** A stretch of a word that is entirely in these scripts or entirely in others, and no longer than WordPiece takes. */
 const stretch = `[${unspaced}]{1,${maxWordCharacters}}|[^${unspaced}]{1,${maxWordCharacters}}`;
 
 const bertPreTokenizer = { type: 'BertPreTokenizer' };
 const cutWords = { type: 'Split', pattern: { Regex: stretch }, behavior: 'Isolated', invert: false };
 
-/** How a WordPiece tokenizer treats a text before it looks words up. */
+/** How a WordPiece tokenizer prepares a text before it looks words up. */
 export interface WordPieceOptions {
   lowercase: boolean;
-  /** Whether accents and vowel signs (category Mn) are stripped; as `lowercase` where nothing is said. */
+  /** Whether accents and vowel signs (category Mn) are stripped. Default: as `lowercase`. */
   stripAccents?: boolean | undefined;
-  /** Whether words that are too long are cut, and runs of scripts without spaces taken apart from others, instead of becoming [UNK]. */
+  /** Whether words that are too long are split, and runs of scripts without spaces separated from others, instead of becoming [UNK]. */
   cutsWords?: boolean;
 }
 
-/** Hugging Face's `tokenizer.json` of a BERT tokenizer with these tokens, the special ones among them. */
+/** Hugging Face's `tokenizer.json` of a BERT tokenizer with these tokens, including the special ones. */
 export function wordPieceJson(
   pieces: readonly string[],
   { lowercase, stripAccents, cutsWords = false }: WordPieceOptions,
@@ -87,7 +87,7 @@ export function wordPieceJson(
   });
 }
 
-/** Hugging Face's `tokenizer.json` of a GPT-2 tokenizer: tokens of bytes and the end of a text with their ids, and merges. */
+/** Hugging Face's `tokenizer.json` of a GPT-2 tokenizer: byte-level tokens and the end of a text with their ids, and merges. */
 export function byteLevelJson(vocab: Readonly<Record<string, number>>, merges: readonly string[]): string {
   const byteLevel = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true };
   return JSON.stringify({

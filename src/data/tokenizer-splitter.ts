@@ -18,7 +18,7 @@ interface AddedToken {
   normalized: boolean;
 }
 
-/** What a tokenizer puts around the tokens of a text. */
+/** The tokens that a tokenizer puts around a text. */
 export interface PostProcessorJson {
   type: string;
   processors?: PostProcessorJson[];
@@ -37,7 +37,7 @@ interface PreTokenizerJson {
   pretokenizers?: PreTokenizerJson[];
 }
 
-/** How texts can be cut into words that are encoded one by one, where the parts of the tokenizer allow it. */
+/** How texts can be split into words that are encoded one by one, if the parts of the tokenizer allow it. */
 export function splitterOf({ added_tokens: added = [], normalizer, pre_tokenizer: pre }: TokenizerJson) {
   const [first, ...others] = pre?.type === 'Sequence' ? (pre.pretokenizers ?? []) : [pre];
   const isBert = first?.type === 'BertPreTokenizer' && others.every((other) => other?.type === 'Split');
@@ -63,11 +63,11 @@ export function splitterOf({ added_tokens: added = [], normalizer, pre_tokenizer
     holdsToken.test(text) || (isNfc && holdsToken.test(text.normalize('NFC'))) ? undefined : split;
 }
 
-/** The patterns of Llama 3 and Qwen by which they cut texts, but for the number of digits in a word. */
+/** The patterns by which Llama 3 and Qwen split texts, except for the number of digits in a word. */
 const joiningPattern =
   "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 
-/** How a tokenizer of bytes cuts texts into words, where its pattern is known. */
+/** How a byte-level tokenizer splits texts into words, if its pattern is known. */
 function bytesSplitter(pre: PreTokenizerJson | null | undefined): Splitter | undefined {
   const [split, bytes, ...others] = pre?.type === 'Sequence' ? (pre.pretokenizers ?? []) : [undefined, pre];
   if (bytes?.type !== 'ByteLevel' || bytes.add_prefix_space || others.length > 0) return undefined;

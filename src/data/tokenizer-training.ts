@@ -13,10 +13,10 @@ import {
 } from './tokenizer-json.ts';
 import { bertSplitter, gptWords, ownCopy, stretchesOf, wordsOf } from './words.ts';
 
-/** Counts up when the same text gives another vocabulary than before. */
+/** Increased when the same text gives another vocabulary than before. */
 export const trainingVersion = 2;
 
-/** How far the training of a vocabulary is: bytes of text that were read, then words that were counted, then tokens that were found. */
+/** The progress of training a vocabulary: bytes of text read, then words counted, then tokens found. */
 export interface TrainingProgress {
   what: 'bytes' | 'words' | 'tokens';
   done: number;
@@ -27,17 +27,16 @@ export interface TrainingProgress {
 interface VocabularyOptions {
   vocabSize: number;
   maxBytes: number;
-  /** Is called every two seconds. */
+  /** Called every two seconds. */
   onProgress?: ((progress: TrainingProgress) => void) | undefined;
 }
 
 /**
- * Trains a WordPiece vocabulary on texts and returns its tokenizer: the five special tokens, then the characters and
- * merges of the first `maxBytes` of UTF-8 text, `vocabSize` in all, or fewer where the text does not hold as many.
- * Words of more than 100 characters and scripts without spaces are cut, where the text has any.
- * The same texts always give the same vocabulary.
+ * Trains a WordPiece vocabulary on texts and returns its tokenizer: the five special tokens, then the characters and merges of
+ * the first `maxBytes` of UTF-8 text, `vocabSize` in all, or fewer if the text does not have that many. Words of more than 100
+ * characters and scripts without spaces are split, if the text has any. The same texts always give the same vocabulary.
  *
- * @throws DataError where the texts hold no word.
+ * @throws DataError if the texts contain no word.
  */
 export async function trainWordPiece(
   documents: AsyncIterable<string>,
@@ -55,12 +54,12 @@ export async function trainWordPiece(
 }
 
 /**
- * Trains GPT-2's byte-level vocabulary on texts and returns its tokenizer: the 256 bytes, the merges of the first
- * `maxBytes` of UTF-8 text, and the end of a text, `vocabSize` in all, or fewer where the text does not hold as many.
- * The same texts always give the same vocabulary.
+ * Trains GPT-2's byte-level vocabulary on texts and returns its tokenizer: the 256 bytes, the merges of the first `maxBytes` of
+ * UTF-8 text, and the end of a text, `vocabSize` in all, or fewer if the text does not have that many. The same texts always give
+ * the same vocabulary.
  * Source: Radford et al., "Language models are unsupervised multitask learners", 2019, section 2.2.
  *
- * @throws DataError where the texts hold no word.
+ * @throws DataError if the texts contain no word.
  */
 export async function trainByteLevel(
   documents: AsyncIterable<string>,
@@ -69,7 +68,7 @@ export async function trainByteLevel(
   const symbols = byteSymbols();
   if (options.vocabSize <= symbols.length) {
     throw new DataError(
-      `tokenizer: ${options.vocabSize} tokens cannot spell every text, since there are 256 bytes and ${endOfText}; ask for 257 or more (model.vocabSize)`,
+      `tokenizer: ${options.vocabSize} tokens are too few, because there are 256 bytes and ${endOfText}; set model.vocabSize to 257 or more`,
     );
   }
   const words = await countWords(documents, gptWords, options);
@@ -108,7 +107,7 @@ async function countWords(
   return counts;
 }
 
-/** Normalises words and cuts them in parts as the tokenizer of a `tokenizer.json` does before it looks them up. */
+/** Normalises words and splits them into parts as the tokenizer of a `tokenizer.json` does before it looks them up. */
 async function countParts(
   wordCounts: ReadonlyMap<string, number>,
   json: string,
@@ -130,14 +129,14 @@ async function countParts(
   return counts;
 }
 
-/** Trains a vocabulary on words, of which `numSpecial` tokens are none of the text's. */
+/** Trains a vocabulary on words; `numSpecial` of its tokens do not come from the text. */
 function trainOn(
   wordCounts: ReadonlyMap<string, number>,
   { vocabSize, onProgress }: VocabularyOptions,
   { numSpecial, ...options }: { numSpecial: number; prefix: string; alphabet?: readonly string[] },
 ): Promise<Pieces> {
   if (wordCounts.size === 0) {
-    throw new DataError('tokenizer: found no word in the text to train on; give files that hold text');
+    throw new DataError('tokenizer: no word in the text to train on; give files that contain text');
   }
   return trainPieces(wordCounts, vocabSize - numSpecial, {
     ...options,
@@ -145,14 +144,14 @@ function trainOn(
   });
 }
 
-/** [256] The character that stands for each byte in GPT-2's vocabulary: itself where it is printable in Latin-1. */
+/** [256] The character for each byte in GPT-2's vocabulary: the byte itself if it is printable in Latin-1. */
 function byteSymbols(): string[] {
   const isPrintable = (byte: number) => (byte > 32 && byte < 127) || (byte > 160 && byte !== 173);
   let others = 0;
   return Array.from({ length: 256 }, (_, byte) => String.fromCodePoint(isPrintable(byte) ? byte : 256 + others++));
 }
 
-/** The kinds of tokenizers, each with what it is called and how it is trained. */
+/** The kinds of tokenizers, each with its title and how it is trained. */
 export const tokenizerKinds = {
   bert: { title: 'WordPiece', train: trainWordPiece },
   gpt2: { title: 'byte-level', train: trainByteLevel },

@@ -8,7 +8,7 @@ import { WordMemo } from './word-memo.ts';
 import { type Splitter, unitsOf } from './words.ts';
 
 const encodeWords = 4096; // at once: the library's results are large, and freed late
-/** The number of a special token that a kind of tokenizer does not have. */
+/** The id of a special token that a kind of tokenizer does not have. */
 const none = -1;
 
 /** The token ids of texts, and the number of their characters that became [UNK]. */
@@ -17,7 +17,7 @@ export interface CountedEncodings {
   unknownCharacters: number;
 }
 
-/** A tokenizer for models that fill masks or that continue texts, read from and kept as Hugging Face's `tokenizer.json`. */
+/** A tokenizer for models that fill masks or continue prompts, read from and stored as Hugging Face's `tokenizer.json`. */
 export class TextTokenizer {
   /** The `tokenizer.json` as it was read or made. */
   readonly json: string;
@@ -25,24 +25,24 @@ export class TextTokenizer {
   readonly hash: string;
   /** One more than the highest token id. */
   readonly vocabSize: number;
-  /** `bert` has [MASK], [CLS] and the like, `gpt2` has neither, and an end of a text. */
+  /** `bert` has [MASK], [CLS] and the like; `gpt2` has only an end of a text. */
   readonly kind: 'bert' | 'gpt2';
   readonly padId: number;
-  /** [UNK], or −1: tokens of bytes need none. */
+  /** [UNK], or −1: byte-level tokens need none. */
   readonly unkId: number;
   /** [CLS], or −1. */
   readonly clsId: number;
-  /** What stands behind a text: [SEP], or <|endoftext|> and its like. */
+  /** The token at the end of a text: [SEP], or <|endoftext|> and the like. */
   readonly sepId: number;
   /** [MASK], or −1. */
   readonly maskId: number;
-  /** Whether its tokens are of bytes, so that it knows every text and a space at the start of a token begins a word. */
+  /** Whether its tokens are byte-level, so that it can represent every text and a space at the start of a token begins a word. */
   readonly isByteLevel: boolean;
-  /** What a prompt begins with, by the post-processor of a `gpt2`: <|begin_of_text|> of Llama 3; or −1. */
+  /** The token that a prompt begins with, by the post-processor of a `gpt2`: <|begin_of_text|> of Llama 3; or −1. */
   readonly bosId: number;
   /**
-   * [V] 1 for a token that continues a word: it starts with `##`, or among tokens of bytes with anything but white space.
-   * Source of the latter: RoBERTa's masking of whole words, in fairseq.
+   * [V] 1 for a token that continues a word: it starts with `##`, or, if byte-level, with anything but white space. Source of the
+   * latter: RoBERTa's masking of whole words, in fairseq.
    */
   readonly isContinuation: Uint8Array;
   /** [V] 1 for the tokens `.`, `!` and `?`. */
@@ -51,7 +51,7 @@ export class TextTokenizer {
   readonly isSpecial: Uint8Array;
 
   readonly #tokenizer: Tokenizer;
-  /** How a text is cut where the tokenizer never looks past; undefined where that is not known of the text. */
+  /** Splits a text at places that the tokenizer never looks past; undefined if those are not known for the text. */
   readonly #splitterOf: (text: string) => Splitter | undefined;
   #memo = new WordMemo();
 
@@ -65,7 +65,7 @@ export class TextTokenizer {
     } catch (cause) {
       throw new DataError(`${where}: not a Hugging Face tokenizer.json: ${messageOf(cause)}`, { cause });
     }
-    // A tokenizer.json of a published model often cuts or pads texts.
+    // A tokenizer.json of a published model often truncates or pads texts.
     this.#tokenizer.disableTruncation();
     this.#tokenizer.disablePadding();
 
@@ -114,7 +114,7 @@ export class TextTokenizer {
   /**
    * Reads a `tokenizer.json`.
    *
-   * @throws DataError where it is missing, broken or without BERT's special tokens.
+   * @throws DataError if it is missing, broken or lacks the special tokens.
    */
   static fromFile(path: string): TextTokenizer {
     let json: string;
@@ -127,9 +127,9 @@ export class TextTokenizer {
   }
 
   /**
-   * Takes the text of a `tokenizer.json`, which errors call `where`.
+   * Takes the text of a `tokenizer.json`; errors call it `where`.
    *
-   * @throws DataError where it is broken or without BERT's special tokens.
+   * @throws DataError if it is broken or lacks the special tokens.
    */
   static fromJson(json: string, where = 'tokenizer'): TextTokenizer {
     return new TextTokenizer(json, where);
@@ -142,8 +142,8 @@ export class TextTokenizer {
   }
 
   /**
-   * The token ids of each text, without [CLS] and [SEP].
-   * Words that came before are looked up, which is twice as fast on one core as the library is on two.
+   * The token ids of each text, without [CLS] and [SEP]. Words seen before are looked up, which is twice as fast on one core as
+   * the library is on two.
    */
   async encodeBatch(texts: readonly string[]): Promise<Int32Array[]> {
     return (await this.encodeCounted(texts)).ids;
@@ -216,10 +216,10 @@ export class TextTokenizer {
   }
 }
 
-/** White space as tokens of bytes have it: space, and tab, line feed and carriage return; and the space of Llama 2. */
+/** White space in byte-level tokens: space, tab, line feed and carriage return; and the space of Llama 2. */
 const beginsWord = /^[ĠĉĊč▁\s]/;
 
-/** Whether the tokens are of bytes, so that they know every text: as in GPT-2, or as a last resort as in Llama 2. */
+/** Whether the tokens are byte-level, so that they can represent every text: as in GPT-2, or as a fallback as in Llama 2. */
 function knowsEveryByte({ model, pre_tokenizer: pre }: TokenizerJson): boolean {
   return (
     model.byte_fallback === true || [pre, ...(pre?.pretokenizers ?? [])].some((part) => part?.type === 'ByteLevel')
@@ -233,7 +233,7 @@ export function firstTokenOf({ post_processor: part }: { post_processor?: unknow
   return template?.single?.[0]?.SpecialToken?.id;
 }
 
-/** The numbers of special tokens in a `tokenizer.json`, or 0 for one that it does not have; `bos` is `end` where nothing begins a text. */
+/** The ids of special tokens in a `tokenizer.json`, or 0 for one that it does not have; `bos` is `end` if no token begins a text. */
 export function specialIdsOf(json: string): Record<'pad' | 'cls' | 'sep' | 'bos' | 'end', number> {
   const parsed = JSON.parse(json) as { added_tokens?: { content: string; id: number }[]; post_processor?: unknown };
   const { added_tokens: added = [] } = parsed;

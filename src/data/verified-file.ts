@@ -20,7 +20,7 @@ export class VerifiedFile {
   /**
    * Opens a file; `checksums` are the SHA-256 of its chunks, one after another.
    *
-   * @throws DataError where it is missing or of another size.
+   * @throws DataError if it is missing or of another size.
    */
   constructor(
     path: string,
@@ -45,7 +45,7 @@ export class VerifiedFile {
   /**
    * Fills `into` with the bytes from `offset` on.
    *
-   * @throws DataError where they are damaged, or the file was cut short while it was open.
+   * @throws DataError if they are damaged, or the file was truncated while open.
    */
   read(offset: number, into: Uint8Array): void {
     for (let chunk = Math.floor(offset / this.#chunkBytes); chunk * this.#chunkBytes < offset + into.length; chunk++)
@@ -82,5 +82,5 @@ export class VerifiedFile {
 
 /** The error for a damaged file. */
 export function broken(path: string, reason: string, cause?: unknown): DataError {
-  return new DataError(`${path}: ${reason}; run the same command again, which prepares it anew`, { cause });
+  return new DataError(`${path}: ${reason}; run the same command again to rebuild it`, { cause });
 }

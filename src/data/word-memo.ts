@@ -3,31 +3,31 @@ const maxUnits = 1 << 23;
 const pending = -1;
 
 /**
- * Words and their token ids, found by the UTF-16 units of a word where it stands in a text. It is a hash table in typed arrays:
- * a Map would need a string of its own for each word of the text, which costs five times as much as to look it up.
+ * Words and their token ids, looked up by the UTF-16 units of a word in place in a text. It is a hash table in typed arrays: a
+ * Map would need a separate string for each word of the text, which costs five times as much as the lookup.
  */
 export class WordMemo {
   /** The number of words. */
   size = 0;
-  /** One more than a word's number at the place that its hash gives or behind it, or 0. */
+  /** One more than a word's number at the place that its hash gives or after it, or 0. */
   #slots = new Int32Array(1 << 12);
   #hashes = new Int32Array(1 << 10);
   /** Where the units of a word end in `#units`; they begin where those of the word before end. */
   #ends = new Int32Array(1 << 10);
   #units = new Uint16Array(1 << 13);
-  /** Where the ids of a word begin in `#ids`, or `pending`; how many they are; and how many characters of the word are [UNK]. */
+  /** Where the ids of a word begin in `#ids`, or `pending`; how many there are; and how many characters of the word are [UNK]. */
   #idStarts = new Int32Array(1 << 10);
   #idCounts = new Int32Array(1 << 10);
   #unknown = new Int32Array(1 << 10);
   #ids = new Int32Array(1 << 13);
   #numIds = 0;
 
-  /** Whether it is time for a new memo: the arrays take 65 MB at the limits, and 130 MB where one batch of texts passes all of them. */
+  /** Whether it is time for a new memo: the arrays take 65 MB at the limits, and 130 MB if one batch of texts exceeds all of them. */
   get isFull(): boolean {
     return this.size > maxWords || this.#endOf(this.size - 1) > maxUnits || this.#numIds > maxUnits;
   }
 
-  /** The number of the word from `start` to `end`, which is added where it is new. */
+  /** The number of the word from `start` to `end`, which is added if it is new. */
   numberOf(units: Uint16Array, start: number, end: number): number {
     let hash = 0;
     for (let i = start; i < end; i++) hash = (Math.imul(hash, 31) + units[i]!) | 0;
@@ -115,7 +115,7 @@ export class WordMemo {
   }
 }
 
-/** Brings the upper bits of a hash to its lower ones. */
+/** Mixes the upper bits of a hash into its lower ones. */
 function mix(hash: number): number {
   const product = Math.imul(hash, 0x9e3779b1);
   return product ^ (product >>> 15);

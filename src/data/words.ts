@@ -1,4 +1,4 @@
-// A run of letters without a limit overflows the stack of the pattern.
+// A run of letters without a limit overflows the stack of the regular expression.
 const gptWord = /'(?:[sdmt]|ll|ve|re)| ?\p{L}{1,100000}| ?\p{N}{1,100000}| ?[^\s\p{L}\p{N}]{1,100000}|\s+(?!\S)|\s+/gu;
 const stretch = /.{1,10000}/gsu;
 const maxStretch = 10_000;
@@ -9,19 +9,19 @@ export function unitsOf(text: string): Uint16Array {
   return new Uint16Array(buffer, byteOffset, length / 2);
 }
 
-/** Cuts a text, given as UTF-16 units, and hands on where each word begins and ends. */
+/** Splits a text, given as UTF-16 units, and passes on where each word begins and ends. */
 export type Splitter = (units: Uint16Array, take: (start: number, end: number) => void) => void;
 
 const hanzi = /[\u3400-\u4dbf\u4e00-\u9fff]/;
-/** Of ASCII all but the underscore, which counts as a letter where added tokens are looked for; then dashes and quotation marks. */
+/** All of ASCII except the underscore, which counts as a letter in the search for added tokens; then dashes and quotation marks. */
 const punctuation = /[!-/:-@[-^`{-~\u2010-\u2027]/;
 
-/** What BERT's tokenizer makes of a unit. */
+/** How BERT's tokenizer classifies a unit. */
 const [inWord, between, alone] = [0, 1, 2];
 
 /**
- * Cuts where BERT's tokenizer does: at white space, and on both sides of punctuation that is not in `joined` and, where `isHanzi`, of
- * Chinese characters.
+ * Splits where BERT's tokenizer does: at white space, and on both sides of punctuation that is not in `joined` and, with
+ * `isHanzi`, of Chinese characters.
  */
 export function bertSplitter({ isHanzi, joined = '' }: { isHanzi: boolean; joined?: string }): Splitter {
   const isAlone = (unit: string) => (punctuation.test(unit) && !joined.includes(unit)) || (isHanzi && hanzi.test(unit));
@@ -39,15 +39,15 @@ export function bertSplitter({ isHanzi, joined = '' }: { isHanzi: boolean; joine
   };
 }
 
-/** What the patterns of GPT-2 and its like make of a unit; from `space` on it is white space. */
+/** How the patterns of GPT-2 and the like classify a unit; from `space` on it is white space. */
 const [other, letter, mark, apostrophe, space, line, oddSpace] = [0, 1, 2, 3, 4, 5, 6];
 
 /**
- * Cuts where GPT-2's pattern begins a word whatever else is around: in front of white space behind a word, behind a single line feed or
- * tab, and between ASCII's letters and punctuation, but not behind an apostrophe. What else is a letter differs between versions of
- * Unicode, and so between the tokenizers library and JavaScript; what is a space does not. No character is normalized together with
- * one behind a cut. `joinsMarks` is for the patterns of Llama 3 and Qwen: there, punctuation is one word with letters behind it
- * or with line feeds, and a tab with letters.
+ * Splits where GPT-2's pattern begins a word in any context: before white space after a word, after a single line feed or tab,
+ * and between ASCII letters and punctuation, but not after an apostrophe. Which other characters are letters differs between
+ * versions of Unicode, and so between the tokenizers library and JavaScript; which are spaces does not. No character is
+ * normalized together with one after a split. `joinsMarks` is for the patterns of Llama 3 and Qwen: there, punctuation forms one
+ * word with the letters after it or with line feeds, and a tab with letters.
  */
 export function gptSplitter({ joinsMarks }: { joinsMarks: boolean }): Splitter {
   const classes = classesOf((unit) => {
@@ -94,8 +94,8 @@ export function wordsOf(text: string, split: Splitter): string[] {
 }
 
 /**
- * The words of GPT-2, each with the space before it: its tokenizer never looks past one. A word of more than 100,000
- * characters comes in several.
+ * The words of GPT-2, each with the space before it: its tokenizer never looks past one. A word of more than 100,000 characters
+ * is returned as several.
  * Source: the pattern of openai/gpt-2's encoder.py.
  */
 export function gptWords(text: string): string[] {
@@ -107,12 +107,12 @@ export function stretchesOf(word: string): string[] {
   return word.length > maxStretch ? word.match(stretch)! : [word];
 }
 
-/** A copy of a string that is a part of a larger one: the part alone would keep the whole in memory. */
+/** A copy of a string that is part of a larger one: the part itself would keep the whole string in memory. */
 export function ownCopy(part: string): string {
   return Buffer.from(part, 'utf16le').toString('utf16le');
 }
 
-/** The number of characters (code points) of a text that are no white space or control characters. */
+/** The number of characters (code points) of a text that are neither white space nor control characters. */
 export function countCharacters(text: string): number {
   let count = 0;
   for (let i = 0; i < text.length; i++) {

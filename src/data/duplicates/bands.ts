@@ -3,10 +3,10 @@ import type { Links } from './links.ts';
 import type { RecordFile } from './record-file.ts';
 import { bandBytes, isNear, mix, signatureBytes, similarity } from './signature.ts';
 
-/** Documents that the others of a group are compared with, at most: a text that very many share does not make the time quadratic. */
+/** The most documents that the others of a group are compared with, so that a text shared by very many does not make the time quadratic. */
 const maxLeaders = 64;
 
-/** Puts the documents into groups by one band of their signatures, but those that are left out. */
+/** Groups the documents by one band of their signatures, except those that are left out. */
 export function groupByBand(
   signatures: RecordFile,
   band: number,
@@ -23,8 +23,9 @@ export function groupByBand(
 }
 
 /**
- * Links the documents of a group, which are in ascending order: each to the first before it that is similar and is itself not linked
- * to another one of the group. They are compared with 64 of those at most: in a group of more unlike documents a pair may be missed.
+ * Links the documents of a group, which are in ascending order: each to the first before it that is similar and is itself not
+ * linked to another one of the group. They are compared with at most 64 of those: in a group with more dissimilar documents, a
+ * pair may be missed.
  */
 export function linkSimilar(group: Uint32Array, signatures: RecordFile, links: Links): void {
   const leaders: { document: number; signature: Uint8Array }[] = [];

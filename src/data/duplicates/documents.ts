@@ -2,7 +2,7 @@ import { blockDocuments, type Corpus } from '../corpus.ts';
 
 const pieceTokens = 2 ** 16;
 
-/** A tokenised text and what it is called: the key of the configuration that names it. */
+/** A tokenised text and its name: the configuration key that names it. */
 export interface NamedCorpus {
   name: string;
   corpus: Corpus;
@@ -22,7 +22,7 @@ export class DocumentList {
     this.tokens = corpora.reduce((sum, { corpus }) => sum + corpus.index.tokens, 0);
   }
 
-  /** The text that a document is in, its number there, and its tokens' place. */
+  /** The text that a document is in, its number there, and the place of its tokens. */
   placeOf(document: number): NamedCorpus & { number: number; start: number; length: number } {
     let number = document;
     for (const named of this.corpora) {
@@ -36,7 +36,7 @@ export class DocumentList {
     throw new RangeError(`DocumentList: there is no document ${document} of ${this.count}`);
   }
 
-  /** All tokens, in pieces that end with the document or sooner, so that a document may have any length. */
+  /** All tokens, in chunks that end with the document or earlier, so that a document may have any length. */
   *pieces(): Generator<{ document: number; tokens: Int32Array; isLast: boolean }> {
     let document = 0;
     for (const { corpus } of this.corpora) {
@@ -76,7 +76,7 @@ export class DocumentList {
     return true;
   }
 
-  /** The first tokens of a document, `count` at most. */
+  /** The first tokens of a document, at most `count`. */
   beginningOf(document: number, count: number): Int32Array {
     const { corpus, start, length } = this.placeOf(document);
     const tokens = new Int32Array(Math.min(count, length));

@@ -26,20 +26,20 @@ export interface Duplicate {
 /** How documents are compared. */
 export interface FindOptions {
   kind: DuplicateKind;
-  /** A folder for files that are of no use afterwards: 256 bytes a document, and 8 a pair of near duplicates. */
+  /** A folder for temporary files: 256 bytes per document, and 8 per pair of near duplicates. */
   folder: string;
   /** Called with the progress every two seconds. */
   onProgress?: ((done: string) => void) | undefined;
 }
 
 /**
- * The documents that repeat earlier ones, in ascending order: those whose tokens an earlier one has, and with `near` also, among the
- * others, those that are similar to an earlier one that stays. Both name a document that stays: a copy of one that is dropped as
- * similar is itself reported as similar to the same one. Similarity is not passed on, so no chain of small changes leads from one document to a
- * quite different one.
+ * The documents that repeat earlier ones, in ascending order: those with the same tokens as an earlier one, and with `near` also,
+ * among the others, those similar to an earlier one that is kept. Both name a document that is kept: a copy of one that is
+ * dropped as similar is itself reported as similar to the same one. Similarity is not passed on, so no chain of small changes
+ * leads from one document to a quite different one.
  *
- * Memory is 16 bytes a document, 32 MB for pairs, 1 MB for each four million pairs and a few MB for buffers, however long the documents
- * are: signatures lie in a file, and bands are looked at one after another. The result is a function of the tokens alone.
+ * Memory is 16 bytes per document, 32 MB for pairs, 1 MB for every four million pairs and a few MB for buffers, however long the
+ * documents are: signatures are in a file, and bands are processed one after another. The result depends only on the tokens.
  */
 export async function* findDuplicates(list: DocumentList, options: FindOptions): AsyncGenerator<Duplicate> {
   const tick = everyTwoSeconds(options.onProgress);
@@ -71,7 +71,7 @@ export async function* findDuplicates(list: DocumentList, options: FindOptions):
   yield* decide(repeats, links, signatures);
 }
 
-/** Notes for the documents of a group which one before them has the same tokens. */
+/** Records, for the documents of a group, the earlier one with the same tokens. */
 function markCopies(group: Uint32Array, list: DocumentList, repeats: Int32Array): void {
   const firsts: number[] = [];
   for (const document of group) {

@@ -16,7 +16,7 @@ export class HashGroups {
     this.#count++;
   }
 
-  /** The documents that share a hash, in ascending order, for each hash of two or more. It forgets them all. */
+  /** The documents that share a hash, in ascending order, for each hash with two or more. Clears all entries. */
   *take(): Generator<Uint32Array> {
     const count = this.#count;
     const halves = this.#halves;

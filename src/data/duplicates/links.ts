@@ -1,16 +1,16 @@
 import { RecordFile } from './record-file.ts';
 
-/** Pairs that are sorted at once: 32 MB. */
+/** Pairs sorted at once: 32 MB. */
 const pairsPerRun = 2 ** 22;
 const none = -1;
 
 /**
- * Pairs of similar documents, of which the second comes before the first, in a file of sorted runs: 8 bytes a pair, and 4 bytes of
- * memory a document.
+ * Pairs of similar documents, each with an earlier one, in a file of sorted runs: 8 bytes per pair, and 4 bytes of memory per
+ * document.
  */
 export class Links {
   readonly #file: RecordFile;
-  /** The last document that each was linked to: bands mostly find the same pairs. */
+  /** The document that each was last linked to: bands mostly find the same pairs. */
   readonly #last: Int32Array;
   /** The pairs that are not in a run yet: the earlier document in the lower half, on a little-endian machine. */
   readonly #waiting: BigUint64Array<ArrayBuffer>;

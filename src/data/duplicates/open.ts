@@ -15,11 +15,11 @@ export const deduplications = ['none', ...duplicateKinds] as const;
 /** What `data.deduplicate` takes. */
 export type Deduplication = (typeof deduplications)[number];
 
-/** How duplicates are looked for, and where the result is kept. */
+/** How duplicates are searched for, and where the result is kept. */
 export interface DuplicateOptions {
-  /** `near` finds exact ones as well. */
+  /** `near` also finds exact ones. */
   kind: DuplicateKind;
-  /** That of the texts. */
+  /** The tokenizer of the texts. */
   tokenizer: TextTokenizer;
   cacheDir: string;
   /** Called with the progress every two seconds. */
@@ -28,11 +28,11 @@ export interface DuplicateOptions {
 }
 
 /**
- * The documents of tokenised texts that repeat earlier ones, in the order of the texts: `exact` those with the same tokens, `near` also
- * those whose runs of five tokens have an estimated Jaccard similarity of 0.8 or more with those of an earlier one that stays. The
- * result is kept as a report beside the texts, and read from there where these are the same.
+ * The documents of tokenised texts that repeat earlier ones, in the order of the texts: `exact` those with the same tokens,
+ * `near` also those whose runs of five tokens have an estimated Jaccard similarity of 0.8 or more with those of an earlier one
+ * that is kept. The result is kept as a report beside the texts, and read from there if the texts are the same.
  *
- * @throws OutputError where the cache folder cannot be written.
+ * @throws OutputError if the cache folder cannot be written.
  */
 export async function openDuplicates(texts: readonly NamedCorpus[], options: DuplicateOptions): Promise<Duplicates> {
   const { kind, tokenizer, cacheDir, onProgress, onWarning } = options;

@@ -2,7 +2,7 @@ import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 
 const bufferBytes = 2 ** 20;
 
-/** Records of one size in a file, each written once, one after another, and read at any place. */
+/** Records of one size in a file, each written once, one after another, and read at any position. */
 export class RecordFile {
   readonly recordBytes: number;
   count = 0;
@@ -30,7 +30,7 @@ export class RecordFile {
     readSync(this.#descriptor, into, 0, this.recordBytes, number * this.recordBytes);
   }
 
-  /** All records, or `count` from `first` on, many at a time, which are gone with the next ones. */
+  /** All records, or `count` from `first` on, many at a time; each block is valid until the next one. */
   *blocks(first = 0, count = this.count): Generator<Buffer<ArrayBuffer>> {
     this.#flush();
     const block = Buffer.alloc(this.#buffer.length);

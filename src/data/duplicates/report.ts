@@ -9,7 +9,7 @@ import type { DocumentList } from './documents.ts';
 import { type Duplicate, type DuplicateKind, duplicateKinds } from './find.ts';
 
 const wordTokens = 16;
-/** Lines of each kind that are shown as examples, at most. */
+/** The most lines of each kind shown as examples. */
 const numExamples = 3;
 
 /** Where a document is: it is the `number`th, from 1, of the text that a key of the configuration names, and begins with these `words`. */
@@ -27,7 +27,7 @@ export interface DuplicateLine {
   repeats: DocumentPlace;
 }
 
-/** The last line of the report: documents and tokens in all, the documents that are duplicates, and the tokens of these. */
+/** The last line of the report: all documents and tokens, the number of duplicates, and the tokens of the duplicates. */
 export interface DuplicateCounts {
   documents: number;
   tokens: number;
@@ -102,7 +102,7 @@ export async function writeReport(
 /**
  * Reads a report of these texts.
  *
- * @throws Error where it is not as it was written.
+ * @throws Error if it is not as it was written.
  */
 export async function readReport(path: string, names: readonly string[]): Promise<Duplicates> {
   const repeated = new Map(names.map((name): [string, number[]] => [name, []]));
@@ -111,24 +111,24 @@ export async function readReport(path: string, names: readonly string[]): Promis
   const hash = createHash('sha256');
   let counts: DuplicateCounts | undefined;
   for await (const text of createInterface({ input: createReadStream(path) })) {
-    if (counts) throw new Error('goes on after its last line');
+    if (counts) throw new Error('continues after its last line');
     const found: unknown = JSON.parse(text);
     const line = lineSchema.safeParse(found);
     if (!line.success) {
       const { sha256, ...rest } = lastLineSchema.parse(found);
-      if (hash.update(JSON.stringify(rest)).digest('hex') !== sha256) throw new Error('differs from its checksum');
+      if (hash.update(JSON.stringify(rest)).digest('hex') !== sha256) throw new Error('does not match its checksum');
       counts = rest;
       continue;
     }
     hash.update(`${text}\n`);
     const { kind, document } = line.data;
     const numbers = repeated.get(document.text);
-    if (!numbers) throw new Error(`names a text that is not there: ${document.text}`);
+    if (!numbers) throw new Error(`names an unknown text: ${document.text}`);
     numbers.push(document.number - 1);
     seen[kind]++;
     if (seen[kind] <= numExamples) examples.push(line.data);
   }
-  if (!counts) throw new Error('lacks its last line');
+  if (!counts) throw new Error('its last line is missing');
   const sorted = [...repeated].map(([name, numbers]): [string, Uint32Array] => [name, Uint32Array.from(numbers)]);
   return { ...counts, path, repeated: new Map(sorted), examples };
 }

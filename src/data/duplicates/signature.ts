@@ -2,29 +2,29 @@
 export const shingleTokens = 5;
 /** k, the bytes of a signature. The standard error of an estimate is `√(J(1 − J)/k)`: 0.025 at J = 0.8. */
 export const signatureBytes = 256;
-/** Bytes of a signature that are a band: documents of similarity s share one of the 32 bands with probability `1 − (1 − s⁸)³²`. */
+/** Bytes of a signature that form a band: documents of similarity s share one of the 32 bands with probability `1 − (1 − s⁸)³²`. */
 export const bandBytes = 8;
 /** The number of bands. */
 export const numBands = signatureBytes / bandBytes;
-/** Documents of this estimated similarity or more are near duplicates, as in NeMo Curator and for Lee et al. (arXiv 2107.06499). */
+/** Documents with at least this estimated similarity are near duplicates, as in NeMo Curator and in Lee et al. (arXiv 2107.06499). */
 const nearSimilarity = 0.8;
 
 const multiplier = 0x01000193;
-/** What the token that leaves a shingle was multiplied by since it came. */
+/** The factor by which the token that leaves a shingle was multiplied since it entered. */
 const leavingMultiplier = power(multiplier, shingleTokens);
 const empty = 0xffffffff;
 
 /**
- * A document's tokens, taken in one after another in pieces of any length, as a hash of all of them and as a signature of the set of
- * its shingles: every run of five tokens, or the whole document where it is shorter.
+ * Turns a document's tokens, added in chunks of any length, into a hash of all of them and a signature of the set of its
+ * shingles: every run of five tokens, or the whole document if it is shorter.
  *
- * The signature is a MinHash by one permutation: each shingle is hashed once, to one of k bins and to a value, and a bin keeps its least
- * value. Filled bins are copied to random ones, in rounds that are the same for every document, until no bin is empty (densification).
- * Of each value a byte of its hash with its bin is kept (b-bit minwise hashing): copies of one value have different bytes, so that two
- * values that share a byte by chance do not share 256.
+ * The signature is a MinHash by one permutation: each shingle is hashed once, to one of k bins and to a value, and a bin keeps
+ * its smallest value. Filled bins are copied to random ones, in rounds that are the same for every document, until no bin is
+ * empty (densification). For each value, one byte of its hash with its bin is kept (b-bit minwise hashing): copies of one value
+ * have different bytes, so that two values that share a byte by chance do not share 256.
  *
- * Sources: Li, Owen and Zhang, "One permutation hashing", NeurIPS 2012; Mai et al., "On densification for minwise hashing", UAI 2019,
- * whose rounds cost k·ln k for a document of any length; Li and König, "b-Bit minwise hashing", WWW 2010.
+ * Sources: Li, Owen and Zhang, "One permutation hashing", NeurIPS 2012; Mai et al., "On densification for minwise hashing", UAI
+ * 2019, whose rounds cost k·ln k for a document of any length; Li and König, "b-Bit minwise hashing", WWW 2010.
  */
 export class Signer {
   readonly #minima = new Uint32Array(signatureBytes);
@@ -38,7 +38,7 @@ export class Signer {
     this.reset();
   }
 
-  /** Begins another document. */
+  /** Starts another document. */
   reset(): void {
     this.#minima.fill(empty);
     this.#window.fill(0);
@@ -47,7 +47,7 @@ export class Signer {
     this.#hash = 0;
   }
 
-  /** Takes in more tokens. */
+  /** Adds more tokens. */
   add(tokens: Int32Array): void {
     const window = this.#window;
     const minima = this.#minima;
@@ -68,7 +68,7 @@ export class Signer {
     return this.#hash >>> 0;
   }
 
-  /** Writes the signature to `into`, which has k bytes. */
+  /** Writes the signature, k bytes, into `into`. */
   sign(into: Uint8Array): void {
     const minima = this.#minima;
     if (this.#length < shingleTokens) keepLeast(minima, this.#hash);
@@ -99,8 +99,8 @@ function keepLeast(minima: Uint32Array, shingle: number): void {
 }
 
 /**
- * The estimated Jaccard similarity of two sets of shingles, `(m/k − 1/256)/(1 − 1/256)` where m bytes of their signatures are equal:
- * of those that differ, one in 256 is equal by chance. 0 where that is negative.
+ * The estimated Jaccard similarity of two sets of shingles, `(m/k − 1/256)/(1 − 1/256)` if m bytes of their signatures are equal:
+ * of the bytes for different values, one in 256 is equal by chance. 0 if that is negative.
  */
 export function similarity(a: Uint8Array, b: Uint8Array): number {
   let equal = 0;
@@ -111,7 +111,7 @@ export function similarity(a: Uint8Array, b: Uint8Array): number {
 /** Whether documents of an estimated similarity are near duplicates. */
 export const isNear = (similarity: number) => similarity >= nearSimilarity;
 
-/** A number of 32 bits as another one, each bit of which depends on all of them. Source: the finalizer of MurmurHash3. */
+/** Maps a 32-bit number to another one, each bit of which depends on all bits. Source: the finalizer of MurmurHash3. */
 export function mix(bits: number): number {
   let mixed = Math.imul(bits ^ (bits >>> 16), 0x85ebca6b);
   mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);

@@ -174,7 +174,7 @@ suite('taper refuses', { concurrency: 2 }, () => {
     writeFileSync(at('no-text.txt'), ' \n');
     writeFileSync(at('one-line.txt'), sentences(1, 4));
     for (const [words, message] of [
-      [['no-text.txt'], /^taper: [^\n]*no-text\.txt: holds no text[^\n]*\n$/],
+      [['no-text.txt'], /^taper: [^\n]*no-text\.txt: contains no text[^\n]*\n$/],
       [['one-line.txt'], /^taper: data: the text has \d+ tokens, which is less than one sequence[^\n]*\n$/],
       [['--foo'], /^taper: unknown option '--foo'; see npm start -- --help\n$/],
     ] as const) {
@@ -288,7 +288,7 @@ suite('taper refuses', { concurrency: 2 }, () => {
     await refused(['fill', 'runs/tiny', 'The cat sat.'], /has no \[MASK\]/);
     await refused(
       ['fill', 'runs/tiny', `[MASK] ${sentences(10, 5)}`],
-      /the text has \d+ tokens, and this model reads 30 at most/,
+      /the text has \d+ tokens, but this model reads at most 30/,
     );
   });
 

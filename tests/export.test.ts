@@ -109,7 +109,7 @@ describe('export', () => {
     const sizes = ['model.hiddenSize=16', 'model.heads=2', 'model.ffnSize=40', 'model.maxPositions=12'];
     await refused(
       [...without, ...sizes, 'model.layers=1'],
-      /has \[.*\] as bert\.encoder\.layer\.1\..*, and this model no such tensor/,
+      /has \[.*\] for bert\.encoder\.layer\.1\..*, but this model has no tensor/,
     );
     await refused(
       [...without, ...sizes, 'model.layers=2', 'model.norm=post'],

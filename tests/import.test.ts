@@ -311,7 +311,7 @@ describe('import', () => {
         bytes[8 + length + header['cls.predictions.decoder.weight'].data_offsets[0]]! ^= 1;
         writeFileSync(file('model.safetensors'), bytes);
       }),
-      /cls\.predictions\.decoder\.weight is not bert\.embeddings\.word_embeddings\.weight; only models whose output layer is tied/,
+      /cls\.predictions\.decoder\.weight is not bert\.embeddings\.word_embeddings\.weight; taper supports only models whose output layer is tied/,
     );
     await reject(
       files('header', (file) => {
@@ -319,7 +319,7 @@ describe('import', () => {
         bytes.writeBigUInt64LE(2n ** 40n);
         writeFileSync(file('model.safetensors'), bytes);
       }),
-      /model\.safetensors: its header is not a safetensors one/,
+      /model\.safetensors: its header is not a safetensors header/,
     );
     await reject(
       files('overlap', (file) =>

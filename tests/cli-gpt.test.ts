@@ -102,7 +102,7 @@ describe('gpt2', () => {
   });
 
   test('what is BERT’s is refused', async () => {
-    await refused(['fill', 'gpt', 'The [MASK] sat.'], /is a gpt2 model, .*npx taper-lm generate$/);
+    await refused(['fill', 'gpt', 'The [MASK] sat.'], /is a gpt2 model, .*npx taper-lm generate to continue a prompt$/);
     await refused(
       ['pretrain', 'gpt.yaml', '--out', 'x', '--set', 'data.objective=mlm'],
       /^taper: data\.objective: mlm /,

@@ -146,7 +146,7 @@ describe('serve', { timeout: 300_000 }, () => {
         [{ input: [] }, /input: has 0 texts/],
         [{ input: ['a', ' '] }, /input\[1\]: is empty/],
         [{ input: 5 }, /input: expected a text/],
-        [{ input: ['a', long] }, /input\[1\]: has \d{3} tokens, and this model reads 30 at most/],
+        [{ input: ['a', long] }, /input\[1\]: has \d{3} tokens, but this model reads at most 30/],
         [{ input: [1, 99_999] }, /input\.1: /],
         [{ dimensions: 33 }, /dimensions: /],
         [{ dimensions: 0 }, /dimensions: /],
@@ -209,7 +209,7 @@ describe('serve', { timeout: 300_000 }, () => {
       [{ text: 'no mask' }, /has no \[MASK\]/],
       [{ text: 7 }, /text: /],
       [{ text: '[MASK]', top: 0 }, /top: /],
-      [{ text: `[MASK] ${'the cat '.repeat(40)}` }, /has \d+ tokens, and this model reads 30 at most/],
+      [{ text: `[MASK] ${'the cat '.repeat(40)}` }, /has \d+ tokens, but this model reads at most 30/],
     ] as const) {
       const { status, text } = await ask(`${origin}/fill`, body);
       assert.equal(status, 400);

@@ -120,12 +120,12 @@ scoped('a file that is cut short anywhere is a CheckpointError', () => {
 
 scoped('a header that is none, or a file of another kind, is a CheckpointError', () => {
   writeFileSync(file, 'PK\u0003\u0004 this is a zip file, not what was asked for');
-  assertBroken('zip', /header is not a safetensors one/);
+  assertBroken('zip', /header is not a safetensors header/);
   const absurd = Buffer.alloc(64);
   for (const length of [0n, 1n, 57n, 2n ** 40n, 2n ** 63n, 2n ** 64n - 1n]) {
     absurd.writeBigUInt64LE(length);
     writeFileSync(file, absurd);
-    assertBroken(`length ${length}`, /header is not a safetensors one/);
+    assertBroken(`length ${length}`, /header is not a safetensors header/);
   }
   write('{"a": ');
   assertBroken('half JSON', /header is not JSON/);

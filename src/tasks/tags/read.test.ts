@@ -152,7 +152,7 @@ test('words lose the language that stands before each of them, and only then', a
 
 test('what is no tagged sentence is refused with its line and the reason', async () => {
   await refused('none.jsonl', '{"tokens": [], "tags": []}\n', /none\.jsonl, line 1: has no tokens; remove the line/);
-  await refused('few.jsonl', '{"tokens": ["a", "b"], "tags": ["O"]}\n', /line 1: has 2 tokens but 1 tags/);
+  await refused('few.jsonl', '{"tokens": ["a", "b"], "tags": ["O"]}\n', /line 1: has 2 tokens but 1 tag;/);
   await refused('untagged.jsonl', '{"tokens": ["a"]}\n', /tags is nothing, not a list/);
   await refused('neither.jsonl', '{"words": "a"}\n', /has neither a list of tokens nor a text/);
   await refused('one.conll', 'London\tB-LOC\nParis\n', /one\.conll, line 2: has one column; write a word and its tag/);
@@ -168,7 +168,7 @@ test('what is no tagged sentence is refused with its line and the reason', async
   await refused('out.jsonl', spans([span(7, 14)]), /the span X from 7 to 14 is not within the 13 characters/);
   await refused('below.jsonl', spans([span(-1, 3)]), /from -1 to 3 is not within/);
   await refused('empty.jsonl', spans([span(3, 3)]), /from 3 to 3 is not within/);
-  await refused('space.jsonl', spans([span(3, 4)]), /from 3 to 4 has no word in it/);
+  await refused('space.jsonl', spans([span(3, 4)]), /from 3 to 4 contains no word/);
   await refused('label.jsonl', spans([span(0, 3, 7)]), /is not a span; write/);
   await refused('half.jsonl', spans([span(0.5, 3)]), /is not a span; write/);
   await refused('list.jsonl', spans('all'), /spans is "all", not a list/);

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { charactersOf } from '../../data/index.ts';
-import { DataError } from '../../errors/index.ts';
+import { counted, DataError } from '../../errors/index.ts';
 import { shown } from '../cells.ts';
 import { readTable } from '../tables.ts';
 import { outside } from './entities.ts';
@@ -128,7 +128,7 @@ async function readRows(path: string, columns: TagColumns, isTagged: boolean): P
           `${place}: ${columns.tags ?? 'tags'} is ${shown(tags)}, not a list of tags; name the right one with --label`,
         );
       if (tags.length !== words.length)
-        throw new DataError(`${place}: has ${words.length} tokens but ${tags.length} tags; give one tag per token`);
+        throw new DataError(`${place}: has ${counted(words.length, 'token')} but ${counted(tags.length, 'tag')}; give one tag per token`);
       return { words: words.map(String), tags: tags.map(String), where: place, form: 'lists' };
     }
     const text = row[columns.words ?? 'text'];

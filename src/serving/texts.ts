@@ -49,7 +49,7 @@ interface TooLong {
 export const tooLong = ({ tokens, most, param, place, texts }: TooLong): RequestError =>
   new RequestError(
     400,
-    `${named(param, place, texts)}: has ${tokens} tokens, and this model reads ${most} at most; shorten it`,
+    `${named(param, place, texts)}: has ${tokens} tokens, but this model reads at most ${most}; shorten it`,
     {
       param,
       code: 'context_length_exceeded',

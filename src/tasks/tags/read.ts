@@ -128,7 +128,9 @@ async function readRows(path: string, columns: TagColumns, isTagged: boolean): P
           `${place}: ${columns.tags ?? 'tags'} is ${shown(tags)}, not a list of tags; name the right one with --label`,
         );
       if (tags.length !== words.length)
-        throw new DataError(`${place}: has ${counted(words.length, 'token')} but ${counted(tags.length, 'tag')}; give one tag per token`);
+        throw new DataError(
+          `${place}: has ${counted(words.length, 'token')} but ${counted(tags.length, 'tag')}; give one tag per token`,
+        );
       return { words: words.map(String), tags: tags.map(String), where: place, form: 'lists' };
     }
     const text = row[columns.words ?? 'text'];

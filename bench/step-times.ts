@@ -15,9 +15,10 @@ export function measureInTurn(configs: readonly Config[]): StepTimes[] {
 
 /** What all steps of a run take, in seconds, each what its number of blocks takes in the mean over its gates. */
 export function secondsOf(config: Config, times: StepTimes): number {
-  const { depth, model, train } = lastConfig(config);
-  const { steps, batchSize, microBatchSize } = train;
-  const work = workOf(lastConfig(config));
+  const last = lastConfig(config);
+  const { depth, model } = last;
+  const { steps, batchSize, microBatchSize } = last.train;
+  const work = workOf(last);
   const draws = { microBatchSize, granularity: depth.granularity };
   const planned = plannedCost(depthMethod(depth, model.layers, steps), steps, () => work, draws);
   const step = { depth: planned.meanDepth, updated: planned.meanUpdated, microBatches: batchSize / microBatchSize };

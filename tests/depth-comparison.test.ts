@@ -28,7 +28,8 @@ test('groups share one deviation, so that a single pair has an interval', () => 
 
 const line = { once: 0, update: 0, microBatch: 0.05, block: 0.01 };
 const times: Times = {
-  of: { batch: line, exact: line, sequence: { ...line, block: 0.012 } },
+  whole: line,
+  perSequence: { ...line, block: 0.012 },
   date: '2026-01-01',
   processor: 'none',
 };

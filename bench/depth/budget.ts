@@ -1,6 +1,5 @@
 import { type Config, loadConfig } from '../../src/config/index.ts';
-import { type Granularity, granularities } from '../../src/depth/index.ts';
-import { namesOf } from '../../src/keys/index.ts';
+import { granularities } from '../../src/depth/index.ts';
 import type { StepTimes } from '../../src/train/index.ts';
 import { type Measured, Records } from '../records.ts';
 import { measureInTurn, secondsOf } from '../step-times.ts';
@@ -8,8 +7,8 @@ import { type Setting, settingOf } from './settings.ts';
 
 const records = new Records('depth');
 
-/** What the parts of a step take, with each kind of gates. */
-export type Times = Measured & { of: Record<Granularity, StepTimes> };
+/** What the parts of a step take with gates for whole micro-batches, `exact` ones among them, and with gates per sequence. */
+export type Times = Measured & { whole: StepTimes; perSequence: StepTimes };
 
 /** The configuration of a setting, with a number of steps where that is known. */
 export function configOf({ sets }: Pick<Setting, 'sets'>, steps?: number): Config {
@@ -21,16 +20,16 @@ export function configOf({ sets }: Pick<Setting, 'sets'>, steps?: number): Confi
 export function openTimes(): Times {
   const known = records.get<Times>('times');
   if (known) return known;
-  const kinds = namesOf(granularities);
-  const measured = measureInTurn(kinds.map((kind) => configOf({ sets: [`depth.granularity=${kind}`] })));
-  const of = Object.fromEntries(kinds.map((kind, i) => [kind, measured[i]!])) as Times['of'];
-  return records.keep('times', { of });
+  const kinds = ['batch', 'sequence'].map((kind) => configOf({ sets: [`depth.granularity=${kind}`] }));
+  const [whole, perSequence] = measureInTurn(kinds);
+  return records.keep('times', { whole: whole!, perSequence: perSequence! });
 }
 
 /** What a setting takes, in seconds. */
 export function timeOf(setting: Setting, times: Times, steps?: number): number {
   const config = configOf(setting, steps);
-  return secondsOf(config, times.of[config.depth.granularity]);
+  const { isPerSequence } = granularities[config.depth.granularity];
+  return secondsOf(config, isPerSequence ? times.perSequence : times.whole);
 }
 
 /** The steps that a setting is trained for: those of dense training, or as many as take the same time. */

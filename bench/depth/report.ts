@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { lastConfig } from '../../src/config/index.ts';
 import { lineChart } from '../../src/report/index.ts';
+import type { StepTimes } from '../../src/train/index.ts';
 import { finalLoss } from '../books.ts';
 import { glueTasks } from '../glue-scores.ts';
 import { table, writeResults } from '../report.ts';
@@ -63,6 +64,8 @@ function pairedToDense(dense: Trained, others: readonly Trained[]): Map<Trained,
   return new Map(others.map((each, i) => [each, found[i]!]));
 }
 
+const stepText = ({ once, microBatch, block }: StepTimes) =>
+  `${(1000 * (once + microBatch)).toFixed(1)} ms and ${(1000 * block).toFixed(2)} ms per block`;
 const fixed = (value: number) => value.toFixed(3);
 const signed = (value: number) => `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(3)}`;
 
@@ -127,12 +130,7 @@ with the standard deviation of such differences pooled over all settings. ${free
 ## At equal time
 
 Each method trains for as many steps as take the time of ${train.steps.toLocaleString('en')} dense ones. Trainings ran beside other work, so the time of a step was measured before
-(${times.date}, ${times.processor}, two threads, steps with each kind of gates in turn): ${Object.entries(times.of)
-    .map(
-      ([kind, { once, microBatch, block }]) =>
-        `${(1000 * (once + microBatch)).toFixed(1)} ms and ${(1000 * block).toFixed(2)} ms per block with \`${kind}\` gates`,
-    )
-    .join(', ')}.
+(${times.date}, ${times.processor}, two threads, both kinds of gates in turn): ${stepText(times.whole)}; with gates per sequence ${stepText(times.perSequence)}.
 
 ${table([head, ...ofBudget('time')])}
 

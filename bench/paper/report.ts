@@ -92,11 +92,9 @@ const labelOf = ({ recipe, learningRate }: Pick<PaperTraining, 'recipe' | 'learn
   `${recipes[recipe].label}, ${learningRate}`;
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 const lossText = (training: PaperTraining) => {
-  const outcome = outcomeOf(training);
-  if (!outcome) return 'not trained yet';
-  return 'diverged' in outcome ? 'diverged' : lossOf(training)!.toFixed(3);
+  const loss = lossOf(training);
+  return loss === undefined ? 'not trained yet' : Number.isFinite(loss) ? loss.toFixed(3) : 'diverged';
 };
-const seedsOf = (training: PaperTraining) => [1, 2].flatMap((seed) => lossOf({ ...training, seed }) ?? []);
 
 function savedTime(times: Times): Claim {
   const saved = 1 - timeOf(pld, checkpoints.all, times) / timeOf(pre, checkpoints.all, times);
@@ -110,14 +108,8 @@ function savedTime(times: Times): Claim {
 function equalSamples(): Claim {
   const says = 'After the same samples, PLD is as good as training without dropping, or better.';
   const [own, dense] = [pld, pre].map((training) => meanScoreBySeed(training));
-  const losses = `Held-out loss: ${[pre, pld]
-    .map(
-      (each) =>
-        `${recipes[each.recipe].label} ${seedsOf(each)
-          .map((loss) => loss.toFixed(3))
-          .join(' and ')}`,
-    )
-    .join(', ')}.`;
+  const bothSeeds = (training: PaperTraining) => [1, 2].map((seed) => lossText({ ...training, seed })).join(' and ');
+  const losses = `Held-out loss: PreLN ${bothSeeds(pre)}, PLD ${bothSeeds(pld)}.`;
   if (!own || !dense) return { says, holds: undefined, found: losses };
   const [difference] = differences([own.map((score, i) => score - dense[i]!)]);
   const { mean, margin } = difference!;
@@ -172,7 +164,7 @@ function highRates(): Claim {
   const [low, high] = ['1e-4', '1e-3'];
   const gain = (recipe: Recipe) => {
     const [before, after] = [low, high].map((rate) => lossOf(at(recipe, rate!)));
-    return before === undefined ? undefined : after === undefined ? -Infinity : before - after;
+    return before === undefined || after === undefined ? undefined : before - after;
   };
   const [preGain, postGain] = [gain('preln'), gain('postln')];
   return {
@@ -187,7 +179,7 @@ function randomDrop(): Claim {
   const loss = (recipe: Recipe) => lossOf({ recipe, learningRate: rate, seed: 1 });
   const harm = (recipe: 'preln' | 'postln') => {
     const [dense, random] = [loss(recipe), loss(`${recipe}-random`)];
-    return dense === undefined ? undefined : random === undefined ? Infinity : random - dense;
+    return dense === undefined || random === undefined ? undefined : random - dense;
   };
   const [ofPre, ofPost] = [harm('preln'), harm('postln')];
   return {

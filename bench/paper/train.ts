@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Config } from '../../src/config/index.ts';
-import { loadConfig } from '../../src/config/index.ts';
+import { type Config, loadConfig } from '../../src/config/index.ts';
 import { finalLoss, type Trained, trainOnBooks } from '../books.ts';
 import { type Measured, Records } from '../records.ts';
 import { compared, idOf, type PaperTraining, recipes, trainings } from './settings.ts';
@@ -19,10 +18,10 @@ export const checkpointOf = (training: PaperTraining, step: number) =>
   join(runOf(training), `checkpoints/step-${step}`);
 export const outcomeOf = (training: PaperTraining) => records.get<Trained | { diverged: string }>(idOf(training));
 
-/** The loss at the end; undefined where it was not trained, or diverged. */
+/** The loss at the end; infinite if it diverged, undefined if it was not trained. */
 export function lossOf(training: PaperTraining): number | undefined {
   const outcome = outcomeOf(training);
-  return outcome && 'losses' in outcome ? finalLoss(outcome) : undefined;
+  return outcome && ('losses' in outcome ? finalLoss(outcome) : Number.POSITIVE_INFINITY);
 }
 
 export function configOf({ recipe, learningRate, seed }: PaperTraining): Config {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { configOf, stepsOf, type Times, timeOf } from '../bench/depth/budget.ts';
 import { settingOf, settings } from '../bench/depth/settings.ts';
-import { differences, pooledDeviation } from '../bench/depth/statistics.ts';
+import { differences, pooledDeviation, verdictOf } from '../bench/statistics.ts';
 
 const near = (value: number, expected: number, tolerance = 1e-6) =>
   assert.ok(Math.abs(value - expected) < tolerance, `${value} instead of ${expected}`);
@@ -23,6 +23,10 @@ test('groups share one deviation, so that a single pair has an interval', () => 
   const [, , single] = differences(groups);
   assert.equal(single!.mean, 7);
   near(single!.margin, 4.302653 * deviation, 1e-5); // t of 0.975 with two degrees of freedom
+  assert.deepEqual(
+    [-2, 1, 2].map((mean) => verdictOf({ mean, margin: 1, pairs: 1 })),
+    ['better', 'no difference shown', 'worse'],
+  );
   assert.deepEqual(differences([[1]]), [{ mean: 1, margin: Number.POSITIVE_INFINITY, pairs: 1 }]);
 });
 

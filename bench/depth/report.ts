@@ -6,24 +6,22 @@ import type { StepTimes } from '../../src/train/index.ts';
 import { finalLoss } from '../books.ts';
 import { glueTasks } from '../glue-scores.ts';
 import { table, writeResults } from '../report.ts';
+import { type Difference, differences, mean, pooledDeviation, verdictOf } from '../statistics.ts';
 import { configOf, type Times, timeOf } from './budget.ts';
 import { glueOf } from './glue.ts';
 import { type Setting, settingOf, settings } from './settings.ts';
-import { type Difference, differences, pooledDeviation } from './statistics.ts';
 import { recordsOf, type TrainedRecord } from './train.ts';
 
 const folder = fileURLToPath(new URL('../../../docs/results/depth', import.meta.url));
 const numBest = 3;
 
 /** A setting with its trainings, by rising seed. */
-interface Trained {
+interface TrainedSetting {
   setting: Setting;
   records: readonly TrainedRecord[];
 }
 
-const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
-
-function allTrained(): Trained[] {
+function allTrained(): TrainedSetting[] {
   return settings
     .map((setting) => ({ setting, records: recordsOf(setting) }))
     .filter(({ records }) => records.length > 0);
@@ -55,7 +53,7 @@ export function reportDepth(times: Times): void {
 }
 
 /** Each setting's losses less those of dense training with the same seed. */
-function pairedToDense(dense: Trained, others: readonly Trained[]): Map<Trained, Difference> {
+function pairedToDense(dense: TrainedSetting, others: readonly TrainedSetting[]): Map<TrainedSetting, Difference> {
   const denseLoss = new Map(dense.records.map((record) => [record.seed, finalLoss(record)]));
   const groups = others.map(({ records }) =>
     records.flatMap((record) => (denseLoss.has(record.seed) ? [finalLoss(record) - denseLoss.get(record.seed)!] : [])),
@@ -74,13 +72,12 @@ function differenceText({ mean, margin }: Difference): string {
   return `${signed(mean)} (${signed(mean - margin)} … ${signed(mean + margin)})`;
 }
 
-/** What a difference of losses to dense training says. */
-function verdict({ mean, margin }: Difference): string {
-  if (Math.abs(mean) <= margin) return 'no difference shown';
-  return mean < 0 ? 'better' : 'worse';
-}
-
-function page(dense: Trained, others: readonly Trained[], toDense: Map<Trained, Difference>, times: Times): string {
+function page(
+  dense: TrainedSetting,
+  others: readonly TrainedSetting[],
+  toDense: Map<TrainedSetting, Difference>,
+  times: Times,
+): string {
   const config = lastConfig(configOf(dense.setting));
   const { model, data, train } = config;
   const denseSeconds = timeOf(dense.setting, times);
@@ -101,7 +98,7 @@ function page(dense: Trained, others: readonly Trained[], toDense: Map<Trained, 
           ? `${fixed(mean(losses))} (${fixed(Math.min(...losses))}–${fixed(Math.max(...losses))})`
           : fixed(losses[0]!),
         difference ? differenceText(difference) : '',
-        difference ? verdict(difference) : '',
+        difference ? verdictOf(difference) : '',
       ],
     };
   });
@@ -144,7 +141,11 @@ ${gluePart()}`;
 }
 
 /** The first line of the page. */
-function usesDepth(others: readonly Trained[], toDense: Map<Trained, Difference>, deviation: number): string {
+function usesDepth(
+  others: readonly TrainedSetting[],
+  toDense: Map<TrainedSetting, Difference>,
+  deviation: number,
+): string {
   const control = others.find(({ setting }) => setting.name === 'samples-9');
   const difference = control && toDense.get(control);
   if (!difference)
@@ -180,7 +181,7 @@ The first seed of each, fine-tuned with five seeds; in brackets the difference t
 ${table([['setting', ...glueTasks.map(({ title }) => title)], ...rows])}`;
 }
 
-function curves(trained: readonly Trained[], times: Times): string {
+function curves(trained: readonly TrainedSetting[], times: Times): string {
   const series = trained
     .filter(({ setting }) => setting.equal === 'time' && setting.seeds.length > 1)
     .map(({ setting, records: [first] }) => {

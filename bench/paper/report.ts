@@ -3,9 +3,9 @@ import { fileURLToPath } from 'node:url';
 import { lastConfig } from '../../src/config/index.ts';
 import { lineChart } from '../../src/report/index.ts';
 import type { StepTimes } from '../../src/train/index.ts';
-import { differences } from '../depth/statistics.ts';
 import { glueTasks } from '../glue-scores.ts';
 import { table, writeResults } from '../report.ts';
+import { differences, mean } from '../statistics.ts';
 import { measureInTurn, secondsOf } from '../step-times.ts';
 import { analysisOf, analyzed, analyzedSteps, figureOf, type figures } from './analyses.ts';
 import { meanScore, scored, scoresOf, sensitive, varied } from './glue.ts';
@@ -192,7 +192,6 @@ function randomDrop(): Claim {
 }
 
 function fineTuningRate(): Claim {
-  const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
   const scoreAt = (training: PaperTraining, learningRate: string) => {
     const all = sensitive.map((task) => scoresOf({ training, step: checkpoints.all, task, learningRate }));
     if (all.some((scores) => scores === undefined)) return undefined;

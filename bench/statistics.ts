@@ -8,16 +8,18 @@ export interface Difference {
   pairs: number;
 }
 
-/** The mean and the sum of squared deviations from it. */
-function moments(values: readonly number[]): { mean: number; squares: number } {
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-  return { mean, squares: values.reduce((sum, value) => sum + (value - mean) ** 2, 0) };
+export const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+/** The sum of squared deviations from the mean. */
+function squaresOf(values: readonly number[]): number {
+  const center = mean(values);
+  return values.reduce((sum, value) => sum + (value - center) ** 2, 0);
 }
 
 /** The standard deviation of single values around the means of their groups, and its degrees of freedom, `Σ(n_g − 1)`. */
 export function pooledDeviation(groups: readonly (readonly number[])[]): { deviation: number; freedom: number } {
   const freedom = groups.reduce((sum, { length }) => sum + Math.max(0, length - 1), 0);
-  const squares = groups.reduce((sum, group) => sum + moments(group).squares, 0);
+  const squares = groups.reduce((sum, group) => sum + squaresOf(group), 0);
   return { deviation: Math.sqrt(squares / freedom), freedom };
 }
 
@@ -29,8 +31,14 @@ export function differences(groups: readonly (readonly number[])[]): Difference[
   const { deviation, freedom } = pooledDeviation(groups);
   const range = freedom === 0 ? Number.POSITIVE_INFINITY : jstat.studentt.inv(0.975, freedom) * deviation;
   return groups.map((group) => ({
-    mean: moments(group).mean,
+    mean: mean(group),
     margin: range / Math.sqrt(group.length),
     pairs: group.length,
   }));
+}
+
+/** What a difference of losses, of which less is better, shows. */
+export function verdictOf({ mean, margin }: Difference): string {
+  if (Math.abs(mean) <= margin) return 'no difference shown';
+  return mean < 0 ? 'better' : 'worse';
 }

@@ -8,6 +8,7 @@ import { readMetrics } from '../src/runs/index.ts';
 import { bertWork } from './bert-work.ts';
 import { runCommand, runTaper } from './programs.ts';
 import { median, spread, table, writeResults } from './report.ts';
+import { mean } from './statistics.ts';
 
 const rounds = 4;
 const [layers, hidden, batch] = [12, 256, 32];
@@ -161,8 +162,6 @@ function waitsOf(out: string, sets: readonly string[]): { step: number; wait: nu
 
 /** FLOPs of a step with `depth` blocks. */
 const flopsAt = (depth: number) => stepFlops(bertWork({ layers, hidden, batch, seq: 128, vocab: 30522 }), depth);
-
-const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
 
 /** 1.4826 · the median of |x − median| / median: the coefficient of variation of a normal distribution, whatever its outliers. */
 function robustVariation(values: readonly number[]): number {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { GradientFlow, Lesions, Similarity } from '../../src/analysis/index.ts';
 import { runCommand } from '../programs.ts';
-import { baseline, checkpoints, compared, idOf, type PaperTraining } from './settings.ts';
+import { baseline, checkpoints, idOf, type PaperTraining, preln } from './settings.ts';
 import { checkpointOf, records, runOf } from './train.ts';
 
 /** What `analyze` finds in a checkpoint. */
@@ -12,16 +12,17 @@ export type Analysis = GradientFlow & Lesions & Similarity;
 const figuresFolder = fileURLToPath(new URL('../../../docs/results/paper', import.meta.url));
 
 /** PostLN and PreLN with the learning rates that they are published with. */
-export const analyzed: readonly PaperTraining[] = [baseline, compared.find(({ recipe }) => recipe === 'preln')!];
+export const analyzed: readonly PaperTraining[] = [baseline, preln];
 export const analyzedSteps = [checkpoints.early, checkpoints.half, checkpoints.all] as const;
 /** The figures of `analyze`, without their ending. */
-export const figures = ['gradient-norms', 'norm-ratios', 'lesions', 'distances', 'angles'] as const;
+const figures = ['gradient-norms', 'norm-ratios', 'lesions', 'distances', 'angles'] as const;
+export type Figure = (typeof figures)[number];
 
 const nameOf = (training: PaperTraining, step: number) => `${idOf(training)}-analysis-${step}`;
 
 export const analysisOf = (training: PaperTraining, step: number) => records.get<Analysis>(nameOf(training, step));
 /** The file of a figure, in docs/results. */
-export const figureOf = (training: PaperTraining, step: number, figure: (typeof figures)[number]) =>
+export const figureOf = (training: PaperTraining, step: number, figure: Figure) =>
   `paper/${training.recipe}-${step}-${figure}.svg`;
 
 /** Looks inside the checkpoints that have no record of that yet. */

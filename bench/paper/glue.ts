@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { glueScores, glueTasks } from '../glue-scores.ts';
-import { baseline, checkpoints, compared, fineTuningRates, idOf, type PaperTraining } from './settings.ts';
+import { mean } from '../statistics.ts';
+import { baseline, checkpoints, fineTuningRates, idOf, type PaperTraining, pld, preln } from './settings.ts';
 import { checkpointOf, records, runOf } from './train.ts';
 
 const seeds = [1, 2, 3];
@@ -19,8 +20,6 @@ interface FineTuned {
   learningRate: string;
 }
 
-const preln = compared.find(({ recipe }) => recipe === 'preln')!;
-const pld = compared.find(({ recipe }) => recipe === 'pld')!;
 /** The checkpoints whose scores are compared. */
 export const scored: readonly (readonly [PaperTraining, number])[] = [
   [baseline, checkpoints.all],
@@ -46,12 +45,11 @@ const nameOf = ({ training, step, task, learningRate }: FineTuned) =>
 /** The scores of a fine-tuning, for each seed; null where it diverged, and undefined where it was not made. */
 export const scoresOf = (one: FineTuned) => records.get<{ scores: number[] | null }>(nameOf(one))?.scores;
 
-/** The mean over all tasks and seeds of a checkpoint, × 100; undefined where some are missing. */
-export function meanScore(training: PaperTraining, step: number): number | undefined {
+/** The mean over all tasks, for each seed of fine-tuning, × 100; undefined if some are missing. */
+export function meanScores(training: PaperTraining, step: number): number[] | undefined {
   const all = glueTasks.map((task) => scoresOf({ training, step, task, learningRate }));
   if (all.some((scores) => !scores)) return undefined;
-  const values = all.flatMap((scores) => scores!);
-  return (100 * values.reduce((sum, value) => sum + value, 0)) / values.length;
+  return seeds.map((_, i) => 100 * mean(all.map((scores) => scores![i]!)));
 }
 
 /** Fine-tunes what has no record yet. */

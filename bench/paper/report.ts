@@ -7,8 +7,8 @@ import { glueTasks } from '../glue-scores.ts';
 import { table, writeResults } from '../report.ts';
 import { differences, mean } from '../statistics.ts';
 import { measureInTurn, secondsOf } from '../step-times.ts';
-import { analysisOf, analyzed, analyzedSteps, figureOf, type figures } from './analyses.ts';
-import { meanScore, scored, scoresOf, sensitive, varied } from './glue.ts';
+import { type Analysis, analysisOf, analyzed, analyzedSteps, type Figure, figureOf } from './analyses.ts';
+import { meanScores, scored, scoresOf, sensitive, varied } from './glue.ts';
 import {
   baseline,
   checkpoints,
@@ -16,6 +16,8 @@ import {
   fineTuningRates,
   learningRates,
   type PaperTraining,
+  pld,
+  preln,
   type Recipe,
   recipes,
 } from './settings.ts';
@@ -32,14 +34,11 @@ interface Claim {
 
 type Times = Record<'pre' | 'post', StepTimes>;
 
-const [pre, post] = [compared.find(({ recipe }) => recipe === 'preln')!, baseline];
-const pld = compared.find(({ recipe }) => recipe === 'pld')!;
-
 /** The times that were measured before, or else now. */
 function openTimes(): Times {
   const known = records.get<Times>('times');
   if (known) return known;
-  const [preTimes, postTimes] = measureInTurn([configOf(pre), configOf(post)]);
+  const [preTimes, postTimes] = measureInTurn([configOf(preln), configOf(baseline)]);
   return records.keep('times', { pre: preTimes!, post: postTimes! });
 }
 
@@ -61,13 +60,10 @@ export function reportPaper(): void {
     highRates(),
     randomDrop(),
     fineTuningRate(),
-    gradientNorms(),
-    normRatios(),
-    lesions(),
-    similarity(),
+    ...analysisClaims.map(byAnalysis),
   ];
   const verdicts = claims.map(({ says, holds }, i) => [`[${i + 1}](#${i + 1})`, says, verdictOf(holds)]);
-  const { model, data, train } = lastConfig(configOf(pre));
+  const { model, data, train } = lastConfig(configOf(preln));
   const sections = claims.map(
     ({ says, holds, found }, i) => `## ${i + 1}\n\n> ${says}\n\n**${verdictOf(holds)}.** ${found}`,
   );
@@ -97,7 +93,7 @@ const lossText = (training: PaperTraining) => {
 };
 
 function savedTime(times: Times): Claim {
-  const saved = 1 - timeOf(pld, checkpoints.all, times) / timeOf(pre, checkpoints.all, times);
+  const saved = 1 - timeOf(pld, checkpoints.all, times) / timeOf(preln, checkpoints.all, times);
   return {
     says: 'PLD saves 24 % of the time per sample.',
     holds: Math.abs(saved - 0.24) < 0.03,
@@ -107,31 +103,28 @@ function savedTime(times: Times): Claim {
 
 function equalSamples(): Claim {
   const says = 'After the same samples, PLD is as good as training without dropping, or better.';
-  const [own, dense] = [pld, pre].map((training) => meanScoreBySeed(training));
+  const [own, dense] = [pld, preln].map((training) => meanScores(training, checkpoints.all));
   const bothSeeds = (training: PaperTraining) => [1, 2].map((seed) => lossText({ ...training, seed })).join(' and ');
-  const losses = `Held-out loss: PreLN ${bothSeeds(pre)}, PLD ${bothSeeds(pld)}.`;
+  const losses = `Held-out loss: PreLN ${bothSeeds(preln)}, PLD ${bothSeeds(pld)}.`;
   if (!own || !dense) return { says, holds: undefined, found: losses };
   const [difference] = differences([own.map((score, i) => score - dense[i]!)]);
-  const { mean, margin } = difference!;
+  const { mean: more, margin } = difference!;
   return {
     says,
-    holds: mean + margin < 0 ? false : mean - margin > -1 ? true : undefined, // less than a point is as good
-    found: `GLUE, the mean of ${glueTasks.length} tasks: PLD less PreLN ${mean.toFixed(2)} ± ${margin.toFixed(2)} points (paired t-test over the seeds of fine-tuning). ${losses}`,
+    holds: more + margin < 0 ? false : more - margin > -1 ? true : undefined, // less than a point is as good
+    found: `GLUE, the mean of ${glueTasks.length} tasks: PLD minus PreLN ${more.toFixed(2)} ± ${margin.toFixed(2)} points (paired t-test over the seeds of fine-tuning). ${losses}`,
   };
 }
 
-/** The mean over the tasks at the end of pre-training, for each seed of fine-tuning, × 100. */
-function meanScoreBySeed(training: PaperTraining): number[] | undefined {
-  const all = glueTasks.map((task) => scoresOf({ training, step: checkpoints.all, task, learningRate: '3e-4' }));
-  if (all.some((scores) => !scores)) return undefined;
-  return all[0]!.map((_, seed) => (100 * all.reduce((sum, scores) => sum + scores![seed]!, 0)) / all.length);
-}
-
 function speedUp(times: Times): Claim {
-  const target = meanScore(baseline, checkpoints.all);
+  const scoreOf = (training: PaperTraining, step: number) => {
+    const scores = meanScores(training, step);
+    return scores && mean(scores);
+  };
+  const target = scoreOf(baseline, checkpoints.all);
   const whole = timeOf(baseline, checkpoints.all, times);
   const rows = scored.map(([training, step]) => {
-    const score = meanScore(training, step);
+    const score = scoreOf(training, step);
     const seconds = timeOf(training, step, times);
     const reaches = score !== undefined && target !== undefined && score >= target;
     return { training, step, score, seconds, reaches };
@@ -150,7 +143,7 @@ function speedUp(times: Times): Claim {
     holds: target === undefined ? undefined : fastest !== undefined && whole / fastest.seconds >= 2.5,
     found: `Checkpoints of a run, as in the paper: their learning rate has not decayed. PreLN at the same rate without dropping is in the table, too.
 
-${table([['model', 'samples', 'minutes', 'GLUE (mean of 3 tasks)', 'sooner than the baseline'], ...cells])}`,
+${table([['model', 'samples', 'minutes', `GLUE (mean of ${glueTasks.length} tasks)`, 'sooner than the baseline'], ...cells])}`,
   };
 }
 
@@ -217,14 +210,56 @@ function fineTuningRate(): Claim {
   };
 }
 
-/** A claim about PostLN and PreLN by one number of each analysis, with its figures. */
-function byAnalysis(
-  says: string,
-  what: string,
-  shown: readonly (typeof figures)[number][],
-  numberOf: (analysis: NonNullable<ReturnType<typeof analysisOf>>) => number,
-  holds: (byRecipe: readonly (readonly number[])[]) => boolean,
-): Claim {
+/** A claim about PostLN and PreLN, tested by one number of each analysis. */
+interface AnalysisClaim {
+  says: string;
+  /** What the number is. */
+  what: string;
+  numberOf(analysis: Analysis): number;
+  figures: readonly Figure[];
+  /** Whether it holds, by the numbers at each step. */
+  holds(ofPost: readonly number[], ofPre: readonly number[]): boolean;
+}
+
+const isAlwaysLower = (ofPost: readonly number[], ofPre: readonly number[]) =>
+  ofPre.every((value, i) => value < ofPost[i]!);
+
+const analysisClaims: readonly AnalysisClaim[] = [
+  {
+    says: 'Under PostLN the gradient norms of the blocks differ a lot; under PreLN they are even (figure 1).',
+    what: 'The largest gradient norm of a block divided by the smallest',
+    numberOf: ({ parameterNorms }) => Math.max(...parameterNorms) / Math.min(...parameterNorms),
+    figures: ['gradient-norms'],
+    holds: isAlwaysLower,
+  },
+  {
+    says: 'PreLN blocks preserve the norm of the gradient better than PostLN blocks (figure 2).',
+    what: 'The mean distance of a block’s norm ratio from 1, |log₂ ratio|',
+    numberOf: ({ normRatios }) => mean(normRatios.map((ratio) => Math.abs(Math.log2(ratio)))),
+    figures: ['norm-ratios'],
+    holds: isAlwaysLower,
+  },
+  {
+    says: 'Removing one of the upper blocks of a trained model costs less than removing one of the lower blocks (figure 3).',
+    what: 'The mean rise of the loss without a block of the lower half, divided by that without one of the upper half',
+    numberOf({ loss, withoutBlock }) {
+      const half = withoutBlock.length / 2;
+      const rises = withoutBlock.map((without) => without - loss);
+      return mean(rises.slice(0, half)) / mean(rises.slice(half));
+    },
+    figures: ['lesions'],
+    holds: (_, ofPre) => ofPre.at(-1)! > 1,
+  },
+  {
+    says: 'As training goes on, PreLN blocks change the state of a token less, so they can be skipped (figure 4).',
+    what: 'The mean angle between the state of a token before and after a block, in degrees',
+    numberOf: ({ angles }) => mean(angles),
+    figures: ['distances', 'angles'],
+    holds: (_, ofPre) => ofPre.at(-1)! < ofPre[0]!,
+  },
+];
+
+function byAnalysis({ says, what, numberOf, figures, holds }: AnalysisClaim): Claim {
   const numbers = analyzed.map((training) =>
     analyzedSteps.flatMap((step) => {
       const analysis = analysisOf(training, step);
@@ -235,54 +270,15 @@ function byAnalysis(
     return { says, holds: undefined, found: 'Not analyzed yet.' };
   const rows = analyzed.map((training, i) => [labelOf(training), ...numbers[i]!.map((value) => value.toFixed(3))]);
   const head = ['model', ...analyzedSteps.map((step) => `step ${step.toLocaleString('en')}`)];
-  const images = shown.flatMap((figure) =>
+  const images = figures.flatMap((figure) =>
     analyzed.map((training) => `![${labelOf(training)}: ${figure}](${figureOf(training, checkpoints.all, figure)})`),
   );
-  return { says, holds: holds(numbers), found: `${what}:\n\n${table([head, ...rows])}\n\n${images.join('\n')}` };
+  const found = `${what}:\n\n${table([head, ...rows])}\n\n${images.join('\n')}`;
+  return { says, holds: holds(numbers[0]!, numbers[1]!), found };
 }
 
-const gradientNorms = () =>
-  byAnalysis(
-    'Under PostLN the gradients of the blocks differ by much in norm, under PreLN they are even (figure 1).',
-    'The largest over the smallest norm of a block’s gradient',
-    ['gradient-norms'],
-    ({ parameterNorms }) => Math.max(...parameterNorms) / Math.min(...parameterNorms),
-    ([ofPost, ofPre]) => ofPre!.every((value, i) => value < ofPost![i]!),
-  );
-
-const normRatios = () =>
-  byAnalysis(
-    'PreLN blocks keep the norm of the gradient that goes through them better than PostLN blocks (figure 2).',
-    'How far a block’s ratio of norms is from 1, the mean of |log₂ ratio|',
-    ['norm-ratios'],
-    ({ normRatios }) => normRatios.reduce((sum, ratio) => sum + Math.abs(Math.log2(ratio)), 0) / normRatios.length,
-    ([ofPost, ofPre]) => ofPre!.every((value, i) => value < ofPost![i]!),
-  );
-
-const lesions = () =>
-  byAnalysis(
-    'Without one of its upper blocks a trained model loses less than without one of its lower ones (figure 3).',
-    'The rise of the loss without a block of the lower half over that without one of the upper half',
-    ['lesions'],
-    ({ loss, withoutBlock }) => {
-      const half = withoutBlock.length / 2;
-      const rise = (blocks: readonly number[]) => blocks.reduce((sum, without) => sum + without - loss, 0);
-      return rise(withoutBlock.slice(0, half)) / rise(withoutBlock.slice(half));
-    },
-    ([, ofPre]) => ofPre!.at(-1)! > 1,
-  );
-
-const similarity = () =>
-  byAnalysis(
-    'As training goes on, PreLN blocks turn a token’s state by less, so they can be skipped (figure 4).',
-    'The mean angle between a token’s state before and after a block, in degrees',
-    ['distances', 'angles'],
-    ({ angles }) => angles.reduce((sum, angle) => sum + angle, 0) / angles.length,
-    ([, ofPre]) => ofPre!.at(-1)! < ofPre![0]!,
-  );
-
 function curves(): string {
-  const { train } = lastConfig(configOf(pre));
+  const { train } = lastConfig(configOf(preln));
   const series = compared.flatMap((training) => {
     const outcome = outcomeOf(training);
     if (!outcome || !('losses' in outcome)) return [];

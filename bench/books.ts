@@ -14,26 +14,32 @@ export interface Trained {
 /** The last held-out loss. */
 export const finalLoss = ({ losses }: Trained) => losses.at(-1)![1];
 
+/** The keys of `data` for the books: `train-*.jsonl.gz` and `valid.jsonl.gz` in a folder. */
+export const booksIn = (folder: string, cache: string) => ({
+  train: [join(folder, 'train-*.jsonl.gz')],
+  valid: [join(folder, 'valid.jsonl.gz')],
+  cache,
+});
+
+/** `booksIn` as values of `--set`. */
+export const setsForBooks = (folder: string, cache: string) =>
+  Object.entries(booksIn(folder, cache)).map(([key, value]) => `data.${key}=${JSON.stringify(value)}`);
+
 /** How a model is trained on the books. */
 export interface Training {
   config: string;
   /** The run; one that was stopped goes on. The tokenised books are kept beside it. */
   out: string;
   sets: readonly string[];
-  /** The folder of `train-*.jsonl.gz` and `valid.jsonl.gz`. */
+  /** The folder of the books. */
   books: string;
   threads: number;
 }
 
 /** Trains on the books in a process of its own. */
 export function trainOnBooks({ config, out, sets, books, threads }: Training): Trained {
-  const data = [
-    `train.threads=${threads}`,
-    `data.train=["${books}/train-*.jsonl.gz"]`,
-    `data.valid=["${books}/valid.jsonl.gz"]`,
-    `data.cache=${join(dirname(out), 'cache')}`,
-  ];
-  runCommand(['pretrain', config, '--out', out, '--resume', '--set', ...sets, ...data]);
+  const data = setsForBooks(books, join(dirname(out), 'cache'));
+  runCommand(['pretrain', config, '--out', out, '--resume', '--set', ...sets, `train.threads=${threads}`, ...data]);
   const { evaluations } = readRun(out, console.warn);
   const last = evaluations.at(-1)!;
   return {

@@ -1,13 +1,24 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { runCommand } from './programs.ts';
 
+/** A task of GLUE, the score that counts of it, and its epochs. */
+export interface ScoredTask {
+  name: string;
+  title: string;
+  score: 'matthews' | 'accuracy' | 'f1';
+  epochs: number;
+}
+
 /** Tasks of GLUE, the score that counts of each, and its epochs: small sets are read more often. */
-export const glueTasks = [
+export const glueTasks: readonly ScoredTask[] = [
   { name: 'cola', title: "CoLA, Matthews' correlation", score: 'matthews', epochs: 10 },
   { name: 'sst2', title: 'SST-2, accuracy', score: 'accuracy', epochs: 1 },
   { name: 'mrpc', title: 'MRPC, F1', score: 'f1', epochs: 10 },
-] as const;
+];
+
+/** What `taper-lm glue --json` prints. */
+interface GlueSummary {
+  tasks: { devs: { scores: Record<string, number> }[] }[];
+}
 
 /** How models are fine-tuned. */
 export interface FineTuning {
@@ -20,25 +31,27 @@ export interface FineTuning {
   out: string;
 }
 
-/** The scores of a checkpoint on a task of GLUE, on its development set, for each seed of fine-tuning. */
+/** The scores of a checkpoint on the development set of a task, for each seed of fine-tuning. */
 export function glueScores(
   checkpoint: string,
-  { name, score, epochs }: (typeof glueTasks)[number],
+  { name, score, epochs }: ScoredTask,
   { data, learningRate, seeds, threads, out }: FineTuning,
 ): number[] {
-  const folder = join(out, `${name}-${learningRate}`);
-  const how = [
-    '--learning-rates',
-    learningRate,
-    '--epochs',
-    `${epochs}`,
-    '--max-length',
-    '64',
-    '--threads',
-    `${threads}`,
-  ];
-  const flags = [...how, '--seeds', ...seeds.map(String)];
-  runCommand(['glue', checkpoint, '--data', data, '--tasks', name, '--out', folder, '--json', ...flags]);
-  const lines = readFileSync(join(folder, 'results.jsonl'), 'utf8').trim().split('\n');
-  return lines.map((line) => JSON.parse(line).devs[0].scores[score] as number);
+  return seeds.map((seed) => {
+    const words = ['--learning-rates', learningRate, '--epochs', `${epochs}`, '--max-length', '64'];
+    const places = ['--data', data, '--out', out, '--threads', `${threads}`];
+    const found = runCommand([
+      'glue',
+      checkpoint,
+      '--tasks',
+      name,
+      '--seeds',
+      `${seed}`,
+      ...words,
+      ...places,
+      '--json',
+    ]);
+    // The command keeps what it made in `out`, of other checkpoints as well, and prints what was asked for.
+    return (JSON.parse(found) as GlueSummary).tasks[0]!.devs[0]!.scores[score]!;
+  });
 }

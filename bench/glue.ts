@@ -3,23 +3,19 @@ import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openCheckpoint } from '../src/checkpoints/index.ts';
 import { lastConfig } from '../src/config/index.ts';
-import { runCommand } from './programs.ts';
+import { glueScores, type ScoredTask } from './glue-scores.ts';
 import { table, writeResults } from './report.ts';
 import { untrainedLike } from './untrained.ts';
 
 const runs = fileURLToPath(new URL('../../runs/glue', import.meta.url));
-const seeds = ['1', '2', '3'];
+const seeds = [1, 2, 3];
 const learningRate = '3e-4'; // ten times BERT's, for a model of a tenth of its width
-/** Small sets are read more often. */
-const tasks: { name: string; title: string; score: 'matthews' | 'accuracy'; epochs: string; examples?: number }[] = [
-  { name: 'cola', title: 'CoLA', score: 'matthews', epochs: '10' },
-  { name: 'sst2', title: 'SST-2', score: 'accuracy', epochs: '1' },
-  { name: 'sst2', title: 'SST-2, its first 1,000 phrases', score: 'accuracy', epochs: '10', examples: 1000 },
+/** Small sets are read more often; of some only the first examples are read. */
+const tasks: readonly (ScoredTask & { examples?: number })[] = [
+  { name: 'cola', title: 'CoLA', score: 'matthews', epochs: 10 },
+  { name: 'sst2', title: 'SST-2', score: 'accuracy', epochs: 1 },
+  { name: 'sst2', title: 'SST-2, its first 1,000 phrases', score: 'accuracy', epochs: 10, examples: 1000 },
 ];
-
-interface GlueResult {
-  tasks: { devs: { scores: Record<string, number> }[] }[];
-}
 
 /** A folder of GLUE with the first examples of SST-2's training set alone. */
 function firstOfSst2(data: string, examples: number): string {
@@ -40,31 +36,17 @@ export function glue(checkpointPath: string, data: string): void {
   const checkpoint = openCheckpoint(checkpointPath, console.warn);
   const untrained = untrainedLike(checkpoint, join(runs, 'untrained'));
   const rows = [['task', 'score', 'pre-trained', 'untrained']];
-  for (const { name, title, score, epochs, examples } of tasks) {
+  for (const task of tasks) {
+    const { title, score, examples } = task;
     const texts = examples === undefined ? data : firstOfSst2(data, examples);
-    const [trained, fresh] = [checkpointPath, untrained].map((path, i) =>
-      seeds.map((seed) => {
-        const how = [
-          '--tasks',
-          name,
-          '--seeds',
-          seed,
-          '--learning-rates',
-          learningRate,
-          '--epochs',
-          epochs,
-          '--max-length',
-          '64',
-        ];
-        const out = join(runs, `${i === 0 ? 'pretrained' : 'fresh'}${examples ?? ''}`);
-        const found = JSON.parse(
-          runCommand(['glue', path, '--data', texts, '--out', out, '--json', ...how]),
-        ) as GlueResult;
-        const value = found.tasks[0]!.devs[0]!.scores[score]!;
-        console.log(`${title}, ${i === 0 ? 'pre-trained' : 'untrained'}, seed ${seed}: ${value.toFixed(4)}`);
-        return value;
-      }),
-    );
+    const [trained, fresh] = [checkpointPath, untrained].map((path, i) => {
+      const out = join(runs, `${i === 0 ? 'pretrained' : 'fresh'}${examples ?? ''}`);
+      const values = glueScores(path, task, { data: texts, learningRate, seeds, threads: 0, out });
+      console.log(
+        `${title}, ${i === 0 ? 'pre-trained' : 'untrained'}: ${values.map((value) => value.toFixed(4)).join(', ')}`,
+      );
+      return values;
+    });
     const text = (values: readonly number[]) => values.map((value) => (100 * value).toFixed(1)).join(', ');
     rows.push([
       title,
@@ -81,7 +63,7 @@ export function glue(checkpointPath: string, data: string): void {
     'npm run reproduce -- glue CHECKPOINT GLUE',
     `A ${model.norm === 'pre' ? 'PreLN' : 'PostLN'} BERT of ${model.layers} blocks of width ${model.hiddenSize}, pre-trained on ${(checkpoint.progress.tokens / 1e6).toFixed(1)} million tokens of books in
 sequences of ${texts.sequenceLength} (\`${depth.method}\`${before}), and the same model with new weights. Both are fine-tuned in the same way with the seeds ${seeds.join(', ')}: learning rate
-${learningRate}, batches of 32, ${tasks.map(({ title, epochs }) => `${epochs} epoch${epochs === '1' ? '' : 's'} of ${title}`).join(', ')}; the score of the best epoch on the development set.
+${learningRate}, batches of 32, ${tasks.map(({ title, epochs }) => `${epochs} epoch${epochs === 1 ? '' : 's'} of ${title}`).join(', ')}; the score of the best epoch on the development set.
 
 ${table(rows)}`,
   );

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { finalLoss, type Trained, trainOnBooks } from '../books.ts';
 import { type Measured, Records } from '../records.ts';
 import { stepsOf, type Times } from './budget.ts';
-import { type Setting, settings } from './settings.ts';
+import { type Setting, seeds, settings } from './settings.ts';
 
 const runs = fileURLToPath(new URL('../../../runs/depth', import.meta.url));
 const evaluations = 10;
@@ -31,7 +31,7 @@ export function recordsOf(setting: Setting): TrainedRecord[] {
  */
 export function trainAll(books: string, names: readonly string[], threads: number, times: Times): void {
   const wanted = settings.filter(({ name }) => names.length === 0 || names.includes(name));
-  for (const seed of [1, 2, 3]) {
+  for (const seed of seeds) {
     for (const setting of wanted) {
       const name = nameOf(setting, seed);
       if (!setting.seeds.includes(seed) || records.get(name)) continue;

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { glueScores, glueTasks } from '../glue-scores.ts';
+import { glueScores, glueTasks, type ScoredTask } from '../glue-scores.ts';
 import { mean } from '../statistics.ts';
 import { baseline, checkpoints, fineTuningRates, idOf, type PaperTraining, pld, preln } from './settings.ts';
 import { checkpointOf, records, runOf } from './train.ts';
@@ -10,13 +10,11 @@ const learningRate = '3e-4';
 /** Small tasks show best what the learning rate does. */
 export const sensitive = glueTasks.filter(({ name }) => name !== 'sst2');
 
-type Task = (typeof glueTasks)[number];
-
 /** A fine-tuning, of three seeds. */
 interface FineTuned {
   training: PaperTraining;
   step: number;
-  task: Task;
+  task: ScoredTask;
   learningRate: string;
 }
 

@@ -2,9 +2,10 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { importHuggingFace } from '../../src/interop/index.ts';
 import { readMetrics } from '../../src/runs/index.ts';
+import { setsForBooks } from '../books.ts';
 import { runCommand, runTrainer } from '../programs.ts';
 import { type Rung, setsOf } from './rungs.ts';
-import { booksIn, sequences, tokenizerFile } from './texts.ts';
+import { cache, sequences, tokenizerFile } from './texts.ts';
 
 /** A training of a rung. */
 export interface Training {
@@ -52,14 +53,13 @@ export const programs: Record<Rung['program'], Program> = {
 };
 
 function pretrain({ rung, seed, steps, books, threads, out }: Training, saveEvery: number): void {
-  const data = Object.entries(booksIn(books)).map(([key, value]) => `data.${key}=${JSON.stringify(value)}`);
   const train = [
     `train.seed=${seed}`,
     `train.steps=${steps}`,
     `train.threads=${threads}`,
     `train.saveEvery=${saveEvery}`,
   ];
-  const sets = [...setsOf(rung), ...data, ...train];
+  const sets = [...setsOf(rung), ...setsForBooks(books, cache), ...train];
   runCommand(['pretrain', 'configs/quality.yaml', '--out', out, '--resume', '--set', ...sets]);
 }
 

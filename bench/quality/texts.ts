@@ -3,23 +3,20 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { loadConfig } from '../../src/config/index.ts';
 import { openTexts, openTokenizer } from '../../src/train/index.ts';
+import { booksIn } from '../books.ts';
 
 /** Where the trainings are. */
 export const runs = fileURLToPath(new URL('../../../runs/quality', import.meta.url));
 /** What transformers' program reads. */
 export const [sequences, tokenizerFile] = [join(runs, 'sequences.u16'), join(runs, 'tokenizer.json')];
 
-/** The keys of `data` that say where the books are: `train-*.jsonl.gz` and `valid.jsonl.gz`. */
-export const booksIn = (folder: string) => ({
-  train: [join(folder, 'train-*.jsonl.gz')],
-  valid: [join(folder, 'valid.jsonl.gz')],
-  cache: join(runs, 'cache'),
-});
+/** Where the tokenised books are kept. */
+export const cache = join(runs, 'cache');
 
 /** Writes the training text for transformers, cut and tokenised as taper's. */
 export async function writeSequences(books: string): Promise<void> {
   mkdirSync(runs, { recursive: true });
-  const { config } = loadConfig({ file: 'configs/quality.yaml', overrides: { data: booksIn(books) } });
+  const { config } = loadConfig({ file: 'configs/quality.yaml', overrides: { data: booksIn(books, cache) } });
   const report = { note: console.log, warn: console.warn };
   const tokenizer = await openTokenizer(config, report);
   const texts = await openTexts(config, tokenizer, report);

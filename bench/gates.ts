@@ -20,7 +20,7 @@ const names = { batch: 'one gate per block', sequence: 'one gate per block and s
 export function gates(): void {
   writeResults(
     'gates',
-    'How even steps are with each kind of gate',
+    'Variation of step times by kind of gate',
     'npm run bench -- gates',
     `${evenness()}\n\n${waiting()}`,
   );

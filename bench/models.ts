@@ -14,7 +14,7 @@ export function models(rounds = 3): void {
   const missing = missingPyTorch('transformers');
   if (missing) throw new Error(`cannot compare with transformers: ${missing} is missing`);
   const sections = [besideTransformers(rounds), skipping(rounds - 2), windows(rounds)];
-  writeResults('models', 'Models of today on the CPU', 'npm run bench -- models', sections.join('\n\n'));
+  writeResults('models', 'Modern models on the CPU', 'npm run bench -- models', sections.join('\n\n'));
 }
 
 type Preset = (typeof presets)[number];

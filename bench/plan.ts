@@ -43,7 +43,7 @@ export function plan(texts: readonly string[]): void {
     const overall = (sum(1) + sum(2)) / 2 / sum(3);
     writeResults(
       'plan',
-      'What a plan says, and what a run takes',
+      'Planned and measured time',
       'npm run bench -- plan TEXTS',
       `\`taper-lm plan --measure\` of \`configs/paper.yaml\` with PLD over ${steps} steps, before and after each of ${rounds} such runs: the time of
 the steps. On a shared machine single plans differ by what else it does in their half minute.

@@ -153,7 +153,7 @@ export const fineTuneOptions = () => [
   new Option('--batch-size <n>', 'examples per step').argParser(countOf('--batch-size')).default(defaults.batchSize),
   new Option(
     '--micro-batch <n>',
-    'sequences per forward and backward pass: a larger --batch-size takes no more memory, but a third more time',
+    'sequences per forward and backward pass; a larger --batch-size runs in parts, with no more memory but a third more time',
   )
     .argParser(countOf('--micro-batch'))
     .default(defaults.microBatchSize),

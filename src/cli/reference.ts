@@ -55,7 +55,7 @@ function methodsMarkdown(): string {
     const keys = [...method.reads, ...Object.keys('keys' in method ? method.keys : {})];
     return [`[\`${name}\`](methods/${name}.md)`, method.title, keys.map((key) => `\`${key}\``).join(', ') || '–'];
   });
-  return `## Depth methods\n\n${markdownTable([['method', 'title', 'keys of `depth` that it reads'], ...rows])}\n`;
+  return `## Depth methods\n\n${markdownTable([['method', 'description', 'keys of `depth` that it reads'], ...rows])}\n`;
 }
 
 function presetsMarkdown(): string {

@@ -64,7 +64,7 @@ test('a warm-up without the number of steps is told to the user', () => {
   assert.deepEqual(config.train, { schedule: 'constant', warmupShape: 'log' });
   assert.match(
     warnings[0] ?? '',
-    /warmup_num_steps 50 cannot be converted without total_num_steps: set train\.warmupRatio to 50/,
+    /warmup_num_steps 50 cannot be converted, because the file has no number of steps: set train\.warmupRatio to 50/,
   );
 });
 

@@ -192,7 +192,7 @@ function scheduleSettings(
   const warmup = orDefault('warmup_num_steps', defaultWarmupSteps);
   if (warmup !== undefined && steps === undefined) {
     warnings.push(
-      `DeepSpeed's warmup_num_steps ${warmup} cannot be converted without total_num_steps: set train.warmupRatio to ${warmup} / train.steps`,
+      `DeepSpeed's warmup_num_steps ${warmup} cannot be converted, because the file has no number of steps: set train.warmupRatio to ${warmup} / train.steps`,
     );
   }
   for (const [key, end] of [

@@ -1,4 +1,4 @@
-/** A count with its noun: `1 file`, `2 files`, `1,024 rows`; `plural` if it does not end in s alone. */
+/** A count with its noun: `1 file`, `2 files`, `1,024 rows`; `plural` if adding an s is not enough. */
 export function counted(count: number, noun: string, plural = `${noun}s`): string {
   return `${count.toLocaleString('en')} ${count === 1 ? noun : plural}`;
 }

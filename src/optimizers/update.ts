@@ -13,7 +13,7 @@ export interface UpdateSettings extends OptimizerSettings {
 /**
  * Updates every parameter that has a gradient, clipped by `gradientNorm`, the global norm of all gradients; other parameters keep
  * their weights and slots, without decay. Returns whether it updated them: if that norm or the loss is not finite, nothing changes.
- * The gradients are multiplied by `lossScale`; they are freed.
+ * The gradients hold `lossScale` times their true values; they are freed.
  */
 export function updateParameters(
   settings: UpdateSettings,

@@ -50,7 +50,7 @@ for (const [name, { visits, hasArchive }] of Object.entries(systems)) {
 if (words.length === 0 || words.includes('speed')) {
   writeFileSync(join(records, 'speed.json'), `${JSON.stringify(await timeSteps(), undefined, 2)}\n`);
 }
-writeResults('platforms', 'Systems that taper was tried on', 'npm run test:distributions', document());
+writeResults('platforms', 'Operating systems tested', 'npm run test:distributions', document());
 
 async function visit(name: string, user: User, node: string, environment: Record<string, string>): Promise<Visit> {
   const root = await makeRoot(name);

@@ -53,7 +53,7 @@ for (const [kind, count] of Object.entries(kinds)) {
   console.log(broken.at(-1)!.join('  '));
 }
 console.log(`${chosen.length} faults, ${numFailed} tries failed`);
-if (words.length === 0) writeResults('faults', 'Faults, and what comes of them', 'npm run test:faults', document());
+if (words.length === 0) writeResults('faults', 'Faults and their effects', 'npm run test:faults', document());
 process.exitCode = numFailed > 0 ? 1 : 0;
 
 function document(): string {

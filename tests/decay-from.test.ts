@@ -146,7 +146,7 @@ for (const [what, words, message] of [
   [
     'a model without an optimizer',
     ['--decay-from', 'weights', '--steps', '4'],
-    /weights: has no optimizer state to continue with; start a new run from its weights/,
+    /weights: has no optimizer state to continue with; start a new run from its weights \(--from\)/,
   ],
 ] as [string, string[], RegExp][]) {
   test(`one line for ${what}`, async () => {

@@ -1,10 +1,9 @@
 import { relative } from 'node:path';
 import { Command } from 'commander';
-import { type Config, lastConfig, loadConfig, sourceName, trainPaths } from '../config/index.ts';
+import { type Config, lastConfig, loadConfig, sourceName } from '../config/index.ts';
 import {
   type DocumentPlace,
   type DuplicateKind,
-  listSources,
   type Mask,
   makeMask,
   mixed,
@@ -109,10 +108,10 @@ function examplesText({ examples, path }: Repeated, { deduplicate }: Config['dat
 }
 
 /** The numbers of documents and tokens of the training texts, and the share of each text in a mixture. */
-function countsText({ corpora: { train }, tokenizer, files }: OpenTexts): string {
+function countsText({ corpora: { train }, tokenizer }: OpenTexts): string {
   const total = totalOf(train.map(({ corpus }) => corpus));
   const blank = train.reduce((sum, { corpus }) => sum + corpus.index.blank.documents, 0);
-  const without = blank === 0 ? '' : `, and ${blank} empty rows or files`;
+  const without = blank === 0 ? '' : `, and ${blank} without text`;
   // A tokenizer that knows every byte has no [UNK].
   const unknown = tokenizer.unkId >= 0 ? `[UNK]      ${unknownText(total)}\n` : '';
   const rows = train.map(({ corpus: { index }, ...source }) => [
@@ -121,7 +120,7 @@ function countsText({ corpora: { train }, tokenizer, files }: OpenTexts): string
   ]);
   const names = ['text', 'share', 'of all tokens', 'documents', 'tokens'];
   const mixture = train.length > 1 ? `\n${table([names, ...rows])}\n` : '';
-  return `${filesText(files)}documents  ${total.documents}${without}\ntokens     ${total.tokens}\n${mixture}${unknown}`;
+  return `${filesText(train.flatMap(({ files }) => files))}documents  ${total.documents}${without}\ntokens     ${total.tokens}\n${mixture}${unknown}`;
 }
 
 /** The number of training files, and the names of the first. */
@@ -135,8 +134,6 @@ interface OpenTexts extends Disposable {
   config: Config;
   tokenizer: TextTokenizer;
   corpora: Corpora;
-  /** Of the training texts. */
-  files: readonly SourceFile[];
   report: Reporter;
   seconds: number | undefined;
 }
@@ -170,9 +167,7 @@ async function open(file: string | undefined, options: ConfigOptions): Promise<O
   downloads.end();
   for (const { corpus } of corpora.train)
     warnOfUnknown(corpus.index, vocabularyAdvice(config), (message) => warn(`data.train: ${message}`));
-  const { data } = config;
-  const files = await listSources(trainPaths(data.train), { ...data, cacheDir: data.cache });
-  return { config, tokenizer, corpora, files, report, seconds, [Symbol.dispose]: () => corpora[Symbol.dispose]() };
+  return { config, tokenizer, corpora, report, seconds, [Symbol.dispose]: () => corpora[Symbol.dispose]() };
 }
 
 function paddingShare({ count, sequenceLength, at, read }: Samples): number {

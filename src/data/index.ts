@@ -41,6 +41,7 @@ export {
   type PrepareProgress,
   prepareCorpus,
   prepareDocuments,
+  prepareFiles,
   type TokeniseOptions,
 } from './shards.ts';
 export { type DocumentPart, type ReadOptions, readParts, readTexts, type SourceFile } from './sources.ts';

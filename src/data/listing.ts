@@ -94,7 +94,7 @@ async function expand(path: string, ignore: string[], onWarning: (message: strin
   }
   const files = await search(path, kind === 'folder', ignore, onWarning);
   const texts = await Promise.all(files.filter(isTextFile).map((file) => found(resolve(file))));
-  const filled = texts.filter(({ file }) => file.bytes > 0); // an empty one loses nothing
+  const filled = texts.filter(({ file }) => file.bytes > 0); // nothing is lost by skipping an empty one
   if (filled.length === 0) throw nothingIn(path, files.length, texts.length);
   return onePathEach(filled);
 }

@@ -6,7 +6,7 @@ import type { DownloadProgress } from '../hub/index.ts';
 import { type Corpus, type CorpusIndex, corpusFormat, openCorpus } from './corpus.ts';
 import { listSources } from './listing.ts';
 import { LengthsWriter, ShardWriter, sha256, writeWhole } from './shard-writer.ts';
-import { type DocumentPart, readAllParts } from './sources.ts';
+import { type DocumentPart, readAllParts, type SourceFile } from './sources.ts';
 import type { TextTokenizer } from './tokenizer.ts';
 import { countCharacters } from './words.ts';
 
@@ -66,8 +66,20 @@ export type Documents = (Iterable<Document> | AsyncIterable<Document>) & {
  * @throws OutputError if the cache folder cannot be written.
  */
 export async function prepareCorpus(options: PrepareOptions): Promise<Corpus> {
+  return prepareFiles(await listSources(options.paths, options), options);
+}
+
+/**
+ * `prepareCorpus` with files that are listed already.
+ *
+ * @throws DataError for bad sources.
+ * @throws OutputError if the cache folder cannot be written.
+ */
+export async function prepareFiles(
+  files: readonly SourceFile[],
+  options: TokeniseOptions & Pick<PrepareOptions, 'textField'>,
+): Promise<Corpus> {
   const { tokenizer, cacheDir, textField = 'text', onWarning = () => {} } = options;
-  const files = await listSources(options.paths, { ...options, textField, onWarning });
   const sources = sha256(JSON.stringify([textField, files]));
   const folder = join(cacheDir, sha256(`${corpusFormat} ${tokenizer.hash} ${sources}`).slice(0, 16));
   return inCache(cacheDir, async () => {

@@ -199,6 +199,7 @@ async function* readParquet(
   { textField, onRead, onBlank }: ReadOptions,
 ): AsyncGenerator<DocumentPart> {
   const { names, isFlat, pages } = await openParquetColumn(file.path, textField).catch((cause: unknown) => {
+    if (codeOf(cause) !== '') throw cause; // of the file system, not of what the file contains
     throw new DataError(`${file.name}: is not a complete Parquet file: ${reasonOf(cause)}; copy or write it again`, {
       cause,
     });

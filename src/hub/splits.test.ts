@@ -43,6 +43,8 @@ test('names of files and folders tell the splits as in the documentation of the 
   const beside = ['dataset.jsonl', 'LICENSE.txt', 'requirements.txt', 'README.txt'];
   assert.deepEqual(choose('hf:datasets/a/b', beside), ['dataset.jsonl']);
   assert.deepEqual(choose('hf:datasets/a/b', ['LICENSE.txt', 'texts.txt']), ['texts.txt']);
+  const notices = ['data/license-texts.jsonl', 'data/notice-2020.jsonl', 'data/other.jsonl'];
+  assert.deepEqual(choose('hf:datasets/a/b', notices), notices);
 });
 
 test('the head of the card goes before names, in each form of its data_files', () => {

@@ -18,8 +18,8 @@ const notData = /^(README\.md|config\.json|dataset_infos?\.json|dummy_data\.zip|
 const compressions = /\.(gz|zst|xz|bz2|lz4|zip)$/;
 /** Endings of files that explain data; they are data where nothing else is there. */
 const besideData = new Set(['', 'md', 'py', 'ipynb', 'yaml', 'yml', 'toml', 'bib']);
-/** Files that speak of the data. */
-const aboutData = /^(licen[cs]e|notice|copying|readme|citation|changelog|requirements)\b[^/]*$/i;
+/** Files about a data set, not of it. */
+const aboutData = /^(licen[cs]e|notice|copying|readme|citation|changelog|requirements)(\.(txt|md|rst))?$/i;
 const maxNamed = 10;
 
 function eachKeyword(expression: (words: string) => RegExp): [string, RegExp][] {

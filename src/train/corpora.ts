@@ -1,12 +1,12 @@
-import { type Config, type TextSource, textSources, trainPaths } from '../config/index.ts';
+import { type Config, type TextSource, textSources } from '../config/index.ts';
 import {
   type Corpus,
   type Documents,
   type DownloadProgress,
   listSources,
   type PrepareProgress,
-  prepareCorpus,
   prepareDocuments,
+  prepareFiles,
   type SourceFile,
   sharedSources,
   type TextTokenizer,
@@ -14,7 +14,7 @@ import {
 import type { Reporter } from '../runs/index.ts';
 
 /** A text of `data.train`, tokenised. */
-export type TrainingText = TextSource & { corpus: Corpus };
+export type TrainingText = TextSource & { corpus: Corpus; files: readonly SourceFile[] };
 
 /** The tokenised texts of a configuration. */
 export interface Corpora extends Disposable {
@@ -45,7 +45,10 @@ export async function openCorpora(
     onDownload: (progress: DownloadProgress) => report.download?.(progress),
   };
   const { exclude, textField } = data;
-  const prepare = (paths: readonly string[]) => prepareCorpus({ ...options, exclude, textField, paths });
+  const open = async (paths: readonly string[]) => {
+    const files = await listSources(paths, { ...options, exclude, textField });
+    return { files, corpus: await prepareFiles(files, { ...options, textField }) };
+  };
   const all: Corpus[] = [];
   const close = () => {
     for (const corpus of all) corpus.close();
@@ -53,14 +56,16 @@ export async function openCorpora(
   try {
     const train: TrainingText[] = [];
     for (const source of samples ? [{ paths: [samples.name], share: 1 }] : textSources(data.train)) {
-      const corpus = await (samples ? prepareDocuments(samples, options) : prepare(source.paths));
-      all.push(corpus);
-      train.push({ ...source, corpus });
+      const opened = samples
+        ? { files: [], corpus: await prepareDocuments(samples, options) }
+        : await open(source.paths);
+      all.push(opened.corpus);
+      train.push({ ...source, ...opened });
     }
-    const valid = data.valid.length > 0 ? await prepare(data.valid) : undefined;
-    if (valid) all.push(valid);
-    if (!samples && data.deduplicate === 'none') await warnOfShared(data, report);
-    return { train, valid, all, [Symbol.dispose]: close };
+    const valid = data.valid.length > 0 ? await open(data.valid) : undefined;
+    if (valid) all.push(valid.corpus);
+    if (!samples && data.deduplicate === 'none') await warnOfShared(train, valid?.files, report);
+    return { train, valid: valid?.corpus, all, [Symbol.dispose]: close };
   } catch (error) {
     close();
     throw error;
@@ -81,12 +86,18 @@ export function totalOf(corpora: readonly Corpus[]) {
 }
 
 /** Warns about held-out files that are also trained on, possibly under another name. */
-async function warnOfShared({ train, valid, ...data }: Config['data'], report: Reporter): Promise<void> {
-  const list = (paths: readonly string[]) => listSources(paths, { ...data, cacheDir: data.cache });
+async function warnOfShared(
+  train: readonly TrainingText[],
+  valid: readonly SourceFile[] | undefined,
+  report: Reporter,
+): Promise<void> {
   const which = (shared: readonly string[]) =>
     shared.length === 1 ? `${shared[0]} is` : `${shared.length} files, such as ${shared[0]}, are`;
-  if (valid.length > 0) {
-    const shared = await sharedSources(await list(trainPaths(train)), await list(valid));
+  if (valid) {
+    const shared = await sharedSources(
+      train.flatMap(({ files }) => files),
+      valid,
+    );
     if (shared.length > 0)
       report.warn(
         `data.valid: ${which(shared)} also in data.train, so the held-out loss is too low; remove them from one of the two, or leave out data.valid`,
@@ -95,13 +106,12 @@ async function warnOfShared({ train, valid, ...data }: Config['data'], report: R
   }
   // Each text of a mixture holds out a part of itself.
   const before: SourceFile[] = [];
-  for (const { paths } of textSources(train)) {
-    const own = await list(paths);
-    const shared = await sharedSources(before, own);
+  for (const { files } of train) {
+    const shared = await sharedSources(before, files);
     if (shared.length > 0)
       report.warn(
         `data.train: ${which(shared)} in two texts of the mixture, so text held out of one is trained on in the other, and the held-out loss is too low; remove them from one text, or set data.valid`,
       );
-    before.push(...own);
+    before.push(...files);
   }
 }

@@ -370,7 +370,7 @@ describe('fine-tuning', { concurrency: 2 }, () => {
     await refused(tune(...own, '--seeds', '99999999999999999999'), /--seeds 9+: not an integer/);
     await refused(
       tune(...own, ...small, '--learning-rate', '1e38', '--epochs', '1', '--out', 'inf'),
-      /the loss or the gradient was not finite/,
+      /the loss, the gradient or the weights were not finite/,
     );
     assert.ok(!existsSync(at('inf')));
     await refused(['finetune', 'nowhere', ...own], /nowhere: no such folder/);

@@ -216,7 +216,7 @@ describe('export', () => {
     const card = readFileSync(at('short/README.md'), 'utf8');
     assert.match(
       card,
-      /Of its 4 blocks 2 were removed after training: the held-out loss went from \d\.\d{3} to \d\.\d{3} nats/,
+      /2 of its 4 blocks were removed after training: the held-out loss went from \d\.\d{3} to \d\.\d{3} nats/,
     );
     assert.doesNotMatch(card, /## Results/);
     assert.match(card, /progressive layer dropping/);

@@ -201,7 +201,7 @@ describe('texts of a Hub', () => {
     );
     await refused(
       inspect('hf:datasets/org/books:valid'),
-      /no split valid; it has train, test; for example hf:datasets\/org\/books:train$/m,
+      /no split valid; it has train, test; name one, for example hf:datasets\/org\/books:train$/m,
     );
     await refused(inspect('hf:datasets/org/books/table.csv'), /table\.csv: not a text file that taper reads \(\.txt/);
     const tokenizer = ['--vocab-size', '100', '--out', 'numbers.json'];

@@ -7,7 +7,7 @@ import type { Device } from '../tensor/index.ts';
 export interface Lesions {
   /** Of the whole model. */
   loss: number;
-  /** Without only block l: L numbers, from the lowest block up. */
+  /** With only block l removed: L numbers, from the lowest block up. */
   withoutBlock: number[];
   /** Without the last k blocks, k = 1 … L. */
   withoutLast: number[];

@@ -22,7 +22,8 @@ import { holdsRun, kindOf, whyNoCheckpoint } from './folders.ts';
 import { newRunCommand } from './new-run.ts';
 import { areFinite, readWeights, writeWeights } from './weights.ts';
 
-// A checkpoint is a folder: model.safetensors, config.json and tokenizer.json are Hugging Face's and open there as they are; trainer.json records where they come from, and with optimizer.safetensors a run can resume from them.
+// A checkpoint is a folder: model.safetensors, config.json and tokenizer.json are Hugging Face's and open there as they are;
+// trainer.json records where they come from, and with optimizer.safetensors a run can resume from them.
 
 const formatVersion = 1;
 const neededFiles = ['model.safetensors', 'config.json', 'tokenizer.json'] as const;
@@ -105,7 +106,7 @@ export function writeCheckpoint(path: string, content: CheckpointContent): void 
   const { config, head, progress, weights, optimizer, tokenizerJson, card } = content;
   if (!areFinite(weights, optimizer)) {
     throw new CheckpointError(
-      `${path}: the weights, or the optimizer's moments, are not finite; nothing was saved: use an earlier checkpoint`,
+      `${path}: the weights, or the optimizer's moments, are not finite; nothing was saved: use another model or an earlier checkpoint`,
     );
   }
   const partial = `${target}.partial`;

@@ -22,7 +22,7 @@ export function kindOf(path: string): FolderKind {
   return readdirSync(path).every((name) => name.startsWith('.') || name === 'lock') ? 'empty' : 'other';
 }
 
-/** Whether a folder contains a run, started from a configuration. */
+/** Whether a folder is a run with its config.json. */
 export function holdsRun(path: string): boolean {
   return kindOf(path) === 'run' && existsSync(join(path, 'config.json'));
 }
@@ -42,7 +42,7 @@ export function whyNoCheckpoint(path: string): string {
   return `${path}: is not a run or a checkpoint, but contains some; give one of them: ${named(inside)}`;
 }
 
-/** Some paths in words, cut to a readable number. */
+/** A list of paths for a message, shortened if there are many. */
 export function named(paths: readonly string[]): string {
   const more = paths.length > mostNamed ? ` and ${paths.length - mostNamed} more` : '';
   return paths.slice(0, mostNamed).join(', ') + more;

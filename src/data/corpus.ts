@@ -2,8 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { DataError } from '../errors/index.ts';
-import { broken, checksumBytes, numChunks, VerifiedFile } from './verified-file.ts';
+import { checksumBytes, DamagedError, numChunks, VerifiedFile } from './verified-file.ts';
 
 /** The version of the layout below and of how texts are read; a corpus of another version is prepared again. */
 export const corpusFormat = 3;
@@ -123,7 +122,7 @@ export class Corpus {
       file.read(offset, bytes);
     } catch (error) {
       try {
-        writeFileSync(join(this.#folder, damageNote), String(error instanceof Error ? error.message : error));
+        writeFileSync(join(this.#folder, damageNote), error instanceof DamagedError ? error.what : String(error));
       } catch {} // the folder is read-only: the error still reports the damage
       throw error;
     }
@@ -145,7 +144,7 @@ export class Corpus {
 export function openCorpus(folder: string): Corpus {
   const index = readIndex(folder);
   const note = join(folder, damageNote);
-  if (existsSync(note)) throw new DataError(readFileSync(note, 'utf8'));
+  if (existsSync(note)) throw new DamagedError(readFileSync(note, 'utf8'));
   const { chunkBytes, lengths, shards, tokens, documents } = index;
   const checksums = readWhole(folder, index.checksums);
   const blockStarts = new Float64Array(Uint8Array.from(readWhole(folder, index.blockStarts)).buffer);
@@ -159,7 +158,7 @@ export function openCorpus(folder: string): Corpus {
     shards.reduce((total, { bytes }) => total + bytes, 0) !== tokens * index.bytesPerToken ||
     checksums.length !== totalChunks * checksumBytes
   ) {
-    throw broken(join(folder, 'index.json'), 'its counts do not match the files');
+    throw new DamagedError(`${join(folder, 'index.json')}: its counts do not match the files`);
   }
   const files: VerifiedFile[] = [];
   try {
@@ -182,7 +181,7 @@ function readIndex(folder: string): CorpusIndex {
   try {
     return indexSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
   } catch (cause) {
-    throw broken(path, `it is missing, damaged or not of format ${corpusFormat}`, cause);
+    throw new DamagedError(`${path}: it is missing, damaged or not of format ${corpusFormat}`, cause);
   }
 }
 
@@ -193,10 +192,10 @@ function readWhole(folder: string, { name, bytes, sha256 }: StoredFile): Buffer 
   try {
     content = readFileSync(path);
   } catch (cause) {
-    throw broken(path, 'it cannot be read', cause);
+    throw new DamagedError(`${path}: it cannot be read`, cause);
   }
   if (content.length !== bytes || createHash('sha256').update(content).digest('hex') !== sha256)
-    throw broken(path, 'its checksum differs from the one in index.json');
+    throw new DamagedError(`${path}: its checksum differs from the one in index.json`);
   return content;
 }
 

@@ -2,7 +2,7 @@ import { drawSeed, philox4x32, type SampleKey, Stream, seedKey } from '../random
 
 const rounds = 8;
 
-/** How large numbers of samples are read in blocks. */
+/** The block layout for reading large numbers of samples. */
 interface Blocks {
   /** Neighbouring samples that stay together: 2¹³ of 128 tokens take 2 MB on disk. */
   groupSize: number;

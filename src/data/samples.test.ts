@@ -285,7 +285,7 @@ test('text that does not fill a sequence is an error with both numbers', async (
     });
   await rejects([range(0, 14)], 'mlm+nsp', /has 15 tokens, which is less than one sequence of 16/);
   await rejects([range(0, 14)], 'mlm', /has 15 tokens, which is less than one sequence of 16/);
-  await rejects(new Array(10).fill([1, 2, 3]), 'mlm+nsp', /none of the 10 documents has the 4 tokens/);
+  await rejects(new Array(10).fill([1, 2, 3]), 'mlm+nsp', /no document \(of 10\) has the 4 tokens/);
   assert.equal((await samplesOfDocuments(t, [range(0, 15)], 16, 'mlm')).count, 1);
 });
 

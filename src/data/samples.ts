@@ -117,7 +117,7 @@ export function pairedSamples(view: CorpusView, tokenizer: TextTokenizer, sequen
   const reach = isReadInBlocks(count) ? nearby : view.tokens;
   if (count === 0) {
     throw new DataError(
-      `data: none of the ${view.documents} documents has the ${minWindow} tokens that next-sentence pairs need; ` +
+      `data: no document (of ${view.documents}) has the ${minWindow} tokens that next-sentence pairs need; ` +
         'give longer documents, or set data.objective to mlm',
     );
   }

@@ -8,6 +8,7 @@ import { listSources } from './listing.ts';
 import { LengthsWriter, ShardWriter, sha256, writeWhole } from './shard-writer.ts';
 import { type DocumentPart, readAllParts, type SourceFile } from './sources.ts';
 import type { TextTokenizer } from './tokenizer.ts';
+import { DamagedError } from './verified-file.ts';
 import { countCharacters } from './words.ts';
 
 const batchCharacters = 1 << 20;
@@ -211,8 +212,8 @@ function openKept(folder: string, warn: (message: string) => void): Corpus | und
   try {
     return openCorpus(folder);
   } catch (error) {
-    if (!(error instanceof DataError)) throw error;
-    warn(`${error.message}`);
+    if (!(error instanceof DamagedError)) throw error;
+    warn(`${error.what}; preparing the data again`);
     rmSync(folder, { recursive: true, force: true });
     return undefined;
   }

@@ -36,8 +36,8 @@ export function isSplitInBlocks({ index }: Corpus): boolean {
 
 /**
  * Splits a corpus into training and held-out text: documents in a fixed pseudo-random order go to `valid` until it has
- * `round(validFraction · tokens)` tokens; the document that would exceed this is cut, and its tail goes there. So one huge
- * document can be split as well as many. With more than 2²⁰ documents, blocks of 256 are used instead of single documents. The
+ * `round(validFraction · tokens)` tokens; the document that would exceed this is cut, and its tail goes there. So a single
+ * huge document can be split too. With more than 2²⁰ documents, blocks of 256 are used instead of single documents. The
  * documents of a list, in ascending order, are left out.
  */
 export function splitCorpus(

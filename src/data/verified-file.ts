@@ -8,7 +8,7 @@ export const checksumBytes = 32;
 /** How many chunks a file of `bytes` has; each has a checksum. */
 export const numChunks = (bytes: number, chunkBytes: number) => Math.ceil(bytes / chunkBytes);
 
-/** An open file of a corpus. Each of its chunks is read whole and compared with its checksum before any byte of it is returned for the first time. */
+/** An open file of a corpus. Each of its chunks is read whole and compared with its checksum before its bytes are first returned. */
 export class VerifiedFile {
   readonly #path: string;
   readonly #descriptor: number;
@@ -34,12 +34,12 @@ export class VerifiedFile {
     try {
       this.#descriptor = openSync(path, 'r');
     } catch (cause) {
-      throw broken(path, 'it cannot be read', cause);
+      throw new DamagedError(`${path}: it cannot be read`, cause);
     }
     const { size } = fstatSync(this.#descriptor);
     if (size === bytes) return;
     this.close();
-    throw broken(path, `it has ${counted(size, 'byte')} instead of ${bytes}`);
+    throw new DamagedError(`${path}: it has ${counted(size, 'byte')} instead of ${bytes}`);
   }
 
   /**
@@ -65,13 +65,13 @@ export class VerifiedFile {
     this.#fill(offset, bytes);
     const expected = this.#checksums.subarray(chunk * checksumBytes, (chunk + 1) * checksumBytes);
     if (createHash('sha256').update(bytes).digest().compare(expected) !== 0)
-      throw broken(this.#path, `the chunk at byte ${offset} does not match its checksum`);
+      throw new DamagedError(`${this.#path}: the chunk at byte ${offset} does not match its checksum`);
     this.#isVerified[chunk] = 1;
   }
 
   #fill(offset: number, into: Uint8Array): void {
     if (readSync(this.#descriptor, into, 0, into.length, offset) !== into.length)
-      throw broken(this.#path, 'it was truncated while in use');
+      throw new DamagedError(`${this.#path}: it was truncated while in use`);
   }
 
   /** Closes the file. */
@@ -80,7 +80,12 @@ export class VerifiedFile {
   }
 }
 
-/** The error for a damaged file. */
-export function broken(path: string, reason: string, cause?: unknown): DataError {
-  return new DataError(`${path}: ${reason}; run the same command again to rebuild it`, { cause });
+/** A file of a corpus is damaged. */
+export class DamagedError extends DataError {
+  /** What is wrong, without what to do about it. */
+  readonly what: string;
+  constructor(what: string, cause?: unknown) {
+    super(`${what}; run the same command again (a training run with --resume) to rebuild it`, { cause });
+    this.what = what;
+  }
 }

@@ -16,7 +16,7 @@ const silenceMs = 60_000;
 const certificateCodes =
   /^(CERT_|CRL_|ERR_TLS_CERT_|DEPTH_ZERO_|SELF_SIGNED_CERT|UNABLE_TO_|INVALID_CA|HOSTNAME_MISMATCH)/;
 
-/** What undici says of an address that cannot work, whenever it is asked. */
+/** undici's messages for an address that can never work. */
 const wrongAddress = /^(redirect count exceeded|bad port|unknown scheme)/;
 
 /** Is called with the reason of a pause and the seconds that are left of it: once at its start, then each second. It may throw, to end it. */
@@ -33,10 +33,10 @@ export class UnreachableError extends DataError {
 }
 
 /**
- * Works on the network until it succeeds: after a broken connection or a busy server again, as long as `hasProgress` says that the
- * attempt downloaded something, else a few times.
+ * Retries a network operation after a broken connection or a busy server: as long as `hasProgress` reports that the attempt
+ * downloaded something, otherwise a few times.
  *
- * @throws UnreachableError after the last attempt, and DataError of a certificate that is not trusted and an address that cannot work.
+ * @throws UnreachableError after the last attempt, and DataError for an untrusted certificate or an invalid address.
  */
 export async function persistently<T>(
   name: string,
@@ -94,7 +94,7 @@ export function temporaryReason(error: unknown): string | undefined {
   return certificateCodes.test(code ?? '') || wrongAddress.test(message) ? undefined : message || code || error.message;
 }
 
-/** The error of a fault that asking again does not fix: a certificate that fails, or an address that cannot work. */
+/** The error for a failure that retrying cannot fix: an untrusted certificate, or an invalid address. */
 function lasting(name: string, error: unknown): DataError | undefined {
   const { message, code } = ((error as Error).cause ?? {}) as NodeJS.ErrnoException;
   if (wrongAddress.test(message ?? ''))

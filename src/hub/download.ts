@@ -54,7 +54,7 @@ export interface Version {
   lastModified?: string;
 }
 
-/** The header of a request that wants the rest of this version only; undefined where nothing tells versions apart. */
+/** The header of a request that wants the rest of this version only; undefined if the server gives no version. */
 export function ifRange({ etag, lastModified }: Version): string | undefined {
   return etag !== undefined && !etag.startsWith('W/') ? etag : lastModified;
 }

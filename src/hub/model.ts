@@ -5,7 +5,7 @@ import { parseHubName } from './names.ts';
 import { openRepository } from './repository.ts';
 
 const weights = /^model(-\d{5}-of-\d{5})?\.safetensors$|^model\.safetensors\.index\.json$/;
-/** What stands beside the weights: configuration, tokenizer, card, and what a model for embeddings does with hidden states. */
+/** The files besides the weights: configuration, tokenizer, card, and what a model for embeddings does with hidden states. */
 const descriptions =
   /^(config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|modules)\.json$|^(vocab|merges)\.txt$|^README\.md$|^\d+_Pooling\/config\.json$/;
 

@@ -1,14 +1,14 @@
 import { DataError } from '../errors/index.ts';
 
-/** What a repository on the Hub may hold: what messages call it, the folder of its page, and how it is named. */
+/** The kinds of Hub repositories: their name in messages, the prefix of their page, and the form of their names. */
 export const hubKinds = {
   dataset: { words: 'data set', folder: 'datasets/', form: 'hf:datasets/ORG/NAME[/PATH][:SPLIT][@REVISION]' },
   model: { words: 'model', folder: '', form: 'hf:ORG/NAME[@REVISION]' },
 } as const;
 
 /**
- * A name on the Hugging Face Hub: `hf:[datasets/]ORG/NAME[/PATH][:SPLIT][@REVISION]`. A run writes the commit that a revision
- * meant behind it, `@REVISION@COMMIT`.
+ * A name on the Hugging Face Hub: `hf:[datasets/]ORG/NAME[/PATH][:SPLIT][@REVISION]`. A run appends the commit that the
+ * revision resolved to, `@REVISION@COMMIT`.
  */
 export interface HubName {
   /** As it was given, without the revision. */

@@ -30,7 +30,7 @@ export interface Range {
   end: number;
 }
 
-/** A file elsewhere of which ranges are downloaded into a sparse file of the same size. */
+/** A remote file whose ranges are downloaded into a sparse file of the same size. */
 export interface SparseFile extends Disposable {
   bytes: number;
   /** What ties the ranges to one version of the file. */

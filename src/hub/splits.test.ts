@@ -73,7 +73,7 @@ test('the head of the card goes before names, in each form of its data_files', (
   );
   assert.throws(
     () => choose('hf:datasets/a/b/en:valid', paths, subsets),
-    /no split valid; it has train, held\.out; for example hf:datasets\/a\/b\/en:train$/,
+    /no split valid; it has train, held\.out; name one, for example hf:datasets\/a\/b\/en:train$/,
   );
   const several = card(
     'configs:\n- config_name: x\n  data_files: train.jsonl\n- config_name: y\n  data_files: train.jsonl',
@@ -91,7 +91,7 @@ test('a card whose patterns match no file says so, and a pattern without a split
     card(`configs:\n- config_name: default\n  data_files:\n${train}  - split: test\n    path: b.jsonl`);
   assert.throws(
     () => choose('hf:datasets/a/b:train', paths, head('  - split: train\n    path: none-*\n')),
-    /its card lists no existing file for the split train; it has test; for example hf:datasets\/a\/b:test$/,
+    /its card lists no existing file for the split train; it has test; name one, for example hf:datasets\/a\/b:test$/,
   );
   assert.deepEqual(choose('hf:datasets/a/b', paths, head('  - path: a.jsonl\n')), ['a.jsonl']);
   assert.throws(() => choose('hf:datasets/a/b', []), /contains no data files$/);

@@ -18,7 +18,7 @@ const notData = /^(README\.md|config\.json|dataset_infos?\.json|dummy_data\.zip|
 const compressions = /\.(gz|zst|xz|bz2|lz4|zip)$/;
 /** Endings of files that explain data; they are data where nothing else is there. */
 const besideData = new Set(['', 'md', 'py', 'ipynb', 'yaml', 'yml', 'toml', 'bib']);
-/** Files about a data set, not of it. */
+/** Files about a data set: licence, readme, change log. */
 const aboutData = /^(licen[cs]e|notice|copying|readme|citation|changelog|requirements)(\.(txt|md|rst))?$/i;
 const maxNamed = 10;
 
@@ -72,7 +72,7 @@ export function chooseFiles(
     const filled = names.filter((each) => splits.get(each)!.length > 0);
     const why = splits.has(split) ? `its card lists no existing file for the split ${split}` : `no split ${split}`;
     if (filled.length === 0) throw fail(names.length > 0 ? why : 'contains no data files');
-    const instead = `for example hf:datasets/${name.repo}${name.path && `/${name.path}`}:${filled[0]}`;
+    const instead = `name one, for example hf:datasets/${name.repo}${name.path && `/${name.path}`}:${filled[0]}`;
     throw fail(`${why}; it has ${listed(filled)}; ${instead}`);
   }
   return ofOneKind(name, files, { isText, endings });

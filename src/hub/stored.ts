@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-/** What a file of the cache holds; undefined where it is missing or damaged: all of them can be made again. */
+/** The JSON in a cache file; undefined if it is missing or damaged (every cache file can be rebuilt). */
 export function storedJson<T>(path: string): T | undefined {
   try {
     return JSON.parse(readFileSync(path, 'utf8')) as T;

@@ -86,7 +86,7 @@ export async function* generate(
 
 /**
  * The tokens of a prompt, as `AutoTokenizer` gives them: a published Llama saw <|begin_of_text|> before each of its texts.
- * Training here separates documents with only an end-of-text token; a prompt follows that token, even an empty one.
+ * Training here separates documents with only an end-of-text token; an empty prompt is replaced by that token.
  */
 export async function promptIds(tokenizer: TextTokenizer, prompt: string): Promise<number[]> {
   const start = tokenizer.bosId < 0 ? [] : [tokenizer.bosId];

@@ -79,7 +79,7 @@ function removedText({ checkpoint, config, lossWithAll, loss }: OutgoingModel): 
       ? ''
       : `: the held-out loss went from ${lossWithAll.toFixed(3)} to ${loss!.toFixed(3)} nats`;
   const removed = layers - config.layers;
-  return `Of its ${counted(layers, 'block')} ${removed} ${removed === 1 ? 'was' : 'were'} removed after training${losses}.`;
+  return `${removed} of its ${counted(layers, 'block')} ${removed === 1 ? 'was' : 'were'} removed after training${losses}.`;
 }
 
 function trainingLines({ config, progress: { samples, tokens, step } }: Checkpoint): string[] {

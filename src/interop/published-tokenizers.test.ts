@@ -218,11 +218,11 @@ test('what is otherwise than the model was trained with is refused in one line',
   );
   refused(
     changed('Qwen3', { add_bos_token: true }),
-    /add_bos_token true is not supported, because the post_processor of tokenizer\.json has false/,
+    /add_bos_token true is not supported, because the post_processor of tokenizer\.json does not add a bos token/,
   );
   refused(
     changed('Llama 3', { add_bos_token: false }),
-    /add_bos_token false is not supported, because the post_processor of tokenizer\.json has true/,
+    /add_bos_token false is not supported, because the post_processor of tokenizer\.json adds a bos token/,
   );
   refused(
     changed('Llama 3', { add_eos_token: true }),

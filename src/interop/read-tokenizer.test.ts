@@ -122,7 +122,7 @@ test('what has no certain ids is refused, by the name of the setting and its fil
   refused(
     gpt,
     settings(gpt, { add_bos_token: true }),
-    /tokenizer_config\.json: add_bos_token true is not supported, because the post_processor of tokenizer\.json has false/,
+    /tokenizer_config\.json: add_bos_token true is not supported, because the post_processor of tokenizer\.json does not add a bos token/,
   );
   refused(
     gpt,

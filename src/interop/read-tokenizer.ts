@@ -141,7 +141,7 @@ function checkTokens(folder: string, family: TokenizerFamily, settings: Json, js
   }
   const addsBos = family.addsBos(json);
   if ((settings.add_bos_token ?? addsBos) === addsBos) return;
-  const advice = `is not supported, because the post_processor of tokenizer.json has ${addsBos}; make the two agree`;
+  const advice = `is not supported, because the post_processor of tokenizer.json ${addsBos ? 'adds' : 'does not add'} a bos token; make the two agree`;
   throw refusal(folder, settings, 'add_bos_token', advice);
 }
 

@@ -49,7 +49,7 @@ const roberta: Relative = {
     ]),
   complete(tensors, given) {
     change(tensors, positions, (table, width) => table.subarray(firstPosition(given) * width));
-    // Both texts of a pair have its one type.
+    // Both texts of a pair get RoBERTa's single token type.
     change(tensors, types, (table, width) =>
       Float32Array.from({ length: 2 * width }, (_, i) => table[i % table.length]!),
     );

@@ -27,7 +27,7 @@ export interface Family {
   title(config: ModelConfig): string;
   /** The default settings for a hidden size: the values of its paper. */
   defaults(hiddenSize: number): FamilyDefaults;
-  /** Which of the settings that not all families have it supports. */
+  /** The optional settings that it supports: those that not every family has. */
   takes: readonly (keyof ModelConfig)[];
   /** How it is trained by default. */
   recipe: Recipe;

@@ -17,8 +17,7 @@ export interface SinkRun {
 
 /** Receives the metrics of a run, line by line. */
 export interface OpenSink {
-  /** Called for each step and each evaluation. */
-  /** Training waits for it. */
+  /** Called for each step and each evaluation; training waits for it. */
   metrics(line: Metrics): void | Promise<void>;
   /** The run has ended, or failed. */
   close?(): void;

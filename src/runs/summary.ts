@@ -102,7 +102,7 @@ export class RunSums {
   /**
    * The fraction of the time of dense steps that is saved if `depth` blocks run on average: `1 − s(depth)/s(L)`, with `s` the
    * seconds per FLOP of a dense step. `s` is a line through the mean of all steps; its slope is the least-squares slope of
-   * seconds on depth within the phases of the run, because steps of another size take another time at any depth. Undefined when
+   * seconds on depth within the phases of the run, because steps of a different size take a different time at any depth. Undefined when
    * the depth never changed, or in a short run.
    */
   timeSavedAt(depth: number): number | undefined {

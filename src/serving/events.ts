@@ -11,7 +11,7 @@ interface EventOptions {
 
 /**
  * An answer as server-sent events, each made when the one before it was taken. What it throws before its first piece is thrown here, so
- * that a mistake is told by the status.
+ * that an error is reported by the status.
  */
 export async function eventStream(
   answer: AsyncGenerator<object>,

@@ -1,18 +1,18 @@
 import { setImmediate } from 'node:timers/promises';
 import { busy, gone } from './request-error.ts';
 
-/** How much a queue takes, in tokens. */
+/** The limits of a queue, in tokens. */
 export interface QueueLimits {
-  /** At once, each item counted as long as the longest beside it; one item at least. */
+  /** Per batch, with every item padded to the longest; at least one item. */
   together: number;
-  /** That wait, beside a request that finds nobody before it. */
+  /** Waiting; a request that finds an empty queue is always accepted. */
   waiting: number;
 }
 
-/** A request: its items, and the answers that are there. */
+/** A request: its items, and the answers so far. */
 interface Job<X, Y> {
   items: readonly X[];
-  /** The number of its next item that waits. */
+  /** The index of the next waiting item. */
   next: number;
   answers: Y[];
   signal: AbortSignal;

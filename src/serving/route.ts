@@ -12,7 +12,7 @@ export interface Route<B = unknown> {
   /** The body of a request. */
   body: z.ZodType<B>;
   /**
-   * The answer, as JSON; a generator is sent piece by piece as it goes on, and is ended where nobody reads it any more.
+   * The answer, as JSON; a generator is streamed, and stopped when the client disconnects.
    *
    * @throws RequestError for a request that cannot be answered.
    */

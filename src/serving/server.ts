@@ -55,7 +55,7 @@ export function openServed(path: string, { warn, device }: TrainedOptions): Serv
 }
 
 /**
- * Serves a model; `report` hears of errors that are the server's own fault.
+ * Serves a model; `report` is called with internal server errors.
  *
  * @throws ConfigError for a port or an address that cannot be had.
  */

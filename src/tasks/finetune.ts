@@ -239,7 +239,7 @@ function judge({ kind }: Task, { metric }: FineTuneSettings, scores: Scores): nu
 
 function diverged(task: Task, step: number): DataError {
   return new DataError(
-    `${task.name}: the loss or the gradient was not finite at step ${step}; lower the learning rate`,
+    `${task.name}: the loss, the gradient or the weights were not finite at step ${step}; lower the learning rate`,
   );
 }
 

@@ -21,8 +21,8 @@ export function f1(predicted: readonly number[], right: readonly number[]): numb
 }
 
 /**
- * Matthews' correlation of two classes: `(tp·tn − fp·fn) / √((tp+fp)(tp+fn)(tn+fp)(tn+fn))`; 0 if the root is. Source: B. W.
- * Matthews, 1975.
+ * Matthews' correlation of two classes: `(tp·tn − fp·fn) / √((tp+fp)(tp+fn)(tn+fp)(tn+fn))`; 0 if the root is.
+ * Source: B. W. Matthews, 1975.
  */
 export function matthews(predicted: readonly number[], right: readonly number[]): number {
   const { tp, tn, fp, fn } = outcomes(predicted, right);

@@ -10,7 +10,7 @@ export const dtypeOf = {
 /** A name that `train.precision` takes. */
 export type Precision = keyof typeof dtypeOf;
 
-/** The dtype on a device for a model that was trained in `precision`: CPUs do not support float16 products. */
+/** The dtype on a device for a model that was trained in `precision`: float16 models run in float32 on the CPU. */
 export function dtypeOn(device: Device, precision: Precision): Dtype {
   return precision === 'fp16' && device === 'cpu' ? 'float32' : dtypeOf[precision];
 }

@@ -48,7 +48,7 @@ export async function openRepeated(
   return { ...duplicates, of: (corpus) => repeated.get(corpus)! };
 }
 
-/** The documents that `data.deduplicate` drops, counted in a note; undefined if nothing is dropped. */
+/** The documents that `data.deduplicate` drops, counted in a note; undefined if it is `none`. */
 export async function openDropped(
   corpora: Corpora,
   data: Config['data'],

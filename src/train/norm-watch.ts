@@ -1,4 +1,4 @@
-/** The most norms that the median is taken over, and the fewest before any warning. */
+/** The median is taken over at most the first number of norms; there is no warning before the second number. */
 const [windowSize, minNorms] = [100, 20];
 /** A norm of this many times the median triggers a warning. */
 const limit = 20;

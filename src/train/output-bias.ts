@@ -9,8 +9,8 @@ const numCounted = 4096;
  * count as n = 0.
  *
  * Without it, a model learns these frequencies through its blocks, because Adam moves a bias by a thousandth per step, while
- * frequencies differ by factors of thousands. Training collapses for a step when all blocks output one large constant vector
- * (docs/log.md).
+ * frequencies differ by factors of thousands. When all blocks output the same large constant vector to express them, training
+ * collapses for a step (docs/log.md).
  */
 export function logFrequencies(samples: Samples, vocabSize: number): Float32Array {
   const { isSpecial } = samples.tokenizer;

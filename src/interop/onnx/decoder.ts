@@ -22,10 +22,10 @@ export interface OnnxDecoder {
 export type Attend = (l: number, q: Value, k: Value, v: Value) => Value;
 
 /**
- * A decoder as an ONNX graph that continues sequences: `input_ids` and `position_ids` [N, S] of new tokens, `attention_mask` [N,
- * P] of all, keys and values of those before as `past_key_values.L.key` and `.value` [N, K, P − S, d]. It gives `logits` [N, S,
- * V], of only the last `num_logits_to_keep` tokens unless that is 0, and all keys and values as `present.L.key` and `.value` [N,
- * K, P, d].
+ * A decoder as an ONNX graph that continues sequences: `input_ids` and `position_ids` [N, S] of new tokens, `attention_mask`
+ * [N, P] of all, keys and values of those before as `past_key_values.L.key` and `.value` [N, K, P − S, d]. It gives `logits`
+ * [N, S, V], of only the last `num_logits_to_keep` tokens unless that is 0, and all keys and values as `present.L.key` and
+ * `.value` [N, K, P, d].
  */
 export function decoderGraph(
   family: OnnxDecoder,

@@ -66,7 +66,7 @@ export interface TokenizerFamily {
   /** What taper puts around texts, in words, and whether a post-processor does the same. */
   frame: string;
   frames(frame: Frame, json: TokenizerJson): boolean;
-  /** Makes pairs framed as in taper, if single texts stay the same. */
+  /** Changes the tokens around pairs to taper's, if single texts stay the same. */
   reframe?(json: TokenizerJson): void;
 }
 

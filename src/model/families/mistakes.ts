@@ -9,7 +9,7 @@ const leastVocabulary = 257;
 export function byteMistakes({ kind, vocabSize }: ModelConfig): string[] {
   if (vocabSize >= leastVocabulary) return [];
   return [
-    `model.vocabSize: ${vocabSize} is below ${leastVocabulary}: ${kind} needs a token for each byte and one for the end of a text`,
+    `model.vocabSize: ${vocabSize} is below ${leastVocabulary}: ${kind} needs a token for each byte and one for the end of a text; set it to ${leastVocabulary} or more`,
   ];
 }
 

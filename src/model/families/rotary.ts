@@ -2,7 +2,10 @@ import { ConfigError } from '../../errors/index.ts';
 import { ConfigReader, type Json } from '../hugging-face.ts';
 import type { RopeScaling } from '../parameters.ts';
 
-/** llama3's scaling, with its bounds in positions: wavelengths below the first stay, those above the second are stretched. */
+/**
+ * llama3's scaling: a frequency with more than `highFrequency` waves in `originalPositions` stays, one with fewer than `lowFrequency` is
+ * divided by `factor`, and those between are interpolated.
+ */
 function stretched(
   frequency: number,
   { factor, lowFrequency, highFrequency, originalPositions }: RopeScaling & { type: 'llama3' },

@@ -77,7 +77,9 @@ function partsOf(place: string, part: string): string[] {
 function parquetOf(place: string, part: string): string {
   const exact = partsOf(place, part);
   if (exact.length !== 1) {
-    throw new DataError(`${place}: has ${exact.length} files ${part}*.parquet, expected one; join them into one file`);
+    throw new DataError(
+      `${place}: has ${exact.length} files ${part}*.parquet, expected one; give each part as one file`,
+    );
   }
   return join(place, exact[0]!);
 }

@@ -104,8 +104,8 @@ function rowsOf(x_MD: Tensor, rows: readonly number[]): Tensor {
 }
 
 /**
- * Cross-entropy of each example's second text among the second and third texts of all examples, with logits `cos(a,
- * ·)/temperature`. A text equal to the example's first or second one is not a negative.
+ * Cross-entropy of each example's second text among the second and third texts of all examples, with logits
+ * `cos(a, ·)/temperature`. A text equal to the example's first or second one is not a negative.
  */
 function contrastiveLoss(vectors_MD: Tensor, examples: readonly EncodedPair[], { temperature }: PairSettings): Tensor {
   const { device } = vectors_MD;

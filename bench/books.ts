@@ -11,8 +11,16 @@ export interface Trained {
   losses: [step: number, loss: number][];
 }
 
+/** A training that did not come to its end: what it printed. */
+export interface Diverged {
+  diverged: string;
+}
+
 /** The last held-out loss. */
 export const finalLoss = ({ losses }: Trained) => losses.at(-1)![1];
+
+/** What `taper-lm pretrain` prints when training diverges. */
+export const divergence = /training diverged: .*/;
 
 /** The keys of `data` for the books: `train-*.jsonl.gz` and `valid.jsonl.gz` in a folder. */
 export const booksIn = (folder: string, cache: string) => ({
@@ -37,9 +45,15 @@ export interface Training {
 }
 
 /** Trains on the books in a process of its own. */
-export function trainOnBooks({ config, out, sets, books, threads }: Training): Trained {
+export function trainOnBooks({ config, out, sets, books, threads }: Training): Trained | Diverged {
   const data = setsForBooks(books, join(dirname(out), 'cache'));
-  runCommand(['pretrain', config, '--out', out, '--resume', '--set', ...sets, `train.threads=${threads}`, ...data]);
+  try {
+    runCommand(['pretrain', config, '--out', out, '--resume', '--set', ...sets, `train.threads=${threads}`, ...data]);
+  } catch (error) {
+    const diverged = divergence.exec((error as Error).message)?.[0];
+    if (diverged === undefined) throw error;
+    return { diverged };
+  }
   const { evaluations } = readRun(out, console.warn);
   const last = evaluations.at(-1)!;
   return {

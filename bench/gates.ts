@@ -8,13 +8,12 @@ import { readMetrics } from '../src/runs/index.ts';
 import { bertWork } from './bert-work.ts';
 import { runCommand, runTaper } from './programs.ts';
 import { median, spread, table, writeResults } from './report.ts';
-import { mean } from './statistics.ts';
+import { mean, pooledDeviation } from './statistics.ts';
 
 const rounds = 4;
 const [layers, hidden, batch] = [12, 256, 32];
 /** The rows of the tables. */
 const [dense, byBatch, bySequence, exact, exactWhole] = [0, 1, 2, 3, 4];
-const names = { batch: 'one gate per block', sequence: 'one gate per block and sequence', exact: 'exact' };
 
 /** What docs/results/gates.md holds: how even steps are, and whether what is skipped is time, with every kind of gates; and what ranks wait. */
 export function gates(): void {
@@ -30,10 +29,10 @@ function evenness(): string {
   const kinds = [
     { name: 'dense', flags: ['--theta', '1'] },
     ...namesOf(granularities).map((kind) => ({
-      name: `θ = 0.5, ${names[kind]}`,
+      name: `θ = 0.5, ${granularities[kind].words}`,
       flags: ['--theta', '0.5', '--granularity', kind],
     })),
-    { name: `θ = 7/13, ${names.exact}`, flags: ['--theta', `${7 / 13}`, '--granularity', 'exact'] },
+    { name: `θ = 7/13, exact`, flags: ['--theta', `${7 / 13}`, '--granularity', 'exact'] },
   ];
   const size = { layers, hidden, heads: hidden / 64, batch, dtype: 'bf16', steps: 30, warmup: 8 };
   const flags = Object.entries(size).flatMap(([key, value]) => [`--${key}`, `${value}`]);
@@ -105,7 +104,7 @@ function waiting(): string {
   const kinds = [
     { name: 'dense', sets: ['depth.method=dense'] },
     ...namesOf(granularities).map((kind) => ({
-      name: `θ = 0.5, ${names[kind]}`,
+      name: `θ = 0.5, ${granularities[kind].words}`,
       sets: ['depth.method=constant', `depth.granularity=${kind}`],
     })),
   ];
@@ -169,7 +168,4 @@ function robustVariation(values: readonly number[]): number {
   return (1.4826 * median(values.map((value) => Math.abs(value - center)))) / center;
 }
 
-function variation(values: readonly number[]): number {
-  const center = mean(values);
-  return Math.sqrt(values.reduce((sum, value) => sum + (value - center) ** 2, 0) / (values.length - 1)) / center;
-}
+const variation = (values: readonly number[]) => pooledDeviation([values]).deviation / mean(values);

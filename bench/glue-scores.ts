@@ -15,6 +15,12 @@ export const glueTasks: readonly ScoredTask[] = [
   { name: 'mrpc', title: 'MRPC, F1', score: 'f1', epochs: 10 },
 ];
 
+/** The learning rate of fine-tuning if it is not what is varied: ten times BERT's, for a model of a tenth of its width. */
+export const glueLearningRate = '3e-4';
+
+/** What `taper-lm glue` prints when fine-tuning diverges. */
+export const glueDivergence = /were not finite at step \d+; lower the learning rate/;
+
 /** What `taper-lm glue --json` prints. */
 interface GlueSummary {
   tasks: { devs: { scores: Record<string, number> }[] }[];

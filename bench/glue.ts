@@ -3,13 +3,12 @@ import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openCheckpoint } from '../src/checkpoints/index.ts';
 import { lastConfig } from '../src/config/index.ts';
-import { glueScores, type ScoredTask } from './glue-scores.ts';
+import { glueScores, glueLearningRate as learningRate, type ScoredTask } from './glue-scores.ts';
 import { table, writeResults } from './report.ts';
 import { untrainedLike } from './untrained.ts';
 
 const runs = fileURLToPath(new URL('../../runs/glue', import.meta.url));
 const seeds = [1, 2, 3];
-const learningRate = '3e-4'; // ten times BERT's, for a model of a tenth of its width
 /** Small sets are read more often; of some only the first examples are read. */
 const tasks: readonly (ScoredTask & { examples?: number })[] = [
   { name: 'cola', title: 'CoLA', score: 'matthews', epochs: 10 },

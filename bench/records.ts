@@ -1,7 +1,10 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { readConfigFile } from '../src/config/index.ts';
+import { replaceFile } from '../src/files/index.ts';
 
 /** When and on what something was measured. */
 export interface Measured {
@@ -9,7 +12,20 @@ export interface Measured {
   processor: string;
 }
 
+export function measuredHere(): Measured {
+  return { date: new Date().toISOString().slice(0, 10), processor: cpus()[0]?.model.trim() ?? 'unknown' };
+}
+
+/** What was measured, and the recipe that it was made with. */
+type Kept<T> = T & Measured & { recipe: string };
+
 const root = fileURLToPath(new URL('../../docs/results/records', import.meta.url));
+
+/** Tells apart what a config file and settings make, so that the results of an earlier recipe are not taken for those of this one. */
+export function recipeOf(file: string, sets: readonly string[]): string {
+  const recipe = JSON.stringify([readConfigFile(file), sets]);
+  return createHash('sha256').update(recipe).digest('hex').slice(0, 8);
+}
 
 /** What was measured before, kept as small JSON files in a folder of docs/results/records. */
 export class Records {
@@ -19,16 +35,18 @@ export class Records {
     this.#folder = join(root, folder);
   }
 
-  get<T>(name: string): (T & Measured) | undefined {
+  /** The record of that name, if it was made with this recipe. */
+  get<T>(name: string, recipe: string): Kept<T> | undefined {
     const path = this.#pathOf(name);
-    return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : undefined;
+    if (!existsSync(path)) return undefined;
+    const record = JSON.parse(readFileSync(path, 'utf8')) as Kept<T>;
+    return record.recipe === recipe ? record : undefined;
   }
 
-  keep<T extends object>(name: string, value: T): T & Measured {
-    const processor = cpus()[0]?.model.trim() ?? 'unknown';
-    const record = { ...value, date: new Date().toISOString().slice(0, 10), processor };
+  keep<T extends object>(name: string, recipe: string, value: T): Kept<T> {
+    const record = { recipe, ...value, ...measuredHere() };
     mkdirSync(this.#folder, { recursive: true });
-    writeFileSync(this.#pathOf(name), `${JSON.stringify(record)}\n`);
+    replaceFile(this.#pathOf(name), `${JSON.stringify(record)}\n`);
     return record;
   }
 

@@ -1,13 +1,13 @@
 import { writeFileSync } from 'node:fs';
-import { availableParallelism, cpus } from 'node:os';
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { measuredHere } from './records.ts';
 
-export { markdownTable as table } from '../src/report/format.ts';
+export { markdownTable as table, percent } from '../src/report/format.ts';
 
 /** Writes docs/results/NAME.md: what was measured, by which command, when and on what, and the tables. */
 export function writeResults(name: string, title: string, command: string, text: string): void {
-  const processor = cpus()[0]?.model.trim() ?? 'unknown';
-  const date = new Date().toISOString().slice(0, 10);
+  const { date, processor } = measuredHere();
   const head = `# ${title}\n\nMade by \`${command}\` on ${date}: ${processor}, ${availableParallelism()} processors.\n`;
   const path = fileURLToPath(new URL(`../../docs/results/${name}.md`, import.meta.url));
   writeFileSync(path, `${head}\n${text.trim()}\n`);

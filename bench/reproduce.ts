@@ -14,8 +14,10 @@ import { trainPaper } from './paper/train.ts';
 /** What can be reproduced: `npm run reproduce -- NAME …`. A command that was stopped goes on from where it was. */
 interface Command {
   usage: string;
-  /** How many words it takes at least. */
-  words: number;
+  /** The number of its paths. */
+  paths: number;
+  /** Whether names may follow them. */
+  takesNames?: boolean;
   run(words: readonly string[]): void | Promise<void>;
 }
 
@@ -30,9 +32,10 @@ const commands: Record<string, Command> = {
   // all records. BOOKS holds train-*.jsonl.gz and valid.jsonl.gz.
   depth: {
     usage: 'BOOKS [SETTINGS…] [--threads N]',
-    words: 1,
+    paths: 1,
+    takesNames: true,
     run([books, ...names]) {
-      const times = openTimes();
+      const times = openTimes(threads);
       trainAll(at(books), names, threads, times);
       reportDepth(times);
     },
@@ -40,32 +43,33 @@ const commands: Record<string, Command> = {
   // Fine-tunes the best of them, and writes the page again.
   'depth-glue': {
     usage: 'GLUE [--threads N]',
-    words: 1,
+    paths: 1,
     run([data]) {
       fineTuneAll(fineTuned(), at(data), threads);
-      reportDepth(openTimes());
+      reportDepth(openTimes(threads));
     },
   },
   // Trains and fine-tunes what the paper's figures and tables need, and writes docs/results/paper.md.
   paper: {
     usage: 'BOOKS GLUE [--threads N]',
-    words: 2,
+    paths: 2,
     run([books, data]) {
       trainPaper(at(books), threads);
       analyzeAll(at(books));
       fineTunePaper(at(data), threads);
-      reportPaper();
+      reportPaper(threads);
     },
   },
   // Fine-tunes a model and the same model untrained on CoLA and SST-2, and writes docs/results/glue.md.
-  glue: { usage: 'CHECKPOINT GLUE', words: 2, run: ([checkpoint, data]) => glue(at(checkpoint), at(data)) },
+  glue: { usage: 'CHECKPOINT GLUE', paths: 2, run: ([checkpoint, data]) => glue(at(checkpoint), at(data)) },
   // The same for embeddings (SICK) and entities (WNUT-17): docs/results/heads.md. DATA holds pairs/sick and ner/wnut17.
-  heads: { usage: 'CHECKPOINT DATA', words: 2, run: ([checkpoint, data]) => heads(at(checkpoint), at(data)) },
+  heads: { usage: 'CHECKPOINT DATA', paths: 2, run: ([checkpoint, data]) => heads(at(checkpoint), at(data)) },
 };
 
 const [name = '', ...words] = positionals;
 const command = commands[name];
-if (command && words.length >= command.words) await command.run(words);
+const isRight = command?.takesNames ? words.length >= command.paths : words.length === command?.paths;
+if (command && isRight && Number.isInteger(threads) && threads > 0) await command.run(words);
 else {
   const lines = Object.entries(commands).map(([name, { usage }]) => `npm run reproduce -- ${name} ${usage}`);
   console.error(lines.join('\n'));

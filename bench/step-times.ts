@@ -1,6 +1,7 @@
 import { type Config, lastConfig } from '../src/config/index.ts';
 import { depthMethod, plannedCost } from '../src/depth/index.ts';
 import { measureSteps, type StepTimes, stepSeconds, workOf } from '../src/train/index.ts';
+import { mean } from './statistics.ts';
 
 const rounds = 3;
 
@@ -8,8 +9,8 @@ const rounds = 3;
 export function measureInTurn(configs: readonly Config[]): StepTimes[] {
   const found = Array.from({ length: rounds }, () => configs.map((config) => measureSteps(lastConfig(config))));
   return configs.map((_, i) => {
-    const mean = (part: keyof StepTimes) => found.reduce((sum, round) => sum + round[i]![part], 0) / rounds;
-    return { once: mean('once'), update: mean('update'), microBatch: mean('microBatch'), block: mean('block') };
+    const of = (part: keyof StepTimes) => mean(found.map((round) => round[i]![part]));
+    return { once: of('once'), update: of('update'), microBatch: of('microBatch'), block: of('block') };
   });
 }
 

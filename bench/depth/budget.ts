@@ -1,28 +1,49 @@
 import { type Config, loadConfig } from '../../src/config/index.ts';
 import { granularities } from '../../src/depth/index.ts';
-import type { StepTimes } from '../../src/train/index.ts';
-import { type Measured, Records } from '../records.ts';
+import { type StepTimes, stepSeconds } from '../../src/train/index.ts';
+import { type Measured, Records, recipeOf } from '../records.ts';
 import { measureInTurn, secondsOf } from '../step-times.ts';
 import { type Setting, settingOf } from './settings.ts';
 
-const records = new Records('depth');
+/** What was measured for the comparison. */
+export const records = new Records('depth');
 
 /** What the parts of a step take with gates for whole micro-batches, `exact` ones among them, and with gates per sequence. */
-export type Times = Measured & { whole: StepTimes; perSequence: StepTimes };
+export type Times = Measured & { whole: StepTimes; perSequence: StepTimes; threads: number };
 
-/** The configuration of a setting, with a number of steps where that is known. */
+const file = 'configs/depth.yaml';
+/** What a setting is made of now. */
+export const recipeOfSetting = ({ sets }: Pick<Setting, 'sets'>) => recipeOf(file, sets);
+
+/** The configuration of a setting, with a number of steps if that is known. */
 export function configOf({ sets }: Pick<Setting, 'sets'>, steps?: number): Config {
   const all = [...sets, ...(steps === undefined ? [] : [`train.steps=${steps}`])];
-  return loadConfig({ file: 'configs/depth.yaml', sets: all }).config;
+  return loadConfig({ file, sets: all }).config;
 }
 
 /** The times that were measured before, or else now. */
-export function openTimes(): Times {
-  const known = records.get<Times>('times');
+export function openTimes(threads: number): Times {
+  const recipe = recipeOfSetting({ sets: [] });
+  const known = records.get<Times>('times', recipe);
   if (known) return known;
-  const kinds = ['batch', 'sequence'].map((kind) => configOf({ sets: [`depth.granularity=${kind}`] }));
-  const [whole, perSequence] = measureInTurn(kinds);
-  return records.keep('times', { whole: whole!, perSequence: perSequence! });
+  const kinds = ['batch', 'sequence'].map((kind) =>
+    configOf({ sets: [`depth.granularity=${kind}`, `train.threads=${threads}`] }),
+  );
+  const [whole, halves] = measureInTurn(kinds);
+  return records.keep('times', recipe, { whole: whole!, perSequence: perSequence(whole!, halves!), threads });
+}
+
+/**
+ * A block on part of the sequences gathers and scatters them, in proportion to their number; a dense step does not. So the time per block
+ * is that of steps with half of the sequences in each block, beyond what any step takes.
+ */
+export function perSequence(whole: StepTimes, halves: StepTimes): StepTimes {
+  const { layers } = configOf({ sets: [] }).model;
+  const [one, none] = [
+    { depth: layers / 2, updated: layers, microBatches: 1 },
+    { depth: 0, updated: 0, microBatches: 1 },
+  ];
+  return { ...whole, block: (stepSeconds(halves, one) - stepSeconds(whole, none)) / (layers / 2) };
 }
 
 /** What a setting takes, in seconds. */

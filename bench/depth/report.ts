@@ -6,11 +6,19 @@ import type { StepTimes } from '../../src/train/index.ts';
 import { finalLoss } from '../books.ts';
 import { glueTasks } from '../glue-scores.ts';
 import { table, writeResults } from '../report.ts';
-import { type Difference, differences, mean, pooledDeviation, verdictOf } from '../statistics.ts';
+import {
+  type BySeed,
+  type Difference,
+  depthUse,
+  differences,
+  mean,
+  pooledDeviation,
+  verdictOf,
+} from '../statistics.ts';
 import { configOf, type Times, timeOf } from './budget.ts';
 import { glueOf } from './glue.ts';
 import { type Setting, settingOf, settings } from './settings.ts';
-import { recordsOf, type TrainedRecord } from './train.ts';
+import { outcomesOf, recordsOf, type TrainedRecord } from './train.ts';
 
 const folder = fileURLToPath(new URL('../../../docs/results/depth', import.meta.url));
 const numBest = 3;
@@ -28,11 +36,11 @@ function allTrained(): TrainedSetting[] {
 }
 
 /** Dense, shallow, and the methods with the lowest loss for the same time: what is fine-tuned. */
-export function fineTuned(): string[] {
+export function fineTuned(): Setting[] {
   const compared = allTrained().filter(({ setting }) => setting.equal === 'time');
   const others = compared.filter(({ setting }) => !['dense', 'shallow'].includes(setting.name));
   const best = others.sort((a, b) => mean(a.records.map(finalLoss)) - mean(b.records.map(finalLoss)));
-  return ['dense', 'shallow', ...best.slice(0, numBest).map(({ setting }) => setting.name)];
+  return [settingOf('dense'), settingOf('shallow'), ...best.slice(0, numBest).map(({ setting }) => setting)];
 }
 
 /** Writes docs/results/depth.md from the records that there are. */
@@ -47,19 +55,19 @@ export function reportDepth(times: Times): void {
   writeResults(
     'depth',
     'Depth methods side by side',
-    'npm run reproduce -- depth',
+    'npm run reproduce -- depth BOOKS',
     page(dense, others, toDense, times),
   );
 }
 
-/** Each setting's losses less those of dense training with the same seed. */
+/** Each setting's losses minus those of dense training with the same seed, of those that have a seed in common. */
 function pairedToDense(dense: TrainedSetting, others: readonly TrainedSetting[]): Map<TrainedSetting, Difference> {
-  const denseLoss = new Map(dense.records.map((record) => [record.seed, finalLoss(record)]));
-  const groups = others.map(({ records }) =>
-    records.flatMap((record) => (denseLoss.has(record.seed) ? [finalLoss(record) - denseLoss.get(record.seed)!] : [])),
-  );
-  const found = differences(groups);
-  return new Map(others.map((each, i) => [each, found[i]!]));
+  const bySeed = ({ records }: TrainedSetting): BySeed =>
+    new Map(records.map((record) => [record.seed, finalLoss(record)]));
+  const base = bySeed(dense);
+  const paired = others.filter(({ records }) => records.some(({ seed }) => base.has(seed)));
+  const found = differences(base, paired.map(bySeed));
+  return new Map(paired.map((each, i) => [each, found[i]!]));
 }
 
 const stepText = ({ once, microBatch, block }: StepTimes) =>
@@ -110,24 +118,34 @@ function page(
       [dense, ...others].flatMap(({ records }) => records.map(({ date, processor }) => `${date}, ${processor}`)),
     ),
   ];
+  const named = (setting: Setting, seeds: readonly number[]) => seeds.map((seed) => `${setting.label} (seed ${seed})`);
   const missing = settings.flatMap((setting) => {
-    const trained = recordsOf(setting).map(({ seed }) => seed);
-    return setting.seeds.filter((seed) => !trained.includes(seed)).map((seed) => `${setting.name} (seed ${seed})`);
+    const trained = outcomesOf(setting).map(({ seed }) => seed);
+    return named(
+      setting,
+      setting.seeds.filter((seed) => !trained.includes(seed)),
+    );
   });
+  const diverged = settings.flatMap((setting) =>
+    named(
+      setting,
+      outcomesOf(setting).flatMap((outcome) => ('diverged' in outcome ? [outcome.seed] : [])),
+    ),
+  );
   const { deviation, freedom } = pooledDeviation([dense, ...others].map(({ records }) => records.map(finalLoss)));
   return `${usesDepth(others, toDense, deviation)}
 
 A ModernBERT of ${model.layers} blocks of width ${model.hiddenSize}, ${data.sequenceLength} tokens per sequence, ${train.batchSize} sequences per step, ${train.precision}, Muon and WSD, as \`configs/depth.yaml\` says; what
 each setting changes is in [bench/depth/settings.ts](../../bench/depth/settings.ts). Trained on public-domain books, the learning rate decayed to 0 within each
-run; held-out loss is that of the dense model, in nats, on ${train.evalSamples.toLocaleString('en')} sequences of other books. Trained: ${machines.join('; ')}.${missing.length > 0 ? ` Not trained yet: ${missing.join(', ')}.` : ''}
+run; held-out loss is that of the dense model, in nats, on ${train.evalSamples.toLocaleString('en')} sequences of other books. Trained: ${machines.join('; ')}.${missing.length > 0 ? ` Not trained yet: ${missing.join(', ')}.` : ''}${diverged.length > 0 ? ` Diverged: ${diverged.join(', ')}.` : ''}
 
 Differences are between runs with the same seed: the same text in the same order, the same initial weights. In brackets the 95 % interval by Student's t,
-with the standard deviation of such differences pooled over all settings. ${freedom === 0 ? 'No setting has two seeds yet, so there are no intervals.' : `The standard deviation of the loss between seeds is ${fixed(deviation)} (${freedom} degrees of freedom).`}
+with the standard deviation around the means of settings and of seeds, over all settings that have every seed. One of twenty such intervals misses, so one of these verdicts may be wrong. ${freedom === 0 ? 'No setting has two seeds yet, so there are no intervals.' : `The standard deviation of the loss between seeds is ${fixed(deviation)} (${freedom} degrees of freedom).`}
 
 ## At equal time
 
 Each method trains for as many steps as take the time of ${train.steps.toLocaleString('en')} dense ones. Trainings ran beside other work, so the time of a step was measured before
-(${times.date}, ${times.processor}, two threads, both kinds of gates in turn): ${stepText(times.whole)}; with gates per sequence ${stepText(times.perSequence)}.
+(${times.date}, ${times.processor}, ${times.threads} threads, both kinds of gates in turn): ${stepText(times.whole)}; with gates per sequence ${stepText(times.perSequence)}.
 
 ${table([head, ...ofBudget('time')])}
 
@@ -148,31 +166,34 @@ function usesDepth(
 ): string {
   const control = others.find(({ setting }) => setting.name === 'samples-9');
   const difference = control && toDense.get(control);
-  if (!difference)
-    return '**Whether this model uses its depth is not known yet**: its control with nine blocks is not trained.';
-  if (!Number.isFinite(difference.margin))
-    return '**Whether this model uses its depth is not known yet**: there are no second seeds.';
-  const times = difference.mean / deviation;
-  return times > 4
-    ? `**This model uses its depth**: with nine of its twelve blocks and the same samples the loss is ${fixed(difference.mean)} nats higher, ${times.toFixed(1)} times the standard deviation between seeds.`
-    : `**Depth matters little at this size**: with nine of its twelve blocks and the same samples the loss changes by ${signed(difference.mean)} nats, ${times.toFixed(1)} times the standard deviation between seeds, where four were asked for. What follows says little of larger models.`;
+  const depth = depthUse(difference, deviation);
+  if (depth === 'unknown')
+    return '**Whether this model uses its depth is not known yet**: its control with nine blocks does not have two seeds.';
+  const found = `with nine of its twelve blocks and the same samples the loss changes by ${signed(difference!.mean)} nats, ${(difference!.mean / deviation).toFixed(1)} times the standard deviation between seeds`;
+  const lines = {
+    much: `**This model uses its depth**: ${found}.`,
+    little: `**This model uses its depth a little**: ${found}. Four times were asked for, so differences between methods may be too small to see.`,
+    none: `**Depth does not matter at this size**: ${found}. What follows says little about larger models.`,
+  };
+  return lines[depth];
 }
 
 function gluePart(): string {
-  const names = fineTuned().filter((name) => glueOf(name));
-  const base = glueOf('dense');
-  if (!base || names.length < 2) return '';
-  const rows = names.map((name) => {
-    const scores = glueOf(name)!;
+  const tuned = fineTuned().filter((setting) => glueOf(setting));
+  const base = glueOf(settingOf('dense'));
+  if (!base || tuned.length < 2) return '';
+  const rows = tuned.map((setting) => {
+    const scores = glueOf(setting)!;
     const cells = glueTasks.map(({ name: task }) => {
       const own = scores[task]!;
       const points = (100 * mean(own)).toFixed(1);
-      if (name === 'dense') return points;
-      const [difference] = differences([own.map((score, i) => 100 * (score - base[task]![i]!))]);
+      if (setting.name === 'dense') return points;
+      const bySeed = (values: readonly number[]): BySeed => new Map(values.map((value, i) => [i, 100 * value]));
+      const [difference] = differences(bySeed(base[task]!), [bySeed(own)]);
       const { mean: more, margin } = difference!;
       return `${points} (${more < 0 ? '−' : '+'}${Math.abs(more).toFixed(1)} ± ${margin.toFixed(1)})`;
     });
-    return [settingOf(name).label, ...cells];
+    return [setting.label, ...cells];
   });
   return `## After fine-tuning
 

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { GradientFlow, Lesions, Similarity } from '../../src/analysis/index.ts';
 import { runCommand } from '../programs.ts';
 import { baseline, checkpoints, idOf, type PaperTraining, preln } from './settings.ts';
-import { checkpointOf, records, runOf } from './train.ts';
+import { checkpointOf, lossOf, recipeOfTraining, records, runOf } from './train.ts';
 
 /** What `analyze` finds in a checkpoint. */
 export type Analysis = GradientFlow & Lesions & Similarity;
@@ -20,7 +20,8 @@ export type Figure = (typeof figures)[number];
 
 const nameOf = (training: PaperTraining, step: number) => `${idOf(training)}-analysis-${step}`;
 
-export const analysisOf = (training: PaperTraining, step: number) => records.get<Analysis>(nameOf(training, step));
+export const analysisOf = (training: PaperTraining, step: number) =>
+  records.get<Analysis>(nameOf(training, step), recipeOfTraining(training));
 /** The file of a figure, in docs/results. */
 export const figureOf = (training: PaperTraining, step: number, figure: Figure) =>
   `paper/${training.recipe}-${step}-${figure}.svg`;
@@ -30,14 +31,14 @@ export function analyzeAll(books: string): void {
   mkdirSync(figuresFolder, { recursive: true });
   for (const training of analyzed) {
     for (const step of analyzedSteps) {
-      if (analysisOf(training, step)) continue;
+      if (analysisOf(training, step) || lossOf(training) === Number.POSITIVE_INFINITY) continue;
       const out = join(runOf(training), `analysis-${step}`);
       runCommand(['analyze', checkpointOf(training, step), '--data', `${books}/valid.jsonl.gz`, '--out', out]);
       for (const figure of figures)
         copyFileSync(join(out, `${figure}.svg`), join(figuresFolder, '..', figureOf(training, step, figure)));
       const found = JSON.parse(readFileSync(join(out, 'analysis.json'), 'utf8')) as Analysis & { checkpoint: string };
       const { checkpoint: _, ...analysis } = found;
-      records.keep(nameOf(training, step), analysis);
+      records.keep(nameOf(training, step), recipeOfTraining(training), analysis);
     }
   }
 }

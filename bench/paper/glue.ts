@@ -1,12 +1,16 @@
 import { join } from 'node:path';
-import { glueScores, glueTasks, type ScoredTask } from '../glue-scores.ts';
+import {
+  glueDivergence,
+  glueScores,
+  glueTasks,
+  glueLearningRate as learningRate,
+  type ScoredTask,
+} from '../glue-scores.ts';
 import { mean } from '../statistics.ts';
 import { baseline, checkpoints, fineTuningRates, idOf, type PaperTraining, pld, preln } from './settings.ts';
-import { checkpointOf, records, runOf } from './train.ts';
+import { checkpointOf, lossOf, recipeOfTraining, records, runOf } from './train.ts';
 
 const seeds = [1, 2, 3];
-/** That of fine-tuning where it is not what is varied: ten times BERT's, for a model of a tenth of its width. */
-const learningRate = '3e-4';
 /** Small tasks show best what the learning rate does. */
 export const sensitive = glueTasks.filter(({ name }) => name !== 'sst2');
 
@@ -40,8 +44,9 @@ const fineTunings: readonly FineTuned[] = [
 const nameOf = ({ training, step, task, learningRate }: FineTuned) =>
   `${idOf(training)}-glue-${step}-${task.name}-${learningRate}`;
 
-/** The scores of a fine-tuning, for each seed; null where it diverged, and undefined where it was not made. */
-export const scoresOf = (one: FineTuned) => records.get<{ scores: number[] | null }>(nameOf(one))?.scores;
+/** The scores of a fine-tuning, for each seed; null if it diverged, undefined if it was not made. */
+export const scoresOf = (one: FineTuned) =>
+  records.get<{ scores: number[] | null }>(nameOf(one), recipeOfTraining(one.training))?.scores;
 
 /** The mean over all tasks, for each seed of fine-tuning, × 100; undefined if some are missing. */
 export function meanScores(training: PaperTraining, step: number): number[] | undefined {
@@ -54,16 +59,16 @@ export function meanScores(training: PaperTraining, step: number): number[] | un
 export function fineTunePaper(data: string, threads: number): void {
   for (const one of fineTunings) {
     const name = nameOf(one);
-    if (records.get(name)) continue;
     const { training, step, task, learningRate } = one;
+    if (scoresOf(one) !== undefined || lossOf(training) === Number.POSITIVE_INFINITY) continue;
     const out = join(runOf(training), `glue-${step}`);
     try {
       const scores = glueScores(checkpointOf(training, step), task, { data, learningRate, seeds, threads, out });
-      records.keep(name, { scores });
+      records.keep(name, recipeOfTraining(training), { scores });
       console.log(`${name}: ${scores.map((score) => score.toFixed(3)).join(', ')}`);
     } catch (error) {
-      if (!/diverged/.test((error as Error).message)) throw error;
-      records.keep(name, { scores: null });
+      if (!glueDivergence.test((error as Error).message)) throw error;
+      records.keep(name, recipeOfTraining(training), { scores: null });
     }
   }
 }

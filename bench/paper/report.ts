@@ -4,8 +4,9 @@ import { lastConfig } from '../../src/config/index.ts';
 import { lineChart } from '../../src/report/index.ts';
 import type { StepTimes } from '../../src/train/index.ts';
 import { glueTasks } from '../glue-scores.ts';
-import { table, writeResults } from '../report.ts';
-import { differences, mean } from '../statistics.ts';
+import type { Measured } from '../records.ts';
+import { percent, table, writeResults } from '../report.ts';
+import { type BySeed, differences, mean } from '../statistics.ts';
 import { measureInTurn, secondsOf } from '../step-times.ts';
 import { type Analysis, analysisOf, analyzed, analyzedSteps, type Figure, figureOf } from './analyses.ts';
 import { meanScores, scored, scoresOf, sensitive, varied } from './glue.ts';
@@ -20,26 +21,33 @@ import {
   preln,
   type Recipe,
   recipes,
+  trainings,
 } from './settings.ts';
-import { configOf, lossOf, outcomeOf, records } from './train.ts';
+import { configOf, lossOf, outcomeOf, recipeOfTraining, records } from './train.ts';
+import { asGood, bearsHighRate, harmsMore, isSooner, lessSensitive, savesTime, type Verdict } from './verdicts.ts';
 
 const folder = fileURLToPath(new URL('../../../docs/results/paper', import.meta.url));
 
-/** A sentence of the paper, in our words, and what we found. `holds` is undefined where something is missing, or differences are noise. */
+/** A statement of the paper, in our words, and what we found. */
 interface Claim {
   says: string;
-  holds: boolean | undefined;
+  holds: Verdict;
   found: string;
 }
 
-type Times = Record<'pre' | 'post', StepTimes>;
+type Times = Measured & Record<'pre' | 'post', StepTimes> & { threads: number };
 
 /** The times that were measured before, or else now. */
-function openTimes(): Times {
-  const known = records.get<Times>('times');
+function openTimes(threads: number): Times {
+  const recipe = recipeOfTraining(baseline);
+  const known = records.get<Times>('times', recipe);
   if (known) return known;
-  const [preTimes, postTimes] = measureInTurn([configOf(preln), configOf(baseline)]);
-  return records.keep('times', { pre: preTimes!, post: postTimes! });
+  const configs = [preln, baseline].map((training) => {
+    const config = configOf(training);
+    return { ...config, train: { ...config.train, threads } };
+  });
+  const [preTimes, postTimes] = measureInTurn(configs);
+  return records.keep('times', recipe, { pre: preTimes!, post: postTimes!, threads });
 }
 
 /** The seconds of a training up to a step. */
@@ -49,8 +57,8 @@ function timeOf(training: PaperTraining, step: number, times: Times): number {
 }
 
 /** Writes docs/results/paper.md from the records that there are. */
-export function reportPaper(): void {
-  const times = openTimes();
+export function reportPaper(threads: number): void {
+  const times = openTimes(threads);
   mkdirSync(folder, { recursive: true });
   writeFileSync(`${folder}/loss-by-samples.svg`, curves());
   const claims = [
@@ -72,7 +80,9 @@ export function reportPaper(): void {
     'The paper, at the scale of two processors',
     'npm run reproduce -- paper BOOKS GLUE',
     `What Zhang and He report, in our words, beside what a BERT of ${model.layers} blocks of width ${model.hiddenSize} does: ${data.sequenceLength} tokens per sequence, ${train.steps.toLocaleString('en')} steps of ${train.batchSize} sequences of public-domain
-books (\`configs/paper.yaml\`). Theirs is BERT-base on 64 GPUs, with thousands of times the tokens. Where ours does not agree, its size may be the reason.
+books (\`configs/paper.yaml\`). Theirs is BERT-base on 64 GPUs, with thousands of times the tokens. Where ours does not agree, its size may be the reason. Losses
+are held-out losses in nats of one seed, unless two are given; a difference below twice that between two seeds (${noiseText()}) counts as none. Times are those of steps measured
+on ${times.date} (${times.processor}, ${times.threads} threads). Trained: ${datesText()}.
 
 ${table([['', 'the paper says', 'here'], ...verdicts])}
 
@@ -82,11 +92,26 @@ ${sections.join('\n\n')}`,
   );
 }
 
-const verdictOf = (holds: boolean | undefined) =>
-  holds === undefined ? 'Cannot tell' : holds ? 'Agrees' : 'Does not agree';
+/** Twice the largest difference between two seeds of a compared recipe, in nats; undefined if none has two. */
+function noise(): number | undefined {
+  const differences = compared.flatMap((training) => {
+    const [first, second] = [1, 2].map((seed) => lossOf({ ...training, seed }));
+    const difference = Math.abs((first ?? Number.NaN) - (second ?? Number.NaN));
+    return Number.isFinite(difference) ? [difference] : [];
+  });
+  return differences.length > 0 ? 2 * Math.max(...differences) : undefined;
+}
+
+const noiseText = () => noise()?.toFixed(3) ?? 'not known yet';
+
+function datesText(): string {
+  const outcomes = trainings.flatMap((training) => outcomeOf(training) ?? []);
+  return [...new Set(outcomes.map(({ date, processor }) => `${date}, ${processor}`))].join('; ') || 'nothing yet';
+}
+
+const verdictOf = (holds: Verdict) => (holds === undefined ? 'Cannot tell' : holds ? 'Agrees' : 'Does not agree');
 const labelOf = ({ recipe, learningRate }: Pick<PaperTraining, 'recipe' | 'learningRate'>) =>
   `${recipes[recipe].label}, ${learningRate}`;
-const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 const lossText = (training: PaperTraining) => {
   const loss = lossOf(training);
   return loss === undefined ? 'not trained yet' : Number.isFinite(loss) ? loss.toFixed(3) : 'diverged';
@@ -96,8 +121,8 @@ function savedTime(times: Times): Claim {
   const saved = 1 - timeOf(pld, checkpoints.all, times) / timeOf(preln, checkpoints.all, times);
   return {
     says: 'PLD saves 24 % of the time per sample.',
-    holds: Math.abs(saved - 0.24) < 0.03,
-    found: `${percent(saved)} less than PreLN without dropping, by the measured times of steps.`,
+    holds: savesTime(saved),
+    found: `${percent(saved)} less than PreLN without dropping, by the measured times of steps (3 points more or less agree).`,
   };
 }
 
@@ -107,12 +132,13 @@ function equalSamples(): Claim {
   const bothSeeds = (training: PaperTraining) => [1, 2].map((seed) => lossText({ ...training, seed })).join(' and ');
   const losses = `Held-out loss: PreLN ${bothSeeds(preln)}, PLD ${bothSeeds(pld)}.`;
   if (!own || !dense) return { says, holds: undefined, found: losses };
-  const [difference] = differences([own.map((score, i) => score - dense[i]!)]);
-  const { mean: more, margin } = difference!;
+  const bySeed = (scores: readonly number[]): BySeed => new Map(scores.map((score, i) => [i, score]));
+  const difference = differences(bySeed(dense), [bySeed(own)])[0]!;
+  const { mean: more, margin } = difference;
   return {
     says,
-    holds: more + margin < 0 ? false : more - margin > -1 ? true : undefined, // less than a point is as good
-    found: `GLUE, the mean of ${glueTasks.length} tasks: PLD minus PreLN ${more.toFixed(2)} ± ${margin.toFixed(2)} points (paired t-test over the seeds of fine-tuning). ${losses}`,
+    holds: asGood(difference),
+    found: `GLUE, the mean of ${glueTasks.length} tasks: PLD minus PreLN ${more.toFixed(2)} ± ${margin.toFixed(2)} points (paired t-test over the seeds of fine-tuning; less than a point worse is as good). ${losses}`,
   };
 }
 
@@ -131,6 +157,7 @@ function speedUp(times: Times): Claim {
   });
   const first = (recipe: Recipe) => rows.find((row) => row.training.recipe === recipe && row.reaches);
   const fastest = first('pld');
+  const isComplete = rows.every(({ score }) => score !== undefined);
   const cells = rows.map(({ training, step, score, seconds, reaches }) => [
     labelOf(training),
     percent(step / checkpoints.all),
@@ -140,7 +167,7 @@ function speedUp(times: Times): Claim {
   ]);
   return {
     says: 'PLD with a ten times higher learning rate has the GLUE score of the baseline after 47 to 54 % of the samples, 2.5 to 2.8 times sooner.',
-    holds: target === undefined ? undefined : fastest !== undefined && whole / fastest.seconds >= 2.5,
+    holds: isSooner(isComplete ? (fastest ? whole / fastest.seconds : 0) : undefined),
     found: `Checkpoints of a run, as in the paper: their learning rate has not decayed. PreLN at the same rate without dropping is in the table, too.
 
 ${table([['model', 'samples', 'minutes', `GLUE (mean of ${glueTasks.length} tasks)`, 'sooner than the baseline'], ...cells])}`,
@@ -159,10 +186,13 @@ function highRates(): Claim {
     const [before, after] = [low, high].map((rate) => lossOf(at(recipe, rate!)));
     return before === undefined || after === undefined ? undefined : before - after;
   };
-  const [preGain, postGain] = [gain('preln'), gain('postln')];
+  const [preGain, postGain, seeds] = [gain('preln'), gain('postln'), noise()];
   return {
     says: 'PostLN does not bear a ten times higher learning rate (1e-3), PreLN gains by it.',
-    holds: preGain === undefined || postGain === undefined ? undefined : preGain > 0 && postGain <= 0,
+    holds:
+      preGain === undefined || postGain === undefined || seeds === undefined
+        ? undefined
+        : bearsHighRate(preGain, postGain, seeds),
     found: `Held-out loss at the end by the peak learning rate of pre-training:\n\n${table([['model', ...learningRates], ...rows])}`,
   };
 }
@@ -174,10 +204,11 @@ function randomDrop(): Claim {
     const [dense, random] = [loss(recipe), loss(`${recipe}-random`)];
     return dense === undefined || random === undefined ? undefined : random - dense;
   };
-  const [ofPre, ofPost] = [harm('preln'), harm('postln')];
+  const [ofPre, ofPost, seeds] = [harm('preln'), harm('postln'), noise()];
   return {
     says: 'Dropping each block at random with probability ½ hurts PostLN far more than PreLN.',
-    holds: ofPre === undefined || ofPost === undefined ? undefined : ofPost > 2 * Math.max(0, ofPre),
+    holds:
+      ofPre === undefined || ofPost === undefined || seeds === undefined ? undefined : harmsMore(ofPost, ofPre, seeds),
     found: `Held-out loss at ${rate}: ${(['preln', 'preln-random', 'postln', 'postln-random'] as const)
       .map((recipe) => `${recipes[recipe].label}: ${lossText({ recipe, learningRate: rate, seed: 1 })}`)
       .join('; ')}.`,
@@ -194,7 +225,9 @@ function fineTuningRate(): Claim {
     const scores = fineTuningRates.map((rate) => scoreAt(training, rate));
     const known = scores.filter((score) => score !== undefined);
     const range =
-      known.length < scores.length ? undefined : Math.max(...known.map(Number)) - Math.min(...known.map(Number));
+      known.length < scores.length
+        ? undefined
+        : Math.max(...known.map((score) => score ?? 0)) - Math.min(...known.map((score) => score ?? 0));
     return { training, scores, range };
   });
   const [ofBaseline, , ofPld] = rows.map(({ range }) => range);
@@ -205,8 +238,8 @@ function fineTuningRate(): Claim {
   ]);
   return {
     says: 'A model trained with PLD is less sensitive to the learning rate of fine-tuning than the baseline.',
-    holds: ofBaseline === undefined || ofPld === undefined ? undefined : ofPld < ofBaseline,
-    found: `Mean of ${sensitive.map(({ title }) => title.split(',')[0]).join(' and ')} over three seeds, × 100, by the peak learning rate of fine-tuning:\n\n${table([['model', ...fineTuningRates, 'range'], ...cells])}`,
+    holds: ofBaseline === undefined || ofPld === undefined ? undefined : lessSensitive(ofPld, ofBaseline),
+    found: `Mean of ${sensitive.map(({ title }) => title.split(',')[0]).join(' and ')} over three seeds, × 100, by the peak learning rate of fine-tuning. One that diverges counts as 0; ranges within a point of each other are equal.\n\n${table([['model', ...fineTuningRates, 'range'], ...cells])}`,
   };
 }
 
@@ -241,14 +274,14 @@ const analysisClaims: readonly AnalysisClaim[] = [
   },
   {
     says: 'Removing one of the upper blocks of a trained model costs less than removing one of the lower blocks (figure 3).',
-    what: 'The mean rise of the loss without a block of the lower half, divided by that without one of the upper half',
+    what: 'The mean rise of the loss without a block of the lower half, minus that without one of the upper half, in nats',
     numberOf({ loss, withoutBlock }) {
       const half = withoutBlock.length / 2;
       const rises = withoutBlock.map((without) => without - loss);
-      return mean(rises.slice(0, half)) / mean(rises.slice(half));
+      return mean(rises.slice(0, half)) - mean(rises.slice(half));
     },
     figures: ['lesions'],
-    holds: (_, ofPre) => ofPre.at(-1)! > 1,
+    holds: (_, ofPre) => ofPre.at(-1)! > 0,
   },
   {
     says: 'As training goes on, PreLN blocks change the state of a token less, so they can be skipped (figure 4).',

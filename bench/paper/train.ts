@@ -1,22 +1,30 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Config, loadConfig } from '../../src/config/index.ts';
-import { finalLoss, type Trained, trainOnBooks } from '../books.ts';
-import { type Measured, Records } from '../records.ts';
+import { type Diverged, finalLoss, type Trained, trainOnBooks } from '../books.ts';
+import { Records, recipeOf } from '../records.ts';
 import { compared, idOf, type PaperTraining, recipes, trainings } from './settings.ts';
 
 const runs = fileURLToPath(new URL('../../../runs/paper', import.meta.url));
 const file = 'configs/paper.yaml';
 export const records = new Records('paper');
 
-/** What came of a training, or that it diverged. */
-export type Outcome = Measured & (Trained | { diverged: string });
+const setsOf = ({ recipe, learningRate, seed }: PaperTraining) => [
+  ...recipes[recipe].sets,
+  `train.peakLearningRate=${learningRate}`,
+  `train.seed=${seed}`,
+];
 
+/** What a training is made of now. */
+export const recipeOfTraining = (training: PaperTraining) => recipeOf(file, setsOf(training));
+export const configOf = (training: PaperTraining): Config => loadConfig({ file, sets: setsOf(training) }).config;
 export const runOf = (training: PaperTraining) => join(runs, idOf(training));
 /** A checkpoint of a compared recipe. */
 export const checkpointOf = (training: PaperTraining, step: number) =>
   join(runOf(training), `checkpoints/step-${step}`);
-export const outcomeOf = (training: PaperTraining) => records.get<Trained | { diverged: string }>(idOf(training));
+/** What came of a training. */
+export const outcomeOf = (training: PaperTraining) =>
+  records.get<Trained | Diverged>(idOf(training), recipeOfTraining(training));
 
 /** The loss at the end; infinite if it diverged, undefined if it was not trained. */
 export function lossOf(training: PaperTraining): number | undefined {
@@ -24,33 +32,15 @@ export function lossOf(training: PaperTraining): number | undefined {
   return outcome && ('losses' in outcome ? finalLoss(outcome) : Number.POSITIVE_INFINITY);
 }
 
-export function configOf({ recipe, learningRate, seed }: PaperTraining): Config {
-  const sets = [...recipes[recipe].sets, `train.peakLearningRate=${learningRate}`, `train.seed=${seed}`];
-  return loadConfig({ file, sets }).config;
-}
-
-/** Trains what has no record yet. A training that was stopped goes on; one that diverges is an outcome. */
+/** Trains what has no record yet. A stopped training resumes; one that diverges is an outcome as well. */
 export function trainPaper(books: string, threads: number): void {
   for (const training of trainings) {
     const id = idOf(training);
-    if (records.get(id)) continue;
-    const { recipe, learningRate, seed } = training;
+    if (outcomeOf(training)) continue;
     const isCompared = compared.some((other) => idOf(other) === id);
-    const sets = [
-      ...recipes[recipe].sets,
-      `train.peakLearningRate=${learningRate}`,
-      `train.seed=${seed}`,
-      `train.keepCheckpoints=${isCompared ? 100 : 1}`,
-    ];
-    try {
-      const trained = trainOnBooks({ config: file, out: runOf(training), sets, books, threads });
-      records.keep(id, trained);
-      console.log(`${id}: ${finalLoss(trained).toFixed(4)} nats`);
-    } catch (error) {
-      const diverged = /.*(?:not finite|diverged).*/.exec((error as Error).message)?.[0];
-      if (diverged === undefined) throw error;
-      records.keep(id, { diverged });
-      console.log(`${id}: ${diverged}`);
-    }
+    const sets = [...setsOf(training), `train.keepCheckpoints=${isCompared ? 100 : 1}`];
+    const outcome = trainOnBooks({ config: file, out: runOf(training), sets, books, threads });
+    records.keep(id, recipeOfTraining(training), outcome);
+    console.log(`${id}: ${'losses' in outcome ? `${finalLoss(outcome).toFixed(4)} nats` : outcome.diverged}`);
   }
 }

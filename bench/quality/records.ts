@@ -1,6 +1,6 @@
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
-import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { measuredHere } from '../records.ts';
 import { type Rung, recipeOf, rungs, seeds, target } from './rungs.ts';
 
 const path = fileURLToPath(new URL('../../../docs/results/quality.jsonl', import.meta.url));
@@ -29,8 +29,7 @@ export function records(): Trained[] {
 }
 
 export function keep(found: Pick<Trained, 'rung' | 'recipe' | 'seed' | 'steps' | 'accuracy' | 'loss'>): void {
-  const where = { date: new Date().toISOString().slice(0, 10), processor: cpus()[0]?.model.trim() ?? 'unknown' };
-  appendFileSync(path, `${JSON.stringify({ ...found, ...where })}\n`);
+  appendFileSync(path, `${JSON.stringify({ ...found, ...measuredHere() })}\n`);
 }
 
 /** Of a rung with one seed: the longest training that missed the target, and the shortest that did not. */

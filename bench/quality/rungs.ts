@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto';
-import { readConfigFile } from '../../src/config/index.ts';
+import { recipeOf as recipeOfFile } from '../records.ts';
 
 /** A rung of the ladder: a recipe, told by what it changes in the one that it stands on. */
 export interface Rung {
@@ -94,11 +93,8 @@ export const rungs: readonly Rung[] = [
   },
 ];
 
-/** Tells recipes of a rung apart, so that trainings of an earlier one are not taken for its own. */
-export function recipeOf(rung: Rung): string {
-  const recipe = JSON.stringify([readConfigFile('configs/quality.yaml'), setsOf(rung)]);
-  return createHash('sha256').update(recipe).digest('hex').slice(0, 8);
-}
+/** What a rung is made of now. */
+export const recipeOf = (rung: Rung) => recipeOfFile('configs/quality.yaml', setsOf(rung));
 
 /** What a rung changes in configs/quality.yaml, all rungs below it included. */
 export function setsOf({ on, sets = [] }: Rung): string[] {

@@ -45,7 +45,7 @@ test('the library trains a model and uses it, as its doc comment shows', async (
   }
 });
 
-test('a program trains with its own depth method, documents and sink, stops it, and goes on bit for bit', async () => {
+test('a program trains with its own depth method, documents and sink, stops it, and resumes bit for bit', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'taper-own-'));
   try {
     tensor.setNumThreads(1);

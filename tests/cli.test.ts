@@ -250,7 +250,7 @@ suite('taper', { concurrency: 2 }, () => {
     }
   });
 
-  test('tokenizer train keeps accents and vowel signs when it is told to', async () => {
+  test('tokenizer train keeps accents and vowel signs on request', async () => {
     writeFileSync(join(folder, 'accents.txt'), 'Été बिल्ली ผู้. '.repeat(20));
     const made = ['tokenizer', 'train', '--data', 'accents.txt', '--vocab-size', '200', '--out'];
     await text(...made, 'made/kept.json', '--keep-accents');
@@ -326,7 +326,7 @@ suite('taper', { concurrency: 2 }, () => {
     ['SIGINT', 130],
     ['SIGTERM', 143],
   ] as const) {
-    test(`${signal} finishes the step, saves and exits with ${exitCode}; --resume goes on to the end`, async () => {
+    test(`${signal} finishes the step, saves and exits with ${exitCode}; --resume continues to the end`, async () => {
       const numSteps = 200;
       const name = `runs/${signal}`;
       const at = join(folder, name);

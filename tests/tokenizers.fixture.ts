@@ -1,3 +1,4 @@
+// cspell:ignore straße İstanbul
 // Tokenizers of many kinds, and lines of many scripts on which they differ.
 import { bertPieces, byteLevelJson, endOfText, wordPieceJson } from '../src/data/index.ts';
 import { addedToken } from '../src/data/tokenizer-json.ts';

@@ -85,7 +85,7 @@ describe('a tokenizer gives the ids of the library that reads whole texts:', () 
   }
 });
 
-test('a GPT tokenizer does not cut at characters that are letters in newer versions of Unicode alone', async () => {
+test('a GPT tokenizer does not cut at characters that are letters only in newer versions of Unicode', async () => {
   const points = [0x88f, 0xc5c, 0xa7d2, 0x10940, 0x11db0, 0x16ea0, 0x18d80, 0x1e6c0, 0x323b0];
   const texts = points.map((point) => String.fromCodePoint(point)).map((c) => `a.${c}.1${c}1 ${c}.`);
   const ids = await TextTokenizer.fromJson(kinds.gpt!).encodeBatch(texts);

@@ -152,7 +152,7 @@ describe("models of today in Python's transformers", { skip, timeout: 600_000 },
     });
   }
 
-  test('opens a ModernBERT of which some blocks are left', async () => {
+  test('opens a ModernBERT with some blocks removed', async () => {
     await done(
       'pretrain',
       'tiny.yaml',

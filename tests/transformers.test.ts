@@ -1,3 +1,4 @@
+// cspell:ignore abcdefé
 // Exported folders in Python's transformers, where that is installed: TAPER_PYTHON names a Python that has it.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';

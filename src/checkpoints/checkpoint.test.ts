@@ -101,7 +101,7 @@ scoped('what is saved is opened again bit for bit', () => {
   }
 });
 
-scoped('a run that goes on from a checkpoint is bit-equal to one that never stopped', () => {
+scoped('a run resumed from a checkpoint is bit-equal to one that never stopped', () => {
   const unbroken = trained(6);
   save(trained(3), 3);
   const resumed = restored(run);

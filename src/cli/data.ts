@@ -179,7 +179,7 @@ function paddingShare({ count, sequenceLength, at, read }: Samples): number {
   return 1 - filled / (counted * sequenceLength);
 }
 
-/** A sequence as the model sees it in its first epoch, with the right token beside each one that it has to predict. */
+/** A sequence as the model sees it in its first epoch, with the correct token beside each one that it has to predict. */
 function maskedText({ tokenizer, read }: Samples, mask: Mask | undefined, sample: number): string {
   const key = { seed: 0, epoch: 0, sample };
   const { ids, documents } = read(key);

@@ -45,7 +45,7 @@ test('one value is one phase, and what begins after the last step is none', () =
     phasesOf(config).map(({ first, steps }) => [first, steps]),
     [[0, 10]],
   );
-  assert.equal(lastConfig(config).train.batchSize, 12); // a run that goes on is evaluated as before
+  assert.equal(lastConfig(config).train.batchSize, 12); // a resumed run is evaluated as before
 });
 
 test('numbers in turn, in words, and what divides them', () => {

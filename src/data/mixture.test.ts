@@ -12,7 +12,7 @@ import { splitCorpus, wholeCorpus } from './split.ts';
 const tokenizer = wordTokenizer(1000);
 const sequenceLength = 16;
 
-/** Texts of so many samples, with nothing in them. */
+/** Texts with these numbers of samples, and nothing in them. */
 const emptyTexts = (counts: number[]): Samples[] =>
   counts.map((count) => ({
     count,
@@ -95,7 +95,7 @@ async function twoTexts(t: TestContext, objective: Objective) {
   );
 }
 
-test('the same positions give the same numbers, however they are divided into batches and wherever a run goes on', async (t) => {
+test('the same positions give the same numbers, however they are divided into batches and wherever a run resumes', async (t) => {
   for (const objective of ['mlm+nsp', 'mlm'] as const) {
     const texts = await twoTexts(t, objective);
     const samples = mixed(

@@ -1,3 +1,4 @@
+// cspell:ignore acgt
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { drawFor } from '../random/index.ts';
@@ -168,7 +169,7 @@ test('a word that cannot be spelled is no part of the training', async () => {
   assert.deepEqual((await trainPieces(words, 300, wordPiece)).merges, []);
 });
 
-test('whoever waits for a long training hears of it every two seconds', async (t) => {
+test('a long training reports its progress every two seconds', async (t) => {
   const heard: number[] = [];
   const draw = drawFor({ seed: 3, epoch: 0, sample: 0 }, 0);
   const words = new Map([[Array.from({ length: 20_000 }, () => 'abcdefgh'[draw(8)]!).join(''), 1]]);

@@ -92,7 +92,7 @@ test('the last report counts everything', async (t) => {
   });
 });
 
-test('a vocabulary over 65,536 takes four bytes a token', async (t) => {
+test('a vocabulary over 65,536 takes four bytes per token', async (t) => {
   const { options } = setUp(t);
   writeFileSync(options.paths[0]!, '{"text":"w0 w69999"}');
   const corpus = await prepareCorpus({ ...options, tokenizer: wordTokenizer(70_000) });
@@ -243,7 +243,7 @@ test('a large corpus is compared with its checksums where it is read, and made a
   }
 });
 
-test('each chunk that is read is compared, not the first alone', async (t) => {
+test('each chunk that is read is compared, not only the first', async (t) => {
   const { options, source, onlyCorpus } = setUp(t);
   writeFileSync(source, JSON.stringify({ text: wordsText(range(0, 2999).map((i) => i % 97)) }));
   // One shard of 188 chunks of 16 tokens.

@@ -1,3 +1,4 @@
+// cspell:ignore ahabaabqqv eins lait zwei
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';

@@ -1,3 +1,4 @@
+// cspell:ignore acgt ġcat
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';

@@ -1,3 +1,4 @@
+// cspell:ignore sdmt
 // A run of letters without a limit overflows the stack of the regular expression.
 const gptWord = /'(?:[sdmt]|ll|ve|re)| ?\p{L}{1,100000}| ?\p{N}{1,100000}| ?[^\s\p{L}\p{N}]{1,100000}|\s+(?!\S)|\s+/gu;
 const stretch = /.{1,10000}/gsu;

@@ -167,7 +167,7 @@ test("fade saves what Don't Drop Dropout reports for its p_max: 15, 20 and 24.75
 
 const growing = { newBlocks: 'copy', newMoments: 'fresh' } as const;
 
-test('grow runs the lowest blocks of each stage, and names the new ones at its first step alone', () => {
+test('grow runs the lowest blocks of each stage, and names the new ones only at its first step', () => {
   const method = grow({ ...growing, layers: 12, growBlocks: [3, 6, 12], growAt: [10, 30] });
   const depthAt = (step: number) => expectedDepth(method(step).keepRates);
   assert.deepEqual([0, 9, 10, 29, 30, 1000].map(depthAt), [3, 3, 6, 6, 12, 12]);
@@ -243,7 +243,7 @@ test('in the tail every block runs, unscaled, under any method; before it nothin
   }
 });
 
-test('a method that lacks a setting is refused, not run dense in silence', () => {
+test('a method that lacks a setting is refused, not silently run dense', () => {
   assert.throws(() => depthMethod({ ...settings, method: 'staged' }, 12, 10), /stages: missing/);
   assert.throws(() => depthMethod({ ...settings, method: 'shallow' }, 12, 10), /blocks: missing/);
 });

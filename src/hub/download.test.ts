@@ -178,7 +178,7 @@ test('of several that want a file one downloads it and the others wait', async (
   assert.equal(server.sent, large.length);
 });
 
-test('while another process downloads a file its number is told each second, and the wait can be ended', {
+test('while another process downloads a file its process id is reported each second, and the wait can be ended', {
   timeout: 10_000,
 }, async () => {
   const repository = await open();
@@ -193,7 +193,7 @@ test('while another process downloads a file its number is told each second, and
   assert.equal(heard[1]!.pause!.reason, `process ${process.ppid} is downloading it`);
 });
 
-test('what a listener throws ends a download, which goes on from there the next time', async () => {
+test('an error in a listener ends a download, which resumes there the next time', async () => {
   const end = new Error('stopped');
   const onDownload = ({ bytesDone }: DownloadProgress) => {
     if (bytesDone > 60_000) throw end;
@@ -315,7 +315,7 @@ test('a file on the web is used as it is in the cache where the server cannot be
   ]);
 });
 
-test('a part of a file on the web that has changed meanwhile is not gone on with', async () => {
+test('a part of a file on the web that has changed meanwhile is not resumed', async () => {
   const address = `${server.endpoint}/web/changing.txt`;
   server.web.set('changing.txt', { content: large, headers: { etag: '"1"' } });
   server.faults.set('changing.txt', { times: 99, cutAfter: 1000 });
@@ -359,7 +359,7 @@ test('a file on the web whose versions cannot be told apart is never made of two
   assert.deepEqual(readFileSync(await fetchAddress(`${server.endpoint}/web/dated.txt`, options)), longer);
 });
 
-test('where no server answers that is said, after a few attempts', async () => {
+test('a server that does not answer is reported, after a few attempts', async () => {
   const gone = await new HubServer().start();
   const url = `${gone.endpoint}/x.txt`;
   await gone.close();
@@ -377,7 +377,7 @@ test('where no server answers that is said, after a few attempts', async () => {
   );
 });
 
-test('a certificate that is not trusted is told at once', async () => {
+test('an untrusted certificate is reported immediately', async () => {
   const cause = Object.assign(new Error('self-signed certificate'), { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' });
   let attempts = 0;
   const attempt = () => {
@@ -422,7 +422,7 @@ test('a token that cannot be one is refused without being told, and so is an add
     );
 });
 
-test('an address that cannot work is told at once', async () => {
+test('an invalid address is reported immediately', async () => {
   const started = performance.now();
   await assert.rejects(
     persistently('a.txt', () => ask('http://127.0.0.1:1/a.txt')),

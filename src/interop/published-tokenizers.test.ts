@@ -88,7 +88,7 @@ test('a text comes back from its ids, in composed characters where the tokenizer
   }
 });
 
-test('what begins and ends a text follows from tokenizer.json alone', () => {
+test('what begins and ends a text follows only from tokenizer.json', () => {
   const found = Object.fromEntries(
     cases.map((each) => {
       const { kind, padId, unkId, maskId, bosId, sepId, ...tokenizer } = read(each);
@@ -145,7 +145,7 @@ test('a word of bytes is a token with the space before it and those behind it wi
   }
 });
 
-test('a class that tokenizer.json does not follow is told of, and nothing else', () => {
+test('only a class that tokenizer.json contradicts is reported', () => {
   const warned = (each: Case) => {
     const messages: string[] = [];
     read(each, (message) => messages.push(message));

@@ -53,7 +53,7 @@ function assertClose(found: Tensor, expected: Matrix, tolerance = 1e-5): void {
   });
 }
 
-// The block in float64, written out from its formulas, for one sequence x [T, D] of which `length` rows are text.
+// The block in float64, written out from its formulas, for one sequence x [T, D] with `length` rows of text.
 
 /** `erf(x) = 2/√π · Σ (−1)ⁿ x^(2n+1) / (n! (2n+1))` */
 function erf(x: number): number {
@@ -205,7 +205,7 @@ test('dropout stands in three places, each with a seed of its own, and nowhere i
 });
 
 for (const norm of ['pre', 'post'] as const) {
-  test(`a ${norm}LN gate for each sequence is the block on those alone, forward and backward`, () => {
+  test(`a ${norm}LN gate for each sequence is the block on only those sequences, forward and backward`, () => {
     scope(() => {
       const model = { ...config, norm };
       const weights = weightsFor(model);

@@ -18,7 +18,7 @@ function assertClose(found: number, expected: number): void {
 }
 
 for (const schedule of ['linear', 'cosine', 'exponential', 'wsd', 'constant'] as const) {
-  test(`${schedule}: the warm-up rises in equal steps from peak/W to the peak, and goes on from there`, () => {
+  test(`${schedule}: the warm-up rises in equal steps from peak/W to the peak, where the schedule starts`, () => {
     const rate = learningRate({ ...settings, schedule });
     assertClose(rate(0), 2e-3 / 100);
     assertClose(rate(49), 1e-3);

@@ -24,7 +24,7 @@ test('durations have two units at most, and never sixty of one', () => {
   ]);
 });
 
-test('durations above two days are told in days', () => {
+test('durations above two days are given in days', () => {
   const days = 24 * 3600;
   assert.deepEqual([2 * days, 2 * days + 60, 3.2 * days, 14.04 * days, 400 * days, 2000 * days].map(duration), [
     '48h00m',

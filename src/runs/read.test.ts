@@ -15,7 +15,7 @@ const file = join(folder, 'metrics.jsonl');
 after(() => rmSync(folder, { recursive: true }));
 beforeEach(() => rmSync(file, { force: true }));
 
-/** The sink, as a run opens it that goes on after a step. */
+/** The sink, as a run that resumes after a step opens it. */
 const open = (step: number): OpenSink => openSink(jsonl(), { out: folder, config, step });
 const append = (...lines: Metrics[]) => lines.forEach(open(Number.POSITIVE_INFINITY).metrics);
 
@@ -61,7 +61,7 @@ test('what is appended is read back, a line each with its type first', () => {
   assert.equal(lines[4], '');
 });
 
-test('a file that is not there has no lines, and opening it makes none', () => {
+test('a missing file has no lines, and opening it makes none', () => {
   assert.deepEqual(readMetrics(file), []);
   open(3);
   assert.equal(existsSync(file), false);
@@ -98,7 +98,7 @@ test('a broken line in the middle is a DataError that names its number', () => {
   );
 });
 
-test('truncating drops steps and evaluations after the checkpoint, and half a line, so that a run can go on', () => {
+test('truncating drops steps and evaluations after the checkpoint, and half a line, so that a run can resume', () => {
   for (const metrics of [evaluation(0), step(1), evaluation(1), step(2), evaluation(2), step(3)]) {
     append(metrics);
   }

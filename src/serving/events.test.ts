@@ -48,7 +48,7 @@ test('a client that takes nothing is cut', async () => {
   await isCut;
 });
 
-test('a mistake before the first piece is thrown, one after it is told in the stream', async () => {
+test('an error before the first event is thrown, a later one is sent in the stream', async () => {
   async function* failing(after: object[], error: Error): AsyncGenerator<object> {
     yield* after;
     throw error;

@@ -5,7 +5,7 @@ interface EventOptions {
   /** A client that takes nothing for so long is cut, so that others have its place. */
   stallMs: number;
   cut: () => void;
-  /** Hears of errors that are the server's own fault. */
+  /** Is called with errors that are the server's own fault. */
   report: (error: unknown) => void;
 }
 

@@ -52,7 +52,7 @@ test('where too much waits a request is refused, and taken again after that', as
   assert.deepEqual(await ask(1), [2]);
 });
 
-test('a batch that fails fails for those in it alone', async () => {
+test('a batch that fails does so only for the requests in it', async () => {
   const { ask } = doubling({ together: 13 });
   const [bad, good] = [ask(13, 1, 1), ask(2)];
   await assert.rejects(bad, /unlucky/);

@@ -63,7 +63,7 @@ test('an epoch has each example once, in batches of about one length, in an orde
   );
 });
 
-test('examples are cut into parts of so many sequences, and none is torn', () => {
+test('examples are divided into parts of a given number of sequences, and none is torn', () => {
   const one = { ids: new Int32Array(3), secondStart: 3 };
   const examples = [1, 1, 3, 2, 5, 1].map(
     (count): Encoded => ({ sequences: Array.from({ length: count }, () => one) }),

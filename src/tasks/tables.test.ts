@@ -1,3 +1,4 @@
+// cspell:ignore ncaf
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -115,7 +116,7 @@ test('a CSV without a comma in its header is separated by semicolons or tabs', a
   assert.deepEqual((await readTable(file('comma.csv', 'text,"a;b"\nx,y\n'))).rows, [{ text: 'x', 'a;b': 'y' }]);
 });
 
-test('rows and mistakes are told with the line of the file, blank lines and lines within quotes counted', async () => {
+test('rows and mistakes are reported with the line of the file, blank lines and lines within quotes counted', async () => {
   const { rows, where } = await readTable(file('lines.csv', '\ntext,label\r\n\r\n"a\r\nb\nc",x\n   \nd,y\r\n'));
   assert.deepEqual(
     rows.map((_, i) => where(i)),

@@ -8,7 +8,7 @@ const scoped = (name: string, body: () => void) => test(name, () => scope(body))
 const matrix = (...rows: number[][]) => Tensor.from(Float32Array.from(rows.flat()), [rows.length, rows[0]!.length]);
 const indices = (...rows: number[]) => Tensor.from(Int32Array.from(rows), [rows.length]).to('int64');
 
-scoped('mapRows changes the rows that it is told to, and leaves the others', () => {
+scoped('mapRows changes the given rows, and leaves the others', () => {
   const x = matrix([1, 2], [3, 4], [5, 6]);
   const y = x.mapRows(indices(2, 0), (rows) => {
     assert.deepEqual([...rows.toFloats()], [5, 6, 1, 2]);

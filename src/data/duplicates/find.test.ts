@@ -67,7 +67,7 @@ test('exactly those documents go that a comparison of all pairs drops, with thei
   }
 });
 
-test('exact finds the copies alone; near names another one where the first of them is dropped', async (t) => {
+test('exact finds only copies; near names another one where the first of them is dropped', async (t) => {
   const documents = collection(2, 60);
   const near = await found(t, [documents]);
   const gone = new Map(near.map(({ document, repeats }) => [document, repeats]));

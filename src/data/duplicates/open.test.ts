@@ -67,7 +67,7 @@ test('a document of the training text goes for one that is held out, and the rep
   assert.deepEqual(readdirSync(cacheDir), [duplicates.path.slice(cacheDir.length + 1)]); // no file of the work is left
 });
 
-test('the result is kept: the next start reads it, for these texts and this kind alone', async (t) => {
+test('the result is kept: the next start reads it, only for these texts and this kind', async (t) => {
   const cacheDir = temporaryFolder(t);
   const corpora = await texts(t);
   const open = (kind: 'exact' | 'near', some = corpora) =>

@@ -31,7 +31,7 @@ test('merges may be lists, as newer files have them', () => {
   assert.deepEqual(found['tokenizer.ggml.merges'], ['a b']);
 });
 
-test('a tokenizer of which llama.cpp would make another is refused', () => {
+test('a tokenizer that llama.cpp would read differently is refused', () => {
   const bytes = { type: 'ByteLevel', add_prefix_space: false, use_regex: false };
   const sequence = (...pretokenizers: object[]) => ({ pre_tokenizer: { type: 'Sequence', pretokenizers } });
   const digits = { type: 'Digits', individual_digits: true };

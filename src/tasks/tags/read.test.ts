@@ -54,7 +54,7 @@ test("Universal Dependencies' files are read by the numbers of their columns, wi
   );
 });
 
-test('several words in one, words that are not there, and comments among spaces are left out', async () => {
+test('several words in one, omitted words, and comments among spaces are left out', async () => {
   const row = (id: string, word: string, tag: string) =>
     `${[id, word, word, tag, '_', '_', 0, 'root', '_', '_'].join('\t')}\n`;
   const text = `# sent_id\t1\n${row('1-2', "don't", '_')}${row('1', 'do', 'AUX')}${row('2', "n't", 'PART')}${row('2.1', 'gone', 'X')}\n`;

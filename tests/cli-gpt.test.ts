@@ -96,7 +96,7 @@ describe('gpt2', () => {
     const { parameterNorms } = JSON.parse(analysed.stdout) as { parameterNorms: number[] };
     assert.ok(parameterNorms.length === 3 && parameterNorms.every((norm) => norm > 0), analysed.stdout);
     const planned = await quick('plan', 'gpt.yaml', '--json');
-    // 320 pieces and 32 positions of 32 numbers, three blocks of 12·32² + 13·32, and the last norm.
+    // 320 tokens and 32 positions of 32 numbers, three blocks of 12·32² + 13·32, and the last norm.
     const { parameters } = JSON.parse(planned.stdout) as { parameters: number };
     assert.equal(parameters, 352 * 32 + 3 * (12 * 32 * 32 + 13 * 32) + 64);
   });

@@ -173,9 +173,9 @@ suite('taper', { concurrency: 2 }, () => {
     assert.equal(step, 2);
   });
 
-  test('fill gives the likeliest pieces for each mask, and the text with the first of them', async () => {
+  test('fill gives the most likely tokens for each mask, and the text with the first of them', async () => {
     const sentence = 'The [MASK] sees the dog in the [MASK].';
-    const { masks, text } = await json<{ masks: { piece: string; probability: number }[][]; text: string }>(
+    const { masks, text } = await json<{ masks: { token: string; probability: number }[][]; text: string }>(
       ...['fill', 'runs/tiny', sentence, '--top', '3'],
     );
     assert.deepEqual(
@@ -190,9 +190,9 @@ suite('taper', { concurrency: 2 }, () => {
       );
       assert.ok(probabilities[0]! > 1 / 120 && probabilities.reduce((a, b) => a + b, 0) <= 1);
     }
-    const [first, second] = masks.map(([best]) => best!.piece);
-    const joined = (before: string, piece = '') =>
-      piece.startsWith('##') ? before.trimEnd() + piece.slice(2) : before + piece;
+    const [first, second] = masks.map(([best]) => best!.token);
+    const joined = (before: string, token = '') =>
+      token.startsWith('##') ? before.trimEnd() + token.slice(2) : before + token;
     assert.equal(text, `${joined(`${joined('The ', first)} sees the dog in the `, second)}.`);
   });
 

@@ -99,8 +99,8 @@ test('a GPT tokenizer does not cut at characters that are letters only in newer 
  * transformers.js has the library's parts written anew. Lines are left out that hold a character for which the two differ with the
  * same tokenizer.json: ideographs beyond U+FFFF, letters and marks of newer versions of Unicode, Σ where it is lower-cased, U+0085 and
  * U+FEFF as white space, marks beside marks, and letters outside of ASCII where `Whitespace` or `Digits` cut. It also finds added
- * tokens of a single word inside of others, and unnormalized ones in what a text is normalized to, and it writes normalized ones as
- * they are, not as they are normalized. `least` is the share of lines that are left.
+ * tokens of a single word inside of others, and unnormalised ones in what a text is normalised to, and it writes normalised ones as
+ * they are, not as they are normalised. `least` is the share of lines that are left.
  */
 const inJavaScript: Record<string, { least: number }> = {
   notCleaned: { least: 0.4 },

@@ -18,7 +18,7 @@ const folder = mkdtempSync(join(tmpdir(), 'taper-families-'));
 const at = (path: string) => join(folder, path);
 const { done, refused } = commandsIn(folder);
 
-// Two sequences, the second of which ends in padding.
+// Two sequences; the second ends in padding.
 const T = 13;
 const ids = Array.from({ length: 2 }, (_, n) => Array.from({ length: T }, (_, t) => 7 + ((n * 31 + t * 17) % 50)));
 const lengths = [T, 9];

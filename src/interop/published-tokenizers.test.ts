@@ -92,8 +92,8 @@ test('what begins and ends a text follows only from tokenizer.json', () => {
   const found = Object.fromEntries(
     cases.map((each) => {
       const { kind, padId, unkId, maskId, bosId, sepId, ...tokenizer } = read(each);
-      const pieces = [padId, unkId, maskId, bosId, sepId].map((id) => namesOf(tokenizer.json).get(id) ?? id);
-      return [each.name, [kind, ...pieces].join(' ')];
+      const tokens = [padId, unkId, maskId, bosId, sepId].map((id) => namesOf(tokenizer.json).get(id) ?? id);
+      return [each.name, [kind, ...tokens].join(' ')];
     }),
   );
   assert.deepEqual(found, {
@@ -131,9 +131,9 @@ test('a word of bytes is a token with the space before it and those behind it wi
   const ids = await tokenizer.encode(text);
   const words: string[] = [];
   for (const id of ids) {
-    const piece = tokenizer.decode([id]);
-    if (tokenizer.isContinuation[id] && words.length > 0) words.push(words.pop()! + piece);
-    else words.push(piece);
+    const token = tokenizer.decode([id]);
+    if (tokenizer.isContinuation[id] && words.length > 0) words.push(words.pop()! + token);
+    else words.push(token);
   }
   assert.deepEqual(words, ['abc', ' ab', ' caf\u00e9', '\nb']);
   const mask = maskTokens(tokenizer, { maskRate: 0.3, wholeWord: true });

@@ -110,7 +110,7 @@ test('a checkpoint of two ranks resumes with three, and then with one, as if it 
   assert.deepEqual([...new Set(lines.map(({ ranks }) => ranks))].sort(), [2, 3, undefined]);
 });
 
-test('a MASTER_ADDR that stands for no machine is refused, and one of IPv6 may stand in brackets', async (t) => {
+test('a MASTER_ADDR of no machine is refused, and one of IPv6 may be in brackets', async (t) => {
   const rank = (RANK: string, MASTER_ADDR: string, port: number) =>
     taper(['pretrain', 'tiny.yaml', '--out', 'meet', '--quiet'], {
       cwd: folder,

@@ -122,7 +122,7 @@ for (const type of ['WarmupLR', 'WarmupDecayLR', 'WarmupCosineLR'] as const) {
   });
 }
 
-test("a scheduler's missing keys are what they are in DeepSpeed, and keys that taper lacks are named", () => {
+test("a scheduler's missing keys have DeepSpeed's defaults, and keys that taper lacks are named", () => {
   const of = (type: string, params: object) =>
     fromDeepSpeed({ optimizer: { type: 'Adam', params: { lr: 5e-4 } }, scheduler: { type, params } });
   const decay = of('WarmupDecayLR', { total_num_steps: 4000 });

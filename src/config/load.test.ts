@@ -57,7 +57,7 @@ test('a preset has the sizes that Google published, and derived values are repor
   ]);
 });
 
-test('the precision that nobody gave is the faster one', () => {
+test('the default precision is the faster one', () => {
   const processor = hasBfloat16Products();
   const precisionOn = (device: string) => {
     const { config, derived } = loadConfig({ sets: [...mini, `train.device=${device}`] });
@@ -68,7 +68,7 @@ test('the precision that nobody gave is the faster one', () => {
   assert.equal(precisionOn('cuda'), 'bf16');
 });
 
-test('fp16 is refused on the CPU, and the device is known when nobody names one', () => {
+test('fp16 is refused on the CPU, and the default device is known', () => {
   assert.throws(
     () => loadConfig({ sets: [...mini, 'train.device=cpu', 'train.precision=fp16'] }),
     /^ConfigError: train\.precision: fp16 needs a GPU; use bf16 or fp32 on the CPU$/,
@@ -242,7 +242,7 @@ test('an unknown key is reported with the nearest valid one of any section', (t)
   assert.match(mistake({ file, sets: mini }), /^train\.step: .* \(and 1 more mistake\)$/);
 });
 
-test('the names of other programs lead to those of taper, wherever they are written', (t) => {
+test('the names of other programs lead to those of taper, in files and options', (t) => {
   const unknown = (path: string) => mistakeIn(`${path}=1`).replace(/.*; did you mean (.*)\?$/, '$1');
   assert.equal(unknown('train.lr'), 'train.peakLearningRate');
   assert.equal(unknown('learning_rate'), 'train.peakLearningRate');

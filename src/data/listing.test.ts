@@ -68,7 +68,7 @@ test('a folder with only empty text files is reported', async (t) => {
   );
 });
 
-test('a file is listed once, whatever links lead to it', async (t) => {
+test('a file is listed once, even if several links lead to it', async (t) => {
   const folder = temporaryFolder(t);
   const texts = join(folder, 'texts');
   write(texts, 'b.txt', 'text');

@@ -126,7 +126,7 @@ test('a sequence without ordinary tokens stays as it is', () => {
   assert.deepEqual([[...ids], positions.length, labels.length], [[clsId, unkId, sepId], 0, 0]);
 });
 
-test('next tokens are those of the same document: its first one is no label', () => {
+test('next tokens are those of the same document: its first one is not a label', () => {
   const ids = Int32Array.from([10, 11, 12, 13, 14, 15, 16, 17]);
   const { positions, labels } = nextTokens(ids, key(0), [3, 1, 4]);
   assert.deepEqual([...positions], [0, 1, 4, 5, 6]);

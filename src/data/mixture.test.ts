@@ -76,7 +76,7 @@ test('turns are mixed: no text comes in runs, and another seed has other turns',
   assert.ok(Math.abs(same - 2048) < 4 * 32, `${same}`);
 });
 
-test('equal texts are read in orders of their own', () => {
+test('equal texts are read in different orders', () => {
   const all = drawn([1000, 1000], [0.5, 0.5], 0, 1024);
   const [a, b] = [0, 1].map((text) => all.filter((one) => one.text === text).map(({ sample }) => sample));
   assert.ok(a!.filter((sample, i) => sample === b![i]).length < 8);

@@ -83,7 +83,7 @@ function fnv(i: number, k: number): number {
   return (mixed ^ (mixed >>> 15)) >>> 0;
 }
 
-test('cuts within a text change no id, whatever stands on both sides', async () => {
+test('cuts within a text change no id, for any characters on both sides', async () => {
   const dense = denseTexts(1000);
   // Merges across every place where a pattern may cut.
   const ascii = [...'aesTl19.,=-"\'ĠĊĉč'];
@@ -175,7 +175,7 @@ test('every script is cut into tokens, none of them [UNK], as the library and tr
   }
 });
 
-test('a vocabulary of text with spaces has the tokenizer.json of BERT, which cuts nothing', async () => {
+test('a vocabulary of text with spaces has the tokenizer.json of BERT, which cuts no words', async () => {
   const preTokenizerOf = (tokenizer: TextTokenizer) => JSON.parse(tokenizer.json).pre_tokenizer.type;
   assert.equal(preTokenizerOf(await train(`${prose} ${'x'.repeat(100)}`, 300)), 'BertPreTokenizer');
   assert.equal(preTokenizerOf(await train(`${prose} ${'x'.repeat(101)}`, 300)), 'Sequence');
@@ -204,7 +204,7 @@ test('accents and vowel signs are stripped as lower-casing or stripAccents says'
   assert.deepEqual(await Promise.all(wordPieceOptions.map(written)), expected);
 });
 
-test('a byte-level vocabulary that lacks bytes is refused, since text would vanish', async () => {
+test('a byte-level vocabulary that lacks bytes is refused, because text would vanish', async () => {
   await assert.rejects(trainBytes(prose, 256), /256 tokens are too few.*257/);
   const tokenizer = await trainBytes(prose, 257);
   assert.equal(tokenizer.decode(await tokenizer.encode('ÿ漢😀')), 'ÿ漢😀');
@@ -258,7 +258,7 @@ test('an added token in a text is one token, also of a tokenizer of bytes', asyn
   assert.ok((await tokenizer.encode('hello <user>')).includes(280));
 });
 
-test('an added token of a single word is not found beside a Chinese character, as in the library', async () => {
+test('an added token of a single word is not found next to a Chinese character, as in the library', async () => {
   const json = JSON.parse((await train(prose, 280)).json);
   const id = Object.keys(json.model.vocab).length;
   for (const normalized of [false, true]) {
@@ -401,7 +401,7 @@ test('token ids decode to their text without special tokens and padding', async 
   assert.throws(() => tokenizer.tokens([tokenizer.vocabSize]), RangeError);
 });
 
-test('a file that is no BERT tokenizer is an error that names it', (t) => {
+test('a file that is not a BERT tokenizer is an error that names it', (t) => {
   const path = join(temporaryFolder(t), 'tokenizer.json');
   const rejects = (message: RegExp) =>
     assert.throws(

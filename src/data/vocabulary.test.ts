@@ -150,7 +150,7 @@ test('rare characters do not take the room that frequent pairs need', async () =
   assert.ok(at > 0 && at <= 1010, `"word" is the token ${at}`);
 });
 
-test('a character has a form inside of words only where it stands inside of one', async () => {
+test('a character has a form inside words only if it occurs inside one', async () => {
   assert.deepEqual(
     await tokensOf(
       new Map([
@@ -163,7 +163,7 @@ test('a character has a form inside of words only where it stands inside of one'
   );
 });
 
-test('a word that cannot be spelled is no part of the training', async () => {
+test('a word that cannot be spelled is not part of the training', async () => {
   // q is too rare for a vocabulary of 300 that other characters fill.
   const words = new Map([...chinese(0, 298, () => 1000), ['aqb', 1], ['aqc', 1], ['aqd', 1]]);
   assert.deepEqual((await trainVocabulary(words, 300, wordPiece)).merges, []);

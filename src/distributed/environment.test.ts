@@ -43,12 +43,12 @@ test('a variable that holds only spaces counts as not set', () => {
   assert.throws(() => rankEnvironment({ ...torchrun, MASTER_ADDR: ' ' }), /^ConfigError: MASTER_ADDR: is not set/);
 });
 
-test('an IPv6 address may stand in brackets', () => {
+test('an IPv6 address may be in brackets', () => {
   const addressOf = (MASTER_ADDR: string) => rankEnvironment({ ...torchrun, MASTER_ADDR })?.masterAddress;
   assert.deepEqual(['[::1]', ' fe80::2%eth0 ', 'node-a'].map(addressOf), ['::1', 'fe80::2%eth0', 'node-a']);
 });
 
-test('a name of rank 0 that is not found is refused at once, and asked for again where name servers do not answer', async () => {
+test('an unknown name of rank 0 is refused immediately, and looked up again if name servers do not answer', async () => {
   await checkResolves('localhost');
   await checkResolves('127.0.0.1');
   await checkResolves('::1');

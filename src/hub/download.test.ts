@@ -48,7 +48,7 @@ const freshFetch = async () => ((await import(`./web.js?${Math.random()}`)) as t
 const open = (options = {}) =>
   openRepository(parseHubName('hf:datasets/org/texts', 'dataset'), { cacheDir, ...options });
 
-test('a file comes whole and checked to a place that its commit names, and is asked for once', async () => {
+test('a file is downloaded once, checked, to a place that its commit names', async () => {
   const repository = await open();
   assert.equal(repository.name, `hf:datasets/org/texts@${commit}`);
   const path = await repository.fetch('large.txt');
@@ -69,7 +69,7 @@ test('a file comes whole and checked to a place that its commit names, and is as
   );
 });
 
-test('the token goes to the Hub and not to where it sends on, nor to another host', async () => {
+test('the token is sent to the Hub, but not to its redirects or other hosts', async () => {
   process.env.HF_TOKEN = server.token;
   await (await open()).fetch('large.txt');
   const [hub, storage] = ['hub', 'storage'].map((name) => server.requests.filter((request) => request.server === name));
@@ -124,7 +124,7 @@ test('a server that is busy is asked again when it says', async () => {
   );
 });
 
-test('bytes that are not those that the Hub lists are refused, whichever way they differ', async () => {
+test('bytes that differ from those that the Hub lists are refused', async () => {
   const wrong = Buffer.from(large);
   wrong[150_000]! ^= 1;
   const repository = await open();
@@ -147,7 +147,7 @@ test('bytes that are not those that the Hub lists are refused, whichever way the
   assert.equal(readFileSync(await repository.fetch('small.txt'), 'utf8'), small);
 });
 
-test('a part that is of something else is thrown away, and the whole file comes', async () => {
+test('a partial file of another version is discarded, and the whole file is downloaded', async () => {
   const repository = await open();
   const path = await repository.fetch('large.txt');
   rmSync(path);
@@ -206,7 +206,7 @@ test('an error in a listener ends a download, which resumes there the next time'
   assert.ok(server.sent - before < large.length);
 });
 
-test('what is refused says why and what to do', async () => {
+test('each refusal has its reason and a fix', async () => {
   server.commit('datasets/org/gated', { 'large.txt': large }, { isGated: true });
   server.commit('datasets/org/private', { 'large.txt': large }, { isPrivate: true });
   const fetch = async (name: string) =>
@@ -408,7 +408,7 @@ test('a lock that a process left is taken over, and what another machine has beg
   assert.deepEqual([...new Set(names)].sort(), own);
 });
 
-test('a token that cannot be one is refused without being told, and so is an address that cannot be the Hub', () => {
+test('a malformed token is refused without printing it, and so is an address that cannot be the Hub', () => {
   for (const HF_TOKEN of ['hf_secret\nb', 'hf secret', 'hfü€'])
     assert.throws(
       () => hubSettings({ HF_TOKEN }),

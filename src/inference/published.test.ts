@@ -20,7 +20,7 @@ const tokenizerOf = (name: string) => {
   return TextTokenizer.fromJson(JSON.stringify(files['tokenizer.json']));
 };
 
-test('a prompt has the ids of AutoTokenizer, and without a token stands behind the end of a text', async () => {
+test('a prompt has the ids of AutoTokenizer, and an empty one follows an end of text', async () => {
   const tokenizers = cases.map((each) => ({ ...each, tokenizer: tokenizerOf(each.name) }));
   for (const { name, ids, tokenizer } of tokenizers.filter((each) => each.tokenizer.kind === 'gpt2')) {
     for (const [i, line] of lines.entries()) {

@@ -53,7 +53,7 @@ function changed(name: string, settings: Json, tokenizer: Json = {}): Case {
   return { ...each, files: { ...each.files, ...files } };
 }
 
-describe('published tokenizers give the ids of AutoTokenizer, with what stands around a text:', () => {
+describe('published tokenizers give the ids of AutoTokenizer, including the tokens around a text:', () => {
   for (const each of cases) {
     test(each.name, async () => {
       const tokenizer = read(each);
@@ -125,7 +125,7 @@ test('tokens of bytes need no [UNK]', () => {
   assert.deepEqual([kind, unkId], ['bert', -1]);
 });
 
-test('a word of bytes is a token with the space before it and those behind it without one, and is masked whole', async () => {
+test('a byte-level word is a token with a space before it and the following tokens without one, and is masked whole', async () => {
   const tokenizer = read(named('ModernBERT'));
   const text = 'abc ab caf\u00e9\nb';
   const ids = await tokenizer.encode(text);
@@ -194,7 +194,7 @@ test('a vocabulary that is padded as that of Qwen3 is accepted', () => {
   assert.throws(() => read(each, assert.fail, padded(512)), /use the model's own tokenizer/);
 });
 
-test('what is otherwise than the model was trained with is refused in one line', () => {
+test('settings that differ from those that the model was trained with are refused in one line', () => {
   const refused = (each: Case, message: RegExp) =>
     assert.throws(
       () => read(each),

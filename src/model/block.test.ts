@@ -117,7 +117,7 @@ function reference(
 }
 
 for (const norm of ['pre', 'post'] as const) {
-  test(`a ${norm}LN block is what its formula gives, with scale 1 and another, with and without padding`, () => {
+  test(`a ${norm}LN block equals its formula, with scale 1 and another, with and without padding`, () => {
     scope(() => {
       const weights = weightsFor({ ...config, norm });
       const [N, T] = [2, 3];
@@ -172,7 +172,7 @@ test('a gate that is off gives the very same tensor, and makes none', () => {
   });
 });
 
-test('dropout stands in three places, each with a seed of its own, and nowhere in a block that is off', () => {
+test('dropout is in three places, each with its own seed, and nowhere in a skipped block', () => {
   scope(() => {
     const weights = weightsFor(config);
     const x = Tensor.normal([2, 3, 6], { std: 1, seed: 100 });
@@ -252,7 +252,7 @@ for (const norm of ['pre', 'post'] as const) {
   });
 }
 
-test('a PreLN block that is made the identity gives what it was given', () => {
+test('a PreLN block that is made the identity returns its input', () => {
   scope(() => {
     const weights = weightsFor(config);
     const x = Tensor.normal([2, 3, 6], { std: 1, seed: 100 });

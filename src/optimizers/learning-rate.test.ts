@@ -90,7 +90,7 @@ test('constant stays at the peak', () => {
   for (const step of [100, 500, 999]) assert.equal(rate(step), 2e-3);
 });
 
-test('without a warm-up the first step has the peak, and a fraction of a step is a whole one', () => {
+test('without a warm-up the first step has the peak, and fractional steps are rounded up', () => {
   assert.equal(learningRate({ ...settings, warmupRatio: 0 })(0), 2e-3);
   const rate = learningRate({ ...settings, steps: 10, warmupRatio: 0.25 }); // 2.5 steps: 3
   assertClose(rate(0), 2e-3 / 3);

@@ -51,7 +51,7 @@ const evaluation = (n: number): EvalMetrics => ({
   tokens: 64,
 });
 
-test('what is appended is read back, a line each with its type first', () => {
+test('appended records are read back, one per line with its type first', () => {
   const all = [evaluation(0), step(1), step(2), evaluation(2)];
   append(...all);
   assert.deepEqual(readMetrics(file), all);
@@ -73,7 +73,7 @@ test('a number that is not finite is written as null', () => {
   assert.deepEqual(found, { ...step(1), loss: null, gradientNorm: null, applied: false });
 });
 
-test('a last line that was cut short is left out, wherever it was cut', () => {
+test('a truncated last line is left out, for any place of the cut', () => {
   append(step(1));
   const whole = readFileSync(file, 'utf8');
   append(step(2));
@@ -118,7 +118,7 @@ test('the end of a file is read from its end: the last steps, the newest first, 
   assert.deepEqual(lastMetrics(file, 2), { steps: [step(3), step(2)], evaluation: evaluation(1) });
 });
 
-test('an evaluation is found beyond the first piece of the end that is read', () => {
+test('an evaluation is found before the first part that is read from the end', () => {
   writeFileSync(file, `${JSON.stringify(evaluation(0))}\n${`${JSON.stringify(step(1))}\n`.repeat(1000)}`);
   assert.deepEqual(lastMetrics(file, 1), { steps: [step(1)], evaluation: evaluation(0) });
 });

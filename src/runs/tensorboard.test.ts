@@ -149,7 +149,7 @@ test('no bucket of a histogram runs backwards where TensorBoard lets the first b
   }
 });
 
-test('what is saved is counted over all steps since the file was opened', () => {
+test('savings are counted over all steps since the file was opened', () => {
   const folder = newFolder();
   using events = openEvents(folder, { step: 20, steps: 30 });
   events.metrics(step(21, { flops: 8e9 }));

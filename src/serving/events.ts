@@ -10,7 +10,7 @@ interface EventOptions {
 }
 
 /**
- * An answer as server-sent events, each made when the one before it was taken. What it throws before its first piece is thrown here, so
+ * An answer as server-sent events, each made when the one before it was taken. What it throws before its first event is thrown here, so
  * that an error is reported by the status.
  */
 export async function eventStream(

@@ -47,7 +47,7 @@ test('JSON lines keep their numbers', async () => {
   ]);
 });
 
-test('what is no table is refused with the file and the reason', async () => {
+test('a file that is not a table is refused with the reason', async () => {
   const refused = (path: string, reason: RegExp) =>
     assert.rejects(readTable(path), (error) => error instanceof DataError && reason.test(error.message));
   await refused(join(folder, 'none.tsv'), /none\.tsv: no such file/);

@@ -35,7 +35,7 @@ scoped('its gradient is that of f in these rows and 1 in the others', () => {
   assert.deepEqual([...dWeight!.toFloats()], [dy0[0] * 1 + dy2[0] * 5, dy0[1] * 2 + dy2[1] * 6]);
 });
 
-scoped('x may be used elsewhere as well', () => {
+scoped('x may also be used elsewhere', () => {
   const x = matrix([1], [2]).requiresGrad();
   const y = x.mapRows(indices(1), (rows) => rows.mul(3));
   const [dx] = y.add(x.mul(10)).sum().grad([x]);
@@ -49,7 +49,7 @@ scoped('without gradients it is the same', () => {
   assert.deepEqual([...y.toFloats()], [1, 6]);
 });
 
-scoped('rows of another shape, and numbers that are none of its rows, are refused', () => {
+scoped('rows of another shape, and row numbers out of range, are refused', () => {
   const x = matrix([1, 2], [3, 4]);
   const refused = (run: () => Tensor, what: RegExp) =>
     assert.throws(run, (e) => e instanceof NativeError && what.test(e.message));

@@ -14,7 +14,7 @@ function fields(changes: object, warn: (message: string) => void = assert.fail) 
   return tokenizerFields({ checkpoint: { path: 'here', tokenizerJson }, config } as OutgoingModel, warn);
 }
 
-test('tokens stand at their ids, and ids without one are filled with tokens that no text has', () => {
+test('tokens are at their ids, and ids without one are filled with tokens that no text has', () => {
   const added = { ...addedToken('<x>', 3), special: false };
   const found = fields({ added_tokens: [...plain.added_tokens, added], model: { ...plain.model, unk_token: 'b' } });
   assert.deepEqual(found['tokenizer.ggml.tokens'], ['a', 'b', 'ab', '<x>', '<|endoftext|>', '[PAD5]']);

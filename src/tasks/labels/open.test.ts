@@ -404,7 +404,7 @@ test('a class of two examples has one held out, a class of one has none, and equ
 const shared = '../shared/data/glue';
 const sizes = { cola: [8551, 1043], sst2: [67349, 872], mrpc: [4076, 1725], wnli: [634, 71] } as const;
 for (const [name, expected] of Object.entries(sizes)) {
-  test(`${name} is read whole from the files that are beside this project`, {
+  test(`${name} is read completely from the files next to this project`, {
     skip: !existsSync(shared),
   }, async () => {
     const { train, devs } = await openGlueTask(name as GlueName, shared, assert.fail);

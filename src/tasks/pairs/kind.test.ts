@@ -99,7 +99,7 @@ test('scored pairs learn their order: log(1 + Σ exp(20·(cos_j − cos_i))) ove
   );
 });
 
-test('shorter vectors are learned beside whole ones: the mean of the losses of both', () => {
+test('shorter vectors are learned along with full ones: the mean of both losses', () => {
   const rows = vectors(6);
   const examples = encoded([
     ['a', 'b'],

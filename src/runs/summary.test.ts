@@ -54,7 +54,7 @@ test('FLOPs saved are given for the blocks, and for the whole step', () => {
   assert.equal(summary.stepFlopsSaved, 0.25);
 });
 
-test('time saved is relative to the time of all blocks on a line through time and depth, without the first steps', () => {
+test('time saved comes from a line through time and depth, without the first steps', () => {
   // 0.2 s outside of the blocks and 0.1 s in each: 0.6 s with all four. The first steps are slow for other reasons.
   const seconds = (depth: number, i: number) => (i < 3 ? 9 : 0.2 + 0.1 * depth);
   const timed = depths.slice(3);

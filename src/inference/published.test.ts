@@ -49,6 +49,7 @@ test('a mask is filled with a token of bytes as its space says', async () => {
   };
   const begun = await filled('ab [MASK] a.', '\u0120ab');
   assert.deepEqual([begun.text, begun.masks[0]![0]!.token], ['ab ab a.', ' ab']);
+  assert.equal(begun.masks[0]![0]!.piece, ' ab'); // the former name, for one release
   assert.equal((await filled('ab [MASK] a.', 'b')).text, 'abb a.');
   assert.equal((await filled('[MASK] a [MASK].', '\u0120ab')).text, 'ab a ab.');
   // [CLS], and [MASK] with the space before it in it.

@@ -36,7 +36,7 @@ export const setsForBooks = (folder: string, cache: string) =>
 /** How a model is trained on the books. */
 export interface Training {
   config: string;
-  /** The run; one that was stopped goes on. The tokenised books are kept beside it. */
+  /** The run; a stopped one is resumed. The tokenised books are kept beside it. */
   out: string;
   sets: readonly string[];
   /** The folder of the books. */
@@ -44,7 +44,7 @@ export interface Training {
   threads: number;
 }
 
-/** Trains on the books in a process of its own. */
+/** Trains on the books in a separate process. */
 export function trainOnBooks({ config, out, sets, books, threads }: Training): Trained | Diverged {
   const data = setsForBooks(books, join(dirname(out), 'cache'));
   try {

@@ -250,7 +250,7 @@ function document(
   return `## A hundred long runs
 
 ${numRuns} generated runs of ${numSteps.toLocaleString('en')} steps of 12 blocks, evaluated every ${evalEvery.toLocaleString('en')}; the metrics of each are ${(bytes / 1e6).toFixed(0)} MB.
-Times are from a request to the whole answer.
+Times are from the request to the complete answer.
 
 ${table([
   ['', 'seconds'],
@@ -259,12 +259,12 @@ ${table([
   ['a run again', againSeconds.toFixed(3)],
 ])}
 
-The server's most memory after that: ${peakMegabytes.toFixed(0)} MB.
+The server's peak memory after that: ${peakMegabytes.toFixed(0)} MB.
 
 ## What it costs a training step
 
 \`configs/bert-mini.yaml\`, dense, steps of 32 sequences, with \`--dashboard\`: the page is open for ${periodSteps} steps, closed for ${periodSteps}, ${rounds} times
-in one run. The median step while it is open, over the one while it is closed, of each pair: ${spread(ratios, 3)}.
-While it is open the server takes ${(1000 * processorShare).toFixed(0)} ms of a processor's time a second; while it is closed none.
+in one run. The median step while it is open, relative to closed, over the pairs: ${spread(ratios, 3)}.
+While it is open the server takes ${(1000 * processorShare).toFixed(0)} ms of processor time per second; while it is closed none.
 `;
 }

@@ -1,4 +1,4 @@
-import { bertPieces, TextTokenizer, wordPieceJson } from '../src/data/index.ts';
+import { bertTokens, TextTokenizer, wordPieceJson } from '../src/data/index.ts';
 import { philox4x32 } from '../src/random/index.ts';
 
 const numWords = 20_000;
@@ -55,7 +55,7 @@ export function wordsOf(document: number): Uint16Array {
 export const textOf = (words: Uint16Array) => Array.from(words, (word) => vocabulary[word]!).join(' ');
 
 /** The tokens of that text: each word is one. */
-export const tokensOf = (words: Uint16Array) => new Int32Array(words).map((word) => bertPieces.length + word);
+export const tokensOf = (words: Uint16Array) => new Int32Array(words).map((word) => bertTokens.length + word);
 
 /** The length of that text, all of which is ASCII. */
 export function bytesOf(words: Uint16Array): number {
@@ -66,7 +66,7 @@ export function bytesOf(words: Uint16Array): number {
 
 /** A tokenizer that knows these words. */
 export const wordTokenizer = () =>
-  TextTokenizer.fromJson(wordPieceJson([...bertPieces, ...vocabulary], { lowercase: true }));
+  TextTokenizer.fromJson(wordPieceJson([...bertTokens, ...vocabulary], { lowercase: true }));
 
 /** 32-bit numbers that are always the same for the same document and use, and independent of all others. */
 function drawing(document: number, use: number): () => number {

@@ -22,7 +22,7 @@ export interface Found {
   seconds: number;
   processorSeconds: number;
   classes: { edit: number; planted: number; jaccard: number; found: number }[];
-  /** Documents that went though they were not planted, and have less than 0.6 in common with what they are said to repeat. */
+  /** Documents that went though they were not planted, and have less than 0.6 in common with the document that they supposedly repeat. */
   wrong: number;
 }
 

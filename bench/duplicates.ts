@@ -146,22 +146,22 @@ function resultsOf(runs: readonly Measured[], documents: number): string {
     'MB per processor second',
   ];
   const memory = ['resident before, MB', 'peak resident, MB', 'scratch files, MB'];
-  return `${documents.toLocaleString('en')} generated documents of pseudo-words, each of them one token, with the frequencies of Zipf's law. 4 in 100 copy an earlier
-document, and ${edits.length} in 100 copy one with the last words replaced. Each search runs in a process of its own on the tokenised text. Its resident memory
-(VmRSS) is read ten times a second; the index of the documents and V8 itself are in it. Where other work runs on the machine, compare processor seconds.
+  return `${documents.toLocaleString('en')} generated documents of pseudo-words, one token each, with frequencies by Zipf's law. 4 in 100 copy an earlier
+document, and ${edits.length} in 100 copy one with the last words replaced. Each search runs in a separate process on the tokenised text. Its resident memory
+(VmRSS) is read ten times per second; it includes the index of the documents and V8 itself. If other work runs on the machine, compare processor seconds.
 
 ${table([[...head, ...memory], ...speeds])}
 
-From ${small.name} to ${large.name} the peak grows by ${(peakOf(large) - peakOf(small)).toFixed(0)} MB, ${(slope * 1e6).toFixed(0)} bytes for each document more. At that rate 10 GB of such text, 5 million documents, take ${atFiveMillion.toFixed(0)} MB.
+From ${small.name} to ${large.name} the peak grows by ${(peakOf(large) - peakOf(small)).toFixed(0)} MB, ${(slope * 1e6).toFixed(0)} bytes per additional document. At that rate 10 GB of such text, 5 million documents, take ${atFiveMillion.toFixed(0)} MB.
 
-![Resident memory while duplicates are looked for](duplicates.svg)
+![Resident memory during the search for duplicates](duplicates.svg)
 
-What was planted in ${large.name}, and what was found with \`near\`. Jaccard is that of the token 5-grams, counted exactly on 200 pairs of each kind. "Expected"
+What was planted in ${large.name}, and what was found with \`near\`. The Jaccard similarity of token 5-grams is counted exactly on 200 pairs of each kind. "Expected"
 is the probability, by the formula, that the estimate from 256 hashes is 0.8 or more and that the pair shares one of 32 bands of 8.
 
 ${table([['words replaced', 'Jaccard', 'planted', 'found', 'share', 'expected'], ...classes])}
 
-Documents that were dropped though they share less than 0.6 with what they are said to repeat: ${large.wrong} of ${large.documents.toLocaleString('en')}.`;
+Documents that were dropped though they share less than 0.6 with the document that they supposedly repeat: ${large.wrong} of ${large.documents.toLocaleString('en')}.`;
 }
 
 /**

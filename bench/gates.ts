@@ -42,7 +42,7 @@ function evenness(): string {
     const flops = results.map(({ layers_run }) => layers_run.map(flopsAt));
     const saved = flops.map((steps) => 1 - mean(steps) / flopsAt(layers));
     const timeSaved = all.map((round) => 1 - round[k]!.step_s_mean / round[0]!.step_s_mean);
-    const percents = (of: (seconds: readonly number[]) => number) =>
+    const percentages = (of: (seconds: readonly number[]) => number) =>
       spread(
         results.map(({ step_s }) => 100 * of(step_s)),
         1,
@@ -54,8 +54,8 @@ function evenness(): string {
       kind.name,
       results[0]!.mean_layers_run.toFixed(2),
       spread(seconds, 3),
-      percents(variation),
-      percents(robustVariation),
+      percentages(variation),
+      percentages(robustVariation),
       `${(100 * variation(flops[0]!)).toFixed(1)} %`,
       k === 0 ? '' : spread(share, 2),
     ];
@@ -77,8 +77,8 @@ function evenness(): string {
   const perFlop = ({ step_s_mean, layers_run }: BenchResult) => step_s_mean / mean(layers_run.map(flopsAt));
   const cv = ({ step_s }: BenchResult) => variation(step_s);
   const robust = ({ step_s }: BenchResult) => robustVariation(step_s);
-  return `PLD as late in training, ${layers} × ${hidden}, batch ${batch}, sequence 128, bf16, one micro-batch a step. ${rounds} rounds; in each,
-the programs run in turn, 30 steps each after 8 that are not counted (kernels are chosen in them). The coefficient of
+  return `PLD as late in training, ${layers} × ${hidden}, batch ${batch}, sequence 128, bf16, one micro-batch per step. ${rounds} rounds; in each,
+the programs alternate, 30 steps each after 8 that are not counted (kernels are chosen in them). The coefficient of
 variation (CV) is the standard deviation of a round's step times over their mean. The CV of dense steps is the noise of the
 machine. The robust CV is 1.48 times the median distance from the median, over the median: a few disturbed steps do not count. The CV
 of the FLOPs is that of the blocks that ran. Medians over the rounds, with minimum and maximum. The last column is time saved over FLOPs saved: 1 if
@@ -128,9 +128,9 @@ function waiting(): string {
     const ratios = all.map((round) => round[exact]!.wait / round[byBatch]!.wait);
     return `## Two ranks
 
-\`configs/paper.yaml\` on texts of this project, on two ranks of one thread each, one micro-batch a step; ${rankSteps} steps, the first
-${rankWarmup} left out. The wait is the time that rank 0 spent waiting for all-reduces in a step, the mean over a run. With any kind of gates all ranks draw the
-same ones, so they always run the same blocks.
+\`configs/paper.yaml\` on texts of this project, on two ranks of one thread each, one micro-batch per step; ${rankSteps} steps, the first
+${rankWarmup} left out. The wait is the time that rank 0 spent waiting for all-reduces in a step, the mean over a run. All ranks draw the same gates,
+of any kind, so they always run the same blocks.
 
 ${table([['gates', 'ms/step', 'waited, ms'], ...rows])}
 

@@ -33,7 +33,7 @@ export interface FineTuning {
   learningRate: string;
   seeds: readonly number[];
   threads: number;
-  /** Where the results are kept; what was stopped goes on from them. */
+  /** Where the results are kept; a stopped command resumes from them. */
   out: string;
 }
 

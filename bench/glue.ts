@@ -16,7 +16,7 @@ const tasks: readonly (ScoredTask & { examples?: number })[] = [
   { name: 'sst2', title: 'SST-2, its first 1,000 phrases', score: 'accuracy', epochs: 10, examples: 1000 },
 ];
 
-/** A folder of GLUE with the first examples of SST-2's training set alone. */
+/** A folder of GLUE with only the first examples of SST-2's training set. */
 function firstOfSst2(data: string, examples: number): string {
   const folder = join(runs, `data-${examples}`);
   const [from, to] = [join(data, 'SST-2'), join(folder, 'SST-2')];
@@ -55,13 +55,13 @@ export function glue(checkpointPath: string, data: string): void {
     ]);
   }
   const { model, data: texts, depth, train } = lastConfig(checkpoint.config);
-  const before = train.from === undefined ? '' : `, beginning with the weights of ${basename(train.from)}`;
+  const before = train.from === undefined ? '' : `, starting from the weights of ${basename(train.from)}`;
   writeResults(
     'glue',
     'A pre-trained model and an untrained one',
     'npm run reproduce -- glue CHECKPOINT GLUE',
     `A ${model.norm === 'pre' ? 'PreLN' : 'PostLN'} BERT of ${model.layers} blocks of width ${model.hiddenSize}, pre-trained on ${(checkpoint.progress.tokens / 1e6).toFixed(1)} million tokens of books in
-sequences of ${texts.sequenceLength} (\`${depth.method}\`${before}), and the same model with new weights. Both are fine-tuned in the same way with the seeds ${seeds.join(', ')}: learning rate
+sequences of ${texts.sequenceLength} (\`${depth.method}\`${before}), and the same model with random weights. Both are fine-tuned in the same way with the seeds ${seeds.join(', ')}: learning rate
 ${learningRate}, batches of 32, ${tasks.map(({ title, epochs }) => `${epochs} epoch${epochs === 1 ? '' : 's'} of ${title}`).join(', ')}; the score of the best epoch on the development set.
 
 ${table(rows)}`,

@@ -222,7 +222,7 @@ function training(device: string): Comparison[] {
   });
 }
 
-/** The same in half precision, whose losses are compared alone; the loss scale of float16 goes in and out again. */
+/** The same in half precision, with only the losses compared; the loss scale of float16 goes in and out again. */
 function precisions(device: string): Comparison[] {
   const losses = (numbers: number[]) => numbers.filter((_, i) => i % 2 === 0);
   const half = hasFloat16(device) ? [['fp16', 1] as const, ['fp16', 1024] as const] : [];

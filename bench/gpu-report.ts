@@ -55,11 +55,11 @@ export function* gpuReport(checks: readonly Check[], sizes: GpuSizes): Generator
     const demands = [...numbers.demands, ...missed, ...measured];
     const text = `${numbers.text}
 
-## Beside PyTorch
+## Compared with PyTorch
 
 BERT, ${sizes.layers} blocks of width ${sizes.hidden}, dense, sequence ${seq}, dropout 0.1, bf16, AdamW, clipping; PyTorch with its scaled-dot-product attention and
-its fused AdamW. Medians of ${steps} steps; the two programs in turn, twice each at micro-batch ${usual}. MFU is against the fastest large matrix
-product on this GPU in the same minute. Host is the share of a step after which all of its work had been given out.
+its fused AdamW. Medians of ${steps} steps; the two programs alternate, twice each at micro-batch ${usual}. MFU is relative to the fastest large matrix
+product on this GPU in the same minute. Host is the share of a step after which all of its work had been launched.
 
 ${table([
   [

@@ -123,11 +123,11 @@ export async function heads(checkpointPath: string, data: string): Promise<void>
     'Embeddings and entities, with and without pre-training',
     'npm run reproduce -- heads CHECKPOINT DATA',
     `A ${familyOf(model).title(model)} of ${model.layers} blocks of width ${model.hiddenSize}, pre-trained on ${(checkpoint.progress.tokens / 1e6).toFixed(1)} million tokens of books in ${checkpoint.progress.step} steps, and the same
-model with new weights, both fine-tuned in the same way: ${tasks.map(({ title, learningRate, epochs }) => `${title.split(':')[0]} for ${epochs} epochs at a learning rate of ${learningRate}`).join(', ')}, in batches of 32. The epoch is chosen by the
-development set; the score is that of the test set: the median of the seeds ${seeds.join(', ')}, and the least and the most.
+model with random weights, both fine-tuned in the same way: ${tasks.map(({ title, learningRate, epochs }) => `${title.split(':')[0]} for ${epochs} epochs at a learning rate of ${learningRate}`).join(', ')}, in batches of 32. The epoch is chosen by the
+development set; the score is that of the test set: the median of the seeds ${seeds.join(', ')}, with minimum and maximum.
 
 ${table([['task', 'score', 'pre-trained', 'untrained'], ...rows])}
 
-Without a model: the cosines of counted words, weighted by how rare they are in the training set (TF-IDF), have a correlation of ${counted} on SICK's test set.`,
+Without a model: the cosines of word counts, weighted by their rarity in the training set (TF-IDF), have a correlation of ${counted} on SICK's test set.`,
   );
 }

@@ -115,7 +115,7 @@ export async function large([gigabytes = '5', numFiles = '100000', ...names]: re
       'large',
       'Large texts',
       `npm run bench -- large ${gigabytes} ${numFiles}`,
-      `Each source is prepared in a process of its own with \`--max-old-space-size=256\`. Comparing is the search for files that are held out and trained on, silence the time without a report of progress.\n\n${table(rows)}`,
+      `Each source is prepared in a separate process with \`--max-old-space-size=256\`. Comparing is the search for files that are both held out and trained on; silence is the time without a progress report.\n\n${table(rows)}`,
     );
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -24,7 +24,7 @@ const flagsOf = (preset: Preset, dtype: string, steps: number) =>
     `${value}`,
   ]);
 
-/** What transformers computes logits of, beside taper, which in an encoder takes the masked tokens alone. */
+/** What transformers computes logits of, beside taper, which in an encoder takes only the masked tokens. */
 const variants: { preset: Preset; logits: string; flags?: string[] }[] = [
   { preset: 'ettin-32m', logits: 'of masked tokens' },
   { preset: 'ettin-32m', logits: 'of all tokens', flags: ['--all-logits'] },
@@ -75,12 +75,12 @@ function besideTransformers(rounds: number): string {
       versions = `${pairs[0]!.theirs.peer} and ${pairs[0]!.ours.peer}`;
     }
   }
-  return `## Beside transformers
+  return `## Compared with transformers
 
 ${versions}, ${threads} threads each; sequence ${sequenceLength}, batch ${batch}, a vocabulary of 30,522, no dropout, AdamW (PyTorch's fused one), clipping,
-attention by \`scaled_dot_product_attention\`. For an encoder's loss taper computes logits of the masked tokens alone (30 %); transformers does so with
-\`sparse_prediction\`, which is not its default. ${rounds} rounds; in each, the two programs run in
-turn; a round's figure is the median of its steps. Shown are the median over the rounds and, in brackets, the least and the most. Above 1,
+attention by \`scaled_dot_product_attention\`. For an encoder's loss taper computes logits of the masked tokens only (30 %); transformers does so with
+\`sparse_prediction\`, which is not its default. ${rounds} rounds, and the two programs alternate in
+each; a round's figure is the median of its steps. Shown are the median over the rounds and, in brackets, minimum and maximum. Above 1,
 taper is faster.
 
 ${table(rows)}`;
@@ -167,8 +167,8 @@ function windows(rounds: number): string {
   }
   return `## What a window saves
 
-Attention of ettin-32m (${heads} heads of ${headSize}) over ${N} sequences of ${T} tokens, forward and backward: of a global block, and of a local one whose tokens
-see 64 before and 64 behind themselves.
+Attention of ettin-32m (${heads} heads of ${headSize}) over ${N} sequences of ${T} tokens, forward and backward: in a global block, and in a local one whose tokens
+see 64 tokens on each side.
 
 ${table(rows)}`;
 }

@@ -25,8 +25,8 @@ export async function onnx([texts, ...checkpoints]: string[]): Promise<void> {
     'onnx',
     'Exported models: size and agreement',
     'npm run bench -- onnx TEXTS CHECKPOINT…',
-    `Held-out loss in nats; "same first" is how often the likeliest token is that of taper's own float32, and the difference is to its logits, both at the tokens that are
-predicted.
+    `Held-out loss in nats; "same first" is how often the most likely token is that of taper's own float32, and the difference is from its logits, both at the predicted
+tokens.
 
 ${sections.join('\n\n')}`,
   );

@@ -17,10 +17,10 @@ import { median, table, writeResults } from './report.ts';
 
 const [sequenceLength, microBatchSize, chunkBytes, numDrawn, seed] = [128, 32, 2 ** 20, 10_000, 1];
 const objectives: Objective[] = ['mlm', 'mlm+nsp'];
-/** Where a run goes on, in epochs. */
+/** Where a run resumes, in epochs. */
 const places = { 'the start': 0, 'half of the third epoch': 2.5 };
 
-/** What it takes in a process of its own until a run can go on at a place of its text. */
+/** What it takes in a process of its own until a run can resume at a position of its text. */
 interface Opening {
   samples: number;
   /** Processor seconds to open the corpus, divide it and make its samples; from there to the first micro-batch, and to the hundredth. */
@@ -56,11 +56,11 @@ export function order(): void {
       rmSync(folder, { recursive: true });
     }
   }
-  const text = `Texts of sequences of ${sequenceLength} tokens, in documents of 200 to 2,332 tokens, 5 % of them held out. The files of the documents' lengths are real. The shards are sparse files of zeros: they are read and compared with their checksums as in training, but from no disk. Seconds are those of the processor, system calls included, which other work on the machine changes little. Each row is the median of three processes, in micro-batches of ${microBatchSize}; memory is what they take beyond Node.
+  const text = `Texts of sequences of ${sequenceLength} tokens, in documents of 200 to 2,332 tokens, 5 % of them held out. The files of document lengths are real. The shards are sparse files of zeros: they are read and checked as in training, but not from a disk. Seconds are processor time including system calls, which other work on the machine changes little. Each row is the median of three processes, in micro-batches of ${microBatchSize}; memory is on top of Node's.
 
 ${table(rows)}
 
-Places that ${numDrawn.toLocaleString('en')} samples in a row are read from, of 10⁹ in ${chunksOf(1e9).toLocaleString('en')} chunks of 1 MiB, the median of ten such runs. Before, all samples were permuted as one, as fewer than 2²¹ still are.
+Chunks read by ${numDrawn.toLocaleString('en')} consecutive samples, of 10⁹ samples in ${chunksOf(1e9).toLocaleString('en')} chunks of 1 MiB, the median of ten such runs. Before, all samples were permuted together, as fewer than 2²¹ still are.
 
 ${table(touchedRows())}`;
   writeResults('order', 'The order of samples at scale', 'npm run bench -- order', text);
@@ -110,7 +110,7 @@ const chunksOf = (samples: number) => Math.ceil(bytesOf(samples) / chunkBytes);
 function touchedRows(): string[][] {
   const count = 1e9;
   const orders = {
-    'permuted as one': (position: number) => permute(position % count, count, { seed, epoch: 0 }),
+    'permuted together': (position: number) => permute(position % count, count, { seed, epoch: 0 }),
     'in blocks': (position: number) => sampleAt(position, { count, seed }).index,
   };
   const rows = Object.entries(orders).map(([name, at]) => {

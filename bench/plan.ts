@@ -46,7 +46,7 @@ export function plan(texts: readonly string[]): void {
       'Planned and measured time',
       'npm run bench -- plan TEXTS',
       `\`taper-lm plan --measure\` of \`configs/paper.yaml\` with PLD over ${steps} steps, before and after each of ${rounds} such runs: the time of
-the steps. On a shared machine single plans differ by what else it does in their half minute.
+the steps. On a shared machine single plans differ with the other work of their half minute.
 
 ${table(rows)}
 

@@ -63,7 +63,7 @@ export async function reading(): Promise<void> {
       'reading',
       'Memory to read large files',
       'npm run bench -- reading',
-      `Each file is read in a process of its own.\n\n${table(rows)}`,
+      `Each file is read in a separate process.\n\n${table(rows)}`,
     );
   } finally {
     rmSync(folder, { recursive: true, force: true });

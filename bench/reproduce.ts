@@ -11,7 +11,7 @@ import { fineTunePaper } from './paper/glue.ts';
 import { reportPaper } from './paper/report.ts';
 import { trainPaper } from './paper/train.ts';
 
-/** What can be reproduced: `npm run reproduce -- NAME …`. A command that was stopped goes on from where it was. */
+/** What can be reproduced: `npm run reproduce -- NAME …`. A stopped command resumes where it was. */
 interface Command {
   usage: string;
   /** The number of its paths. */

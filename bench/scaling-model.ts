@@ -14,7 +14,7 @@ export interface StepWork {
 
 /** How ranks are connected. */
 export interface Network {
-  /** Bytes a second that a rank sends while it receives as many. */
+  /** Bytes per second that a rank sends while it receives as many. */
   bandwidth: number;
   /** Seconds from one rank to the next. */
   latency: number;

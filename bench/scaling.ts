@@ -25,7 +25,7 @@ const methods: Record<string, PartialConfig['depth']> = {
   'half of the blocks': { method: 'constant', thetaBar: 0.5, profile: 'uniform' },
 };
 
-/** In two micro-batches, so that the update can be told from the rest. */
+/** In two micro-batches, so that the update is timed apart from the rest. */
 function measuredConfig(): Config {
   return loadConfig({
     file: 'configs/paper.yaml',
@@ -205,23 +205,23 @@ function onPaper(): string[][] {
 function document({ block, outside, update, blockBytes, outsideBytes }: StepWork, rows: readonly string[][]): string {
   const ms = (seconds: number) => (1000 * seconds).toFixed(1);
   const megabytes = (bytes: number) => (bytes / 1e6).toFixed(2);
-  return `The model is the one of [scaling.md](../scaling.md).
+  return `The model is that of [scaling.md](../scaling.md).
 
 ## Two ranks here
 
-\`configs/paper.yaml\` in steps of ${batch.batchSize} sequences, one thread a rank, ${steps} steps of which the first five are left out. What a step is
-made of was measured by two processes at once, each with the whole batch: ${ms(block)} ms a block, ${ms(outside)} ms outside of the
-blocks, ${ms(update)} ms for the update; gradients of ${megabytes(blockBytes)} MB a block and ${megabytes(outsideBytes)} MB outside. The ranks are in two network
-namespaces; what their link does was measured with sums of one number and of a million.
+\`configs/paper.yaml\` in steps of ${batch.batchSize} sequences, one thread per rank, ${steps} steps; the first five are left out. The parts of a
+step were measured by two concurrent processes, each with the whole batch: ${ms(block)} ms per block, ${ms(outside)} ms outside of the
+blocks, ${ms(update)} ms for the update; gradients of ${megabytes(blockBytes)} MB per block and ${megabytes(outsideBytes)} MB outside. The ranks are in two network
+namespaces; their link was measured with sums of one number and of a million.
 
 ${table([['limit', 'link, as measured', 'blocks', 'step, ms', 'by the model, ms', 'model / step', 'waited, ms', 'by the model, ms'], ...rows])}
 
 ## GPUs, on paper
 
-Steps of 4,096 sequences of 128 tokens on GPUs that do ${(gpu.flops / 1e12).toFixed(0)} TFLOP/s (40 % of 312) and read ${gpu.memory / 1e12} TB/s; ${clusters
+Steps of 4,096 sequences of 128 tokens on GPUs that reach ${(gpu.flops / 1e12).toFixed(0)} TFLOP/s (40 % of 312) and read ${gpu.memory / 1e12} TB/s; ${clusters
     .map(({ gpus, network }) => `${gpus} with ${network.bandwidth / 1e9} GB/s and ${1e6 * network.latency} µs`)
     .join(', ')}. A sum goes over
-a ring or two trees, whichever is faster. Gradients are float32. Nobody has run this.
+a ring or two trees, whichever is faster. Gradients are float32. This has not been run.
 
 ${table([
   ['model', 'GPUs', 'dense, ms', 'of linear speed-up', 'waiting', 'PLD at θ = 0.5, ms', 'saved', 'waiting'],

@@ -48,7 +48,7 @@ export async function serve(): Promise<void> {
     readers();
     const perSecond = ({ latencies, seconds }: typeof one) => (latencies.length / seconds).toFixed(0);
     const rates = [
-      ['clients', 'requests', 'requests a second', 'median, ms', '99 of 100 within, ms'],
+      ['clients', 'requests', 'requests per second', 'median, ms', '99 of 100 within, ms'],
       ['1', one.latencies.length, perSecond(one), ...latencyOf(one.latencies)],
       ['16', many.latencies.length, perSecond(many), ...latencyOf(many.latencies)],
     ];
@@ -57,11 +57,11 @@ export async function serve(): Promise<void> {
       ...many.memory.map((mb, i) => [((i + 1) * numRequests) / 5, mb.toFixed(0)]),
     ];
     const felt = [
-      ['what is measured', 'slow clients beside it', 'median, ms', '99 of 100 within, ms'],
+      ['measured', 'concurrent slow clients', 'median, ms', '99 of 100 within, ms'],
       ['embeddings by 16 clients', 'none', ...latencyOf(before.latencies)],
-      ['embeddings by 16 clients', `${numSlow} that send a byte a second`, ...latencyOf(sending.latencies)],
+      ['embeddings by 16 clients', `${numSlow} that send a byte per second`, ...latencyOf(sending.latencies)],
       ['completions of 16 tokens by one client', 'none', ...latencyOf(alone)],
-      ['completions of 16 tokens by one client', `${numSlow} that read a byte a second`, ...latencyOf(reading)],
+      ['completions of 16 tokens by one client', `${numSlow} that read a byte per second`, ...latencyOf(reading)],
     ];
     writeResults(
       'serving',
@@ -72,12 +72,12 @@ compared with the vector that \`embed\` wrote for that sentence: a lost or swapp
 
 ${table(rates)}
 
-The memory of the server along those ${numRequests.toLocaleString('en')} requests, with \`NODE_OPTIONS='${smallHeap.NODE_OPTIONS}'\`: V8 lets its heap grow for as long as it may, which says nothing
-of what the server keeps.
+The memory of the server along those ${numRequests.toLocaleString('en')} requests, with \`NODE_OPTIONS='${smallHeap.NODE_OPTIONS}'\`: V8 lets its heap grow as far as it may, whatever
+the server keeps.
 
 ${table(memory)}
 
-Slow clients. The slow readers have asked for streamed completions of 60 tokens, which the system's buffers take whole: what they show is that open streams cost others nothing.
+Slow clients. The slow readers request streamed completions of 60 tokens, which fit into the system's buffers: they show only that open streams cost others nothing.
 
 ${table(felt)}`,
     );
@@ -114,12 +114,12 @@ function openSlow({ origin }: Serving, path: string, length: number) {
   });
 }
 
-/** Clients that send a byte a second, until the function that is returned ends them. */
+/** Clients that send a byte per second, until the function that is returned ends them. */
 function slowSenders(server: Serving): () => void {
   return every(openSlow(server, '/v1/embeddings', 10_000), (socket) => socket.write(' '));
 }
 
-/** Clients that read a byte a second. */
+/** Clients that read a byte per second. */
 function slowReaders(server: Serving): () => void {
   const body = JSON.stringify({ prompt: 'The cat', max_tokens: 60, stream: true });
   const sockets = openSlow(server, '/v1/completions', body.length);

@@ -73,13 +73,13 @@ function besidePyTorch(rounds: number): string {
       versions = `${all[0]!.pytorch.peer} and ${all[0]!.taper.peer}`;
     }
   }
-  return `## Beside PyTorch
+  return `## Compared with PyTorch
 
 ${versions}, two threads each, \`OPENBLAS_CORETYPE\` the same for both; sequence 128, dropout 0.1, AdamW, clipping.
-${rounds} rounds; in each, the two programs run in turn; a round's figure is the median of its steps. Shown are the
-median over the rounds and, in brackets, the least and the most. Above 1, taper is faster. MFU is FLOPs of the model by
-time, against the fastest large matrix product of taper's on this machine in the same minute. Memory is the most that was
-resident, the program itself included.
+${rounds} rounds, and the two programs alternate in each; a round's figure is the median of its steps. Shown are the
+median over the rounds and, in brackets, minimum and maximum. Above 1, taper is faster. MFU is the model's FLOPs per second, relative
+to taper's fastest large matrix product on this machine in the same minute. Memory is the peak resident memory,
+including the program itself.
 
 ${table(rows)}`;
 }
@@ -159,8 +159,8 @@ function operations(): string {
   );
   return `## Operation by operation
 
-\`taper-lm bench ops\`: each operation by itself, the median of seven. GFLOP/s where matrix products dominate, GB/s of what has to
-be read and written elsewhere. \`linearCrossEntropy\` does the products of its gradient on the way forward.
+\`taper-lm bench ops\`: each operation on its own, the median of seven. GFLOP/s where matrix products dominate, otherwise GB/s
+read and written. \`linearCrossEntropy\` computes the products of its gradient in the forward pass.
 
 ${tables.join('\n\n')}`;
 }
@@ -195,8 +195,8 @@ function scaling(): string {
   }
   return `## How a step scales
 
-taper alone, from ${base.layers} × ${base.hidden}, batch ${base.batch}, sequence ${base.seq}, one thing changed at a time; medians of four steps. With few
-tokens the vocabulary's 30,522 rows weigh most: their optimizer update does not depend on the batch.
+Only taper, from ${base.layers} × ${base.hidden}, batch ${base.batch}, sequence ${base.seq}, one size changed at a time; medians of four steps. With few
+tokens the 30,522 rows of the vocabulary dominate: their optimizer update does not depend on the batch.
 
 ${table(rows)}`;
 }

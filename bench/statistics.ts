@@ -44,7 +44,7 @@ export function differences(base: BySeed, others: readonly BySeed[]): Difference
   });
 }
 
-/** What a difference of losses, of which less is better, shows; nothing without an interval. */
+/** What a difference of losses shows (lower is better); nothing without an interval. */
 export function verdictOf({ mean, margin }: Difference): string {
   if (!Number.isFinite(margin)) return '';
   if (Math.abs(mean) <= margin) return 'no difference shown';

@@ -113,7 +113,7 @@ struct Keeping final : at::Allocator {
   void copy_data(void* into, const void* from, std::size_t bytes) const { std::memcpy(into, from, bytes); }
   at::DataPtr allocate(size_t bytes) const {
     void* data = bytes >= kSmallest ? blocks().take(bytes) : bytes ? aligned(bytes, 64) : nullptr;
-    TORCH_CHECK(data || !bytes, "out of memory: ", bytes, " bytes more are not there; smaller batches need less");
+    TORCH_CHECK(data || !bytes, "out of memory: ", bytes, " more bytes could not be allocated; smaller batches need less");
     return {data, data, release, at::Device(at::kCPU)};
   }
   at::DeleterFnPtr raw_deleter() const override { return release; }

@@ -47,7 +47,7 @@ std::vector<Tile> tilesOf(const Request& how, int64_t length) {
   return tiles;
 }
 
-// What the kernels are told of a tile of query head h.
+// The kernels' description of a tile of query head h.
 kernels::Attention kernelOf(const Request& how, const Document& document, int64_t h, const Tile& tile, const kernels::Dropout& dropout) {
   const int64_t all = how.T, window = how.window < 0 ? all : how.window;
   const int64_t head = (how.firstRow + document.sequence) * how.H + h;

@@ -211,7 +211,7 @@ Tensor sideBySide(const Parts& parts, const Request& how, float direction) {
   return y;
 }
 
-// libtorch's dropout draws from the device's generator, which is told where to begin.
+// libtorch's dropout draws from the device's generator, which gets the position to start from.
 void seedGenerator(const Request& how, at::Device device) {
   if (how.p == 0) return;
   auto generator = at::globalContext().defaultGenerator(device);
@@ -356,7 +356,7 @@ Tensor attention(const Tensor& qkv, int64_t heads, int64_t keyValueHeads, std::v
   return GpuAttention::apply(qkv.contiguous(), how);
 }
 
-// The attention of tokens that come behind `length` others, whose keys and values [N, K, capacity, d] are there already; those of these
+// The attention of tokens that come behind `length` others, whose keys and values [N, K, capacity, d] already exist; those of these
 // tokens are written behind them. Without gradients.
 Tensor cachedAttention(const Tensor& qkv, Tensor keys, Tensor values, int64_t length, int64_t heads, std::vector<double> frequencies) {
   const at::NoGradGuard guard;

@@ -1,4 +1,4 @@
-// GPUs: which there are, which one this process uses, and what they are told once.
+// GPUs: which exist, which one this process uses, and their settings.
 #include "binding.h"
 
 #include <cstdlib>

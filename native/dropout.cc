@@ -108,7 +108,7 @@ struct AddDropout : torch::autograd::Function<AddDropout> {
   }
 };
 
-// The elements of the rows before x, in a tensor of which x is a part.
+// The elements of the rows before x, in a tensor that x is a part of.
 int64_t elementsBefore(const Tensor& x, int64_t firstRow) { return x.dim() > 0 && x.size(0) > 0 ? firstRow * (x.numel() / x.size(0)) : 0; }
 
 Tensor addDropout(const Tensor& x, const Tensor& branch, double scale, double p, double seed, int64_t firstRow) {

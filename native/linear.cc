@@ -41,7 +41,7 @@ struct Entry {
 };
 using Entries = std::unordered_map<const c10::TensorImpl*, Entry>;
 
-// Tensors one under the other, cast, in memory with room for `room` rows of which the last are zeros; the tensor itself where there is
+// Tensors one under the other, cast, in memory with room for `room` rows, the last of them zeros; the tensor itself where there is
 // nothing to do.
 Tensor joined(const std::vector<Tensor>& tensors, at::ScalarType type, int64_t room) {
   int64_t rows = 0;

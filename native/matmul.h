@@ -1,4 +1,4 @@
-// Matrix products over memory that somebody else owns: on the CPU by oneDNN where it is linked, and by ATen elsewhere.
+// Matrix products over memory that the caller owns: on the CPU by oneDNN where it is linked, and by ATen elsewhere.
 #pragma once
 #include <ATen/core/Tensor.h>
 
@@ -29,7 +29,7 @@ Matrix matrixOf(const at::Tensor& tensor);
 at::Tensor tensorOf(const Matrix& matrix);
 
 // c = a·b, plus a row `bias` (or null) on each row; with `accumulate`, c += a·b. a and b are of one type, c of that or float32, the
-// bias float32 on the CPU and of c's type on a GPU. May be called by several threads at once, each of which then computes alone.
+// bias float32 on the CPU and of c's type on a GPU. May be called by several threads at once, and each of them then computes on its own.
 void multiply(const Matrix& a, const Matrix& b, const Matrix& c, const void* bias = nullptr, bool accumulate = false);
 
 // The right-hand side of many products, laid out as the library likes it best by the first of them that gains by it. The

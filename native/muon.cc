@@ -36,7 +36,7 @@ Tensor orthogonal(const Tensor& x, at::ScalarType type) {
   return X.mul_(1 / scale);
 }
 
-// One Muon update in place of each parameter, which is `matrices` matrices one under the other, as torch.optim.Muon does it with
+// One in-place Muon update of each parameter, which is `matrices` matrices one under the other, as torch.optim.Muon does it with
 // Nesterov's momentum and, where the scale is 0.2, `match_rms_adamw`.
 void muon_(const Tensors& parameters, const Tensors& gradients, const Tensors& momenta, const Numbers& matrices, double learningRate,
            double momentum, double scale, const Numbers& weightDecay, double gradientScale, at::ScalarType type) {

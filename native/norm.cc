@@ -81,7 +81,7 @@ bool takesKernel(const Tensor& x, const Tensor& weight, const Optional<Tensor>& 
   return true;
 }
 
-// The norm, and x to go on with beside it: backward, the gradients of both are added up on the way.
+// The norm, and x to continue with beside it: backward, the gradients of both are added up on the way.
 variable_list layerNormBeside(const Tensor& x, const Tensor& weight, Optional<Tensor> bias, double eps, at::ScalarType type) {
   if (takesKernel(x, weight, bias, type))
     return NormFunction::apply(x.contiguous(), weight.contiguous(), bias ? Optional<Tensor>(bias->contiguous()) : bias, eps, true, type);

@@ -17,7 +17,7 @@ kernels::AdamW hyperparameters(double learningRate, double beta1, double beta2, 
           f(gradientScale), f(1 - beta1), f(1 - beta2), f(biasCorrection1), f(biasCorrection2)};
 }
 
-// One AdamW update in place of each parameter (Loshchilov and Hutter 2019), as torch.optim.AdamW does it.
+// One in-place AdamW update of each parameter (Loshchilov and Hutter 2019), as torch.optim.AdamW does it.
 void adamw_(const Tensors& parameters, const Tensors& gradients, const Tensors& moments, const Tensors& variances, double learningRate,
             double beta1, double beta2, double epsilon, const Numbers& weightDecay, const Numbers& biasCorrection1,
             const Numbers& biasCorrection2, double gradientScale) {

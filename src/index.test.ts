@@ -45,7 +45,7 @@ test('the library trains a model and uses it, as its doc comment shows', async (
   }
 });
 
-test('a program trains with its own depth method, documents and sink, stops it, and goes on bit for bit', async () => {
+test('a program trains with its own depth method, documents and sink, stops it, and resumes bit for bit', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'taper-own-'));
   try {
     tensor.setNumThreads(1);
@@ -214,7 +214,7 @@ describe('a program that is wrong, or wants more than one run', () => {
     );
   });
 
-  test('samples that are none are a ConfigError', async () => {
+  test('invalid samples are a ConfigError', async () => {
     for (const wrong of [['text'], 'text', { name: 'mine' }, samples[Symbol.iterator]()]) {
       const options = { ...newRun(), samples: wrong as unknown as typeof samples };
       await assert.rejects(pretrain(config, options), /^ConfigError: samples: not an iterable with a name/);
@@ -236,7 +236,7 @@ test('importing the library loads no libtorch, and changes neither the environme
   assert.deepEqual(JSON.parse(output.toString()), [false, 0]);
 });
 
-test('the parts of the method stand alone under their own name', () => {
+test('the parts of the method are exported under their own names', () => {
   const method = depth.pld({ layers: 12, thetaBar: 0.5, gamma: '100/T', profile: 'linear', totalSteps: 1000 });
   assert.ok(Math.abs(depth.expectedDepth(method(999).keepRates) - 8.75) < 1e-9);
 });

@@ -10,7 +10,7 @@ import { surfaceOf } from './public-surface.fixture.ts';
 
 const api = await readPublicApi();
 
-test('the modules bear the names that programs import them by', () => {
+test('the modules have the names that programs import them by', () => {
   const { name, exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
     name: string;
     exports: object;

@@ -108,7 +108,7 @@ describe('plan', { concurrency: 2 }, () => {
     assert.deepEqual([...new Set(depths)], [6, 8, 10, 12]);
   });
 
-  test('an output folder that cannot be made is told before the work', async () => {
+  test('an output folder that cannot be created is reported before the work', async () => {
     const impossible = ['/proc/taper/plan.svg', 'tiny.yaml/plan.svg'];
     writeTiny(folder);
     for (const path of impossible) await refused(['plan', '--set', ...bertBase, '--svg', path], /cannot be written/);
@@ -227,7 +227,7 @@ describe('compare and analyze', { concurrency: 2 }, () => {
     await refused(['compare', 'dense', './dense/'], /\.\/dense\/: given twice/);
   });
 
-  test('a run without evaluations, with a loss that is no number, or that goes on gets a clear answer', async () => {
+  test('a run without evaluations, with a loss that is not a number, or that is still running gets a clear answer', async () => {
     for (const name of ['empty', 'nan', 'going']) cpSync(at('pld'), at(name), { recursive: true });
     const lines = readFileSync(at('pld/metrics.jsonl'), 'utf8').split('\n');
     writeFileSync(at('empty/metrics.jsonl'), lines.filter((line) => !line.includes('"eval"')).join('\n'));

@@ -1,4 +1,4 @@
-// Duplicates as users meet them: what pretrain drops and says, what a run that goes on compares, what data inspect shows.
+// Duplicates as users meet them: what pretrain drops and prints, what a resumed run compares, what data inspect shows.
 import assert from 'node:assert/strict';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -69,7 +69,7 @@ test('exact leaves the near duplicate', async () => {
   assert.match(stderr, /deduplicate: 2 of 18 documents repeat others .*: 2 exact, 0 near/);
 });
 
-test('a run goes on with the duplicates that it dropped, and with no others', async () => {
+test('a run resumes with the duplicates that it dropped, and with no others', async () => {
   const resume = (run: string, ...more: string[]) => pretrain(run, '--resume', ...more);
   cpSync(at('deduplicated'), at('resumed'), { recursive: true });
   rmSync(at('resumed/checkpoints/step-4'), { recursive: true });

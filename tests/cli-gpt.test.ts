@@ -45,7 +45,7 @@ describe('gpt2', () => {
     );
   });
 
-  test('goes on from a checkpoint bit for bit', async () => {
+  test('resumes from a checkpoint bit for bit', async () => {
     cpSync(at('gpt'), at('again'), { recursive: true });
     rmSync(at('again/checkpoints/step-120'), { recursive: true });
     const { code, stderr } = await run('pretrain', 'gpt.yaml', '--out', 'again', '--resume');
@@ -86,17 +86,17 @@ describe('gpt2', () => {
     assert.equal(await write('--top-p', '1e-9'), await write('--temperature', '0'));
   });
 
-  test('is evaluated, analyzed and planned like any other', async () => {
+  test('is evaluated, analysed and planned like any other', async () => {
     const evaluated = await quick('eval', 'gpt', '--data', 'valid.txt', '--json');
     const last = linesOf(at('gpt')).at(-1)!;
     const { clmLoss } = JSON.parse(evaluated.stdout) as { clmLoss: number };
     assert.ok(Math.abs(clmLoss - (last.clmLoss as number)) < 0.1, evaluated.stdout);
-    const analyzed = await quick('analyze', 'gpt', '--data', 'valid.txt', '--out', 'analysis', '--json');
-    assert.equal(analyzed.code, 0, analyzed.stderr);
-    const { parameterNorms } = JSON.parse(analyzed.stdout) as { parameterNorms: number[] };
-    assert.ok(parameterNorms.length === 3 && parameterNorms.every((norm) => norm > 0), analyzed.stdout);
+    const analysed = await quick('analyze', 'gpt', '--data', 'valid.txt', '--out', 'analysis', '--json');
+    assert.equal(analysed.code, 0, analysed.stderr);
+    const { parameterNorms } = JSON.parse(analysed.stdout) as { parameterNorms: number[] };
+    assert.ok(parameterNorms.length === 3 && parameterNorms.every((norm) => norm > 0), analysed.stdout);
     const planned = await quick('plan', 'gpt.yaml', '--json');
-    // 320 pieces and 32 positions of 32 numbers, three blocks of 12·32² + 13·32, and the last norm.
+    // 320 tokens and 32 positions of 32 numbers, three blocks of 12·32² + 13·32, and the last norm.
     const { parameters } = JSON.parse(planned.stdout) as { parameters: number };
     assert.equal(parameters, 352 * 32 + 3 * (12 * 32 * 32 + 13 * 32) + 64);
   });

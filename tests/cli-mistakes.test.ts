@@ -1,3 +1,4 @@
+// cspell:ignore pretrian
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import {
@@ -127,7 +128,7 @@ suite('taper refuses', { concurrency: 2 }, () => {
       /no configuration: give a file, as in npx taper-lm plan configs\/encoder\.yaml/,
     ],
     ['no folder for the run', ['pretrain', '--set', 'model.preset=bert-mini'], /--out: missing/],
-    ['a config file that is not there', ['plan', 'none.yaml'], /none\.yaml: no such file/],
+    ['a missing config file', ['plan', 'none.yaml'], /none\.yaml: no such file/],
     ['--resume without a run', ['pretrain', '--resume', '--out', 'runs/none'], /runs\/none holds no run/],
     [
       'a folder that holds a run already',
@@ -137,7 +138,7 @@ suite('taper refuses', { concurrency: 2 }, () => {
   ];
   for (const [what, words, message] of usage) test(what, () => refused(words, message));
 
-  test('a device that is not there', async () => {
+  test('a device that does not exist', async () => {
     await refusedRun(
       ['--set', 'train.device=warp'],
       /device: warp is not available: this machine does not have it, or its libtorch was built without it; cpu always works/,
@@ -217,12 +218,12 @@ suite('taper refuses', { concurrency: 2 }, () => {
   test('a folder that is no checkpoint', () =>
     refused(['eval', '.', '--data', 'valid.txt'], /trainer\.json is missing/));
 
-  test('going on with fewer steps than were done', async () => {
+  test('resuming with fewer steps than were done', async () => {
     const words = ['pretrain', 'tiny.yaml', '--out', 'runs/tiny', '--resume', '--set', 'train.steps=2'];
     await refused(words, /train\.steps: 2, but the run has already done 4/);
   });
 
-  test('going on with other texts, since what was held out would be trained on', async () => {
+  test('resuming with other texts, because held-out text would be trained on', async () => {
     writeFileSync(at('more.txt'), sentences(50, 99));
     const words = ['pretrain', 'tiny.yaml', '--out', 'runs/tiny', '--resume', '--data', 'more.txt'];
     await refused(words, /runs\/tiny: the texts differ from those that the run was started with/);
@@ -276,7 +277,7 @@ suite('taper refuses', { concurrency: 2 }, () => {
     );
   });
 
-  test('going on with a model of another shape, or from other data, and leaves the run as it was', async () => {
+  test('resuming with a model of another shape, or with other data, and leaves the run as it was', async () => {
     const words = ['pretrain', 'tiny.yaml', '--out', 'runs/tiny', '--resume', '--set'];
     const config = readFileSync(at('runs/tiny/config.json'), 'utf8');
     await refused([...words, 'model.layers=3'], /model\.layers: 3, but the checkpoint has 2/);

@@ -1,3 +1,4 @@
+// cspell:ignore wieght
 // Texts that are mixed by weight, as users do it: on one process or two, in one go or resumed, and looked at before.
 import assert from 'node:assert/strict';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -47,7 +48,7 @@ test('a run says what it draws from each text', () => {
   assert.match(log, /text: 25 % from notes\.jsonl, more\.jsonl: 80 documents, [\d,]+ tokens, [\d.]+ epochs/);
 });
 
-test('a run that is resumed between two texts goes on bit for bit, and refuses other weights', async () => {
+test('a run that is resumed between two texts continues bit for bit, and refuses other weights', async () => {
   cpSync(at('whole'), at('cut'), { recursive: true });
   rmSync(at('cut/checkpoints/step-6'), { recursive: true });
   writeFileSync(at('cut/checkpoints/latest'), 'step-3');

@@ -59,7 +59,7 @@ for (const [kind, { model, objective }] of Object.entries(kinds)) {
       for (const { step, tokens } of lines) assert.equal(tokens, step * batchSize * T);
     });
 
-    test('a run that goes on from the middle is the whole one, bit for bit', async () => {
+    test('a run resumed in the middle equals the uninterrupted one, bit for bit', async () => {
       cpSync(at(kind), at(`${kind}-resumed`), { recursive: true });
       rmSync(at(`${kind}-resumed/checkpoints/step-${steps}`), { recursive: true });
       await trained(...pretrain(`${kind}-resumed`, '--resume'));
@@ -71,7 +71,7 @@ for (const [kind, { model, objective }] of Object.entries(kinds)) {
       }
     });
 
-    test('it does not go on with another packing', () =>
+    test('it does not resume with another packing', () =>
       refused(
         pretrain(kind, '--resume', '--set', 'data.packing=none'),
         /data\.packing: "none", but the run was started with "documents"; leave it as it was, or start a new run/,

@@ -287,7 +287,7 @@ describe('fine-tuning', { concurrency: 2 }, () => {
     assert.match(readFileSync(at('regression/dev.tsv'), 'utf8'), /^index\tprediction\n0\t-?\d\.\d+\n/);
   });
 
-  test('glue makes a table of tasks at their best learning rate, and goes on where it stopped', async () => {
+  test('glue makes a table of tasks at their best learning rate, and resumes where it stopped', async () => {
     const lines = (rows: readonly { text: string; kind: string }[]) =>
       rows.map(({ text, kind }) => `src\t${kind === 'animal' ? 1 : 0}\t\t${text}\n`).join('');
     mkdirSync(at('glue/CoLA'), { recursive: true });
@@ -328,7 +328,7 @@ describe('fine-tuning', { concurrency: 2 }, () => {
     assert.match(await done(...words, '--learning-rates', '3e-3'), /cola +matthews \d+\.\d .*\n *average/);
   });
 
-  test('mistakes are told in one line', async () => {
+  test('mistakes are reported in one line', async () => {
     const tune = (...words: string[]) => ['finetune', 'run', ...words];
     const mine = ['finetune', 'run', '--train', 'train.csv', '--text', 'text'];
     await refused([...mine, '--label', 'kind', 'text'], /--label kind text: several columns need --multi-label/);

@@ -173,9 +173,9 @@ suite('taper', { concurrency: 2 }, () => {
     assert.equal(step, 2);
   });
 
-  test('fill gives the likeliest pieces for each mask, and the text with the first of them', async () => {
+  test('fill gives the most likely tokens for each mask, and the text with the first of them', async () => {
     const sentence = 'The [MASK] sees the dog in the [MASK].';
-    const { masks, text } = await json<{ masks: { piece: string; probability: number }[][]; text: string }>(
+    const { masks, text } = await json<{ masks: { token: string; probability: number }[][]; text: string }>(
       ...['fill', 'runs/tiny', sentence, '--top', '3'],
     );
     assert.deepEqual(
@@ -190,9 +190,9 @@ suite('taper', { concurrency: 2 }, () => {
       );
       assert.ok(probabilities[0]! > 1 / 120 && probabilities.reduce((a, b) => a + b, 0) <= 1);
     }
-    const [first, second] = masks.map(([best]) => best!.piece);
-    const joined = (before: string, piece = '') =>
-      piece.startsWith('##') ? before.trimEnd() + piece.slice(2) : before + piece;
+    const [first, second] = masks.map(([best]) => best!.token);
+    const joined = (before: string, token = '') =>
+      token.startsWith('##') ? before.trimEnd() + token.slice(2) : before + token;
     assert.equal(text, `${joined(`${joined('The ', first)} sees the dog in the `, second)}.`);
   });
 
@@ -250,7 +250,7 @@ suite('taper', { concurrency: 2 }, () => {
     }
   });
 
-  test('tokenizer train keeps accents and vowel signs when it is told to', async () => {
+  test('tokenizer train keeps accents and vowel signs on request', async () => {
     writeFileSync(join(folder, 'accents.txt'), 'Été बिल्ली ผู้. '.repeat(20));
     const made = ['tokenizer', 'train', '--data', 'accents.txt', '--vocab-size', '200', '--out'];
     await text(...made, 'made/kept.json', '--keep-accents');
@@ -326,7 +326,7 @@ suite('taper', { concurrency: 2 }, () => {
     ['SIGINT', 130],
     ['SIGTERM', 143],
   ] as const) {
-    test(`${signal} finishes the step, saves and exits with ${exitCode}; --resume goes on to the end`, async () => {
+    test(`${signal} finishes the step, saves and exits with ${exitCode}; --resume continues to the end`, async () => {
       const numSteps = 200;
       const name = `runs/${signal}`;
       const at = join(folder, name);

@@ -29,7 +29,7 @@ before(async () => {
   assert.equal(code, 0, stderr);
 });
 
-/** The losses are those of the unbroken run of one process, but for the rounding of sums over ranks. */
+/** The losses are those of the uninterrupted run of one process, up to the rounding of sums over ranks. */
 function assertTrained(run: string): void {
   const lossesOf = (name: string) =>
     linesOf(at(name)).flatMap(({ type, step, loss }) => (type === 'step' ? [[step, Number(loss)] as const] : []));
@@ -60,7 +60,7 @@ done
 exit $worst
 `;
 
-test('slurm.sh has the job requeued after a lost rank and after the signal before the time limit, and goes on; after a mistake it has not', async () => {
+test('slurm.sh requeues and resumes the job after a lost rank and after the signal before the time limit, but not after a mistake', async () => {
   mkdirSync(at('bin'));
   const exits = (code: number) => `#!/bin/sh\nexit ${code}\n`;
   const scontrol = '#!/bin/sh\necho "$@" >>requeued\n';
@@ -117,7 +117,7 @@ interface Replica {
   template: { spec: { containers: { name: string; command: string[]; args: string[] }[] } };
 }
 
-test('the containers of pytorchjob.yaml are started again after a lost rank and after SIGTERM, each by itself, and go on; after a mistake they are not', {
+test('the containers of pytorchjob.yaml restart after a lost rank and after SIGTERM, each by itself, and resume; after a mistake they do not', {
   timeout: 240_000,
 }, async () => {
   const text = readFileSync(join(project, 'docs/clusters/pytorchjob.yaml'), 'utf8');

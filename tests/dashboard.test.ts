@@ -1,3 +1,4 @@
+// cspell:ignore fdense fetc fpackage
 // The dashboard as people use it: the program, and a real browser.
 import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
@@ -100,7 +101,7 @@ describe('the server sends', () => {
       run.columns.keepRates,
       steps.map(({ keepRates }) => keepRates),
     );
-    // With one micro-batch a step, the blocks that its gates let run are the depth of the step.
+    // With one micro-batch per step, the blocks that its gates let run are the depth of the step.
     assert.deepEqual(
       run.gates.map((gates: boolean[]) => gates.filter(Boolean).length),
       steps.map(({ depth }) => depth),

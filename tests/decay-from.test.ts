@@ -68,7 +68,7 @@ test('two branches off one run are the same when they are repeated, and leave it
   assert.notDeepEqual(weightsOf('a-4', 8), weightsOf('long', 8));
 });
 
-test('a branch goes on where the run was: its first loss is that of the run, and the learning rate falls from the peak', async () => {
+test('a branch continues where the run was: its first loss is that of the run, and the learning rate falls from the peak', async () => {
   const { code, stderr } = await decay('long@4', 'linear', '--steps', '6', '--set', 'train.decayShape=linear');
   assert.equal(code, 0, stderr);
   const [branch, long] = [stepsOf('linear'), stepsOf('long')];
@@ -100,7 +100,7 @@ test('θ of a branch is that of a run of as many steps', async () => {
   assert.notDeepEqual(thetas('branch-pld'), thetas('long-pld').slice(4, 10));
 });
 
-test('a branch that is killed goes on bit for bit, before its first checkpoint and after it', async () => {
+test('a branch that is killed resumes bit for bit, before its first checkpoint and after it', async () => {
   const whole = await decay('long@8', 'whole', '--steps', '8', '--set', 'train.saveEvery=3');
   assert.equal(whole.code, 0, whole.stderr);
   let words = ['--decay-from', 'long@8', '--steps', '8', '--set', 'train.saveEvery=3'];

@@ -1,3 +1,4 @@
+// cspell:ignore shalow
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { divergence } from '../bench/books.ts';
@@ -96,7 +97,7 @@ test('every setting is a configuration and a recipe of its own', () => {
   assert.ok(settings.filter(({ seeds }) => seeds.length === 3).length >= 5);
 });
 
-test('what is printed when training diverges is told from a step without a finite loss', () => {
+test('a diverged training is recognised by a step without a finite loss', () => {
   const message =
     'step 3: loss or gradient is not finite; nothing was changed\ntaper: training diverged: the loss was not finite';
   assert.equal(divergence.exec(message)![0], 'training diverged: the loss was not finite');

@@ -1,4 +1,4 @@
-// Runs whose numbers are not finite, settings that a run cannot go on with, and folders that are none of taper's: what is
+// Runs whose numbers are not finite, settings that a run cannot resume with, and folders that are not taper's: what is
 // kept, what is refused, and that the command in the message works.
 import assert from 'node:assert/strict';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -29,8 +29,8 @@ suite('taper', { concurrency: 2 }, () => {
     await done('pretrain', 'tiny.yaml', '--out', 'base', '--set', 'train.precision=fp32', 'train.seed=5');
   });
 
-  test('a run that diverges keeps its good checkpoints, however often it is resumed, and says how to go on from them', async () => {
-    // So long a warm-up that the first steps are small; as a run of few steps it goes on with 1e12.
+  test('a run that diverges keeps its good checkpoints, however often it is resumed, and says how to continue from them', async () => {
+    // So long a warm-up that the first steps are small; as a run of few steps it continues with 1e12.
     const endless = ['train.steps=9000000000000000', 'train.peakLearningRate=1e13', 'train.warmupRatio=0.99'];
     const sets = ['depth.method=dense', 'train.precision=fp32', 'train.saveEvery=2', 'train.evalEvery=0'];
     const words = ['pretrain', 'tiny.yaml', '--out', 'late', '--quiet', '--set', ...endless, ...sets];
@@ -135,7 +135,7 @@ suite('taper', { concurrency: 2 }, () => {
     [['train.steps=2'], /train\.steps: 2, but the run has already done 4/, ({ train }) => train.steps, 2],
   ];
   for (const [sets, reason, found, expected] of settings) {
-    test(`going on with ${sets.join(' ')} is refused with a command that trains a new run so`, async () => {
+    test(`resuming with ${sets.join(' ')} is refused with a command that trains a new run so`, async () => {
       const out = `with-${settings.findIndex(([other]) => other === sets)}`;
       cpSync(at('base'), at(out), { recursive: true });
       const { code, stderr } = await quick('pretrain', '--out', out, '--resume', '--set', ...sets);
@@ -147,7 +147,7 @@ suite('taper', { concurrency: 2 }, () => {
     });
   }
 
-  test('going on with other texts, and with a tokenizer, is refused with a command that trains a new run on them', async () => {
+  test('resuming with other texts, and with a tokenizer, is refused with a command that trains a new run on them', async () => {
     cpSync(at('base'), at('texts'), { recursive: true });
     writeFileSync(at('more texts.txt'), sentences(200, 9));
     const words = ['pretrain', '--out', 'texts', '--resume', '--data', 'more texts.txt'];
@@ -214,7 +214,7 @@ suite('taper', { concurrency: 2 }, () => {
     await done('pretrain', 'tiny.yaml', '--out', 'kept', '--quiet', '--set', 'train.steps=1');
   });
 
-  test('a tokenizer that does not know the text is told by where it came from', async () => {
+  test('a tokenizer that does not know the text is reported with its source', async () => {
     writeFileSync(at('greek.txt'), 'αβγ δεζ ηθι κλμ νξο πρσ τυφ χψω. '.repeat(200));
     writeFileSync(
       at('many.txt'),

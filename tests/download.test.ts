@@ -1,3 +1,4 @@
+// cspell:ignore bcpu
 // The libtorch that the set-up downloads, from a server on this machine that misbehaves as servers and networks do.
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
@@ -114,7 +115,7 @@ async function serve(t: TestContext, answers: Answer[], name = t.name) {
 
 const provide = (archive: Archive) => provideArchive(archive, 5);
 
-/** What is said when the download fails, in one line. */
+/** What is printed when the download fails, in one line. */
 async function failure(archive: Archive): Promise<string> {
   const error = await provide(archive).then(
     () => undefined,
@@ -190,7 +191,7 @@ test('a file with another checksum is refused and removed, and so is what is mad
   assertUnpacked(served);
 });
 
-test('a file that is not there, and a server that is not there, are said in one line with what to do', async (t) => {
+test('a missing file and an unreachable server are reported in one line with a fix', async (t) => {
   const served = await serve(t, [status(404)]);
   const advice = `run the same command again to resume the download, set TAPER_LIBTORCH_URL to a mirror, or download`;
   const byHand = (archive: Archive) => `${advice} ${archive.url} to ${archive.file} by hand`;
@@ -232,7 +233,7 @@ test('a proxy that the environment names is used', async (t) => {
   assert.deepEqual(tunnels, ['far-away.example:80']);
 });
 
-test('a full disk is said, while it downloads and while it unpacks, and nothing half-made is left', async (t) => {
+test('a full disk is reported, while downloading and while unpacking, and no partial file is left', async (t) => {
   const served = await serve(t, [whole, whole, whole]);
   const disk = join(folder, 'disk');
   mkdirSync(disk);

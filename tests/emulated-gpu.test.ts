@@ -6,8 +6,8 @@ import { before, test } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Check } from '../bench/gpu-numbers.ts';
 
-// Machines that test have no GPU: the kernels for one are compiled for the CPU, thread by thread, into an addon that uses them in
-// place of the CPU's own, and all that `npm run check:gpu` compares on a GPU is compared with it. What only a GPU does (CUDA's
+// Machines that test have no GPU: the kernels for one are compiled for the CPU, thread by thread, into an addon that uses them
+// instead of the CPU's own, and all that `npm run check:gpu` compares on a GPU is compared with it. What only a GPU does (CUDA's
 // compiler, its libraries, streams and pinned memory) is not seen here.
 
 const root = fileURLToPath(new URL('../../', import.meta.url));

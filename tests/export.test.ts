@@ -132,7 +132,7 @@ describe('export', () => {
     assert.match(further, /Held-out loss \d/);
   });
 
-  test('blocks are taken out: the least harmful ones or evenly, and the loss that it costs is told', async () => {
+  test('blocks are removed: the least harmful ones or evenly, and the resulting loss is reported', async () => {
     const { code } = await quick(
       'pretrain',
       'tiny.yaml',
@@ -170,7 +170,7 @@ describe('export', () => {
         .map((l: number) => l + 1)
         .sort(),
     );
-    // The exported model has the loss that was told.
+    // The exported model has the loss that was reported.
     await done('import', 'short', '--out', 'short-in');
     const evaluated = await done(
       'pretrain',

@@ -1,4 +1,4 @@
-// docs/extending.md: its examples run as they stand there.
+// docs/extending.md: its examples run unchanged.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -103,7 +103,7 @@ test('a depth method, an optimizer and a family are a file and a line each', () 
   assert.deepEqual(first.keepRates, [1, 0.6]);
   assert.ok(others.every(({ loss }) => Number.isFinite(loss)));
 
-  // The optimizer's slot is in the checkpoint, from which a run goes on to the same numbers.
+  // The optimizer's slot is in the checkpoint, from which a run continues to the same numbers.
   rmSync(join(place, 'whole/checkpoints/step-3'), { recursive: true });
   run(place, process.execPath, main, 'pretrain', '--resume', '--out', 'whole');
   const last = readFileSync(join(place, 'whole/metrics.jsonl'), 'utf8')

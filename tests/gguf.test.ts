@@ -1,3 +1,4 @@
+// cspell:ignore ärger über
 // Exported GGUF files: read by Hugging Face's reader, and run by llama.cpp, which they are for.
 import assert from 'node:assert/strict';
 import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
@@ -49,7 +50,7 @@ const sizes = {
 const llama3 = { type: 'llama3' as const, factor: 8, lowFrequency: 1, highFrequency: 4, originalPositions: 32 };
 
 const cases: Record<string, Case> = {
-  'shared heads, tied, digits alone': { model: { tied: true }, tokenizer: tokenizerOf('SmolLM2') },
+  'shared heads, tied, single digits': { model: { tied: true }, tokenizer: tokenizerOf('SmolLM2') },
   'untied, a head size of its own, biases': {
     model: { tied: false, headSize: 12, keyValueHeads: 4, attentionBias: true, ropeTheta: 500 },
     tokenizer: tokenizerOf('Llama 3', { model: { ignore_merges: false } }),
@@ -262,7 +263,7 @@ describe('GGUF', () => {
           [`blk.${l}.attn_${part}.bias`, [F32, Hd]],
         ]),
       ),
-      [`blk.${l}.attn_output.weight`]: [F16, Hd, D], // 48 is no multiple of 32
+      [`blk.${l}.attn_output.weight`]: [F16, Hd, D], // 48 is not a multiple of 32
       [`blk.${l}.attn_output.bias`]: [F32, D],
       [`blk.${l}.ffn_norm.weight`]: [F32, D],
       [`blk.${l}.ffn_gate.weight`]: [Q8_0, D, F],
@@ -284,7 +285,7 @@ describe('GGUF', () => {
   });
 
   test('numbers are the weights, to the precision of the file', async () => {
-    const name = 'shared heads, tied, digits alone';
+    const name = 'shared heads, tied, single digits';
     const fileOf = (precision: string) => at(`${name}-gguf/model-${precision}.gguf`);
     const { shape, values } = weightOf(name, 'model.layers.1.self_attn.k_proj.weight');
     assert.deepEqual(shape, [32, 64]);

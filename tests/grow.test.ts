@@ -49,7 +49,7 @@ for (const [name, [model, depth, train]] of Object.entries(cases)) {
     const whole = join(folder, name);
     const small = config.depth.growBlocks![0]!;
 
-    test('a run that stops before, at or after a growth and goes on ends bit for bit as one that does not', async () => {
+    test('a run that is resumed before, at or after a growth ends bit for bit as an uninterrupted one', async () => {
       await pretrain(config, { out: whole });
       for (const stop of [1, 2, 3]) {
         const out = `${whole} from ${stop}`;
@@ -60,7 +60,7 @@ for (const [name, [model, depth, train]] of Object.entries(cases)) {
       }
     });
 
-    test('before it grows, a checkpoint computes what a model of so many blocks does', () =>
+    test('before it grows, a checkpoint computes what a model with its number of blocks does', () =>
       scope(() => {
         const { model } = config;
         assert.equal(differenceOf(whole, 2, model, small), 0);
@@ -89,7 +89,7 @@ for (const [name, [model, depth, train]] of Object.entries(cases)) {
   });
 }
 
-/** How far the residual stream of a checkpoint is from that of its lowest blocks alone. */
+/** How far the residual stream of a checkpoint is from that of only its lowest blocks. */
 function differenceOf(run: string, step: number, model: ModelConfig, blocks: number): number {
   const weights = loadWeights(openCheckpoint(checkpointPath(run, step), assert.fail), model, 'cpu');
   const inputs = modelInputs(tinyBatch(1), 'cpu');

@@ -259,7 +259,7 @@ print(json.dumps([type(model).__name__, odd, tags]))
     });
   }
 
-  test('mistakes are told in one line', async () => {
+  test('mistakes are reported in one line', async () => {
     const pairs = ['finetune', 'modernbert', '--pairs', '--train', 'pairs.tsv'];
     await refused(
       [...pairs, '--text', 'a'],

@@ -117,7 +117,7 @@ describe('texts of a Hub', () => {
     assert.deepEqual(server.requests, []);
   });
 
-  it('come once to all processes, and after a kill -9 go on from where they were', async () => {
+  it('come once to all processes, and resume after a kill -9', async () => {
     const prepare = [
       'tokenizer',
       'train',

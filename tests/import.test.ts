@@ -154,7 +154,7 @@ describe('import', () => {
     assert.ok(existsSync(at('slashed/config.json')));
     const shuffled = changed('gpt2', 'shuffled', (file) => {
       edit(file('vocab.json'), (vocab) => {
-        const [first, last] = Object.entries(vocab).filter(([piece, id]) => id === 0 || piece === '<|endoftext|>');
+        const [first, last] = Object.entries(vocab).filter(([token, id]) => id === 0 || token === '<|endoftext|>');
         vocab[first![0]] = 259;
         vocab[last![0]] = 0;
       });

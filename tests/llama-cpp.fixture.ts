@@ -59,7 +59,7 @@ let loading: Promise<Addon> | undefined;
 
 const name = '@node-llama-cpp/linux-x64';
 
-/** Why llama.cpp is not there, for the tests to skip. */
+/** Why llama.cpp is missing, for the tests to skip. */
 export const noLlamaCpp = isInstalled() ? false : `${name} is not installed (npm installs it on Linux x64)`;
 
 function isInstalled(): boolean {

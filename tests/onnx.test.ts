@@ -147,7 +147,7 @@ describe('ONNX', { concurrency: 2 }, () => {
     const fill = await pipeline('fill-mask', 'modern-onnx', { dtype: 'fp32' });
     const [best] = (await fill(text, { top_k: 1 })) as { token_str: string; score: number }[];
     const [expected] = JSON.parse(await done('fill', 'modern', text, '--json')).masks[0];
-    assert.equal(best!.token_str, expected.piece);
+    assert.equal(best!.token_str, expected.token);
     assert.ok(Math.abs(best!.score - expected.probability) < 1e-4);
     const batch = batchOf(8, 100);
     const logits = own('modern-tuned', batch, (model, hidden) => model.classLogits(hidden));
@@ -222,11 +222,11 @@ describe('ONNX', { concurrency: 2 }, () => {
     const fill = await pipeline('fill-mask', 'bert-onnx', { dtype: 'fp32' });
     const found = (await fill(text, { top_k: 5 })) as { token_str: string; score: number }[];
     const expected = JSON.parse(await done('fill', 'bert', text, '--json')).masks[0] as {
-      piece: string;
+      token: string;
       probability: number;
     }[];
     found.forEach(({ token_str, score }, i) => {
-      assert.equal(token_str, expected[i]!.piece);
+      assert.equal(token_str, expected[i]!.token);
       assert.ok(Math.abs(score - expected[i]!.probability) < 1e-4);
     });
   });

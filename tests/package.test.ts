@@ -26,7 +26,7 @@ function pack(...words: string[]): { filename: string; files: { path: string }[]
   return (Array.isArray(listed) ? listed : Object.values(listed as object))[0];
 }
 
-test("the package holds the program alone, not a user's texts, runs, tests or logs that lie beside it", (t) => {
+test("the package holds only the program, not a user's texts, runs, tests or logs that lie beside it", (t) => {
   const stray = ['my/texts/package-test.txt', 'runs/package-test/config.json', 'package-test.txt'];
   for (const path of stray) {
     mkdirSync(join(project, path, '..'), { recursive: true });
@@ -51,7 +51,7 @@ test("the package holds the program alone, not a user's texts, runs, tests or lo
   }
 });
 
-test('no text calls the program by the npm name of somebody else', () => {
+test('no text calls the program by the npm name of another package', () => {
   const folders = ['src', 'docs', 'setup', 'configs', 'bench'];
   const files = folders.flatMap((folder) =>
     readdirSync(join(project, folder), { recursive: true, encoding: 'utf8' }).map((name) => join(folder, name)),

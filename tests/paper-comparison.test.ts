@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { glueDivergence } from '../bench/glue-scores.ts';
-import { analyzed, analyzedSteps } from '../bench/paper/analyses.ts';
+import { analysed, analysedSteps } from '../bench/paper/analyses.ts';
 import { scored, varied } from '../bench/paper/glue.ts';
 import { baseline, checkpoints, compared, idOf, trainings } from '../bench/paper/settings.ts';
 import { configOf } from '../bench/paper/train.ts';
@@ -19,9 +19,9 @@ test('every training is a configuration of its own, and those that are looked at
   ] as const)
     assert.ok(Math.abs(step / checkpoints.all - of / 186) < 0.01);
   const kept = compared.map(idOf);
-  for (const training of [...analyzed, ...scored.map(([each]) => each), ...varied])
+  for (const training of [...analysed, ...scored.map(([each]) => each), ...varied])
     assert.ok(kept.includes(idOf(training)));
-  assert.ok(analyzedSteps.every((step) => Object.values(checkpoints).includes(step)));
+  assert.ok(analysedSteps.every((step) => Object.values(checkpoints).includes(step)));
 });
 
 test('statements are held to the numbers, and not told where differences are noise', () => {

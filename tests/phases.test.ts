@@ -130,7 +130,7 @@ test('what reads a run knows what it was trained with', async () => {
   assert.match(card('exported-3'), /3 steps of 4 sequences/);
 });
 
-test('a run that is killed in each of its phases goes on bit for bit', async () => {
+test('a run that is killed in each of its phases resumes bit for bit', async () => {
   for (const until of [3, 6, 9]) {
     const { child, ended } = start(pretrain('killed', ...lists), { cwd: folder });
     await untilSteps(at('killed'), until, child);
@@ -178,7 +178,7 @@ test('a plan adds up the work of the phases', async () => {
   );
 });
 
-test('a branch goes on with the phases of the run that it leaves', async () => {
+test('a branch continues the phases of its run', async () => {
   const words = ['pretrain', '--decay-from', 'whole@6', '--steps', '4', '--out', 'branch'];
   const { code, stderr } = await taper(words, { cwd: folder });
   assert.equal(code, 0, stderr);

@@ -21,7 +21,7 @@ const typeDocFile = createRequire(join(root, 'tests/package.json')).resolve('typ
 export const typedoc = (await import(pathToFileURL(typeDocFile).href)) as typeof import('typedoc');
 const { Application, Converter, LogLevel, ReflectionKind, TypeScript } = typedoc;
 
-/** What public signatures name and no index.ts exports: the reference says its name alone. A new one is exported, or added here. */
+/** What public signatures name and no index.ts exports: the reference has only its name. A new one is exported, or added here. */
 const unexported = `
   Affects BlockModel Blocks Columns CountedEncodings Derived Draws Environment FieldChart Given
   GroupLibrary Layout LineOf Metric Over Owned Owners Parsed Point Range SampleKey SectionName ShownEvaluation Stages

@@ -124,14 +124,14 @@ describe('models as they are published', { skip, timeout: 300_000 }, () => {
       const { masks } = saved[name]!;
       const tokenizer = TextTokenizer.fromFile(join(folder, `${name}-in/tokenizer.json`));
       const { stdout } = await done('fill', `${name}-in`, masked, '--top', '100', '--json');
-      const found = JSON.parse(stdout) as { text: string; masks: { piece: string; probability: number }[][] };
+      const found = JSON.parse(stdout) as { text: string; masks: { token: string; probability: number }[][] };
       assert.equal(found.masks.length, 2);
       for (const [i, predictions] of found.masks.entries()) {
         const likeliest = [...masks[i]!.entries()].sort(([, a], [, b]) => b - a).slice(0, predictions.length);
         for (const [k, [id, probability]] of likeliest.entries()) {
           assert.ok(Math.abs(predictions[k]!.probability - probability) < 1e-6, `${name}: ${probability}`);
-          const text = tokenizer.isSpecial[id] ? tokenizer.pieces([id])[0] : tokenizer.decode([id]);
-          if (k < 5) assert.equal(predictions[k]!.piece, text);
+          const text = tokenizer.isSpecial[id] ? tokenizer.tokens([id])[0] : tokenizer.decode([id]);
+          if (k < 5) assert.equal(predictions[k]!.token, text);
         }
       }
     }

@@ -28,7 +28,7 @@ function climbed(accuracyOf: (steps: number, seed: number) => number): Trained[]
   return all;
 }
 
-/** Accuracy that reaches the target at so many steps and grows with their logarithm. */
+/** Accuracy that reaches the target at this number of steps and grows with their logarithm. */
 const growing = (at: number) => (steps: number) => target + 0.05 * Math.log2(steps / at);
 
 test('a rung is trained until both sides of the target are within a factor of 1.5, and a line between them finds the steps', () => {

@@ -93,7 +93,7 @@ function headerOf(path: string): string {
   return bytes.subarray(8, 8 + Number(bytes.readBigUInt64LE())).toString();
 }
 
-test('a checkpoint of two ranks goes on with three, and then with one, as if it had always been one', async () => {
+test('a checkpoint of two ranks resumes with three, and then with one, as if it had always been one', async () => {
   const sets = ['train.shardOptimizer=true'];
   await done(...words('unbroken', sets));
   const stopped = start(ranks(2, ...words('elastic', sets)), { cwd: folder });
@@ -110,7 +110,7 @@ test('a checkpoint of two ranks goes on with three, and then with one, as if it 
   assert.deepEqual([...new Set(lines.map(({ ranks }) => ranks))].sort(), [2, 3, undefined]);
 });
 
-test('a MASTER_ADDR that stands for no machine is refused, and one of IPv6 may stand in brackets', async (t) => {
+test('a MASTER_ADDR of no machine is refused, and one of IPv6 may be in brackets', async (t) => {
   const rank = (RANK: string, MASTER_ADDR: string, port: number) =>
     taper(['pretrain', 'tiny.yaml', '--out', 'meet', '--quiet'], {
       cwd: folder,
@@ -212,7 +212,7 @@ test('when all ranks are killed, the launcher says so', async () => {
   assert.match(stderr, /^rank [01] was killed by SIGKILL$/m);
 });
 
-test('ranks that were told different numbers of ranks say so', async () => {
+test('ranks with different WORLD_SIZE report it', async () => {
   const port = String(await freePort());
   const both = [2, 3].map((size, rank) => {
     const env = { RANK: `${rank}`, WORLD_SIZE: `${size}`, MASTER_ADDR: '127.0.0.1', MASTER_PORT: port };

@@ -106,7 +106,7 @@ describe('what a training says', () => {
     );
   });
 
-  test('--quiet: warnings alone', async () => {
+  test('--quiet prints warnings only', async () => {
     const { stderr } = await done('pretrain', 'tiny.yaml', '--out', 'quiet', '--quiet');
     assert.equal(stderr, '');
     const warned = await done('pretrain', 'tiny.yaml', '--out', 'warned', '--quiet', '--set', 'depth.gamma=1e-4');

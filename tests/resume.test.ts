@@ -24,7 +24,7 @@ function numbersOf({
   return JSON.stringify(numbers);
 }
 
-test('a run that is killed again and again goes on bit for bit: PLD, dropout, bfloat16, two micro-batches', async () => {
+test('a run that is killed repeatedly resumes bit for bit: PLD, dropout, bfloat16, two micro-batches', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'taper-resume-'));
   const at = (path: string) => join(folder, path);
   const delays: number[] = [];

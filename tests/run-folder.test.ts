@@ -106,11 +106,11 @@ test('what fills the gaps of an evaluation is what taper-lm fill says', async ()
     assert.ok(gaps.length >= 2 && parts.length === gaps.length + 1);
     assert.deepEqual(parts, before[i]!.parts);
     const { masks } = JSON.parse((await done('fill', 'filled', parts.join(' [MASK] '), '--json')).stdout) as {
-      masks: { piece: string; probability: number }[][];
+      masks: { token: string; probability: number }[][];
     };
     assert.deepEqual(
       gaps.map(({ guess }) => guess),
-      masks.map(([best]) => best!.piece),
+      masks.map(([best]) => best!.token),
     );
     for (const [gap, [best]] of masks.entries())
       assert.ok(Math.abs(gaps[gap]!.probability - best!.probability) < 1e-5, `${gap}`);

@@ -76,7 +76,7 @@ async function runFile(source) {
   const start = performance.now();
   const compiled = join('dist', source.replace(/\.ts$/, '.js'));
   if (!existsSync(compiled)) {
-    fail(source, `${compiled} is not there; npm run build -- --dev compiles it`);
+    fail(source, `${compiled} is missing; npm run build -- --dev compiles it`);
     return;
   }
   const tooLong = AbortSignal.timeout(fileTimeoutMs);
@@ -100,12 +100,12 @@ async function runFile(source) {
   );
 }
 
-/** Counts one event of the test stream: a test's result, or the end of the file's process, which bears the file's name. */
+/** Counts one event of the test stream: a test's result, or the end of the file's process, which has the file's name. */
 function countTest(file, type, data) {
   const { error } = data.details;
   const isFile = data.name === file.compiled;
   if (typeof data.skip === 'string' && data.skip !== '') file.notices.push(`${data.name}: ${data.skip}`);
-  // A suite, and a test that failed by its inner tests alone, are counted by those; a suite that is skipped has none.
+  // A suite, and a test that failed only by its inner tests, are counted by those; a suite that is skipped has none.
   if ((data.details.type === 'suite' && data.skip === undefined) || error?.failureType === 'subtestsFailed') return;
   if (type === 'test:pass') {
     if (data.skip !== undefined || data.todo !== undefined) file.skipped += 1;

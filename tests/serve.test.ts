@@ -197,10 +197,10 @@ describe('serve', { timeout: 300_000 }, () => {
       const { stdout } = await done('fill', 'bert', asked[i]!, '--top', String(1 + (i % 7)), '--json');
       const [found, expected] = [json(answers[i]!), JSON.parse(stdout)];
       assert.equal(found.text, expected.text);
-      const flat = (masks: { piece: string; probability: number }[][]) => masks.flat();
+      const flat = (masks: { token: string; probability: number }[][]) => masks.flat();
       assert.deepEqual(
-        flat(found.masks).map(({ piece }) => piece),
-        flat(expected.masks).map(({ piece }) => piece),
+        flat(found.masks).map(({ token }) => token),
+        flat(expected.masks).map(({ token }) => token),
       );
       for (const [k, { probability }] of flat(found.masks).entries())
         assert.ok(Math.abs(probability - flat(expected.masks)[k]!.probability) < 1e-5);

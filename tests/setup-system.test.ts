@@ -1,3 +1,4 @@
+// cspell:ignore nlibtorch
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -92,7 +93,7 @@ test("Python's libtorch comes first where it was built for CUDA and the toolkit 
     /built for CUDA and needs the CUDA toolkit, but nvcc is neither on PATH nor in CUDA_HOME$/,
   );
 
-  // Debian and others have a script on PATH in place of nvcc.
+  // Debian and others have a script on PATH instead of nvcc.
   const toolkit = join(folder, 'toolkit');
   executable(join(bin, 'nvcc'), `echo '#$ _HERE_=${toolkit}/bin' >&2`);
   const cuda = { compiler: join(toolkit, 'bin/nvcc'), root: toolkit };
@@ -163,7 +164,7 @@ test('where nothing may be installed, the set-up says what is missing, where it 
 
 const looked = [{ place: 'LIBTORCH', found: 'not set' }];
 
-test('only those who are not root are told to use sudo, and no package is named that is not there', () => {
+test('only those who are not root are told to use sudo, and only existing packages are named', () => {
   const needs = ['libtorch', 'a C++ compiler'];
   const advice = { needs, packages: ['g++'], looked, obstacle: 'why', canDownload: true };
   const toRoot = instructions({ ...advice, isRoot: true });

@@ -91,7 +91,7 @@ function findCompiled(project: string): string[] {
     .sort();
 }
 
-test('the set-up makes a project ready, then does only what a change asks for, and a failure is mended by running it again', () => {
+test('the set-up makes a project ready, then does only what a change requires, and a second run repairs a failed one', () => {
   const project = makeProject('project');
   const LIBTORCH = makeLibtorch(join(folder, 'libtorch'));
   const setUp = () => runSetup(project, { LIBTORCH });
@@ -211,7 +211,7 @@ test('without --dev the packages of the tests are not installed and no tests com
   assert.equal(readFileSync(calls, 'utf8'), 'ci --include=dev --workspaces=false\nci --include=dev\n');
 });
 
-test('as many compilers run at once as the memory holds, also where a control group limits it', (t) => {
+test('as many compilers run in parallel as fit into memory, also under the limit of a control group', (t) => {
   assert.deepEqual([numCompilers(8, 64e9), numCompilers(8, 6.1e9), numCompilers(8, 1e9)], [8, 4, 1]);
   const group = '/sys/fs/cgroup/memory/taper-setup-test'; // version 1
   const other = '/sys/fs/cgroup/taper-setup-test';

@@ -11,7 +11,7 @@ const folder = mkdtempSync(join(tmpdir(), 'taper-signals-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
 // Until 3.12, oneDNN computes with the stack pointer in the heap, which a signal's handler then overwrites (native/signals.h).
-test('a training that is sampled twenty thousand times a second computes what it computes undisturbed', async () => {
+test('a training that is sampled twenty thousand times per second computes the same numbers as without', async () => {
   writeTiny(folder);
   const pretrain = ['pretrain', 'tiny.yaml', '--set', 'train.precision=fp32', 'train.steps=40', '--out'];
   const profiled = [process.execPath, '--cpu-prof', '--cpu-prof-dir=profile', '--cpu-prof-interval=50', main];

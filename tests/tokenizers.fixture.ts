@@ -1,5 +1,6 @@
+// cspell:ignore straße İstanbul
 // Tokenizers of many kinds, and lines of many scripts on which they differ.
-import { bertPieces, byteLevelJson, endOfText, wordPieceJson } from '../src/data/index.ts';
+import { bertTokens, byteLevelJson, endOfText, wordPieceJson } from '../src/data/index.ts';
 import { addedToken } from '../src/data/tokenizer-json.ts';
 import { drawing } from './drawing.fixture.ts';
 
@@ -97,8 +98,8 @@ const spaces = [
 const controls = ['\u0000', '\u0001', '\u007f', '\u0090', '\u00ad', '\u200d', '\u202e', '\ufffd', '\u{e0001}'];
 const marks = ['.', ',', '!', '?', '...', '--', '"', "'", '(', ')', '。', '¿', '$', '+', '|', '~', '`', '^'];
 const specials = [
-  ...bertPieces,
-  ...bertPieces,
+  ...bertTokens,
+  ...bertTokens,
   endOfText,
   '[mask]',
   '[[MASK]]',
@@ -141,17 +142,17 @@ export function mixedLines(count: number, seed: number): string[] {
   );
 }
 
-/** BERT's special pieces, words and each letter of the scripts, alone and inside of a word. */
-function letterPieces(): string[] {
+/** BERT's special tokens, words and each letter of the scripts, alone and inside of a word. */
+function letterTokens(): string[] {
   const letters = new Set(['\u0301', '\u0327', '\u0e35', '\u094d', 'ﬁ', 'ß', 'ς', 'σ']);
   for (const [first, last] of ranges)
     for (let point = first; point <= last; point++) letters.add(String.fromCodePoint(point));
   const words = ['the', 'ing', 'cafe', 'café', 'don', 'ab', 'AB', '12', '。', '...'];
-  return [...bertPieces, ...new Set([...letters, ...words].flatMap((piece) => [piece, `##${piece}`]))];
+  return [...bertTokens, ...new Set([...letters, ...words].flatMap((token) => [token, `##${token}`]))];
 }
 
 /** A byte-level vocabulary that merges the ends of letters with what stands beside them, so that no cut goes unnoticed. */
-function bytePieces(): { vocab: Record<string, number>; merges: string[] } {
+function byteTokens(): { vocab: Record<string, number>; merges: string[] } {
   const printable = (byte: number) => (byte > 32 && byte < 127) || (byte > 160 && byte !== 173);
   let others = 0;
   const symbols = Array.from({ length: 256 }, (_, byte) =>
@@ -166,9 +167,9 @@ function bytePieces(): { vocab: Record<string, number>; merges: string[] } {
     ...ascii.flatMap((a) => leads.map((lead) => [a, lead])),
     ...tails.slice(0, 32).flatMap((tail) => leads.slice(0, 32).map((lead) => [tail, lead])),
   ];
-  const pieces = [...symbols, ...pairs.map((pair) => pair.join('')), endOfText];
+  const tokens = [...symbols, ...pairs.map((pair) => pair.join('')), endOfText];
   return {
-    vocab: Object.fromEntries([...new Set(pieces)].map((piece, id) => [piece, id])),
+    vocab: Object.fromEntries([...new Set(tokens)].map((token, id) => [token, id])),
     merges: pairs.map((pair) => pair.join(' ')),
   };
 }
@@ -201,12 +202,12 @@ const oddTokens = [
 
 /** Each kind of tokenizer as its `tokenizer.json`. */
 export function tokenizerKinds(): Record<string, string> {
-  const pieces = letterPieces();
-  const cased = wordPieceJson(pieces, { lowercase: false });
-  const uncased = wordPieceJson(pieces, { lowercase: true });
+  const tokens = letterTokens();
+  const cased = wordPieceJson(tokens, { lowercase: false });
+  const uncased = wordPieceJson(tokens, { lowercase: true });
   const normalized = (normalizer: unknown) => changed(uncased, (json) => Object.assign(json, { normalizer }));
   const cut = (pre_tokenizer: unknown) => changed(uncased, (json) => Object.assign(json, { pre_tokenizer }));
-  const { vocab, merges } = bytePieces();
+  const { vocab, merges } = byteTokens();
   const gpt = byteLevelJson(vocab, merges);
   const bytes = (more: Partial<TokenizerJson>) => changed(gpt, (json) => Object.assign(json, more));
   const sequence = (id: string, type_id: number) => ({ Sequence: { id, type_id } });
@@ -225,7 +226,7 @@ export function tokenizerKinds(): Record<string, string> {
     }),
     nfkc: normalized({ type: 'NFKC' }),
     noNormalizer: normalized(null),
-    scriptsWithoutSpaces: wordPieceJson(pieces, { lowercase: true, cutsWords: true }),
+    scriptsWithoutSpaces: wordPieceJson(tokens, { lowercase: true, cutsWords: true }),
     splitByPattern: cut({
       type: 'Sequence',
       pretokenizers: [

@@ -85,7 +85,7 @@ describe('a tokenizer gives the ids of the library that reads whole texts:', () 
   }
 });
 
-test('a GPT tokenizer does not cut at characters that are letters in newer versions of Unicode alone', async () => {
+test('a GPT tokenizer does not cut at characters that are letters only in newer versions of Unicode', async () => {
   const points = [0x88f, 0xc5c, 0xa7d2, 0x10940, 0x11db0, 0x16ea0, 0x18d80, 0x1e6c0, 0x323b0];
   const texts = points.map((point) => String.fromCodePoint(point)).map((c) => `a.${c}.1${c}1 ${c}.`);
   const ids = await TextTokenizer.fromJson(kinds.gpt!).encodeBatch(texts);
@@ -99,8 +99,8 @@ test('a GPT tokenizer does not cut at characters that are letters in newer versi
  * transformers.js has the library's parts written anew. Lines are left out that hold a character for which the two differ with the
  * same tokenizer.json: ideographs beyond U+FFFF, letters and marks of newer versions of Unicode, Σ where it is lower-cased, U+0085 and
  * U+FEFF as white space, marks beside marks, and letters outside of ASCII where `Whitespace` or `Digits` cut. It also finds added
- * tokens of a single word inside of others, and unnormalized ones in what a text is normalized to, and it writes normalized ones as
- * they are, not as they are normalized. `least` is the share of lines that are left.
+ * tokens of a single word inside of others, and unnormalised ones in what a text is normalised to, and it writes normalised ones as
+ * they are, not as they are normalised. `least` is the share of lines that are left.
  */
 const inJavaScript: Record<string, { least: number }> = {
   notCleaned: { least: 0.4 },

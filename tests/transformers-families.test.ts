@@ -18,7 +18,7 @@ const folder = mkdtempSync(join(tmpdir(), 'taper-families-'));
 const at = (path: string) => join(folder, path);
 const { done, refused } = commandsIn(folder);
 
-// Two sequences, the second of which ends in padding.
+// Two sequences; the second ends in padding.
 const T = 13;
 const ids = Array.from({ length: 2 }, (_, n) => Array.from({ length: T }, (_, t) => 7 + ((n * 31 + t * 17) % 50)));
 const lengths = [T, 9];
@@ -152,7 +152,7 @@ describe("models of today in Python's transformers", { skip, timeout: 600_000 },
     });
   }
 
-  test('opens a ModernBERT of which some blocks are left', async () => {
+  test('opens a ModernBERT with some blocks removed', async () => {
     await done(
       'pretrain',
       'tiny.yaml',

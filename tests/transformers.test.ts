@@ -1,3 +1,4 @@
+// cspell:ignore abcdefé
 // Exported folders in Python's transformers, where that is installed: TAPER_PYTHON names a Python that has it.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -38,7 +39,7 @@ print(json.dumps({'kind': type(model).__name__, 'odd': odd, 'masks': masks}))
 const saving = `
 import json, os, sys, transformers as hf
 root, ids = sys.argv[1], {}
-pieces = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]'] + [m + c for c in 'abcdefé' for m in ('', '##')]
+tokens = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]'] + [m + c for c in 'abcdefé' for m in ('', '##')]
 symbols = [chr(b) if 32 < b < 127 or b > 160 and b != 173 else chr(400 + b) for b in range(256)]
 letters = {c: i for i, c in enumerate(['<|endoftext|>', 'Ġ'] + symbols)}
 def save(name, model, make, vocab, **settings):
@@ -52,7 +53,7 @@ def save(name, model, make, vocab, **settings):
         part.save_pretrained(root + '/' + name)
     ids[name] = hf.AutoTokenizer.from_pretrained(root + '/' + name)(['Café <user> [MASK] b', 'abc <pad>'], add_special_tokens=False)['input_ids']
 bert = dict(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32)
-lines = {'vocab.txt': chr(10).join(pieces)}
+lines = {'vocab.txt': chr(10).join(tokens)}
 save('bert', lambda n: hf.BertForPreTraining(hf.BertConfig(vocab_size=n, **bert)), hf.BertTokenizerFast, lines, strip_accents=False)
 three = lambda n: hf.MegatronBertForSequenceClassification(hf.MegatronBertConfig(vocab_size=n, num_labels=3, **bert))
 save('megatron', three, hf.BertTokenizerFast, lines, do_lower_case=False, strip_accents=True)
@@ -88,12 +89,12 @@ describe("Python's transformers", { skip, timeout: 300_000 }, () => {
       const encoder = opened(`${norm}-encoder`, 'AutoModel');
       assert.deepEqual([encoder.kind, encoder.odd], [`${kind}Model`, []]);
       const { masks } = JSON.parse((await done('fill', norm, text, '--json')).stdout) as {
-        masks: { piece: string; probability: number }[][];
+        masks: { token: string; probability: number }[][];
       };
       for (const [i, likeliest] of masks.entries()) {
-        for (const { piece, probability } of likeliest) {
-          const theirs = whole.masks[i]![piece]!;
-          assert.ok(Math.abs(theirs - probability) < 1e-5, `${piece}: ${probability} here, ${theirs} there`);
+        for (const { token, probability } of likeliest) {
+          const theirs = whole.masks[i]![token]!;
+          assert.ok(Math.abs(theirs - probability) < 1e-5, `${token}: ${probability} here, ${theirs} there`);
         }
       }
     });

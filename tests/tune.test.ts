@@ -57,7 +57,7 @@ test('the same command again trains nothing, and its text ends with a command th
   );
 });
 
-test('a search that was stopped goes on where it was, to the same numbers', async () => {
+test('a stopped search resumes where it was, to the same numbers', async () => {
   const own = words.map((word) => (word === 'rates' ? 'stopped' : word));
   const { child, ended } = start(own, { cwd: folder });
   await untilSteps(join(folder, 'stopped/0.02-20'), 6, child);

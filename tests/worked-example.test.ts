@@ -1,4 +1,4 @@
-// Runs every command and program of the worked examples in docs/, as they stand there, on small data.
+// Runs every command and program of the worked examples in docs/, unchanged, on small data.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -69,7 +69,7 @@ describe('worked examples', { concurrency: 2 }, () => {
     mkdirSync(at('downloads'));
     for (const name of ['a', 'b']) writeFileSync(at(`my/texts/${name}.txt`), sentences(300, name.charCodeAt(0)));
     cpSync(join(root, 'tests/fixtures/hugging-face/bert'), at('downloads/bert'), { recursive: true });
-    // As the page has it, but for its size.
+    // As on the page, except for its size.
     const smaller = { layers: 2, hiddenSize: 64, vocabSize: 200, sequenceLength: 12, steps: 30, batchSize: 8 };
     const config = Object.entries(smaller).reduce(
       (yaml, [key, value]) => yaml.replace(new RegExp(`${key}: \\d+`), `${key}: ${value}`),
@@ -167,6 +167,6 @@ describe('worked examples', { concurrency: 2 }, () => {
     const ids = llama.tokens('The cat sees');
     const [the] = llama.tokens(' the');
     const [next] = await llama.logits(ids, ids.length - 1);
-    assert.equal(next!.indexOf(Math.max(...next!)), the, 'every sentence goes on so');
+    assert.equal(next!.indexOf(Math.max(...next!)), the, 'every sentence continues so');
   });
 });

@@ -10,7 +10,7 @@ export interface Setting {
   seeds: readonly number[];
 }
 
-/** The seeds of the most telling settings; the others have the first alone. */
+/** The seeds of the most telling settings; the others have only the first. */
 export const seeds = [1, 2, 3] as const;
 const once = seeds.slice(0, 1);
 

@@ -12,8 +12,8 @@ export type Analysis = GradientFlow & Lesions & Similarity;
 const figuresFolder = fileURLToPath(new URL('../../../docs/results/paper', import.meta.url));
 
 /** PostLN and PreLN with the learning rates that they are published with. */
-export const analyzed: readonly PaperTraining[] = [baseline, preln];
-export const analyzedSteps = [checkpoints.early, checkpoints.half, checkpoints.all] as const;
+export const analysed: readonly PaperTraining[] = [baseline, preln];
+export const analysedSteps = [checkpoints.early, checkpoints.half, checkpoints.all] as const;
 /** The figures of `analyze`, without their ending. */
 const figures = ['gradient-norms', 'norm-ratios', 'lesions', 'distances', 'angles'] as const;
 export type Figure = (typeof figures)[number];
@@ -29,8 +29,8 @@ export const figureOf = (training: PaperTraining, step: number, figure: Figure) 
 /** Looks inside the checkpoints that have no record of that yet. */
 export function analyzeAll(books: string): void {
   mkdirSync(figuresFolder, { recursive: true });
-  for (const training of analyzed) {
-    for (const step of analyzedSteps) {
+  for (const training of analysed) {
+    for (const step of analysedSteps) {
       if (analysisOf(training, step) || lossOf(training) === Number.POSITIVE_INFINITY) continue;
       const out = join(runOf(training), `analysis-${step}`);
       runCommand(['analyze', checkpointOf(training, step), '--data', `${books}/valid.jsonl.gz`, '--out', out]);

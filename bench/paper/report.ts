@@ -8,7 +8,7 @@ import type { Measured } from '../records.ts';
 import { percent, table, writeResults } from '../report.ts';
 import { type BySeed, differences, mean } from '../statistics.ts';
 import { measureInTurn, secondsOf } from '../step-times.ts';
-import { type Analysis, analysisOf, analyzed, analyzedSteps, type Figure, figureOf } from './analyses.ts';
+import { type Analysis, analysed, analysedSteps, analysisOf, type Figure, figureOf } from './analyses.ts';
 import { meanScores, scored, scoresOf, sensitive, varied } from './glue.ts';
 import {
   baseline,
@@ -188,7 +188,7 @@ function highRates(): Claim {
   };
   const [preGain, postGain, seeds] = [gain('preln'), gain('postln'), noise()];
   return {
-    says: 'PostLN does not bear a ten times higher learning rate (1e-3), PreLN gains by it.',
+    says: 'PostLN does not tolerate a ten times higher learning rate (1e-3), PreLN gains by it.',
     holds:
       preGain === undefined || postGain === undefined || seeds === undefined
         ? undefined
@@ -284,7 +284,7 @@ const analysisClaims: readonly AnalysisClaim[] = [
     holds: (_, ofPre) => ofPre.at(-1)! > 0,
   },
   {
-    says: 'As training goes on, PreLN blocks change the state of a token less, so they can be skipped (figure 4).',
+    says: 'As training proceeds, PreLN blocks change the state of a token less, so they can be skipped (figure 4).',
     what: 'The mean angle between the state of a token before and after a block, in degrees',
     numberOf: ({ angles }) => mean(angles),
     figures: ['distances', 'angles'],
@@ -293,18 +293,18 @@ const analysisClaims: readonly AnalysisClaim[] = [
 ];
 
 function byAnalysis({ says, what, numberOf, figures, holds }: AnalysisClaim): Claim {
-  const numbers = analyzed.map((training) =>
-    analyzedSteps.flatMap((step) => {
+  const numbers = analysed.map((training) =>
+    analysedSteps.flatMap((step) => {
       const analysis = analysisOf(training, step);
       return analysis ? [numberOf(analysis)] : [];
     }),
   );
-  if (numbers.some(({ length }) => length < analyzedSteps.length))
-    return { says, holds: undefined, found: 'Not analyzed yet.' };
-  const rows = analyzed.map((training, i) => [labelOf(training), ...numbers[i]!.map((value) => value.toFixed(3))]);
-  const head = ['model', ...analyzedSteps.map((step) => `step ${step.toLocaleString('en')}`)];
+  if (numbers.some(({ length }) => length < analysedSteps.length))
+    return { says, holds: undefined, found: 'Not analysed yet.' };
+  const rows = analysed.map((training, i) => [labelOf(training), ...numbers[i]!.map((value) => value.toFixed(3))]);
+  const head = ['model', ...analysedSteps.map((step) => `step ${step.toLocaleString('en')}`)];
   const images = figures.flatMap((figure) =>
-    analyzed.map((training) => `![${labelOf(training)}: ${figure}](${figureOf(training, checkpoints.all, figure)})`),
+    analysed.map((training) => `![${labelOf(training)}: ${figure}](${figureOf(training, checkpoints.all, figure)})`),
   );
   const found = `${what}:\n\n${table([head, ...rows])}\n\n${images.join('\n')}`;
   return { says, holds: holds(numbers[0]!, numbers[1]!), found };

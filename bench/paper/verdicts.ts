@@ -1,6 +1,6 @@
 import type { Difference } from '../statistics.ts';
 
-/** Whether a statement of the paper holds here; undefined if it cannot be told. */
+/** Whether a statement of the paper holds here; undefined if that is unknown. */
 export type Verdict = boolean | undefined;
 
 /** How far the time saved may be from the paper's 24 %. */

@@ -18,7 +18,7 @@ const minutesShown = [0.5, 1, 2, 5, 10, 20, 50, 100, 200];
 
 /**
  * What docs/results/quality.md holds: how long each rung of the ladder takes to one held-out accuracy. Trains what has no record
- * in quality.jsonl beside it, which takes hours and goes on where it was stopped; then times steps, the rungs in turn. With names
+ * in quality.jsonl beside it, which takes hours and resumes where it was stopped; then times steps, the rungs in turn. With names
  * of rungs it only trains those.
  */
 export async function quality(args: string[]): Promise<void> {
@@ -52,7 +52,7 @@ function report(all: readonly Trained[], times: ReadonlyMap<Rung, readonly numbe
     'The speed-run: minutes to one accuracy',
     'npm run bench -- quality BOOKS',
     `Minutes of training on two processors until ${100 * target} % of the masked tokens of held-out books are predicted (15 % masked, sequences of 128), for a
-model of 12 blocks of width 128 with 8,192 tokens, in steps of 32 sequences where nothing else is said. Each training is a whole one, whose learning rate falls
+model of 12 blocks of width 128 with 8,192 tokens, in steps of 32 sequences unless stated otherwise. Each training is a whole one, whose learning rate falls
 to 0 at its end: a rung is trained for more or fewer steps until there are trainings on either side of the target, at most a factor of 1.5 apart, and a line between
 them says the steps. A step's time is the mean of a short run of the same recipe on two threads, ${rounds} rounds, the rungs in turn. Shown are medians, with the least and the
 most in brackets: of the seeds ${seeds.join(' and ')}, and of the rounds.

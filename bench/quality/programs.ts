@@ -14,7 +14,7 @@ export interface Training {
   steps: number;
   books: string;
   threads: number;
-  /** The folder of the run; a training that was stopped there goes on. */
+  /** The folder of the run; a training that was stopped there resumes. */
   out: string;
 }
 

@@ -42,7 +42,7 @@ export function ladder(climbed: readonly Climbed[]): string[][] {
       i === 0 ? '' : speedup(slowest, own),
     ];
   });
-  const head = ['rung', 'steps', 'ms a step', 'minutes', 'speed-up over what it stands on', `over ${rungs[0]!.name}`];
+  const head = ['rung', 'steps', 'ms per step', 'minutes', 'speed-up over what it stands on', `over ${rungs[0]!.name}`];
   return [head, ...rows];
 }
 

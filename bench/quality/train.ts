@@ -9,7 +9,7 @@ import { cache, runs } from './texts.ts';
 
 /**
  * Trains what the ladder lacks, or those of its rungs that are named: all of them with one seed, then with the next. A training that was
- * stopped goes on; one that has a record is not repeated.
+ * stopped resumes; one that has a record is not repeated.
  */
 export async function trainLadder(books: string, names: readonly string[], threads: number): Promise<void> {
   const wanted = rungs.filter(({ name }) => names.length === 0 || names.includes(name));

@@ -71,7 +71,7 @@ template <int Count, typename Element>
 __device__ void storePack(Element* y, const Pack<Element, Count>& pack) {
   *reinterpret_cast<Pack<Element, Count>*>(y) = pack;
 }
-// Whether rows that begin there, and are so many elements long or apart, are read and written so.
+// Whether rows with this start, length and distance can be read and written in packs.
 template <typename Element>
 bool isWide(std::initializer_list<const void*> rows, std::initializer_list<int64_t> lengths) {
   for (const void* row : rows)
@@ -337,7 +337,7 @@ __global__ void wideNormKernel(const float* x, const float* weight, const float*
 }
 
 // dx, and what a block's piece of the rows adds to weight and bias. With x̂ = (x − mean)·rstd and g = dy·weight:
-// dx = rstd·(g − mean(g) − x̂·mean(g·x̂)), without mean(g) where nothing is centered. Here too a warp has a row.
+// dx = rstd·(g − mean(g) − x̂·mean(g·x̂)), without mean(g) where nothing is centred. Here too a warp has a row.
 constexpr int kNormThreads = 256;
 template <int Packs, int Count, typename Element>
 __global__ void __launch_bounds__(kNormThreads, Packs * Count <= 24 ? 2 : 1)
@@ -467,7 +467,7 @@ __global__ void __launch_bounds__(kLossThreads) crossEntropyKernel(const float* 
   const int64_t row = blockIdx.x, label = target[row];
   x += row * stride;
   const auto logit = [=](int64_t i) { return bias ? x[i] + bias[i] : x[i]; };
-  // A class that is not there has no logit: its loss is not finite, and the step is not applied.
+  // A class out of range has no logit: its loss is not finite, and the step is not applied.
   const float at = label >= 0 && label < classes ? logit(label) : NAN;
   const int first = static_cast<int>(threadIdx.x), whole = classes / Count < Packs * kLossThreads ? classes / Count : Packs * kLossThreads;
   Pack<float, Count> held[Packs];

@@ -65,12 +65,12 @@ void sideBySide(Part<Element> q, Part<Element> k, Part<Element> v, Element* y, i
 
 // Softmax cross-entropy of each row of logits x + bias (or no bias: null) with its class: the loss in nats, 1 where the class is
 // the first with the largest logit and 0 elsewhere, and unless dx is null the gradient softmax − onehot. dx may be x. Both have
-// `stride` elements a row, of which dx has zeros behind the classes.
+// `stride` elements per row; those of dx behind the classes are zero.
 template <typename Element>
 void crossEntropy(const float* x, const float* bias, const int64_t* target, Element* dx, float* loss, float* hit, int64_t rows,
                   int64_t classes, int64_t stride, Stream stream);
 
-// y [pieces, columns]: the sums of each of so many pieces of the rows, which lie `stride` elements apart.
+// y [pieces, columns]: the sums of each of `pieces` parts of the rows, which lie `stride` elements apart.
 template <typename Element>
 void sumRows(const Element* x, float* y, int64_t rows, int64_t columns, int64_t stride, int64_t pieces, Stream stream);
 

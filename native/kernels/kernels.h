@@ -6,7 +6,7 @@
 namespace kernels {
 
 // Dropout keeps element i when the i-th 16-bit word of a Philox stream (philox.h) is at least `threshold`, and multiplies
-// what it keeps by `scale`. The stream depends on `seed` alone: the backward pass draws the same mask again.
+// what it keeps by `scale`. The stream depends only on `seed`: the backward pass draws the same mask again.
 struct Dropout {
   uint32_t threshold;  // threshold / 65,536 is the dropped fraction; 0 keeps everything and draws nothing
   float scale;
@@ -29,7 +29,7 @@ void gelu(const float* x, float* y, int64_t count);
 void gelu(const uint16_t* x, uint16_t* y, int64_t count);
 void geluBackward(const float* x, const float* dy, float* dx, int64_t count);
 void geluBackward(const uint16_t* x, const uint16_t* dy, uint16_t* dx, int64_t count);
-// The same of GELU's approximation: y = x/2·(1 + tanh(√(2/π)·(x + 0.044715·x³))).
+// The same for GELU's approximation: y = x/2·(1 + tanh(√(2/π)·(x + 0.044715·x³))).
 void geluTanh(const float* x, float* y, int64_t count);
 void geluTanh(const uint16_t* x, uint16_t* y, int64_t count);
 void geluTanhBackward(const float* x, const float* dy, float* dx, int64_t count);

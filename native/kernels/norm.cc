@@ -28,7 +28,7 @@ INLINE void normOf(const float* x, const float* weight, const float* bias, T* y,
   }
 }
 
-// With x̂ = (x − mean)·rstd and g = dy·weight: dx = rstd·(g − mean(g) − x̂·mean(g·x̂)), without mean(g) where nothing is centered.
+// With x̂ = (x − mean)·rstd and g = dy·weight: dx = rstd·(g − mean(g) − x̂·mean(g·x̂)), without mean(g) where nothing is centred.
 template <typename T>
 INLINE void normBackwardOf(const T* dy, const float* x, const float* weight, const float* mean, const float* rstd, const float* beside,
                            float* dx, float* dWeight, float* dBias, const Norm& how) {

@@ -86,7 +86,7 @@ function assertRefused(path: string, reason: RegExp): void {
   );
 }
 
-scoped('what is saved is opened again bit for bit', () => {
+scoped('a saved checkpoint is loaded bit for bit', () => {
   const state = trained();
   const path = save(state, 3);
   assert.equal(path, join(checkpoints, 'step-3'));
@@ -101,7 +101,7 @@ scoped('what is saved is opened again bit for bit', () => {
   }
 });
 
-scoped('a run that goes on from a checkpoint is bit-equal to one that never stopped', () => {
+scoped('a run resumed from a checkpoint is bit-equal to one that never stopped', () => {
   const unbroken = trained(6);
   save(trained(3), 3);
   const resumed = restored(run);
@@ -252,7 +252,7 @@ for (const bad of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINIT
   });
 }
 
-scoped('a run whose checkpoints all diverged is refused with a command that starts it anew', () => {
+scoped('a run whose checkpoints all diverged is refused with a command that starts a new one', () => {
   const newest = save(trained(1), 2);
   spoilFile(newest, 'model.safetensors', Number.NaN);
   writeFileSync(join(run, 'config.json'), JSON.stringify(config));
@@ -263,7 +263,7 @@ scoped('a run whose checkpoints all diverged is refused with a command that star
   rmSync(join(run, 'config.json'));
 });
 
-scoped('a folder that is no checkpoint, and a run without one, are refused', () => {
+scoped('a folder that is not a checkpoint, and a run without one, are refused', () => {
   assertRefused(join(run, 'nowhere'), /nowhere: no such folder/);
   mkdirSync(checkpoints);
   assertRefused(run, /this run has no checkpoint yet/);

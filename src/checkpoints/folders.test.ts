@@ -17,7 +17,7 @@ function make(files: Record<string, string>): void {
   }
 }
 
-test('what a folder holds is told from its files', () => {
+test('the contents of a folder are recognised by its files', () => {
   make({
     'text.txt': '',
     'hidden/.DS_Store': '',
@@ -59,7 +59,7 @@ test('what a folder holds is told from its files', () => {
   for (const [name, kind] of Object.entries(kinds)) assert.equal(kindOf(join(folder, name)), kind, name);
 });
 
-test('what is no checkpoint is told with what to give instead', () => {
+test('the error for a folder without a checkpoint names what to give instead', () => {
   const why = (name: string) => whyNoCheckpoint(join(folder, name)).replaceAll(`${folder}/`, '');
   make({ 'hf/config.json': '{"model_type":"bert"}', 'plain.txt': '', 'notes/todo.md': '' });
   for (let i = 1; i <= 10; i++) make({ [`runs/r${i}/metrics.jsonl`]: '', 'runs/other/x': '' });

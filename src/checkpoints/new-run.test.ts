@@ -72,7 +72,7 @@ const changes = [
   'data.tokenizer=null',
 ];
 
-test('whatever is changed, the command configures a run exactly so', () => {
+test('the command reproduces any changed configuration exactly', () => {
   const run = runOf('run');
   for (const change of changes) {
     const more = change === 'model.kind=gpt2' ? ['depth.method=dense'] : [];

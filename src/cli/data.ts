@@ -179,18 +179,18 @@ function paddingShare({ count, sequenceLength, at, read }: Samples): number {
   return 1 - filled / (counted * sequenceLength);
 }
 
-/** A sequence as the model sees it in its first epoch, with the right token beside each one that it has to predict. */
+/** A sequence as the model sees it in its first epoch, with the correct token beside each one that it has to predict. */
 function maskedText({ tokenizer, read }: Samples, mask: Mask | undefined, sample: number): string {
   const key = { seed: 0, epoch: 0, sample };
   const { ids, documents } = read(key);
-  if (!mask) return tokenizer.pieces(ids).join(' ');
+  if (!mask) return tokenizer.tokens(ids).join(' ');
   const { positions, labels } = mask(ids, key, documents);
-  const wanted = new Map(tokenizer.pieces(labels).map((piece, i) => [positions[i], piece]));
+  const wanted = new Map(tokenizer.tokens(labels).map((token, i) => [positions[i], token]));
   let text = '';
-  tokenizer.pieces(ids).forEach((piece, i) => {
+  tokenizer.tokens(ids).forEach((token, i) => {
     const isPlain = (at: number) => !wanted.has(at) && !tokenizer.isSpecial[ids[at]!];
-    if (wanted.has(i)) text += ` {${wanted.get(i)} → ${piece}}`;
-    else text += piece.startsWith('##') && isPlain(i - 1) ? piece.slice(2) : ` ${piece}`;
+    if (wanted.has(i)) text += ` {${wanted.get(i)} → ${token}}`;
+    else text += token.startsWith('##') && isPlain(i - 1) ? token.slice(2) : ` ${token}`;
   });
   return text.trim();
 }

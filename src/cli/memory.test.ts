@@ -26,7 +26,7 @@ test('what fits is not warned of; what does not names a micro-batch that fits, a
   assert.ok(estimateMemory(fitting).total <= 0.8 * machine.available);
 });
 
-test('several times the memory of the machine is refused, for a run that goes on as well', () => {
+test('several times the memory of the machine is refused, also for a resumed run', () => {
   const config = configOf('train.batchSize=1000000');
   const machine = { total: 24 * GB, available: 20 * GB };
   assert.throws(

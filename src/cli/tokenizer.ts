@@ -78,9 +78,9 @@ async function inspect(file: string, text: string | undefined): Promise<void> {
   const tokenizer = TextTokenizer.fromFile(file);
   const { vocabSize, padId, unkId, clsId, sepId, maskId } = tokenizer;
   const special = new Set([padId, unkId, clsId, sepId, maskId].filter((id) => id >= 0));
-  const named = Array.from(special, (id) => `${tokenizer.pieces([id])[0]} ${id}`);
+  const named = Array.from(special, (id) => `${tokenizer.tokens([id])[0]} ${id}`);
   process.stdout.write(`tokens          ${vocabSize}\nspecial tokens  ${named.join(', ')}\n`);
   if (text === undefined) return;
   const ids = await tokenizer.encode(text);
-  process.stdout.write(`text            ${tokenizer.pieces(ids).join(' ')}\nids             ${ids.join(' ')}\n`);
+  process.stdout.write(`text            ${tokenizer.tokens(ids).join(' ')}\nids             ${ids.join(' ')}\n`);
 }

@@ -59,7 +59,7 @@ test('a scheduler with its number of steps gives steps, warm-up and schedule', (
   assert.deepEqual(warnings, []);
 });
 
-test('a warm-up without the number of steps is told to the user', () => {
+test('a warm-up without the number of steps is reported', () => {
   const { config, warnings } = fromDeepSpeed({ scheduler: { type: 'WarmupLR', params: { warmup_num_steps: 50 } } });
   assert.deepEqual(config.train, { schedule: 'constant', warmupShape: 'log' });
   assert.match(
@@ -122,7 +122,7 @@ for (const type of ['WarmupLR', 'WarmupDecayLR', 'WarmupCosineLR'] as const) {
   });
 }
 
-test("a scheduler's missing keys are what they are in DeepSpeed, and keys that taper lacks are named", () => {
+test("a scheduler's missing keys have DeepSpeed's defaults, and keys that taper lacks are named", () => {
   const of = (type: string, params: object) =>
     fromDeepSpeed({ optimizer: { type: 'Adam', params: { lr: 5e-4 } }, scheduler: { type, params } });
   const decay = of('WarmupDecayLR', { total_num_steps: 4000 });
@@ -170,7 +170,7 @@ test('precision is left open by "auto", float32 where both are off, and refused 
   );
 });
 
-test("an Adam that adds the decay to the gradient is not taper's, which is said", () => {
+test("an Adam that adds the decay to the gradient is reported as different from taper's", () => {
   const of = (params: object) => fromDeepSpeed({ optimizer: { type: 'Adam', params } }).warnings.join();
   assert.match(of({ adam_w_mode: false, weight_decay: 0.1 }), /adam_w_mode false adds weight decay to the gradient/);
   assert.equal(of({ adam_w_mode: true, weight_decay: 0.1 }), '');
@@ -192,7 +192,7 @@ test('layer dropping that is off is dense, and a theta that is missing is warned
   assert.match(warnings[0] ?? '', /theta is missing/);
 });
 
-test('nothing that taper cannot take over is dropped in silence', () => {
+test('whatever taper cannot take over is reported', () => {
   const { config, warnings } = fromDeepSpeed({
     train_batch_size: 'auto',
     optimizer: { type: 'OneBitAdam', params: { lr: 'auto', freeze_step: 100 } },

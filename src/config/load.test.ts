@@ -1,3 +1,4 @@
+// cspell:ignore cosin modle
 import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -39,7 +40,7 @@ function mistake(sources: Parameters<typeof loadConfig>[0]): string {
 
 const mistakeIn = (...sets: string[]) => mistake({ sets: [...mini, ...sets] });
 
-test('a preset has the sizes that Google published, and what follows from them is told with its reason', () => {
+test('a preset has the sizes that Google published, and derived values are reported with their reason', () => {
   const { config, derived } = loadConfig({
     sets: ['model.preset=bert-base', 'train.steps=1000', 'train.batchSize=64', 'train.precision=fp32'],
   });
@@ -56,7 +57,7 @@ test('a preset has the sizes that Google published, and what follows from them i
   ]);
 });
 
-test('the precision that nobody gave is the faster one', () => {
+test('the default precision is the faster one', () => {
   const processor = hasBfloat16Products();
   const precisionOn = (device: string) => {
     const { config, derived } = loadConfig({ sets: [...mini, `train.device=${device}`] });
@@ -67,7 +68,7 @@ test('the precision that nobody gave is the faster one', () => {
   assert.equal(precisionOn('cuda'), 'bf16');
 });
 
-test('fp16 is refused on the CPU, and the device is known when nobody names one', () => {
+test('fp16 is refused on the CPU, and the default device is known', () => {
   assert.throws(
     () => loadConfig({ sets: [...mini, 'train.device=cpu', 'train.precision=fp16'] }),
     /^ConfigError: train\.precision: fp16 needs a GPU; use bf16 or fp32 on the CPU$/,
@@ -151,7 +152,7 @@ test('every config file that comes with taper loads without a warning', () => {
   for (const file of files) assert.deepEqual(loadConfig({ file: join(configs, file) }).warnings, []);
 });
 
-test('staged, shallow and grow get their stages and blocks from the depth of the model, when nothing else is said', () => {
+test('staged, shallow and grow get their stages and blocks from the depth of the model by default', () => {
   const depthOf = (...sets: string[]) => {
     const { config, derived } = loadConfig({ sets: ['model.preset=bert-base', 'train.steps=10', ...sets] });
     return { ...config.depth, told: derived.filter(({ key }) => key.startsWith('depth.')).map(({ key }) => key) };
@@ -178,7 +179,7 @@ test("bert-base.yaml is the paper's recipe", () => {
   assert.deepEqual([train.warmupRatio, train.schedule, train.biasCorrection], [0.02, 'exponential', false]);
 });
 
-test('a value out of range is told with the range and a way out', () => {
+test('a value out of range is reported with the range and a fix', () => {
   assert.equal(mistakeIn('depth.thetaBar=1.4'), "depth.thetaBar: 1.4 is not in (0, 1]; 0.5 is the paper's");
   assert.equal(mistakeIn('train.warmupRatio=1'), 'train.warmupRatio: 1 is not in [0, 1); the default is 0.02');
   assert.equal(
@@ -189,7 +190,7 @@ test('a value out of range is told with the range and a way out', () => {
   assert.equal(mistakeIn('train.epsilon=.inf'), 'train.epsilon: Infinity is not a number > 0; the default is 0.000001');
 });
 
-test('a value of the wrong type is told with the right one', () => {
+test('a value of the wrong type is reported with the right one', () => {
   assert.equal(
     mistakeIn('train.batchSize=many'),
     'train.batchSize: "many" is not an integer ≥ 1, or [step, integer] pairs with ascending steps, the first 0; the default is 32',
@@ -213,7 +214,7 @@ test('a value of the wrong type is told with the right one', () => {
   }
 });
 
-test('a choice that does not exist is told with the nearest, or with all', () => {
+test('a choice that does not exist is reported with the nearest, or with all', () => {
   assert.match(mistakeIn('train.schedule=cosin'), /"cosin" is not one of linear, .*; did you mean cosine\?$/);
   assert.match(mistakeIn('train.precision=int8'), /"int8" is not one of fp32, bf16, fp16$/);
   assert.match(mistakeIn('model.preset=bert-mimi'), /did you mean bert-mini\?$/);
@@ -223,7 +224,7 @@ test('a choice that does not exist is told with the nearest, or with all', () =>
   );
 });
 
-test('an unknown key is told with the nearest right one, in whatever section it is', (t) => {
+test('an unknown key is reported with the nearest valid one of any section', (t) => {
   const unknown = (key: string) => mistakeIn(`${key}=1`).replace(/^.*unknown key; /, '');
   assert.equal(mistakeIn('train.step=1'), 'train.step: unknown key; did you mean train.steps?');
   assert.equal(unknown('model.steps'), 'did you mean train.steps?');
@@ -241,7 +242,7 @@ test('an unknown key is told with the nearest right one, in whatever section it 
   assert.match(mistake({ file, sets: mini }), /^train\.step: .* \(and 1 more mistake\)$/);
 });
 
-test('the names of other programs lead to those of taper, wherever they are written', (t) => {
+test('the names of other programs lead to those of taper, in files and options', (t) => {
   const unknown = (path: string) => mistakeIn(`${path}=1`).replace(/.*; did you mean (.*)\?$/, '$1');
   assert.equal(unknown('train.lr'), 'train.peakLearningRate');
   assert.equal(unknown('learning_rate'), 'train.peakLearningRate');
@@ -282,7 +283,7 @@ test("every setting that other programs' names lead to is one of taper's, and no
   }
 });
 
-test('what is missing is told with a way to give it', () => {
+test('a missing value is reported with a way to give it', () => {
   assert.equal(
     mistake({ sets: ['model.preset=bert-mini'] }),
     'train.steps: missing; set it in the file, or give --set train.steps=10000',
@@ -294,7 +295,7 @@ test('what is missing is told with a way to give it', () => {
   assert.match(mistake({ sets: [...mini, 'model.hiddenSize=100'] }), /^model\.heads: missing, .* not a multiple of 64/);
 });
 
-test('values that do not fit each other are told with both', () => {
+test('values that contradict each other are both reported', () => {
   assert.match(mistakeIn('model.heads=3'), /^model\.heads: 3 does not divide model\.hiddenSize 256/);
   assert.match(mistakeIn('data.sequenceLength=1024'), /^data\.sequenceLength: 1024 is above model\.maxPositions 512/);
   assert.match(mistakeIn('train.microBatchSize=24'), /^train\.microBatchSize: 24 does not divide train\.batchSize 32/);
@@ -309,7 +310,7 @@ test('values that do not fit each other are told with both', () => {
   assert.match(mistakeIn('model.heads=3', 'train.microBatchSize=24'), / \(and 1 more mistake\)$/);
 });
 
-test('a file that is missing, a folder or broken is told with where', (t) => {
+test('a file that is missing, a folder or broken is reported with its place', (t) => {
   assert.match(mistake({ file: 'no/such.yaml' }), /^no\/such\.yaml: no such file; give the path/);
   assert.match(mistake({ file: tmpdir() }), /: is a folder, not a file; /);
   assert.match(
@@ -327,7 +328,7 @@ test('a file that is missing, a folder or broken is told with where', (t) => {
   );
 });
 
-test('a --set that cannot be read is told with how to write it', () => {
+test('a malformed --set is reported with how to write it', () => {
   assert.equal(mistakeIn('train.steps'), '--set train.steps: has no "="; write --set train.steps=1000');
   assert.match(mistakeIn('data.train=[a'), /^--set data\.train=\[a: broken YAML: /);
   assert.match(mistakeIn('data.train=[*.txt]'), /begins with \* needs quotes$/);

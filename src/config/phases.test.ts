@@ -45,7 +45,7 @@ test('one value is one phase, and what begins after the last step is none', () =
     phasesOf(config).map(({ first, steps }) => [first, steps]),
     [[0, 10]],
   );
-  assert.equal(lastConfig(config).train.batchSize, 12); // a run that goes on is evaluated as before
+  assert.equal(lastConfig(config).train.batchSize, 12); // a resumed run is evaluated as before
 });
 
 test('numbers in turn, in words, and what divides them', () => {
@@ -88,7 +88,7 @@ test('a list of one value is that value, and one that comes too late is warned o
   ]);
 });
 
-test('what is no list of ascending steps from 0 is refused in one line', () => {
+test('a list that does not ascend from step 0 is refused in one line', () => {
   const expected =
     /^train\.batchSize: .* is not an integer ≥ 1, or \[step, integer\] pairs with ascending steps, the first 0; the default is 32$/;
   for (const value of [

@@ -82,7 +82,7 @@ function wideEncoding(bytes: Buffer, isFirst: boolean): string | undefined {
     if (byte === 0) zeros[i % 4]! += 1;
   });
   const [a, b, c, d] = zeros as [number, number, number, number];
-  const many = sample.length / 4 / 50; // spaces and line ends alone, in a script whose letters have no zero byte
+  const many = sample.length / 4 / 50; // only spaces and line ends, in a script whose letters have no zero byte
   if (a + c === 0 && b > many && d > many) return 'UTF-16LE';
   if (b + d === 0 && a > many && c > many) return 'UTF-16BE';
   if (a === 0 && b + c + d > sample.length / 2) return 'UTF-32LE';

@@ -21,7 +21,7 @@ export function temporaryFolder(t: TestContext): string {
  */
 export function wordTokenizer(numWords: number): TextTokenizer {
   const special = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]'];
-  const pieces = [...special, '.', '!', '?', '##s', ...Array.from({ length: numWords }, (_, i) => `w${i}`)];
+  const tokens = [...special, '.', '!', '?', '##s', ...Array.from({ length: numWords }, (_, i) => `w${i}`)];
   const sequence = (id: string, type: number) => ({ Sequence: { id, type_id: type } });
   const token = (id: string, type: number) => ({ SpecialToken: { id, type_id: type } });
   const single = [token('[CLS]', 0), sequence('A', 0), token('[SEP]', 0)];
@@ -60,7 +60,7 @@ export function wordTokenizer(numWords: number): TextTokenizer {
       unk_token: '[UNK]',
       continuing_subword_prefix: '##',
       max_input_chars_per_word: 100,
-      vocab: Object.fromEntries(pieces.map((piece, id) => [piece, id])),
+      vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
     },
   };
   return TextTokenizer.fromJson(JSON.stringify(json));

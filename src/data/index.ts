@@ -47,7 +47,7 @@ export {
 export { type DocumentPart, type ReadOptions, readParts, readTexts, type SourceFile } from './sources.ts';
 export { type CorpusView, isSplitInBlocks, type Piece, splitCorpus, wholeCorpus } from './split.ts';
 export { firstTokenOf, specialIdsOf, TextTokenizer } from './tokenizer.ts';
-export { bertPieces, byteLevelJson, endOfText, endTokens, maskingNames, wordPieceJson } from './tokenizer-json.ts';
+export { bertTokens, byteLevelJson, endOfText, endTokens, maskingNames, wordPieceJson } from './tokenizer-json.ts';
 export {
   type TrainingProgress,
   tokenizerKinds,

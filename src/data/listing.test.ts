@@ -52,7 +52,7 @@ test('a path that names nothing usable is an error that names it', async (t) => 
   await assert.rejects(listSources([]), /no text files left/);
 });
 
-test('a folder in which all text files are empty is said to be so', async (t) => {
+test('a folder with only empty text files is reported', async (t) => {
   const folder = temporaryFolder(t);
   write(folder, 'a.txt', '');
   write(folder, 'photo.png', 'x');
@@ -68,7 +68,7 @@ test('a folder in which all text files are empty is said to be so', async (t) =>
   );
 });
 
-test('a file is listed once, whatever links lead to it', async (t) => {
+test('a file is listed once, even if several links lead to it', async (t) => {
   const folder = temporaryFolder(t);
   const texts = join(folder, 'texts');
   write(texts, 'b.txt', 'text');

@@ -17,7 +17,7 @@ async function inParts(source: string, size: number, piece: number): Promise<{ t
   return { text, parts };
 }
 
-test('prose stays and what is not prose goes', () => {
+test('only prose is kept', () => {
   const source = `---
 title: A page
 ---
@@ -101,7 +101,7 @@ test('what only looks like markup stays', () => {
   assert.equal(markdownText('<String>\nprose\n\nmore'), '<String>\nprose\n\nmore\n');
 });
 
-test('front matter is left out, but not prose between two rules', () => {
+test('front matter is removed, but not prose between two rules', () => {
   for (const matter of ['---\ntitle: x\ntags: [a, b]\n---\n', '---\n# c\n\n"a b": 1\n...\n', '+++\na = 1\n+++\n']) {
     const wanted = matter.includes('"a b"') ? /prose/ : /^prose\n$/;
     assert.match(markdownText(`${matter}prose`), wanted);
@@ -126,7 +126,7 @@ test('text at any depth stays', () => {
   assert.match(markdownText(`${'['.repeat(300)}deep${'](x)'.repeat(300)}`), /deep/);
 });
 
-test('in parts of any size the text is the same, but that a link definition counts from where it stands on', async () => {
+test('in parts of any size the text is the same, except that a link definition only applies to what follows', async () => {
   for (const [source, text] of shown.filter(([source]) => !source.includes(']: '))) {
     for (const size of [1, 3, 1000]) assert.equal((await inParts(source, size, 1)).text, text);
   }
@@ -159,7 +159,7 @@ test('a block that does not end is refused before memory does', async () => {
   }, /a single block of Markdown .* is longer than 8,000 characters; if it is plain text, name the file \.txt/);
 });
 
-test('time grows with the length, whatever marks there are without an end', () => {
+test('time is linear in the length for all kinds of unclosed markup', () => {
   const marks = [
     ...[
       '[ words\n',

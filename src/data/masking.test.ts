@@ -41,11 +41,11 @@ test('exactly the rate is masked, once each, and never a special token', () => {
   }
 });
 
-test('masked tokens become [MASK] in 80 % of cases, a random piece in 10 %, and stay in 10 %', () => {
+test('masked tokens become [MASK] in 80 % of cases, a random token in 10 %, and stay in 10 %', () => {
   const mask = maskTokens(tokenizer, { maskRate: 0.15 });
   const numSamples = 2000;
   const [times, kinds] = [new Array(sequence.length).fill(0), { mask: 0, same: 0, random: 0 }];
-  const randomPieces = new Set<number>();
+  const randomTokens = new Set<number>();
   for (let sample = 0; sample < numSamples; sample++) {
     const ids = sequence.slice();
     const { positions, labels } = mask(ids, key(sample));
@@ -55,7 +55,7 @@ test('masked tokens become [MASK] in 80 % of cases, a random piece in 10 %, and 
       else if (ids[position] === labels[i]) kinds.same++;
       else {
         kinds.random++;
-        randomPieces.add(ids[position]!);
+        randomTokens.add(ids[position]!);
       }
     });
   }
@@ -69,8 +69,8 @@ test('masked tokens become [MASK] in 80 % of cases, a random piece in 10 %, and 
     if (special.includes(sequence[i]!)) assert.equal(times[i], 0);
     else near(times[i], numSamples, 15 / numCandidates, `position ${i}`);
   }
-  assert.ok(randomPieces.size > 850); // about 3000 draws of 1004 pieces reach 95 % of them
-  assert.ok(special.every((id) => !randomPieces.has(id)));
+  assert.ok(randomTokens.size > 850); // about 3000 draws of 1004 tokens reach 95 % of them
+  assert.ok(special.every((id) => !randomTokens.has(id)));
 });
 
 test('masks depend on seed, epoch and sample, and on nothing else', () => {
@@ -87,7 +87,7 @@ test('masks depend on seed, epoch and sample, and on nothing else', () => {
 });
 
 test('whole words are masked together', () => {
-  // Words of one, two, three, one and two pieces.
+  // Words of one, two, three, one and two tokens.
   const ids = Int32Array.from([
     clsId,
     20,
@@ -110,7 +110,7 @@ test('whole words are masked together', () => {
     assert.deepEqual([...positions], chosen.flat());
     seen.add(positions.join());
   }
-  // Up to three pieces: a third one is missing where only longer words are left.
+  // Up to three tokens: a third one is missing where only longer words are left.
   assert.deepEqual(seen, new Set(['4,5,6', '1,2,3', '2,3,7', '1,8,9', '7,8,9', '1,7']));
 });
 
@@ -126,7 +126,7 @@ test('a sequence without ordinary tokens stays as it is', () => {
   assert.deepEqual([[...ids], positions.length, labels.length], [[clsId, unkId, sepId], 0, 0]);
 });
 
-test('next tokens are those of the same document: its first one is no label', () => {
+test('next tokens are those of the same document: its first one is not a label', () => {
   const ids = Int32Array.from([10, 11, 12, 13, 14, 15, 16, 17]);
   const { positions, labels } = nextTokens(ids, key(0), [3, 1, 4]);
   assert.deepEqual([...positions], [0, 1, 4, 5, 6]);

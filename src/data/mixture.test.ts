@@ -12,7 +12,7 @@ import { splitCorpus, wholeCorpus } from './split.ts';
 const tokenizer = wordTokenizer(1000);
 const sequenceLength = 16;
 
-/** Texts of so many samples, with nothing in them. */
+/** Texts with these numbers of samples, and nothing in them. */
 const emptyTexts = (counts: number[]): Samples[] =>
   counts.map((count) => ({
     count,
@@ -76,7 +76,7 @@ test('turns are mixed: no text comes in runs, and another seed has other turns',
   assert.ok(Math.abs(same - 2048) < 4 * 32, `${same}`);
 });
 
-test('equal texts are read in orders of their own', () => {
+test('equal texts are read in different orders', () => {
   const all = drawn([1000, 1000], [0.5, 0.5], 0, 1024);
   const [a, b] = [0, 1].map((text) => all.filter((one) => one.text === text).map(({ sample }) => sample));
   assert.ok(a!.filter((sample, i) => sample === b![i]).length < 8);
@@ -95,7 +95,7 @@ async function twoTexts(t: TestContext, objective: Objective) {
   );
 }
 
-test('the same positions give the same numbers, however they are divided into batches and wherever a run goes on', async (t) => {
+test('the same positions give the same numbers, however they are divided into batches and wherever a run resumes', async (t) => {
   for (const objective of ['mlm+nsp', 'mlm'] as const) {
     const texts = await twoTexts(t, objective);
     const samples = mixed(

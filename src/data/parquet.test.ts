@@ -1,3 +1,4 @@
+// cspell:ignore wörds
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -27,7 +28,7 @@ async function textsOf(path: string, textField = 'text'): Promise<string[]> {
 
 const words = (i: number) => `Row ${i}: ${'some wörds '.repeat((i * 7) % 50)}.`;
 
-test('the rows are those that hyparquet reads at once, whatever the codec, the encoding, the pages and the groups', async (t) => {
+test('the rows are those that hyparquet reads, for all codecs, encodings, pages and groups', async (t) => {
   const rows = Array.from({ length: 700 }, (_, i) => (i % 11 === 0 ? null : words(i)));
   const repeated = Array.from({ length: 700 }, (_, i) => (i % 5 === 0 ? null : `One of seven: ${i % 7}.`));
   const other = Array.from({ length: 700 }, (_, i) => i);
@@ -50,7 +51,7 @@ test('the rows are those that hyparquet reads at once, whatever the codec, the e
   }
 });
 
-test('a page of the text column is in memory at a time, however large the row group, and no other column is read', async (t) => {
+test('only one page of the text column is in memory, for row groups of any size, and no other column is read', async (t) => {
   const rows = Array.from({ length: 2000 }, (_, i) => `${i} ${'word '.repeat(1000)}`);
   const others = rows.map((row) => `${row}${row}`);
   const columnData = [
@@ -157,7 +158,7 @@ const nullGroup =
   'dGV4dBUOFgQWcBZ0JpYBJlwpLBUEFQAVAgAVABUQFQIAPBYUGQYZJgICAAAAFnAWBCZcFnQAKCBwYXJxdWV0LWNwcC1hcnJvdyB2' +
   'ZXJzaW9uIDI1LjAuMRkcHAAAANcAAABQQVIx';
 
-test('a row group in which every text is null is left out, although LZ4 packs its empty dictionary', async (t) => {
+test('a row group with only null texts is skipped, although LZ4 packs its empty dictionary', async (t) => {
   const path = join(temporaryFolder(t), 'a.parquet');
   writeFileSync(path, Buffer.from(nullGroup, 'base64'));
   assert.deepEqual(await textsOf(path), ['Some text.']);

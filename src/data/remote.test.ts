@@ -56,7 +56,7 @@ test('of a Parquet file that is mostly something else only the column of the tex
   assert.ok(blocks * 512 < parquet.length / 2, `${blocks * 512} on the disk`);
 });
 
-test('of a Parquet file the whole comes where the column is most of it, or the server sends no parts', async () => {
+test('a Parquet file is downloaded whole if the column is most of it, or if the server does not support ranges', async () => {
   assert.deepEqual(await textsOf(train, 'page'), noise);
   const [file] = await listSources([train], { cacheDir, textField: 'page' });
   assert.deepEqual(readFileSync(file!.path), parquet);
@@ -83,7 +83,7 @@ test('a Parquet file that is broken is refused as one on the disk is', async () 
   }
 });
 
-test('a column that is not there is told with those that are', async () => {
+test('the error for a missing column lists the columns of the file', async () => {
   await assert.rejects(
     textsOf(train, 'content'),
     /no field "content"; found "title", "text", "page"; set data\.textField to the one that contains the text/,
@@ -148,7 +148,7 @@ test('a name with a revision keeps the commit that it had, and another revision 
   assert.equal(readFileSync(file!.path, 'utf8'), 'one');
 });
 
-test('texts elsewhere and here stand beside each other, and what is excluded does not come', async () => {
+test('remote and local texts can be combined, and excluded files are not downloaded', async () => {
   server.commit('datasets/org/many', {
     'train/a.txt': 'a',
     'train/b.txt': 'b',

@@ -7,7 +7,7 @@ function order(count: number, seed: number, epoch: number): number[] {
   return Array.from({ length: count }, (_, i) => permute(i, count, { seed, epoch }));
 }
 
-test('an epoch visits each sample once, whatever their number', () => {
+test('an epoch visits each sample once, for any number of samples', () => {
   for (const count of [1, 2, 3, 4, 5, 15, 16, 17, 64, 65, 1000, 4097]) {
     assert.deepEqual(
       order(count, 1, 0).sort((a, b) => a - b),
@@ -39,7 +39,7 @@ test('each order of three samples is about equally likely', () => {
   for (const [key, count] of times) assert.ok(Math.abs(count - 1000) < 4 * standardError, `${key}: ${count}`);
 });
 
-test('where a sample goes is uniform and independent of where its neighbour goes', () => {
+test('the position of a sample is uniform and independent of that of its neighbour', () => {
   const [count, draws] = [10, 5000];
   const places = Array.from({ length: count }, () => new Array<number>(count).fill(0));
   let ascending = 0;
@@ -53,7 +53,7 @@ test('where a sample goes is uniform and independent of where its neighbour goes
   assert.ok(Math.abs(ascending - draws / 2) < 4 * Math.sqrt(draws / 4), `${ascending}`);
 });
 
-test('a position far into a run is found at once', () => {
+test('a position far into a run is found quickly', () => {
   const count = 4_000_000_000;
   const position = 123 * count + 17;
   const { epoch, index } = sampleAt(position, { count, seed: 5 });
@@ -65,7 +65,7 @@ test('a position far into a run is found at once', () => {
 
 const [group, perBlock] = [2 ** 13, 2 ** 20];
 
-test('a permutation in blocks visits each once, whatever is left behind the last group and block', () => {
+test('a permutation in blocks visits each sample once, for any remainder after the last group and block', () => {
   const blocks = { groupSize: 8, groupsPerBlock: 4 };
   for (const count of [...range(64, 200), 1001, 4095, 4096, 4097]) {
     assert.ok(isReadInBlocks(count, blocks));
@@ -101,7 +101,7 @@ test('many samples are read from a few places of the text at a time', () => {
   }
 });
 
-test('a batch of many samples comes from all over the text, and neighbours in it are no neighbours there', () => {
+test('a batch of many samples comes from all over the text, and its neighbours are not neighbours there', () => {
   const count = 1e9;
   const blocks = 40;
   const tenths = new Array(10).fill(0);

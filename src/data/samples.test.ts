@@ -77,7 +77,7 @@ test('half of the second segments are from another document, and the labels say 
   assert.ok(places.size > 150); // of the 170 or so where a run can start
 });
 
-test('a document that is shorter than the second segment replaces it whole', async (t) => {
+test('a document that is shorter than the second segment replaces all of it', async (t) => {
   const samples = await samplesOfDocuments(t, [range(0, 99), [200, 201]], 23);
   const replaced = range(0, 99)
     .map((epoch) => samples.read(key(0, 1, epoch)))
@@ -168,7 +168,7 @@ test('without packing each window is one document', async (t) => {
   }
 });
 
-test('packed for clm the windows are the same, and each piece of a document is one, with its end token', async (t) => {
+test('packed for clm the windows are the same, and each part of a document is one, with its end token', async (t) => {
   const plain = await samplesOfDocuments(t, manyDocuments, 16, 'clm');
   const samples = await samplesOfDocuments(t, manyDocuments, 16, 'clm', 'documents');
   assert.equal(samples.count, plain.count);

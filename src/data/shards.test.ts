@@ -92,7 +92,7 @@ test('the last report counts everything', async (t) => {
   });
 });
 
-test('a vocabulary over 65,536 takes four bytes a token', async (t) => {
+test('a vocabulary over 65,536 takes four bytes per token', async (t) => {
   const { options } = setUp(t);
   writeFileSync(options.paths[0]!, '{"text":"w0 w69999"}');
   const corpus = await prepareCorpus({ ...options, tokenizer: wordTokenizer(70_000) });
@@ -103,7 +103,7 @@ test('a vocabulary over 65,536 takes four bytes a token', async (t) => {
   assert.deepEqual([...tokens], [9, 70_008]);
 });
 
-test('a long text file is one document, as if it were encoded at once', async (t) => {
+test('a long text file is one document, as if it were encoded in one go', async (t) => {
   const { options, folder } = setUp(t);
   const numbers = range(0, 599_999).map((i) => (i * i) % 97);
   const path = join(folder, 'long.txt');
@@ -243,7 +243,7 @@ test('a large corpus is compared with its checksums where it is read, and made a
   }
 });
 
-test('each chunk that is read is compared, not the first alone', async (t) => {
+test('each chunk that is read is compared, not only the first', async (t) => {
   const { options, source, onlyCorpus } = setUp(t);
   writeFileSync(source, JSON.stringify({ text: wordsText(range(0, 2999).map((i) => i % 97)) }));
   // One shard of 188 chunks of 16 tokens.
@@ -310,7 +310,7 @@ test('a shard that is missing, cut or not counted is found on opening', async (t
   assert.throws(() => openCorpus(join(options.cacheDir, 'absent')), DataError);
 });
 
-test('a source that fails on the way leaves nothing behind', async (t) => {
+test('a source that fails midway leaves nothing behind', async (t) => {
   const { options, folder } = setUp(t);
   const bad = join(folder, 'x.jsonl');
   writeFileSync(bad, '{"text":');
@@ -359,7 +359,7 @@ test("a program's documents become the corpus of the same texts, be they texts o
   }
 });
 
-test("a program's documents without text, with a token that is none, or that fail are DataErrors that say where", async (t) => {
+test("a program's documents without text, with an invalid token, or that fail are DataErrors with their place", async (t) => {
   const { options, warnings } = setUp(t);
   const refused = (list: () => Iterable<string | number[]>, message: RegExp) =>
     assert.rejects(

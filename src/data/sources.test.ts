@@ -1,3 +1,4 @@
+// cspell:ignore ahabaabqqv eins lait zwei
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
@@ -72,7 +73,7 @@ test('a text file of any length is one document, read in parts that are cut at w
   }
 });
 
-test('a byte order mark is no text', async (t) => {
+test('a byte order mark is not text', async (t) => {
   assert.deepEqual(await documentsOf(write(temporaryFolder(t), 'a.txt', '\uFEFFword')), ['word']);
 });
 
@@ -140,7 +141,7 @@ test('a file without any text among others is passed over', async (t) => {
   assert.deepEqual(texts, ['word']);
 });
 
-test('a byte order mark is dropped wherever a document begins with it', async (t) => {
+test('a byte order mark at the start of a document is dropped', async (t) => {
   const folder = temporaryFolder(t);
   const mark = '\uFEFF';
   assert.deepEqual(await documentsOf(write(folder, 'a.txt.gz', gzipSync(`${mark}word`))), ['word']);
@@ -155,7 +156,7 @@ test('a byte order mark is dropped wherever a document begins with it', async (t
   ]);
 });
 
-test('a long text of a row comes in parts, which are the text together', async (t) => {
+test('a long text of a row comes in parts, which together are the text', async (t) => {
   const text = `${'né '.repeat(1_500_000)}${'x'.repeat(3_000_000)}${'\u{1F600}'.repeat(1_500_001)}`;
   const folder = temporaryFolder(t);
   const path = write(folder, 'a.jsonl', `${JSON.stringify({ text })}\n{"text":"next"}`);
@@ -210,7 +211,7 @@ test('a part of each file is read for a sample', async (t) => {
   assert.deepEqual(texts, ['a1', 'a2', 'b1', 'b2']);
 });
 
-test('what is not whole text is an error that says where and why', async (t) => {
+test('broken text is an error with its place and reason', async (t) => {
   const folder = temporaryFolder(t);
   const gzip = gzipSync('{"text":"word"}\n'.repeat(1000));
   const flipped = Uint8Array.from(gzip);

@@ -74,7 +74,7 @@ test('held-out documents come from all over the corpus', async (t) => {
   assert.ok(documents.filter((document) => document >= 100).length >= 4);
 });
 
-test('one huge document is divided as well', async (t) => {
+test('one huge document is divided, too', async (t) => {
   const { train, valid } = divided(await corpusOfLengths(t, [1000]), 0.05);
   assert.deepEqual([[...train.starts], [...train.lengths]], [[0], [950]]);
   assert.deepEqual([[...valid.starts], [...valid.lengths]], [[950], [50]]);
@@ -85,7 +85,7 @@ test('the whole corpus is a view too', async (t) => {
   assert.deepEqual([[...view.starts], [...view.lengths], view.tokens], [[0, 3, 4], [3, 1, 5], 9]);
 });
 
-test('documents that are left out are in neither view, and the fraction is that of the others', async (t) => {
+test('dropped documents are in neither view, and the fraction is that of the others', async (t) => {
   const lengths = Array.from({ length: 60 }, (_, i) => 1 + ((i * 37) % 90));
   const corpus = await corpusOfLengths(t, lengths);
   const dropped = Uint32Array.from(lengths.keys()).filter((document) => document % 3 === 0);
@@ -103,7 +103,7 @@ test('documents that are left out are in neither view, and the fraction is that 
   assert.deepEqual([whole.tokens, whole.documents], [kept, 40]);
 });
 
-test('documents of many blocks are divided as those of one, whatever the cut', async (t) => {
+test('documents of many blocks are divided like those of one, for any cut', async (t) => {
   const lengths = Array.from({ length: 700 }, (_, i) => 1 + ((i * 37) % 9));
   const corpus = await corpusOfLengths(t, lengths);
   const { tokens } = corpus.index;
@@ -142,7 +142,7 @@ test('of more than 2^20 documents blocks of 256 are held out, and one of them is
   }
 });
 
-test('of more than 2^20 documents, those that are left out leave the rest of their blocks', (t) => {
+test('of more than 2^20 documents, dropped ones do not affect the rest of their blocks', (t) => {
   const lengths = Uint32Array.from({ length: 2 ** 20 + 300 }, (_, i) => 1 + (i % 7));
   const corpus = sparseCorpus(t, lengths);
   const dropped = Uint32Array.from({ length: 5000 }, (_, i) => 200 * i + (i % 3));

@@ -1,5 +1,5 @@
 /** BERT's special tokens, in the order that a vocabulary trained here has them. */
-export const bertPieces = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]'] as const;
+export const bertTokens = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]'] as const;
 /** The special tokens of models that fill masks: BERT's names, and RoBERTa's. */
 export const maskingNames = [
   { pad: '[PAD]', unk: '[UNK]', cls: '[CLS]', sep: '[SEP]', mask: '[MASK]' },
@@ -58,15 +58,15 @@ export interface WordPieceOptions {
 
 /** Hugging Face's `tokenizer.json` of a BERT tokenizer with these tokens, including the special ones. */
 export function wordPieceJson(
-  pieces: readonly string[],
+  tokens: readonly string[],
   { lowercase, stripAccents, cutsWords = false }: WordPieceOptions,
 ): string {
-  const idOf = (piece: string) => pieces.indexOf(piece);
+  const idOf = (token: string) => tokens.indexOf(token);
   return JSON.stringify({
     version: '1.0',
     truncation: null,
     padding: null,
-    added_tokens: bertPieces.map((piece) => addedToken(piece, idOf(piece))),
+    added_tokens: bertTokens.map((token) => addedToken(token, idOf(token))),
     normalizer: {
       type: 'BertNormalizer',
       clean_text: true,
@@ -82,7 +82,7 @@ export function wordPieceJson(
       unk_token: '[UNK]',
       continuing_subword_prefix: '##',
       max_input_chars_per_word: maxWordCharacters,
-      vocab: Object.fromEntries(pieces.map((piece, id) => [piece, id])),
+      vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
     },
   });
 }

@@ -1,16 +1,16 @@
 import { Tokenizer } from 'tokenizers';
 import { DataError } from '../errors/index.ts';
-import { type Pieces, trainPieces } from './pieces.ts';
 import { everyTwoSeconds } from './ticks.ts';
 import { TextTokenizer } from './tokenizer.ts';
 import {
-  bertPieces,
+  bertTokens,
   byteLevelJson,
   endOfText,
   isLongOrUnspaced,
   type WordPieceOptions,
   wordPieceJson,
 } from './tokenizer-json.ts';
+import { trainVocabulary, type Vocabulary } from './vocabulary.ts';
 import { bertSplitter, gptWords, ownCopy, stretchesOf, wordsOf } from './words.ts';
 
 /** Increased when the same text gives another vocabulary than before. */
@@ -44,13 +44,13 @@ export async function trainWordPiece(
 ): Promise<TextTokenizer> {
   const split = bertSplitter({ isHanzi: true });
   const chunks = await countWords(documents, (text) => wordsOf(text, split), options);
-  const plain = await countParts(chunks, wordPieceJson(bertPieces, { lowercase, stripAccents }), options);
+  const plain = await countParts(chunks, wordPieceJson(bertTokens, { lowercase, stripAccents }), options);
   const cutsWords = Array.from(plain.keys()).some(isLongOrUnspaced);
   const words = cutsWords
-    ? await countParts(plain, wordPieceJson(bertPieces, { lowercase, stripAccents, cutsWords }), options)
+    ? await countParts(plain, wordPieceJson(bertTokens, { lowercase, stripAccents, cutsWords }), options)
     : plain;
-  const { pieces } = await trainOn(words, options, { numSpecial: bertPieces.length, prefix: '##' });
-  return TextTokenizer.fromJson(wordPieceJson([...bertPieces, ...pieces], { lowercase, stripAccents, cutsWords }));
+  const { tokens } = await trainOn(words, options, { numSpecial: bertTokens.length, prefix: '##' });
+  return TextTokenizer.fromJson(wordPieceJson([...bertTokens, ...tokens], { lowercase, stripAccents, cutsWords }));
 }
 
 /**
@@ -75,8 +75,8 @@ export async function trainByteLevel(
   const spelled = new Map(
     Array.from(words, ([word, count]) => [Array.from(Buffer.from(word), (byte) => symbols[byte]!).join(''), count]),
   );
-  const { pieces, merges } = await trainOn(spelled, options, { numSpecial: 1, prefix: '', alphabet: symbols });
-  const vocab = Object.fromEntries([...pieces, endOfText].map((piece, id) => [piece, id]));
+  const { tokens, merges } = await trainOn(spelled, options, { numSpecial: 1, prefix: '', alphabet: symbols });
+  const vocab = Object.fromEntries([...tokens, endOfText].map((token, id) => [token, id]));
   return TextTokenizer.fromJson(
     byteLevelJson(
       vocab,
@@ -134,11 +134,11 @@ function trainOn(
   wordCounts: ReadonlyMap<string, number>,
   { vocabSize, onProgress }: VocabularyOptions,
   { numSpecial, ...options }: { numSpecial: number; prefix: string; alphabet?: readonly string[] },
-): Promise<Pieces> {
+): Promise<Vocabulary> {
   if (wordCounts.size === 0) {
     throw new DataError('tokenizer: no word in the text to train on; give files that contain text');
   }
-  return trainPieces(wordCounts, vocabSize - numSpecial, {
+  return trainVocabulary(wordCounts, vocabSize - numSpecial, {
     ...options,
     onProgress: (tokens) => onProgress?.({ what: 'tokens', done: tokens + numSpecial, total: vocabSize }),
   });

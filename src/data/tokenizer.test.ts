@@ -1,3 +1,4 @@
+// cspell:ignore acgt ġcat
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -9,7 +10,7 @@ import { DataError } from '../errors/index.ts';
 import { temporaryFolder, wordTokenizer } from './fixtures.ts';
 import { scriptTexts } from './scripts.fixture.ts';
 import { TextTokenizer } from './tokenizer.ts';
-import { bertPieces, byteLevelJson, endOfText, wordPieceJson } from './tokenizer-json.ts';
+import { bertTokens, byteLevelJson, endOfText, wordPieceJson } from './tokenizer-json.ts';
 import { trainByteLevel, trainWordPiece } from './tokenizer-training.ts';
 import { countCharacters } from './words.ts';
 
@@ -82,14 +83,14 @@ function fnv(i: number, k: number): number {
   return (mixed ^ (mixed >>> 15)) >>> 0;
 }
 
-test('cuts within a text change no id, whatever stands on both sides', async () => {
+test('cuts within a text change no id, for any characters on both sides', async () => {
   const dense = denseTexts(1000);
   // Merges across every place where a pattern may cut.
   const ascii = [...'aesTl19.,=-"\'ĠĊĉč'];
   const pairs = ascii.flatMap((left) => ascii.map((right) => [left, right]));
   const symbols = Object.keys(JSON.parse((await trainBytes(prose, 300)).json).model.vocab).slice(0, 256);
-  const pieces = [...symbols, ...pairs.map((pair) => pair.join('')), endOfText];
-  const vocab = Object.fromEntries(pieces.map((piece, id) => [piece, id]));
+  const tokens = [...symbols, ...pairs.map((pair) => pair.join('')), endOfText];
+  const vocab = Object.fromEntries(tokens.map((token, id) => [token, id]));
   const bytes = JSON.parse(
     byteLevelJson(
       vocab,
@@ -121,7 +122,7 @@ test('cuts within a text change no id, whatever stands on both sides', async () 
     modernBert: {
       ...bytes,
       normalizer: { type: 'NFC' },
-      added_tokens: [...bytes.added_tokens, run('  ', pieces.length), run('   ', pieces.length + 1)],
+      added_tokens: [...bytes.added_tokens, run('  ', tokens.length), run('   ', tokens.length + 1)],
     },
     llama: { ...bytes, pre_tokenizer: sequence(pattern('\\p{N}{1,3}'), false) },
     qwen: { ...bytes, normalizer: { type: 'NFC' }, pre_tokenizer: sequence(pattern('\\p{N}'), false) },
@@ -174,7 +175,7 @@ test('every script is cut into tokens, none of them [UNK], as the library and tr
   }
 });
 
-test('a vocabulary of text with spaces has the tokenizer.json of BERT, which cuts nothing', async () => {
+test('a vocabulary of text with spaces has the tokenizer.json of BERT, which cuts no words', async () => {
   const preTokenizerOf = (tokenizer: TextTokenizer) => JSON.parse(tokenizer.json).pre_tokenizer.type;
   assert.equal(preTokenizerOf(await train(`${prose} ${'x'.repeat(100)}`, 300)), 'BertPreTokenizer');
   assert.equal(preTokenizerOf(await train(`${prose} ${'x'.repeat(101)}`, 300)), 'Sequence');
@@ -203,7 +204,7 @@ test('accents and vowel signs are stripped as lower-casing or stripAccents says'
   assert.deepEqual(await Promise.all(wordPieceOptions.map(written)), expected);
 });
 
-test('a byte-level vocabulary that lacks bytes is refused, since text would vanish', async () => {
+test('a byte-level vocabulary that lacks bytes is refused, because text would vanish', async () => {
   await assert.rejects(trainBytes(prose, 256), /256 tokens are too few.*257/);
   const tokenizer = await trainBytes(prose, 257);
   assert.equal(tokenizer.decode(await tokenizer.encode('ÿ漢😀')), 'ÿ漢😀');
@@ -234,9 +235,9 @@ test("at the same alphabet, text has as many tokens and as little [UNK] as with 
   const path = join(temporaryFolder(t), 'text.txt');
   writeFileSync(path, text);
   library.train([path]);
-  const pieces = Object.entries(library.getVocab()).sort(([, a], [, b]) => a - b);
-  const theirPieces = [...bertPieces, ...pieces.map(([piece]) => piece)].slice(0, ours.vocabSize);
-  const theirs = TextTokenizer.fromJson(wordPieceJson(theirPieces, { lowercase: true, cutsWords: true }));
+  const tokens = Object.entries(library.getVocab()).sort(([, a], [, b]) => a - b);
+  const theirTokens = [...bertTokens, ...tokens.map(([token]) => token)].slice(0, ours.vocabSize);
+  const theirs = TextTokenizer.fromJson(wordPieceJson(theirTokens, { lowercase: true, cutsWords: true }));
 
   const [our, their] = [await ours.encodeCounted([text]), await theirs.encodeCounted([text])];
   assert.equal(our.unknownCharacters, 0);
@@ -257,7 +258,7 @@ test('an added token in a text is one token, also of a tokenizer of bytes', asyn
   assert.ok((await tokenizer.encode('hello <user>')).includes(280));
 });
 
-test('an added token of a single word is not found beside a Chinese character, as in the library', async () => {
+test('an added token of a single word is not found next to a Chinese character, as in the library', async () => {
   const json = JSON.parse((await train(prose, 280)).json);
   const id = Object.keys(json.model.vocab).length;
   for (const normalized of [false, true]) {
@@ -289,7 +290,7 @@ test('a tokenizer that looks past white space encodes whole texts', async () => 
 test('a trained vocabulary starts with the special tokens and has the size asked for', async () => {
   const tokenizer = await train(prose, 60);
   assert.equal(tokenizer.vocabSize, 60);
-  assert.deepEqual(tokenizer.pieces([0, 1, 2, 3, 4]), ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]']);
+  assert.deepEqual(tokenizer.tokens([0, 1, 2, 3, 4]), ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]']);
   const { padId, unkId, clsId, sepId, maskId } = tokenizer;
   assert.deepEqual([padId, unkId, clsId, sepId, maskId], [0, 1, 2, 3, 4]);
   assert.ok(!(await tokenizer.encode(prose)).includes(unkId));
@@ -297,7 +298,7 @@ test('a trained vocabulary starts with the special tokens and has the size asked
 
 test('a small text gives the vocabulary that it holds', async () => {
   const tokenizer = await train('aa aa', 30_522);
-  assert.deepEqual(tokenizer.pieces([...tokenizer.isSpecial.keys()].slice(5)), ['a', '##a', 'aa']);
+  assert.deepEqual(tokenizer.tokens([...tokenizer.isSpecial.keys()].slice(5)), ['a', '##a', 'aa']);
   await assert.rejects(train(' \n', 100), DataError);
 });
 
@@ -310,24 +311,24 @@ test('the same text always gives the same tokenizer', async () => {
 
 test('training stops reading at its limit', async () => {
   const tokenizer = await trainWordPiece(only('aa aa', 'bb bb'), { vocabSize: 100, lowercase: true, maxBytes: 5 });
-  assert.deepEqual(tokenizer.pieces([5, 6, 7]), ['a', '##a', 'aa']);
+  assert.deepEqual(tokenizer.tokens([5, 6, 7]), ['a', '##a', 'aa']);
   assert.equal(tokenizer.vocabSize, 8);
 });
 
 test('lower-casing is as asked for', async () => {
   const cased = await train('Aa Aa Aa', 100, false);
-  assert.deepEqual(cased.pieces(await cased.encode('Aa')), ['Aa']);
+  assert.deepEqual(cased.tokens(await cased.encode('Aa')), ['Aa']);
   const uncased = await train('Aa Aa Aa', 100, true);
-  assert.deepEqual(uncased.pieces(await uncased.encode('Aa')), ['aa']);
+  assert.deepEqual(uncased.tokens(await uncased.encode('Aa')), ['aa']);
 });
 
 test('a byte-level vocabulary is the 256 bytes, merges, and the end of a text, and loses nothing', async () => {
   const tokenizer = await trainBytes(prose, 280);
   assert.equal(tokenizer.vocabSize, 280);
   assert.equal(tokenizer.kind, 'gpt2');
-  assert.deepEqual(tokenizer.pieces([0, 32, 65, 255, 279]), ['Ā', 'Ġ', 'A', 'ÿ', '<|endoftext|>']);
+  assert.deepEqual(tokenizer.tokens([0, 32, 65, 255, 279]), ['Ā', 'Ġ', 'A', 'ÿ', '<|endoftext|>']);
   assert.deepEqual([tokenizer.sepId, tokenizer.padId, tokenizer.clsId, tokenizer.maskId], [279, 279, -1, -1]);
-  assert.deepEqual(tokenizer.pieces(await tokenizer.encode('The cat')).slice(-1), ['Ġcat']);
+  assert.deepEqual(tokenizer.tokens(await tokenizer.encode('The cat')).slice(-1), ['Ġcat']);
   const whole = awkward.filter((text) => !text.includes('\ud800'));
   for (const text of whole) assert.equal(tokenizer.decode(await tokenizer.encode(text)), text);
   assert.equal((await trainBytes(prose, 280)).json, tokenizer.json);
@@ -338,7 +339,7 @@ const shared = ['the-created-legend.txt', 'beyond-good-and-evil.txt'].map(
   (name) => `../shared/data/books/sample/${name}`,
 );
 
-test("the pieces are those of Hugging Face's trainer", { skip: !shared.every(existsSync) }, async () => {
+test("the tokens are those of Hugging Face's trainer", { skip: !shared.every(existsSync) }, async () => {
   const { WordPiece, bertNormalizer, bertPreTokenizer } = await import('tokenizers');
   const library = new Tokenizer(WordPiece.empty());
   library.setNormalizer(bertNormalizer());
@@ -346,29 +347,29 @@ test("the pieces are those of Hugging Face's trainer", { skip: !shared.every(exi
   library.train(shared);
   const theirs = Object.entries(library.getVocab())
     .sort(([, a], [, b]) => a - b)
-    .map(([piece]) => piece)
+    .map(([token]) => token)
     .slice(0, 2995);
   const texts = await Promise.all(shared.map((path) => readFile(path, 'utf8')));
   const ours = await trainWordPiece(only(...texts), { vocabSize: 3000, lowercase: true, maxBytes: 1e9 });
-  const known = new Set(ours.pieces(Array.from({ length: 3000 }, (_, i) => i)));
-  const missing = theirs.filter((piece) => !known.has(piece));
+  const known = new Set(ours.tokens(Array.from({ length: 3000 }, (_, i) => i)));
+  const missing = theirs.filter((token) => !known.has(token));
   // Where pairs are equally frequent their order is random, and so are the last few at the cut.
   assert.ok(missing.length <= 15, missing.join(' '));
 });
 
-test("byte-level pieces are those of Hugging Face's trainer", { skip: !shared.every(existsSync) }, async () => {
+test("byte-level tokens are those of Hugging Face's trainer", { skip: !shared.every(existsSync) }, async () => {
   const { BPE, byteLevelPreTokenizer } = await import('tokenizers');
   const library = new Tokenizer(BPE.empty());
   library.setPreTokenizer(byteLevelPreTokenizer(false));
   library.train(shared);
   const theirs = Object.entries(library.getVocab())
     .sort(([, a], [, b]) => a - b)
-    .map(([piece]) => piece)
+    .map(([token]) => token)
     .slice(0, 2700);
   const texts = await Promise.all(shared.map((path) => readFile(path, 'utf8')));
   const ours = await trainByteLevel(only(...texts), { vocabSize: 3000, maxBytes: 1e9 });
-  const known = new Set(ours.pieces(Array.from({ length: 3000 }, (_, i) => i)));
-  const missing = theirs.filter((piece) => !known.has(piece));
+  const known = new Set(ours.tokens(Array.from({ length: 3000 }, (_, i) => i)));
+  const missing = theirs.filter((token) => !known.has(token));
   assert.ok(missing.length <= 15, missing.join(' '));
 });
 
@@ -397,10 +398,10 @@ test('token ids decode to their text without special tokens and padding', async 
   const ids = [tokenizer.clsId, ...(await tokenizer.encode('The cat had the mill.')), tokenizer.sepId, 0, 0];
   assert.equal(tokenizer.decode(ids), 'the cat had the mill.');
   assert.equal(tokenizer.decode([]), '');
-  assert.throws(() => tokenizer.pieces([tokenizer.vocabSize]), RangeError);
+  assert.throws(() => tokenizer.tokens([tokenizer.vocabSize]), RangeError);
 });
 
-test('a file that is no BERT tokenizer is an error that names it', (t) => {
+test('a file that is not a BERT tokenizer is an error that names it', (t) => {
   const path = join(temporaryFolder(t), 'tokenizer.json');
   const rejects = (message: RegExp) =>
     assert.throws(

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { Tokenizer } from 'tokenizers';
 import { DataError } from '../errors/index.ts';
-import { bertPieces, endTokens, maskingNames } from './tokenizer-json.ts';
+import { bertTokens, endTokens, maskingNames } from './tokenizer-json.ts';
 import { type PostProcessorJson, splitterOf, type TokenizerJson } from './tokenizer-splitter.ts';
 import { WordMemo } from './word-memo.ts';
 import { type Splitter, unitsOf } from './words.ts';
@@ -69,16 +69,16 @@ export class TextTokenizer {
     this.#tokenizer.disableTruncation();
     this.#tokenizer.disablePadding();
 
-    const has = (piece: string) => this.#tokenizer.tokenToId(piece) !== null;
+    const has = (token: string) => this.#tokenizer.tokenToId(token) !== null;
     const end = endTokens.find(has);
     // ModernBERT and RoBERTa have an end of a text too.
     const known = maskingNames.find(({ mask, cls }) => has(mask) && has(cls));
     const names = known ?? (end === undefined ? maskingNames[0] : undefined);
-    const idOf = (piece: string): number => {
-      const id = this.#tokenizer.tokenToId(piece);
+    const idOf = (token: string): number => {
+      const id = this.#tokenizer.tokenToId(token);
       if (id === null) {
         throw new DataError(
-          `${where}: has no ${piece} token; taper needs ${bertPieces.join(' ')} to fill masks, or one of ${endTokens.join(' ')} ` +
+          `${where}: has no ${token} token; taper needs ${bertTokens.join(' ')} to fill masks, or one of ${endTokens.join(' ')} ` +
             'to continue texts',
         );
       }
@@ -99,14 +99,14 @@ export class TextTokenizer {
     this.isContinuation = new Uint8Array(this.vocabSize);
     this.isSentenceEnd = new Uint8Array(this.vocabSize);
     this.isSpecial = new Uint8Array(this.vocabSize).fill(1);
-    for (const [piece, id] of vocab) {
-      this.isContinuation[id] = (this.isByteLevel ? !beginsWord.test(piece) : piece.startsWith('##')) ? 1 : 0;
-      this.isSentenceEnd[id] = ['.', '!', '?'].includes(piece) ? 1 : 0;
+    for (const [token, id] of vocab) {
+      this.isContinuation[id] = (this.isByteLevel ? !beginsWord.test(token) : token.startsWith('##')) ? 1 : 0;
+      this.isSentenceEnd[id] = ['.', '!', '?'].includes(token) ? 1 : 0;
       this.isSpecial[id] = 0;
     }
     const marked = (parsed.added_tokens ?? []).filter(({ special }) => special).map(({ content }) => content);
     for (const id of [this.padId, this.unkId, this.clsId, this.sepId, this.maskId, this.bosId]) this.isSpecial[id] = 1;
-    for (const piece of marked) this.isSpecial[idOf(piece)] = 1;
+    for (const token of marked) this.isSpecial[idOf(token)] = 1;
 
     this.#splitterOf = splitterOf(parsed);
   }
@@ -198,8 +198,8 @@ export class TextTokenizer {
 
   /** The text of token ids, special tokens left out. */
   decode(ids: Iterable<number>): string {
-    const pieces = this.pieces([...ids].filter((id) => !this.isSpecial[id]));
-    return this.#tokenizer.getDecoder()?.decode(pieces) ?? pieces.join(' ');
+    const tokens = this.tokens([...ids].filter((id) => !this.isSpecial[id]));
+    return this.#tokenizer.getDecoder()?.decode(tokens) ?? tokens.join(' ');
   }
 
   /**
@@ -207,11 +207,11 @@ export class TextTokenizer {
    *
    * @throws RangeError for an id without one.
    */
-  pieces(ids: Iterable<number>): string[] {
+  tokens(ids: Iterable<number>): string[] {
     return Array.from(ids, (id) => {
-      const piece = this.#tokenizer.idToToken(id);
-      if (piece === null) throw new RangeError(`pieces: ${id} is not a token id in 0 … ${this.vocabSize - 1}`);
-      return piece;
+      const token = this.#tokenizer.idToToken(id);
+      if (token === null) throw new RangeError(`tokens: ${id} is not a token id in 0 … ${this.vocabSize - 1}`);
+      return token;
     });
   }
 }
@@ -237,7 +237,7 @@ export function firstTokenOf({ post_processor: part }: { post_processor?: unknow
 export function specialIdsOf(json: string): Record<'pad' | 'cls' | 'sep' | 'bos' | 'end', number> {
   const parsed = JSON.parse(json) as { added_tokens?: { content: string; id: number }[]; post_processor?: unknown };
   const { added_tokens: added = [] } = parsed;
-  const idOf = (piece: string | undefined) => added.find(({ content }) => content === piece)?.id;
+  const idOf = (token: string | undefined) => added.find(({ content }) => content === token)?.id;
   const end = endTokens.map(idOf).find((id) => id !== undefined) ?? 0;
   const names = maskingNames.find(({ mask }) => idOf(mask) !== undefined) ?? maskingNames[0];
   const [pad = 0, cls = 0, sep = 0] = [names.pad, names.cls, names.sep].map(idOf);

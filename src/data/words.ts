@@ -1,3 +1,4 @@
+// cspell:ignore sdmt
 // A run of letters without a limit overflows the stack of the regular expression.
 const gptWord = /'(?:[sdmt]|ll|ve|re)| ?\p{L}{1,100000}| ?\p{N}{1,100000}| ?[^\s\p{L}\p{N}]{1,100000}|\s+(?!\S)|\s+/gu;
 const stretch = /.{1,10000}/gsu;
@@ -46,7 +47,7 @@ const [other, letter, mark, apostrophe, space, line, oddSpace] = [0, 1, 2, 3, 4,
  * Splits where GPT-2's pattern begins a word in any context: before white space after a word, after a single line feed or tab,
  * and between ASCII letters and punctuation, but not after an apostrophe. Which other characters are letters differs between
  * versions of Unicode, and so between the tokenizers library and JavaScript; which are spaces does not. No character is
- * normalized together with one after a split. `joinsMarks` is for the patterns of Llama 3 and Qwen: there, punctuation forms one
+ * normalised together with one after a split. `joinsMarks` is for the patterns of Llama 3 and Qwen: there, punctuation forms one
  * word with the letters after it or with line feeds, and a tab with letters.
  */
 export function gptSplitter({ joinsMarks }: { joinsMarks: boolean }): Splitter {

@@ -160,7 +160,7 @@ test('exact: where the keep rates are alike, each pair of blocks is as likely as
   for (const count of pairs.values()) assert.ok(Math.abs(count - numDraws / 6) < 4 * standardError, `${count}`);
 });
 
-test('exact: a rate of 1 is always on, one of 0 never, and a sum that is an integer but for rounding is that number', () => {
+test('exact: a rate of 1 is always on, one of 0 never, and a sum that rounds to an integer is that number', () => {
   const tenths = new Array<number>(10).fill(0.1); // add up to 0.9999999999999999
   for (let step = 0; step < 1000; step++) {
     const gates = exactly(step, [1, 0.3, 0, 0.7, 1]);

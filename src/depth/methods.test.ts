@@ -125,13 +125,13 @@ test('staged has stages of equal length and growing depth, the first and the las
   }
 });
 
-test("staged's warm-up runs every block, and the stages share what is left", () => {
+test("staged's warm-up runs every block, and the stages share the remaining steps", () => {
   const method = staged({ layers: 6, stages: [3, 6], denseWarmupRatio: 0.2, totalSteps: 100 });
   const depths = [0, 19, 20, 59, 60, 99].map((step) => expectedDepth(method(step).keepRates));
   nearAll(depths, [6, 6, 3, 3, 6, 6]);
 });
 
-test('staged refuses a stage that leaves the middle blocks no chance', () => {
+test('staged refuses a stage without middle blocks', () => {
   const stages = (depth: number) => () => staged({ layers: 6, stages: [depth], denseWarmupRatio: 0, totalSteps: 10 });
   assert.throws(stages(2), /stages: 2 is not in \(2, 6\]/);
   assert.throws(stages(7), RangeError);
@@ -167,7 +167,7 @@ test("fade saves what Don't Drop Dropout reports for its p_max: 15, 20 and 24.75
 
 const growing = { newBlocks: 'copy', newMoments: 'fresh' } as const;
 
-test('grow runs the lowest blocks of each stage, and names the new ones at its first step alone', () => {
+test('grow runs the lowest blocks of each stage, and names the new ones only at its first step', () => {
   const method = grow({ ...growing, layers: 12, growBlocks: [3, 6, 12], growAt: [10, 30] });
   const depthAt = (step: number) => expectedDepth(method(step).keepRates);
   assert.deepEqual([0, 9, 10, 29, 30, 1000].map(depthAt), [3, 3, 6, 6, 12, 12]);
@@ -181,7 +181,7 @@ test('grow runs the lowest blocks of each stage, and names the new ones at its f
   );
 });
 
-test("copies stand as in G_stack's file for 6 blocks that become 24", () => {
+test("copies have the order of G_stack's file for 6 blocks that become 24", () => {
   // github.com/tongxuluo/prts, prts_configs/stacking_6L_24L.json
   const stackingList = [0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5];
   const { newBlocks } = grow({ ...growing, layers: 24, growBlocks: [6, 24], growAt: [1] })(1);
@@ -243,7 +243,7 @@ test('in the tail every block runs, unscaled, under any method; before it nothin
   }
 });
 
-test('a method that lacks a setting is refused, not run dense in silence', () => {
+test('a method that lacks a setting is refused, not silently run dense', () => {
   assert.throws(() => depthMethod({ ...settings, method: 'staged' }, 12, 10), /stages: missing/);
   assert.throws(() => depthMethod({ ...settings, method: 'shallow' }, 12, 10), /blocks: missing/);
 });

@@ -35,7 +35,7 @@ test('a gamma that is not a positive rate is refused', () => {
   assert.throws(() => resolveGamma('100/T', 0), RangeError);
 });
 
-test('a gamma that is slow for the run is warned of with what it saves', () => {
+test('a gamma that is slow for the run gets a warning with its savings', () => {
   // ∫(1 − θ) over the run is (1 − θ̄)·T·(1 − (1 − e^−x)/x) with x = γT: 1/e = 36.8 % at x = 1.
   assert.match(gammaWarning(0.001, 1000) ?? '', /^depth\.gamma: 0\.001 is slow for T = 1000.* 37 % .*100\/T/);
   assert.ok(gammaWarning('19/T', 1000) !== undefined);

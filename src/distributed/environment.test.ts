@@ -39,16 +39,16 @@ test("torchrun's variables say the rank, those of its machine, and where rank 0 
   assert.deepEqual([localRank, localSize], [0, 1]);
 });
 
-test('a variable that holds spaces alone counts as not set', () => {
+test('a variable that holds only spaces counts as not set', () => {
   assert.throws(() => rankEnvironment({ ...torchrun, MASTER_ADDR: ' ' }), /^ConfigError: MASTER_ADDR: is not set/);
 });
 
-test('an IPv6 address may stand in brackets', () => {
+test('an IPv6 address may be in brackets', () => {
   const addressOf = (MASTER_ADDR: string) => rankEnvironment({ ...torchrun, MASTER_ADDR })?.masterAddress;
   assert.deepEqual(['[::1]', ' fe80::2%eth0 ', 'node-a'].map(addressOf), ['::1', 'fe80::2%eth0', 'node-a']);
 });
 
-test('a name of rank 0 that is not found is refused at once, and asked for again where name servers do not answer', async () => {
+test('an unknown name of rank 0 is refused immediately, and looked up again if name servers do not answer', async () => {
   await checkResolves('localhost');
   await checkResolves('127.0.0.1');
   await checkResolves('::1');
@@ -83,7 +83,7 @@ test("a task of Slurm's srun has its rank, the first node of the step as the mee
   assert.equal(rankEnvironment({ ...task, MASTER_ADDR: 'x', MASTER_PORT: '7' })!.masterPort, 7);
 });
 
-test("a process of Open MPI's mpirun has its rank; on several machines it must be told where rank 0 is", () => {
+test("a process of Open MPI's mpirun has its rank; on several machines it must be given the address of rank 0", () => {
   const process = {
     OMPI_COMM_WORLD_RANK: '1',
     OMPI_COMM_WORLD_SIZE: '2',

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { counted } from './words.ts';
 
-test('a count stands with the singular for one alone, and with its thousands', () => {
+test('a count of one has the singular, and large counts have thousands separators', () => {
   assert.deepEqual(
     [0, 1, 2, 1024].map((count) => counted(count, 'file')),
     ['0 files', '1 file', '2 files', '1,024 files'],

@@ -18,6 +18,6 @@ test('a folder and those above it are made, and one that is there stays', () => 
   }
 });
 
-test('where no folder can be made, the error comes at once', { skip: !existsSync('/proc/self') }, () => {
+test('if no folder can be created, the error comes immediately', { skip: !existsSync('/proc/self') }, () => {
   assert.throws(() => makeFolder('/proc/taper/run'), { code: 'ENOENT' });
 });

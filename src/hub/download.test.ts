@@ -48,7 +48,7 @@ const freshFetch = async () => ((await import(`./web.js?${Math.random()}`)) as t
 const open = (options = {}) =>
   openRepository(parseHubName('hf:datasets/org/texts', 'dataset'), { cacheDir, ...options });
 
-test('a file comes whole and checked to a place that its commit names, and is asked for once', async () => {
+test('a file is downloaded once, checked, to a place that its commit names', async () => {
   const repository = await open();
   assert.equal(repository.name, `hf:datasets/org/texts@${commit}`);
   const path = await repository.fetch('large.txt');
@@ -69,7 +69,7 @@ test('a file comes whole and checked to a place that its commit names, and is as
   );
 });
 
-test('the token goes to the Hub and not to where it sends on, nor to another host', async () => {
+test('the token is sent to the Hub, but not to its redirects or other hosts', async () => {
   process.env.HF_TOKEN = server.token;
   await (await open()).fetch('large.txt');
   const [hub, storage] = ['hub', 'storage'].map((name) => server.requests.filter((request) => request.server === name));
@@ -124,7 +124,7 @@ test('a server that is busy is asked again when it says', async () => {
   );
 });
 
-test('bytes that are not those that the Hub lists are refused, whichever way they differ', async () => {
+test('bytes that differ from those that the Hub lists are refused', async () => {
   const wrong = Buffer.from(large);
   wrong[150_000]! ^= 1;
   const repository = await open();
@@ -147,7 +147,7 @@ test('bytes that are not those that the Hub lists are refused, whichever way the
   assert.equal(readFileSync(await repository.fetch('small.txt'), 'utf8'), small);
 });
 
-test('a part that is of something else is thrown away, and the whole file comes', async () => {
+test('a partial file of another version is discarded, and the whole file is downloaded', async () => {
   const repository = await open();
   const path = await repository.fetch('large.txt');
   rmSync(path);
@@ -178,7 +178,7 @@ test('of several that want a file one downloads it and the others wait', async (
   assert.equal(server.sent, large.length);
 });
 
-test('while another process downloads a file its number is told each second, and the wait can be ended', {
+test('while another process downloads a file its process id is reported each second, and the wait can be ended', {
   timeout: 10_000,
 }, async () => {
   const repository = await open();
@@ -193,7 +193,7 @@ test('while another process downloads a file its number is told each second, and
   assert.equal(heard[1]!.pause!.reason, `process ${process.ppid} is downloading it`);
 });
 
-test('what a listener throws ends a download, which goes on from there the next time', async () => {
+test('an error in a listener ends a download, which resumes there the next time', async () => {
   const end = new Error('stopped');
   const onDownload = ({ bytesDone }: DownloadProgress) => {
     if (bytesDone > 60_000) throw end;
@@ -206,7 +206,7 @@ test('what a listener throws ends a download, which goes on from there the next 
   assert.ok(server.sent - before < large.length);
 });
 
-test('what is refused says why and what to do', async () => {
+test('each refusal has its reason and a fix', async () => {
   server.commit('datasets/org/gated', { 'large.txt': large }, { isGated: true });
   server.commit('datasets/org/private', { 'large.txt': large }, { isPrivate: true });
   const fetch = async (name: string) =>
@@ -315,7 +315,7 @@ test('a file on the web is used as it is in the cache where the server cannot be
   ]);
 });
 
-test('a part of a file on the web that has changed meanwhile is not gone on with', async () => {
+test('a part of a file on the web that has changed meanwhile is not resumed', async () => {
   const address = `${server.endpoint}/web/changing.txt`;
   server.web.set('changing.txt', { content: large, headers: { etag: '"1"' } });
   server.faults.set('changing.txt', { times: 99, cutAfter: 1000 });
@@ -359,7 +359,7 @@ test('a file on the web whose versions cannot be told apart is never made of two
   assert.deepEqual(readFileSync(await fetchAddress(`${server.endpoint}/web/dated.txt`, options)), longer);
 });
 
-test('where no server answers that is said, after a few attempts', async () => {
+test('a server that does not answer is reported, after a few attempts', async () => {
   const gone = await new HubServer().start();
   const url = `${gone.endpoint}/x.txt`;
   await gone.close();
@@ -377,7 +377,7 @@ test('where no server answers that is said, after a few attempts', async () => {
   );
 });
 
-test('a certificate that is not trusted is told at once', async () => {
+test('an untrusted certificate is reported immediately', async () => {
   const cause = Object.assign(new Error('self-signed certificate'), { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' });
   let attempts = 0;
   const attempt = () => {
@@ -408,7 +408,7 @@ test('a lock that a process left is taken over, and what another machine has beg
   assert.deepEqual([...new Set(names)].sort(), own);
 });
 
-test('a token that cannot be one is refused without being told, and so is an address that cannot be the Hub', () => {
+test('a malformed token is refused without printing it, and so is an address that cannot be the Hub', () => {
   for (const HF_TOKEN of ['hf_secret\nb', 'hf secret', 'hfü€'])
     assert.throws(
       () => hubSettings({ HF_TOKEN }),
@@ -422,7 +422,7 @@ test('a token that cannot be one is refused without being told, and so is an add
     );
 });
 
-test('an address that cannot work is told at once', async () => {
+test('an invalid address is reported immediately', async () => {
   const started = performance.now();
   await assert.rejects(
     persistently('a.txt', () => ask('http://127.0.0.1:1/a.txt')),

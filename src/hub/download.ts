@@ -28,7 +28,7 @@ export interface RemoteFile extends Asked {
   sha256?: string;
   /** SHA-1 of git's object: `blob BYTES\0` and the content. */
   gitOid?: string;
-  /** The time that it gets; the server's where none is said. */
+  /** The time that it gets; by default the server's. */
   time?: Date;
 }
 
@@ -186,7 +186,7 @@ async function append(
   }
 }
 
-/** A page for people in place of the file, as a site answers that wants a login or shows its files. */
+/** A web page instead of the file, from a site that asks for a login or lists its files. */
 export function refusePage({ name }: RemoteFile, { headers }: Response): void {
   if (!/^text\/html\b/.test(headers.get('content-type') ?? '')) return;
   throw new DataError(`${name}: the server sent a web page instead of the file; give the address of the file itself`);

@@ -15,7 +15,7 @@ export function askedOf(name: HubName): Asked & { hub: NonNullable<Asked['hub']>
 }
 
 /**
- * A `fetch` for Hugging Face's library: with our token at the Hub alone, again after faults that leave nothing half, and with errors for
+ * A `fetch` for Hugging Face's library: with our token only at the Hub, again after faults that leave nothing half, and with errors for
  * people.
  */
 export function fetchFor(name: HubName): typeof fetch {

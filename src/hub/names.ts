@@ -14,7 +14,7 @@ export interface HubName {
   /** As it was given, without the revision. */
   base: string;
   type: keyof typeof hubKinds;
-  /** `ORG/NAME`; an old data set or model has a `NAME` alone. */
+  /** `ORG/NAME`; an old data set or model has only a `NAME`. */
   repo: string;
   /** A subset, folder, file or glob of a data set; empty where none is named. */
   path: string;

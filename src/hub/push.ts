@@ -11,7 +11,7 @@ export interface LocalFile {
   as: string;
 }
 
-/** What is said of an upload, and to whom. */
+/** Where the progress of an upload is reported. */
 export interface PushOptions {
   message: string;
   isPrivate: boolean;

@@ -46,7 +46,7 @@ export interface SparseFile extends Disposable {
 }
 
 /**
- * Opens a file for ranges, by its last `tailBytes`; undefined where the server sends whole files alone. What an earlier process downloaded
+ * Opens a file for ranges, by its last `tailBytes`; undefined if the server sends only whole files. What an earlier process downloaded
  * of the same version is kept.
  *
  * @throws DataError where the server refuses the file.

@@ -23,11 +23,11 @@ export interface Fault {
   /** Answers with this status instead. */
   status?: number;
   headers?: Record<string, string>;
-  /** Cuts the connection after so many bytes of the body. */
+  /** Cuts the connection after this number of bytes of the body. */
   cutAfter?: number;
   /** Sends this instead of the content. */
   content?: Buffer;
-  /** Never ends the body after so many bytes. */
+  /** Stalls after this number of bytes of the body. */
   stallAfter?: number;
 }
 

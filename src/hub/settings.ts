@@ -8,7 +8,7 @@ import { isAddress } from './names.ts';
 export interface HubSettings {
   /** Without a slash at the end. */
   endpoint: string;
-  /** Goes to the endpoint alone, and into no message or file. */
+  /** Is sent only to the endpoint, and never printed or saved. */
   token: string | undefined;
   isOffline: boolean;
 }

@@ -47,7 +47,7 @@ test('names of files and folders tell the splits as in the documentation of the 
   assert.deepEqual(choose('hf:datasets/a/b', notices), notices);
 });
 
-test('the head of the card goes before names, in each form of its data_files', () => {
+test('the head of the card takes precedence over names, in each form of its data_files', () => {
   const paths = ['de/one.jsonl', 'de/two.jsonl', 'en/one.jsonl', 'en/held.jsonl', 'train.jsonl'];
   const subsets = card(`configs:
 - config_name: en
@@ -105,7 +105,7 @@ test('a folder, a file and a glob can be named', () => {
   assert.throws(() => choose('hf:datasets/a/b/songs/b.md:train', paths), /a file has no splits; leave :train out/);
 });
 
-test('a data set that taper cannot read says what it is, and where the Hub may have it as Parquet', () => {
+test('the error for an unreadable data set names its format, and where the Hub may have it as Parquet', () => {
   const copy = /if the Hub has a Parquet copy, use hf:datasets\/a\/b:train@refs\/convert\/parquet$/;
   assert.throws(
     () => choose('hf:datasets/a/b:train', ['train.csv', 'README.md', 'train.txt', 'train2.csv', 'train-3.csv']),
@@ -125,7 +125,7 @@ test('a data set that taper cannot read says what it is, and where the Hub may h
   );
 });
 
-test('a name that is none says what is expected', () => {
+test('the error for an invalid name says what is expected', () => {
   const form = /is not a name on the Hub; expected hf:datasets\/ORG\/NAME\[\/PATH\]\[:SPLIT\]\[@REVISION\]$/;
   for (const name of ['hf:', 'hf:datasets/', 'hf:datasets/a/b:', 'hf:datasets/a/b@', 'hf:datasets/a b'])
     assert.throws(() => parseHubName(name, 'dataset'), form, name);

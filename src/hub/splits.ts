@@ -1,3 +1,4 @@
+// cspell:ignore licen
 import picomatch from 'picomatch';
 import { parse } from 'yaml';
 import { DataError } from '../errors/index.ts';
@@ -30,7 +31,7 @@ function eachKeyword(expression: (words: string) => RegExp): [string, RegExp][] 
 interface Subset {
   name: string;
   isDefault: boolean;
-  /** The folder of its files, if it is said, without a slash at the end. */
+  /** The folder of its files, if given, without a slash at the end. */
   folder: string;
   /** Patterns by split; undefined where the names of files and folders tell them. */
   patterns: Map<string, string[]> | undefined;

@@ -60,7 +60,7 @@ scoped('evaluation runs every block without dropout, the same each time', () => 
   assert.notEqual(evaluate(shallower, batches, 'cpu').loss, found.loss);
 });
 
-scoped('evaluation leaves no tensor behind, and recording for gradients on', () => {
+scoped('evaluation leaks no tensor, and leaves recording for gradients on', () => {
   const weights = initialise(model, 1);
   for (const weight of weights.values()) weight.requiresGrad();
   const before = liveTensors();

@@ -14,8 +14,10 @@ const mostShown = 200;
 /** A candidate token for a mask. */
 export interface Prediction {
   /** The token as text. A leading `##` marks that it continues the word before it; in byte-level tokens, a missing leading space does. */
-  piece: string;
+  token: string;
   probability: number;
+  /** @deprecated The former name of `token`, for one release. */
+  piece: string;
 }
 
 /** A text whose masks were filled. */
@@ -59,7 +61,7 @@ export async function encodeMasks(trained: TrainedModel, text: string): Promise<
       `${checkpoint.path}: is a ${model.config.kind} model, which has no ${maskText}; use npx taper-lm generate to continue a prompt`,
     );
   }
-  const own = tokenizer.pieces([tokenizer.maskId])[0]!; // <mask> of a RoBERTa
+  const own = tokenizer.tokens([tokenizer.maskId])[0]!; // <mask> of a RoBERTa
   const parts = text.replaceAll(maskText, own).split(own);
   if (parts.length === 1) {
     throw new DataError(
@@ -90,14 +92,17 @@ export function fillTogether(trained: TrainedModel, texts: readonly (MaskedText 
   const likeliest = predictTogether(trained, texts, Math.min(most, tokenizer.vocabSize));
   return texts.map(({ parts, ids, top }, i) => {
     const masks = likeliest[i]!.map((predictions) =>
-      predictions.slice(0, top).map(({ id, probability }) => ({ piece: textOf(id, tokenizer), probability })),
+      predictions.slice(0, top).map(({ id, probability }) => {
+        const token = textOf(id, tokenizer);
+        return { token, probability, piece: token };
+      }),
     );
     return { masks, text: insert(parts, masks, tokenizer), tokens: ids.length };
   });
 }
 
 function textOf(id: number, tokenizer: TextTokenizer): string {
-  return tokenizer.isSpecial[id] ? tokenizer.pieces([id])[0]! : tokenizer.decode([id]);
+  return tokenizer.isSpecial[id] ? tokenizer.tokens([id])[0]! : tokenizer.decode([id]);
 }
 
 /** A token and its probability. */
@@ -152,9 +157,9 @@ function predictTogether(
  * tokens are joined as they are.
  */
 function insert(parts: readonly string[], masks: readonly Prediction[][], { isByteLevel }: TextTokenizer): string {
-  const joined = (text: string, piece: string) => {
-    if (isByteLevel) return text.trim() === '' ? piece.trimStart() : text.trimEnd() + piece;
-    return piece.startsWith('##') ? text.trimEnd() + piece.slice(2) : text + piece;
+  const joined = (text: string, token: string) => {
+    if (isByteLevel) return text.trim() === '' ? token.trimStart() : text.trimEnd() + token;
+    return token.startsWith('##') ? text.trimEnd() + token.slice(2) : text + token;
   };
-  return masks.reduce((text, [best], i) => joined(text, best!.piece) + parts[i + 1]!, parts[0]!);
+  return masks.reduce((text, [best], i) => joined(text, best!.token) + parts[i + 1]!, parts[0]!);
 }

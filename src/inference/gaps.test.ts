@@ -9,9 +9,9 @@ import { tinyConfig } from '../train/tiny.fixture.ts';
 import { heldOutGaps } from './gaps.ts';
 
 const words = 'the queen saw a bird that sang of old ships and far lands'.split(' ');
-const pieces = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', '.', '1', '##s', ...words];
-const tokenizer = TextTokenizer.fromJson(wordPieceJson(pieces, { lowercase: true }));
-const idsOf = (text: string) => text.split(' ').map((piece) => pieces.indexOf(piece));
+const tokens = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', '.', '1', '##s', ...words];
+const tokenizer = TextTokenizer.fromJson(wordPieceJson(tokens, { lowercase: true }));
+const idsOf = (text: string) => text.split(' ').map((token) => tokens.indexOf(token));
 const sentence = 'the queen saw a bird that sang of 1 ships ##s .';
 const texts = [
   `[CLS] a . ${sentence} old [SEP]`,
@@ -29,12 +29,12 @@ const samples: Samples = {
 test('gaps are whole words of whole held-out sentences, the same for a seed, with the guesses of the model', () => {
   scope(() => {
     const config = tinyConfig({
-      model: { kind: 'modernbert', vocabSize: pieces.length, maxPositions: 20 },
+      model: { kind: 'modernbert', vocabSize: tokens.length, maxPositions: 20 },
       data: { objective: 'mlm' },
     });
     const weights = initialise(config.model, 1);
-    const bias = Float32Array.from(pieces, (piece) => (piece === 'queen' ? 50 : 0));
-    weights.get('decoder.bias')!.copy_(Tensor.from(bias, [pieces.length]));
+    const bias = Float32Array.from(tokens, (token) => (token === 'queen' ? 50 : 0));
+    weights.get('decoder.bias')!.copy_(Tensor.from(bias, [tokens.length]));
     const trained = { model: familyOf(config.model).create(config.model, weights), tokenizer, device: 'cpu' };
     const draw = (seed: number) => heldOutGaps(trained, samples, { count: 12, seed });
 

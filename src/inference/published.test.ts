@@ -20,7 +20,7 @@ const tokenizerOf = (name: string) => {
   return TextTokenizer.fromJson(JSON.stringify(files['tokenizer.json']));
 };
 
-test('a prompt has the ids of AutoTokenizer, and without a token stands behind the end of a text', async () => {
+test('a prompt has the ids of AutoTokenizer, and an empty one follows an end of text', async () => {
   const tokenizers = cases.map((each) => ({ ...each, tokenizer: tokenizerOf(each.name) }));
   for (const { name, ids, tokenizer } of tokenizers.filter((each) => each.tokenizer.kind === 'gpt2')) {
     for (const [i, line] of lines.entries()) {
@@ -32,7 +32,7 @@ test('a prompt has the ids of AutoTokenizer, and without a token stands behind t
 
 test('a mask is filled with a token of bytes as its space says', async () => {
   const tokenizer = tokenizerOf('ModernBERT');
-  const idOf = (piece: string) => tokenizer.pieces(tokenizer.isSpecial.keys()).indexOf(piece);
+  const idOf = (token: string) => tokenizer.tokens(tokenizer.isSpecial.keys()).indexOf(token);
   const config = tinyConfig({
     model: { kind: 'modernbert', vocabSize: tokenizer.vocabSize },
     data: { objective: 'mlm' },
@@ -41,14 +41,15 @@ test('a mask is filled with a token of bytes as its space says', async () => {
   const model = familyOf(config.model).create(config.model, weights, 'float32');
   const trained = { checkpoint: { path: 'x', config }, tokenizer, model, device: 'cpu' } as TrainedModel;
   const bias = weights.get('decoder.bias')!;
-  const filled = async (text: string, piece: string) => {
+  const filled = async (text: string, token: string) => {
     const values = new Float32Array(tokenizer.vocabSize);
-    values[idOf(piece)] = 100;
+    values[idOf(token)] = 100;
     scope(() => noGrad(() => bias.copy_(Tensor.from(values, [values.length]))));
     return fillMasks(trained, text, 1);
   };
   const begun = await filled('ab [MASK] a.', '\u0120ab');
-  assert.deepEqual([begun.text, begun.masks[0]![0]!.piece], ['ab ab a.', ' ab']);
+  assert.deepEqual([begun.text, begun.masks[0]![0]!.token], ['ab ab a.', ' ab']);
+  assert.equal(begun.masks[0]![0]!.piece, ' ab'); // the former name, for one release
   assert.equal((await filled('ab [MASK] a.', 'b')).text, 'abb a.');
   assert.equal((await filled('[MASK] a [MASK].', '\u0120ab')).text, 'ab a ab.');
   // [CLS], and [MASK] with the space before it in it.

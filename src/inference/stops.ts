@@ -5,7 +5,7 @@ export function firstStop(text: string, stops: readonly string[]): number {
 }
 
 /**
- * How many characters at the end of a text may still change: a character whose last bytes are not there yet, or the beginning of
+ * How many characters at the end of a text may still change: a character whose last bytes are still missing, or the beginning of
  * a stop.
  */
 export function heldBack(text: string, stops: readonly string[]): number {

@@ -53,7 +53,7 @@ function changed(name: string, settings: Json, tokenizer: Json = {}): Case {
   return { ...each, files: { ...each.files, ...files } };
 }
 
-describe('published tokenizers give the ids of AutoTokenizer, with what stands around a text:', () => {
+describe('published tokenizers give the ids of AutoTokenizer, including the tokens around a text:', () => {
   for (const each of cases) {
     test(each.name, async () => {
       const tokenizer = read(each);
@@ -88,12 +88,12 @@ test('a text comes back from its ids, in composed characters where the tokenizer
   }
 });
 
-test('what begins and ends a text follows from tokenizer.json alone', () => {
+test('what begins and ends a text follows only from tokenizer.json', () => {
   const found = Object.fromEntries(
     cases.map((each) => {
       const { kind, padId, unkId, maskId, bosId, sepId, ...tokenizer } = read(each);
-      const pieces = [padId, unkId, maskId, bosId, sepId].map((id) => namesOf(tokenizer.json).get(id) ?? id);
-      return [each.name, [kind, ...pieces].join(' ')];
+      const tokens = [padId, unkId, maskId, bosId, sepId].map((id) => namesOf(tokenizer.json).get(id) ?? id);
+      return [each.name, [kind, ...tokens].join(' ')];
     }),
   );
   assert.deepEqual(found, {
@@ -125,15 +125,15 @@ test('tokens of bytes need no [UNK]', () => {
   assert.deepEqual([kind, unkId], ['bert', -1]);
 });
 
-test('a word of bytes is a token with the space before it and those behind it without one, and is masked whole', async () => {
+test('a byte-level word is a token with a space before it and the following tokens without one, and is masked whole', async () => {
   const tokenizer = read(named('ModernBERT'));
   const text = 'abc ab caf\u00e9\nb';
   const ids = await tokenizer.encode(text);
   const words: string[] = [];
   for (const id of ids) {
-    const piece = tokenizer.decode([id]);
-    if (tokenizer.isContinuation[id] && words.length > 0) words.push(words.pop()! + piece);
-    else words.push(piece);
+    const token = tokenizer.decode([id]);
+    if (tokenizer.isContinuation[id] && words.length > 0) words.push(words.pop()! + token);
+    else words.push(token);
   }
   assert.deepEqual(words, ['abc', ' ab', ' caf\u00e9', '\nb']);
   const mask = maskTokens(tokenizer, { maskRate: 0.3, wholeWord: true });
@@ -145,7 +145,7 @@ test('a word of bytes is a token with the space before it and those behind it wi
   }
 });
 
-test('a class that tokenizer.json does not follow is told of, and nothing else', () => {
+test('only a class that tokenizer.json contradicts is reported', () => {
   const warned = (each: Case) => {
     const messages: string[] = [];
     read(each, (message) => messages.push(message));
@@ -194,7 +194,7 @@ test('a vocabulary that is padded as that of Qwen3 is accepted', () => {
   assert.throws(() => read(each, assert.fail, padded(512)), /use the model's own tokenizer/);
 });
 
-test('what is otherwise than the model was trained with is refused in one line', () => {
+test('settings that differ from those that the model was trained with are refused in one line', () => {
   const refused = (each: Case, message: RegExp) =>
     assert.throws(
       () => read(each),

@@ -78,7 +78,7 @@ for (const kind of ['bert', 'megatron-bert', 'gpt2'] as const) {
     }
   });
 
-  test(`${kind}: sizes that are left out are told, and heads only go with the default width`, () => {
+  test(`${kind}: omitted sizes are reported, and heads need the default width`, () => {
     const warned: string[] = [];
     read({ model_type: kind }, warned);
     assert.equal(warned.length, 1);

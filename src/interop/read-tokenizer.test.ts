@@ -65,7 +65,7 @@ test('a tokenizer.json that nothing changes is kept byte for byte', () => {
   assert.equal(read(each, { ...each.files, 'tokenizer.json': text }).json, text);
 });
 
-test('settings that overrule tokenizer.json are told, by their names', () => {
+test('settings that overrule tokenizer.json are reported by name', () => {
   const warned: string[] = [];
   const warn = (message: string) => warned.push(message.replace(root, ''));
   const beside = named('tokenizer.json and strip_accents false');

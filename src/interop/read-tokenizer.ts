@@ -48,7 +48,7 @@ export function readTokenizer(folder: string, model: ModelConfig, warn: (message
 /** Warns if the model's end of a text is not the one that taper uses. */
 function tellOfChats(folder: string, tokenizer: TextTokenizer, warn: (message: string) => void): void {
   const end = namedTokensOf(settingsOf(folder), {}).get('eos_token')?.content;
-  const [own] = tokenizer.pieces([tokenizer.sepId]);
+  const [own] = tokenizer.tokens([tokenizer.sepId]);
   if (tokenizer.kind === 'gpt2' && end !== undefined && end !== own) {
     warn(`${join(folder, settingsFile)}: eos_token ${end} ends a chat turn; taper ends texts with ${own}`);
   }

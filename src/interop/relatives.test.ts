@@ -116,7 +116,7 @@ test('a DistilBERT is a bert without token types', () =>
     assertSame(imported('DistilBERT', distilbertConfig, theirs), bert);
   }));
 
-test('a classifier of distilbert, which is another than that of bert, is refused', () => {
+test('a classifier of distilbert, which differs from that of bert, is refused', () => {
   const folder = join(root, 'classifier');
   mkdirSync(folder);
   const config = { ...distilbertConfig, vocab_size: 30, architectures: ['DistilBertForSequenceClassification'] };

@@ -23,7 +23,7 @@ const meminfo = {
   'proc/meminfo': `MemTotal:       ${64 * 2 ** 20} kB\nMemFree:  1 kB\nMemAvailable:   ${50 * 2 ** 20} kB\n`,
 };
 
-test('without a limit it is the memory of the machine, of which caches are available', (t) => {
+test('without a limit it is the memory of the machine, and caches count as available', (t) => {
   assert.deepEqual(memoryWith(t, meminfo), [64, 50]);
   assert.deepEqual(memoryWith(t, {}), [64, 64]);
 });

@@ -35,7 +35,7 @@ test('a container has as many processors as its share of time, and at least one'
   rmSync(folder, { recursive: true });
 });
 
-test('training runs on a GPU where its driver is there, the addon was built for it, and nobody hides it', () => {
+test('training runs on a GPU if its driver exists, the addon was built for it, and it is not hidden', () => {
   const folder = mkdtempSync(join(tmpdir(), 'taper-device-'));
   const [driver, setup] = [join(folder, 'nvidiactl'), join(folder, 'setup.json')];
   const device = (environment = {}) => defaultDevice(environment, { driver: [join(folder, 'none'), driver], setup });

@@ -1,9 +1,10 @@
+// cspell:ignore bavx
 import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { setupState } from './place.ts';
 
 /**
- * Whether this machine's processor multiplies bfloat16 numbers itself (AVX-512 BF16; what has AMX has that too). Without
+ * Whether this CPU supports bfloat16 (AVX-512 BF16; CPUs with AMX have that too). Without
  * it bfloat16 is slower than float32. Known on Linux only; elsewhere false.
  */
 export function hasBfloat16Products(cpuInfo = '/proc/cpuinfo'): boolean {

@@ -53,7 +53,7 @@ function assertClose(found: Tensor, expected: Matrix, tolerance = 1e-5): void {
   });
 }
 
-// The block in float64, written out from its formulas, for one sequence x [T, D] of which `length` rows are text.
+// The block in float64, written out from its formulas, for one sequence x [T, D] with `length` rows of text.
 
 /** `erf(x) = 2/√π · Σ (−1)ⁿ x^(2n+1) / (n! (2n+1))` */
 function erf(x: number): number {
@@ -117,7 +117,7 @@ function reference(
 }
 
 for (const norm of ['pre', 'post'] as const) {
-  test(`a ${norm}LN block is what its formula gives, with scale 1 and another, with and without padding`, () => {
+  test(`a ${norm}LN block equals its formula, with scale 1 and another, with and without padding`, () => {
     scope(() => {
       const weights = weightsFor({ ...config, norm });
       const [N, T] = [2, 3];
@@ -172,7 +172,7 @@ test('a gate that is off gives the very same tensor, and makes none', () => {
   });
 });
 
-test('dropout stands in three places, each with a seed of its own, and nowhere in a block that is off', () => {
+test('dropout is in three places, each with its own seed, and nowhere in a skipped block', () => {
   scope(() => {
     const weights = weightsFor(config);
     const x = Tensor.normal([2, 3, 6], { std: 1, seed: 100 });
@@ -205,7 +205,7 @@ test('dropout stands in three places, each with a seed of its own, and nowhere i
 });
 
 for (const norm of ['pre', 'post'] as const) {
-  test(`a ${norm}LN gate for each sequence is the block on those alone, forward and backward`, () => {
+  test(`a ${norm}LN gate for each sequence is the block on only those sequences, forward and backward`, () => {
     scope(() => {
       const model = { ...config, norm };
       const weights = weightsFor(model);
@@ -252,7 +252,7 @@ for (const norm of ['pre', 'post'] as const) {
   });
 }
 
-test('a PreLN block that is made the identity gives what it was given', () => {
+test('a PreLN block that is made the identity returns its input', () => {
   scope(() => {
     const weights = weightsFor(config);
     const x = Tensor.normal([2, 3, 6], { std: 1, seed: 100 });

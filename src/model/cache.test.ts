@@ -14,7 +14,7 @@ const models: Record<string, Partial<ModelSettings>> = {
 };
 
 for (const [name, settings] of Object.entries(models)) {
-  test(`${name}: text that is read in pieces has the logits of text that is read at once`, () => {
+  test(`${name}: text that is read in parts has the logits of text that is read in one go`, () => {
     scope(() =>
       noGrad(() => {
         const { model: config } = loadConfig({

@@ -31,7 +31,7 @@ const models: Record<string, ModelConfig> = {
 /** Full, with padding, with a document of one token, and with a single one. */
 const documents = [[5, 4, 3], [6, 2], [1, 11], [T]];
 
-/** Random tokens, of which the second of each document and the last of longer ones are predicted. */
+/** Random tokens; the second of each document and the last of longer ones are predicted. */
 const packed: MicroBatch = {
   numSequences: documents.length,
   sequenceLength: T,

@@ -1,3 +1,4 @@
+// cspell:ignore modeling
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { scope } from '../tensor/index.ts';

@@ -18,7 +18,7 @@ function assertClose(found: number, expected: number): void {
 }
 
 for (const schedule of ['linear', 'cosine', 'exponential', 'wsd', 'constant'] as const) {
-  test(`${schedule}: the warm-up rises in equal steps from peak/W to the peak, and goes on from there`, () => {
+  test(`${schedule}: the warm-up rises in equal steps from peak/W to the peak, where the schedule starts`, () => {
     const rate = learningRate({ ...settings, schedule });
     assertClose(rate(0), 2e-3 / 100);
     assertClose(rate(49), 1e-3);
@@ -90,7 +90,7 @@ test('constant stays at the peak', () => {
   for (const step of [100, 500, 999]) assert.equal(rate(step), 2e-3);
 });
 
-test('without a warm-up the first step has the peak, and a fraction of a step is a whole one', () => {
+test('without a warm-up the first step has the peak, and fractional steps are rounded up', () => {
   assert.equal(learningRate({ ...settings, warmupRatio: 0 })(0), 2e-3);
   const rate = learningRate({ ...settings, steps: 10, warmupRatio: 0.25 }); // 2.5 steps: 3
   assertClose(rate(0), 2e-3 / 3);

@@ -111,7 +111,7 @@ test("twenty updates are PyTorch's, which are in bfloat16, to 1e-4", () => {
   });
 });
 
-test('what is no matrix of a block is updated by AdamW, and remembers what AdamW remembers', () => {
+test('parameters other than the matrices of blocks are updated by AdamW, and have its slots', () => {
   const specs = [
     { name: 'block', shape: [4, 6], decays: true, matrices: 2 },
     { name: 'embedding', shape: [4, 6], decays: true },
@@ -142,7 +142,7 @@ test('the FLOPs of an update are those of its products and of its passes over me
   assert.equal(updateFlops('muon', { shape: [8, 3], matrices: 1 }), products + 13 * 24);
 });
 
-test('a gradient of zeros moves nothing but by the decay, and an update leaves no tensor behind', () => {
+test('with a gradient of zeros only the decay moves weights, and an update leaks no tensor', () => {
   scope(() => {
     const before = liveTensors();
     scope(() => {

@@ -111,7 +111,7 @@ scoped('a LAMB update moves a matrix by the learning rate times its own norm', (
   }
 });
 
-scoped('LAMB has a trust ratio of 1 for weights of zero, and stands still without gradient and decay', () => {
+scoped('LAMB has a trust ratio of 1 for weights of zero, and does not move without gradient and decay', () => {
   const zero = Tensor.zeros([rows, columns]);
   const state = () => stateOf(zero);
   updateOne(lamb, zero, Tensor.full([rows, columns], 5), state(), {
@@ -179,7 +179,7 @@ scoped('the global norm is that of all gradients as one vector', () => {
   assert.ok(Number.isNaN(globalNorm([Tensor.full([1], Number.NaN), Tensor.full([1], 1)])));
 });
 
-scoped('an update leaves no tensor behind', () => {
+scoped('an update leaks no tensor', () => {
   const parameter = normal(1).requiresGrad();
   const state = stateOf(parameter);
   const gradient = normal(2);

@@ -44,7 +44,7 @@ test('a chart has a white background, and nothing that touches another one in th
   assert.doesNotMatch(svg, /<style| (class|id|style)=|url\(|href/);
 });
 
-test('names of others are text, whatever is in them', () => {
+test('names from files are shown as text, with any characters', () => {
   const name = '<b>&"\'</text>]]>';
   const points = ramp(2, (x) => x);
   const svg = chart({
@@ -73,7 +73,7 @@ test('eight lines are told apart without colour: by dashes and marks', () => {
   assert.deepEqual(marks.slice(8), marks.slice(0, 8));
 });
 
-test('points stand where the axes say', () => {
+test('points are at their place on the axes', () => {
   const points = [
     [0, 0],
     [4, 60],

@@ -83,7 +83,7 @@ test('seeds of one setting are put together, with the spread over all pairs', ()
   assert.deepEqual(settings[1]!.finalLoss, { mean: 4.5, least: 4, most: 5 });
 });
 
-test('a setting is 1 times as fast as itself, however its seeds differ', () => {
+test('a setting is 1 times as fast as itself, even if its seeds differ', () => {
   const seeds = [1, 2].map((seed) => record(`run-${seed}`, [9, 5 + seed, 5], 8, { train: { steps: 1000, seed } }));
   const { mean, most } = compareRuns(seeds, { loss: 6 }).settings[0]!.speedup!.samples;
   near(mean, 1);

@@ -24,7 +24,7 @@ test('durations have two units at most, and never sixty of one', () => {
   ]);
 });
 
-test('durations above two days are told in days', () => {
+test('durations above two days are given in days', () => {
   const days = 24 * 3600;
   assert.deepEqual([2 * days, 2 * days + 60, 3.2 * days, 14.04 * days, 400 * days, 2000 * days].map(duration), [
     '48h00m',
@@ -50,7 +50,7 @@ test('a fraction is shown in per cent with one digit', () => {
   assert.deepEqual([0.2684, 0, 1].map(percent), ['26.8 %', '0.0 %', '100.0 %']);
 });
 
-test('the columns of a table stand below each other', () => {
+test('the columns of a table are aligned', () => {
   assert.equal(
     table([
       ['step', '0', '100'],
@@ -64,7 +64,7 @@ test('bytes are megabytes, and gigabytes from one on', () => {
   assert.deepEqual([1.234e6, 999e6, 1e9, 123.4e9].map(bytesText), ['1.23 MB', '999 MB', '1 GB', '123 GB']);
 });
 
-test('a recorded command is what a person types, wherever npm keeps the program', () => {
+test('a recorded command is what a person types, for any place of the program', () => {
   const typed = 'npx taper-lm pretrain tiny.yaml';
   const programs = [
     '/home/ada/.npm/_npx/1f2e3d/node_modules/.bin/taper-lm',

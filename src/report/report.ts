@@ -140,7 +140,7 @@ function comparisonParts(comparison: Comparison): string[] {
   return [...tables.flatMap(({ title, rows }) => [`### ${title}`, markdownTable(rows)]), comparisonNote];
 }
 
-/** A chart of the runs over their steps, with smoothed lines in place of the raw ones. */
+/** A chart of the runs over their steps, with smoothed lines instead of the raw ones. */
 function draw({ title, yLabel, format, fromZero = false, lines }: RunChart, runs: readonly ReportedRun[]): string[] {
   const series = runs.flatMap((run): Series[] => {
     const own = lines(run, { x: 'step', smoothing }).filter(({ isFaint }) => !isFaint);

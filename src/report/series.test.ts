@@ -74,7 +74,7 @@ test('every step but the last point of a long run has its part: points cover as 
   assert.equal(new Set(widths.slice(0, -1)).size, 1);
 });
 
-test('a loss that is not a number is left out of the means, and alone it is none', () => {
+test('a loss that is not a number is left out of the means, and a mean of only such losses is undefined', () => {
   const broken = { ...line(2), loss: null as unknown as number };
   assert.deepEqual(seriesOf([line(1), broken]).loss, [line(1).loss, null]);
   const many = seriesOf([...lines.slice(0, 800), { ...broken, step: 801 }]);

@@ -15,7 +15,7 @@ const file = join(folder, 'metrics.jsonl');
 after(() => rmSync(folder, { recursive: true }));
 beforeEach(() => rmSync(file, { force: true }));
 
-/** The sink, as a run opens it that goes on after a step. */
+/** The sink, as a run that resumes after a step opens it. */
 const open = (step: number): OpenSink => openSink(jsonl(), { out: folder, config, step });
 const append = (...lines: Metrics[]) => lines.forEach(open(Number.POSITIVE_INFINITY).metrics);
 
@@ -51,7 +51,7 @@ const evaluation = (n: number): EvalMetrics => ({
   tokens: 64,
 });
 
-test('what is appended is read back, a line each with its type first', () => {
+test('appended records are read back, one per line with its type first', () => {
   const all = [evaluation(0), step(1), step(2), evaluation(2)];
   append(...all);
   assert.deepEqual(readMetrics(file), all);
@@ -61,7 +61,7 @@ test('what is appended is read back, a line each with its type first', () => {
   assert.equal(lines[4], '');
 });
 
-test('a file that is not there has no lines, and opening it makes none', () => {
+test('a missing file has no lines, and opening it makes none', () => {
   assert.deepEqual(readMetrics(file), []);
   open(3);
   assert.equal(existsSync(file), false);
@@ -73,7 +73,7 @@ test('a number that is not finite is written as null', () => {
   assert.deepEqual(found, { ...step(1), loss: null, gradientNorm: null, applied: false });
 });
 
-test('a last line that was cut short is left out, wherever it was cut', () => {
+test('a truncated last line is left out, for any place of the cut', () => {
   append(step(1));
   const whole = readFileSync(file, 'utf8');
   append(step(2));
@@ -98,7 +98,7 @@ test('a broken line in the middle is a DataError that names its number', () => {
   );
 });
 
-test('truncating drops steps and evaluations after the checkpoint, and half a line, so that a run can go on', () => {
+test('truncating drops steps and evaluations after the checkpoint, and half a line, so that a run can resume', () => {
   for (const metrics of [evaluation(0), step(1), evaluation(1), step(2), evaluation(2), step(3)]) {
     append(metrics);
   }
@@ -118,7 +118,7 @@ test('the end of a file is read from its end: the last steps, the newest first, 
   assert.deepEqual(lastMetrics(file, 2), { steps: [step(3), step(2)], evaluation: evaluation(1) });
 });
 
-test('an evaluation is found beyond the first piece of the end that is read', () => {
+test('an evaluation is found before the first part that is read from the end', () => {
   writeFileSync(file, `${JSON.stringify(evaluation(0))}\n${`${JSON.stringify(step(1))}\n`.repeat(1000)}`);
   assert.deepEqual(lastMetrics(file, 1), { steps: [step(1)], evaluation: evaluation(0) });
 });

@@ -5,7 +5,7 @@ import { RunSums, summarise } from './summary.ts';
 
 const layers = 4;
 
-/** A step that ran `depth` of the blocks: 100 FLOPs a block and 200 outside of them. */
+/** A step that ran `depth` of the blocks: 100 FLOPs per block and 200 outside of them. */
 function step(number: number, depth: number, stepSeconds: number): StepMetrics {
   return {
     type: 'step',
@@ -45,7 +45,7 @@ function evaluation(step: number, mlmLoss: number): EvalMetrics {
 /** Depths 1 … 4 in turn, 25 times: mean depth 2.5 of 4. */
 const depths = Array.from({ length: 100 }, (_, i) => 1 + (i % 4));
 
-test('FLOPs saved are those of the blocks alone, and of the whole step', () => {
+test('FLOPs saved are given for the blocks, and for the whole step', () => {
   const summary = summarise(depths.map((depth, i) => step(i + 1, depth, 1)));
   assert.equal(summary.steps, 100);
   assert.equal(summary.denseFlops, 60_000);
@@ -54,7 +54,7 @@ test('FLOPs saved are those of the blocks alone, and of the whole step', () => {
   assert.equal(summary.stepFlopsSaved, 0.25);
 });
 
-test('time saved is what a line through time and depth says of all blocks, first steps left out', () => {
+test('time saved comes from a line through time and depth, without the first steps', () => {
   // 0.2 s outside of the blocks and 0.1 s in each: 0.6 s with all four. The first steps are slow for other reasons.
   const seconds = (depth: number, i: number) => (i < 3 ? 9 : 0.2 + 0.1 * depth);
   const timed = depths.slice(3);
@@ -83,7 +83,7 @@ test('larger steps late in a run, when fewer blocks run, are compared with dense
   assert.ok(Math.abs(blockFlopsSaved - (1 - (3.5 + 8 * 1.5) / (9 * 4))) < 1e-12);
 });
 
-test('what steps of another depth would save is said by the same line', () => {
+test('the same line says what steps of another depth would save', () => {
   const sums = new RunSums();
   for (const [i, depth] of depths.entries()) sums.add(step(i + 1, depth, 0.2 + 0.1 * depth));
   for (const depth of [1, 2, 3.5, 4]) {

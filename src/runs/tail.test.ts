@@ -18,7 +18,7 @@ async function read(tail: Tail): Promise<string[]> {
   return heard;
 }
 
-test('each line is given once, when it is whole', async () => {
+test('each line is given once, when it is complete', async () => {
   const path = join(folder, 'growing');
   const tail = new Tail(path);
   assert.deepEqual(await read(tail), []);
@@ -29,7 +29,7 @@ test('each line is given once, when it is whole', async () => {
   assert.deepEqual(await read(tail), ['half of a line é']);
 });
 
-test('a file that was replaced, or cut, is read anew', async () => {
+test('a file that was replaced or truncated is read from its start', async () => {
   const path = join(folder, 'replaced');
   const tail = new Tail(path);
   writeFileSync(path, 'a\nb\nc\n');
@@ -41,7 +41,7 @@ test('a file that was replaced, or cut, is read anew', async () => {
   assert.deepEqual(await read(tail), ['new', 'a']);
 });
 
-test('lines of any length are found, whatever is read at once', async () => {
+test('lines of any length are found, with any buffer size', async () => {
   const path = join(folder, 'long');
   const lines = Array.from({ length: 300 }, (_, i) => `${i}`.repeat(i * 100));
   lines[150] = 'x'.repeat(9_000_000);

@@ -1,3 +1,4 @@
+// cspell:ignore käse
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
@@ -47,7 +48,7 @@ const evaluation: EvalMetrics = {
   tokens: 64,
 };
 
-/** The sink that writes to the folder `events` of a run of so many steps. */
+/** The sink that writes to the folder `events` of a run with this number of steps. */
 function openEvents(folder: string, { step, steps }: { step: number; steps: number }) {
   const { config } = loadConfig({ overrides: { model: { preset: 'bert-tiny' }, train: { steps: 10 } } });
   const sink = openSink(tensorBoard(), {
@@ -148,7 +149,7 @@ test('no bucket of a histogram runs backwards where TensorBoard lets the first b
   }
 });
 
-test('what is saved is counted over all steps since the file was opened', () => {
+test('savings are counted over all steps since the file was opened', () => {
   const folder = newFolder();
   using events = openEvents(folder, { step: 20, steps: 30 });
   events.metrics(step(21, { flops: 8e9 }));
@@ -206,10 +207,10 @@ test('of a run of 25,001 steps every third is written, and the last; evaluations
   assert.deepEqual(written, [...multiples, steps]);
   assert.equal(shownValues(folder, 'valid/loss').length, 3);
   const bytesPerStep = statSync(eventFiles(folder)[0]!).size / written.length;
-  assert.ok(bytesPerStep < 1000, `${bytesPerStep} bytes a step`);
+  assert.ok(bytesPerStep < 1000, `${bytesPerStep} bytes per step`);
 });
 
-test('a run that goes on drops what was logged after its checkpoint, and one that begins anew all of it', () => {
+test('a resumed run drops what was logged after its checkpoint, and a new run drops everything', () => {
   const folder = newFolder();
   const write = (last: number, lines: StepMetrics[]) => {
     using events = openEvents(folder, { step: last, steps: 10 });

@@ -107,7 +107,7 @@ function scalarValues(fields: Readonly<Record<string, Field>>, line: object): Va
   });
 }
 
-/** As Markdown: the model's guess for a gap is bold if it is right; if not, it follows the right token in italics. */
+/** As Markdown: the model's guess for a gap is bold if it is right; if not, it follows the correct token in italics. */
 function exampleText({ parts, gaps }: FilledExample): string {
   return parts
     .map((part, i) => {

@@ -19,7 +19,7 @@ function counting() {
   return { state, numbers: numbers() };
 }
 
-test('what nobody takes is not made', async () => {
+test('events are made only when the client takes them', async () => {
   const { state, numbers } = counting();
   const reader = (await eventStream(numbers, never)).getReader();
   await sleep(20);
@@ -48,7 +48,7 @@ test('a client that takes nothing is cut', async () => {
   await isCut;
 });
 
-test('a mistake before the first piece is thrown, one after it is told in the stream', async () => {
+test('an error before the first event is thrown, a later one is sent in the stream', async () => {
   async function* failing(after: object[], error: Error): AsyncGenerator<object> {
     yield* after;
     throw error;
@@ -65,7 +65,7 @@ test('a mistake before the first piece is thrown, one after it is told in the st
   assert.equal(reported.length, 1);
 });
 
-test('a client that leaves while a piece is made is no fault of the server', async () => {
+test('a client that leaves while an event is made is not an error of the server', async () => {
   let make = (_: object) => {};
   async function* slow(): AsyncGenerator<object> {
     yield { a: 1 };
@@ -77,7 +77,7 @@ test('a client that leaves while a piece is made is no fault of the server', asy
   const stream = await eventStream(slow(), { ...never, report: (error) => reported.push(error) });
   const reader = stream.getReader();
   await reader.read();
-  await sleep(0); // the next piece is being made
+  await sleep(0); // the next event is being made
   const isCancelled = reader.cancel();
   make({ a: 2 });
   await isCancelled;

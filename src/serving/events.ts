@@ -5,12 +5,12 @@ interface EventOptions {
   /** A client that takes nothing for so long is cut, so that others have its place. */
   stallMs: number;
   cut: () => void;
-  /** Hears of errors that are the server's own fault. */
+  /** Is called with errors that are the server's own fault. */
   report: (error: unknown) => void;
 }
 
 /**
- * An answer as server-sent events, each made when the one before it was taken. What it throws before its first piece is thrown here, so
+ * An answer as server-sent events, each made when the one before it was taken. What it throws before its first event is thrown here, so
  * that an error is reported by the status.
  */
 export async function eventStream(

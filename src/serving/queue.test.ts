@@ -16,7 +16,7 @@ function doubling(limits: { together?: number; waiting?: number } = {}) {
   return { batches, queue, ask: (...items: number[]) => queue.ask(items, signal) };
 }
 
-test('what comes before a batch runs goes along in it, and each gets its own answers', async () => {
+test('requests that arrive before a batch runs join it, and each gets its own answers', async () => {
   const { batches, ask } = doubling();
   assert.deepEqual(await Promise.all([ask(1, 2), ask(3), ask(4)]), [[2, 4], [6], [8]]);
   assert.deepEqual(batches, [[1, 3, 4, 2]]);
@@ -29,7 +29,7 @@ test('a batch has no more tokens than it may, padding included, and one item at 
   assert.deepEqual(batches, [[5], [50], [1, 5, 6], [2]]);
 });
 
-test('requests take turns, so that a short one does not wait for the whole of a long one', async () => {
+test('requests take turns, so that a short one does not wait for all of a long one', async () => {
   const { batches, ask } = doubling({ together: 4 });
   const long = ask(...new Array<number>(100).fill(1));
   const short = ask(1);
@@ -52,7 +52,7 @@ test('where too much waits a request is refused, and taken again after that', as
   assert.deepEqual(await ask(1), [2]);
 });
 
-test('a batch that fails fails for those in it alone', async () => {
+test('a batch that fails does so only for the requests in it', async () => {
   const { ask } = doubling({ together: 13 });
   const [bad, good] = [ask(13, 1, 1), ask(2)];
   await assert.rejects(bad, /unlucky/);
@@ -60,7 +60,7 @@ test('a batch that fails fails for those in it alone', async () => {
   assert.deepEqual(await ask(3), [6]);
 });
 
-test('what nobody waits for any more does not run, and makes room', async () => {
+test('an abandoned request does not run, and frees its place', async () => {
   const { batches, queue, ask } = doubling({ waiting: 10 });
   const gone = new AbortController();
   const left = queue.ask([4, 6], gone.signal);

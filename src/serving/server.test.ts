@@ -40,7 +40,7 @@ test('a server that closes cuts those who still send after its grace', async () 
   await assert.rejects(fetch(`${origin}/health`));
 });
 
-test('a fault of the server itself is told to its owner, and to the client as 500', async () => {
+test('an error of the server itself is reported to its owner, and to the client as 500', async () => {
   const reported: unknown[] = [];
   const broken = {
     ...served,

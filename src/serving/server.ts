@@ -46,7 +46,7 @@ export interface ModelServer {
  * Opens a model to be served: a checkpoint folder, or a run's newest one, with any head.
  *
  * @throws CheckpointError when there is none, it is broken, or it predicts nothing but NaN.
- * @throws ConfigError for a device that is not there.
+ * @throws ConfigError for a device that does not exist.
  */
 export function openServed(path: string, { warn, device }: TrainedOptions): Served & Disposable {
   const trained = loadTrained(openCheckpoint(path, warn), { device });
@@ -155,7 +155,7 @@ function modelApp(
   return app;
 }
 
-/** Without a token only this machine's own names are answered to; with one, whoever has it. Pages of other sites never are. */
+/** Without a token only this machine's own names are answered to; with one, everyone who has it. Pages of other sites never are. */
 function checkAllowed(context: Context, token: string | undefined): void {
   if (isCrossSite(context))
     throw new RequestError(403, 'requests from pages of other sites are refused; send them from your own server');

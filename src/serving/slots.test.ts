@@ -5,7 +5,7 @@ import { Slots } from './slots.ts';
 
 const { signal } = new AbortController();
 
-test('a place that is given back goes to the one who waits longest', async () => {
+test('a free place goes to the client that has waited longest', async () => {
   const slots = new Slots(1, 2);
   const first = await slots.take(signal);
   const order: string[] = [];
@@ -20,7 +20,7 @@ test('a place that is given back goes to the one who waits longest', async () =>
   await slots.take(signal);
 });
 
-test('who leaves while waiting takes no place', async () => {
+test('a client that leaves while waiting takes no place', async () => {
   const slots = new Slots(1, 1);
   const first = await slots.take(signal);
   const leaving = new AbortController();

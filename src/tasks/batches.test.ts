@@ -21,18 +21,18 @@ test('an example is [CLS] A [SEP], or [CLS] A [SEP] B [SEP] with the second text
   assert.deepEqual(batch.documents, [[6]]);
 });
 
-test('padding never goes past the positions of the model', async () => {
+test('padding never exceeds the positions of the model', async () => {
   const encoded = await encodeTexts([[words(0, 20)]], tokenizer, 12);
   assert.equal(batchOf(encoded, { padId, maxPositions: 12 }).sequenceLength, 12);
 });
 
-test('what is too long is cut at its end, of a pair the longer text first', async () => {
+test('a text that is too long is truncated at its end; of a pair, the longer text first', async () => {
   const [one, two] = await encodeTexts([[words(0, 20)], [words(0, 9), words(20, 4)]], tokenizer, 12);
   assert.deepEqual([...one!.ids], [clsId, ...(await ids(words(0, 10))), sepId]);
   assert.deepEqual([...two!.ids], [clsId, ...(await ids(words(0, 5))), sepId, ...(await ids(words(20, 4))), sepId]);
 });
 
-test('an epoch has each example once, in batches of about one length, in an order of its own', async () => {
+test('an epoch has each example once, in batches of similar lengths, in its own order', async () => {
   const texts = Array.from({ length: 503 }, (_, i) => [words(0, 1 + ((7 * i) % 60))]);
   const encoded = (await encodeTexts(texts, tokenizer, 64)).map((one): Encoded => ({ sequences: [one] }));
   const epoch = (n: number, seed = 1) => shuffledBatches(encoded, 8, { seed, epoch: n });
@@ -63,7 +63,7 @@ test('an epoch has each example once, in batches of about one length, in an orde
   );
 });
 
-test('examples are cut into parts of so many sequences, and none is torn', () => {
+test('examples are divided into parts of a given number of sequences, and none is torn', () => {
   const one = { ids: new Int32Array(3), secondStart: 3 };
   const examples = [1, 1, 3, 2, 5, 1].map(
     (count): Encoded => ({ sequences: Array.from({ length: count }, () => one) }),
@@ -73,7 +73,7 @@ test('examples are cut into parts of so many sequences, and none is torn', () =>
   assert.deepEqual(partsOf(examples, 100).length, 1);
 });
 
-test('for evaluation examples stand in the order of their length', async () => {
+test('for evaluation examples are sorted by length', async () => {
   const texts = [3, 1, 2].map((count) => [words(0, count)]);
   const encoded = (await encodeTexts(texts, tokenizer, 64)).map((sequence): Encoded => ({ sequences: [sequence] }));
   assert.deepEqual(sortedBatches(encoded, 2), [[1, 2], [0]]);

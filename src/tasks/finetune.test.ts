@@ -89,7 +89,7 @@ async function tuned(kind: string, task: Task, more: Partial<FineTuneSettings> =
 
 for (const kind of ['modernbert', 'bert']) {
   for (const [name, task] of Object.entries({ pairs: pairTask, tags: tagTask })) {
-    test(`a batch in parts trains a ${kind} on ${name} as the whole batch does`, async () => {
+    test(`micro-batches train a ${kind} on ${name} like the whole batch`, async () => {
       const before = liveTensors();
       const whole = await tuned(kind, task);
       const parts = await tuned(kind, task, { microBatchSize: 3 });

@@ -1,3 +1,4 @@
+// cspell:ignore ncaf
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -46,7 +47,7 @@ test('JSON lines keep their numbers', async () => {
   ]);
 });
 
-test('what is no table is refused with the file and the reason', async () => {
+test('a file that is not a table is refused with the reason', async () => {
   const refused = (path: string, reason: RegExp) =>
     assert.rejects(readTable(path), (error) => error instanceof DataError && reason.test(error.message));
   await refused(join(folder, 'none.tsv'), /none\.tsv: no such file/);
@@ -115,7 +116,7 @@ test('a CSV without a comma in its header is separated by semicolons or tabs', a
   assert.deepEqual((await readTable(file('comma.csv', 'text,"a;b"\nx,y\n'))).rows, [{ text: 'x', 'a;b': 'y' }]);
 });
 
-test('rows and mistakes are told with the line of the file, blank lines and lines within quotes counted', async () => {
+test('rows and mistakes are reported with the line of the file, blank lines and lines within quotes counted', async () => {
   const { rows, where } = await readTable(file('lines.csv', '\ntext,label\r\n\r\n"a\r\nb\nc",x\n   \nd,y\r\n'));
   assert.deepEqual(
     rows.map((_, i) => where(i)),

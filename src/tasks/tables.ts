@@ -66,7 +66,7 @@ class LineError extends Error {
 
 const [lineFeed, carriageReturn] = [0x0a, 0x0d];
 
-/** The lines that are not empty, each with its number in the file. Carriage returns alone end lines if the file has no line feeds. */
+/** The lines that are not empty, each with its number in the file. A carriage return without a line feed ends a line if the file has no line feeds. */
 function numberedLines(text: string): { line: number; text: string }[] {
   const all = text.split(text.includes('\n') ? '\n' : '\r');
   return all.map((text, i) => ({ line: i + 1, text: text.replace(/\r+$/, '') })).filter(({ text }) => text !== '');

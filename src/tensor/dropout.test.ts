@@ -118,7 +118,7 @@ scoped('p = 0 changes nothing and p = 1 is refused, as is what lies outside', ()
   }
 });
 
-scoped('what is not a number of the dtypes that are trained is refused', () => {
+scoped('dtypes that cannot be trained are refused', () => {
   assert.throws(() => ones(4).to('int32').dropout(0.5, 1), NativeError);
   assert.throws(() => ones(4).to('float16').dropout(0.5, 1), /no kernel for float16/);
 });

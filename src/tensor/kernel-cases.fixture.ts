@@ -226,7 +226,7 @@ for (const [N, width] of [
 
 /**
  * The result of a case, and the gradients of its sum weighted irregularly. The inputs, in `dtype`, are numbers that `rounded`
- * has, which is `dtype` unless something else is said.
+ * has, which is `dtype` unless given.
  */
 export function runCase(
   { shapes, weights = [], f }: KernelCase,
@@ -239,7 +239,7 @@ export function runCase(
     dtype: Dtype;
     rounded?: Dtype;
     device?: string;
-    /** The first number of the first input, in place of the one drawn. */
+    /** The first number of the first input, instead of the one drawn. */
     first?: number | undefined;
   },
 ): Tensor[] {

@@ -1,3 +1,4 @@
+// cspell:ignore bavx
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -24,7 +25,7 @@ export type TypedArray = Float32Array | Float64Array | Int32Array | BigInt64Arra
 export type GroupLibrary = 'gloo' | 'nccl';
 
 /**
- * The addon (native/): libtorch as plain functions over handles. It knows nothing about models or training. Whoever gets a handle
+ * The addon (native/): libtorch as plain functions over handles. It knows nothing about models or training. The function that gets a handle
  * owns it and frees it; scope.ts does so for all callers. Arguments are positional, all required, and not checked here: Tensor is
  * the interface for people.
  */

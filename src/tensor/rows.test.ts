@@ -8,7 +8,7 @@ const scoped = (name: string, body: () => void) => test(name, () => scope(body))
 const matrix = (...rows: number[][]) => Tensor.from(Float32Array.from(rows.flat()), [rows.length, rows[0]!.length]);
 const indices = (...rows: number[]) => Tensor.from(Int32Array.from(rows), [rows.length]).to('int64');
 
-scoped('mapRows changes the rows that it is told to, and leaves the others', () => {
+scoped('mapRows changes the given rows, and leaves the others', () => {
   const x = matrix([1, 2], [3, 4], [5, 6]);
   const y = x.mapRows(indices(2, 0), (rows) => {
     assert.deepEqual([...rows.toFloats()], [5, 6, 1, 2]);
@@ -35,7 +35,7 @@ scoped('its gradient is that of f in these rows and 1 in the others', () => {
   assert.deepEqual([...dWeight!.toFloats()], [dy0[0] * 1 + dy2[0] * 5, dy0[1] * 2 + dy2[1] * 6]);
 });
 
-scoped('x may be used elsewhere as well', () => {
+scoped('x may also be used elsewhere', () => {
   const x = matrix([1], [2]).requiresGrad();
   const y = x.mapRows(indices(1), (rows) => rows.mul(3));
   const [dx] = y.add(x.mul(10)).sum().grad([x]);
@@ -49,7 +49,7 @@ scoped('without gradients it is the same', () => {
   assert.deepEqual([...y.toFloats()], [1, 6]);
 });
 
-scoped('rows of another shape, and numbers that are none of its rows, are refused', () => {
+scoped('rows of another shape, and row numbers out of range, are refused', () => {
   const x = matrix([1, 2], [3, 4]);
   const refused = (run: () => Tensor, what: RegExp) =>
     assert.throws(run, (e) => e instanceof NativeError && what.test(e.message));

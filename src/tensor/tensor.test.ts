@@ -184,7 +184,7 @@ scoped('grad frees the recorded graph: asking twice is an error', () => {
   assert.throws(() => loss.grad([x]), /^NativeError: grad\(.*second time/);
 });
 
-scoped('normal numbers have the mean and deviation asked for, and depend on the seed alone', () => {
+scoped('normal numbers have the mean and deviation asked for, and depend only on the seed', () => {
   const draw = (seed: number) => Tensor.normal([100, 1000], { mean: 3, std: 2, seed }).toFloats();
   const [first, again, other] = [draw(5), draw(5), draw(6)];
   assert.deepEqual(first, again);

@@ -4,7 +4,7 @@ import type { RankEnvironment } from '../distributed/index.ts';
 import { gpus } from '../tensor/index.ts';
 import { prepareDevice } from './device.ts';
 
-/** What was done to a machine's two GPUs, which are not there: to use one is all that works. */
+/** What was done to a machine's two GPUs, which do not exist: all that works is to use one. */
 function withTwoGpus(device: string, localRank?: number): { error: unknown; used: number[] } {
   const used: number[] = [];
   const real = { ...gpus };
@@ -28,7 +28,7 @@ test('a rank takes the GPU of its number on the machine, and a process alone the
   assert.deepEqual(withTwoGpus('cpu', 1), { error: undefined, used: [] });
 });
 
-test('more ranks than GPUs, one GPU for all of them, and a GPU that is not there are refused with what to do', () => {
+test('more ranks than GPUs, one GPU for all of them, and a GPU that does not exist are refused with a fix', () => {
   const refused = (device: string, localRank?: number) => {
     const { error, used } = withTwoGpus(device, localRank);
     assert.deepEqual(used, []);

@@ -25,7 +25,7 @@ test('what is dropped counts by document and by text', () => {
   assert.deepEqual([hashOf(undefined), hashOf(dropped([], []))], [[], []]);
 });
 
-test('the counts are said in one line', () => {
+test('the counts are reported in one line', () => {
   assert.equal(
     duplicatesText({ ...dropped([], []), exact: 800, near: 1404 }),
     '2,204 of 36,718 documents repeat others (3.1 % of the tokens): 800 exact, 1,404 near',

@@ -18,7 +18,7 @@ test('a gradient norm above 20 times the median is warned of with step, norm and
   );
 });
 
-test('20 times the median is not above it, and nothing is said before there are 20 norms', () => {
+test('20 times the median is not above it, and nothing is reported before 20 norms', () => {
   assert.deepEqual(warnedOf([...steady(30), 80, 80.1]), [32]);
   assert.deepEqual(warnedOf([...steady(19), 1000, 1000]), [21]);
 });

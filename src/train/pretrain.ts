@@ -168,7 +168,7 @@ function isDue({ progress: { step }, config }: Run, every: number): boolean {
   return step === config.train.steps || (every > 0 && step % every === 0);
 }
 
-/** If one rank is told to stop, all stop after the same step, and all know why. */
+/** If one rank gets a stop signal, all stop after the same step, and all know why. */
 async function stoppedBy(group: ProcessGroup, signal: AbortSignal | undefined): Promise<string | undefined> {
   const isAborted = signal?.aborted === true;
   const [count = 0] = group.sum([Number(isAborted)]);

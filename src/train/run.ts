@@ -55,7 +55,7 @@ export interface Run extends Disposable {
   readonly norms: NormWatch;
 }
 
-/** The folder of a run, and what a program passes to it in place of its configuration's. */
+/** The folder of a run, and what a program passes to it instead of the configured parts. */
 export interface RunOptions {
   /** The folder of the run; only rank 0 reads and writes it. */
   out: string;

@@ -51,7 +51,7 @@ function assertGradientsClose(found: Map<string, Float64Array>, expected: Map<st
   }
 }
 
-scoped('however a batch is cut into micro-batches, loss and gradient are the same but for rounding', () => {
+scoped('however a batch is cut into micro-batches, loss and gradient are the same up to rounding', () => {
   const packed = {
     ...tinyBatch(2),
     documents: [
@@ -169,7 +169,7 @@ scoped('a loss that is not finite leaves everything untouched and says so', () =
 
 scoped('a finite loss whose gradient is not finite leaves everything untouched and says so', () => {
   const state = tinyState(tinyConfig());
-  // All embeddings are 0: the first norm divides by √1e-12 on the way back, and its huge weight overflows there alone.
+  // All embeddings are 0: the first norm divides by √1e-12 on the way back, and its huge weight overflows only there.
   for (const kind of ['word', 'position', 'token_type']) {
     state.masters.get(`bert.embeddings.${kind}_embeddings.weight`)!.mul_(0);
   }

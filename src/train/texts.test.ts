@@ -1,3 +1,4 @@
+// cspell:ignore idée wersion
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +11,7 @@ import { openTokenizer } from './tokenizers.ts';
 
 const texts = scriptTexts(20_000);
 
-/** What is said when a text is prepared for training, and the tokenizer that it got. */
+/** What is reported while a text is prepared for training, and the tokenizer that it got. */
 async function prepared(folder: string, text: string, sets: string[], options?: { isResumed: boolean }) {
   const path = join(folder, 'text.txt');
   writeFileSync(path, text);

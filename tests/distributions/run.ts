@@ -1,7 +1,7 @@
 // npm run test:distributions [-- words…]
 //   runs `npm start` and `npm test` in a fresh clone on each system, as root and as a plain user, with Node 20.19, 22 and 24 (those
-//   visits whose name has all of the words); then, without words or with the word `speed`, which is no visit's, times a step on all
-//   systems in turn. Keeps a record of each, and writes docs/results/platforms.md of all records. TAPER_ARCHIVE=FILE is the archive that the set-up
+//   visits whose name has all of the words); then, without words or with the word `speed`, times one step on each
+//   system in turn. Keeps a record of each, and writes docs/results/platforms.md of all records. TAPER_ARCHIVE=FILE is the archive that the set-up
 //   would download, where it cannot be reached.
 import { once } from 'node:events';
 import { createReadStream, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
@@ -132,13 +132,13 @@ ${table([
   ]),
 ])}
 
-Each is a fresh clone; seconds include the set-up. Skipped, on one of them at least:
+Each is a fresh clone; seconds include the set-up. Skipped on at least one of them:
 
 ${skipped.map((line) => `- ${line.replace('skipped ', '')}`).join('\n')}
 
-## Speed beside Debian 12
+## Speed compared with Debian 12
 
-Seconds of a step over those on Debian 12 in the same round: the median of ${numRounds} rounds in turn, the least and the most (two threads,
+Seconds per step relative to Debian 12 in the same round: the median of ${numRounds} alternating rounds, minimum and maximum (two threads,
 Node ${timedNode}).
 
 ${table([
@@ -155,9 +155,9 @@ ${table([
 
 ## Not tried
 
-Judged by reading alone, since none of them could be had: Ubuntu 22.04 and 24.04, whose libtorch-dev is too old or missing, take
-the archive as in the last row; Fedora and others likewise, with their own compiler and CMake (glibc 2.28 or newer). macOS takes
-Homebrew's pytorch, and Linux on ARM64 Debian's libtorch-dev; the kernels are there in one version.
+Judged only by reading, because none of them was available: Ubuntu 22.04 and 24.04, whose libtorch-dev is too old or missing, take
+the archive as in the last row; Fedora and others do the same, with their own compiler and CMake (glibc 2.28 or newer). macOS takes
+Homebrew's pytorch, and Linux on ARM64 Debian's libtorch-dev; where the kernels exist in only one version.
 `;
 }
 

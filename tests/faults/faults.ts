@@ -34,7 +34,7 @@ const soakMegabytes = 400;
 
 const someStep = () => 12 + Math.floor(Math.random() * 30);
 
-/** A signal to one rank at a random moment of training; the others name it, and the run goes on from its checkpoint. */
+/** A signal to one rank at a random moment of training; the others name it, and the run resumes from its checkpoint. */
 function signalTo(signal: NodeJS.Signals, rank: number, processes: number) {
   return async (world: World): Promise<Outcome> => {
     const out = world.newRun();
@@ -78,7 +78,7 @@ export const faults: Fault[] = [
       process.kill(launched.ranks[0]!, 'SIGKILL');
       const { code, seconds } = await endOf(launched);
       assert.notEqual(code, 0);
-      return { outcome: 'the checkpoint before is whole', seconds, repeated: await world.checkResumes(out) };
+      return { outcome: 'the previous checkpoint is intact', seconds, repeated: await world.checkResumes(out) };
     },
   },
   {
@@ -115,7 +115,7 @@ export const faults: Fault[] = [
     },
   },
   {
-    name: 'a port that another program has',
+    name: 'a port in use by another program',
     times: 3,
     isShort: true,
     async cause(world) {
@@ -127,7 +127,7 @@ export const faults: Fault[] = [
           .ended;
         assert.equal(code, 2, stderr);
         assert.match(stderr, new RegExp(`MASTER_PORT: ${port} is in use by another program`));
-        return { outcome: 'refused: exit code 2, the port is named' };
+        return { outcome: 'refused: exit code 2, the error names the port' };
       } finally {
         server.close();
       }
@@ -167,10 +167,10 @@ export const faults: Fault[] = [
         const { code, stderr, seconds } = await endOf(launched);
         assert.equal(code, 2, stderr);
         assert.match(stderr, /disk\/run\/checkpoints\/step-\d+: .*the disk is full/);
-        assert.match(stderr, /rank 0 on \S+ failed: .*the disk is full/); // what rank 1 was told
+        assert.match(stderr, /rank 0 on \S+ failed: .*the disk is full/); // what rank 1 received
         sh(`mount -o remount,size=100m ${disk}`);
         return {
-          outcome: 'all stop, exit code 2, the folder is named',
+          outcome: 'all stop, exit code 2; the error names the folder',
           seconds,
           repeated: await world.checkResumes('disk/run'),
         };
@@ -194,7 +194,7 @@ export const faults: Fault[] = [
       const bytes = readFileSync(file);
       bytes[Math.floor(bytes.length * Math.random())]! ^= 1;
       writeFileSync(file, bytes);
-      return { outcome: 'named, and the one before is used', repeated: await world.checkResumes(out) };
+      return { outcome: 'reported, and the previous one is used', repeated: await world.checkResumes(out) };
     },
   },
   {
@@ -216,7 +216,7 @@ export const faults: Fault[] = [
       assert.deepEqual(first, second);
       assert.equal(first!.weights[2], first!.weights[1]);
       assert.notEqual(first!.weights[3], first!.weights[2]);
-      return { outcome: 'no rank applies the step, all go on alike' };
+      return { outcome: 'no rank applies the step, all continue' };
     },
   },
   {
@@ -238,7 +238,7 @@ export const faults: Fault[] = [
       assert.ok(!existsSync(world.at(out, 'checkpoints')), first!.stderr);
       const { code, stderr } = await typed(first!.stderr, { cwd: world.folder });
       assert.equal(code, 0, stderr);
-      return { outcome: 'nothing of it is saved, exit code 2; the command that rank 0 names trains' };
+      return { outcome: 'nothing of it is saved, exit code 2; the command that rank 0 suggests trains' };
     },
   },
   {
@@ -277,7 +277,7 @@ export const faults: Fault[] = [
         const waited = share('waitSeconds') / share('stepSeconds');
         assert.ok(waited > 0.5, `waited for ${waited} of the time`);
         await world.checkResumes(out);
-        return { outcome: `goes on, with the same losses; ${Math.round(100 * waited)} % of the time is waiting` };
+        return { outcome: `continues, with the same losses; ${Math.round(100 * waited)} % of the time is waiting` };
       }),
   },
   {
@@ -308,7 +308,7 @@ export const faults: Fault[] = [
         );
         assert.ok(found!.equals(expected!), file);
       }
-      return { outcome: 'resumed each time; weights and optimizer end bit-equal to the unbroken run' };
+      return { outcome: 'resumed each time; final weights and optimizer state are bit-equal to the uninterrupted run' };
     },
   },
   {
@@ -343,5 +343,5 @@ async function refusedTogether(world: World, words: readonly string[][], mistake
     assert.match(stderr, mistake);
   }
   assert.equal(ends[1]!.code, 2, ends[1]!.stderr); // it is rank 1 that differs
-  return { outcome: 'refused at the start, named on both', seconds };
+  return { outcome: 'refused at the start, by both ranks', seconds };
 }

@@ -1,6 +1,6 @@
 // node fuzz.js KIND SEED COUNT: reads COUNT broken files of one kind. What each reader may do with one is to read it or to
 // refuse it with an error of its own kind; everything else ends this process with the number of the case. Says each number
-// before it, so that whoever started this knows it when nothing else is said.
+// before it, so that the parent process knows it even if nothing else is printed.
 import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -277,7 +277,7 @@ const folder = mkdtempSync(join(tmpdir(), 'taper-fuzz-'));
 let refused = 0;
 try {
   const { files, read } = await kinds[name]!(folder);
-  await read(); // as it stands, it is whole
+  await read(); // unchanged, it is whole
   const originals = files.map((path) => readFileSync(path));
   for (let i = Number(first); i < Number(first) + Number(count); i++) {
     writeSync(2, `${i}\n`);

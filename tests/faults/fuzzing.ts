@@ -16,7 +16,7 @@ export const kinds: Record<string, number> = {
   nulls: 5000,
   markdown: 5000,
   parquet: 5000,
-  tokens: 1000, // each trains two tokenizers, of which the library keeps some memory
+  tokens: 1000, // each trains two tokenizers, and the library keeps some of their memory
   binaryParquet: 5000,
   corpus: 5000,
   glue: 5000,

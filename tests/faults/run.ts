@@ -57,24 +57,24 @@ if (words.length === 0) writeResults('faults', 'Faults and their effects', 'npm 
 process.exitCode = numFailed > 0 ? 1 : 0;
 
 function document(): string {
-  return `Each fault is caused at a random moment of a small run (${steps} steps, a checkpoint each ${saveEvery}; ranks wait ${peerTimeout} s for one that is silent), by
-processes of its own. After each, no process is left, the newest checkpoint is whole (or, where that was corrupted, the one before it), and the run
-is resumed with one process: its samples are those of a run that nothing disturbed and its losses are the same to 1e-5. So nothing is
-lost; the steps after the checkpoint are done again.
+  return `Each fault is caused at a random moment of a small run (${steps} steps, a checkpoint every ${saveEvery}; the ranks' timeout is ${peerTimeout} s), in
+its own processes. Afterwards no process is left, the newest checkpoint is intact (or, if it was corrupted, the one before it), and the run
+is resumed with one process: its samples are those of an undisturbed run and its losses are the same to 1e-5. So nothing is
+lost; the steps after the checkpoint are repeated.
 
-Seconds are from the fault to the end of the last rank, median and range; a frozen rank is ended by the launcher ten seconds after the others.
-A rank that dies is noticed at once; rank 0 then waits some five seconds for the word of the others, to say which rank it is. A frozen one is
+Seconds are from the fault to the end of the last rank, median and range; the launcher kills a frozen rank ten seconds after the others.
+A dead rank is noticed immediately; rank 0 then waits about five seconds for reports of the others, to name the rank. A frozen one is
 noticed after the timeout.
 
-${table([['fault', 'times', 'outcome', 'seconds', 'steps done again, at most'], ...rows])}
+${table([['fault', 'times', 'outcome', 'seconds', 'steps repeated, at most'], ...rows])}
 
 ## Broken files
 
-Files of each kind with one to four random changes (bits, bytes, pieces gone, doubled or added, cut off, numbers made extreme), read in a process of their own. Each is
-read as what it then says, or refused in one line that names it. A crash, a hang of ten seconds, an error of another kind or more than 1 GB of memory
-would be a failure. MB is the most memory that the process took, of which 240 are Node's and libtorch's.
+Files of each kind with one to four random changes (bits, bytes, parts removed, doubled or inserted, truncation, extreme numbers), read in separate processes. Each is
+either read, or refused in one line that names the file. A crash, a hang of ten seconds, an error of another kind or more than 1 GB of memory
+would be a failure. MB is the peak memory of the process, including 240 MB for Node and libtorch.
 
 ${table([['files', 'read', 'refused', 'failures', 'MB'], ...broken])}
 
-One of them alone: \`npm run test:faults -- SIGKILL\` tries those with the word in their name; \`npm run test:faults -- parquet\` a kind of files. \`npm test\` tries the quick ones once.`;
+To try some of them: \`npm run test:faults -- SIGKILL\` for those with the word in their name; \`npm run test:faults -- parquet\` for a kind of file. \`npm test\` tries the quick ones once.`;
 }

@@ -34,7 +34,7 @@ export class World implements Disposable {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  /** The name of a run that is not there yet. */
+  /** The name of a run that does not exist yet. */
   newRun(): string {
     return `run-${this.#numRuns++}`;
   }
@@ -97,7 +97,7 @@ export interface Launched extends Started {
   ranks: number[];
 }
 
-/** The processes that a process has started, once there are so many. */
+/** The processes that a process has started, once it has this many. */
 export async function childrenOf(pid: number, count: number): Promise<number[]> {
   for (;;) {
     const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();

@@ -63,7 +63,7 @@ for (const [shared, own] of [
   });
 }
 
-test('a document of a group is linked to the one that it is like, not to the first alone', (t) => {
+test('a document of a group is linked to the one that it is like, not only to the first', (t) => {
   const draw = drawing(7);
   const texts = Array.from({ length: 64 }, () => Array.from({ length: 200 }, () => draw(30_000)));
   using signatures = signaturesOf(

@@ -67,7 +67,7 @@ test('exactly those documents go that a comparison of all pairs drops, with thei
   }
 });
 
-test('exact finds the copies alone; near names another one where the first of them is dropped', async (t) => {
+test('exact finds only copies; near names another one where the first of them is dropped', async (t) => {
   const documents = collection(2, 60);
   const near = await found(t, [documents]);
   const gone = new Map(near.map(({ document, repeats }) => [document, repeats]));
@@ -81,7 +81,7 @@ test('exact finds the copies alone; near names another one where the first of th
   );
 });
 
-test('several texts are one list: a document goes for one of an earlier text', async (t) => {
+test('several texts are one list: a document that repeats an earlier text is dropped', async (t) => {
   const documents = collection(3, 60);
   const whole = await found(t, [documents]);
   assert.deepEqual(await found(t, [documents.slice(0, 20), documents.slice(20, 21), documents.slice(21)]), whole);
@@ -148,7 +148,7 @@ test('different short documents all stay', async (t) => {
   assert.deepEqual(await found(t, [documents]), []);
 });
 
-test('documents longer than what is read at once are compared as a whole', async (t) => {
+test('documents longer than a buffer are compared as a whole', async (t) => {
   const draw = drawing(5);
   const long = Array.from({ length: 70_000 }, () => draw(words));
   const edited = long.with(-1, (long.at(-1)! + 1) % words);

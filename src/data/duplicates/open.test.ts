@@ -31,7 +31,7 @@ async function opened(t: TestContext, cacheDir: string, kind: 'exact' | 'near' =
   return { duplicates, warnings, lines: readFileSync(duplicates.path, 'utf8').trim().split('\n') };
 }
 
-test('a document of the training text goes for one that is held out, and the report says which', async (t) => {
+test('a training document that repeats a held-out one is dropped, and the report names it', async (t) => {
   const cacheDir = join(temporaryFolder(t), 'cache');
   const { duplicates, lines, warnings } = await opened(t, cacheDir);
   assert.deepEqual([...duplicates.repeated.get('data.valid')!], [2]);
@@ -67,7 +67,7 @@ test('a document of the training text goes for one that is held out, and the rep
   assert.deepEqual(readdirSync(cacheDir), [duplicates.path.slice(cacheDir.length + 1)]); // no file of the work is left
 });
 
-test('the result is kept: the next start reads it, for these texts and this kind alone', async (t) => {
+test('the result is kept: the next start reads it, only for these texts and this kind', async (t) => {
   const cacheDir = temporaryFolder(t);
   const corpora = await texts(t);
   const open = (kind: 'exact' | 'near', some = corpora) =>

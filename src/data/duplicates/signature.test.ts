@@ -6,7 +6,7 @@ import { Signer, signatureBytes, similarity } from './signature.ts';
 const words = 30_000;
 const numPairs = 300;
 
-/** The signature and the hash of a document that comes in pieces. */
+/** The signature and the hash of a document that comes in parts. */
 function signed(...pieces: readonly number[][]): { signature: Uint8Array; hash: number } {
   const signer = new Signer();
   for (const piece of pieces) signer.add(Int32Array.from(piece));
@@ -46,7 +46,7 @@ for (const [shared, own] of [
   });
 }
 
-test('a document in pieces has the hash and the signature of the whole', () => {
+test('a document added in parts has the hash and the signature of the whole', () => {
   const draw = drawing(1);
   const tokens = Array.from({ length: 100 }, () => draw(words));
   const whole = signed(tokens);

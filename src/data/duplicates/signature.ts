@@ -111,7 +111,7 @@ export function similarity(a: Uint8Array, b: Uint8Array): number {
 /** Whether documents of an estimated similarity are near duplicates. */
 export const isNear = (similarity: number) => similarity >= nearSimilarity;
 
-/** Maps a 32-bit number to another one, each bit of which depends on all bits. Source: the finalizer of MurmurHash3. */
+/** Maps a 32-bit number to another one whose bits each depend on all bits. Source: the finalizer of MurmurHash3. */
 export function mix(bits: number): number {
   let mixed = Math.imul(bits ^ (bits >>> 16), 0x85ebca6b);
   mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);

@@ -3,7 +3,7 @@ import test from 'node:test';
 import type { ModelConfig } from '../../model/index.ts';
 import { llama } from './llama.ts';
 
-test("what llama.cpp's Llama has and its Qwen3 has not is told of Qwen3 alone", () => {
+test("what llama.cpp's Llama supports and its Qwen3 does not is reported only for Qwen3", () => {
   const ropeScaling = { type: 'llama3', factor: 8, lowFrequency: 1, highFrequency: 4, originalPositions: 32 };
   const config = { activation: 'silu', attentionBias: true, ropeScaling } as ModelConfig;
   assert.deepEqual(llama.mistakes(config, { model_type: 'llama' }), []);

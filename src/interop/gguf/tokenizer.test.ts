@@ -14,7 +14,7 @@ function fields(changes: object, warn: (message: string) => void = assert.fail) 
   return tokenizerFields({ checkpoint: { path: 'here', tokenizerJson }, config } as OutgoingModel, warn);
 }
 
-test('tokens stand at their ids, and ids without one are filled with tokens that no text has', () => {
+test('tokens are at their ids, and ids without one are filled with tokens that no text has', () => {
   const added = { ...addedToken('<x>', 3), special: false };
   const found = fields({ added_tokens: [...plain.added_tokens, added], model: { ...plain.model, unk_token: 'b' } });
   assert.deepEqual(found['tokenizer.ggml.tokens'], ['a', 'b', 'ab', '<x>', '<|endoftext|>', '[PAD5]']);
@@ -31,7 +31,7 @@ test('merges may be lists, as newer files have them', () => {
   assert.deepEqual(found['tokenizer.ggml.merges'], ['a b']);
 });
 
-test('a tokenizer of which llama.cpp would make another is refused', () => {
+test('a tokenizer that llama.cpp would read differently is refused', () => {
   const bytes = { type: 'ByteLevel', add_prefix_space: false, use_regex: false };
   const sequence = (...pretokenizers: object[]) => ({ pre_tokenizer: { type: 'Sequence', pretokenizers } });
   const digits = { type: 'Digits', individual_digits: true };

@@ -12,15 +12,15 @@ test('8 bits are a float16 scale of the largest over 127, and steps of it, halve
   for (const [i, x] of block.entries()) assert.equal(bytes.readInt8(2 + i), Math.sign(x) * Math.round(Math.abs(x)));
 });
 
-test('a block of zeros stays one, and each block has a scale of its own', () => {
+test('a block of zeros stays zeros, and each block has its own scale', () => {
   const bytes = Buffer.from(quantised(Float32Array.from({ length: 64 }, (_, i) => (i < 32 ? 0 : 254))));
   assert.ok(bytes.subarray(0, 34).every((byte) => byte === 0));
   assert.equal(bytes.readUInt16LE(34), 0x4000); // 2
   assert.ok(bytes.subarray(36).every((byte) => byte === 127));
 });
 
-test('a tensor larger than a piece comes whole, in each type', () => {
-  const count = 2 ** 18 + 96; // a piece holds 2^18 of float32
+test('a tensor larger than the buffer is written completely, in each type', () => {
+  const count = 2 ** 18 + 96; // the buffer holds 2^18 of float32
   const numbers = Float32Array.from({ length: count }, (_, i) => (i % 255) - 127);
   for (const [type, read] of [
     ['F32', (bytes: Buffer, i: number) => bytes.readFloatLE(4 * i)],

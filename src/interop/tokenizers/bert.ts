@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { bertPieces, maskingNames, wordPieceJson } from '../../data/index.ts';
+import { bertTokens, maskingNames, wordPieceJson } from '../../data/index.ts';
 import { CheckpointError } from '../../errors/index.ts';
 import { gptTokenizer } from './gpt2.ts';
 import { hasToken, type TokenizerClass, type TokenizerFamily, type TokenizerJson } from './tokenizer-family.ts';
@@ -46,13 +46,13 @@ export const bertTokenizer: TokenizerClass = {
     files: ['vocab.txt'],
     read(folder) {
       const path = join(folder, 'vocab.txt');
-      const pieces = readFileSync(path, 'utf8')
+      const tokens = readFileSync(path, 'utf8')
         .split('\n')
         .map((line) => line.trimEnd());
-      if (pieces.at(-1) === '') pieces.pop();
-      const lacking = bertPieces.find((piece) => !pieces.includes(piece));
+      if (tokens.at(-1) === '') tokens.pop();
+      const lacking = bertTokens.find((token) => !tokens.includes(token));
       if (lacking) throw new CheckpointError(`${path}: lacks ${lacking}; copy the model's own file`);
-      return wordPieceJson(pieces, { lowercase: true });
+      return wordPieceJson(tokens, { lowercase: true });
     },
   },
 };

@@ -112,7 +112,7 @@ scoped('without a training pass every block runs, nothing is dropped out, and th
   assert.notDeepEqual(bert.encode(inputs(ids), training([true, true, true])).toArray(), evaluated);
 });
 
-scoped('what stands in the padding does not change the states of the text', () => {
+scoped('the padding does not change the states of the text', () => {
   const bert = new Bert(config, weightsFor(config));
   const textOf = (hidden: Tensor) => hidden.narrow(1, 0, 5).toFloats();
   const padded = textOf(bert.encode(inputs(ids, [5, 5])));

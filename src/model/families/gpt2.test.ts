@@ -1,3 +1,4 @@
+// cspell:ignore modeling
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { scope, setNumThreads, Tensor } from '../../tensor/index.ts';
@@ -79,7 +80,7 @@ scoped('a token changes what comes at and after its position, and nothing before
   assert.deepEqual([...positions], [5, 6, 7]); // of the first sequence
 });
 
-scoped('the loss is the cross-entropy of the logits, which the word embeddings make without a bias', () => {
+scoped('the loss is the cross-entropy of the logits, from the word embeddings without a bias', () => {
   const weights = weightsFor(config);
   const model = new Gpt(config, weights);
   const hidden = model.encode(inputs(ids));

@@ -1,3 +1,4 @@
+// cspell:ignore amrozi mangla rvid tqid
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -167,7 +168,7 @@ for (const name of glueNames) {
   });
 }
 
-test("a label of a Parquet file that is none of the task's is told", async () => {
+test('a label in a Parquet file that the task does not have is reported', async () => {
   writeParquet('rte', 'train', 7n, ['a', 'b']);
   await assert.rejects(
     openGlueTask('rte', join(folder, 'parquet'), assert.fail),
@@ -180,7 +181,7 @@ test('the folder of the task itself will do', async () => {
   assert.equal((await openGlueTask('rte', at, assert.fail)).train.examples.length, 1);
 });
 
-test('what is wrong with a task is told with the file and the row', async () => {
+test('mistakes in the files of a task are reported with the file and the row', async () => {
   const refused = (name: GlueName, place: string, reason: RegExp) =>
     assert.rejects(openGlueTask(name, join(folder, place), assert.fail), (error) => {
       assert.ok(error instanceof DataError);
@@ -304,7 +305,7 @@ test('a development set may lack labels of the training set, but not have others
   await assert.rejects(labelsIn(['0', '1'], ['1', '']), /labels-dev\.csv, line 3: the label "" is not one of 0, 1/);
 });
 
-test('labels in JSON lines are the same as texts, numbers or truth values; missing ones are told with the line', async () => {
+test('labels in JSON lines are the same as texts, numbers or truth values; missing ones are reported with the line', async () => {
   const path = join(folder, 'labels.jsonl');
   const open = (lines: readonly object[]) => {
     writeFileSync(path, `\n${lines.map((line) => `${JSON.stringify(line)}\n`).join('\n')}`);
@@ -403,7 +404,7 @@ test('a class of two examples has one held out, a class of one has none, and equ
 const shared = '../shared/data/glue';
 const sizes = { cola: [8551, 1043], sst2: [67349, 872], mrpc: [4076, 1725], wnli: [634, 71] } as const;
 for (const [name, expected] of Object.entries(sizes)) {
-  test(`${name} is read whole from the files that are beside this project`, {
+  test(`${name} is read completely from the files next to this project`, {
     skip: !existsSync(shared),
   }, async () => {
     const { train, devs } = await openGlueTask(name as GlueName, shared, assert.fail);

@@ -78,7 +78,7 @@ test('a text that is the same as one of the example itself does not count agains
   near(lossOf({ isScored: false }, rows, examples), losses.reduce((a, b) => a + b) / 3);
 });
 
-test('scored pairs learn their order: log(1 + Σ exp(20·(cos_j − cos_i))) over pairs of which i has the higher score', () => {
+test('scored pairs learn their order: log(1 + Σ exp(20·(cos_j − cos_i))) over pairs in which i has the higher score', () => {
   const rows = vectors(8);
   const scores = [3, 1, 3, 4.5];
   const cosines = scores.map((_, i) => cosine(rows[2 * i]!, rows[2 * i + 1]!));
@@ -99,7 +99,7 @@ test('scored pairs learn their order: log(1 + Σ exp(20·(cos_j − cos_i))) ove
   );
 });
 
-test('shorter vectors are learned beside whole ones: the mean of the losses of both', () => {
+test('shorter vectors are learned along with full ones: the mean of both losses', () => {
   const rows = vectors(6);
   const examples = encoded([
     ['a', 'b'],

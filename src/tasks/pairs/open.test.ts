@@ -51,7 +51,7 @@ test('pairs without scores may be judged by scored ones', async () => {
   assert.deepEqual([judged.train.examples[0]!.score, judged.devs[0]!.examples[0]!.score], [undefined, 3.5]);
 });
 
-test('without supervision each different text is an example of its own, and nothing is held out', async () => {
+test('without supervision each distinct text is an example, and nothing is held out', async () => {
   const train = file('texts.csv', 'a,b\nOne.,Two.\nTwo.,Three.\n');
   const task = await open({ train }, { texts: ['a', 'b'] }, { isUnsupervised: true });
   assert.deepEqual(
@@ -79,7 +79,7 @@ test('scored pairs of three texts, and pairs to judge by of one, are refused', a
   );
 });
 
-test('what is no pair is refused with its line', async () => {
+test('a malformed pair is refused with its line', async () => {
   const refused = (text: string, reason: RegExp, columns: Columns = { texts: ['a', 'b'], score: 's' }) =>
     assert.rejects(
       open({ train: file('bad.csv', text), dev: file('bad.csv', text) }, columns),

@@ -38,7 +38,7 @@ test('nothing found and nothing there gives 0, not NaN', () => {
   assert.deepEqual(entityScores([['O']], [['O']]).all, { precision: 0, recall: 0, f1: 0 });
 });
 
-test('parts of speech are no entities', () => {
+test('parts of speech are not entities', () => {
   assert.ok(!markEntities(['NOUN', 'VERB', 'INTJ']));
   assert.ok(markEntities(['O', 'I-PER']));
 });

@@ -54,7 +54,7 @@ test("Universal Dependencies' files are read by the numbers of their columns, wi
   );
 });
 
-test('several words in one, words that are not there, and comments among spaces are left out', async () => {
+test('several words in one, omitted words, and comments among spaces are left out', async () => {
   const row = (id: string, word: string, tag: string) =>
     `${[id, word, word, tag, '_', '_', 0, 'root', '_', '_'].join('\t')}\n`;
   const text = `# sent_id\t1\n${row('1-2', "don't", '_')}${row('1', 'do', 'AUX')}${row('2', "n't", 'PART')}${row('2.1', 'gone', 'X')}\n`;
@@ -138,7 +138,7 @@ test('JSON lines hold lists of tokens and tags', async () => {
   assert.deepEqual(own!.tags, ['O']);
 });
 
-test('words lose the language that stands before each of them, and only then', async () => {
+test('words lose the language only if it precedes each of them', async () => {
   const warnings: string[] = [];
   const open = (train: string) => openTagTask({ train, dev: train }, {}, (text) => warnings.push(text));
   const { train } = await open(file('wikiann.tsv', 'en:London\tB-LOC\nen:en:x\tO\n'));
@@ -150,7 +150,7 @@ test('words lose the language that stands before each of them, and only then', a
   assert.deepEqual(kept.examples[0]!.words, ['en:London', 'http']);
 });
 
-test('what is no tagged sentence is refused with its line and the reason', async () => {
+test('a malformed tagged sentence is refused with its line and the reason', async () => {
   await refused('none.jsonl', '{"tokens": [], "tags": []}\n', /none\.jsonl, line 1: has no tokens; remove the line/);
   await refused('few.jsonl', '{"tokens": ["a", "b"], "tags": ["O"]}\n', /line 1: has 2 tokens but 1 tag;/);
   await refused('untagged.jsonl', '{"tokens": ["a"]}\n', /tags is nothing, not a list/);

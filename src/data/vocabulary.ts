@@ -57,8 +57,8 @@ function comesBefore(countA: number, keyA: number, countB: number, keyB: number)
 }
 
 /** The tokens of a text, and the pairs that were merged into tokens of more than one character, in that order. */
-export interface Pieces {
-  pieces: string[];
+export interface Vocabulary {
+  tokens: string[];
   merges: [string, string][];
   /** The cost of the training: the positions of the text that it visited, and the moves in its heap. */
   visits: number;
@@ -74,7 +74,7 @@ interface TrainOptions {
 }
 
 /**
- * The first `numPieces` tokens of a text: its characters, then the most frequent pair of neighbouring tokens merged into one,
+ * The first `numTokens` tokens of a text: its characters, then the most frequent pair of neighbouring tokens merged into one,
  * again and again (byte-pair encoding). Of equally frequent pairs, the one of earlier tokens comes first. There are fewer tokens
  * if no pair is left that occurs twice. A word with a character outside the alphabet is left out; such characters come last, if
  * there is room.
@@ -84,31 +84,31 @@ interface TrainOptions {
  * tokens. Time is O(n log n) for words of n characters in all, however long one of them is.
  * Source: Sennrich, Haddow and Birch, "Neural machine translation of rare words with subword units", ACL 2016.
  */
-export async function trainPieces(
+export async function trainVocabulary(
   wordCounts: ReadonlyMap<string, number>,
-  numPieces: number,
+  numTokens: number,
   { prefix, alphabet: given, onProgress }: TrainOptions,
-): Promise<Pieces> {
+): Promise<Vocabulary> {
   const merges: [string, string][] = [];
-  const pieces: string[] = [];
+  const tokens: string[] = [];
   const numberOf = new Map<string, number>();
-  const pieceNumber = (piece: string): number => {
-    let number = numberOf.get(piece);
+  const tokenNumber = (token: string): number => {
+    let number = numberOf.get(token);
     if (number === undefined) {
-      number = pieces.length;
-      pieces.push(piece);
-      numberOf.set(piece, number);
+      number = tokens.length;
+      tokens.push(token);
+      numberOf.set(token, number);
     }
     return number;
   };
-  const { alphabet, others } = given ? { alphabet: given, others: [] } : alphabetOf(wordCounts, numPieces, prefix);
-  for (const piece of alphabet) pieceNumber(piece);
+  const { alphabet, others } = given ? { alphabet: given, others: [] } : alphabetOf(wordCounts, numTokens, prefix);
+  for (const token of alphabet) tokenNumber(token);
 
   const text = new PairText(spell(wordCounts, numberOf, prefix));
   const heap = new PairHeap();
   for (const { count, key } of text.pairs()) if (count >= minCount) heap.push(count, key);
   const tick = everyTwoSeconds(onProgress);
-  while (pieces.length < numPieces) {
+  while (tokens.length < numTokens) {
     const top = heap.pop();
     if (!top || top.count < minCount) break;
     const count = text.countOf(top.key);
@@ -119,16 +119,16 @@ export async function trainPieces(
     }
     const left = Math.floor(top.key / keyBase);
     const right = top.key % keyBase;
-    merges.push([pieces[left]!, pieces[right]!]);
-    const merged = pieceNumber(pieces[left]! + pieces[right]!.slice(prefix.length));
+    merges.push([tokens[left]!, tokens[right]!]);
+    const merged = tokenNumber(tokens[left]! + tokens[right]!.slice(prefix.length));
     for (const key of text.merge(left, right, merged)) {
       const grown = text.countOf(key);
       if (grown >= minCount) heap.push(grown, key);
     }
-    await tick(() => pieces.length);
+    await tick(() => tokens.length);
   }
-  for (const piece of others) pieceNumber(piece);
-  return { pieces: pieces.slice(0, numPieces), merges, visits: text.visits + heap.moves };
+  for (const token of others) tokenNumber(token);
+  return { tokens: tokens.slice(0, numTokens), merges, visits: text.visits + heap.moves };
 }
 
 /** Words as token ids, one after another, and how often each word occurs. */
@@ -151,8 +151,8 @@ function spell(
   const lengths: number[] = [];
   const counts: number[] = [];
   const insideNumberOf = new Map(
-    Array.from(numberOf).flatMap(([piece, number]) =>
-      piece.startsWith(prefix) ? [[piece.slice(prefix.length), number]] : [],
+    Array.from(numberOf).flatMap(([token, number]) =>
+      token.startsWith(prefix) ? [[token.slice(prefix.length), number]] : [],
     ),
   );
   let end = 0;
@@ -320,14 +320,14 @@ const lostShare = 0.01;
 const smallAlphabet = 256;
 
 /**
- * The tokens of one character that a vocabulary of `numPieces` begins with: each character, and with `prefix` each that also
+ * The tokens of one character that a vocabulary of `numTokens` begins with: each character, and with `prefix` each that also
  * occurs inside words, in the order of their code points. If there are many, the rarest are left out: those that make up 99 % of
  * the text may take the whole vocabulary, those up to 99.98 % half of it, and all of them an eighth. The `others` are those left
  * out, most frequent first.
  */
 function alphabetOf(
   wordCounts: ReadonlyMap<string, number>,
-  numPieces: number,
+  numTokens: number,
   prefix: string,
 ): { alphabet: string[]; others: string[] } {
   const everywhere = new Map<string, number>();
@@ -347,9 +347,9 @@ function alphabetOf(
   const tokens = [
     // A character comes before its form inside words, because it is at least as frequent.
     ...ordered(everywhere).map(([character, count]) => {
-      return { piece: character, count, spelled: count - (inside.get(character) ?? 0) };
+      return { token: character, count, spelled: count - (inside.get(character) ?? 0) };
     }),
-    ...ordered(inside).map(([character, count]) => ({ piece: prefix + character, count, spelled: count })),
+    ...ordered(inside).map(([character, count]) => ({ token: prefix + character, count, spelled: count })),
   ];
   const byCount = tokens.toSorted((a, b) => b.count - a.count);
   /** How many of the most frequent tokens leave at most a given share of the text without a spelling. */
@@ -362,13 +362,13 @@ function alphabetOf(
     return at + 1;
   };
   const size = Math.max(
-    Math.min(numLeaving(lostShare), numPieces),
-    Math.min(numLeaving(rareShare), Math.floor(numPieces / 2)),
-    Math.min(tokens.length, Math.min(numPieces, Math.max(smallAlphabet, Math.floor(numPieces / 8)))),
+    Math.min(numLeaving(lostShare), numTokens),
+    Math.min(numLeaving(rareShare), Math.floor(numTokens / 2)),
+    Math.min(tokens.length, Math.min(numTokens, Math.max(smallAlphabet, Math.floor(numTokens / 8)))),
   );
   const kept = new Set(byCount.slice(0, size));
   return {
-    alphabet: tokens.filter((token) => kept.has(token)).map(({ piece }) => piece),
-    others: byCount.slice(size).map(({ piece }) => piece),
+    alphabet: tokens.filter((token) => kept.has(token)).map(({ token }) => token),
+    others: byCount.slice(size).map(({ token }) => token),
   };
 }

@@ -1,7 +1,8 @@
+// cspell:ignore acgt
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { drawFor } from '../random/index.ts';
-import { type Pieces, trainPieces } from './pieces.ts';
+import { trainVocabulary, type Vocabulary } from './vocabulary.ts';
 
 const wordPiece = { prefix: '##' };
 
@@ -14,38 +15,38 @@ const counts = new Map([
 ]);
 const characters = ['d', 'e', 'i', 'l', 'n', 'o', 'r', 's', 't', 'w'];
 const inside = ['##d', '##e', '##i', '##o', '##r', '##s', '##t', '##w'];
-// By hand: es and st occur 9 times, of equals the pair of the earlier pieces comes first; then est 9; lo and ow 7;
+// By hand: es and st occur 9 times, of equals, the pair of the earlier tokens comes first; then est 9; lo and ow 7;
 // low 7; ne, ew and west 6; the pairs of the word "widest" 3; the pairs of "lower" 2.
 const merges = ['##es', '##est', 'lo', 'low', 'ne', '##west', 'newest', '##de', '##ds'];
 
-const piecesOf = async (words: ReadonlyMap<string, number>, size: number) =>
-  (await trainPieces(words, size, wordPiece)).pieces;
+const tokensOf = async (words: ReadonlyMap<string, number>, size: number) =>
+  (await trainVocabulary(words, size, wordPiece)).tokens;
 
 test('the first tokens are the characters, then the most frequent pairs in order', async () => {
-  const pieces = await piecesOf(counts, 25);
-  assert.deepEqual(pieces.slice(0, 18), [...characters, ...inside]);
-  assert.deepEqual(pieces.slice(18), merges.slice(0, 7));
+  const tokens = await tokensOf(counts, 25);
+  assert.deepEqual(tokens.slice(0, 18), [...characters, ...inside]);
+  assert.deepEqual(tokens.slice(18), merges.slice(0, 7));
 });
 
 test('a smaller vocabulary is the beginning of a larger one, as long as the characters fit', async () => {
-  const large = await piecesOf(counts, 1000);
-  for (const size of [18, 20, 26]) assert.deepEqual(await piecesOf(counts, size), large.slice(0, size));
+  const large = await tokensOf(counts, 1000);
+  for (const size of [18, 20, 26]) assert.deepEqual(await tokensOf(counts, size), large.slice(0, size));
 });
 
 test('the words become whole tokens when there is room, and then no more tokens come', async () => {
-  const pieces = await piecesOf(counts, 1000);
-  for (const word of counts.keys()) assert.ok(pieces.includes(word), word);
-  assert.ok(pieces.length < 50);
-  assert.equal(new Set(pieces).size, pieces.length);
+  const tokens = await tokensOf(counts, 1000);
+  for (const word of counts.keys()) assert.ok(tokens.includes(word), word);
+  assert.ok(tokens.length < 50);
+  assert.equal(new Set(tokens).size, tokens.length);
 });
 
 test('what occurs once is not merged', async () => {
-  assert.deepEqual(await piecesOf(new Map([['ab', 1]]), 10), ['a', 'b', '##b']);
-  assert.deepEqual(await piecesOf(new Map([['ab', 2]]), 10), ['a', 'b', '##b', 'ab']);
+  assert.deepEqual(await tokensOf(new Map([['ab', 1]]), 10), ['a', 'b', '##b']);
+  assert.deepEqual(await tokensOf(new Map([['ab', 2]]), 10), ['a', 'b', '##b', 'ab']);
 });
 
 test('repeated characters are merged from the left', async () => {
-  assert.deepEqual(await piecesOf(new Map([['aaaaa', 4]]), 10), ['a', '##a', '##aa', 'aaa', 'aaaaa']);
+  assert.deepEqual(await tokensOf(new Map([['aaaaa', 4]]), 10), ['a', '##a', '##aa', 'aaa', 'aaaaa']);
 });
 
 /** Byte-pair encoding as its definition says it: every pair is counted anew before each merge. */
@@ -54,12 +55,12 @@ function merged(
   size: number,
   prefix: string,
   alphabet: string[],
-): Pieces['merges'] {
+): Vocabulary['merges'] {
   const words = Array.from(wordCounts, ([word, count]) => {
     return { count, tokens: [...word].map((character, i) => (i === 0 ? character : prefix + character)) };
   });
   const numbers = new Map(alphabet.map((token, i) => [token, i]));
-  const result: Pieces['merges'] = [];
+  const result: Vocabulary['merges'] = [];
   while (numbers.size < size) {
     const pairs = new Map<string, { left: string; right: string; count: number }>();
     for (const { tokens, count } of words) {
@@ -102,7 +103,7 @@ test('the merges are those of the definition, overlapping pairs among them', asy
     }
     for (const prefix of ['', '##']) {
       const alphabet = [...letters, ...(prefix ? letters.map((letter) => prefix + letter) : [])];
-      const ours = await trainPieces(words, 60, { prefix, alphabet });
+      const ours = await trainVocabulary(words, 60, { prefix, alphabet });
       assert.deepEqual(ours.merges, merged(words, 60, prefix, alphabet), JSON.stringify([...words]));
     }
   }
@@ -119,7 +120,7 @@ test('the work is in proportion to the text, also where a word is as long as the
   };
   for (const [name, words] of Object.entries(texts)) {
     const [small, large] = [10_000, 100_000];
-    const visits = async (length: number) => (await trainPieces(words(length), 300, wordPiece)).visits / length;
+    const visits = async (length: number) => (await trainVocabulary(words(length), 300, wordPiece)).visits / length;
     const [few, many] = [await visits(small), await visits(large)];
     assert.ok(few > 1 && many < 20 && many < 2 * few, `${name}: ${few} and ${many} visits a character`);
   }
@@ -130,28 +131,28 @@ const chinese = (from: number, to: number, count: (rank: number) => number) =>
 
 test('the alphabet grows with the text, and is not one of a thousand characters', async () => {
   const words = chinese(0, 5000, () => 3);
-  assert.deepEqual((await piecesOf(words, 30_000)).sort(), [...words.keys()]);
+  assert.deepEqual((await tokensOf(words, 30_000)).sort(), [...words.keys()]);
 });
 
 test('where the characters do not fit, the most frequent ones are kept, and of equals the lower code points', async () => {
   const words = chinese(0, 3000, (i) => 1 + Math.floor(i / 10));
-  assert.deepEqual(await piecesOf(words, 500), [...words.keys()].slice(2500));
+  assert.deepEqual(await tokensOf(words, 500), [...words.keys()].slice(2500));
   const equal = chinese(0, 3000, () => 2);
-  assert.deepEqual(await piecesOf(equal, 500), [...equal.keys()].slice(0, 500));
-  assert.deepEqual(await piecesOf(counts, 3), ['e', 'w', '##e']);
+  assert.deepEqual(await tokensOf(equal, 500), [...equal.keys()].slice(0, 500));
+  assert.deepEqual(await tokensOf(counts, 3), ['e', 'w', '##e']);
 });
 
 test('rare characters do not take the room that frequent pairs need', async () => {
   // 3,000 characters of 0.9 % of the text, and one word of the rest.
   const words = new Map([...chinese(0, 3000, () => 1), ['word', 82_000]]);
-  const pieces = await piecesOf(words, 2000);
-  const at = pieces.indexOf('word');
+  const tokens = await tokensOf(words, 2000);
+  const at = tokens.indexOf('word');
   assert.ok(at > 0 && at <= 1010, `"word" is the token ${at}`);
 });
 
-test('a character has a form inside of words only where it stands inside of one', async () => {
+test('a character has a form inside words only if it occurs inside one', async () => {
   assert.deepEqual(
-    await piecesOf(
+    await tokensOf(
       new Map([
         ['ab', 1],
         ['c', 1],
@@ -162,18 +163,18 @@ test('a character has a form inside of words only where it stands inside of one'
   );
 });
 
-test('a word that cannot be spelled is no part of the training', async () => {
+test('a word that cannot be spelled is not part of the training', async () => {
   // q is too rare for a vocabulary of 300 that other characters fill.
   const words = new Map([...chinese(0, 298, () => 1000), ['aqb', 1], ['aqc', 1], ['aqd', 1]]);
-  assert.deepEqual((await trainPieces(words, 300, wordPiece)).merges, []);
+  assert.deepEqual((await trainVocabulary(words, 300, wordPiece)).merges, []);
 });
 
-test('whoever waits for a long training hears of it every two seconds', async (t) => {
+test('a long training reports its progress every two seconds', async (t) => {
   const heard: number[] = [];
   const draw = drawFor({ seed: 3, epoch: 0, sample: 0 }, 0);
   const words = new Map([[Array.from({ length: 20_000 }, () => 'abcdefgh'[draw(8)]!).join(''), 1]]);
   let clock = 0;
   t.mock.method(performance, 'now', () => (clock += 100));
-  await trainPieces(words, 200, { ...wordPiece, onProgress: (tokens) => heard.push(tokens) });
+  await trainVocabulary(words, 200, { ...wordPiece, onProgress: (tokens) => heard.push(tokens) });
   assert.ok(heard.length >= 5 && heard.every((tokens, i) => tokens > (heard[i - 1] ?? 0)), heard.join(' '));
 });

@@ -1,6 +1,8 @@
 import { type Command, Option } from 'commander';
 import {
+  type ConfigSources,
   deviceOf,
+  epochsIn,
   fromDeepSpeed,
   type LoadedConfig,
   loadConfig,
@@ -10,6 +12,7 @@ import {
 import { depthWarnings } from '../depth/index.ts';
 import { ConfigError } from '../errors/index.ts';
 import { defaultDevice } from '../machine/index.ts';
+import { preparation } from './progress.ts';
 
 /** The options that make up a configuration. */
 export interface ConfigOptions {
@@ -31,10 +34,16 @@ export const configArgument = ['[config]', 'config file, YAML or JSON; see docs/
 
 /**
  * The configuration of a command line: the file, then the DeepSpeed file and `--data`, then `--set`; later ones override earlier ones.
+ * With `train.epochs` it reads the texts, as `run` will.
  *
  * @throws ConfigError for a mistake in any of them, and if there are none.
  */
-export function configOf(file: string | undefined, options: ConfigOptions, command: Command): LoadedConfig {
+export async function configOf(
+  file: string | undefined,
+  options: ConfigOptions,
+  command: Command,
+  run: { out?: string; resume?: boolean } = {},
+): Promise<LoadedConfig> {
   if (file === undefined && options.set === undefined && options.deepspeed === undefined) {
     throw new ConfigError(
       `no configuration: give a file, as in npx taper-lm ${command.name()} configs/encoder.yaml, ` +
@@ -49,7 +58,7 @@ export function configOf(file: string | undefined, options: ConfigOptions, comma
     ...(from && { model: from.model, train: { ...deepSpeed?.config.train, from: from.path } }),
     ...(options.data && { data: { train: options.data } }),
   };
-  const loaded = loadConfig({ ...sources, overrides });
+  const loaded = await withSteps({ ...sources, overrides }, run);
   const { depth, model, train } = loaded.config;
   const warnings = [
     ...(deepSpeed?.warnings ?? []),
@@ -57,4 +66,12 @@ export function configOf(file: string | undefined, options: ConfigOptions, comma
     ...depthWarnings(depth, model.layers, train.steps),
   ];
   return { ...loaded, warnings };
+}
+
+/** Loads a configuration; if `train.epochs` is given, reads the texts for it. */
+async function withSteps(sources: ConfigSources, run: { out?: string; resume?: boolean }): Promise<LoadedConfig> {
+  if (epochsIn(sources) === undefined) return loadConfig(sources);
+  const { loadConfigForTexts } = await import('../train/index.ts');
+  using report = preparation();
+  return loadConfigForTexts(sources, { ...run, report });
 }

@@ -140,11 +140,11 @@ interface OpenTexts extends Disposable {
 
 async function open(file: string | undefined, options: ConfigOptions): Promise<OpenTexts> {
   // No model is made here, so without a config file any will do.
-  const anyModel = file === undefined ? { model: { preset: 'bert-mini' as const }, train: { steps: 1 } } : {};
+  const anyModel = file === undefined ? { model: { preset: 'bert-mini' as const } } : {};
   const { config } = loadConfig({
     ...(file !== undefined && { file }),
     overrides: { ...anyModel, ...(options.data && { data: { train: options.data } }) },
-    sets: options.set ?? [],
+    sets: [...(options.set ?? []), 'train.steps=1'], // of any length: nothing is trained
   });
   if (config.data.train.length === 0)
     throw new ConfigError('data.train: no text; give files or folders, as in --data my/texts');

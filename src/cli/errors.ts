@@ -1,3 +1,4 @@
+import { styleText } from 'node:util';
 import { CommanderError } from 'commander';
 import { peerExitCode } from '../distributed/errors.ts';
 import { UserError } from '../errors/index.ts';
@@ -23,7 +24,8 @@ export function reportError(error: unknown): number {
   // Known by name, since importing the class would load libtorch.
   const isPeer = error instanceof Error && error.name === 'PeerError';
   const isPlain = isMistake || isPeer;
-  if (isPlain) process.stderr.write(`taper: ${oneLine((error as Error).message)}\n`);
+  const name = styleText('red', 'taper:', { stream: process.stderr });
+  if (isPlain) process.stderr.write(`${name} ${oneLine((error as Error).message)}\n`);
   if (!isPlain || process.env.TAPER_DEBUG === '1') console.error(error);
   return isMistake ? 2 : isPeer ? peerExitCode : 1;
 }

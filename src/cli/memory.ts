@@ -1,7 +1,8 @@
 import type { Config } from '../config/index.ts';
 import { ConfigError } from '../errors/index.ts';
+import { startedWith } from '../errors/started-with.ts';
 import { type MachineMemory, machineMemory } from '../machine/index.ts';
-import { bytesText, startedText } from '../report/format.ts';
+import { bytesText } from '../report/format.ts';
 import { estimateMemory, fittingMicroBatch, fittingMicroBatches } from '../train/memory.ts';
 
 /** An estimate this many times the memory of the machine cannot fit, however rough it is. */
@@ -39,6 +40,12 @@ export function memoryFacts(config: Config): [string, string][] {
   ];
 }
 
+/** The estimated memory in a line. */
+export const memoryNote = (config: Config) =>
+  `estimated ${memoryFacts(config)
+    .map(([name, value]) => `${name}: ${value}`)
+    .join('; ')}`;
+
 /**
  * A warning if the free memory is too small for training, with the micro-batch that would fit.
  *
@@ -64,9 +71,8 @@ export function memoryWarning(config: Config, options: MemoryOptions = {}): stri
   const share = (filled * machine.available) / (ranks?.localSize ?? 1);
   const size = config.train.device === 'cpu' ? fittingMicroBatch(config, share, ranks?.size) : undefined;
   if (size === undefined) return `${what}; lower train.batchSize, data.sequenceLength or the sizes of the model`;
-  const started = startedText(command);
-  const words = ranks === undefined && started.startsWith('npx ') ? started : 'add';
-  return `${what}; use a smaller micro-batch, which leaves the batch size unchanged: ${words} --set train.microBatchSize=${size}`;
+  const advice = startedWith(['--set', `train.microBatchSize=${size}`], ranks ? [] : command);
+  return `${what}; use a smaller micro-batch, which leaves the batch size unchanged: ${advice}`;
 }
 
 /** The micro-batch sizes that fit into this machine's memory, the largest first. */

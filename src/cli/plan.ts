@@ -14,14 +14,26 @@ import {
   resolveGamma,
 } from '../depth/index.ts';
 import { counted } from '../errors/index.ts';
+import { startedWith } from '../errors/started-with.ts';
 import { numParameters, parameterSpecs } from '../model/index.ts';
 import { duration, flopsText, percent, rounded, table } from '../report/format.ts';
+import { epochsOf, epochsText, fewerEpochs } from '../train/epochs.ts';
 import type { StepTimes } from '../train/index.ts';
 import { estimateMemory, type MemoryEstimate } from '../train/memory.ts';
 import { workOf, worksOf } from '../train/work.ts';
-import { type ConfigOptions, configArgument, configOf, deepSpeedOption, jsonOption, setOption } from './config.ts';
+import {
+  type ConfigOptions,
+  configArgument,
+  configOf,
+  dataOption,
+  deepSpeedOption,
+  jsonOption,
+  setOption,
+} from './config.ts';
 import { writeFiles } from './files.ts';
 import { memoryFacts, memoryWarning, microBatchesFor } from './memory.ts';
+import { preparation } from './progress.ts';
+import { longHours, shorterRun } from './run-time.ts';
 import { warn } from './terminal.ts';
 
 /** The points of a run at which the schedule is shown, as fractions; it changes most at the start. */
@@ -42,10 +54,21 @@ interface Plan extends PlannedCost {
   thetaBar: number | null;
   /** Peak memory of training in one process, in bytes. */
   memory: MemoryEstimate;
+  /** With `--data`: the training text. */
+  text?: TextFacts;
   schedule: ({ step: number; expectedDepth: number } & Pick<DepthState, 'theta' | 'keepRates'>)[];
   warnings: string[];
-  /** With `--measure`: the time of the steps on this machine, excluding evaluations and checkpoints. */
+  /** With `--measure` or `--data`: the time of the steps on this machine, excluding evaluations and checkpoints. */
   measured?: MeasuredTime;
+}
+
+/** The training text, split into sequences of the last length. */
+interface TextFacts {
+  tokens: number;
+  /** Sequences to train on, and held out. */
+  sequences: number;
+  heldOut: number;
+  epochs: number;
 }
 
 interface MeasuredTime {
@@ -55,7 +78,7 @@ interface MeasuredTime {
   hours: number;
   /** The fraction of `denseHours` that is saved. */
   timeSaved: number;
-  /** Seconds of a dense step with several micro-batch sizes that fit into memory, and the fastest size; null on a GPU. */
+  /** With `--measure`: seconds of a dense step with several micro-batch sizes that fit into memory, and the fastest size; null on a GPU. */
   microBatches: { sizes: { size: number; seconds: number }[]; fastest: number } | null;
 }
 
@@ -68,23 +91,32 @@ interface PlanOptions extends ConfigOptions {
 /** `taper-lm plan`: shows what a configuration will do, without training. */
 export function planCommand(): Command {
   return new Command('plan')
-    .description('show when each block will run and how many FLOPs that saves, without training')
+    .description(
+      'show how long a run would take, how much memory it needs, and when each block will run, without training',
+    )
     .argument(...configArgument)
+    .addOption(dataOption())
     .addOption(setOption())
     .addOption(deepSpeedOption())
-    .option('--measure', 'time some steps on this machine and estimate how long the run will take')
+    .option('--measure', 'time some steps on this machine, also with other micro-batch sizes')
     .option('--svg <file>', 'draw the keep rate of each block at each step')
     .addOption(jsonOption())
-    .addHelpText('after', '\nExample:\n  npx taper-lm plan configs/bert-base.yaml --set depth.thetaBar=0.7')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  npx taper-lm plan configs/encoder.yaml --data my/texts --set train.epochs=20\n  npx taper-lm plan configs/bert-base.yaml --set depth.thetaBar=0.7',
+    )
     .action(async (file: string | undefined, options: PlanOptions, command: Command) => {
-      const loaded = configOf(file, options, command);
+      const loaded = await configOf(file, options, command);
+      const { config } = loaded;
       const plan = planOf(loaded);
-      const tooMuch = memoryWarning(loaded.config);
+      const tooMuch = memoryWarning(config);
       if (tooMuch !== undefined) plan.warnings.push(tooMuch);
-      if (options.svg !== undefined) await draw(loaded.config, options.svg);
-      if (options.measure) plan.measured = await measured(loaded.config);
+      if (options.data !== undefined) await readTexts(config, plan);
+      if (options.svg !== undefined) await draw(config, options.svg);
+      const isTimed = options.measure || (options.data !== undefined && tooMuch === undefined); // else it may be killed
+      if (isTimed) plan.measured = await measured(config, options.measure);
       if (!options.json) plan.warnings.forEach(warn);
-      process.stdout.write(options.json ? `${JSON.stringify(plan)}\n` : planText(plan, loaded.config));
+      process.stdout.write(options.json ? `${JSON.stringify(plan)}\n` : planText(plan, config));
     });
 }
 
@@ -119,7 +151,20 @@ function planOf({ config, warnings }: LoadedConfig): Plan {
   };
 }
 
-async function measured(config: Config): Promise<MeasuredTime> {
+/** Tokenises the texts, as the run will, and adds what they are to a plan. */
+async function readTexts(config: Config, plan: Plan): Promise<void> {
+  const { openTextsBefore } = await import('../train/load-for-texts.ts');
+  using report = preparation();
+  const texts = await openTextsBefore(config, { report });
+  texts.close();
+  const { steps } = config.train;
+  const sequences = texts.train(steps).samples.count;
+  plan.text = { tokens: texts.tokens, sequences, heldOut: texts.valid.samples.count, epochs: epochsOf(config, texts) };
+  const fewer = fewerEpochs(config, texts);
+  if (fewer) plan.warnings.push(`${fewer.warning}: ${startedWith(['--set', `train.epochs=${fewer.epochs}`])}`);
+}
+
+async function measured(config: Config, hasSizes = false): Promise<MeasuredTime> {
   const { measureSteps, stepSeconds } = await import('../train/index.ts'); // imported here because it loads libtorch
   const { depth, model, train } = config;
   const method = depthMethod(depth, model.layers, train.steps);
@@ -144,7 +189,11 @@ async function measured(config: Config): Promise<MeasuredTime> {
     found.denseHours += hoursAt(model.layers, model.layers);
     found.hours += hoursAt(planned.meanDepth, planned.meanUpdated);
   }
-  return { ...found, timeSaved: 1 - found.hours / found.denseHours, microBatches: await measuredMicroBatches(config) };
+  return {
+    ...found,
+    timeSaved: 1 - found.hours / found.denseHours,
+    microBatches: hasSizes ? await measuredMicroBatches(config) : null,
+  };
 }
 
 /** Times micro-batch sizes that fit into memory: the largest, then each that is at most half of the one before. */
@@ -191,6 +240,7 @@ function timeFacts(
       'time',
       `${time(hours)} on this machine; dense: ${time(denseHours)} (training steps only, estimated from the steps just timed)`,
     ],
+    ...(hours > longHours ? [['a shorter run', shorterRun(train.steps, hours)] as [string, string]] : []),
     ['time saved', percent(timeSaved)],
     ...(microBatches ? [microBatchFact(microBatches)] : []),
     ['learning rate', `peak ${train.peakLearningRate}; npx taper-lm tune searches for a better one with short runs`],
@@ -205,20 +255,27 @@ function microBatchFact({ sizes, fastest }: NonNullable<MeasuredTime['microBatch
   ];
 }
 
+function textWords({ tokens, sequences, heldOut, epochs }: TextFacts): string {
+  return `${counted(tokens, 'token')}; ${counted(sequences, 'sequence')} to train on, ${heldOut.toLocaleString('en')} held out; ${epochsText(epochs)}`;
+}
+
 function planText(plan: Plan, config: Config): string {
   const { schedule, layers, gamma, thetaBar } = plan;
   const number = (value: number) => value.toFixed(3);
   const limits = gamma === null ? '' : `, θ falls from 1 to ${thetaBar} with γ = ${rounded(gamma)} per step`;
   const own = ownWords(config.depth);
   const facts = [
-    ['method', `${plan.method}${limits}${own ? `, ${own}` : ''}`],
+    ...(plan.text ? [['text', textWords(plan.text)]] : []),
     ['model', `${rounded(plan.parameters / 1e6)} million parameters, ${counted(layers, 'block')}`],
+    ...memoryFacts(config),
+    ...(plan.measured
+      ? timeFacts(plan.measured, config)
+      : [['time', 'not measured; --measure or --data MY/TEXTS times some steps']]),
+    ['method', `${plan.method}${limits}${own ? `, ${own}` : ''}`],
     ['blocks run', `${plan.meanDepth.toFixed(2)} of ${layers} on average over ${counted(plan.steps, 'step')}`],
     ['work', `${flopsText(plan.expectedFlops)}; dense: ${flopsText(plan.denseFlops)}`],
     ['block FLOPs saved', `${percent(plan.blockFlopsSaved)} (of the work in the blocks)`],
     ['step FLOPs saved', `${percent(plan.stepFlopsSaved)} (of all work: heads and embeddings are never dropped)`],
-    ...memoryFacts(config),
-    ...(plan.measured ? timeFacts(plan.measured, config) : []),
   ];
   const rows = [
     ['step', ...schedule.map(({ step }) => String(step))],

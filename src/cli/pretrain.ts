@@ -8,8 +8,8 @@ import { countedInTurn, valuesOf } from '../config/phases.ts';
 import { rankEnvironment } from '../distributed/environment.ts';
 import { ConfigError, counted } from '../errors/index.ts';
 import { numParameters, parameterSpecs } from '../model/index.ts';
-import { duration, flopsText, percent, rounded } from '../report/format.ts';
-import { type EvalMetrics, jsonl, readMetrics, type Summary, summarise, tensorBoard } from '../runs/index.ts';
+import { rounded } from '../report/format.ts';
+import { jsonl, readMetrics, type Summary, summarise, tensorBoard } from '../runs/index.ts';
 import type { PretrainResult } from '../train/index.ts';
 import {
   type ConfigOptions,
@@ -20,10 +20,11 @@ import {
   jsonOption,
   setOption,
 } from './config.ts';
-import { checkMemory } from './memory.ts';
+import { checkMemory, memoryNote } from './memory.ts';
 import { countOf } from './numbers.ts';
 import { terminalReporter } from './progress.ts';
 import { signalExitCodes, watchSignals } from './signals.ts';
+import { summaryText, tryText } from './summary-text.ts';
 import { warn } from './terminal.ts';
 
 interface PretrainCommandOptions extends Omit<ConfigOptions, 'from'> {
@@ -79,16 +80,20 @@ async function run(file: string | undefined, options: PretrainCommandOptions, co
     const which = inside.length > 0 ? `one of these with --out: ${named(inside)}` : 'the folder of a run with --out';
     throw new ConfigError(`--resume: ${out} holds no run (no config.json); give ${which}`);
   }
-  const { from: path, quiet = false, dashboard, ...others } = options;
+  const { from: path, quiet = false, resume = false, dashboard, ...others } = options;
   const from = path === undefined ? undefined : { path, model: await modelOfCheckpoint(path) };
   const loaded =
     options.decayFrom === undefined
-      ? configOf(isOwn ? ownConfig : file, { ...others, ...(from && { from }) }, command)
+      ? await configOf(isOwn ? ownConfig : file, { ...others, ...(from && { from }) }, command, { out, resume })
       : await decayConfig(options.decayFrom, options);
-  const { resume = false } = options;
   const { result, summary } = await train(loaded, { out, from: path, resume, quiet, dashboard });
-  if (summary)
-    process.stdout.write(options.json ? `${JSON.stringify(jsonOf(result, summary))}\n` : summaryText(result, summary));
+  if (summary) {
+    process.stdout.write(
+      options.json
+        ? `${JSON.stringify(jsonOf(result, summary))}\n`
+        : `${summaryText(result, summary)}\nTry it:\n${tryText(result, summary, loaded.config)}`,
+    );
+  }
   if (result.stoppedBy !== undefined) process.exitCode = signalExitCodes[result.stoppedBy] ?? 1;
 }
 
@@ -116,7 +121,7 @@ function checkDecay(
     throw new ConfigError(
       '--steps: missing; give the number of steps over which the learning rate decays, as in --steps 1000',
     );
-  const fixed = set.find((text) => /^train\.(steps|schedule|decayRatio|warmupRatio)=/.test(text));
+  const fixed = set.find((text) => /^train\.(steps|epochs|schedule|decayRatio|warmupRatio)=/.test(text));
   if (fixed !== undefined)
     throw new ConfigError(`--set ${fixed}: --decay-from and --steps set when the learning rate decays; leave it out`);
 }
@@ -190,10 +195,11 @@ export async function train(
   if (!isFirst) return { result: await pretrain(config, { out, resume, signal }) };
   const { runtime } = await import('../tensor/index.ts');
   runtime(); // loads libtorch, which takes a second, before the reporter waits for a first mistake
-  using report = terminalReporter(config, { quiet });
+  using report = terminalReporter(config, out, { quiet });
   using _page = dashboard === undefined ? undefined : dashboardOf(out, dashboard);
   if (announcement !== undefined) report.note(announcement);
   report.note(`${out}: ${describe(config)}`);
+  report.note(memoryNote(config));
   if (from !== undefined) report.note(`the model comes from ${from}; it overrides model in the configuration`);
   const sinks = [jsonl(), tensorBoard(), report.metrics];
   const allWarnings = [...warnings, ...memoryWarnings];
@@ -216,33 +222,4 @@ function jsonOf(result: PretrainResult, summary: Summary): object {
     stepFlopsSaved,
     timeSaved: timeSaved ?? null,
   };
-}
-
-/** The summary of a run as text: losses, accuracy, FLOPs and time saved. */
-export function summaryText(result: PretrainResult, summary: Summary): string {
-  const { firstEvaluation: first, lastEvaluation: last } = summary;
-  const show = (value: number, text: (value: number) => string) =>
-    Number.isFinite(value) ? text(value) : 'not finite';
-  const accuracy = ({ mlmAccuracy, clmAccuracy }: EvalMetrics) => mlmAccuracy ?? clmAccuracy ?? 0;
-  const fell = (number: (evaluation: EvalMetrics) => number, text: (value: number) => string) =>
-    first && last ? `${show(number(first), text)} → ${show(number(last), text)}` : 'never measured';
-  const end = result.stoppedBy !== undefined ? `, stopped by ${result.stoppedBy}; --resume continues it` : '';
-  const rows = [
-    ['steps', `${result.step} in ${duration(summary.stepSeconds)}${end}`],
-    [
-      'held-out loss',
-      `${fell(
-        ({ loss }) => loss,
-        (loss) => loss.toFixed(3),
-      )} nats (on text it was not trained on; lower is better)`,
-    ],
-    ['accuracy', `${fell(accuracy, percent)} of the predicted tokens`],
-    ['perplexity', `${fell(({ perplexity }) => perplexity, rounded)} per token`],
-    ['work', `${flopsText(summary.flops)}; dense: ${flopsText(summary.denseFlops)}`],
-    ['block FLOPs saved', `${percent(summary.blockFlopsSaved)} (of the work in the blocks)`],
-    ['step FLOPs saved', `${percent(summary.stepFlopsSaved)} (of all work)`],
-    ['time saved', summary.timeSaved === undefined ? 'unknown' : percent(summary.timeSaved)],
-    ['model', result.checkpoint],
-  ];
-  return rows.map(([name, value]) => `${name!.padEnd(19)}${value}\n`).join('');
 }

@@ -12,7 +12,10 @@ import {
 } from '../runs/index.ts';
 import type { FineTuneReporter } from '../tasks/index.ts';
 import { downloadLine } from './download-line.ts';
+import { evaluationHead, evaluationLine } from './evaluation-line.ts';
 import { newBar, type ProgressStatus } from './progress-line.ts';
+import { timeEstimate } from './run-time.ts';
+import { warn, warningWord } from './terminal.ts';
 
 /** Without a terminal: a line every twentieth of the steps, and at least one every half minute. */
 const numLines = 20;
@@ -23,11 +26,6 @@ const heldMs = 2000;
 /** The weight of the newest step in the tokens per second shown: the time of a step depends on how many blocks it runs. */
 const newestWeight = 0.1;
 
-/** The columns of the evaluations; training loss is the mean since the last evaluation, FLOPs saved cover all steps so far. */
-const evaluationHead = ['step', 'held-out loss', 'perplexity', 'accuracy', 'training loss', 'FLOPs saved'];
-const tableLine = (cells: readonly string[]) =>
-  cells.map((cell, i) => cell.padStart(Math.max(8, evaluationHead[i]!.length))).join('  ');
-
 /** A reporter that writes notes and metrics to standard error; disposing it removes the progress bar. */
 export interface TerminalReporter extends Reporter, Disposable {
   metrics(line: Metrics): void;
@@ -37,8 +35,10 @@ export interface TerminalReporter extends Reporter, Disposable {
  * Shows the progress of a run on standard error: a bar on a terminal, else plain lines. Notes and warnings are lines of their own,
  * evaluations are lines of a table. With `quiet` it prints warnings only.
  */
-export function terminalReporter({ model, train }: Config, { quiet = false } = {}): TerminalReporter {
+export function terminalReporter(config: Config, out: string, { quiet = false } = {}): TerminalReporter {
+  const { model, train } = config;
   const { stderr } = process;
+  const timeOf = timeEstimate(config, out);
   const bar = stderr.isTTY ? newBar() : undefined;
   const showsLine = plainLines(train.steps);
   let started: { seconds: number; step: number } | undefined;
@@ -70,7 +70,7 @@ export function terminalReporter({ model, train }: Config, { quiet = false } = {
 
   const downloads = downloadLine((line) => say(line));
 
-  const warn = (message: string) => say(`warning: ${message}`);
+  const warn = (message: string) => say(`${warningWord()} ${message}`);
   const end = () => {
     clearTimeout(timer);
     downloads.end();
@@ -95,20 +95,22 @@ export function terminalReporter({ model, train }: Config, { quiet = false } = {
     if (bar?.isActive) bar.update(step, status);
     else if (bar) bar.start(train.steps, step, status);
     else if (showsLine(step)) stderr.write(`step ${step}/${train.steps}  ${parts.join(' ')} ${status.left} left\n`);
+    const time = timeOf(step, spent);
+    if (time !== undefined) say(time);
   };
   const evaluation = ({ step, loss, perplexity, mlmAccuracy, clmAccuracy }: EvalMetrics) => {
-    if (evaluations === 0) say(tableLine(evaluationHead));
+    const { columns } = stderr;
+    if (evaluations === 0) say(evaluationHead(columns));
     evaluations += 1;
-    say(
-      tableLine([
-        String(step),
-        loss.toFixed(3),
-        rounded(perplexity),
-        percent(mlmAccuracy ?? clmAccuracy ?? 0),
-        losses.steps > 0 ? (losses.sum / losses.steps).toFixed(3) : '–',
-        losses.steps > 0 ? percent(flopsSaved(spent)) : '–',
-      ]),
-    );
+    const cells = {
+      step: String(step),
+      loss: loss.toFixed(3),
+      perplexity: rounded(perplexity),
+      accuracy: percent(mlmAccuracy ?? clmAccuracy ?? 0),
+      trainingLoss: losses.steps > 0 ? (losses.sum / losses.steps).toFixed(3) : '–',
+      flopsSaved: losses.steps > 0 ? percent(flopsSaved(spent)) : '–',
+    };
+    say(evaluationLine(cells, columns));
     Object.assign(losses, { sum: 0, steps: 0 });
   };
   return {
@@ -132,6 +134,23 @@ export function prepareProgress(say: (line: string) => void): (progress: Prepare
     if (now() - shown < prepareSeconds) return;
     shown = now();
     say(`tokenising the text: ${rounded(sourceBytesDone / 1e6)} of ${rounded(sourceBytes / 1e6)} MB`);
+  };
+}
+
+/** Shows downloads and the tokenisation of texts on standard error, before a run has a reporter. */
+export function preparation(): Reporter & Disposable {
+  const say = (line: string) => void process.stderr.write(`${line}\n`);
+  const downloads = downloadLine(say);
+  const ended = (line: string) => {
+    downloads.end();
+    say(line);
+  };
+  return {
+    note: ended,
+    warn,
+    download: downloads.show,
+    prepare: prepareProgress(ended),
+    [Symbol.dispose]: () => downloads.end(),
   };
 }
 

@@ -11,10 +11,11 @@ import { familyOf } from '../model/index.ts';
 import { percent } from '../report/format.ts';
 import { downloadLine } from './download-line.ts';
 import { reportError } from './errors.ts';
-import { summaryText, train } from './pretrain.ts';
+import { train } from './pretrain.ts';
 import { settle } from './settle.ts';
 import { signalExitCodes } from './signals.ts';
 import { addresses, packageTexts } from './start-texts.ts';
+import { summaryText } from './summary-text.ts';
 import { warn } from './terminal.ts';
 
 // What `npm start` runs after the set-up: a small encoder trained with progressive layer dropping, and a look at what it has learned.

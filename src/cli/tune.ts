@@ -66,14 +66,17 @@ Example:
 }
 
 async function run(file: string | undefined, options: TuneOptions, command: Command): Promise<void> {
-  const { config } = configOf(file, options, command);
+  const { config } = await configOf(file, options, command);
   const first = config.train.peakLearningRate;
   if (rankEnvironment()) throw new ConfigError('tune: works in one process only; start it without launch or torchrun');
   const steps = options.steps ?? Math.min(config.train.steps, Math.max(fewest, Math.round(share * config.train.steps)));
   const trials: Trial[] = [];
   for (let rate: number | undefined = first; rate !== undefined; rate = nextRate(trials, first)) {
     const set = [...(options.set ?? []), ...shortened(config, steps, rate)];
-    const trial = await tried(configOf(file, { ...options, set }, command), join(options.out, `${rate}-${steps}`));
+    const trial = await tried(
+      await configOf(file, { ...options, set }, command),
+      join(options.out, `${rate}-${steps}`),
+    );
     if (trial === undefined) return; // stopped
     trials.push({ learningRate: rate, ...trial });
   }

@@ -4,7 +4,15 @@
  * @module taper-lm/config
  */
 export { type FromDeepSpeed, fromDeepSpeed } from './deepspeed.ts';
-export { type ConfigSources, type Derived, deviceOf, type LoadedConfig, loadConfig, readConfigFile } from './load.ts';
+export {
+  type ConfigSources,
+  type Derived,
+  deviceOf,
+  epochsIn,
+  type LoadedConfig,
+  loadConfig,
+  readConfigFile,
+} from './load.ts';
 export { taperName } from './other-names.ts';
 export { configAt, lastConfig, type Phase, type Phased, phasesOf, type StepConfig } from './phases.ts';
 export { type Config, configSchema, type PartialConfig } from './schema.ts';

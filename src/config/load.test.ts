@@ -248,7 +248,7 @@ test('the names of other programs lead to those of taper, in files and options',
   assert.equal(unknown('learning_rate'), 'train.peakLearningRate');
   assert.equal(unknown('weight_decay'), 'train.weightDecay');
   assert.equal(unknown('data.max_seq_length'), 'data.sequenceLength');
-  assert.equal(unknown('num_train_epochs'), 'train.steps (epochs × sequences in the text / train.batchSize)');
+  assert.equal(unknown('num_train_epochs'), 'train.epochs');
   assert.match(unknown('per_device_train_batch_size'), /^train\.batchSize \(sequences per optimizer step: /);
   assert.equal(unknown('train.warmup_steps'), 'train.warmupRatio (warm-up steps / train.steps)');
   assert.equal(unknown('bf16'), 'train.precision (bf16)');
@@ -286,7 +286,7 @@ test("every setting that other programs' names lead to is one of taper's, and no
 test('a missing value is reported with a way to give it', () => {
   assert.equal(
     mistake({ sets: ['model.preset=bert-mini'] }),
-    'train.steps: missing; set it in the file, or give --set train.steps=10000',
+    'train.steps: missing; set it in the file, or give --set train.steps=10000, or --set train.epochs=20 for 20 passes over the text',
   );
   assert.equal(
     mistake({ sets: ['train.steps=1'] }),

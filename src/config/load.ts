@@ -66,7 +66,31 @@ export interface ConfigSources {
  *   out of range, and values that do not fit each other; it reports the first mistake and how many more there are.
  */
 export function loadConfig(sources: ConfigSources = {}): LoadedConfig {
-  const raw = rawConfig(sources);
+  const parsed = parse(rawConfig(sources));
+  const { steps, epochs } = parsed.train;
+  if (epochs !== undefined) {
+    throw new ConfigError(
+      `train.epochs: ${epochs}, but only the text shows how many steps that is; set train.steps, or load with loadConfigForTexts`,
+    );
+  }
+  if (steps === undefined) throw new ConfigError(invalidSetting('train.steps', undefined));
+  const { config, derived } = complete(parsed, steps);
+  const mistakes = misfits(config);
+  if (mistakes.length > 0) throw mistakesError(mistakes);
+  return { config, derived, warnings: warningsOf(config) };
+}
+
+/**
+ * `train.epochs`, if the length of the run is given by it.
+ *
+ * @throws ConfigError as `loadConfig`.
+ */
+export function epochsIn(sources: ConfigSources): number | undefined {
+  return parse(rawConfig(sources)).train.epochs;
+}
+
+/** The sections with their defaults, if each value is valid on its own. */
+function parse(raw: RawConfig): ParsedConfig {
   const parsed = configSchema.safeParse(raw);
   if (!parsed.success) {
     // Unknown keys first: a misspelt key is often why another one is missing.
@@ -74,10 +98,10 @@ export function loadConfig(sources: ConfigSources = {}): LoadedConfig {
     const issues = parsed.error.issues.sort((a, b) => isUnknown(b) - isUnknown(a));
     throw mistakesError(issues.flatMap((issue) => issueMessages(issue, raw)));
   }
-  const { config, derived } = complete(parsed.data);
-  const mistakes = misfits(config);
-  if (mistakes.length > 0) throw mistakesError(mistakes);
-  return { config, derived, warnings: warningsOf(config) };
+  const { steps, epochs } = parsed.data.train;
+  if (steps !== undefined && epochs !== undefined)
+    throw new ConfigError(`train.epochs: ${epochs}, but train.steps is also given (${steps}); keep one of them`);
+  return parsed.data;
 }
 
 /**
@@ -163,13 +187,20 @@ function applySet(raw: RawConfig, set: string): void {
   else merge(raw, { [setting.section]: { [setting.key]: parseYaml(text, `--set ${set}`) } });
 }
 
-/** Merges the keys of `part` into `raw`, section by section; empty sections and undefined keys change nothing. */
+/**
+ * Merges the keys of `part` into `raw`, section by section; empty sections and undefined keys change nothing. `train.epochs`
+ * replaces an earlier `train.steps`, and the other way round.
+ */
 function merge(raw: RawConfig, part: RawConfig): void {
   for (const [name, section] of Object.entries(part)) {
     const below = raw[name];
     if (isMapping(below) && isMapping(section)) {
-      const given = Object.entries(section).filter(([, value]) => value !== undefined);
-      raw[name] = { ...below, ...Object.fromEntries(given) };
+      const given = Object.fromEntries(Object.entries(section).filter(([, value]) => value !== undefined));
+      if (name === 'train' && ('steps' in given || 'epochs' in given)) {
+        delete below.steps;
+        delete below.epochs;
+      }
+      raw[name] = { ...below, ...given };
     } else if (section !== null && section !== undefined) {
       raw[name] = section;
     }
@@ -203,7 +234,7 @@ function mistakesError(mistakes: readonly string[]): ConfigError {
  *
  * @throws ConfigError if the sizes of the model are unknown.
  */
-function complete(parsed: ParsedConfig): { config: Config; derived: Derived[] } {
+function complete(parsed: ParsedConfig, steps: number): { config: Config; derived: Derived[] } {
   const derived: Derived[] = [];
   const orDerived = (key: string, given: number | undefined, value: number, reason: string): number => {
     if (given !== undefined) return given;
@@ -211,7 +242,8 @@ function complete(parsed: ParsedConfig): { config: Config; derived: Derived[] } 
     return value;
   };
 
-  const { data, train } = parsed;
+  const { data } = parsed;
+  const { epochs: _, ...train } = { ...parsed.train, steps };
   const device = train.device ?? deviceFor(derived);
   const preset: Partial<ModelSettings> = parsed.model.preset === undefined ? {} : presets[parsed.model.preset];
   const kind = parsed.model.kind ?? preset.kind ?? defaultKind;

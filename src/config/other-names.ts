@@ -48,11 +48,7 @@ export const otherNames: readonly OtherNames[] = [
 
   { ours: 'train.steps', theirs: 'max_steps max_iters num_train_steps total_steps total_num_steps num_steps' },
   { ours: 'train.steps', note: 'the decay ends there too', theirs: 'lr_decay_iters decay_steps' },
-  {
-    ours: 'train.steps',
-    note: 'epochs × sequences in the text / train.batchSize',
-    theirs: 'num_train_epochs num_epochs n_epochs max_epochs epochs epoch',
-  },
+  { ours: 'train.epochs', theirs: 'num_train_epochs num_epochs n_epochs max_epochs epoch' },
   { ours: 'train.batchSize', theirs: 'train_batch_size global_batch_size' },
   {
     ours: 'train.batchSize',

@@ -87,9 +87,16 @@ const data = z
 
 const train = z
   .strictObject({
-    steps: key(count(), 'numbers', {
-      description: 'The number of optimizer steps, T in the schedules.',
-      advice: 'set it in the file, or give --set train.steps=10000',
+    steps: key(count().optional(), 'numbers', {
+      description: 'The number of optimizer steps, T in the schedules. Give either this or `epochs`.',
+      derived: 'computed from `epochs`',
+      advice:
+        'set it in the file, or give --set train.steps=10000, or --set train.epochs=20 for 20 passes over the text',
+    }),
+    epochs: key(z.number().gt(0).optional(), 'numbers', {
+      description:
+        'The length of the run in passes over the training text, instead of `steps`: steps = ⌈epochs × sequences / `batchSize`⌉. Once the text is read, the run keeps the steps. An epoch of a mixture is as many sequences as all its texts have.',
+      derived: 'none: `steps` is given',
     }),
     batchSize: key(phased(count()).default(32), 'numbers', {
       description: 'Sequences per optimizer step; `[[0, 32], [2000, 128]]` changes it at step 2,000.',
@@ -244,5 +251,8 @@ export interface Config {
   model: ModelSettings;
   depth: ParsedConfig['depth'];
   data: Given<ParsedConfig['data'], 'objective' | 'maskRate'>;
-  train: Given<ParsedConfig['train'], 'microBatchSize' | 'betas' | 'precision' | 'device' | 'evalEvery' | 'saveEvery'>;
+  train: Given<
+    Omit<ParsedConfig['train'], 'epochs'>,
+    'steps' | 'microBatchSize' | 'betas' | 'precision' | 'device' | 'evalEvery' | 'saveEvery'
+  >;
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bytesText, duration, flopsText, percent, rounded, startedText, table } from './format.ts';
+import { bytesText, duration, flopsText, percent, rounded, table } from './format.ts';
 
 test('numbers keep three digits that count, and large ones their thousands', () => {
   assert.deepEqual([0.012345, 1.5, 12.34, 999.5, 1234.5, 1e6].map(rounded), [
@@ -62,18 +62,4 @@ test('the columns of a table are aligned', () => {
 
 test('bytes are megabytes, and gigabytes from one on', () => {
   assert.deepEqual([1.234e6, 999e6, 1e9, 123.4e9].map(bytesText), ['1.23 MB', '999 MB', '1 GB', '123 GB']);
-});
-
-test('a recorded command is what a person types, for any place of the program', () => {
-  const typed = 'npx taper-lm pretrain tiny.yaml';
-  const programs = [
-    '/home/ada/.npm/_npx/1f2e3d/node_modules/.bin/taper-lm',
-    '/home/ada/project/node_modules/.bin/taper-lm',
-    '/home/ada/project/node_modules/taper-lm/dist/src/cli/main.js',
-    '/usr/local/bin/taper',
-  ];
-  for (const program of programs) assert.equal(startedText([program, 'pretrain', 'tiny.yaml']), typed);
-  assert.equal(startedText(['/home/ada/taper/dist/src/cli/start.js', 'my texts']), "npm start -- 'my texts'");
-  assert.equal(startedText(['/home/ada/taper/dist/src/cli/start.js']), 'npm start');
-  assert.equal(startedText(['/home/ada/train.js', 'x']), '/home/ada/train.js x');
 });

@@ -1,5 +1,3 @@
-import { commandText } from '../errors/index.ts';
-
 /** A number for people: three significant digits, or a whole number with thousands separators from 1,000 up. */
 export function rounded(value: number): string {
   if (Math.abs(value) >= 1000) return Math.round(value).toLocaleString('en');
@@ -38,14 +36,6 @@ export function flopsText(flops: number): string {
 /** Bytes as MB or GB. */
 export function bytesText(bytes: number): string {
   return bytes < 1e9 ? `${rounded(bytes / 1e6)} MB` : `${rounded(bytes / 1e9)} GB`;
-}
-
-/** The command that started a run, as a user types it: without the path of the program that npx or npm ran. */
-export function startedText([program = '', ...words]: readonly string[]): string {
-  if (/\/(?:cli\/main\.js|\.?bin\/taper(?:-lm)?)$/.test(program)) return commandText(['npx', 'taper-lm', ...words]);
-  if (/\/cli\/start\.js$/.test(program))
-    return commandText(['npm', 'start', ...(words.length > 0 ? ['--', ...words] : [])]);
-  return commandText([program, ...words]);
 }
 
 /** A Markdown table; the first row is the header. */

@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import MarkdownIt from 'markdown-it';
-import { counted } from '../errors/index.ts';
+import { counted, startedText } from '../errors/index.ts';
 import type { LogLine } from '../runs/index.ts';
 import { heatMap, lineChart, type Series } from './chart.ts';
 import { lossCharts, otherCharts, type RunChart } from './charts.ts';
 import type { Comparison } from './compare.ts';
 import { comparisonNote, comparisonTables } from './comparison-tables.ts';
-import { bytesText, duration, flopsText, markdownTable, percent, rounded, startedText } from './format.ts';
+import { bytesText, duration, flopsText, markdownTable, percent, rounded } from './format.ts';
 import type { RunView } from './run-view.ts';
 import type { Columns } from './series.ts';
 

@@ -5,6 +5,8 @@
  */
 export { prepareDevice } from './device.ts';
 export { NonFiniteError } from './divergence.ts';
+export { epochsOf } from './epochs.ts';
+export { loadConfigForTexts, type TextOptions } from './load-for-texts.ts';
 export { estimateMemory, fittingMicroBatch, type MemoryEstimate } from './memory.ts';
 export { peakFlops } from './peak.ts';
 export { InterruptedError, type PretrainOptions, type PretrainResult, pretrain } from './pretrain.ts';

@@ -7,6 +7,7 @@ import {
   checkSameModel,
   decayOf,
   firstDifference,
+  freeName,
   holdsRun,
   insteadOf,
   kindOf,
@@ -22,11 +23,13 @@ import { pinNames } from '../data/remote.ts';
 import { checkedMethod, type DepthMethod, type StepWork, withShared } from '../depth/index.ts';
 import { alone, type ProcessGroup } from '../distributed/index.ts';
 import { ConfigError, counted, DataError, OutputError } from '../errors/index.ts';
+import { startedWith } from '../errors/started-with.ts';
 import { lockRun, makeFolder, replaceFile, writing } from '../files/index.ts';
 import { familyOf, initialiseParameters, makeIdentity, type ParameterSpec, type Weights } from '../model/index.ts';
 import { type OptimizerState, slotTensors } from '../optimizers/index.ts';
 import { jsonl, type OpenSink, openSink, type Reporter, type Sink, tensorBoard } from '../runs/index.ts';
 import { Tensor } from '../tensor/index.ts';
+import { fewerEpochs } from './epochs.ts';
 import { initialLossScale } from './loss-scale.ts';
 import { NormWatch } from './norm-watch.ts';
 import { logFrequencies } from './output-bias.ts';
@@ -70,7 +73,7 @@ export interface RunOptions {
 }
 
 /** What rank 0 finds and the others need to know. */
-interface Start {
+export interface Start {
   tokenizerJson: string;
   config: Config;
   /** The names of texts, each with the pinned name that always means the same text. */
@@ -82,7 +85,7 @@ interface Start {
 }
 
 /** On rank 0: the checkpoint that the run continues from, or the one whose weights it starts from. */
-interface Sources {
+export interface Sources {
   checkpoint: Checkpoint | undefined;
   /** Whether that checkpoint belongs to this run rather than to the one that it branches off. */
   isOwn: boolean;
@@ -151,7 +154,10 @@ async function open(
       `${out}: the texts differ from those that the run was started with, or another version of taper read them differently; restore them, or ${instead}`,
     );
   }
-  if (!start.progress) checkKnown(texts.train(0).samples, config);
+  if (!start.progress) {
+    checkKnown(texts.train(0).samples, config);
+    warnOfEpochs(config, texts, { out, report, group });
+  }
   const state = openState(config, group, start, { sources, texts, report, depth });
   held.push({ [Symbol.dispose]: () => freeState(state) });
   const fresh: Progress = { step: 0, samples: 0, tokens: 0, nonFiniteSteps: 0, textHash: texts.hash };
@@ -171,8 +177,14 @@ function freeState({ masters, optimizer }: TrainingState): void {
   for (const tensor of [...masters.values(), ...slotTensors(optimizer.values())]) tensor.free();
 }
 
-/** Inspects the folder of the run, and locks it if it exists. */
-function openSources(given: Config, out: string, resume: boolean, report: Reporter, held: Disposable[]): Sources {
+/** Inspects the folder of the run, and locks it if it exists: adds the lock to `held`. */
+export function openSources(
+  given: Config,
+  out: string,
+  resume: boolean,
+  report: Reporter,
+  held: Disposable[],
+): Sources {
   checkOut(out);
   const exists = holdsRun(out);
   refuseOld(join(out, 'config.json'), resume);
@@ -187,7 +199,7 @@ function openSources(given: Config, out: string, resume: boolean, report: Report
 }
 
 /** The tokenizer of the checkpoint, or else the configuration's, and what follows from it. Texts on the Hub are pinned to commits. */
-async function startOf(
+export async function startOf(
   asked: Config,
   { checkpoint, isOwn, initial }: Sources,
   report: Reporter,
@@ -237,6 +249,23 @@ function withPins(data: Config['data'], pins: readonly [string, string][]): Conf
     typeof entry === 'string' ? pin(entry) : { ...entry, path: pinAll(entry.path) },
   );
   return { ...data, train, valid: data.valid.map(pin) };
+}
+
+/** Warns about a run that passes over its text too often, with the command for a shorter one. */
+function warnOfEpochs(
+  config: Config,
+  texts: Texts,
+  { out, report, group }: { out: string; report: Reporter; group: ProcessGroup },
+): void {
+  const fewer = fewerEpochs(config, texts);
+  if (fewer === undefined) return;
+  const { warning, epochs, steps } = fewer;
+  const name = freeName(`${out}-${epochs}-epochs`);
+  const command =
+    group.size === 1
+      ? startedWith(['--set', `train.epochs=${epochs}`, '--out', name])
+      : startedWith(['--set', `train.steps=${steps}`, '--out', name], []); // a rank knows only its own part of the command
+  report.warn(`${warning}: ${command}`);
 }
 
 /** Refuses to resume with another source of documents. */

@@ -21,6 +21,7 @@ import { counted, DataError } from '../errors/index.ts';
 import type { Reporter } from '../runs/index.ts';
 import { type Corpora, openCorpora, totalOf } from './corpora.ts';
 import { explained, hashOf, openDropped, type Repeated } from './duplicates.ts';
+import { epochsOf, epochsText } from './epochs.ts';
 import { unknownText, vocabularyAdvice, warnOfUnknown } from './unknown.ts';
 
 /** Samples, and which of their tokens are predicted. */
@@ -35,6 +36,8 @@ export interface Texts {
   /** The samples of a step, counted from 0. */
   train(step: number): MaskedSamples;
   valid: MaskedSamples;
+  /** The tokens of the training texts, including what is held out of them. */
+  tokens: number;
   /** SHA-256 of all their tokens, of where documents end, and of how they are read. */
   hash: string;
   /** Closes the files of the texts. */
@@ -73,7 +76,7 @@ export async function openTexts(
     const valid = { samples: joined(validParts), mask: makeMask(tokenizer, last) };
     const { documents, tokens } = totalOf(corpora.train.map(({ corpus }) => corpus));
     report.note(
-      `text: ${counted(documents, 'document')}, ${counted(tokens, 'token')}; ${counted(train(config.train.steps).samples.count, 'sequence')} to train on, ${valid.samples.count.toLocaleString('en')} held out`,
+      `text: ${counted(documents, 'document')}, ${counted(tokens, 'token')}; ${counted(train(config.train.steps).samples.count, 'sequence')} to train on, ${valid.samples.count.toLocaleString('en')} held out; ${epochsText(epochsOf(config, { train }))}`,
     );
     if (shares.length > 1) noteMixture(config, corpora, parts, validParts, report);
     if (tokenizer.unkId >= 0) report.note(`[UNK]: ${unknownText(totalOf(corpora.train.map(({ corpus }) => corpus)))}`);
@@ -82,6 +85,7 @@ export async function openTexts(
       tokenizer,
       train,
       valid,
+      tokens,
       hash: hashOfTexts(corpora, dropped, lengths.flatMap(parts)),
       close: () => corpora[Symbol.dispose](),
     };
@@ -151,7 +155,7 @@ function noteMixture(
     }, 0);
     const held = valid ? '' : `, ${percent(validParts[i]!.count / numHeldOut)} of the held-out text`;
     report.note(
-      `text: ${percent(text.share)} from ${sourceName(text)}: ${counted(documents, 'document')}, ${counted(tokens, 'token')}, ${counted(Number(epochs.toPrecision(2)), 'epoch')}${held}`,
+      `text: ${percent(text.share)} from ${sourceName(text)}: ${counted(documents, 'document')}, ${counted(tokens, 'token')}, ${epochsText(epochs)}${held}`,
     );
   }
 }

@@ -1,8 +1,8 @@
 import { useEffect, useState } from 'preact/hooks';
-import { counted } from '../../errors/index.ts';
+import { counted, startedText } from '../../errors/index.ts';
 import type { Comparison } from '../../report/compare.ts';
 import { comparisonNote, comparisonTables } from '../../report/comparison-tables.ts';
-import { bytesText, compact, duration, flopsText, percent, rounded, startedText } from '../../report/format.ts';
+import { bytesText, compact, duration, flopsText, percent, rounded } from '../../report/format.ts';
 import type { ShownRun } from '../api.ts';
 import { runColours } from './theme.ts';
 

@@ -158,14 +158,19 @@ suite('taper', { concurrency: 2 }, () => {
     for (const line of shown.split('\n')) assert.ok(line.length <= 80, line);
   });
 
-  test('eval on the held-out file gives the numbers that the run logged last', async () => {
+  test('eval gives the numbers that the run logged last, on the held-out file and without a file', async () => {
     const { type: _, split: __, examples: ___, ...logged } = linesOf(join(folder, 'runs/tiny')).at(-1)!;
-    const { checkpoint, sequences, ...found } = await json<Record<string, unknown>>(
-      ...['eval', 'runs/tiny', '--data', 'valid.txt', '--limit', '16'],
-    );
-    assert.equal(checkpoint, 'runs/tiny/checkpoints/step-4');
-    assert.equal(sequences, 16);
-    assert.deepEqual(found, logged);
+    for (const [words, text] of [
+      [['--data', 'valid.txt'], 'valid.txt'],
+      [[], "the run's own held-out text"],
+    ] as const) {
+      const { checkpoint, sequences, ...found } = await json<Record<string, unknown>>(
+        ...['eval', 'runs/tiny', ...words, '--limit', '16'],
+      );
+      assert.equal(checkpoint, 'runs/tiny/checkpoints/step-4');
+      assert.equal(sequences, 16);
+      assert.deepEqual(found, { ...logged, text });
+    }
   });
 
   test('eval takes a checkpoint folder as well', async () => {

@@ -25,8 +25,8 @@ export interface ConfigOptions {
 
 export const setOption = () => new Option('--set <key=value...>', 'set configuration keys, as in train.steps=1000');
 export const deepSpeedOption = () => new Option('--deepspeed <file>', 'use the settings of a DeepSpeed JSON config');
-export const dataOption = () =>
-  new Option('--data <path...>', 'text: files, folders, globs, hf:datasets/ORG/NAME:SPLIT or https://…');
+export const dataOption = (more = '') =>
+  new Option('--data <path...>', `text: files, folders, globs, hf:datasets/ORG/NAME:SPLIT or https://…${more}`);
 export const deviceOption = () =>
   new Option('--device <device>', 'device: cpu, cuda, cuda:1, mps').default(defaultDevice());
 export const jsonOption = () => new Option('--json', 'print only one JSON object on standard output');

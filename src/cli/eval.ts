@@ -7,7 +7,7 @@ import { openHeldOut } from './held-out.ts';
 import { countOf } from './numbers.ts';
 
 interface EvalOptions {
-  data: string[];
+  data?: string[];
   limit: number;
   device: string;
   json?: boolean;
@@ -18,11 +18,14 @@ export function evalCommand(): Command {
   return new Command('eval')
     .description('measure how well a model predicts the masked or next tokens of a text')
     .argument('<checkpoint>', 'checkpoint folder, or a run (its newest)')
-    .addOption(dataOption().makeOptionMandatory())
+    .addOption(dataOption("; default: the run's own held-out text"))
     .option('--limit <n>', 'maximum number of sequences', countOf('--limit'), 512)
     .addOption(deviceOption())
     .addOption(jsonOption())
-    .addHelpText('after', '\nExample:\n  npx taper-lm eval runs/bert-mini --data my/other-texts')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  npx taper-lm eval runs/bert-mini\n  npx taper-lm eval runs/bert-mini --data my/other-texts',
+    )
     .action(run);
 }
 
@@ -35,14 +38,15 @@ async function run(path: string, options: EvalOptions): Promise<void> {
   const { loss, tokenLoss, tokenAccuracy, perplexity, tokens } = evaluation;
   if (!Number.isFinite(loss)) throw predictsNothing(checkpoint);
   const { step } = checkpoint.progress;
+  const text = options.data === undefined ? "the run's own held-out text" : options.data.join(', ');
   if (options.json) {
     process.stdout.write(
-      `${JSON.stringify({ checkpoint: checkpoint.path, step, sequences, ...evaluationNumbers(objective, evaluation) })}\n`,
+      `${JSON.stringify({ checkpoint: checkpoint.path, step, text, sequences, ...evaluationNumbers(objective, evaluation) })}\n`,
     );
     return;
   }
   process.stdout.write(
-    `loss        ${loss.toFixed(4)}\n${objectives[objective].loss} loss    ${tokenLoss.toFixed(4)}\nperplexity  ${rounded(perplexity)}\n` +
+    `text        ${text}\nloss        ${loss.toFixed(4)}\n${objectives[objective].loss} loss    ${tokenLoss.toFixed(4)}\nperplexity  ${rounded(perplexity)}\n` +
       `accuracy    ${percent(tokenAccuracy)} of ${counted(tokens, objectives[objective].predictedToken)} in ${counted(sequences, 'sequence')}\n`,
   );
 }

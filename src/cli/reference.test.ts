@@ -17,7 +17,7 @@ test('every key has a row of four cells with its type, default and meaning', () 
 
 test('rows say what the schema says', () => {
   assert.ok(markdown.includes('| `thetaBar` | number in (0, 1] | `0.5` | θ̄, the lowest keep rate'));
-  assert.ok(markdown.includes('| `steps` | integer ≥ 1 | **required** | '));
+  assert.ok(markdown.includes('| `steps` | integer ≥ 1 | computed from `epochs` | '));
   assert.ok(markdown.includes('| `norm` | `pre`, `post` | `pre` | '));
   assert.ok(markdown.includes('| `heads` | integer ≥ 1 | `hiddenSize` / 64 | '));
   assert.ok(markdown.includes('| `bert-large` | `bert` | 24 | 1024 | 16 | 4096 |'));

@@ -6,8 +6,8 @@ import { evalFields, type Field, stepFields } from '../runs/index.ts';
 
 const introduction = `# Configuration
 
-A config file is YAML or JSON with the sections ${sections.map(({ name }) => `\`${name}\``).join(', ')}. Every key is optional except those
-marked **required**. The command line overrides the file: \`--set train.steps=1000\` sets any key, with a value in YAML,
+A config file is YAML or JSON with the sections ${sections.map(({ name }) => `\`${name}\``).join(', ')}. Every key is optional, but
+the length of a run must be given, as \`train.steps\` or \`train.epochs\`. The command line overrides the file: \`--set train.steps=1000\` sets any key, with a value in YAML,
 \`--set 'data.train=["texts/*.txt"]'\` sets a list, and \`--set data.tokenizer=null\` resets a key to its default. Paths are relative to the working directory, not to the file.
 
 An unknown key, a wrong type or a value out of range stops the program with one line that says what is expected.
@@ -25,8 +25,8 @@ const endings = `## Constraints
 
 ## What a resumed run may change
 
-${[...keysThatAffect('start', 'time', 'nothing')].map((path) => `\`${path}\``).join(', ')}; texts are compared by content. \`train.steps\` may
-change too: learning rate and θ then continue as in a run of that length.
+${[...keysThatAffect('start', 'time', 'nothing')].map((path) => `\`${path}\``).join(', ')}; texts are compared by content. \`train.steps\` or
+\`train.epochs\` may change too: learning rate and θ then continue as in a run of that length.
 `;
 
 /** The text of docs/configuration.md: every key of the config file with its type, default and meaning. */
@@ -45,7 +45,6 @@ function sectionMarkdown({ name, description, settings }: Section): string {
 }
 
 function defaultText(setting: Setting): string {
-  if (setting.required) return '**required**';
   if (setting.default === undefined) return setting.derived ?? '–';
   return `\`${typeof setting.default === 'string' ? setting.default : JSON.stringify(setting.default)}\``;
 }

@@ -5,7 +5,7 @@ import { freeName } from '../checkpoints/index.ts';
 import { loadConfig } from '../config/index.ts';
 import { listSources } from '../data/index.ts';
 import { isRemote } from '../data/remote.ts';
-import { commandText, counted } from '../errors/index.ts';
+import { counted } from '../errors/index.ts';
 import type { Gap } from '../inference/index.ts';
 import { familyOf } from '../model/index.ts';
 import { percent } from '../report/format.ts';
@@ -14,6 +14,7 @@ import { reportError } from './errors.ts';
 import { train } from './pretrain.ts';
 import { settle } from './settle.ts';
 import { signalExitCodes } from './signals.ts';
+import { nextText } from './start-next.ts';
 import { addresses, packageTexts } from './start-texts.ts';
 import { summaryText } from './summary-text.ts';
 import { warn } from './terminal.ts';
@@ -60,26 +61,20 @@ async function start(paths: readonly string[]): Promise<void> {
     `This takes about two minutes; the run is saved in ${out}. CTRL-C stops it and keeps the model.`;
   const { result, summary } = await train(loaded, { out, announcement });
   process.stdout.write(`\n${summaryText(result, summary!)}\n`);
-  const found = await gapsOf(out, training.device);
+  const { found, tokens } = await heldOutOf(out, training.device);
   if (found.length > 0) process.stdout.write(`${gapsText(found)}\n`);
-  const [{ before, after } = { before: 'The', after: 'sat.' }] = found;
-  process.stdout.write(`What next:
-  npx taper-lm dashboard runs
-  ${commandText(['npx', 'taper-lm', 'fill', out, `${before} [MASK] ${after}`])}
-  npx taper-lm plan ${configFile}
-  npx taper-lm pretrain configs/encoder.yaml --data ${own[0] ?? 'my/texts'}
-`);
+  process.stdout.write(nextText({ out, texts, tokens, gap: found[0] }));
   if (result.stoppedBy !== undefined) process.exitCode = signalExitCodes[result.stoppedBy] ?? 1;
 }
 
-/** Gaps in the held-out text of a run, with the model's guesses. */
-async function gapsOf(run: string, device: string): Promise<Gap[]> {
+/** Gaps in the held-out text of a run, with the model's guesses, and the number of tokens of its training text. */
+async function heldOutOf(run: string, device: string): Promise<{ found: Gap[]; tokens: number }> {
   const { heldOutGaps, openTrained } = await import('../inference/index.ts');
   const { openTexts } = await import('../train/index.ts');
   using trained = openTrained(run, { warn, device });
   const texts = await openTexts(trained.checkpoint.config, trained.tokenizer, { warn: () => {}, note: () => {} });
   try {
-    return heldOutGaps(trained, texts.valid.samples, gaps);
+    return { found: heldOutGaps(trained, texts.valid.samples, gaps), tokens: texts.tokens };
   } finally {
     texts.close();
   }

@@ -48,7 +48,8 @@ function abilityText({ firstEvaluation: first, lastEvaluation: last }: Summary):
 /** Commands that show what the model of a run can do, on a line of held-out text if there is one. */
 export function tryText({ run }: PretrainResult, { lastEvaluation }: Summary, { data }: Config): string {
   const [{ parts } = { parts: [] }] = lastEvaluation?.examples ?? [];
-  const [before = 'The', after = 'sat.'] = parts;
+  const [start = 'The', after = 'sat.'] = parts;
+  const before = start.replace(/^##\S+\s*/, ''); // the rest of a word
   const words = objectives[data.objective].masks
     ? ['fill', run, `${before} [MASK] ${after}`]
     : ['generate', run, before];

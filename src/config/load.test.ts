@@ -7,7 +7,7 @@ import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { ConfigError } from '../errors/index.ts';
 import { defaultDevice, hasBfloat16Products } from '../machine/index.ts';
-import { loadConfig } from './load.ts';
+import { epochsIn, loadConfig } from './load.ts';
 import { letters, otherNames } from './other-names.ts';
 import { settings } from './settings.ts';
 
@@ -238,7 +238,7 @@ test('an unknown key is reported with the nearest valid one of any section', (t)
     'depth has method, thetaBar, gamma, profile, granularity, scale, tail, stages, denseWarmupRatio, blocks, growBlocks, growAt, newBlocks, newMoments',
   );
   const file = fileWith(t, 'modle: { layers: 2 }\ntrain: { step: 3 }\n');
-  assert.match(mistake({ file }), /^train\.step: unknown key; did you mean train\.steps\? \(and \d more mistakes\)$/);
+  assert.match(mistake({ file }), /^train\.step: unknown key; did you mean train\.steps\? \(and \d more mistakes?\)$/);
   assert.match(mistake({ file, sets: mini }), /^train\.step: .* \(and 1 more mistake\)$/);
 });
 
@@ -281,6 +281,22 @@ test("every setting that other programs' names lead to is one of taper's, and no
       seen.add(letters(name));
     }
   }
+});
+
+test('the length of a run is given in steps or in epochs: a later source replaces an earlier one, and one source gives one', (t) => {
+  const file = fileWith(t, 'model: { preset: bert-mini }\ntrain: { steps: 7 }\n');
+  assert.equal(epochsIn({ file }), undefined);
+  assert.equal(epochsIn({ file, sets: ['train.epochs=2.5'] }), 2.5);
+  assert.equal(epochsIn({ file, overrides: { train: { epochs: 3 } } }), 3);
+  const { config } = loadConfig({ file, overrides: { train: { epochs: 3 } }, sets: ['train.steps=9'] });
+  assert.deepEqual([config.train.steps, 'epochs' in config.train], [9, false]);
+  const both = fileWith(t, 'model: { preset: bert-mini }\ntrain: { steps: 7, epochs: 2 }\n', 'both.yaml');
+  assert.equal(mistake({ file: both }), 'train.epochs: 2, but train.steps is also given (7); keep one of them');
+  assert.match(
+    mistake({ sets: [...mini, 'train.epochs=2'] }),
+    /^train\.epochs: 2, but only the text shows how many steps/,
+  );
+  assert.match(mistake({ sets: [...mini, 'train.epochs=0'] }), /^train\.epochs: 0 is not a number > 0/);
 });
 
 test('a missing value is reported with a way to give it', () => {

@@ -15,7 +15,6 @@ export interface Setting {
   default?: unknown;
   /** How the value is derived if there is no fixed default. */
   derived?: string;
-  required: boolean;
   affects: Affects;
   description: string;
   advice?: string;
@@ -40,7 +39,6 @@ interface JsonSchema {
   maximum?: number;
   exclusiveMaximum?: number;
   properties?: Record<string, JsonSchema>;
-  required?: string[];
   affects?: Affects;
   typeName?: string;
   derived?: string;
@@ -87,7 +85,6 @@ function readSections(): Section[] {
       ...(schema.default !== undefined && { default: schema.default }),
       ...(schema.derived !== undefined && { derived: schema.derived }),
       ...(schema.advice !== undefined && { advice: schema.advice }),
-      required: section.required?.includes(key) ?? false,
       affects: schema.affects!,
       description: schema.description ?? '',
     })),

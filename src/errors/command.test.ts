@@ -8,7 +8,7 @@ test('a command is quoted where a shell would take it for something else', () =>
   assert.equal(commandText(words), "npx taper-lm pretrain a.yaml --set 'data.train=[my texts/*.txt]' 'it'\\''s' ''");
 });
 
-test('a recorded command is what a person types, wherever npm keeps the program', () => {
+test('a recorded command is what a person types, for any place of the program', () => {
   const typed = 'npx taper-lm pretrain tiny.yaml';
   const programs = [
     '/home/ada/.npm/_npx/1f2e3d/node_modules/.bin/taper-lm',

@@ -2,15 +2,19 @@ import type { Config, StepConfig } from '../config/index.ts';
 import { phasesOf } from '../config/phases.ts';
 import { counted } from '../errors/index.ts';
 
-/** More are usually too many for the text: the model learns it by heart. docs/training.md has the sources. */
+// docs/training.md has the sources and the measurements of these.
+/** More are too many: the model learns the text by heart, and the held-out loss rises. */
 const mostEpochs = 100;
-/** What is recommended instead; 10 to 40 are usual. */
+/** What is advised for a text that is large enough; 10 to 40 are usual. */
 const usualEpochs = 20;
+/** A new model needs about this many steps to get past token frequencies, so a small text needs more epochs. */
+const leastSteps = 2000;
 /** Rounding errors of this relative size do not add a step. */
 const rounding = 1e-12;
 
 /** The training samples of each step, as far as epochs depend on them. */
 export interface Sequences {
+  /** Those of a step, counted from 0. */
   train(step: number): { samples: { count: number } };
 }
 
@@ -41,6 +45,13 @@ export function stepsOf(epochs: number, config: Config, texts: Sequences): numbe
 /** A number of epochs in words, to three digits. */
 export const epochsText = (epochs: number) => counted(Number(epochs.toPrecision(3)), 'epoch');
 
+/** The epochs that are advised: 20, but for a small text up to 100, so that there are enough steps. */
+export function advisedEpochs(config: Config, texts: Sequences): number {
+  const train = { ...config.train, steps: leastSteps };
+  const needed = 10 * Math.ceil(epochsOf({ ...config, train }, texts) / 10);
+  return Math.min(mostEpochs, Math.max(usualEpochs, needed));
+}
+
 /** A warning about a run of too many epochs, and the length that it advises. */
 export interface FewerEpochs {
   /** Ends with the advice; a command may follow after a colon. */
@@ -51,13 +62,15 @@ export interface FewerEpochs {
 
 /** The warning if a run passes over its text too often. */
 export function fewerEpochs(config: Config, texts: Sequences): FewerEpochs | undefined {
-  const epochs = epochsOf(config, texts);
-  if (epochs <= mostEpochs) return undefined;
   const { steps } = config.train;
+  if (steps <= stepsOf(mostEpochs, config, texts)) return undefined;
+  const epochs = epochsOf(config, texts);
   const sequences = counted(texts.train(steps).samples.count, 'sequence');
-  const fewer = stepsOf(usualEpochs, config, texts);
+  const advised = advisedEpochs(config, texts);
+  const fewer = stepsOf(advised, config, texts);
+  const forSmall = advised > usualEpochs ? `, and up to ${mostEpochs} for a small text` : '';
   const warning =
     `train.steps: ${counted(steps, 'step')} are ${Math.round(epochs).toLocaleString('en')} epochs over your ${sequences}: too many; ` +
-    `10 to 40 are usual. Try ${usualEpochs} epochs (${counted(fewer, 'step')})`;
-  return { warning, epochs: usualEpochs, steps: fewer };
+    `10 to 40 are usual${forSmall}. Try ${advised} epochs (${counted(fewer, 'step')})`;
+  return { warning, epochs: advised, steps: fewer };
 }

@@ -5,7 +5,7 @@
  */
 export { prepareDevice } from './device.ts';
 export { NonFiniteError } from './divergence.ts';
-export { epochsOf } from './epochs.ts';
+export { epochsOf, type Sequences } from './epochs.ts';
 export { loadConfigForTexts, type TextOptions } from './load-for-texts.ts';
 export { estimateMemory, fittingMicroBatch, type MemoryEstimate } from './memory.ts';
 export { peakFlops } from './peak.ts';

@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { loadConfig } from '../config/index.ts';
+import { depthMethod, plannedCost } from '../depth/index.ts';
+import { nothingSpent } from '../runs/index.ts';
+import { worksOf } from '../train/work.ts';
+import { timeEstimate } from './run-time.ts';
+
+const config = loadConfig({
+  sets: ['model.preset=bert-mini', 'depth.method=dense', 'train.steps=1000', 'train.batchSize=[[0, 8], [500, 32]]'],
+}).config;
+/** What steps have spent. */
+const spentBy = (steps: number, seconds: number, flops: number) => ({ ...nothingSpent(), steps, seconds, flops });
+
+test('the time of a run is told once, from its first steps by FLOPs, and a long run gets a shorter one', () => {
+  const flopsOfStep = flopsPerStep();
+  const tell = timeEstimate(config, 'runs/none');
+  assert.equal(tell(2, spentBy(2, 60, 2 * flopsOfStep)), undefined); // too few
+  assert.equal(tell(5, spentBy(5, 5, 5 * flopsOfStep)), undefined); // too short
+  // 10 s each: 490 of the small steps, and 500 that take four times as long (but for the optimizer's part).
+  const text = tell(10, spentBy(10, 100, 10 * flopsOfStep))!;
+  const [, hours, minutes] = /^estimated time: (\d+)h(\d\d)m for the 990 steps, from the first 10\./.exec(text) ?? [];
+  const seconds = 3600 * Number(hours) + 60 * Number(minutes);
+  assert.ok(seconds > 0.95 * (4900 + 20_000) && seconds < 4900 + 20_000 + 60, text);
+  assert.match(
+    text,
+    / For a shorter run, stop it with CTRL-C and start another, about 2h00m with 2\d0 steps: .*--set train\.steps=2\d0 --out runs\/none-short$/,
+  );
+  assert.equal(tell(11, spentBy(11, 110, 11 * flopsOfStep)), undefined);
+});
+
+test('a resumed run is told the time of the rest, without advice', () => {
+  const text = timeEstimate(config, 'runs/none')(990, spentBy(10, 10_000, 40 * flopsPerStep()));
+  assert.match(text!, /^estimated time: \dh\d\dm for the remaining 10 steps, from the first 10$/);
+});
+
+/** A step of 8 sequences, from the plan of a run that has no others. */
+function flopsPerStep(): number {
+  const { config: one } = loadConfig({
+    sets: ['model.preset=bert-mini', 'depth.method=dense', 'train.steps=1', 'train.batchSize=8'],
+  });
+  return plannedCost(depthMethod(one.depth, one.model.layers, 1), 1, worksOf(one), {
+    microBatchSize: 8,
+    granularity: 'batch',
+  }).expectedFlops;
+}

@@ -33,16 +33,20 @@ export function summaryText(result: PretrainResult, summary: Summary): string {
     ['step FLOPs saved', `${percent(summary.stepFlopsSaved)} (of all work)`],
     ['time saved', summary.timeSaved === undefined ? 'unknown' : percent(summary.timeSaved)],
   ];
-  return `${bold(abilityText(summary), process.stdout)}\n\n${rows.map(([name, value]) => `${name!.padEnd(19)}${value}\n`).join('')}`;
+  return `${bold(abilityText(result.run, summary), process.stdout)}\n\n${rows.map(([name, value]) => `${name!.padEnd(19)}${value}\n`).join('')}`;
 }
 
 /** What the model can do now, in one sentence. */
-function abilityText({ firstEvaluation: first, lastEvaluation: last }: Summary): string {
-  if (!first || !last) return 'The model was not evaluated.';
+function abilityText(run: string, { firstEvaluation: first, lastEvaluation: last }: Summary): string {
+  if (!first || !last || first.step === last.step) {
+    return `The model has not been evaluated since it began; ${commandText(['npx', 'taper-lm', 'eval', run])} does that.`;
+  }
+  const now = percent(accuracyOf(last));
   const what =
-    last.clmAccuracy === undefined ? 'guesses % of the masked tokens' : 'guesses the next token % of the time';
-  const now = what.replace('%', percent(accuracyOf(last)));
-  return `The model ${now} in text that it was not trained on; it began with ${percent(accuracyOf(first))}.`;
+    last.clmAccuracy === undefined
+      ? `predicts ${now} of masked tokens correctly`
+      : `predicts the next token correctly ${now} of the time`;
+  return `The model ${what} in text it was not trained on (${percent(accuracyOf(first))} at the start).`;
 }
 
 /** Commands that show what the model of a run can do, on a line of held-out text if there is one. */

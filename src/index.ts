@@ -72,9 +72,11 @@ export * as tensor from './tensor/index.ts';
 export * as train from './train/index.ts';
 export {
   InterruptedError,
+  loadConfigForTexts,
   NonFiniteError,
   type PretrainOptions,
   type PretrainResult,
   pretrain,
   type RunOptions,
+  type TextOptions,
 } from './train/index.ts';

@@ -93,7 +93,7 @@ test('too many epochs are warned of, with a command that trains for fewer', asyn
 test('eval without --data needs the text that the run was trained on', async () => {
   writeFileSync(at('changing.txt'), sentences(100, 4));
   await done(...pretrain('runs/changed', '--data', 'changing.txt', '--set', 'train.steps=1'));
-  assert.match((await done('eval', 'runs/changed')).stdout, /^text {8}the run's own held-out text\n/);
+  assert.match((await done('eval', 'runs/changed')).stdout, /^text {8}the run's own held-out text$/m);
   appendFileSync(at('changing.txt'), 'The end.');
   await refused(['eval', 'runs/changed'], /--data: missing, and the text of the run, changing\.txt, has changed since/);
 });

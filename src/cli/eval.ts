@@ -46,7 +46,7 @@ async function run(path: string, options: EvalOptions): Promise<void> {
     return;
   }
   process.stdout.write(
-    `text        ${text}\nloss        ${loss.toFixed(4)}\n${objectives[objective].loss} loss    ${tokenLoss.toFixed(4)}\nperplexity  ${rounded(perplexity)}\n` +
-      `accuracy    ${percent(tokenAccuracy)} of ${counted(tokens, objectives[objective].predictedToken)} in ${counted(sequences, 'sequence')}\n`,
+    `loss        ${loss.toFixed(4)}\n${objectives[objective].loss} loss    ${tokenLoss.toFixed(4)}\nperplexity  ${rounded(perplexity)}\n` +
+      `accuracy    ${percent(tokenAccuracy)} of ${counted(tokens, objectives[objective].predictedToken)} in ${counted(sequences, 'sequence')}\ntext        ${text}\n`,
   );
 }

@@ -41,10 +41,11 @@ export function memoryFacts(config: Config): [string, string][] {
 }
 
 /** The estimated memory in a line. */
-export const memoryNote = (config: Config) =>
-  `estimated ${memoryFacts(config)
-    .map(([name, value]) => `${name}: ${value}`)
-    .join('; ')}`;
+export function memoryNote(config: Config): string {
+  const { device } = config.train;
+  const where = device === 'cpu' ? `; ${bytesText(machineMemory().available)} are free` : ` on ${device}`;
+  return `estimated memory: about ${bytesText(estimateMemory(config).total)}${where}`;
+}
 
 /**
  * A warning if the free memory is too small for training, with the micro-batch that would fit.

@@ -270,7 +270,14 @@ function planText(plan: Plan, config: Config): string {
     ...memoryFacts(config),
     ...(plan.measured
       ? timeFacts(plan.measured, config)
-      : [['time', 'not measured; --measure or --data MY/TEXTS times some steps']]),
+      : [
+          [
+            'time',
+            plan.text
+              ? 'not measured: the memory is too small'
+              : 'not measured; --data MY/TEXTS or --measure times some steps',
+          ],
+        ]),
     ['method', `${plan.method}${limits}${own ? `, ${own}` : ''}`],
     ['blocks run', `${plan.meanDepth.toFixed(2)} of ${layers} on average over ${counted(plan.steps, 'step')}`],
     ['work', `${flopsText(plan.expectedFlops)}; dense: ${flopsText(plan.denseFlops)}`],

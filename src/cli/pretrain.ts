@@ -61,6 +61,7 @@ CTRL-C finishes the step, saves a checkpoint and exits; --resume continues from 
 
 Examples:
   npx taper-lm pretrain configs/encoder.yaml --data my/texts
+  npx taper-lm pretrain configs/encoder.yaml --data my/texts --out runs/short --set train.epochs=20
   npx taper-lm pretrain configs/encoder.yaml --data my/texts --out runs/long --set train.steps=100000 train.precision=bf16
   npx taper-lm pretrain --out runs/long --resume
   npx taper-lm pretrain configs/encoder.yaml --data my/texts --out runs/stem --set train.schedule=constant

@@ -12,12 +12,12 @@ const config = loadConfig({
 /** What steps have spent. */
 const spentBy = (steps: number, seconds: number, flops: number) => ({ ...nothingSpent(), steps, seconds, flops });
 
-test('the time of a run is told once, from its first steps by FLOPs, and a long run gets a shorter one', () => {
+test('the time of a run is estimated once, from the FLOPs of its first steps, and a long run gets the command for a shorter one', () => {
   const flopsOfStep = flopsPerStep();
   const tell = timeEstimate(config, 'runs/none');
   assert.equal(tell(2, spentBy(2, 60, 2 * flopsOfStep)), undefined); // too few
   assert.equal(tell(5, spentBy(5, 5, 5 * flopsOfStep)), undefined); // too short
-  // 10 s each: 490 of the small steps, and 500 that take four times as long (but for the optimizer's part).
+  // 10 s each: 490 of the small steps, and 500 that take four times as long (except for the optimizer's part).
   const text = tell(10, spentBy(10, 100, 10 * flopsOfStep))!;
   const [, hours, minutes] = /^estimated time: (\d+)h(\d\d)m for the 990 steps, from the first 10\./.exec(text) ?? [];
   const seconds = 3600 * Number(hours) + 60 * Number(minutes);
@@ -29,7 +29,7 @@ test('the time of a run is told once, from its first steps by FLOPs, and a long 
   assert.equal(tell(11, spentBy(11, 110, 11 * flopsOfStep)), undefined);
 });
 
-test('a resumed run is told the time of the rest, without advice', () => {
+test('a resumed run gets an estimate of the rest, without advice', () => {
   const text = timeEstimate(config, 'runs/none')(990, spentBy(10, 10_000, 40 * flopsPerStep()));
   assert.match(text!, /^estimated time: \dh\d\dm for the remaining 10 steps, from the first 10$/);
 });

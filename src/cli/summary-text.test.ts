@@ -13,7 +13,7 @@ const evaluation = (step: number, accuracy: Partial<EvalMetrics>): EvalMetrics =
 });
 const first = (lines: EvalMetrics[]) => summaryText(result, summarise(lines)).split('\n')[0];
 
-test('a summary begins with what the model can do, and goes on to what it cost', () => {
+test('a summary starts with what the model can do, then says what it cost', () => {
   const masked = [evaluation(0, { mlmAccuracy: 0.001 }), evaluation(9, { mlmAccuracy: 0.246 })];
   assert.equal(
     first(masked),

@@ -45,7 +45,7 @@ export function stepsOf(epochs: number, config: Config, texts: Sequences): numbe
 /** A number of epochs in words, to three digits. */
 export const epochsText = (epochs: number) => counted(Number(epochs.toPrecision(3)), 'epoch');
 
-/** The epochs that are advised: 20, but for a small text up to 100, so that there are enough steps. */
+/** The advised epochs: 20, or up to 100 for a small text, so that there are enough steps. */
 export function advisedEpochs(config: Config, texts: Sequences): number {
   const train = { ...config.train, steps: leastSteps };
   const needed = 10 * Math.ceil(epochsOf({ ...config, train }, texts) / 10);

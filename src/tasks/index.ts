@@ -3,6 +3,7 @@
  *
  * @module taper-lm/tasks
  */
+export type { TextPrediction } from './answers.ts';
 export { columnsOf, textsIn } from './cells.ts';
 export { balancedWeights, type LabelLearning, type LabelOptions } from './cross-entropy.ts';
 export { type Embedder, type EmbedOptions, openEmbedder } from './embed.ts';
@@ -31,7 +32,10 @@ export { type MetricName, metrics } from './metrics.ts';
 export type { EncodedPair, PairExample } from './pairs/example.ts';
 export { type PairSettings, type PairTask, pairKind } from './pairs/kind.ts';
 export { openPairTask, type PairColumns } from './pairs/open.ts';
+export { openPredictor, type PredictOptions, type TextPredictor } from './predict.ts';
+export { examplesIn, lineExample, linesIn, type TableExample } from './read-examples.ts';
 export { type FineTuneSettings, fineTuneDefaults } from './settings.ts';
+export { isTablePath } from './tables.ts';
 export { type Entity, entitiesOf, entityScores } from './tags/entities.ts';
 export type { EncodedSentence, Sentence } from './tags/example.ts';
 export { type TagTask, tagKind } from './tags/kind.ts';

@@ -14,7 +14,7 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Settings that train for a second. */
 const short = [
-  'data.sequenceLength=24',
+  'data.sequenceLength=12',
   ...['steps=4', 'batchSize=4', 'microBatchSize=4'].map((set) => `train.${set}`),
 ];
 const tiny = [

@@ -1,6 +1,6 @@
 // What a fine-tuned model predicts for texts, files and standard input, as its users ask for it.
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -9,6 +9,7 @@ import { parse } from 'csv-parse/sync';
 import { openPredictor } from '../src/tasks/index.ts';
 import { commandsIn, sentences, start, writeTiny } from './cli.fixture.ts';
 
+const project = fileURLToPath(new URL('../..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'taper-predict-'));
 const at = (path: string) => join(folder, path);
 const { done, refused } = commandsIn(folder);
@@ -105,6 +106,12 @@ describe('predict', { timeout: 300_000 }, () => {
       pairs.map(({ label }) => label),
       writtenBy('pairs'),
     );
+    writeFileSync(at('named.jsonl'), pairs.map(({ id, body }) => `${JSON.stringify({ id, body })}\n`).join(''));
+    const named = await predicted('pairs', 'named.jsonl');
+    assert.deepEqual(
+      named.map(({ label, score }) => [label, score]),
+      pairs.map(({ label, score }) => [label, score]),
+    );
     assert.deepEqual(Object.keys(pairs[0]!), ['id', 'body', 'folder', 'label', 'score', 'probabilities']);
   });
 
@@ -165,12 +172,23 @@ describe('predict', { timeout: 300_000 }, () => {
     }
   });
 
-  test('a program predicts as the command does', async () => {
-    const [line] = await predicted('number', texts[0]!);
-    using predictor = openPredictor(at('number'), { warn: assert.fail, device: 'cpu' });
-    assert.deepEqual(predictor.input, { texts: ['text'], maxLength: 128, windows: 1 });
-    const [found] = await predictor.predict([texts[0]!, texts[1]!]);
-    assert.ok('value' in found! && Math.abs(found.value - line!.value) < 1e-5);
+  test('a program predicts as the command does, and so does the one of docs/fine-tuning.md', async () => {
+    const text = 'The ship left the harbour.';
+    const [{ text: _, ...expected } = {}] = await predicted('mails', text);
+    using predictor = openPredictor(at('mails'), { warn: assert.fail, device: 'cpu' });
+    assert.deepEqual(predictor.input, { texts: ['body'], maxLength: 12, windows: 3 });
+    assert.deepEqual(await predictor.predict([text]), [expected]);
+    const page = readFileSync(join(project, 'docs/fine-tuning.md'), 'utf8');
+    const [, program] = /```ts\n([\s\S]*?)```/.exec(page)!;
+    mkdirSync(at('node_modules'));
+    symlinkSync(project, at('node_modules/taper-lm'));
+    writeFileSync(
+      at('program.mjs'),
+      program!.replace('runs/topics', 'mails').replace('(prediction)', '(JSON.stringify(prediction))'),
+    );
+    const { code, stdout, stderr } = await start([], { cwd: folder, command: [process.execPath, 'program.mjs'] }).ended;
+    assert.equal(code, 0, stderr);
+    assert.deepEqual(JSON.parse(stdout), expected);
   });
 
   test('fine-tuning ends with the commands that use its model', async () => {

@@ -2,7 +2,8 @@ import { statSync } from 'node:fs';
 import { Command } from 'commander';
 import { ConfigError, commandText, counted } from '../errors/index.ts';
 import { rounded } from '../report/format.ts';
-import type { TableExample, TextPredictor } from '../tasks/index.ts';
+import type { TextPredictor } from '../tasks/index.ts';
+import type { TableExample } from '../tasks/read-examples.ts';
 import { deviceOption, modelArgument } from './config.ts';
 import { countOf } from './numbers.ts';
 import { openRows, type RowWriter } from './row-writer.ts';
@@ -107,18 +108,23 @@ async function* examplesOf(
   path: string,
   inputs: readonly string[],
   { input }: TextPredictor,
-  { text: texts = input?.texts ?? ['text'], columns = input?.columns }: PredictCommandOptions,
+  { text, columns }: PredictCommandOptions,
 ): AsyncGenerator<TableExample> {
-  const { examplesIn, isTablePath, lineExample, linesIn } = await import('../tasks/index.ts');
+  const { examplesIn, lineExample, linesIn } = await import('../tasks/read-examples.ts');
+  const { isTablePath } = await import('../tasks/tables.ts');
+  const texts = text ?? input?.texts ?? ['text'];
+  // A table whose columns are named differently has a header.
+  const headless = text || columns ? columns : input?.columns;
   const isTable = (name: string) => isTablePath(name) && !name.toLowerCase().endsWith('.txt');
-  if (texts.length > 1 && !inputs.every(isTable)) {
+  if (texts.length > 1 && !(inputs.length > 0 && inputs.every(isTable))) {
     throw new ConfigError(
       `${path}: reads ${counted(texts.length, 'text')} at a time (${texts.join(', ')}); give a table with these columns, or name one column with --text`,
     );
   }
   for (const one of inputs) {
     const isPath = statSync(one, { throwIfNoEntry: false })?.isFile() || (isTablePath(one) && !/\s/.test(one));
-    if (isPath) yield* examplesIn(one, { texts, all: columns }, warn);
+    const all = /\.(jsonl|parquet)$/i.test(one) ? columns : headless;
+    if (isPath) yield* examplesIn(one, { texts, all }, warn);
     else yield lineExample(one);
   }
   if (inputs.length === 0) yield* linesIn(process.stdin.setEncoding('utf8') as AsyncIterable<string>);

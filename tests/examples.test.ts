@@ -1,4 +1,4 @@
-// Every command's help ends with examples, and each of them runs as it stands there, on small data.
+// Every command's help ends with examples, and each of them runs unchanged, on small models and data.
 import assert from 'node:assert/strict';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -159,7 +159,7 @@ function modelApp(
   return app;
 }
 
-/** Without a token only this machine's own names are answered to; with one, whoever has it. Pages of other sites never are. */
+/** Without a token only this machine's own names are answered to; with one, everyone who has it. Pages of other sites never are. */
 function checkAllowed(context: Context, token: string | undefined): void {
   if (isCrossSite(context))
     throw new RequestError(403, 'requests from pages of other sites are refused; send them from your own server');

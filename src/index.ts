@@ -67,7 +67,7 @@ export {
   tensorBoard,
 } from './runs/index.ts';
 export * as tasks from './tasks/index.ts';
-export { fineTune, glueTasks, openGlueTask, openOwnTask } from './tasks/index.ts';
+export { fineTune, glueTasks, openGlueTask, openOwnTask, openPredictor, type TextPredictor } from './tasks/index.ts';
 export * as tensor from './tensor/index.ts';
 export * as train from './train/index.ts';
 export {

@@ -20,7 +20,7 @@ import { type OptimizerState, slotsOf } from '../optimizers/index.ts';
 import { type Device, firstNonFinite, readSafetensors, type Tensor, writeSafetensors } from '../tensor/index.ts';
 import { holdsRun, kindOf, whyNoCheckpoint } from './folders.ts';
 import { newRunCommand } from './new-run.ts';
-import { areFinite, readWeights, writeWeights } from './weights.ts';
+import { areFinite, onDevice, readWeights, writeWeights } from './weights.ts';
 
 // A checkpoint is a folder: model.safetensors, config.json and tokenizer.json are Hugging Face's and open there as they are;
 // trainer.json records where they come from, and with optimizer.safetensors a run can resume from them.
@@ -58,11 +58,24 @@ export interface Progress {
 /** The progress of a model that was not trained here. */
 export const untrainedProgress: Progress = { step: 0, samples: 0, tokens: 0, nonFiniteSteps: 0, textHash: '' };
 
+/** How a fine-tuned model reads its examples; other examples are read alike unless asked otherwise. */
+export interface ExampleInput {
+  /** The columns of their texts, one or two. */
+  texts: readonly string[];
+  /** The names of all columns, for a table without a header. */
+  columns?: readonly string[];
+  /** The maximum number of tokens per sequence. */
+  maxLength: number;
+  /** The maximum number of windows in which a long text is read. */
+  windows: number;
+}
+
 /** `trainer.json` */
 interface TrainerFile extends Progress {
   format: number;
   config: Config;
   head?: Head;
+  input?: ExampleInput;
   /** Used instead of `head` in files of earlier versions. */
   classifier?: { labels: string[]; isRegression: boolean };
   /** How often each parameter was updated. */
@@ -81,16 +94,21 @@ export interface Checkpoint {
   config: Config;
   /** The head of a model that was fine-tuned; a pre-trained one has those of its family. */
   head?: Head;
+  /** Of a model that was fine-tuned on tables. */
+  input?: ExampleInput;
   updates: Record<string, number>;
   tokenizerJson: string;
-  /** SHA-256 of `model.safetensors`. */
+  /** SHA-256 of `model.safetensors`; empty for a model in Hugging Face's format. */
   weightsHash: string;
+  /** Of a model in Hugging Face's format, in float32 on the CPU: `loadWeights` passes them on. */
+  weights?: Weights;
   /** The model card of an imported or fine-tuned model. */
   card?: string;
 }
 
 /** The content of a checkpoint; without `optimizer` no run can resume from it, but a new one can start from it. */
-export interface CheckpointContent extends Pick<Checkpoint, 'config' | 'progress' | 'head' | 'tokenizerJson' | 'card'> {
+export interface CheckpointContent
+  extends Pick<Checkpoint, 'config' | 'progress' | 'head' | 'input' | 'tokenizerJson' | 'card'> {
   weights: Weights;
   optimizer?: OptimizerState;
 }
@@ -103,7 +121,7 @@ export interface CheckpointContent extends Pick<Checkpoint, 'config' | 'progress
  */
 export function writeCheckpoint(path: string, content: CheckpointContent): void {
   const target = path.replace(/(?<=.)\/+$/, ''); // the other name must be beside it even if the path ends with a slash
-  const { config, head, progress, weights, optimizer, tokenizerJson, card } = content;
+  const { config, head, input, progress, weights, optimizer, tokenizerJson, card } = content;
   if (!areFinite(weights, optimizer)) {
     throw new CheckpointError(
       `${path}: the weights, or the optimizer's moments, are not finite; nothing was saved: use another model or an earlier checkpoint`,
@@ -129,6 +147,7 @@ export function writeCheckpoint(path: string, content: CheckpointContent): void 
         ...progress,
         config,
         ...(head && { head }),
+        ...(input && { input }),
         updates,
         checksums,
       };
@@ -247,7 +266,7 @@ function openFolder(path: string): Checkpoint {
       `${path}: training had diverged: ${tensor} in ${name} contains numbers that are not finite; use an earlier checkpoint`,
     );
   }
-  const { updates, step, samples, tokens, nonFiniteSteps, textHash, source, lossScale } = trainer;
+  const { updates, input, step, samples, tokens, nonFiniteSteps, textHash, source, lossScale } = trainer;
   const head = headOf(trainer);
   const { config } = loadConfig({ overrides: trainer.config }); // with the defaults of keys added since
   return {
@@ -263,6 +282,7 @@ function openFolder(path: string): Checkpoint {
     },
     config,
     ...(head && { head }),
+    ...(input && { input }),
     updates,
     tokenizerJson: readFileSync(join(path, 'tokenizer.json'), 'utf8'),
     weightsHash: trainer.checksums['model.safetensors']!,
@@ -282,6 +302,7 @@ function headOf({ head, classifier }: TrainerFile): Head | undefined {
  * @throws CheckpointError when they are not those of `model`; names the first tensor that differs.
  */
 export function loadWeights(checkpoint: Checkpoint, model: ModelConfig, device: Device): Map<string, Tensor> {
+  if (checkpoint.weights) return onDevice(checkpoint.weights, device);
   const file = join(checkpoint.path, 'model.safetensors');
   return readWeights(file, parameterSpecs(model, checkpoint.head), device);
 }

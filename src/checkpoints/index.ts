@@ -9,6 +9,7 @@ export {
   type CheckpointContent,
   checkpointPath,
   checkpointsOf,
+  type ExampleInput,
   isWhole,
   type LossScale,
   loadOptimizer,

@@ -60,6 +60,16 @@ export function takeWeights(
   return weights;
 }
 
+/** Weights on a device; the given ones are freed. */
+export function onDevice(weights: Weights, device: Device): Map<string, Tensor> {
+  return new Map(
+    Array.from(weights, ([name, weight]) => {
+      using original = weight;
+      return [name, original.toDevice(device)];
+    }),
+  );
+}
+
 /** The transpose of a matrix, which is freed, in memory of its own. */
 function turn(matrix: Tensor): Tensor {
   using original = matrix;

@@ -30,6 +30,11 @@ export const dataOption = (more = '') =>
 export const deviceOption = () =>
   new Option('--device <device>', 'device: cpu, cuda, cuda:1, mps').default(defaultDevice());
 export const jsonOption = () => new Option('--json', 'print only one JSON object on standard output');
+/** For commands that only use a model. */
+export const modelArgument = [
+  '<model>',
+  'a run (its newest checkpoint), a checkpoint folder, or an export (hf)',
+] as const;
 export const configArgument = ['[config]', 'config file, YAML or JSON; see docs/configuration.md'] as const;
 
 /**

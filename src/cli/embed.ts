@@ -2,7 +2,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { ConfigError, counted, DataError, OutputError } from '../errors/index.ts';
 import { npyHeader, writing } from '../files/index.ts';
-import { deviceOption, jsonOption } from './config.ts';
+import { deviceOption, jsonOption, modelArgument } from './config.ts';
 import { countOf } from './numbers.ts';
 import { warn } from './terminal.ts';
 
@@ -25,7 +25,7 @@ const chunk = 4096;
 export function embedCommand(): Command {
   return new Command('embed')
     .description('turn texts into vectors, for search, clustering or a classifier')
-    .argument('<checkpoint>', 'checkpoint folder, or a run (its newest)')
+    .argument(...modelArgument)
     .requiredOption('--in <file>', 'the texts: TSV, CSV, JSON lines or Parquet, or a .txt with one text per line')
     .option('--text <column>', 'the text column', 'text')
     .requiredOption('--out <file>', 'new .npy file (NumPy) for the vectors, one row per text')
@@ -48,11 +48,12 @@ async function run(path: string, options: EmbedCommandOptions): Promise<void> {
   if (!out.endsWith('.npy'))
     throw new ConfigError(`--out ${out}: vectors are written as .npy; give a name that ends in .npy`);
   if (existsSync(out)) throw new OutputError(`--out ${out}: already exists; give a new file`);
+  const { openModel } = await import('../interop/index.ts');
   const { openEmbedder, textsIn } = await import('../tasks/index.ts');
   const { setNumThreads } = await import('../tensor/index.ts');
   if (options.threads > 0) setNumThreads(options.threads);
   const texts = await textsIn(file, text);
-  using embedder = openEmbedder(path, {
+  using embedder = openEmbedder(openModel(path, warn), {
     warn,
     device,
     ...(maxLength !== undefined && { maxLength }),

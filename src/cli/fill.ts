@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { longestSequence } from '../config/phases.ts';
 import type { FilledText } from '../inference/index.ts';
 import { percent } from '../report/format.ts';
-import { deviceOption, jsonOption } from './config.ts';
+import { deviceOption, jsonOption, modelArgument } from './config.ts';
 import { countOf } from './numbers.ts';
 import { warn } from './terminal.ts';
 
@@ -16,7 +16,7 @@ interface FillOptions {
 export function fillCommand(): Command {
   return new Command('fill')
     .description('fill each [MASK] of a text')
-    .argument('<checkpoint>', 'checkpoint folder, or a run (its newest)')
+    .argument(...modelArgument)
     .argument('<text>', 'text with one or more [MASK] tokens')
     .option('--top <n>', 'number of most likely tokens to show', countOf('--top'), 5)
     .addOption(deviceOption())
@@ -26,8 +26,9 @@ export function fillCommand(): Command {
 }
 
 async function run(path: string, text: string, options: FillOptions): Promise<void> {
+  const { openModel } = await import('../interop/index.ts');
   const { fillMasks, openTrained } = await import('../inference/index.ts');
-  const model = openTrained(path, { warn, device: options.device });
+  const model = openTrained(openModel(path, warn), { warn, device: options.device });
   const filled = await fillMasks(model, text, options.top);
   const { config, progress } = model.checkpoint;
   const sequenceLength = longestSequence(config, progress.step);

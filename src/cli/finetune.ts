@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander';
+import type { ExampleInput } from '../checkpoints/index.ts';
 import type { Config } from '../config/index.ts';
 import { ConfigError, counted } from '../errors/index.ts';
 import { type Head, headKinds } from '../model/heads.ts';
@@ -7,6 +8,7 @@ import type { FineTuned, FineTuneSettings, Task } from '../tasks/index.ts';
 import { fineTuneDefaults as defaults, defaultTemperature } from '../tasks/settings.ts';
 import { deviceOption, jsonOption } from './config.ts';
 import { checkNewFolder, writeFiles } from './files.ts';
+import { inputOf, nextText } from './finetune-next.ts';
 import { openTask, type TaskOptions } from './finetune-task.ts';
 import { countOf, listOf, numberOf } from './numbers.ts';
 import { fineTuneBar } from './progress.ts';
@@ -209,7 +211,8 @@ async function run(path: string, options: FinetuneCommandOptions, command: Comma
     for (const weight of (isBetter ? best : tuned)?.weights.values() ?? []) weight.free();
     if (isBetter) best = tuned;
   }
-  if (options.out !== undefined) await write(options.out, checkpoint, task, best!, results);
+  const input = await inputOf(options);
+  if (options.out !== undefined) await write(options.out, checkpoint, task, best!, { results, input });
   const { head } = task.kind;
   const { details } = best!;
   const found = {
@@ -219,7 +222,11 @@ async function run(path: string, options: FinetuneCommandOptions, command: Comma
     seeds: results,
     ...(details && { [details.name]: details.json }),
   };
-  process.stdout.write(options.json ? `${JSON.stringify(found)}\n` : resultText(results, best!));
+  process.stdout.write(
+    options.json
+      ? `${JSON.stringify(found)}\n`
+      : `${resultText(results, best!)}\n${await nextText(options, task.kind.head, input)}`,
+  );
 }
 
 /** The numbers of training and development examples. */
@@ -238,12 +245,12 @@ async function write(
   checkpoint: Parameters<typeof import('../tasks/index.ts')['fineTune']>[0],
   task: Task,
   { head, weights, predictions }: FineTuned,
-  results: readonly SeedResult[],
+  { results, input }: { results: readonly SeedResult[]; input: ExampleInput },
 ): Promise<void> {
   const { writeCheckpoint } = await import('../checkpoints/index.ts');
   const { config, progress, tokenizerJson } = checkpoint;
   const card = cardOf(task, head, results);
-  writeCheckpoint(out, { config, progress, tokenizerJson, head, weights, card });
+  writeCheckpoint(out, { config, progress, tokenizerJson, head, input, weights, card });
   writeFiles(out, predictions);
 }
 

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { defaultTopK } from '../inference/sampling.ts';
-import { deviceOption, jsonOption } from './config.ts';
+import { deviceOption, jsonOption, modelArgument } from './config.ts';
 import { countOf, numberOf } from './numbers.ts';
 import { warn } from './terminal.ts';
 
@@ -19,7 +19,7 @@ interface Options {
 export function generateCommand(): Command {
   return new Command('generate')
     .description('continue a prompt with a llama or gpt2 model')
-    .argument('<checkpoint>', 'checkpoint folder, or a run (its newest)')
+    .argument(...modelArgument)
     .argument('[prompt]', 'text to continue', '')
     .option('--tokens <n>', 'maximum number of new tokens', countOf('--tokens'), 100)
     .option(
@@ -44,8 +44,9 @@ export function generateCommand(): Command {
 }
 
 async function run(path: string, prompt: string, { device, json, ...options }: Options): Promise<void> {
+  const { openModel } = await import('../interop/index.ts');
   const { generate, openTrained } = await import('../inference/index.ts');
-  const pieces = generate(openTrained(path, { warn, device }), prompt, options);
+  const pieces = generate(openTrained(openModel(path, warn), { warn, device }), prompt, options);
   let text = '';
   let next = await pieces.next(); // a mistake comes before anything is written
   if (!json) process.stdout.write(prompt);

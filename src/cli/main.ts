@@ -17,6 +17,7 @@ import { glueCommand } from './glue.ts';
 import { importCommand } from './import.ts';
 import { launchCommand } from './launch.ts';
 import { planCommand } from './plan.ts';
+import { predictCommand } from './predict.ts';
 import { pretrainCommand } from './pretrain.ts';
 import { pushCommand } from './push.ts';
 import { reportCommand } from './report.ts';
@@ -44,6 +45,7 @@ const commands = [
   fillCommand(),
   generateCommand(),
   finetuneCommand(),
+  predictCommand(),
   embedCommand(),
   glueCommand(),
   importCommand(),

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { Command } from 'commander';
-import { deviceOption } from './config.ts';
+import { deviceOption, modelArgument } from './config.ts';
 import { reportError } from './errors.ts';
 import { countOf } from './numbers.ts';
 import { watchSignals } from './signals.ts';
@@ -21,7 +21,7 @@ const graceMs = 30_000;
 export function serveCommand(): Command {
   return new Command('serve')
     .description('serve a model over HTTP: embeddings, completions, filled masks, labels; works with OpenAI’s clients')
-    .argument('<checkpoint>', 'checkpoint folder, or a run (its newest)')
+    .argument(...modelArgument)
     .option(
       '--host <address>',
       'address to listen on; any but 127.0.0.1 requires the printed token as API key',
@@ -35,10 +35,11 @@ export function serveCommand(): Command {
 }
 
 async function run(path: string, { host, port, device, threads }: Options): Promise<void> {
+  const { openModel } = await import('../interop/index.ts');
   const { openServed, startServer } = await import('../serving/index.ts');
   const { setNumThreads } = await import('../tensor/index.ts');
   if (threads > 0) setNumThreads(threads);
-  const served = openServed(path, { warn, device });
+  const served = openServed(path, openModel(path, warn), { device });
   const { origin, token, paths, close } = await startServer(served, { host, port, report: reportError });
   process.stderr.write(`serve: ${served.name} at ${origin} answers ${paths.join(', ')}\n`);
   if (token !== undefined) process.stderr.write(`token: ${token}\n`);

@@ -9,6 +9,8 @@ const chunkBytes = 1 << 20;
 interface TextFile {
   path: string;
   name: string;
+  /** What to do with it if its encoding is unknown. */
+  otherwise?: string;
 }
 
 /**
@@ -37,24 +39,23 @@ export async function* readCharacters(
  * @throws DataError as `readCharacters` does; `otherwise` says what to do with a file of unknown encoding.
  */
 export function charactersOf(path: string, bytes: Buffer, otherwise: string): string {
-  const file = { path, name: path };
-  checkBytes(file, bytes, true, otherwise);
+  const file = { path, name: path, otherwise };
+  checkBytes(file, bytes, true);
   const text = () => new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  return decode(file, text, 'is not UTF-8 text', bytes, otherwise);
+  return decode(file, text, 'is not UTF-8 text', bytes);
 }
 
-function checkBytes({ path, name }: TextFile, bytes: Buffer, isFirst: boolean, otherwise = 'exclude it'): void {
+function checkBytes({ path, name, otherwise = 'exclude it' }: TextFile, bytes: Buffer, isFirst: boolean): void {
   const wide = wideEncoding(bytes, isFirst);
   if (wide !== undefined) throw new DataError(`${name}: is ${wide} text, not UTF-8; ${conversion(path, wide)}`);
   if (bytes.includes(0)) throw new DataError(`${name}: contains a zero byte, so it is not text; ${otherwise}`);
 }
 
 function decode(
-  { path, name }: TextFile,
+  { path, name, otherwise = 'exclude it' }: TextFile,
   text: () => string,
   fault: string,
   bytes: Uint8Array = new Uint8Array(),
-  otherwise = 'exclude it',
 ): string {
   try {
     return text();

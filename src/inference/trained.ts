@@ -16,17 +16,17 @@ export interface TrainedOptions {
 }
 
 /**
- * Opens the pre-trained model of a checkpoint folder, or of a run's newest whole checkpoint; `warn` is called for newer broken
- * ones. Disposing it frees its tensors.
+ * Opens the pre-trained model of a checkpoint, or of its folder, or of a run's newest whole checkpoint; `warn` is called for newer
+ * broken ones. Disposing it frees its tensors.
  *
  * @throws CheckpointError when there is none, it is broken, or its model was fine-tuned or predicts only NaN.
  * @throws ConfigError for a missing device.
  */
-export function openTrained(path: string, { warn, ...how }: TrainedOptions): TrainedModel & Disposable {
-  const checkpoint = openCheckpoint(path, warn);
+export function openTrained(of: string | Checkpoint, { warn, ...how }: TrainedOptions): TrainedModel & Disposable {
+  const checkpoint = typeof of === 'string' ? openCheckpoint(of, warn) : of;
   if (checkpoint.head) {
     throw new CheckpointError(
-      `${path}: was fine-tuned and has lost its pre-training head; give the pre-trained model that it was made from`,
+      `${checkpoint.path}: was fine-tuned and has lost its pre-training head; give the pre-trained model that it was made from`,
     );
   }
   const trained = loadTrained(checkpoint, how);

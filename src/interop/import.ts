@@ -1,6 +1,14 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { type FolderKind, kindOf, takeWeights, untrainedProgress, writeCheckpoint } from '../checkpoints/index.ts';
+import {
+  type Checkpoint,
+  type FolderKind,
+  kindOf,
+  openCheckpoint,
+  takeWeights,
+  untrainedProgress,
+  writeCheckpoint,
+} from '../checkpoints/index.ts';
 import { loadConfig } from '../config/index.ts';
 import { objectives } from '../data/index.ts';
 import { CheckpointError, commandText, OutputError } from '../errors/index.ts';
@@ -14,9 +22,7 @@ import { readWeights } from './read-weights.ts';
 const longestSequence = 1024;
 
 /**
- * Makes a checkpoint from a Hugging Face folder: `config.json`, `model.safetensors` (or its shards), and the tokenizer. Heads
- * that it lacks are randomly initialised from a fixed seed; heads that taper does not have are left out. `warn` is called with
- * the names of both.
+ * Makes a checkpoint from a Hugging Face folder, as `openHuggingFace` reads it.
  *
  * @throws CheckpointError for a folder that is not a Hugging Face model, or whose files are missing or broken.
  * @throws ConfigError for a model that taper does not support.
@@ -27,6 +33,26 @@ export function importHuggingFace(folder: string, out: string, warn: (message: s
   if (existsSync(out)) throw new OutputError(`${out}: already exists; give a new folder`);
   const why = whyNotImported[kindOf(folder)]?.(folder);
   if (why !== undefined) throw new CheckpointError(`${folder}: ${why}`);
+  scope(() => writeCheckpoint(out, openHuggingFace(folder, warn)));
+}
+
+/**
+ * Opens the model of a run (its newest whole checkpoint), of a checkpoint folder, or of a folder in Hugging Face's format, such as
+ * an export; `warn` is called for newer broken checkpoints, and as `openHuggingFace` does.
+ *
+ * @throws CheckpointError when there is none, or it is broken.
+ * @throws ConfigError for a model that taper does not support.
+ * @throws DataError for a tokenizer that cannot be used.
+ */
+export function openModel(path: string, warn: (message: string) => void): Checkpoint {
+  return kindOf(path) === 'huggingFace' ? openHuggingFace(path, warn) : openCheckpoint(path, warn);
+}
+
+/**
+ * Opens a Hugging Face folder: `config.json`, `model.safetensors` (or its shards), and the tokenizer. Heads that it lacks are
+ * randomly initialised from a fixed seed; heads that taper does not have are left out. `warn` is called with the names of both.
+ */
+function openHuggingFace(folder: string, warn: (message: string) => void): Checkpoint & { weights: Weights } {
   const { model, head, relative } = readConfig(folder, warn);
   const tokenizer = readTokenizer(folder, model, warn);
   if (relative)
@@ -35,12 +61,11 @@ export function importHuggingFace(folder: string, out: string, warn: (message: s
     );
   const specs = parameterSpecs(model, head);
   const card = join(folder, 'README.md');
-  scope(() => {
+  return scope(() => {
     const { file, tensors, leftOut, missing } = readWeights(folder, model, specs, relative);
     if (leftOut.length > 0) warn(`${file}: left out weights that this model does not use: ${leftOut.join(', ')}`);
     if (missing.length > 0)
       warn(`${file}: randomly initialised, because the file lacks them: ${missing.map(({ name }) => name).join(', ')}`);
-    const weights = complete(specs, file, tensors, missing);
     const lacksPairs = missing.some(({ forPairs }) => forPairs);
     const objective = familyOf(model).objectives.find((name) => !(objectives[name].hasPairs && lacksPairs))!;
     const { config } = loadConfig({
@@ -50,14 +75,17 @@ export function importHuggingFace(folder: string, out: string, warn: (message: s
         train: { steps: 1, precision: 'fp32' },
       },
     });
-    writeCheckpoint(out, {
+    return {
+      path: folder,
       config,
       ...(head && { head }),
       progress: untrainedProgress,
-      weights,
+      updates: {},
+      weightsHash: '',
+      weights: complete(specs, file, tensors, missing),
       tokenizerJson: tokenizer.json,
       ...(existsSync(card) && { card: readFileSync(card, 'utf8') }),
-    });
+    };
   });
 }
 

@@ -5,6 +5,6 @@
  */
 export { exportHuggingFace } from './export-hf.ts';
 export { exportGguf } from './gguf/export.ts';
-export { importHuggingFace } from './import.ts';
+export { importHuggingFace, openModel } from './import.ts';
 export { evenly, leastHarmful, type OutgoingModel, openOutgoing, runnable, withBlocks } from './model.ts';
 export { exportOnnx } from './onnx/export.ts';

@@ -125,9 +125,22 @@ function headOf({ file, json }: ConfigReader): Head | undefined {
   if (architecture.endsWith('ForTokenClassification')) return { kind: 'token', labels: labelsOf(file, json) };
   if (!architecture.endsWith('ForSequenceClassification')) return undefined;
   const labels = labelsOf(file, json);
-  if (json.problem_type === 'multi_label_classification') return { kind: 'multi-label', labels };
+  if (json.problem_type === 'multi_label_classification') {
+    const thresholds = thresholdsOf(file, json, labels.length);
+    return { kind: 'multi-label', labels, ...(thresholds && { thresholds }) };
+  }
   const isRegression = json.problem_type === 'regression' || labels.length === 1;
   return { kind: isRegression ? 'regression' : 'single-label', labels };
+}
+
+/** The thresholds that an export of taper has for its labels. */
+function thresholdsOf(file: string, { thresholds }: Json, length: number): number[] | undefined {
+  if (thresholds === undefined) return undefined;
+  const isList = Array.isArray(thresholds) && thresholds.every((one) => typeof one === 'number');
+  if (isList && thresholds.length === length) return thresholds as number[];
+  throw new ConfigError(
+    `${file}: thresholds is not a list of ${length} numbers, one per label; export the model again`,
+  );
 }
 
 /** The labels in the order of their ids: `LABEL_0`, `LABEL_1` … if they have no names, and two if their number is not given. */

@@ -59,6 +59,7 @@ export function headJson(name: string, head: Head | undefined): Json {
     id2label: Object.fromEntries(head.labels.map((label, id) => [id, label])),
     label2id: Object.fromEntries(head.labels.map((label, id) => [label, id])),
     ...(problem !== undefined && { problem_type: problem }),
+    ...(head.thresholds && { thresholds: head.thresholds }), // taper's own: transformers ignores it
   };
 }
 

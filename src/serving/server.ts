@@ -3,7 +3,7 @@ import type { HttpBindings } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import type { z } from 'zod';
-import { openCheckpoint } from '../checkpoints/index.ts';
+import type { Checkpoint } from '../checkpoints/index.ts';
 import { type Address, isCrossSite, isOwnName, isToken, listen, tokenFor } from '../http/index.ts';
 import { checkPredicts, loadTrained, type TrainedOptions } from '../inference/index.ts';
 import { classifyRoute } from './classify.ts';
@@ -43,13 +43,17 @@ export interface ModelServer {
 }
 
 /**
- * Opens a model to be served: a checkpoint folder, or a run's newest one, with any head.
+ * Loads the model that was opened at a path, with any head, to serve it.
  *
- * @throws CheckpointError when there is none, it is broken, or it predicts nothing but NaN.
- * @throws ConfigError for a device that does not exist.
+ * @throws CheckpointError when it predicts only NaN.
+ * @throws ConfigError for a missing device.
  */
-export function openServed(path: string, { warn, device }: TrainedOptions): Served & Disposable {
-  const trained = loadTrained(openCheckpoint(path, warn), { device });
+export function openServed(
+  path: string,
+  checkpoint: Checkpoint,
+  { device }: Pick<TrainedOptions, 'device'>,
+): Served & Disposable {
+  const trained = loadTrained(checkpoint, { device });
   if (!trained.checkpoint.head) checkPredicts(trained);
   return { ...trained, name: basename(resolve(path)) };
 }

@@ -2,12 +2,23 @@ import type { LabelHead } from '../model/index.ts';
 import { plainSettings, textKind } from './labels/kind.ts';
 import { defaultThreshold, multiLabelKind } from './labels/multi.ts';
 import { markEntities } from './tags/entities.ts';
-import { tagged, tagKind } from './tags/kind.ts';
+import { type TaggedText, tagged, tagKind } from './tags/kind.ts';
 import { sentenceOf } from './tags/read.ts';
 import type { Encoded, Predicting } from './task.ts';
 
+/** The prediction for a text, by what the model was fine-tuned for. */
+export type TextPrediction =
+  /** One label: the most likely one, its probability, and those of all labels. */
+  | { label: string; score: number; probabilities: Record<string, number> }
+  /** Several labels: those at or above their thresholds, their probabilities, and those of all labels. */
+  | { labels: string[]; scores: number[]; probabilities: Record<string, number> }
+  /** A number. */
+  | { value: number }
+  /** Tags of words, or entities: their `start` and `end` count characters. */
+  | TaggedText;
+
 /** How a model with a label head answers for texts, as JSON: for one text, or for two if it was fine-tuned on pairs. */
-export interface Answers extends Predicting<readonly string[], Encoded, object> {
+export interface Answers extends Predicting<readonly string[], Encoded, TextPrediction> {
   /** Whether it reads all of a long text, in windows. */
   readsWindows: boolean;
 }
@@ -16,7 +27,7 @@ export interface Answers extends Predicting<readonly string[], Encoded, object> 
 function answers<E, X extends Encoded>(
   kind: Predicting<E, X>,
   exampleOf: (texts: readonly string[]) => E,
-  say: (outputs: Float32Array, example: X) => object,
+  say: (outputs: Float32Array, example: X) => TextPrediction,
 ): Answers {
   return {
     ...kind,
@@ -27,33 +38,38 @@ function answers<E, X extends Encoded>(
 }
 
 const untargeted = (texts: readonly string[]) => ({ texts, target: undefined });
-const settings = { ...plainSettings, metrics: [], written: String };
+const settings = (numWindows: number) => ({ ...plainSettings, numWindows, metrics: [], written: String });
 
 /** By the kind of the head. */
-const heads: Record<LabelHead['kind'], (head: LabelHead) => Answers> = {
-  'single-label'({ labels }) {
-    const kind = textKind({ kind: 'single-label', labels }, settings);
-    return answers(kind, untargeted, (logits, example) => ({
-      label: labels[kind.predict(logits, example)],
-      probabilities: named(labels, softmax(logits)),
-    }));
+const heads: Record<LabelHead['kind'], (head: LabelHead, numWindows: number) => Answers> = {
+  'single-label'({ labels }, numWindows) {
+    const kind = textKind({ kind: 'single-label', labels }, settings(numWindows));
+    return answers(kind, untargeted, (logits, example) => {
+      const id = kind.predict(logits, example);
+      const probabilities = softmax(logits);
+      return { label: labels[id]!, score: probabilities[id]!, probabilities: named(labels, probabilities) };
+    });
   },
-  'multi-label'(head) {
-    const kind = multiLabelKind(head, { threshold: defaultThreshold, numWindows: 1 });
+  'multi-label'(head, numWindows) {
+    const kind = multiLabelKind(head, { threshold: defaultThreshold, numWindows });
     return answers(
       kind,
       (texts) => ({ texts }),
       (logits, example) => {
         const probabilities = kind.predict(logits, example);
-        const predicted = head.labels.filter(
-          (_, id) => probabilities[id]! >= (head.thresholds?.[id] ?? defaultThreshold),
+        const predicted = [...head.labels.keys()].filter(
+          (id) => probabilities[id]! >= (head.thresholds?.[id] ?? defaultThreshold),
         );
-        return { labels: predicted, probabilities: named(head.labels, probabilities) };
+        return {
+          labels: predicted.map((id) => head.labels[id]!),
+          scores: predicted.map((id) => probabilities[id]!),
+          probabilities: named(head.labels, probabilities),
+        };
       },
     );
   },
-  regression({ labels }) {
-    const kind = textKind({ kind: 'regression', labels }, settings);
+  regression({ labels }, numWindows) {
+    const kind = textKind({ kind: 'regression', labels }, settings(numWindows));
     return answers(kind, untargeted, (outputs, example) => ({ value: kind.predict(outputs, example) }));
   },
   token({ labels }) {
@@ -68,8 +84,8 @@ const heads: Record<LabelHead['kind'], (head: LabelHead) => Answers> = {
   },
 };
 
-/** How a model with this head answers. */
-export const answersOf = (head: LabelHead): Answers => heads[head.kind](head);
+/** How a model with this head answers, if it reads a long text in up to `numWindows` windows. */
+export const answersOf = (head: LabelHead, numWindows = 1): Answers => heads[head.kind](head, numWindows);
 
 const named = (labels: readonly string[], probabilities: ArrayLike<number>) =>
   Object.fromEntries(labels.map((label, id) => [label, probabilities[id]!]));

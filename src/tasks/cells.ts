@@ -1,5 +1,5 @@
 import { counted, DataError } from '../errors/index.ts';
-import { type Row, readTable, type Table } from './tables.ts';
+import { noRows, type Row, readRows, readTable, type Table } from './tables.ts';
 
 /** Reads a cell; `where` is its place, for messages. */
 export type Reading<T> = (cell: unknown, where: string) => T;
@@ -48,8 +48,8 @@ function columnNames(row: Row): string {
  * @throws DataError if it is missing, empty or broken.
  */
 export async function columnsOf(path: string): Promise<string> {
-  const { rows } = await readTable(path);
-  return columnNames(rows[0]!);
+  for await (const { row } of readRows(path)) if (row) return columnNames(row);
+  throw noRows(path);
 }
 
 /**
@@ -59,9 +59,9 @@ export async function columnsOf(path: string): Promise<string> {
  */
 export async function textsIn(path: string, column: string): Promise<string[]> {
   const isLines = path.toLowerCase().endsWith('.txt');
-  const { rows, malformed, lines, where } = await readTable(path, isLines ? [column] : undefined);
+  const { rows, malformed, numbers, where } = await readTable(path, isLines ? [column] : undefined);
   // Rows are identified by their numbers: an empty line would shift them.
-  const gap = isLines ? lines!.findIndex((line, i) => line !== i + 1) : -1;
+  const gap = isLines ? numbers.findIndex((line, i) => line !== i + 1) : -1;
   if (gap >= 0) throw new DataError(`${path}, line ${gap + 1}: is empty; delete it, or write a text`);
   if (malformed.length > 0)
     throw new DataError(`${path}, line ${malformed[0]}: has the wrong number of columns; fix the line`);

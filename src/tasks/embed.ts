@@ -1,4 +1,4 @@
-import { openCheckpoint } from '../checkpoints/index.ts';
+import { type Checkpoint, openCheckpoint } from '../checkpoints/index.ts';
 import { CheckpointError, ConfigError } from '../errors/index.ts';
 import { checkPredicts, loadTrained } from '../inference/index.ts';
 import { type EmbeddingHead, embeddings, familyOf, plainEmbedding } from '../model/index.ts';
@@ -26,15 +26,15 @@ export interface Embedder extends Disposable {
 }
 
 /**
- * Opens an encoder that was fine-tuned for embeddings; `warn` is called for one that was only pre-trained, whose vectors are the
+ * Opens an encoder that was fine-tuned for embeddings, by its checkpoint or its folder; `warn` is called for one that was only pre-trained, whose vectors are the
  * means over the tokens of each text. Shortened vectors are scaled to length 1 again if full ones are.
  *
  * @throws CheckpointError if there is none, it is broken, it is not an encoder, or it has another head.
  * @throws ConfigError for more dimensions than it has.
  */
-export function openEmbedder(path: string, { warn, device, maxLength, dimensions }: EmbedOptions): Embedder {
-  const checkpoint = openCheckpoint(path, warn);
-  const { config } = checkpoint;
+export function openEmbedder(of: string | Checkpoint, { warn, device, maxLength, dimensions }: EmbedOptions): Embedder {
+  const checkpoint = typeof of === 'string' ? openCheckpoint(of, warn) : of;
+  const { path, config } = checkpoint;
   const { head = plainEmbedding } = checkpoint;
   if (!familyOf(config.model).takesHeads || head.kind !== 'embedding') {
     const what = head.kind === 'embedding' ? `a ${config.model.kind} model` : 'fine-tuned for labels';

@@ -3,6 +3,7 @@
  *
  * @module taper-lm/tasks
  */
+export type { TextPrediction } from './answers.ts';
 export { columnsOf, textsIn } from './cells.ts';
 export { balancedWeights, type LabelLearning, type LabelOptions } from './cross-entropy.ts';
 export { type Embedder, type EmbedOptions, openEmbedder } from './embed.ts';
@@ -31,10 +32,11 @@ export { type MetricName, metrics } from './metrics.ts';
 export type { EncodedPair, PairExample } from './pairs/example.ts';
 export { type PairSettings, type PairTask, pairKind } from './pairs/kind.ts';
 export { openPairTask, type PairColumns } from './pairs/open.ts';
+export { openPredictor, type PredictOptions, type TextPredictor } from './predict.ts';
 export { type FineTuneSettings, fineTuneDefaults } from './settings.ts';
 export { type Entity, entitiesOf, entityScores } from './tags/entities.ts';
 export type { EncodedSentence, Sentence } from './tags/example.ts';
-export { type TagTask, tagKind } from './tags/kind.ts';
+export { type TaggedText, type TagTask, tagKind } from './tags/kind.ts';
 export { openTagTask } from './tags/open.ts';
 export type { TagColumns } from './tags/read.ts';
 export type { Details, Encoded, ExampleSet, Kind, Scores, Sequence, Task } from './task.ts';

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { DataError } from '../errors/index.ts';
-import { readTable } from './tables.ts';
+import { readRows, readTable } from './tables.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'taper-tables-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -133,4 +133,28 @@ test('rows and mistakes are reported with the line of the file, blank lines and 
     json.rows.map((_, i) => json.where(i).replace(/.*, /, '')),
     ['line 3', 'line 5'],
   );
+});
+
+test('rows are read one after the other, with the lines of the whole file: a fault far behind them is found later', async () => {
+  // Several times as long as what is read at once.
+  const text = 'é, "quoted"\r\nin two lines '.repeat(10);
+  const count = 20_000;
+  const quoted = `"${text.replaceAll('"', '""')}"`;
+  const [plain, json] = [text.replaceAll(/\s/g, ' '), JSON.stringify({ text })];
+  for (const [name, head, row, linesPerRow, fault] of [
+    ['long.csv', 'text,label\n', `${quoted},x\n\n`, 12, 'a,b,c\n'],
+    ['long.tsv', 'text\tlabel\n', `${plain}\tx\r\n`, 1, Buffer.from([0xff, 0x0a])],
+    ['long.jsonl', '', `${json}\n`, 1, '{"text"\n'],
+  ] as const) {
+    const path = file(name, Buffer.concat([Buffer.from(head + row.repeat(count)), Buffer.from(fault)]));
+    const numbers: number[] = [];
+    const readAll = async () => {
+      for await (const { number } of readRows(path)) numbers.push(number);
+    };
+    await assert.rejects(readAll, DataError);
+    const first = head === '' ? 1 : 2;
+    assert.ok(numbers.length > count / 2, `${name}: ${numbers.length} rows before the fault`);
+    const expected = numbers.map((_, i) => first + i * linesPerRow);
+    assert.deepEqual(numbers, expected, name);
+  }
 });

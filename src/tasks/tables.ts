@@ -1,24 +1,26 @@
-import { readFileSync } from 'node:fs';
-import { CsvError, parse } from 'csv-parse/sync';
-import { asyncBufferFromFile, parquetReadObjects } from 'hyparquet';
+import { statSync } from 'node:fs';
+import { pipeline } from 'node:stream';
+import { CsvError, parse } from 'csv-parse';
+import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
-import { charactersOf } from '../data/index.ts';
+import { readCharacters } from '../data/encoding.ts';
 import { counted, DataError } from '../errors/index.ts';
 
 /** A row of a table: texts or numbers by column. */
 export type Row = Record<string, unknown>;
 
-/** What is in a table's file. */
-interface Content {
-  rows: Row[];
-  /** The line that each row begins at; undefined for a Parquet file. */
-  lines?: number[];
-  /** The lines of a TSV that are skipped because they have the wrong number of columns. */
-  malformed?: number[];
+/** A row, or undefined for a line of a TSV with the wrong number of columns; with its line in a text file, or its number in Parquet. */
+export interface NumberedRow {
+  row: Row | undefined;
+  number: number;
 }
 
 /** A table: its rows, and where they came from. */
-export interface Table extends Content {
+export interface Table {
+  rows: Row[];
+  /** The line that each row begins at; its number in a Parquet file. */
+  numbers: number[];
+  /** The lines of a TSV that are skipped because they have the wrong number of columns. */
   malformed: number[];
   /** A row's place in its file, for messages: `mails.csv, line 7`. */
   where(row: number): string;
@@ -26,22 +28,52 @@ export interface Table extends Content {
 
 export const endings = ['.tsv', '.txt', '.csv', '.jsonl', '.parquet'] as const;
 
+type Ending = (typeof endings)[number];
+
+/** The ending by which a file is read as a table. */
+export const endingOf = (path: string): Ending | undefined =>
+  endings.find((known) => path.toLowerCase().endsWith(known));
+
+/** Whether a path has the ending of a table. */
+export const isTablePath = (path: string): boolean => endingOf(path) !== undefined;
+
+/** A row's place in its file, for messages. */
+export const placeOf = (path: string, number: number): string =>
+  `${path}, ${endingOf(path) === '.parquet' ? 'row' : 'line'} ${number}`;
+
 /**
- * Reads a table. In a TSV, quotes are ordinary characters, as in GLUE's files. In a CSV they quote, and commas separate columns,
- * or semicolons or tabs if the header has no comma. A .txt is a TSV. Line endings may be mixed. `columns` names the columns of a
- * file without a header.
+ * Reads a whole table, as `readRows` does.
  *
  * @throws DataError for a file that is missing, empty, broken or of another type; names the line.
  */
 export async function readTable(path: string, columns?: readonly string[]): Promise<Table> {
-  const ending = endings.find((known) => path.toLowerCase().endsWith(known));
+  const [rows, numbers, malformed]: [Row[], number[], number[]] = [[], [], []];
+  for await (const { row, number } of readRows(path, columns)) {
+    if (row) rows.push(row);
+    (row ? numbers : malformed).push(number);
+  }
+  if (rows.length === 0) throw noRows(path);
+  return { rows, numbers, malformed, where: (row) => placeOf(path, numbers[row]!) };
+}
+
+export const noRows = (path: string): DataError =>
+  new DataError(`${path}: has no rows; give a table with a header and rows below it`);
+
+/**
+ * Reads the rows of a table one after the other, in bounded memory. In a TSV, quotes are ordinary characters, as in GLUE's files.
+ * In a CSV they quote, and commas separate columns, or semicolons or tabs if the header has no comma. A .txt is a TSV. Line endings
+ * may be mixed. `columns` names the columns of a file without a header.
+ *
+ * @throws DataError for a file that is missing, broken or of another type; names the line.
+ */
+export async function* readRows(path: string, columns?: readonly string[]): AsyncGenerator<NumberedRow> {
+  const ending = endingOf(path);
   if (ending === undefined) throw new DataError(`${path}: not a table that taper reads (${endings.join(' ')})`);
   if (columns && (ending === '.jsonl' || ending === '.parquet')) {
     throw new DataError(`${path}: already names its columns; leave out --columns`);
   }
-  let content: Content;
   try {
-    content = ending === '.parquet' ? await readParquet(path) : readText(path, ending, columns);
+    yield* readers[ending](path, columns);
   } catch (cause) {
     if (cause instanceof DataError) throw cause;
     if (cause instanceof LineError) throw new DataError(`${path}, line ${cause.line}: ${cause.message}`, { cause });
@@ -49,10 +81,6 @@ export async function readTable(path: string, columns?: readonly string[]): Prom
     if (code === 'ENOENT') throw new DataError(`${path}: no such file; give the path of a table`, { cause });
     throw new DataError(`${path}: ${message.replaceAll('\n', ' ')}; give a complete table`, { cause });
   }
-  const { rows, lines, malformed = [] } = content;
-  if (rows.length === 0) throw new DataError(`${path}: has no rows; give a table with a header and rows below it`);
-  const where = (row: number) => (lines ? `${path}, line ${lines[row]}` : `${path}, row ${row + 1}`);
-  return { ...content, malformed, where };
 }
 
 /** An error in a line of a file. */
@@ -66,61 +94,69 @@ class LineError extends Error {
 
 const [lineFeed, carriageReturn] = [0x0a, 0x0d];
 
-/** The lines that are not empty, each with its number in the file. A carriage return without a line feed ends a line if the file has no line feeds. */
-function numberedLines(text: string): { line: number; text: string }[] {
-  const all = text.split(text.includes('\n') ? '\n' : '\r');
-  return all.map((text, i) => ({ line: i + 1, text: text.replace(/\r+$/, '') })).filter(({ text }) => text !== '');
-}
+/** The characters of a text file. */
+export const charactersIn = (path: string) =>
+  readCharacters({ path, name: path, bytes: statSync(path).size, otherwise: 'give another table' });
 
-/** A text file: its bytes, and the same as characters. */
-interface TextFile {
-  bytes: Buffer;
+/** A line without its ending, and its number in the file, from 1. */
+interface Line {
+  line: number;
   text: string;
 }
 
-function readText(path: string, ending: keyof typeof readers, columns?: readonly string[]): Content {
-  const bytes = readFileSync(path);
-  return readers[ending]({ bytes, text: charactersOf(path, bytes, 'give another table') }, columns);
+/** The lines of a text that are not empty. Carriage returns end lines if its first characters have no line feed. */
+export async function* numberedLines(characters: AsyncIterable<string>): AsyncGenerator<Line> {
+  let [rest, line] = ['', 0];
+  let end: string | undefined;
+  for await (const some of characters) {
+    rest += some;
+    end ??= rest.includes('\n') ? '\n' : rest.includes('\r') ? '\r' : undefined;
+    if (end === undefined || !some.includes(end)) continue;
+    const lines = rest.split(end);
+    rest = lines.pop()!;
+    for (const own of lines) {
+      line += 1;
+      const text = own.replace(/\r+$/, '');
+      if (text !== '') yield { line, text };
+    }
+  }
+  const text = rest.replace(/\r+$/, '');
+  if (text !== '') yield { line: line + 1, text };
 }
 
-type Reader = (file: TextFile, given?: readonly string[]) => Content;
+type Reader = (path: string, given?: readonly string[]) => AsyncGenerator<NumberedRow>;
 
-const readTsv: Reader = ({ text }, given) => {
-  const [head, ...others] = numberedLines(text).map(({ line, text }) => ({ line, cells: text.split('\t') }));
-  if (head === undefined) return { rows: [] };
-  const columns = given ?? checkedHeader(head.cells, head.line);
-  const all = given ? [head, ...others] : others;
-  const isWhole = ({ cells }: typeof head) => cells.length === columns.length;
-  const whole = all.filter(isWhole);
-  return {
-    rows: whole.map(({ cells }) => rowOf(columns, cells)),
-    lines: whole.map(({ line }) => line),
-    malformed: all.filter((one) => !isWhole(one)).map(({ line }) => line),
-  };
-};
+async function* readTsv(path: string, given?: readonly string[]): AsyncGenerator<NumberedRow> {
+  let columns = given;
+  for await (const { line, text } of numberedLines(charactersIn(path))) {
+    const cells = text.split('\t');
+    if (columns) yield { row: cells.length === columns.length ? rowOf(columns, cells) : undefined, number: line };
+    else columns = checkedHeader(cells, line);
+  }
+}
 
-const readers: Record<Exclude<(typeof endings)[number], '.parquet'>, Reader> = {
+const readers: Record<Ending, Reader> = {
   '.tsv': readTsv,
   '.txt': readTsv,
-  '.csv': (file, given) => {
-    const records = csvRecords(file);
-    const [head] = records;
-    if (head === undefined) return { rows: [] };
-    const columns = given ?? checkedHeader(head.cells, head.line);
-    const others = given ? records : records.slice(1);
-    for (const { line, cells } of others) {
-      if (cells.length === columns.length) continue;
-      throw new LineError(
-        line,
-        `has ${counted(cells.length, 'column')}, but the ${given ? 'list of --columns' : 'header'} has ${columns.length}; quote texts that contain a separator`,
-      );
+  async *'.csv'(path, given) {
+    let columns = given;
+    for await (const { line, cells } of csvRecords(path)) {
+      if (!columns) columns = checkedHeader(cells, line);
+      else if (cells.length === columns.length) yield { row: rowOf(columns, cells), number: line };
+      else {
+        throw new LineError(
+          line,
+          `has ${counted(cells.length, 'column')}, but the ${given ? 'list of --columns' : 'header'} has ${columns.length}; quote texts that contain a separator`,
+        );
+      }
     }
-    return { rows: others.map(({ cells }) => rowOf(columns, cells)), lines: others.map(({ line }) => line) };
   },
-  '.jsonl': ({ text }) => {
-    const lines = numberedLines(text).filter(({ text }) => text.trim() !== '');
-    return { rows: lines.map(({ line, text }) => jsonRow(line, text)), lines: lines.map(({ line }) => line) };
+  async *'.jsonl'(path) {
+    for await (const { line, text } of numberedLines(charactersIn(path))) {
+      if (text.trim() !== '') yield { row: jsonRow(line, text), number: line };
+    }
   },
+  '.parquet': readParquet,
 };
 
 const rowOf = (columns: readonly string[], cells: readonly string[]): Row =>
@@ -135,30 +171,41 @@ function checkedHeader(cells: readonly string[], line: number): string[] {
 }
 
 /** The non-empty records of a CSV, each with the line that it begins at. */
-function csvRecords({ bytes, text }: TextFile): { line: number; cells: string[] }[] {
-  const delimiter = delimiterOf(text);
-  const lineAfter = lineCounter(bytes);
+async function* csvRecords(path: string): AsyncGenerator<{ line: number; cells: string[] }> {
+  const lines = new LineCounter();
+  const characters = charactersIn(path);
+  const { value: first = '' } = await characters.next();
+  async function* bytes(): AsyncGenerator<Buffer> {
+    yield lines.add(first);
+    for await (const some of characters) yield lines.add(some);
+  }
+  const parser = parse({
+    delimiter: delimiterOf(first),
+    record_delimiter: ['\r\n', '\n', '\r'],
+    relax_column_count: true,
+    skip_empty_lines: true,
+    info: true,
+  });
+  let end = 0;
   try {
-    const records = parse(bytes, {
-      bom: true,
-      delimiter,
-      record_delimiter: ['\r\n', '\n', '\r'],
-      relax_column_count: true,
-      skip_empty_lines: true,
-      info: true,
-    }) as unknown as { record: string[]; info: { bytes: number } }[];
-    let end = 0;
-    const found = records.map(({ record, info }) => {
-      const line = lineAfter(end);
+    // Its reader gets every error of the pipeline.
+    for await (const { record, info } of pipeline(bytes, parser, () => {}) as AsyncIterable<CsvRecord>) {
+      const line = lines.after(end);
       end = info.bytes;
-      return { line, cells: record };
-    });
-    return found.filter(({ cells }) => cells.length > 1 || cells[0]!.trim() !== '');
+      if (record.length > 1 || record[0]!.trim() !== '') yield { line, cells: record };
+    }
   } catch (cause) {
     if (!(cause instanceof CsvError)) throw cause;
-    const { bytes: end, message } = cause as CsvError & { bytes: number };
-    throw new LineError(lineAfter(end), message.replace(/ at line \d+/, ''), { cause });
+    // Records before it may not have been given out yet.
+    const { bytes: start, message } = cause as CsvError & { bytes: number };
+    throw new LineError(lines.after(start), message.replace(/ at line \d+/, ''), { cause });
   }
+}
+
+/** A record as `csv-parse` gives it; `bytes` is where it ends. */
+interface CsvRecord {
+  record: string[];
+  info: { bytes: number };
 }
 
 /** A comma, or the separator of a header without commas. */
@@ -168,16 +215,32 @@ function delimiterOf(text: string): string {
   return [',', ';', '\t'].find((delimiter) => unquoted.includes(delimiter)) ?? ',';
 }
 
-/** The number of the first non-empty line at or after an offset; offsets must be asked for in ascending order. */
-function lineCounter(bytes: Buffer): (offset: number) => number {
-  let [at, line] = [0, 1];
-  const isEnd = (byte: number | undefined) => byte === lineFeed || byte === carriageReturn;
-  return (offset) => {
-    for (; at < bytes.length && (at < offset || isEnd(bytes[at])); at++) {
-      if (bytes[at] === lineFeed || (bytes[at] === carriageReturn && bytes[at + 1] !== lineFeed)) line += 1;
+/** Counts the lines of a file that is read in parts, and keeps only the bytes that are not counted yet. */
+class LineCounter {
+  private bytes: Buffer = Buffer.alloc(0);
+  /** The offset of the first byte that is kept, and its line. */
+  private start = 0;
+  private line = 1;
+
+  /** The bytes of the next part. */
+  add(text: string): Buffer {
+    const part = Buffer.from(text);
+    this.bytes = Buffer.concat([this.bytes, part]);
+    return part;
+  }
+
+  /** The number of the first non-empty line at or after an offset; offsets must be asked for in ascending order. */
+  after(offset: number): number {
+    const { bytes, start } = this;
+    const isEnd = (byte: number | undefined) => byte === lineFeed || byte === carriageReturn;
+    let at = 0;
+    for (; at < bytes.length && (start + at < offset || isEnd(bytes[at])); at++) {
+      if (bytes[at] === lineFeed || (bytes[at] === carriageReturn && bytes[at + 1] !== lineFeed)) this.line += 1;
     }
-    return line;
-  };
+    this.bytes = bytes.subarray(at);
+    this.start += at;
+    return this.line;
+  }
 }
 
 function jsonRow(line: number, text: string): Row {
@@ -197,6 +260,16 @@ const parsers = {
   stringFromBytes: (bytes: Uint8Array) => bytes && new TextDecoder('utf-8', { fatal: true }).decode(bytes),
 };
 
-async function readParquet(path: string): Promise<Content> {
-  return { rows: await parquetReadObjects({ file: await asyncBufferFromFile(path), compressors, parsers }) };
+/** Rows of a Parquet file that are read together. */
+const rowsTogether = 1024;
+
+async function* readParquet(path: string): AsyncGenerator<NumberedRow> {
+  const file = await asyncBufferFromFile(path);
+  const metadata = await parquetMetadataAsync(file);
+  const length = Number(metadata.num_rows);
+  for (let start = 0; start < length; start += rowsTogether) {
+    const rowEnd = Math.min(start + rowsTogether, length);
+    const rows = await parquetReadObjects({ file, metadata, compressors, parsers, rowStart: start, rowEnd });
+    for (const [i, row] of rows.entries()) yield { row, number: start + i + 1 };
+  }
 }

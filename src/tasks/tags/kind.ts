@@ -87,7 +87,11 @@ const conll = ({ words }: Sentence, tags: readonly string[]) =>
   words.map((word, i) => `${word}\t${tags[i]}\n`).join('');
 
 /** A sentence with its tags, as in JSON lines. */
-export const tagged = (sentence: Sentence, tags: readonly string[]) =>
+export type TaggedText =
+  | { tokens: readonly string[]; tags: readonly string[] }
+  | { text: string; spans: { start: number; end: number; label: string }[] };
+
+export const tagged = (sentence: Sentence, tags: readonly string[]): TaggedText =>
   sentence.form === 'spans' ? spansOf(sentence, tags) : { tokens: sentence.words, tags };
 
 /** A text with the spans of the entities in it. */
@@ -97,7 +101,7 @@ function spansOf({ text, places }: Sentence, tags: readonly string[]) {
     end: places![end]![1],
     label: type,
   }));
-  return { text, spans };
+  return { text: text!, spans };
 }
 
 async function encodeSentences(

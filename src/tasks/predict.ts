@@ -1,0 +1,60 @@
+import { type Checkpoint, type ExampleInput, openCheckpoint } from '../checkpoints/index.ts';
+import { CheckpointError, commandText } from '../errors/index.ts';
+import { loadTrained } from '../inference/index.ts';
+import type { Device } from '../tensor/index.ts';
+import { answersOf, type TextPrediction } from './answers.ts';
+import { checkTunable } from './finetune.ts';
+import { predict, predictorOf } from './learner.ts';
+
+/** How texts are predicted. */
+export interface PredictOptions {
+  /** Called for newer checkpoints that are broken. */
+  warn: (message: string) => void;
+  device: Device;
+  /** The maximum number of tokens per text; longer texts are truncated. Default: as in fine-tuning. */
+  maxLength?: number;
+}
+
+/** A model that predicts the labels, the value or the tags of texts. */
+export interface TextPredictor extends Disposable {
+  /** How it read its examples in fine-tuning; undefined for an export. */
+  input: ExampleInput | undefined;
+  /** A prediction for each text, or for each pair of texts if the model was fine-tuned on pairs. */
+  predict(texts: readonly (string | readonly string[])[]): Promise<TextPrediction[]>;
+}
+
+/**
+ * Opens a model that was fine-tuned for labels, values or tags: a checkpoint, or its folder. Disposing it frees its tensors.
+ *
+ * @throws CheckpointError if there is none, it is broken, or it was not fine-tuned for one of these.
+ * @throws ConfigError for a missing device.
+ */
+export function openPredictor(of: string | Checkpoint, { warn, device, maxLength }: PredictOptions): TextPredictor {
+  const checkpoint = typeof of === 'string' ? openCheckpoint(of, warn) : of;
+  const { path, head, input, config } = checkpoint;
+  checkTunable(checkpoint);
+  const command = (name: string) => commandText(['npx', 'taper-lm', name, path]);
+  if (!head) {
+    throw new CheckpointError(
+      `${path}: was only pre-trained; fine-tune it first: ${command('finetune')} --train FILE --text COLUMN --label COLUMN --out DIR`,
+    );
+  }
+  if (head.kind === 'embedding') {
+    throw new CheckpointError(
+      `${path}: was fine-tuned for embeddings; use ${command('embed')} --in FILE --out vectors.npy`,
+    );
+  }
+  const { maxPositions } = config.model;
+  const longest = Math.min(maxLength ?? input?.maxLength ?? maxPositions, maxPositions);
+  const kind = answersOf(head, input?.windows);
+  const trained = loadTrained(checkpoint, { device });
+  const predictor = predictorOf(trained, kind);
+  return {
+    input,
+    async predict(texts) {
+      const asked = texts.map((one) => (typeof one === 'string' ? [one] : one));
+      return predict(predictor, await kind.encode(asked, trained.tokenizer, longest));
+    },
+    [Symbol.dispose]: trained[Symbol.dispose],
+  };
+}

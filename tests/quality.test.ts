@@ -74,6 +74,7 @@ test('speed-ups say what is known where a target was missed', () => {
     rung: { name, program: 'taper', label: name, firstSteps: 1, maxSteps: 1, ...(on !== undefined && { on }) },
     steps,
     longest: 900,
+    reached: [0.1, 0.2],
     seconds: [0.9, 1, 1.1],
   });
   const [, ...rows] = ladder([
@@ -83,9 +84,9 @@ test('speed-ups say what is known where a target was missed', () => {
     climbed('fourth', 'third', [undefined, 900]),
   ]);
   assert.deepEqual(rows, [
-    ['first', '> 900', '1000 (900–1100)', '> 15.0', '', ''],
-    ['second', '> 900', '1000 (900–1100)', '> 15.0', '', ''],
+    ['first', '> 900: 10.0 % and 20.0 %', '1000 (900–1100)', '> 15.0', '', ''],
+    ['second', '> 900: 10.0 % and 20.0 %', '1000 (900–1100)', '> 15.0', '', ''],
     ['third', '450 (300–600)', '1000 (900–1100)', '7.5', '> 2.00', '> 2.00'],
-    ['fourth', '> 900', '1000 (900–1100)', '> 15.0', '< 0.50', ''],
+    ['fourth', '> 900: 10.0 % and 20.0 %', '1000 (900–1100)', '> 15.0', '< 0.50', ''],
   ]);
 });

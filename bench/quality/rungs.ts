@@ -9,6 +9,8 @@ export interface Rung {
   program: 'taper' | 'transformers';
   /** The rung that it stands on; none for a recipe of its own. */
   on?: string;
+  /** The rung that its speed-up is over, if another one. */
+  comparedWith?: string;
   /** What it changes in configs/quality.yaml, beside what the rungs below it change; nothing where transformers trains. */
   sets?: readonly string[];
   /** Steps that are tried first: about as many as it takes. */
@@ -51,6 +53,7 @@ export const rungs: readonly Rung[] = [
     name: 'modernbert',
     program: 'taper',
     label: 'ModernBERT, 30 % masked, dense, AdamW at 2e-3',
+    comparedWith: 'bert',
     sets: ['model.kind=modernbert', 'train.peakLearningRate=2e-3'],
     firstSteps: 1000,
     maxSteps: 16_000,

@@ -1,4 +1,4 @@
-import { median, spread } from '../report.ts';
+import { median, percent, spread } from '../report.ts';
 import { type Rung, rungs } from './rungs.ts';
 
 /** What is known of a rung. */
@@ -8,6 +8,8 @@ export interface Climbed {
   steps: readonly (number | undefined)[];
   /** Of the longest training. */
   longest: number;
+  /** The accuracy of the longest training with each seed. */
+  reached: readonly number[];
   /** Of a step, in each round. */
   seconds: readonly number[];
 }
@@ -27,12 +29,12 @@ export function minutesOf({ steps, longest, seconds }: Pick<Climbed, 'steps' | '
 export function ladder(climbed: readonly Climbed[]): string[][] {
   const slowest = minutesOf(climbed[0]!);
   const rows = climbed.map((one, i) => {
-    const { rung, steps, longest, seconds } = one;
+    const { rung, steps, longest, reached, seconds } = one;
     const own = minutesOf(one);
-    const below = climbed.find((other) => other.rung.name === rung.on);
+    const below = climbed.find((other) => other.rung.name === (rung.comparedWith ?? rung.on));
     return [
       rung.label,
-      own.isMissed ? `> ${longest}` : spread(steps as number[], 0),
+      own.isMissed ? `> ${longest}: ${reached.map(percent).join(' and ')}` : spread(steps as number[], 0),
       spread(
         seconds.map((each) => 1000 * each),
         0,
@@ -42,7 +44,7 @@ export function ladder(climbed: readonly Climbed[]): string[][] {
       i === 0 ? '' : speedup(slowest, own),
     ];
   });
-  const head = ['rung', 'steps', 'ms per step', 'minutes', 'speed-up over what it stands on', `over ${rungs[0]!.name}`];
+  const head = ['rung', 'steps', 'ms per step', 'minutes', 'speed-up by this rung', `over ${rungs[0]!.name}`];
   return [head, ...rows];
 }
 

@@ -147,6 +147,6 @@ export const chartGroups: readonly {
   { title: 'Speed and memory', charts: [...speedCharts, ...fieldCharts('speed')] },
 ];
 
-/** Whether every step of a run so far ran all blocks. */
-export const isDense = ({ layers, columns }: Pick<RunView, 'layers' | 'columns'>) =>
-  columns.expectedDepth.every((depth) => depth === layers);
+/** Whether a run is dense, so far and to its end. */
+export const isDense = ({ saved, savedAtEnd }: Pick<RunView, 'saved' | 'savedAtEnd'>) =>
+  saved.blockFlops === 0 && savedAtEnd?.blockFlops === 0;

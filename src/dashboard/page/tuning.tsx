@@ -50,10 +50,10 @@ export function Tuning({ tuning, choose }: { tuning: TuningItem; choose: (names:
       {record?.seeds.some(({ history }) => history.length > 1) && (
         <Chart
           title="Score after each epoch"
-          yLabel="on the development set"
+          yLabel="the score that decides, on the development set"
           format={percent}
           xLabel="epochs"
-          formatX={String}
+          formatX={(epoch) => (Number.isInteger(epoch) ? String(epoch) : '')}
           sayX={(epoch) => counted(epoch, 'epoch')}
           lines={record.seeds.map(({ seed, history }, i) => ({
             ...runStyles[i % runStyles.length]!,

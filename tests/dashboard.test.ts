@@ -415,7 +415,7 @@ describe('the page', { skip: noBrowser, timeout: 240_000 }, () => {
     const page = await open('#run=pld');
     const item = page.locator('ul[aria-label="fine-tuned from pld"] button');
     await item.waitFor();
-    assert.match((await item.textContent())!, new RegExp(`^petsfine-tuned.*${accuracy}`));
+    assert.match((await item.textContent())!, new RegExp(`^pets.*${accuracy}`));
     await page.locator('main').getByRole('button', { name: 'pets' }).click();
     await page.locator('.run-facts h2', { hasText: 'pets' }).waitFor();
     const main = (await page.locator('main').textContent())!;

@@ -2,14 +2,24 @@
 // The dashboard as people use it: the program, and a real browser.
 import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
-import { appendFileSync, cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { Browser, Page } from 'playwright-core';
+import { isBeingTrained } from '../src/files/index.ts';
 import { noBrowser, openBrowser, openPage } from './browser.fixture.ts';
-import { commandsIn, linesOf, type Started, start, writeTiny } from './cli.fixture.ts';
+import { commandsIn, type Line, linesOf, type Started, sentences, start, writeTiny } from './cli.fixture.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'taper-dashboard-'));
 const at = (path: string) => join(folder, path);
@@ -80,7 +90,7 @@ describe('the server sends', () => {
     ({ url } = await dashboard('runs', '--port', '0'));
   });
 
-  test('the runs with their state', async () => {
+  test('the runs with their state, the newest first', async () => {
     const runs = JSON.parse((await answer(url, '/api/runs')).body) as Record<string, unknown>[];
     assert.deepEqual(
       runs.map(({ name, state, step, steps, method }) => [name, state, step, steps, method]),
@@ -155,10 +165,12 @@ describe('the server sends', () => {
     symlinkSync('..', at('odd/loop'));
     const { url: odd } = await dashboard('odd', '--port', '0');
     const runs = JSON.parse((await answer(odd, '/api/runs')).body) as { name: string; state: string }[];
-    assert.deepEqual(
-      runs.map(({ name, state }) => `${name} ${state}`),
-      ['fine done', 'lock broken', 'log done', 'unread broken'],
-    );
+    assert.deepEqual(runs.map(({ name, state }) => `${name} ${state}`).sort(), [
+      'fine done',
+      'lock broken',
+      'log done',
+      'unread broken',
+    ]);
     assert.equal(JSON.parse((await answer(odd, '/api/run?name=log')).body).brokenLines, 2);
     const { status, body } = await answer(odd, '/api/run?name=unread');
     assert.deepEqual([status, /config\.json/.test(body)], [500, true]);
@@ -283,7 +295,7 @@ describe('the page', { skip: noBrowser, timeout: 240_000 }, () => {
     cpSync(at('runs/pld/config.json'), at('runs/young/config.json'));
     writeFileSync(at('runs/young/metrics.jsonl'), '');
     const page = await open('#run=young');
-    await page.locator('.heat-map .empty').waitFor();
+    await page.getByText('No steps yet').waitFor();
     const [first, ...others] = linesOf(at('runs/pld')).filter(({ type }) => type === 'step');
     appendFileSync(at('runs/young/metrics.jsonl'), `${JSON.stringify(first)}\n`);
     await page.locator('.heat-map canvas').waitFor();
@@ -298,18 +310,126 @@ describe('the page', { skip: noBrowser, timeout: 240_000 }, () => {
     rmSync(at('runs/young'), { recursive: true });
   });
 
-  test('a search finds runs, and keys alone choose one', async () => {
+  test('without a run in its address, the page opens on the live run, otherwise on the newest, and follows it', async () => {
     const page = await open('');
+    const shown = (name: string) => page.locator('.run-facts h2', { hasText: name }).waitFor();
+    await shown('live'); // the last that was started; it has been stopped
+    cpSync(at('runs/pld'), at('runs/next'), { recursive: true });
+    await shown('next');
+    const words = ['pretrain', 'tiny.yaml', '--out', 'runs/live', '--resume', '--quiet', '--set', 'train.steps=100000'];
+    const { child, ended } = start(words, { cwd: folder });
+    running.push(child);
+    while (isBeingTrained(at('runs/live')) === false) await page.waitForTimeout(50);
+    cpSync(at('runs/pld'), at('runs/newer'), { recursive: true });
+    await page.locator('.runs .name', { hasText: 'newer' }).waitFor();
+    await shown('live');
+    child.kill('SIGKILL');
+    await ended;
+    await page.close();
+    for (const name of ['next', 'newer']) rmSync(at(`runs/${name}`), { recursive: true });
+  });
+
+  test('the keys find a run, choose it, skip the list, and read the values of a chart', async () => {
+    const page = await open('#run=pld');
+    const focus = page.locator(':focus');
     await page.locator('.run-facts').waitFor();
-    await page.getByLabel('search runs').fill('dense done');
-    assert.deepEqual(await page.locator('.runs .name').allTextContents(), ['dense']);
+    await page.keyboard.press('Tab');
+    assert.equal(await focus.textContent(), 'Skip to the run');
+    await page.keyboard.press('Enter');
+    assert.equal(await focus.evaluate((element) => element.tagName), 'MAIN');
+    await page.keyboard.press('/');
+    await page.keyboard.type('dense done');
+    assert.deepEqual(await page.locator('.runs .name').allTextContents(), ['dense: train']);
     await page.keyboard.press('Tab');
     await page.keyboard.press('Tab');
     await page.keyboard.press('Enter');
     await page.locator('.run-facts h2', { hasText: 'dense' }).waitFor();
-    await page.getByLabel('search runs').fill('nothing like it');
-    await page.getByText('no matching runs').waitFor();
+    await page.getByLabel('search runs').fill('done');
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Home');
+    const names = await page.locator('.runs .name').allTextContents();
+    assert.ok((await focus.textContent())!.startsWith(names[0]!));
+    await page.keyboard.press('ArrowDown');
+    assert.ok((await focus.textContent())!.startsWith(names[1]!));
+    const outline = await page.evaluate('getComputedStyle(document.activeElement).outlineStyle');
+    assert.equal(outline, 'solid');
+    await page.keyboard.press('Tab');
+    const isInList = await focus.evaluate((element) => element.closest('.runs') !== null);
+    assert.equal(isInList, false, 'the list is one stop');
+
+    const chart = page.locator('[data-chart="Held-out loss"]');
+    const evaluations = linesOf(at('runs/dense')).filter(({ type }) => type === 'eval');
+    const reads = ({ step, loss }: Line) =>
+      chart.getByText(new RegExp(`after ${step} steps:.*${(loss as number).toFixed(3)}`)).waitFor();
+    await reads(evaluations.at(-1)!);
+    await chart.getByRole('slider').focus();
+    await page.keyboard.press('Home');
+    for (const evaluation of evaluations) {
+      await reads(evaluation);
+      await page.keyboard.press('ArrowRight');
+    }
+    await page.keyboard.press('ArrowLeft');
+    await reads(evaluations.at(-2)!);
+    await page.keyboard.press('Escape');
+    await reads(evaluations.at(-1)!);
     await page.close();
+  });
+
+  test('an empty folder and a search without results say what to do', async () => {
+    const page = await open('#run=pld');
+    await page.getByLabel('search runs').fill('nothing like it');
+    await page.getByText('No run matches').waitFor();
+    await page.getByRole('button', { name: 'Show all' }).click();
+    await page.locator('.runs .name', { hasText: 'pld' }).waitFor();
+    await page.close();
+    mkdirSync(at('none'));
+    const { url: none } = await dashboard('none', '--port', '0');
+    const empty = await openPage(browser, none, problems);
+    await empty.getByText('No runs in this folder yet').waitFor();
+    await empty.getByText('npx taper-lm pretrain configs/encoder.yaml --data my/texts --out runs/mine').waitFor();
+    await empty.close();
+  });
+
+  test('the page says that it is loading until the runs arrive', async () => {
+    const page = await browser.newPage();
+    await page.route('**/api/events*', async (route) => {
+      await page.waitForTimeout(500);
+      await route.continue();
+    });
+    await page.goto(url);
+    await page.getByText('loading the runs…').waitFor();
+    await page.locator('.run-facts').waitFor();
+    assert.equal(await page.getByText('loading the runs…').count(), 0);
+    await page.close();
+  });
+
+  test('a fine-tuned model is listed under its run with its score, and shown with all of them', async () => {
+    const rows = sentences(40, 5).trim().split('. ');
+    const labelled = rows.map((text) => `${text},${/^The (cat|dog)/.test(text) ? 'pet' : 'other'}\n`).join('');
+    writeFileSync(at('pets.csv'), `text,label\n${labelled}`);
+    const words = ['--train', 'pets.csv', '--dev', 'pets.csv', '--text', 'text', '--epochs', '2', '--threads', '1'];
+    const { stdout } = await done('finetune', 'runs/pld', ...words, '--out', 'runs/pets', '--json');
+    const { seeds } = JSON.parse(stdout) as { seeds: { devs: { scores: { accuracy: number } }[] }[] };
+    const accuracy = `accuracy ${(100 * seeds[0]!.devs[0]!.scores.accuracy).toFixed(1)} %`;
+    const page = await open('#run=pld');
+    const item = page.locator('ul[aria-label="fine-tuned from pld"] button');
+    await item.waitFor();
+    assert.match((await item.textContent())!, new RegExp(`^pets.*${accuracy}`));
+    await page.locator('main').getByRole('button', { name: 'pets' }).click();
+    await page.locator('.run-facts h2', { hasText: 'pets' }).waitFor();
+    const main = (await page.locator('main').textContent())!;
+    assert.match(main, /pets\.csv, 40 training examples, from pld\. Labels: other, pet/);
+    assert.match(main, /npx taper-lm finetune runs\/pld --train pets\.csv/);
+    assert.match(main, /npx taper-lm predict runs\/pets/);
+    await page.locator('[data-chart="Score after each epoch"][data-points="2"]').waitFor();
+    await page.locator('main').getByRole('button', { name: 'pld' }).click();
+    await page.locator('.run-facts h2', { hasText: 'pld' }).waitFor();
+    await page.close();
+    await done('report', 'runs/pld', 'runs/pets', '-o', 'pets.html');
+    const report = readFileSync(at('pets.html'), 'utf8');
+    for (const part of ['<h2 id="fine-tuned-models">', accuracy.slice(9), 'npx taper-lm finetune runs/pld'])
+      assert.ok(report.includes(part), part);
   });
 
   test('lines that are broken are counted, and the others shown', async () => {
@@ -327,7 +447,7 @@ describe('the page', { skip: noBrowser, timeout: 240_000 }, () => {
     rmSync(at('runs/broken'), { recursive: true });
   });
 
-  test('it fits a phone, and shows filled texts, settings and the log', async () => {
+  test('it fits a phone, and shows filled texts over the run, settings and the log', async () => {
     const page = await open('#run=pld', 360);
     await page.locator('.examples mark').first().waitFor();
     const wider = await page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth');
@@ -336,6 +456,12 @@ describe('the page', { skip: noBrowser, timeout: 240_000 }, () => {
       parts: string[];
     }[])!;
     assert.ok((await page.locator('.examples').first().textContent())!.includes(first!.parts[1]!));
+    const steps = await page.locator('.filled').first().locator('tbody th').allTextContents();
+    assert.deepEqual(steps, ['0', '10', '20', '30']);
+    const isFirst = await page.evaluate(
+      "document.querySelector('.examples').compareDocumentPosition(document.querySelector('.chart')) & 4",
+    );
+    assert.equal(isFirst, 4, 'before the charts');
     await page.getByText(/^Log of pld/).click();
     assert.match(
       (await page.locator('.log').textContent())!,

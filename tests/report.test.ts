@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import type { FilledExample } from '../src/runs/index.ts';
 import { commandsIn, linesOf, writeTiny } from './cli.fixture.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'taper-report-'));
@@ -39,10 +40,20 @@ describe('taper-lm report', () => {
       new RegExp(`<td>${name}</td>\\s*<td>(.*?)</td>\\s*<td>(.*?)</td>`).exec(html)!.slice(1);
     assert.deepEqual(row('step FLOPs saved'), ['0.0 %', saved]);
     const last = (run: string) => (linesOf(at(run)).findLast(({ type }) => type === 'eval')!.loss as number).toFixed(4);
-    assert.deepEqual(row('held-out loss'), [last('dense'), last('pld')]);
+    assert.deepEqual(row('held-out loss \\(nats\\)'), [last('dense'), last('pld')]);
     assert.deepEqual(row('depth.method'), ['&quot;dense&quot;', '&quot;pld&quot;']);
     assert.match(html, /npx taper-lm pretrain tiny\.yaml --out pld --quiet --set train\.steps=12/);
-    assert.match(html, /What we measured\./);
+    assert.doesNotMatch(html, /What we measured\./);
+    const links = [...html.matchAll(/<a href="#([^"]+)">/g)].map(([, id]) => id!);
+    assert.deepEqual(
+      links,
+      [...html.matchAll(/<h2 id="([^"]+)">/g)].map(([, id]) => id!),
+    );
+    assert.deepEqual(links.slice(0, 3), ['data', 'what-the-models-fill-in', 'results']);
+    for (const title of ['Settings', 'Training environment'])
+      assert.match(html, new RegExp(`<details><summary><h2[^>]*>${title}</h2></summary>`));
+    const [example] = linesOf(at('pld')).findLast(({ type }) => type === 'eval')!.examples as FilledExample[];
+    assert.ok(html.includes(`<strong>${example!.gaps[0]!.right}</strong>`));
     const { loss } = JSON.parse((await done('compare', 'dense', 'pld', '--json')).stdout) as { loss: number };
     assert.ok(html.includes(`Cost of reaching held-out loss ${loss.toFixed(4)}`));
   });

@@ -1,9 +1,11 @@
+import { relative } from 'node:path';
 import { Command, Option } from 'commander';
 import type { ExampleInput } from '../checkpoints/index.ts';
 import type { Config } from '../config/index.ts';
 import { ConfigError, counted } from '../errors/index.ts';
 import { type Head, headKinds } from '../model/heads.ts';
 import { percent, table } from '../report/format.ts';
+import { type FineTuning, fineTuningFile } from '../runs/fine-tuning.ts';
 import type { FineTuned, FineTuneSettings, Task } from '../tasks/index.ts';
 import { fineTuneDefaults as defaults, defaultTemperature } from '../tasks/settings.ts';
 import { deviceOption, jsonOption } from './config.ts';
@@ -212,7 +214,7 @@ async function run(path: string, options: FinetuneCommandOptions, command: Comma
     if (isBetter) best = tuned;
   }
   const input = await inputOf(options);
-  if (options.out !== undefined) await write(options.out, checkpoint, task, best!, { results, input });
+  if (options.out !== undefined) await write(options.out, checkpoint, task, best!, { path, results, input });
   const { head } = task.kind;
   const { details } = best!;
   const found = {
@@ -245,13 +247,22 @@ async function write(
   checkpoint: Parameters<typeof import('../tasks/index.ts')['fineTune']>[0],
   task: Task,
   { head, weights, predictions }: FineTuned,
-  { results, input }: { results: readonly SeedResult[]; input: ExampleInput },
+  { path, results, input }: { path: string; results: readonly SeedResult[]; input: ExampleInput },
 ): Promise<void> {
   const { writeCheckpoint } = await import('../checkpoints/index.ts');
   const { config, progress, tokenizerJson } = checkpoint;
   const card = cardOf(task, head, results);
   writeCheckpoint(out, { config, progress, tokenizerJson, head, input, weights, card });
-  writeFiles(out, predictions);
+  const record: FineTuning = {
+    from: relative(out, path),
+    time: new Date().toISOString(),
+    command: process.argv.slice(1),
+    task: task.name,
+    labels: head.kind === 'embedding' ? null : head.labels,
+    examples: task.train.examples.length,
+    seeds: results,
+  };
+  writeFiles(out, { ...predictions, [fineTuningFile]: `${JSON.stringify(record, null, 2)}\n` });
 }
 
 /** What a model with this head does, for its model card. */

@@ -2,7 +2,8 @@ import { existsSync } from 'node:fs';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { Command } from 'commander';
 import { ConfigError, DataError, UserError } from '../errors/index.ts';
-import type { Comparison, ReportedRun } from '../report/index.ts';
+import type { Comparison, ReportedRun, ReportedTuning } from '../report/index.ts';
+import { readFineTuning } from '../runs/fine-tuning.ts';
 import { writeFiles } from './files.ts';
 import { warn } from './terminal.ts';
 
@@ -10,7 +11,7 @@ import { warn } from './terminal.ts';
 export function reportCommand(): Command {
   return new Command('report')
     .description('write a report on runs, with results, figures and settings: one HTML file, or Markdown')
-    .argument('<run...>', 'run folders; the others are compared with the first')
+    .argument('<run...>', 'folders of runs, compared with the first, and of fine-tuned models')
     .requiredOption(
       '-o, --out <file>',
       'report.html, which is self-contained, or report.md, with its figures in a folder beside it',
@@ -27,14 +28,19 @@ async function run(paths: string[], { out }: { out: string }): Promise<void> {
   if (twice !== undefined) throw new DataError(`${twice}: given twice; give each run once`);
   const { reportHtml, reportOf } = await import('../report/index.ts');
   const runs: ReportedRun[] = [];
-  for (const path of paths) runs.push(await readRunView(path));
-  const comparison = await comparisonOf(paths);
+  const tunings: ReportedTuning[] = [];
+  for (const path of paths) {
+    const record = readFineTuning(path);
+    if (record) tunings.push({ ...record, name: path });
+    else runs.push(await readRunView(path));
+  }
+  const comparison = await comparisonOf(runs.map(({ name }) => name));
   if (kind === '.html') {
-    writeFiles(dirname(out), { [basename(out)]: reportHtml(reportOf(runs, { comparison })) });
+    writeFiles(dirname(out), { [basename(out)]: reportHtml(reportOf(runs, { comparison, tunings })) });
     return;
   }
   const folder = `${basename(out, kind)}-figures`;
-  const { markdown, figures } = reportOf(runs, { comparison, folder });
+  const { markdown, figures } = reportOf(runs, { comparison, tunings, folder });
   writeFiles(dirname(out), { [basename(out)]: markdown });
   writeFiles(join(dirname(out), folder), figures);
 }
@@ -42,7 +48,9 @@ async function run(paths: string[], { out }: { out: string }): Promise<void> {
 async function readRunView(path: string): Promise<ReportedRun> {
   const { RunReader } = await import('../report/index.ts');
   if (!existsSync(join(path, 'config.json')) || !existsSync(join(path, 'metrics.jsonl'))) {
-    throw new DataError(`${path}: config.json or metrics.jsonl is missing; give the folder of a run, its --out`);
+    throw new DataError(
+      `${path}: config.json or metrics.jsonl is missing; give the folder of a run or of a fine-tuned model, its --out`,
+    );
   }
   const reader = new RunReader(path);
   await reader.read();
@@ -54,7 +62,7 @@ async function readRunView(path: string): Promise<ReportedRun> {
 
 /** The comparison of the runs, or the reason why they cannot be compared. */
 async function comparisonOf(paths: readonly string[]): Promise<Comparison | string | undefined> {
-  if (paths.length === 1) return undefined;
+  if (paths.length < 2) return undefined;
   const { compareRuns, readRun } = await import('../report/index.ts');
   try {
     return compareRuns(paths.map((path) => readRun(path, warn)));

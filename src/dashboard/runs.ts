@@ -1,10 +1,11 @@
-import { type Dirent, readdirSync, realpathSync, statSync } from 'node:fs';
+import { type Dirent, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { basename, join, resolve, sep } from 'node:path';
 import { type Config, loadConfig } from '../config/index.ts';
 import { isBeingTrained } from '../files/index.ts';
 import { RunReader } from '../report/run-view.ts';
-import { lastMetrics, type StepMetrics } from '../runs/index.ts';
-import type { RunItem, ShownRun } from './api.ts';
+import { textName } from '../report/titles.ts';
+import { type FineTuning, fineTuningFile, lastMetrics, readFineTuning, type StepMetrics } from '../runs/index.ts';
+import type { RunItem, RunList, ShownRun, TuningItem } from './api.ts';
 
 /** The depth to which subfolders are searched for runs. */
 const deepest = 4;
@@ -19,28 +20,42 @@ interface Known {
   end: ReturnType<typeof lastMetrics>;
 }
 
-/** The runs below a folder, or the folder itself if it is a run. */
+/** A fine-tuned model as read for the list, with the modification times of its files. */
+interface KnownTuning {
+  times: string;
+  /** Null for other models than fine-tuned ones. */
+  tuning: { started: number; record: FineTuning | null } | null;
+}
+
+/** Folders by their names in the list. */
+type Folders = Map<string, string>;
+
+/** The runs and fine-tuned models below a folder, or the folder itself if it is one. */
 export class Runs {
   readonly #folder: string;
   readonly #known = new Map<string, Known>();
+  readonly #knownTunings = new Map<string, KnownTuning>();
   readonly #watched = new Map<string, RunReader>();
 
   constructor(folder: string) {
-    this.#folder = resolve(folder);
+    this.#folder = folder;
   }
 
-  /** Sorted by name. */
-  list(): RunItem[] {
-    const folders = this.#folders();
-    const there = new Set(folders.values());
-    for (const kept of [this.#known, this.#watched])
+  /** Newest first. */
+  list(): RunList {
+    const { runs, models } = this.#folders();
+    const there = new Set([...runs.values(), ...models.values()]);
+    for (const kept of [this.#known, this.#knownTunings, this.#watched])
       for (const folder of kept.keys()) if (!there.has(folder)) kept.delete(folder);
-    return [...folders].map(([name, folder]) => this.#item(name, folder)).sort((a, b) => (a.name < b.name ? -1 : 1));
+    return {
+      runs: [...runs].map(([name, folder]) => this.#item(name, folder)).sort(newestFirst),
+      tunings: [...models].flatMap(([name, folder]) => this.#tuning(name, folder, runs)).sort(newestFirst),
+    };
   }
 
   /** The folder of a listed run. Files are only opened for listed names. */
   folderOf(name: string): string | undefined {
-    return this.#folders().get(name);
+    return this.#folders().runs.get(name);
   }
 
   /** A run in full as it is now, and a version string that changes whenever the run does; undefined for an unknown name. */
@@ -58,19 +73,23 @@ export class Runs {
   }
 
   /** Symbolic links are followed last. Each folder is searched once; folders that contain the folder of runs are not searched. */
-  #folders(): Map<string, string> {
-    const found = new Map<string, string>();
+  #folders(): { runs: Folders; models: Folders } {
+    const [runs, models]: Folders[] = [new Map(), new Map()] as const;
     const root = realPath(this.#folder);
     const seen = new Set<string>();
     const links: [folder: string, names: readonly string[]][] = [];
-    const isRun = (folder: string) =>
-      isFile(join(folder, 'config.json')) && (isFile(join(folder, 'metrics.jsonl')) || isFile(join(folder, 'lock')));
+    const holderOf = (folder: string) => {
+      const has = (name: string) => isFile(join(folder, name));
+      if (!has('config.json')) return undefined;
+      return has('metrics.jsonl') || has('lock') ? runs : has('trainer.json') ? models : undefined;
+    };
     const look = (folder: string, names: readonly string[]) => {
       const real = realPath(folder);
       if (real === undefined || seen.has(real)) return;
       seen.add(real);
-      if (isRun(folder)) {
-        found.set(names.length > 0 ? names.join('/') : basename(folder), folder);
+      const holder = holderOf(folder);
+      if (holder) {
+        holder.set(names.length > 0 ? names.join('/') : basename(resolve(folder)), folder);
         return;
       }
       if (names.length === deepest) return;
@@ -87,7 +106,7 @@ export class Runs {
       if (real !== undefined && !`${root}${sep}`.startsWith(real.endsWith(sep) ? real : real + sep))
         look(folder, names);
     }
-    return found;
+    return { runs, models };
   }
 
   #item(name: string, folder: string): RunItem {
@@ -95,19 +114,22 @@ export class Runs {
       return this.#readItem(name, folder);
     } catch {
       const nothing = { step: 0, steps: 0, loss: null, heldOutLoss: null, secondsLeft: null };
-      return { name, state: 'broken', method: '', ...nothing };
+      return { name, folder, started: 0, state: 'broken', text: '', method: '', ...nothing };
     }
   }
 
   #readItem(name: string, folder: string): RunItem {
-    const { config, end } = this.#knownOf(folder);
+    const { config, configTime, end } = this.#knownOf(folder);
     const [last] = end.steps;
     const step = last?.step ?? 0;
     const steps = config?.train.steps ?? 0;
     const isTraining = isBeingTrained(folder);
     return {
       name,
+      folder,
+      started: configTime,
       state: !config ? 'broken' : isTraining ? 'training' : step >= steps ? 'done' : 'stopped',
+      text: config ? textName(config.data.train) : '',
       method: config?.depth.method ?? '',
       step,
       steps,
@@ -117,10 +139,28 @@ export class Runs {
     };
   }
 
+  /** The fine-tuned model in a folder; empty for another model. */
+  #tuning(name: string, folder: string, runs: Folders): TuningItem[] {
+    const times = [fineTuningFile, 'trainer.json'].map((file) => timeOf(join(folder, file))).join();
+    let known = this.#knownTunings.get(folder);
+    if (known?.times !== times) {
+      known = { times, tuning: tuningOf(folder) };
+      this.#knownTunings.set(folder, known);
+    }
+    const { tuning } = known;
+    if (!tuning) return [];
+    const from = tuning.record && realPath(resolve(folder, tuning.record.from));
+    const isParent = ([, run]: [string, string]) => {
+      const real = realPath(run);
+      return from && real && `${from}${sep}`.startsWith(real + sep);
+    };
+    const parent = from ? ([...runs].find(isParent)?.[0] ?? null) : null;
+    return [{ name, folder, parent, ...tuning }];
+  }
+
   #knownOf(folder: string): Known {
     const metrics = join(folder, 'metrics.jsonl');
     const configFile = join(folder, 'config.json');
-    const timeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
     const [configTime, metricsTime] = [timeOf(configFile), timeOf(metrics)];
     const before = this.#known.get(folder);
     if (before?.configTime === configTime && before.metricsTime === metricsTime) return before;
@@ -132,6 +172,25 @@ export class Runs {
     };
     this.#known.set(folder, known);
     return known;
+  }
+}
+
+const newestFirst = (a: RunItem | TuningItem, b: RunItem | TuningItem) =>
+  b.started - a.started || (a.name < b.name ? -1 : 1);
+
+/** When a file was last changed, in milliseconds; 0 if it is missing. */
+const timeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+
+/** What is known of a fine-tuned model; null for another model, or if it cannot be read. */
+function tuningOf(folder: string): KnownTuning['tuning'] {
+  const file = join(folder, 'trainer.json');
+  const record = readFineTuning(folder) ?? null;
+  if (record) return { started: Date.parse(record.time), record };
+  try {
+    const { head } = JSON.parse(readFileSync(file, 'utf8')) as { head?: object };
+    return head ? { started: timeOf(file), record } : null;
+  } catch {
+    return null;
   }
 }
 

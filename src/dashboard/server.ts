@@ -75,7 +75,7 @@ function dashboardApp(runs: Runs, token: string | undefined): Hono {
   );
   app.use(async (context, next) => (isAllowed(context, token) ? next() : context.text(refusal(token), 403)));
   app.onError((error, context) => context.text(error.message, 500));
-  app.get('/api/runs', (context) => context.json(runs.list()));
+  app.get('/api/runs', (context) => context.json(runs.list().runs));
   app.get('/api/run', async (context) => {
     const found = await runs.view(context.req.query('name') ?? '');
     return found ? context.json(found.view()) : context.text('no such run', 404);
@@ -93,7 +93,7 @@ function dashboardApp(runs: Runs, token: string | undefined): Hono {
       const isNew = (key: string, version: string) => sent.get(key) !== version && sent.set(key, version);
       while (!stream.aborted) {
         const list = runs.list();
-        if (isNew('', JSON.stringify(list))) await send({ runs: list });
+        if (isNew('', JSON.stringify(list))) await send({ list });
         for (const name of context.req.queries('run') ?? []) {
           try {
             const found = await runs.view(name);

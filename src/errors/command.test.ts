@@ -19,7 +19,8 @@ test('a recorded command is what a person types, for any place of the program', 
   for (const program of programs) assert.equal(startedText([program, 'pretrain', 'tiny.yaml']), typed);
   assert.equal(startedText(['/home/ada/taper/dist/src/cli/start.js', 'my texts']), "npm start -- 'my texts'");
   assert.equal(startedText(['/home/ada/taper/dist/src/cli/start.js']), 'npm start');
-  assert.equal(startedText(['/home/ada/train.js', 'x']), '/home/ada/train.js x');
+  assert.equal(startedText(['/home/ada/train.js', 'x']), 'node /home/ada/train.js x');
+  assert.equal(startedText(['/home/ada/taper/dist/bench/run.js', 'quality']), 'npm run bench -- quality');
 });
 
 test('a command can be repeated with more options, and is left out if it is not one of taper', () => {

@@ -1,4 +1,4 @@
-import { type Field, stepFields } from '../runs/fields.ts';
+import { type ChartGroup, type Field, stepFields } from '../runs/fields.ts';
 import { bytesText, compact, percent, rounded } from './format.ts';
 import type { RunView } from './run-view.ts';
 import { type Columns, smoothed } from './series.ts';
@@ -19,7 +19,7 @@ export interface ChartLine {
   x: readonly number[];
   y: readonly (number | null)[];
   isFaint?: boolean;
-  isDashed?: boolean;
+  isThin?: boolean;
   hasPoints?: boolean;
 }
 
@@ -39,8 +39,7 @@ export interface RunChart {
 
 const nats = (value: number) => value.toFixed(3);
 
-/** The first charts. */
-export const lossCharts: readonly RunChart[] = [
+const lossCharts: readonly RunChart[] = [
   {
     title: 'Training loss',
     yLabel: 'nats',
@@ -73,17 +72,17 @@ const overSteps =
 
 const formats: Readonly<Record<string, (value: number) => string>> = { nats, bytes: bytesText };
 
-/** One chart for each field that defines one. */
-const fieldCharts = Object.entries(stepFields as Record<string, Field>).flatMap(([name, field]): RunChart[] => {
-  if (!field.chart) return [];
-  const { title, ...look } = field.chart;
-  const format = formats[field.unit] ?? rounded;
-  const y = (columns: Columns) => columns[name as keyof Columns] as (number | null)[];
-  return [{ title, yLabel: field.unit, format, ...look, lines: overSteps(title, y) }];
-});
+/** The charts of the fields that define one for this group. */
+const fieldCharts = (group: ChartGroup) =>
+  Object.entries(stepFields as Record<string, Field>).flatMap(([name, field]): RunChart[] => {
+    if (field.chart?.group !== group) return [];
+    const { title, group: _, ...look } = field.chart;
+    const format = formats[field.unit] ?? rounded;
+    const y = (columns: Columns) => columns[name as keyof Columns] as (number | null)[];
+    return [{ title, yLabel: field.unit, format, ...look, lines: overSteps(title, y) }];
+  });
 
-/** The charts after the heat map of keep rates. */
-export const otherCharts: readonly RunChart[] = [
+const depthCharts: readonly RunChart[] = [
   {
     title: 'Depth',
     yLabel: 'blocks',
@@ -101,6 +100,9 @@ export const otherCharts: readonly RunChart[] = [
     fromZero: true,
     lines: overSteps('saved', ({ flops, denseFlops }) => flops.map((spent, i) => 1 - spent / denseFlops[i]!)),
   },
+];
+
+const speedCharts: readonly RunChart[] = [
   {
     title: 'Throughput',
     yLabel: 'tokens/s',
@@ -126,9 +128,25 @@ export const otherCharts: readonly RunChart[] = [
     lines: ({ columns }, { x }) => [
       { name: 'data loading', x: columns[x], y: columns.dataShare },
       ...(columns.waitShare.some((value) => value > 0)
-        ? [{ name: 'waiting for other ranks', x: columns[x], y: columns.waitShare, isDashed: true }]
+        ? [{ name: 'waiting for other ranks', x: columns[x], y: columns.waitShare, isThin: true }]
         : []),
     ],
   },
-  ...fieldCharts,
 ];
+
+/** Charts that belong together, in the order in which they are shown. */
+export const chartGroups: readonly {
+  title: string;
+  charts: readonly RunChart[];
+  /** Whether it shows which blocks run, with the heat map of keep rates: nothing to see in dense runs. */
+  isOnDepth?: boolean;
+}[] = [
+  { title: 'Loss', charts: lossCharts },
+  { title: 'Which blocks run', charts: [...depthCharts, ...fieldCharts('depth')], isOnDepth: true },
+  { title: 'Learning rate and gradients', charts: fieldCharts('optimizer') },
+  { title: 'Speed and memory', charts: [...speedCharts, ...fieldCharts('speed')] },
+];
+
+/** Whether a run is dense, so far and to its end. */
+export const isDense = ({ saved, savedAtEnd }: Pick<RunView, 'saved' | 'savedAtEnd'>) =>
+  saved.blockFlops === 0 && savedAtEnd?.blockFlops === 0;

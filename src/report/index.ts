@@ -15,6 +15,6 @@ export {
 } from './compare.ts';
 export { comparisonNote, comparisonTables, type NamedTable } from './comparison-tables.ts';
 export { lossCurves } from './curves.ts';
-export { type Report, type ReportedRun, reportHtml, reportOf } from './report.ts';
+export { type Report, type ReportedRun, type ReportedTuning, reportHtml, reportOf } from './report.ts';
 export { type EvaluationPoint, type RunRecord, readRun } from './run-record.ts';
 export { RunReader, type RunView } from './run-view.ts';

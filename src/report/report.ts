@@ -2,17 +2,25 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import MarkdownIt from 'markdown-it';
 import { counted, startedText } from '../errors/index.ts';
-import type { LogLine } from '../runs/index.ts';
+import type { FineTuning, LogLine } from '../runs/index.ts';
 import { heatMap, lineChart, type Series } from './chart.ts';
-import { lossCharts, otherCharts, type RunChart } from './charts.ts';
+import { chartGroups, isDense, type RunChart } from './charts.ts';
 import type { Comparison } from './compare.ts';
 import { comparisonNote, comparisonTables } from './comparison-tables.ts';
+import { filledTexts } from './filled-texts.ts';
 import { bytesText, duration, flopsText, markdownTable, percent, rounded } from './format.ts';
 import type { RunView } from './run-view.ts';
 import type { Columns } from './series.ts';
+import { titleOf } from './titles.ts';
+import { scoreRows } from './tunings.ts';
 
 /** A run in a report. */
 export interface ReportedRun extends RunView {
+  name: string;
+}
+
+/** A fine-tuned model in a report. */
+export interface ReportedTuning extends FineTuning {
   name: string;
 }
 
@@ -28,17 +36,25 @@ const numColumns = 100;
 /** The weight of the average so far in a smoothed line. */
 const smoothing = 0.9;
 
+/** The sections that a page shows folded: long, and seldom read. */
+const folded = new Set(['Settings', 'Training environment']);
+
 /**
- * A full report of runs: results and costs, figures, excerpts of their methods' cards, settings, and how and where they were
- * trained. `comparison` is the result of `compareRuns`, or the reason why they cannot be compared. `folder` is where the figures
- * will be written.
+ * A full report of runs and fine-tuned models: their data and texts that they fill in, results and costs, figures, their methods,
+ * settings, and how and where they were trained. `comparison` is the result of `compareRuns`, or the reason why they cannot be
+ * compared. `folder` is where the figures will be written.
  */
 export function reportOf(
   runs: readonly ReportedRun[],
-  { comparison, folder }: { comparison?: Comparison | string | undefined; folder?: string } = {},
+  options: {
+    comparison?: Comparison | string | undefined;
+    tunings?: readonly ReportedTuning[];
+    folder?: string;
+  } = {},
 ): Report {
+  const { comparison, tunings = [], folder } = options;
   const figures: Report['figures'] = {};
-  const figure = (file: string, svg: string) => {
+  const figure = ([file, svg]: [file: string, svg: string]) => {
     figures[file] = svg;
     const place =
       folder === undefined
@@ -46,35 +62,42 @@ export function reportOf(
         : `${encodeURIComponent(folder).replace(/[()]/g, (sign) => `%${sign.charCodeAt(0).toString(16)}`)}/${file}`;
     return `![${file.replace('.svg', '').replaceAll('-', ' ')}](${place})`;
   };
+  const settings = settingsOf(runs);
+  const runSections: [title: string, parts: string[]][] = [
+    ['Data', runs.flatMap(dataParts)],
+    ['What the models fill in', runs.flatMap(examplesParts)],
+    ['Results', [resultsTable(runs), ...comparisonParts(comparison)]],
+  ];
+  const sections: typeof runSections = [
+    ...(runs.length > 0 ? runSections : []),
+    ['Fine-tuned models', tunings.flatMap(tuningParts)],
+    ['Figures', figuresOf(runs).flatMap(({ title, drawn }) => [`### ${title}`, ...drawn.map(figure)])],
+    ['Methods', cardsOf(runs)],
+    ['Settings that differ', settings.differing],
+    ['Settings', settings.all],
+    ['Training environment', runs.flatMap(environmentParts)],
+  ];
+  const shown = sections.filter(([, parts]) => parts.length > 0);
+  const titles = [...runs.map(titleOf), ...tunings.map(({ name }) => name)];
   const parts = [
-    `# ${runs.map(({ name }) => text(name)).join(', ')}`,
-    `Written by taper on ${new Date().toISOString().slice(0, 10)}. Losses are in nats. Held-out text is never trained on; held-out losses are those of the dense model.`,
-    '## Results',
-    resultsTable(runs),
-    ...(typeof comparison === 'string'
-      ? [`Not compared: ${text(comparison)}`]
-      : comparison
-        ? comparisonParts(comparison)
-        : []),
-    '## Figures',
-    ...figuresOf(runs).map(([file, svg]) => figure(file, svg)),
-    ...cardsOf(runs),
-    ...settingsParts(runs),
-    '## Training environment',
-    ...runs.flatMap(environmentParts),
+    `# ${titles.map(text).join(', ')}`,
+    `Written by taper on ${new Date().toISOString().slice(0, 10)}.`,
+    shown.map(([title]) => `- [${title}](#${slug(title)})`).join('\n'),
+    ...shown.flatMap(([title, parts]) => [`## ${title}`, ...parts]),
   ];
   return { markdown: `${parts.join('\n\n')}\n`, figures };
 }
 
-/** A report as one self-contained HTML document with the figures inline. */
+/** A report as one self-contained HTML document with the figures inline; long lists are folded. */
 export function reportHtml({ markdown, figures }: Report): string {
-  const body = new MarkdownIt()
+  const [head = '', ...sections] = new MarkdownIt()
     .render(markdown)
     .replace(
       /<p><img src="([^"]+)" alt="([^"]*)"><\/p>/g,
       (_, file: string, alt: string) => `<figure role="img" aria-label="${alt}">${figures[file]}</figure>`,
-    );
-  const [, title = ''] = /<h1>(.*?)<\/h1>/.exec(body) ?? [];
+    )
+    .split(/^<h2>/m);
+  const [, title = ''] = /<h1>(.*?)<\/h1>/.exec(head) ?? [];
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -84,19 +107,28 @@ export function reportHtml({ markdown, figures }: Report): string {
 <style>${style}</style>
 </head>
 <body>
-${body}</body>
+${head.replace(/<ul>[\s\S]*<\/ul>/, '<nav aria-label="contents">$&</nav>')}${sections.map(section).join('')}</body>
 </html>
 `;
+}
+
+/** A section of the page, from its title on. */
+function section(html: string): string {
+  const [title = '', ...body] = html.split('</h2>');
+  const heading = `<h2 id="${slug(title)}">${title}</h2>`;
+  const content = body.join('</h2>');
+  return folded.has(title) ? `<details><summary>${heading}</summary>${content}</details>\n` : `${heading}${content}`;
 }
 
 const style = `
 body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; font: 15px/1.5 system-ui, sans-serif; color: #1b1d21; background: #fff }
 h1 { font-size: 1.5rem } h2 { margin-top: 2rem; font-size: 1.2rem } h1, h2, h3, code { overflow-wrap: anywhere }
+summary { cursor: pointer } summary h2 { display: inline-block; margin: 1rem 0 } nav ul { columns: 12rem; padding-left: 1.2rem }
 table { display: block; overflow-x: auto; border-collapse: collapse; font-variant-numeric: tabular-nums }
 th, td { padding: .2rem .8rem .2rem 0; border-bottom: 1px solid #dcdfe4; text-align: left; vertical-align: top }
 figure { margin: 1.5rem 0 } figure svg { max-width: 100%; height: auto }
 pre { overflow-x: auto; padding: .6rem; background: #f5f6f8 }
-@media print { figure, table { break-inside: avoid } }
+@media print { figure, table { break-inside: avoid } details::details-content { content-visibility: visible; block-size: auto } }
 `;
 
 /** Foreign text, escaped so that Markdown shows it literally. */
@@ -107,13 +139,73 @@ function text(words: string): string {
 const orDash = <T>(value: T | null | undefined, write: (value: T) => string) =>
   value === null || value === undefined ? '–' : write(value);
 
+/** What a run was trained on, and by which command. */
+function dataParts(run: ReportedRun): string[] {
+  const settings = new Map(run.config);
+  const paths = settings.get('data.train') ?? '[]';
+  const start = run.log.find((line) => line.type === 'start');
+  const note = run.log.findLast((line) => line.type === 'note' && line.text.startsWith('text: '));
+  return [
+    `### ${text(titleOf(run))}`,
+    ...(paths === '[]' ? [] : [`Texts: ${text(textsOf(JSON.parse(paths)))}`]),
+    ...(note && 'text' in note ? [`${text(note.text.replace(/^text: /, ''))}.`] : []),
+    ...(start && 'command' in start ? [commandBlock(start.command)] : []),
+  ];
+}
+
+/** The paths of texts, with their weights if they are mixed. */
+const textsOf = (train: readonly (string | { path: string | string[]; weight: number })[]) =>
+  train
+    .map((given) => (typeof given === 'string' ? given : `${[given.path].flat().join(', ')} (weight ${given.weight})`))
+    .join('; ');
+
+/** A command as a person types it, as a block of code. */
+const commandBlock = (command: readonly string[]) => `    ${startedText(command).replaceAll('\n', ' ')}`;
+
+/** Held-out texts with gaps, and what the model filled in over the run. */
+function examplesParts(run: ReportedRun): string[] {
+  const filled = filledTexts(run.evaluations);
+  if (filled.length === 0) return [];
+  return [
+    `### ${text(titleOf(run))}`,
+    "Words were removed from held-out texts: the bold ones. Below each text, the model's first guess for each word over the run.",
+    ...filled.flatMap(({ parts, right, guesses }) => [
+      parts
+        .flatMap((part, i) => [text(part), ...(right[i] === undefined ? [] : [`**${text(right[i])}**`])])
+        .filter(Boolean)
+        .join(' '),
+      markdownTable([
+        ['step', ...right.map(text)],
+        ...guesses.map(({ step, gaps }) => [
+          step.toLocaleString('en'),
+          ...gaps.map(({ guess, right }) => (guess === right ? `✓ ${text(guess)}` : text(guess))),
+        ]),
+      ]),
+    ]),
+  ];
+}
+
+/** A fine-tuned model: its task, its command and its scores. */
+function tuningParts(tuning: ReportedTuning): string[] {
+  const { name, task, from, labels, examples, command } = tuning;
+  const rows = scoreRows(tuning);
+  const among = labels && labels.length > 0 ? `; labels: ${text(labels.join(', '))}` : '';
+  return [
+    `### ${text(name)}`,
+    `${text(task)}, ${counted(examples, 'training example')}, from ${text(from)}${among}.`,
+    commandBlock(command),
+    rows.length > 1 ? markdownTable(rows.map((row) => row.map(text))) : 'No development set: no scores.',
+  ];
+}
+
 function resultsTable(runs: readonly ReportedRun[]): string {
   const rows: [string, (run: ReportedRun) => string][] = [
     ['method', ({ config }) => text(JSON.parse(new Map(config).get('depth.method')!) as string)],
     ['steps', ({ columns }) => (columns.step.at(-1) ?? 0).toLocaleString('en')],
     ['samples', ({ columns }) => (columns.samples.at(-1) ?? 0).toLocaleString('en')],
     ['tokens', ({ columns }) => (columns.tokens.at(-1) ?? 0).toLocaleString('en')],
-    ['held-out loss', ({ evaluations }) => orDash(evaluations.at(-1)?.loss, (loss) => loss.toFixed(4))],
+    ['held-out loss (nats)', ({ evaluations }) => orDash(evaluations.at(-1)?.loss, (loss) => loss.toFixed(4))],
+    ['held-out loss at the start', ({ evaluations }) => orDash(evaluations[0]?.loss, (loss) => loss.toFixed(4))],
     ['perplexity', ({ evaluations }) => orDash(evaluations.at(-1)?.perplexity, rounded)],
     ['accuracy', ({ evaluations }) => orDash(evaluations.at(-1)?.accuracy, percent)],
     ['FLOPs', ({ columns }) => orDash(columns.flops.at(-1), flopsText)],
@@ -135,7 +227,9 @@ function mfu({ flops, seconds }: Columns, peakFlops: number | null): number | un
 }
 
 /** The comparison without its first table, which repeats the results. */
-function comparisonParts(comparison: Comparison): string[] {
+function comparisonParts(comparison: Comparison | string | undefined): string[] {
+  if (comparison === undefined) return [];
+  if (typeof comparison === 'string') return [`Not compared: ${text(comparison)}`];
   const [, ...tables] = comparisonTables(comparison, text);
   return [...tables.flatMap(({ title, rows }) => [`### ${title}`, markdownTable(rows)]), comparisonNote];
 }
@@ -153,16 +247,15 @@ function draw({ title, yLabel, format, fromZero = false, lines }: RunChart, runs
   return [lineChart({ title, xLabel: 'step', yLabel, series, fromZero, format })];
 }
 
-function figuresOf(runs: readonly ReportedRun[]): [file: string, svg: string][] {
-  const drawn = (charts: readonly RunChart[]) =>
-    charts.flatMap((chart) => draw(chart, runs).map((svg): [string, string] => [`${slug(chart.title)}.svg`, svg]));
-  return [
-    ...drawn(lossCharts),
-    ...runs.flatMap((run, i): [string, string][] =>
-      run.columns.step.length > 0 ? [[`keep-rates-${i + 1}.svg`, keepRates(run)]] : [],
-    ),
-    ...drawn(otherCharts),
-  ];
+function figuresOf(runs: readonly ReportedRun[]): { title: string; drawn: [file: string, svg: string][] }[] {
+  const groups = chartGroups.filter(({ isOnDepth }) => !isOnDepth || !runs.every(isDense));
+  return groups.map(({ title, charts, isOnDepth }) => ({
+    title,
+    drawn: [
+      ...(isOnDepth ? runs.map((run, i): [string, string] => [`keep-rates-${i + 1}.svg`, keepRates(run)]) : []),
+      ...charts.flatMap((chart) => draw(chart, runs).map((svg): [string, string] => [`${slug(chart.title)}.svg`, svg])),
+    ],
+  }));
 }
 
 /** `Held-out loss` as `held-out-loss`. */
@@ -188,7 +281,7 @@ function keepRates({ name, layers, columns }: ReportedRun): string {
   });
 }
 
-/** Excerpts from the card of each method: what it does, our measurements, its cost and its source. */
+/** Excerpts from the card of each method: what it does, its cost and its source. */
 function cardsOf(runs: readonly ReportedRun[]): string[] {
   const methods = [...new Set(runs.map(({ config }) => JSON.parse(new Map(config).get('depth.method')!) as string))];
   return methods.flatMap((method) => {
@@ -196,26 +289,26 @@ function cardsOf(runs: readonly ReportedRun[]): string[] {
     const part = (name: string) => new RegExp(`\\*\\*${name}\\*\\*[^]*?(?=\\n\\n|$)`).exec(card)?.[0];
     // Links in a card are relative to taper's documents.
     const plain = (words: string) => words.replace(/\[([^\]]+)\]\([^)]+\)/g, '$1');
-    const parts = ['What it does\\.', 'What we measured\\.', 'What it costs\\.', 'Source\\.'].flatMap(
-      (name) => part(name) ?? [],
-    );
-    return [`## The method \`${method}\``, ...parts.map(plain)];
+    const parts = ['What it does\\.', 'What it costs\\.', 'Source\\.'].flatMap((name) => part(name) ?? []);
+    return [`### \`${method}\``, ...parts.map(plain)];
   });
 }
 
-function settingsParts(runs: readonly ReportedRun[]): string[] {
+/** The settings as a table: those that differ between the runs, and all. */
+function settingsOf(runs: readonly ReportedRun[]): { differing: string[]; all: string[] } {
   const maps = runs.map(({ config }) => new Map(config));
   const keys = [...new Set(maps.flatMap((map) => [...map.keys()]))];
-  const row = (key: string) => [key, ...maps.map((map) => text(map.get(key) ?? '–'))];
-  const head = ['setting', ...runs.map(({ name }) => text(name))];
   const differing = keys.filter((key) => new Set(maps.map((map) => map.get(key))).size > 1);
-  return [
-    ...(runs.length > 1
-      ? ['## Settings that differ', differing.length > 0 ? markdownTable([head, ...differing.map(row)]) : 'None.']
-      : []),
-    '## All settings',
-    markdownTable([head, ...keys.map(row)]),
-  ];
+  const tableOf = (keys: readonly string[]) =>
+    keys.length === 0
+      ? []
+      : [
+          markdownTable([
+            ['setting', ...runs.map(({ name }) => text(name))],
+            ...keys.map((key) => [key, ...maps.map((map) => text(map.get(key) ?? '–'))]),
+          ]),
+        ];
+  return { differing: tableOf(differing), all: tableOf(keys) };
 }
 
 function environmentParts({ name, log, brokenLines }: ReportedRun): string[] {
@@ -231,7 +324,7 @@ function environmentParts({ name, log, brokenLines }: ReportedRun): string[] {
     `### ${text(name)}`,
     ...starts.flatMap(({ time, step, command, environment: on }) => [
       `Started at step ${step}, ${text(time.slice(0, 19).replace('T', ' '))} UTC:`,
-      `    ${startedText(command).replaceAll('\n', ' ')}`,
+      commandBlock(command),
       `taper ${on.taper}, Node ${on.node}, libtorch ${on.libtorch} with ${on.matmul}; ${text(on.processor)}, ${counted(on.processors, 'processor')}, ${rounded(on.memoryBytes / 1e9)} GB; ` +
         `${on.device}, ${counted(on.threads, 'thread')}, ${counted(on.ranks, 'rank')}; a large matrix product reached ${rounded(on.peakFlops / 1e9)} GFLOP/s.`,
     ]),

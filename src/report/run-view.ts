@@ -13,9 +13,12 @@ import {
 } from '../runs/index.ts';
 import { worksOf } from '../train/work.ts';
 import { type Columns, StepSeries } from './series.ts';
+import { textName } from './titles.ts';
 
 /** Everything that is shown of a run. In JSON a number that is not finite is null. */
 export interface RunView {
+  /** A short name for its texts. */
+  text: string;
   layers: number;
   columns: Columns;
   /** [points] At the step of each point, which blocks its first micro-batch ran; empty where each sequence has gates of its own. */
@@ -52,7 +55,7 @@ export interface ShownEvaluation {
 const numLogLines = 1000;
 /** Expected savings of a longer run are computed from this many evenly spaced steps. */
 const numPlannedSteps = 10_000;
-/** The number of evaluations, newest first, whose filled texts are kept. */
+/** About how many evaluations keep their filled texts: at even distances, and the newest. */
 const numWithExamples = 20;
 
 /** Reads the files of a run incrementally as they grow, in little memory. */
@@ -121,9 +124,16 @@ export class RunReader {
     }
     const { samples, tokens, flops, seconds } = this.#sums.spent;
     this.#evaluations.push({ step: line.step, samples, tokens, flops, seconds, ...shown(line) });
-    const old = this.#evaluations.at(-1 - numWithExamples);
-    if (old) old.examples = [];
+    this.#thinExamples();
     return true;
+  }
+
+  #thinExamples(): void {
+    const last = this.#evaluations.length - 1;
+    let every = 1;
+    while (last / every > numWithExamples) every *= 2;
+    for (const [i, evaluation] of this.#evaluations.entries())
+      if (i % every !== 0 && i !== last) evaluation.examples = [];
   }
 
   /**
@@ -138,6 +148,7 @@ export class RunReader {
     const start = this.#logLines.findLast((line) => line.type === 'start');
     const on = start && 'environment' in start ? start.environment : undefined;
     return {
+      text: textName(config.data.train),
       layers: config.model.layers,
       columns,
       gates: gatesOf(config, columns),

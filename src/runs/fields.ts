@@ -1,9 +1,13 @@
 /** How several steps in a row are shown as one: by their mean, by the last of them, or by the sum since the run began. */
 export type Over = 'mean' | 'last' | 'sum';
 
+/** The charts that a field's chart is shown with. */
+export type ChartGroup = 'depth' | 'optimizer' | 'speed';
+
 /** A chart of one field, over the steps of a run. */
 export interface FieldChart {
   title: string;
+  group: ChartGroup;
   /** Whether the vertical axis begins at 0. */
   fromZero?: boolean;
   /** Whether the axis may be logarithmic. */
@@ -52,17 +56,17 @@ export const stepFields = {
   learningRate: number('', 'the learning rate of this step', {
     tag: 'train/learningRate',
     over: 'last',
-    chart: { title: 'Learning rate', fromZero: true },
+    chart: { title: 'Learning rate', group: 'optimizer', fromZero: true },
   }),
   gradientNorm: number('', 'the norm of all gradients that exist, before clipping', {
     tag: 'train/gradientNorm',
     over: 'mean',
-    chart: { title: 'Gradient norm before clipping', mayBeLog: true },
+    chart: { title: 'Gradient norm before clipping', group: 'optimizer', mayBeLog: true },
   }),
   theta: number('', 'θ(t): under PLD the keep rate of the deepest block', {
     tag: 'depth/theta',
     over: 'last',
-    chart: { title: 'Keep rate of the schedule, θ', fromZero: true },
+    chart: { title: 'Keep rate of the schedule, θ', group: 'depth', fromZero: true },
   }),
   keepRates: of<readonly number[]>('the probability that each block ran, from the lowest up', { over: 'last' }),
   depth: number(
@@ -83,7 +87,7 @@ export const stepFields = {
   peakMemoryBytes: number(
     'bytes',
     'the peak resident memory of the process; on a GPU, the peak memory of tensors there',
-    { tag: 'memory/peakBytes', over: 'last', chart: { title: 'Peak memory', fromZero: true } },
+    { tag: 'memory/peakBytes', over: 'last', chart: { title: 'Peak memory', group: 'speed', fromZero: true } },
   ),
   ranks: optional('', 'with [several ranks](distributed.md): how many trained together'),
   bytesSent: optional('bytes', 'with several ranks: what rank 0 sent in this step, calculated from the shapes'),

@@ -12,6 +12,7 @@ export {
   type StepMetrics,
   stepFields,
 } from './fields.ts';
+export { type FineTuning, fineTuningFile, readFineTuning, type ScoredSet } from './fine-tuning.ts';
 export { type Environment, type LogLine, RunLog } from './log.ts';
 export { lastMetrics, logLineOf, metricsOf, readMetrics } from './read.ts';
 export type { Reporter } from './reporter.ts';

@@ -1,47 +1,63 @@
-import { type Axis, axes, lossCharts, otherCharts, type RunChart } from '../../report/charts.ts';
-import { compact, duration } from '../../report/format.ts';
+import { type Axis, axes, chartGroups, isDense, type RunChart } from '../../report/charts.ts';
+import { compact, duration, flopsText } from '../../report/format.ts';
 import type { ShownRun } from '../api.ts';
 import { Chart, type Line } from './chart.tsx';
 import { HeatMap } from './heat-map.tsx';
-import { runColours } from './theme.ts';
+import { runStyles } from './theme.ts';
 import type { View } from './view.ts';
 
-const formatX: Record<Axis, (value: number) => string> = {
-  step: compact,
-  samples: compact,
-  tokens: compact,
-  flops: (value) => (value === 0 ? '0' : value.toExponential(1)),
-  seconds: duration,
+type Format = (value: number) => string;
+
+const counted =
+  (noun: string): Format =>
+  (value) =>
+    `${value.toLocaleString('en')} ${noun}`;
+
+/** For each axis, the text of a tick, and that of a place in a sentence. */
+const formats: Record<Axis, { tick: Format; said: Format }> = {
+  step: { tick: compact, said: counted('steps') },
+  samples: { tick: compact, said: counted('samples') },
+  tokens: { tick: compact, said: counted('tokens') },
+  flops: { tick: (value) => (value === 0 ? '0' : value.toExponential(1)), said: flopsText },
+  seconds: { tick: duration, said: duration },
 };
 
-/** All charts, with the runs overlaid. */
+/** All charts in their groups, with the runs overlaid. */
 export function Figures({ runs, view }: { runs: readonly ShownRun[]; view: View }) {
-  const linesOf = (chart: RunChart): Line[] =>
-    runs.flatMap((run, i) =>
-      chart.lines(run, view).map((line) => ({
-        ...line,
-        colour: runColours[i]!,
-        name: runs.length === 1 ? line.name : `${run.name} ${line.name}`,
-      })),
-    );
-  const draw = (charts: readonly RunChart[]) =>
-    charts.map((chart) => (
-      <Chart
-        key={chart.title}
-        {...chart}
-        xLabel={axes[view.x]}
-        formatX={formatX[view.x]}
-        isLog={view.isLog && chart.mayBeLog === true}
-        lines={linesOf(chart)}
-      />
-    ));
+  const { tick, said } = formats[view.x];
+  if (runs.every(({ columns, evaluations }) => columns.step.length === 0 && evaluations.length === 0))
+    return <p class="empty">No steps yet: the text is being prepared. The charts appear with the first step.</p>;
+  const linesOf = ({ lines }: RunChart): Line[] =>
+    runs.flatMap((run, i) => {
+      const own = lines(run, view).filter(({ isFaint }) => runs.length === 1 || !isFaint);
+      const nameOf = (line: string) =>
+        [...(runs.length > 1 ? [run.name] : []), ...(runs.length === 1 || own.length > 1 ? [line] : [])].join(' ');
+      return own.map((line) => ({ ...line, ...runStyles[i]!, name: nameOf(line.name) }));
+    });
+  const groups = chartGroups.filter(({ isOnDepth }) => !isOnDepth || !runs.every(isDense));
   return (
-    <div class="figures">
-      {draw(lossCharts)}
-      {runs.map((run) => (
-        <HeatMap key={run.name} run={run} />
+    <>
+      {groups.map(({ title, charts, isOnDepth }) => (
+        <details key={title} open>
+          <summary>
+            <h3>{title}</h3>
+          </summary>
+          <div class="figures">
+            {isOnDepth && runs.map((run) => <HeatMap key={run.name} run={run} />)}
+            {charts.map((chart) => (
+              <Chart
+                key={chart.title}
+                {...chart}
+                xLabel={axes[view.x]}
+                formatX={tick}
+                sayX={said}
+                isLog={view.isLog && chart.mayBeLog === true}
+                lines={linesOf(chart)}
+              />
+            ))}
+          </div>
+        </details>
       ))}
-      {draw(otherCharts)}
-    </div>
+    </>
   );
 }

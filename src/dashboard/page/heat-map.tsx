@@ -4,13 +4,12 @@ import type { ShownRun } from '../api.ts';
 import { useTheme } from './theme.ts';
 
 const rowHeight = 18;
-const skippedColour = '#d55e00';
 
 /** The colour of a keep rate: from transparent at 0 to blue at 1. */
 const rateColour = (rate: number) => `rgb(15 124 192 / ${(100 * rate).toFixed(0)}%)`;
 
 /**
- * Keep rates of blocks over steps, the deepest block on top. An orange bar in a cell marks a block that the step's first
+ * Keep rates of blocks over steps, the deepest block on top. A bar in a cell marks a block that the step's first
  * micro-batch skipped. The pointer or the arrow keys select a cell, whose values are shown as text.
  */
 export function HeatMap({ run }: { run: ShownRun }) {
@@ -19,7 +18,7 @@ export function HeatMap({ run }: { run: ShownRun }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const [cell, setCell] = useState<{ column: number; block: number } | undefined>();
   const [width, setWidth] = useState(600);
-  const { grid } = useTheme();
+  const { grid, mark } = useTheme();
   const height = layers * rowHeight;
 
   const isEmpty = step.length === 0;
@@ -49,7 +48,7 @@ export function HeatMap({ run }: { run: ShownRun }) {
         draw.fillStyle = rateColour(rate);
         draw.fillRect(left, top, right - left, rowHeight - 1);
         if (gates[column]?.[block] !== false) continue;
-        draw.fillStyle = skippedColour;
+        draw.fillStyle = mark;
         draw.fillRect(left, top + rowHeight - 7, right - left, 6);
       }
     }
@@ -63,7 +62,7 @@ export function HeatMap({ run }: { run: ShownRun }) {
         rowHeight,
       );
     }
-  }, [columns, gates, width, cell, grid]);
+  }, [columns, gates, width, cell, grid, mark]);
 
   const choose = (column: number, block: number) =>
     setCell({ column: within(column, step.length), block: within(block, layers) });
@@ -122,7 +121,7 @@ export function HeatMap({ run }: { run: ShownRun }) {
         <span class="swatch" style={{ background: rateColour(0.5) }} /> runs half the time
         {gates.length > 0 ? (
           <>
-            <span class="swatch" style={{ background: skippedColour }} /> skipped by the step's first micro-batch
+            <span class="swatch" style={{ background: mark }} /> skipped by the step's first micro-batch
           </>
         ) : (
           ', with separate gates for each sequence'

@@ -1,51 +1,60 @@
 import { render } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { type Axis, axes } from '../../report/charts.ts';
+import { Examples } from './examples.tsx';
+import { Facts } from './facts.tsx';
 import { Figures } from './figures.tsx';
 import { useLive } from './live.ts';
 import { RunList } from './run-list.tsx';
 import './style.css';
-import { Compared, Configs, Examples, Facts, Log } from './tables.tsx';
+import { Compared, Configs, Log } from './tables.tsx';
+import { Tuning, Tunings } from './tuning.tsx';
 import { useView, type View } from './view.ts';
 
 function App() {
   const [view, change] = useView();
-  const { items, views, failures, trouble } = useLive(view.runs);
-  const runs = view.runs.flatMap((name) => views.get(name) ?? []);
-  const missing = items ? view.runs.filter((name) => items.every((item) => item.name !== name)) : [];
-  const first = items && (items.find(({ state }) => state === 'training') ?? items[0])?.name;
+  // Without a run in its address, the page follows the live run, or the newest.
+  const { names, list, views, failures, trouble } = useLive(view.runs);
+  const known = new Set([...(list?.runs ?? []), ...(list?.tunings ?? [])].map(({ name }) => name));
+  const missing = list ? names.filter((name) => !known.has(name)) : [];
+  const tuning = list?.tunings.find(({ name }) => name === names[0]);
+  const runs = names.flatMap((name) => views.get(name) ?? []);
+  const isLoading =
+    !list || (runs.length === 0 && !tuning && names.some((name) => known.has(name) && !failures.has(name)));
+  const choose = (chosen: readonly string[]) =>
+    change({ runs: chosen, isComparing: view.isComparing && chosen.length > 1 });
   useEffect(() => {
-    if (first !== undefined && view.runs.length === 0) change({ runs: [first] });
-  }, [first, view.runs.length]);
+    document.title = names.length === 1 ? `${names[0]} – taper` : 'taper';
+  }, [names.join()]);
   useEffect(() => {
-    document.title = view.runs.length === 1 ? `${view.runs[0]} – taper` : 'taper';
-  }, [view.runs]);
+    const press = (event: KeyboardEvent) => {
+      if (event.key !== '/' || event.target instanceof HTMLInputElement || event.ctrlKey || event.metaKey) return;
+      event.preventDefault();
+      document.querySelector<HTMLInputElement>('.runs input[type=search]')?.focus();
+    };
+    addEventListener('keydown', press);
+    return () => removeEventListener('keydown', press);
+  }, []);
   return (
     <>
+      <button type="button" class="skip" onClick={() => document.querySelector<HTMLElement>('main')!.focus()}>
+        Skip to the run
+      </button>
       <header>
         <h1>taper</h1>
         {trouble && <p class="warning">{trouble}</p>}
       </header>
       <div class="layout">
-        {items && (
-          <RunList
-            items={items}
-            chosen={view.runs}
-            choose={(names) => change({ runs: names, isComparing: view.isComparing && names.length > 1 })}
-          />
-        )}
-        <main>
-          {items?.length === 0 && (
-            <p class="empty">
-              no runs in this folder yet: start one with npx taper-lm pretrain … --out, and it appears here
-            </p>
-          )}
+        {list && <RunList runs={list.runs} tunings={list.tunings} chosen={names} choose={choose} />}
+        <main tabIndex={-1}>
+          {isLoading && <p class="empty">loading {names.join(', ') || 'the runs'}…</p>}
+          {list && known.size === 0 && <NoRuns />}
           {missing.map((name) => (
             <p key={name} class="warning">
               {name}: no such run in this folder
             </p>
           ))}
-          {view.runs.map(
+          {names.map(
             (name) =>
               failures.has(name) && (
                 <p key={name} class="warning">
@@ -53,15 +62,19 @@ function App() {
                 </p>
               ),
           )}
+          {tuning && <Tuning tuning={tuning} choose={choose} />}
           {runs.length > 0 && (
             <>
               <Facts runs={runs} />
-              <Controls view={view} change={change} numRuns={runs.length} />
-              {view.isComparing && runs.length > 1 && <Compared names={view.runs} />}
-              <Figures runs={runs} view={view} />
-              {runs.map((run) => (
-                <Examples key={run.name} run={run} />
+              {runs.map(({ name }) => (
+                <Tunings key={name} run={name} tunings={list?.tunings ?? []} choose={choose} />
               ))}
+              {runs.map((run) => (
+                <Examples key={run.name} run={run} isOpen={runs.length === 1} />
+              ))}
+              <Controls view={view} change={change} numRuns={runs.length} />
+              {view.isComparing && runs.length > 1 && <Compared names={names} />}
+              <Figures runs={runs} view={view} />
               <Configs key={runs.length} runs={runs} />
               {runs.map((run) => (
                 <Log key={run.name} run={run} />
@@ -74,6 +87,16 @@ function App() {
   );
 }
 
+function NoRuns() {
+  return (
+    <div class="empty">
+      <p>No runs in this folder yet. Start one in a terminal; it appears here at once:</p>
+      <code class="command">npm start</code>
+      <p>trains a small model in a few minutes. With your own texts:</p>
+      <code class="command">npx taper-lm pretrain configs/encoder.yaml --data my/texts --out runs/mine</code>
+    </div>
+  );
+}
 function Controls({ view, change, numRuns }: { view: View; change: (some: Partial<View>) => void; numRuns: number }) {
   return (
     <form class="controls" aria-label="chart options" onSubmit={(event) => event.preventDefault()}>
@@ -120,4 +143,6 @@ function Controls({ view, change, numRuns }: { view: View; change: (some: Partia
   );
 }
 
-render(<App />, document.querySelector('#app')!);
+const app = document.querySelector('#app')!;
+app.replaceChildren(); // the text that is shown until here
+render(<App />, app);

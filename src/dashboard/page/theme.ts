@@ -3,11 +3,13 @@ import { useEffect, useState } from 'preact/hooks';
 export interface Theme {
   ink: string;
   grid: string;
+  /** On blue of any strength. */
+  mark: string;
 }
 
 const themes = {
-  light: { ink: '#444', grid: '#e3e3e3' },
-  dark: { ink: '#bbb', grid: '#333' },
+  light: { ink: '#444', grid: '#e3e3e3', mark: '#1b1d21' },
+  dark: { ink: '#bbb', grid: '#333', mark: '#fff' },
 };
 const darkness = matchMedia('(prefers-color-scheme: dark)');
 
@@ -22,5 +24,24 @@ export function useTheme(): Theme {
   return isDark ? themes.dark : themes.light;
 }
 
-/** Colours that colour-blind people can tell apart (Okabe and Ito), readable on light and dark backgrounds. */
-export const runColours = ['#0f7cc0', '#d55e00', '#009e73', '#c060a0', '#d08a00', '#8a63d2', '#3fa7a0', '#a05a2c'];
+/** The colour and the dashes of a run's lines. */
+export interface RunStyle {
+  colour: string;
+  /** Lengths of dashes and gaps in pixels; empty for a solid line. */
+  dash: number[];
+}
+
+/**
+ * The styles of overlaid runs: colours that colour-blind people can tell apart (Okabe and Ito), readable on light and dark
+ * backgrounds, and dashes that can be told apart in grey.
+ */
+export const runStyles: readonly RunStyle[] = [
+  { colour: '#0f7cc0', dash: [] },
+  { colour: '#d55e00', dash: [10, 5] },
+  { colour: '#009e73', dash: [2, 4] },
+  { colour: '#c060a0', dash: [14, 4, 2, 4] },
+  { colour: '#d08a00', dash: [22, 6] },
+  { colour: '#8a63d2', dash: [5, 3] },
+  { colour: '#3fa7a0', dash: [14, 4, 2, 4, 2, 4] },
+  { colour: '#a05a2c', dash: [2, 9] },
+];

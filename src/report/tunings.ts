@@ -1,0 +1,31 @@
+import type { FineTuning } from '../runs/index.ts';
+import { percent } from './format.ts';
+
+type Scored = Pick<FineTuning, 'seeds'>;
+
+const bestOf = ({ seeds }: Scored) => {
+  const judged = ({ history, bestEpoch }: FineTuning['seeds'][0]) => history[bestEpoch - 1] ?? 0;
+  return seeds.reduce((best, seed) => (judged(seed) > judged(best) ? seed : best), seeds[0]!);
+};
+
+/** The first score of the first set, of the best seed: `accuracy 91.8 %`. */
+export function scoresText(record: Scored): string {
+  const [first] = record.seeds.length > 0 ? [...bestOf(record).devs, ...bestOf(record).tests] : [];
+  const [score] = Object.entries(first?.scores ?? {});
+  return score ? `${score[0]} ${percent(score[1])}` : 'no development set';
+}
+
+/** The scores of each seed and set as a table; the first row is the header. */
+export function scoreRows({ seeds }: Scored): string[][] {
+  const sets = seeds.flatMap((seed) => [...seed.devs, ...seed.tests].map((set) => ({ ...seed, ...set })));
+  const names = [...new Set(sets.flatMap(({ scores }) => Object.keys(scores)))];
+  return [
+    ['seed', 'set', 'best epoch', ...names],
+    ...sets.map(({ seed, set, bestEpoch, scores }) => [
+      String(seed),
+      set,
+      String(bestEpoch),
+      ...names.map((name) => (scores[name] === undefined ? '–' : percent(scores[name]))),
+    ]),
+  ];
+}

@@ -190,7 +190,7 @@ async function run(path: string, options: FinetuneCommandOptions, command: Comma
   if (options.threads > 0) setNumThreads(options.threads);
   const { hiddenSize } = checkpoint.config.model;
   const learningRate = options.learningRate ?? defaultLearningRate(hiddenSize);
-  if (options.learningRate === undefined) process.stderr.write(`${rateText(learningRate, hiddenSize)}\n`);
+  const note = options.learningRate === undefined ? rateText(learningRate, hiddenSize) : undefined;
   using signals = watchSignals();
   const { signal } = signals;
   const results: SeedResult[] = [];
@@ -204,7 +204,8 @@ async function run(path: string, options: FinetuneCommandOptions, command: Comma
     const { layerDecay, freeze: frozenBlocks, patience, metric } = options;
     const own = { layerDecay, frozenBlocks, ...(metric !== undefined && { metric }) };
     const settings = { ...shared, ...own, ...(patience !== undefined && { patience }) };
-    using progress = fineTuneProgress(seeds.length > 1 ? `${task.name}, seed ${seed}` : task.name, task.kind.head);
+    const what = seeds.length > 1 ? `${task.name}, seed ${seed}` : task.name;
+    using progress = fineTuneProgress(what, task.kind.head, seed === seeds[0] ? note : undefined);
     let tuned: FineTuned;
     try {
       tuned = await fineTune(checkpoint, task, settings, progress, signal);

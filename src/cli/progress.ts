@@ -147,14 +147,20 @@ export function preparation(): Reporter & Disposable {
   };
 }
 
-/** Shows the progress of fine-tuning a model with this head on standard error, and the scores after each epoch. */
-export function fineTuneProgress(what: string, head: Head): FineTuneReporter & Disposable {
+/**
+ * Shows the progress of fine-tuning a model with this head on standard error, and the scores after each epoch. `note` is printed with the
+ * first step, so that an early mistake prints its one line only.
+ */
+export function fineTuneProgress(what: string, head: Head, note?: string): FineTuneReporter & Disposable {
   let started: number | undefined;
   let steps: StepProgress | undefined;
   return {
     step: (done, total, loss) => {
       started ??= now();
-      steps ??= stepProgress(total);
+      if (!steps) {
+        steps = stepProgress(total);
+        if (note !== undefined) steps.say(note);
+      }
       steps.show(done, [`loss ${loss.toFixed(2)}`, what], ((now() - started) / done) * (total - done));
     },
     epoch: (epoch, devs) => {

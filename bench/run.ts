@@ -1,6 +1,7 @@
 import { dashboard } from './dashboard.ts';
 import { data } from './data.ts';
 import { duplicates } from './duplicates.ts';
+import { firstHour } from './first-hour/index.ts';
 import { gates } from './gates.ts';
 import { large } from './large.ts';
 import { memory } from './memory.ts';
@@ -17,6 +18,7 @@ import { speed } from './speed.ts';
 
 // npm run bench            speed beside PyTorch, of single operations, and how it scales
 // npm run bench -- dashboard  a hundred long runs, and what a training step feels of an open page
+// npm run bench -- first-hour BOOKS MAILS [CHECKPOINT]  a classifier of one's own texts: pre-trained, untrained, naive Bayes
 // npm run bench -- gates     how even steps are with each kind of gates, and what two ranks wait
 // npm run bench -- models    models of today beside transformers'
 // npm run bench -- quality BOOKS  minutes to one held-out accuracy: transformers' Trainer, and one recipe of taper after the other
@@ -34,6 +36,7 @@ import { speed } from './speed.ts';
 const benchmarks: Record<string, (args: string[]) => void | Promise<void>> = {
   speed: () => speed(),
   dashboard: () => dashboard(),
+  'first-hour': (args) => firstHour(args),
   gates: () => gates(),
   models: () => models(),
   order: () => order(),

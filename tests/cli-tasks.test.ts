@@ -11,7 +11,7 @@ import { type Bert, modelInputs } from '../src/model/index.ts';
 import { pearson, spearman } from '../src/tasks/metrics.ts';
 import { encodeTexts } from '../src/tasks/sequences.ts';
 import { noGrad, scope } from '../src/tensor/index.ts';
-import { commandsIn, sentences, writeTiny } from './cli.fixture.ts';
+import { commandsIn, sentences, start, writeTiny } from './cli.fixture.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'taper-tasks-'));
 const at = (path: string) => join(folder, path);
@@ -171,7 +171,7 @@ describe('fine-tuning', { concurrency: 2 }, () => {
   test('without --dev a part of the training set is held out, which the output, the result and the card say', async () => {
     const words = ['--train', 'train.csv', '--text', 'text', '--label', 'kind', '--epochs', '1', '--threads', '1'];
     const { stdout, stderr } = await commands.done('finetune', 'run', ...words, '--out', 'alone', '--json');
-    const { heldOut, confusion } = JSON.parse(stdout);
+    const { heldOut, confusion, learningRate, baselines, stoppedBy } = JSON.parse(stdout);
     assert.equal(heldOut.train + heldOut.dev, examples(300, 3).length);
     assert.equal(
       confusion.flat().reduce((a: number, b: number) => a + b),
@@ -183,11 +183,54 @@ describe('fine-tuning', { concurrency: 2 }, () => {
         `^${heldOut.dev} examples of train\\.csv are held out for evaluation, leaving ${heldOut.train} for training`,
       ),
     );
+    assert.match(stderr, /^learning rate 1e-3 \(default for a hidden size of 32\); change it with --learning-rate$/m);
+    const steps = Math.ceil(heldOut.train / 32);
+    assert.match(stderr, new RegExp(`^step ${steps}/${steps}  loss \\d\\.\\d\\d train\\.csv 0s left$`, 'm'));
+    assert.deepEqual([learningRate, stoppedBy], [1e-3, null]);
+    const [always, bayes] = baselines.map(({ sets }: { sets: { scores: { accuracy: number } }[] }) => sets[0]!.scores);
+    assert.ok(always.accuracy < bayes.accuracy, JSON.stringify(baselines));
     assert.match(
       readFileSync(at('alone/README.md'), 'utf8'),
       new RegExp(`Fine-tuned on ${heldOut.train} examples, evaluated on ${heldOut.dev} others from the same set`),
     );
   });
+
+  test('the summary compares the model with predictions without one, and names the class of F1', async () => {
+    const words = ['--train', 'train.csv', '--test', 'test.csv', '--text', 'text', '--label', 'kind', '--epochs', '1'];
+    const { stdout, stderr } = await commands.done('finetune', 'run', ...words, '--learning-rate', '0');
+    const [first, second] = stdout.split('\n');
+    assert.match(first!, /^test: accuracy \d+\.\d %; always "\w+" \d+\.\d %; naive Bayes on words \d+\.\d %$/);
+    assert.match(
+      second!,
+      /^This model is no better than .*naive Bayes on words: more labelled examples help, or an encoder trained on more text/,
+    );
+    assert.match(stdout, /^seed +set +best epoch +accuracy +f1 of other +matthews$/m);
+    assert.match(stderr, /epoch 1: dev accuracy \d+\.\d %, f1 of other/);
+    assert.doesNotMatch(stderr, /default for a hidden size/);
+  });
+
+  for (const [name, code] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const) {
+    test(`${name} ends a fine-tuning: the best finished epoch is kept, which the last line says`, async () => {
+      const out = `stopped-${name}`;
+      const words = ['finetune', 'run', ...own, ...small, '--epochs', '100000', '--out', out];
+      const { child, ended } = start(words, { cwd: folder });
+      child.stderr!.on('data', (bytes) => /epoch 2: /.test(String(bytes)) && child.kill(name));
+      const { code: found, stdout, stderr } = await ended;
+      assert.equal(found, code, stderr);
+      const last = stderr.trim().split('\n').at(-1)!;
+      assert.match(
+        last,
+        new RegExp(
+          `^stopped by ${name}: ${out} holds the model of epoch \\d+ of 100000\\. It cannot be resumed; .* another --out$`,
+        ),
+      );
+      assert.match(stdout, /^dev: accuracy/);
+      assert.ok(existsSync(at(`${out}/model.safetensors`)));
+    });
+  }
 
   test('of several seeds the best is written, as it was after its best epoch', async () => {
     // Targets that no text tells make the best epoch and the best seed a matter of chance.
@@ -368,10 +411,10 @@ describe('fine-tuning', { concurrency: 2 }, () => {
     );
     await refused(tune(...own, '--text', 'a', 'b'), /--text text a b: takes 2 columns at most/);
     await refused(tune(...own, '--seeds', '99999999999999999999'), /--seeds 9+: not an integer/);
-    await refused(
-      tune(...own, ...small, '--learning-rate', '1e38', '--epochs', '1', '--out', 'inf'),
-      /the loss, the gradient or the weights were not finite/,
-    );
+    const steep = ['--learning-rate', '1e38', '--epochs', '1', '--out', 'inf'];
+    const { code, stderr } = await commands.quick(...tune(...own, ...small, ...steep));
+    assert.equal(code, 2, stderr);
+    assert.match(stderr.trim().split('\n').at(-1)!, /the loss, the gradient or the weights were not finite/);
     assert.ok(!existsSync(at('inf')));
     await refused(['finetune', 'nowhere', ...own], /nowhere: no such folder/);
     await refused(['glue', 'run', '--data', '.', '--out', 'x'], /\.: holds no task folder such as CoLA/);

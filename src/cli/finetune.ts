@@ -2,18 +2,18 @@ import { relative } from 'node:path';
 import { Command, Option } from 'commander';
 import type { ExampleInput } from '../checkpoints/index.ts';
 import type { Config } from '../config/index.ts';
-import { ConfigError, counted } from '../errors/index.ts';
-import { type Head, headKinds } from '../model/heads.ts';
-import { percent, table } from '../report/format.ts';
+import { ConfigError } from '../errors/index.ts';
 import { type FineTuning, fineTuningFile } from '../runs/fine-tuning.ts';
 import type { FineTuned, FineTuneSettings, Task } from '../tasks/index.ts';
-import { fineTuneDefaults as defaults, defaultTemperature } from '../tasks/settings.ts';
+import { defaultLearningRate, fineTuneDefaults as defaults, defaultTemperature } from '../tasks/settings.ts';
 import { deviceOption, jsonOption } from './config.ts';
 import { checkNewFolder, writeFiles } from './files.ts';
 import { inputOf, nextText } from './finetune-next.ts';
+import { cardOf, heldOutText, resultText, type SeedResult, sizesOf } from './finetune-result.ts';
 import { openTask, type TaskOptions } from './finetune-task.ts';
 import { countOf, listOf, numberOf } from './numbers.ts';
-import { fineTuneBar } from './progress.ts';
+import { fineTuneProgress } from './progress.ts';
+import { signalExitCodes, watchSignals } from './signals.ts';
 import { warn } from './terminal.ts';
 
 /** The options of a fine-tuning that `finetune` and `glue` share. */
@@ -33,15 +33,10 @@ interface FinetuneCommandOptions extends FineTuneOptions, TaskOptions {
   layerDecay: number;
   freeze: number;
   patience?: number;
-  learningRate: number;
+  learningRate?: number;
   seeds?: number[];
   out?: string;
   json?: boolean;
-}
-
-/** One seed of a fine-tuning. */
-interface SeedResult extends Pick<FineTuned, 'bestEpoch' | 'devs' | 'tests' | 'history'> {
-  seed: number;
 }
 
 /** `taper-lm finetune`: fine-tunes a pre-trained encoder with a new head. */
@@ -118,9 +113,8 @@ export function finetuneCommand(): Command {
     .option('--metric <name>', 'the score by which the best epoch is kept, as in f1')
     .option(
       '--learning-rate <x>',
-      'the peak learning rate',
+      'the peak learning rate (default: by the hidden size; 5e-5 for BERT-base, more for smaller models)',
       numberOf('--learning-rate', { from: 0 }),
-      defaults.learningRate,
     )
     .option(
       '--seeds <n...>',
@@ -134,6 +128,8 @@ export function finetuneCommand(): Command {
     .addHelpText(
       'after',
       `
+CTRL-C finishes the step and keeps the best epoch so far; a second CTRL-C ends at once. A fine-tuning cannot be resumed.
+
 Examples:
   npx taper-lm finetune runs/bert-mini --task cola --data glue --out runs/cola
   npx taper-lm finetune runs/bert-mini --train mails.csv --text subject body --label folder --out runs/mails
@@ -194,51 +190,71 @@ async function run(path: string, options: FinetuneCommandOptions, command: Comma
   const checkpoint = openCheckpoint(path, warn);
   if (task.isHeldOut) process.stderr.write(`${heldOutText(task)}\n`);
   if (options.threads > 0) setNumThreads(options.threads);
+  const { hiddenSize } = checkpoint.config.model;
+  const learningRate = options.learningRate ?? defaultLearningRate(hiddenSize);
+  const note = options.learningRate === undefined ? rateText(learningRate, hiddenSize) : undefined;
+  using signals = watchSignals();
+  const { signal } = signals;
   const results: SeedResult[] = [];
   let best: FineTuned | undefined;
+  let stoppedBy: string | undefined;
   const seeds = [...new Set(options.seeds ?? [1])];
   if (seeds.length > 1 && task.devs.length === 0)
     throw new ConfigError('--seeds: the best of several seeds is chosen on a development set; give one with --dev');
   for (const seed of seeds) {
-    const { learningRate } = options;
     const shared = settingsOf(options, { learningRate, seed, trainedIn: checkpoint.config.train.precision });
     const { layerDecay, freeze: frozenBlocks, patience, metric } = options;
     const own = { layerDecay, frozenBlocks, ...(metric !== undefined && { metric }) };
     const settings = { ...shared, ...own, ...(patience !== undefined && { patience }) };
-    using bar = fineTuneBar(seeds.length > 1 ? `${task.name}, seed ${seed}` : task.name);
-    const tuned = await fineTune(checkpoint, task, settings, bar);
+    const what = seeds.length > 1 ? `${task.name}, seed ${seed}` : task.name;
+    using progress = fineTuneProgress(what, task.kind.head, seed === seeds[0] ? note : undefined);
+    let tuned: FineTuned;
+    try {
+      tuned = await fineTune(checkpoint, task, settings, progress, signal);
+    } catch (error) {
+      if (!best || !signal.aborted) throw error;
+      stoppedBy = String(signal.reason); // the best of the earlier seeds is kept
+      break;
+    }
     const { bestEpoch, devs, tests, history } = tuned;
+    stoppedBy = tuned.stoppedBy;
     results.push({ seed, bestEpoch, devs, tests, history });
     const isBetter = best === undefined || devs[0]!.judged > best.devs[0]!.judged;
     for (const weight of (isBetter ? best : tuned)?.weights.values() ?? []) weight.free();
     if (isBetter) best = tuned;
+    if (stoppedBy !== undefined) break;
   }
   const input = await inputOf(options);
   if (options.out !== undefined) await write(options.out, checkpoint, task, best!, { path, results, input });
   const { head } = task.kind;
-  const { details } = best!;
+  const { details, baselines } = best!;
   const found = {
     task: task.name,
     labels: head.kind === 'embedding' ? null : head.labels,
     heldOut: task.isHeldOut ? sizesOf(task) : null,
+    learningRate,
     seeds: results,
+    baselines,
+    stoppedBy: stoppedBy ?? null,
     ...(details && { [details.name]: details.json }),
   };
   process.stdout.write(
     options.json
       ? `${JSON.stringify(found)}\n`
-      : `${resultText(results, best!)}\n${await nextText(options, task.kind.head, input)}`,
+      : `${resultText(results, best!, task.kind)}\n${await nextText(options, task.kind.head, input)}`,
   );
+  if (stoppedBy === undefined) return;
+  process.stderr.write(`${stoppedText(stoppedBy, best!.bestEpoch, options)}\n`);
+  process.exitCode = signalExitCodes[stoppedBy] ?? 1;
 }
 
-/** The numbers of training and development examples. */
-function sizesOf({ train, devs }: Task): { train: number; dev: number } {
-  return { train: train.examples.length, dev: devs[0]!.examples.length };
-}
+const rateText = (rate: number, hiddenSize: number) =>
+  `learning rate ${rate.toExponential()} (default for a hidden size of ${hiddenSize}); change it with --learning-rate`;
 
-function heldOutText(task: Task): string {
-  const { train, dev } = sizesOf(task);
-  return `${counted(dev, 'example')} of ${task.name} ${dev === 1 ? 'is' : 'are'} held out for evaluation, leaving ${train} for training; give your own set with --dev`;
+function stoppedText(reason: string, bestEpoch: number, { epochs, out }: FinetuneCommandOptions): string {
+  const kept = out === undefined ? 'these are the scores' : `${out} holds the model`;
+  const again = out === undefined ? 'again' : 'again with another --out';
+  return `stopped by ${reason}: ${kept} of epoch ${bestEpoch} of ${epochs}. It cannot be resumed; to train for all epochs, run the command ${again}`;
 }
 
 /** The model as a checkpoint, and predictions for each set. */
@@ -246,12 +262,13 @@ async function write(
   out: string,
   checkpoint: Parameters<typeof import('../tasks/index.ts')['fineTune']>[0],
   task: Task,
-  { head, weights, predictions }: FineTuned,
+  tuned: FineTuned,
   { path, results, input }: { path: string; results: readonly SeedResult[]; input: ExampleInput },
 ): Promise<void> {
   const { writeCheckpoint } = await import('../checkpoints/index.ts');
   const { config, progress, tokenizerJson } = checkpoint;
-  const card = cardOf(task, head, results);
+  const { head, weights, predictions } = tuned;
+  const card = cardOf(task, tuned, results);
   writeCheckpoint(out, { config, progress, tokenizerJson, head, input, weights, card });
   const record: FineTuning = {
     from: relative(out, path),
@@ -263,48 +280,4 @@ async function write(
     seeds: results,
   };
   writeFiles(out, { ...predictions, [fineTuningFile]: `${JSON.stringify(record, null, 2)}\n` });
-}
-
-/** What a model with this head does, for its model card. */
-const purposes: { [K in Head['kind']]: (labels: string) => string } = {
-  'single-label': (labels) => `classifies a text as one of: ${labels}`,
-  'multi-label': (labels) => `assigns a text any of: ${labels}`,
-  regression: () => 'predicts a number for a text',
-  token: (labels) => `tags each word with one of: ${labels}`,
-  embedding: () => 'turns a text into a vector, for search and comparison by cosine',
-};
-
-function cardOf(task: Task, head: Head, results: readonly SeedResult[]): string {
-  const rows = results.flatMap(({ seed, bestEpoch, devs, tests }) =>
-    [...devs, ...tests].map(
-      ({ set, scores }) =>
-        `| ${seed} | ${bestEpoch} | ${set} | ${Object.entries(scores)
-          .map(([name, score]) => `${name} ${score.toFixed(4)}`)
-          .join(', ')} |`,
-    ),
-  );
-  const judged = task.isHeldOut ? `, evaluated on ${counted(sizesOf(task).dev, 'other')} from the same set` : '';
-  const what = purposes[head.kind](head.kind === 'embedding' ? '' : head.labels.join(', '));
-  const table =
-    rows.length === 0 ? '' : `\n| seed | best epoch | set | scores |\n|---|---|---|---|\n${rows.join('\n')}\n`;
-  return `---\nlibrary_name: transformers\npipeline_tag: ${headKinds[head.kind].pipeline}\ntags:\n- taper\n---\n\n# ${task.name}\n\nAn encoder that ${what}. Fine-tuned on ${counted(task.train.examples.length, 'example')}${judged}.\n${table}`;
-}
-
-function resultText(results: readonly SeedResult[], { details }: FineTuned): string {
-  const [first] = results.flatMap(({ devs, tests }) => [...devs, ...tests]);
-  if (!first) return 'no development set: the model after the last epoch was kept\n';
-  const names = [
-    ...new Set(results.flatMap(({ devs, tests }) => [...devs, ...tests].flatMap(({ scores }) => Object.keys(scores)))),
-  ];
-  const rows = results.flatMap(({ seed, bestEpoch, devs, tests }) =>
-    [...devs, ...tests].map(({ set, scores }) => [
-      String(seed),
-      set,
-      String(bestEpoch),
-      ...names.map((name) => (name in scores ? percent(scores[name]!) : '')),
-    ]),
-  );
-  return [table([['seed', 'set', 'best epoch', ...names], ...rows]), ...(details ? [table(details.rows)] : [])].join(
-    '\n',
-  );
 }

@@ -10,7 +10,7 @@ import { jsonOption } from './config.ts';
 import { prepareFolder } from './files.ts';
 import { type FineTuneOptions, fineTuneOptions, settingsOf } from './finetune.ts';
 import { countOf, listOf, numberOf } from './numbers.ts';
-import { fineTuneBar } from './progress.ts';
+import { fineTuneProgress } from './progress.ts';
 import { warn } from './terminal.ts';
 
 interface GlueOptions extends FineTuneOptions {
@@ -54,7 +54,7 @@ export function glueCommand(): Command {
     .option('--tasks <name...>', 'the tasks (default: all in the folder)')
     .option(
       '--learning-rates <x...>',
-      'peak learning rates (default: 1e-5 3e-5 5e-5 1e-4)',
+      'peak learning rates (default: 0.2, 0.6, 1 and 2 times that of finetune; 1e-5 3e-5 5e-5 1e-4 for BERT-base)',
       listOf(numberOf('--learning-rates', { from: 0 })),
     )
     .option('--seeds <n...>', 'seeds (default: 1)', listOf(countOf('--seeds', 0)))
@@ -70,10 +70,11 @@ export function glueCommand(): Command {
 }
 
 async function run(path: string, options: GlueOptions): Promise<void> {
-  const { checkTunable, fineTune, glueNames, glueTasks, nameOfTask, openGlueTask } = await import('../tasks/index.ts');
+  const { checkTunable, defaultLearningRate, fineTune, glueNames, glueTasks, nameOfTask, openGlueTask } = await import(
+    '../tasks/index.ts'
+  );
   const { openCheckpoint } = await import('../checkpoints/index.ts');
   const { setNumThreads } = await import('../tensor/index.ts');
-  const learningRates = [...new Set(options.learningRates ?? [1e-5, 3e-5, 5e-5, 1e-4])];
   const seeds = [...new Set(options.seeds ?? [1])];
   const isThere = (name: GlueName) =>
     [glueTasks[name].folder, name].some((folder) => existsSync(join(options.data, folder)));
@@ -83,6 +84,9 @@ async function run(path: string, options: GlueOptions): Promise<void> {
   }
   const checkpoint = openCheckpoint(path, warn);
   checkTunable(checkpoint);
+  const usual = defaultLearningRate(checkpoint.config.model.hiddenSize);
+  const byDefault = [0.2, 0.6, 1, 2].map((times) => Number((times * usual).toPrecision(2)));
+  const learningRates = [...new Set(options.learningRates ?? byDefault)];
   if (options.threads > 0) setNumThreads(options.threads);
   const opened = await Promise.all(tasks.map((name) => openGlueTask(name, options.data, warn)));
   prepareFolder(options.out);
@@ -100,8 +104,8 @@ async function run(path: string, options: GlueOptions): Promise<void> {
         const made = JSON.stringify([checkpoint.weightsHash, name, examples, settings]);
         let result = known.find((before) => before.made === made);
         if (!result) {
-          using bar = fineTuneBar(`${name}, learning rate ${learningRate}, seed ${seed}`);
-          const { devs, weights } = await fineTune(checkpoint, task, settings, bar);
+          using progress = fineTuneProgress(`${name}, learning rate ${learningRate}, seed ${seed}`, task.kind.head);
+          const { devs, weights } = await fineTune(checkpoint, task, settings, progress);
           for (const weight of weights.values()) weight.free();
           result = { made, task: name, learningRate, seed, devs };
           appendFileSync(file, `${JSON.stringify(result)}\n`);

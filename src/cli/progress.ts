@@ -1,5 +1,6 @@
 import type { Config } from '../config/index.ts';
 import type { PrepareProgress } from '../data/index.ts';
+import type { Head } from '../model/heads.ts';
 import { duration, percent, rounded } from '../report/format.ts';
 import {
   addStep,
@@ -11,6 +12,7 @@ import {
   type StepMetrics,
 } from '../runs/index.ts';
 import type { FineTuneReporter } from '../tasks/index.ts';
+import { scoreTitle } from '../tasks/score-title.ts';
 import { downloadLine } from './download-line.ts';
 import { evaluationHead, evaluationLine } from './evaluation-line.ts';
 import { newBar, type ProgressStatus } from './progress-line.ts';
@@ -39,11 +41,9 @@ export function terminalReporter(config: Config, out: string, { quiet = false } 
   const { model, train } = config;
   const { stderr } = process;
   const timeOf = timeEstimate(config, out);
-  const bar = stderr.isTTY ? newBar() : undefined;
-  const showsLine = plainLines(train.steps);
+  const steps = stepProgress(train.steps);
   let started: { seconds: number; step: number } | undefined;
   let tokensPerSecond = 0;
-  let latest = { step: 0, status: { parts: [], left: '' } as ProgressStatus };
   let evaluations = 0;
   const losses = { sum: 0, steps: 0 };
   const spent = nothingSpent();
@@ -62,10 +62,7 @@ export function terminalReporter(config: Config, out: string, { quiet = false } 
       held.push(line);
       return;
     }
-    const wasActive = bar?.isActive;
-    if (wasActive) bar?.stop(); // its line is cleared
-    stderr.write(`${line}\n`);
-    if (wasActive) bar?.start(train.steps, latest.step, latest.status);
+    steps.say(line);
   };
 
   const downloads = downloadLine((line) => say(line));
@@ -74,7 +71,7 @@ export function terminalReporter(config: Config, out: string, { quiet = false } 
   const end = () => {
     clearTimeout(timer);
     downloads.end();
-    bar?.stop();
+    steps.end();
   };
   if (quiet) return { note: () => {}, warn, metrics: release, [Symbol.dispose]: end };
 
@@ -90,11 +87,7 @@ export function terminalReporter(config: Config, out: string, { quiet = false } 
     const blocks = `${rounded(depth)}/${model.layers} blocks`;
     const speed = `${rounded(tokensPerSecond / 1000)}k tokens/s`;
     const parts = [`loss ${loss.toFixed(2)}`, `θ ${theta.toFixed(2)}`, blocks, speed];
-    const status = { parts, left: duration(left) };
-    latest = { step, status };
-    if (bar?.isActive) bar.update(step, status);
-    else if (bar) bar.start(train.steps, step, status);
-    else if (showsLine(step)) stderr.write(`step ${step}/${train.steps}  ${parts.join(' ')} ${status.left} left\n`);
+    steps.show(step, parts, left);
     const time = timeOf(step, spent);
     if (time !== undefined) say(time);
   };
@@ -154,28 +147,63 @@ export function preparation(): Reporter & Disposable {
   };
 }
 
-/** Shows the progress of fine-tuning on standard error: a bar on a terminal, and a line per epoch. */
-export function fineTuneBar(what: string): FineTuneReporter & Disposable {
-  const { stderr } = process;
-  const bar = stderr.isTTY ? newBar() : undefined;
+/**
+ * Shows the progress of fine-tuning a model with this head on standard error, and the scores after each epoch. `note` is printed with the
+ * first step, so that an early mistake prints its one line only.
+ */
+export function fineTuneProgress(what: string, head: Head, note?: string): FineTuneReporter & Disposable {
   let started: number | undefined;
+  let steps: StepProgress | undefined;
   return {
     step: (done, total, loss) => {
       started ??= now();
-      const left = duration(((now() - started) / done) * (total - done));
-      const status = { parts: [`loss ${loss.toFixed(2)}`, what], left };
-      if (bar?.isActive) bar.update(done, status);
-      else bar?.start(total, done, status);
+      if (!steps) {
+        steps = stepProgress(total);
+        if (note !== undefined) steps.say(note);
+      }
+      steps.show(done, [`loss ${loss.toFixed(2)}`, what], ((now() - started) / done) * (total - done));
     },
     epoch: (epoch, devs) => {
-      bar?.stop();
       const scores = devs.map(({ set, scores }) => {
-        const named = Object.entries(scores).map(([name, score]) => `${name} ${percent(score)}`);
+        const named = Object.entries(scores).map(([name, score]) => `${scoreTitle(name, head)} ${percent(score)}`);
         return `${set} ${named.join(', ')}`;
       });
-      stderr.write(`${what}: epoch ${epoch}: ${scores.join('; ')}\n`);
+      steps?.say(`${what}: epoch ${epoch}: ${scores.join('; ')}`);
     },
-    [Symbol.dispose]: () => bar?.stop(),
+    [Symbol.dispose]: () => steps?.end(),
+  };
+}
+
+/** The steps of a training on standard error. */
+interface StepProgress {
+  /** Shows a finished step with the seconds that are left. */
+  show(step: number, parts: readonly string[], left: number): void;
+  /** Prints a line above it. */
+  say(line: string): void;
+  end(): void;
+}
+
+/** A bar on a terminal, else a plain line now and then. */
+function stepProgress(total: number): StepProgress {
+  const { stderr } = process;
+  const bar = stderr.isTTY ? newBar() : undefined;
+  const showsLine = plainLines(total);
+  let latest = { step: 0, status: { parts: [], left: '' } as ProgressStatus };
+  return {
+    show(step, parts, seconds) {
+      const status = { parts, left: duration(seconds) };
+      latest = { step, status };
+      if (bar?.isActive) bar.update(step, status);
+      else if (bar) bar.start(total, step, status);
+      else if (showsLine(step)) stderr.write(`step ${step}/${total}  ${parts.join(' ')} ${status.left} left\n`);
+    },
+    say(line) {
+      const wasActive = bar?.isActive;
+      if (wasActive) bar?.stop(); // its line is cleared
+      stderr.write(`${line}\n`);
+      if (wasActive) bar?.start(total, latest.step, latest.status);
+    },
+    end: () => bar?.stop(),
   };
 }
 

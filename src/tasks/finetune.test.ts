@@ -8,6 +8,7 @@ import { untrained } from '../checkpoints/untrained.fixture.ts';
 import { loadConfig } from '../config/index.ts';
 import { wordTokenizer } from '../data/fixtures.ts';
 import { liveTensors, scope, setNumThreads } from '../tensor/index.ts';
+import { InterruptedError } from '../train/index.ts';
 import { fineTune } from './finetune.ts';
 import { pairKind } from './pairs/kind.ts';
 import { type FineTuneSettings, fineTuneDefaults } from './settings.ts';
@@ -180,4 +181,41 @@ test('a score that there is not is refused before the training', async () => {
     fineTune(checkpoints.bert!, tagTask, { ...settings, metric: 'recall@1' }, { step }),
     /--metric recall@1: is not one of precision, recall, f1, accuracy/,
   );
+});
+
+test('a signal ends fine-tuning after the current step, and the best finished epoch is kept', async () => {
+  const run = async (task: Task, stopAfter: number) => {
+    const controller = new AbortController();
+    let last = 0;
+    const step = (done: number) => {
+      last = done;
+      if (done === stopAfter) controller.abort('SIGINT');
+    };
+    const result = await fineTune(checkpoints.bert!, task, { ...settings, epochs: 3 }, { step }, controller.signal);
+    for (const weight of result.weights.values()) weight.free();
+    return { ...result, last };
+  };
+  const before = liveTensors();
+  const steps = tagTask.train.examples.length / settings.batchSize;
+  const { stoppedBy, history, last } = await run(tagTask, steps + 2);
+  assert.deepEqual({ stoppedBy, epochs: history.length, last }, { stoppedBy: 'SIGINT', epochs: 1, last: steps + 2 });
+  assert.equal((await run(tagTask, steps * 3)).stoppedBy, undefined, 'a signal after the last step stops nothing');
+  const refused = (task: Task, stopAfter: number, message: RegExp) =>
+    assert.rejects(run(task, stopAfter), (error) => error instanceof InterruptedError && message.test(error.message));
+  await refused(tagTask, 2, /^stopped by SIGINT before the first epoch was over; nothing was written$/);
+  await refused({ ...tagTask, devs: [] }, steps + 2, /before the last epoch was over/);
+  assert.equal(liveTensors(), before);
+});
+
+test('predictions without a model are scored on every set with targets', async () => {
+  const unlabelled = { name: 'test', examples: [{ form: 'columns' as const, words: ['w1'] }] };
+  const { baselines, devs } = await tuned('bert', { ...tagTask, tests: [unlabelled] }, { epochs: 1 });
+  const tags = tagTask.devs[0]!.examples.flatMap((example) => (example as { tags: number[] }).tags);
+  const share = tags.filter((tag) => tag === 0).length / tags.length;
+  assert.deepEqual(baselines, [
+    {
+      name: 'always "O"',
+      sets: [{ set: devs[0]!.set, scores: { precision: 0, recall: 0, f1: 0, accuracy: share } }],
+    },
+  ]);
 });

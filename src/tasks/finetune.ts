@@ -13,12 +13,12 @@ import {
   updateParameters,
 } from '../optimizers/index.ts';
 import { checkDevice, dtypeOf, scope } from '../tensor/index.ts';
-import { dropoutSeeds } from '../train/index.ts';
+import { dropoutSeeds, InterruptedError } from '../train/index.ts';
 import { shuffledBatches } from './batches.ts';
 import { type Learner, lossAndGradients, predict } from './learner.ts';
 import { mean } from './metrics.ts';
 import { type RateGroup, rateGroups } from './rate-groups.ts';
-import type { FineTuneSettings } from './settings.ts';
+import { defaultLearningRate, type FineTuneSettings } from './settings.ts';
 import type { Details, Encoded, ExampleSet, Scores, Task } from './task.ts';
 
 /** The scores of a set. */
@@ -34,6 +34,14 @@ export interface DevScores extends SetScores {
   judged: number;
 }
 
+/** The scores of predictions without a model. */
+export interface BaselineScores {
+  /** As in `always "ham"`. */
+  name: string;
+  /** For each development set, and each test set whose targets are known. */
+  sets: SetScores[];
+}
+
 /** A fine-tuned model, as it was after its best epoch. */
 export interface FineTuned {
   head: Head;
@@ -47,6 +55,10 @@ export interface FineTuned {
   tests: SetScores[];
   /** The deciding score after each epoch; empty without a development set. */
   history: number[];
+  /** What the scores are compared with. */
+  baselines: BaselineScores[];
+  /** What stopped it early: the reason of the abort signal. */
+  stoppedBy?: string;
   /** Of the best epoch, of the first development set. */
   details?: Details;
   /** Of the best epoch: for each development and test set, a file by its name. */
@@ -85,18 +97,21 @@ interface State {
 
 /**
  * Fine-tunes a pre-trained encoder with a new head on a task, dense, with AdamW and a linear warm-up and decay; after each epoch
- * the first development set is scored, and the best epoch is kept.
+ * the first development set is scored, and the best epoch is kept. If `signal` is aborted, training stops after the current step, and
+ * the best epoch so far is returned.
  *
  * @throws CheckpointError for a model that is not an encoder.
  * @throws DataError when its loss is not finite.
  * @throws ConfigError for a missing device, a score that its task does not have, a metric or patience without a development set,
  *   and more frozen blocks than the model has.
+ * @throws InterruptedError if `signal` was aborted before there was an epoch to keep.
  */
 export async function fineTune(
   checkpoint: Checkpoint,
   task: Task,
   settings: FineTuneSettings,
   report: FineTuneReporter = {},
+  signal?: AbortSignal,
 ): Promise<FineTuned> {
   checkTunable(checkpoint);
   checkDevice(settings.device);
@@ -113,11 +128,18 @@ export async function fineTune(
   const { kind } = task;
   const encode = async ({ name, examples }: ExampleSet) => ({
     name,
+    read: examples,
     examples: await kind.encode(examples, tokenizer, maxLength),
   });
   const { examples: all } = await encode(task.train);
   const train = all.filter((example) => kind.numOutputs(example) > 0); // a sentence of no tokens teaches nothing
   const [devs, tests] = [await Promise.all(task.devs.map(encode)), await Promise.all(task.tests.map(encode))];
+  const baselines = (kind.baselines?.(task.train.examples) ?? []).map(({ name, predict }) => ({
+    name,
+    sets: [...devs, ...tests]
+      .filter(({ examples }) => examples.every((example) => kind.hasTarget(example)))
+      .map(({ name: set, read, examples }) => ({ set, scores: kind.scores(read.map(predict), examples) })),
+  }));
 
   const specs = parameterSpecs(sizes, kind.head);
   const groups = rateGroups(sizes, specs, settings);
@@ -139,10 +161,11 @@ export async function fineTune(
     optimizer: initialState(optimizerSettings.optimizer, specs, settings.device),
   };
 
-  const steps = settings.epochs * Math.ceil(train.length / settings.batchSize);
+  const epochSteps = Math.ceil(train.length / settings.batchSize);
+  const steps = settings.epochs * epochSteps;
   const rate = learningRate({
     steps,
-    peakLearningRate: settings.learningRate,
+    peakLearningRate: settings.learningRate ?? defaultLearningRate(pretrained.hiddenSize),
     warmupRatio: settings.warmupRatio,
     warmupShape: 'linear',
     schedule: 'linear',
@@ -151,7 +174,7 @@ export async function fineTune(
     decayShape: 'linear',
   });
   let step = 0;
-  let best: Omit<FineTuned, 'history'> | undefined;
+  let best: Omit<FineTuned, 'history' | 'baselines'> | undefined;
   const history: number[] = [];
   try {
     if (metric !== undefined) {
@@ -161,12 +184,14 @@ export async function fineTune(
     }
     for (let epoch = 1; epoch <= settings.epochs; epoch++) {
       for (const batch of shuffledBatches(train, settings.batchSize, { seed: settings.seed, epoch })) {
+        if (signal?.aborted) break;
         const examples = batch.map((i) => train[i]!);
         const loss = fineTuneStep(state, examples, step, rate(step));
         step += 1;
         report.step?.(step, steps, loss);
         await setImmediate(); // let signals and listeners run
       }
+      if (step < epoch * epochSteps) break; // stopped: an unfinished epoch is not kept
       const norm = globalNorm(masters.values());
       if (!Number.isFinite(norm)) throw diverged(task, step);
       const predicted = devs.map((dev) => ({ ...dev, predictions: predict(state.learner, dev.examples) }));
@@ -201,6 +226,8 @@ export async function fineTune(
         ),
       };
     }
+    if (!best)
+      throw new InterruptedError(String(signal?.reason), `before the ${devs[0] ? 'first' : 'last'} epoch was over`);
   } catch (error) {
     if (best) free(best.weights);
     throw error;
@@ -208,7 +235,8 @@ export async function fineTune(
     free(masters);
     for (const tensor of slotTensors(state.optimizer.values())) tensor.free();
   }
-  return { ...best!, history };
+  const stoppedBy = step < steps && signal?.aborted ? String(signal.reason) : undefined;
+  return { ...best, history, baselines, ...(stoppedBy !== undefined && { stoppedBy }) };
 }
 
 /**

@@ -4,10 +4,12 @@
  * @module taper-lm/tasks
  */
 export type { TextPrediction } from './answers.ts';
+export type { Baseline } from './baseline.ts';
 export { columnsOf, textsIn } from './cells.ts';
 export { balancedWeights, type LabelLearning, type LabelOptions } from './cross-entropy.ts';
 export { type Embedder, type EmbedOptions, openEmbedder } from './embed.ts';
 export {
+  type BaselineScores,
   checkTunable,
   type DevScores,
   type FineTuned,
@@ -33,7 +35,7 @@ export type { EncodedPair, PairExample } from './pairs/example.ts';
 export { type PairSettings, type PairTask, pairKind } from './pairs/kind.ts';
 export { openPairTask, type PairColumns } from './pairs/open.ts';
 export { openPredictor, type PredictOptions, type TextPredictor } from './predict.ts';
-export { type FineTuneSettings, fineTuneDefaults } from './settings.ts';
+export { defaultLearningRate, type FineTuneSettings, fineTuneDefaults } from './settings.ts';
 export { type Entity, entitiesOf, entityScores } from './tags/entities.ts';
 export type { EncodedSentence, Sentence } from './tags/example.ts';
 export { type TaggedText, type TagTask, tagKind } from './tags/kind.ts';

@@ -1,6 +1,7 @@
 import type { TextTokenizer } from '../data/index.ts';
 import type { Head, Pass, Transformer } from '../model/index.ts';
 import type { Tensor } from '../tensor/index.ts';
+import type { Baseline } from './baseline.ts';
 
 // Legend: N sequences, T positions, D model width; M rows of C outputs; the kind decides how many an example has.
 
@@ -52,6 +53,8 @@ export interface Kind<E = unknown, X extends Encoded = Encoded, P = unknown> {
   predict(outputs: Float32Array, example: X): P;
   /** The same kind with settings chosen from predictions on the development set, such as thresholds. */
   settle?(predictions: readonly P[], examples: readonly X[]): Kind<E, X, P>;
+  /** Predictions without a model, made from the training set. */
+  baselines?(train: readonly E[]): Baseline<E, P>[];
   /** Whether the target of an example is known. */
   hasTarget(example: X): boolean;
   /** The scores of predictions of examples that have a target. */

@@ -15,13 +15,13 @@ import { save } from './save.ts';
 import { type BegunStep, beginStep } from './step.ts';
 import { progressAfter, StepTimer, stepMetrics } from './step-metrics.ts';
 
-/** Training was stopped before there was anything to save. */
+/** Training or fine-tuning was stopped before there was anything to save. */
 export class InterruptedError extends Error {
   override readonly name = 'InterruptedError';
   /** What stopped it: the reason of the abort signal. */
   readonly reason: string;
-  constructor(reason: string) {
-    super(`stopped by ${reason} before training began; nothing was written`);
+  constructor(reason: string, when = 'before training began') {
+    super(`stopped by ${reason} ${when}; nothing was written`);
     this.reason = reason;
   }
 }

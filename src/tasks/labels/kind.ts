@@ -1,27 +1,38 @@
 import type { TextTokenizer } from '../../data/index.ts';
 import type { LabelHead, Pass, Transformer } from '../../model/index.ts';
 import { Tensor } from '../../tensor/index.ts';
+import { type Baseline, mostFrequent } from '../baseline.ts';
 import { type LabelLearning, labelLoss } from '../cross-entropy.ts';
-import { type MetricName, metrics } from '../metrics.ts';
+import { type MetricName, mean, metrics } from '../metrics.ts';
 import { encodeTexts } from '../sequences.ts';
 import type { Encoded, Kind, Sequence, Task } from '../task.ts';
 import { windowsOf } from '../windows.ts';
 import type { EncodedTexts, TextExample } from './example.ts';
+import { naiveBayes } from './naive-bayes.ts';
 import { confusion, predictionsTsv } from './predictions.ts';
 
 /** A task whose texts have a label or a value each. */
 export type TextTask = Task<TextExample, EncodedTexts, number>;
 
-/** The loss of logits [N, labels] and N targets, and the prediction of a row of logits. */
+/** The loss of logits [N, labels] and N targets, the prediction of a row of logits, and predictions without a model. */
 interface Way {
   loss(logits_NC: Tensor, targets: readonly number[], learning: LabelLearning): Tensor;
   predict(logits: Float32Array): number;
+  baselines(train: readonly TextExample[], labels: readonly string[]): Baseline<TextExample, number>[];
 }
 
 const ways: Record<'single-label' | 'regression', Way> = {
   'single-label': {
     loss: labelLoss,
     predict: (logits) => logits.indexOf(Math.max(...logits)),
+    baselines(train, labels) {
+      const label = mostFrequent(train.map(({ target }) => target!));
+      const always = { name: `always "${labels[label]}"`, predict: () => label };
+      if (train.some(({ texts }) => texts.length > 1)) return [always];
+      const labelled = train.map(({ texts, target }) => ({ text: texts[0]!, label: target! }));
+      const bayes = naiveBayes(labelled, labels.length);
+      return [always, { name: 'naive Bayes on words', predict: ({ texts }) => bayes(texts[0]!) }];
+    },
   },
   regression: {
     loss(values_N1, targets) {
@@ -34,6 +45,10 @@ const ways: Record<'single-label' | 'regression', Way> = {
         .mul(1 / N);
     },
     predict: ([value]) => value!,
+    baselines(train) {
+      const value = mean(train.map(({ target }) => target!));
+      return [{ name: 'always the mean', predict: () => value }];
+    },
   },
 };
 
@@ -71,6 +86,7 @@ export function textKind(
     outputs: textLogits,
     loss: (logits_NC, examples) => way.loss(logits_NC, targetsOf(examples), settings),
     predict: (logits) => way.predict(logits),
+    baselines: (train) => way.baselines(train, head.labels),
     hasTarget: ({ target }) => target !== undefined,
     scores(predictions, examples) {
       const right = targetsOf(examples);

@@ -1,6 +1,7 @@
 import type { TextTokenizer } from '../../data/index.ts';
 import type { LabelHead } from '../../model/index.ts';
 import { Tensor } from '../../tensor/index.ts';
+import { mostFrequent } from '../baseline.ts';
 import { type LabelLearning, labelLoss } from '../cross-entropy.ts';
 import { mean } from '../metrics.ts';
 import type { Kind, Sequence, Task } from '../task.ts';
@@ -56,6 +57,10 @@ export function tagKind(
         row += 1;
         return labels[own.indexOf(Math.max(...own))]!;
       });
+    },
+    baselines(train) {
+      const tag = labels[mostFrequent(train.flatMap(({ tags }) => tags!))]!;
+      return [{ name: `always "${tag}"`, predict: ({ words }) => words.map(() => tag) }];
     },
     hasTarget: ({ tags }) => tags !== undefined,
     scores(predictions, examples) {

@@ -1,0 +1,90 @@
+import { counted } from '../errors/index.ts';
+import { type Head, headKinds } from '../model/heads.ts';
+import { percent, table } from '../report/format.ts';
+import type { FineTuned, Kind, SetScores, Task } from '../tasks/index.ts';
+import { scoreTitle } from '../tasks/score-title.ts';
+import { bold } from './terminal.ts';
+
+// What a fine-tuning prints, and the card of its model.
+
+/** One seed of a fine-tuning. */
+export interface SeedResult extends Pick<FineTuned, 'bestEpoch' | 'devs' | 'tests' | 'history'> {
+  seed: number;
+}
+
+/** The numbers of training and development examples. */
+export function sizesOf({ train, devs }: Task): { train: number; dev: number } {
+  return { train: train.examples.length, dev: devs[0]!.examples.length };
+}
+
+export function heldOutText(task: Task): string {
+  const { train, dev } = sizesOf(task);
+  return `${counted(dev, 'example')} of ${task.name} ${dev === 1 ? 'is' : 'are'} held out for evaluation, leaving ${train} for training; give your own set with --dev`;
+}
+
+/** What a model with this head does, for its model card. */
+const purposes: { [K in Head['kind']]: (labels: string) => string } = {
+  'single-label': (labels) => `classifies a text as one of: ${labels}`,
+  'multi-label': (labels) => `assigns a text any of: ${labels}`,
+  regression: () => 'predicts a number for a text',
+  token: (labels) => `tags each word with one of: ${labels}`,
+  embedding: () => 'turns a text into a vector, for search and comparison by cosine',
+};
+
+/** The model card of the best of some seeds. */
+export function cardOf(task: Task, { head, baselines }: FineTuned, results: readonly SeedResult[]): string {
+  const row = (model: string, epoch: number | string, { set, scores }: SetScores) =>
+    `| ${model} | ${epoch} | ${set} | ${Object.entries(scores)
+      .map(([name, score]) => `${scoreTitle(name, head)} ${score.toFixed(4)}`)
+      .join(', ')} |`;
+  const rows = [
+    ...results.flatMap(({ seed, bestEpoch, devs, tests }) =>
+      [...devs, ...tests].map((scored) => row(`seed ${seed}`, bestEpoch, scored)),
+    ),
+    ...baselines.flatMap(({ name, sets }) => sets.map((scored) => row(name, '', scored))),
+  ];
+  const judged = task.isHeldOut ? `, evaluated on ${counted(sizesOf(task).dev, 'other')} from the same set` : '';
+  const what = purposes[head.kind](head.kind === 'embedding' ? '' : head.labels.join(', '));
+  const table =
+    rows.length === 0 ? '' : `\n| model | best epoch | set | scores |\n|---|---|---|---|\n${rows.join('\n')}\n`;
+  return `---\nlibrary_name: transformers\npipeline_tag: ${headKinds[head.kind].pipeline}\ntags:\n- taper\n---\n\n# ${task.name}\n\nAn encoder that ${what}. Fine-tuned on ${counted(task.train.examples.length, 'example')}${judged}.\n${table}`;
+}
+
+/** What the model can do, beside predictions without a model; then the scores of all seeds. */
+export function resultText(results: readonly SeedResult[], tuned: FineTuned, kind: Kind): string {
+  const sets = results.flatMap(({ devs, tests }) => [...devs, ...tests]);
+  if (sets.length === 0) return 'no development set: the model after the last epoch was kept\n';
+  const { head, details } = tuned;
+  const names = [...new Set(sets.flatMap(({ scores }) => Object.keys(scores)))];
+  const rows = results.flatMap(({ seed, bestEpoch, devs, tests }) =>
+    [...devs, ...tests].map(({ set, scores }) => [
+      String(seed),
+      set,
+      String(bestEpoch),
+      ...names.map((name) => (name in scores ? percent(scores[name]!) : '')),
+    ]),
+  );
+  const titles = names.map((name) => scoreTitle(name, head));
+  return [
+    `${bold(abilityText(tuned, kind), process.stdout)}\n`,
+    table([['seed', 'set', 'best epoch', ...titles], ...rows]),
+    ...(details ? [table(details.rows)] : []),
+  ].join('\n');
+}
+
+/** The main score beside those of predictions without a model, on the test set if it has targets: `test: accuracy 90.0 %; always "ham" 68.0 %`. */
+function abilityText({ head, devs, tests, baselines }: FineTuned, { judgedBy = [] }: Kind): string {
+  const { set, scores } = [...tests, ...devs][0]!;
+  const main = judgedBy.find((name) => name in scores) ?? Object.keys(scores)[0]!;
+  const others = baselines.map(({ name, sets }) => ({
+    name,
+    score: sets.find((one) => one.set === set)!.scores[main]!,
+  }));
+  const better = others.filter(({ score }) => score >= scores[main]!).map(({ name }) => name);
+  const all = others.map(({ name, score }) => `; ${name} ${percent(score)}`);
+  const advice =
+    better.length === 0
+      ? ''
+      : `\nThis model is no better than ${better.join(' and ')}: more labelled examples help, or an encoder trained on more text (docs/fine-tuning.md).`;
+  return `${set}: ${scoreTitle(main, head)} ${percent(scores[main]!)}${all.join('')}${advice}`;
+}

@@ -72,13 +72,15 @@ async function showGaps(trained: TrainedModel, { valid }: Texts): Promise<Shown>
     heldOutGaps(trained, valid.samples, { count: numGaps, seed }),
     readTexts(files, { textField: data.textField }),
   );
-  // One that reads well, also in a shell: from its first word on, and without quotation marks.
   const sentences = gaps.map(({ before, after }) => `${before}[MASK]${after}`);
   return {
     shown: gapsText(gaps),
-    example: sentences.find((text) => /^[\p{Lu}[][^"'“”‘’]*$/u.test(text)) ?? sentences[0],
+    example: sentences.find(readsWell) ?? sentences[0],
   };
 }
+
+/** Whether a sentence reads well, also in a shell: from its first word on, and without quotation marks. */
+const readsWell = (text: string) => /^[\p{Lu}[][^"'“”‘’]*$/u.test(text);
 
 /** Sentences with gaps, and how often the model was right. */
 export function gapsText(gaps: readonly Gap[]): string {
@@ -109,7 +111,7 @@ async function showBeginnings(trained: TrainedModel, { valid }: Texts): Promise<
     shown += `\n  ${beginning} …\n      … ${text.replace(/\s+/g, ' ').trim()}\n`;
   }
   const heading = 'The first words of held-out sentences, drawn at random, and how the model continues them:\n';
-  return { shown: shown && heading + shown, example: beginnings[0] };
+  return { shown: shown && heading + shown, example: beginnings.find(readsWell) ?? beginnings[0] };
 }
 
 function commonestShare({ valid: { samples, mask } }: Texts, { train }: Config): number {

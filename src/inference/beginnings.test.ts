@@ -4,12 +4,14 @@ import { byteLevelJson, endOfText, type Samples, TextTokenizer } from '../data/i
 import { inEpochs } from '../data/sampler.ts';
 import { heldOutBeginnings } from './beginnings.ts';
 
-const tokens = [endOfText, '.', 'Ġ', 'Ċ', 'Ġthe', 'Ġqueen', 'Ġsaw', 'Ġa', 'Ġbird', 's', 'Ġthat', 'Ġsang', 'ĠThe'];
-const tokenizer = TextTokenizer.fromJson(byteLevelJson(Object.fromEntries(tokens.map((token, id) => [token, id])), []));
+// `_` stands for a space, `/` for a line break.
+const tokens = [endOfText, '.', '_', '/', '_the', '_queen', '_saw', '_a', '_bird', 's', '_that', '_sang', '_The'];
+const vocab = tokens.map((token, id) => [token.replace('_', 'Ġ').replace('/', 'Ċ'), id] as const);
+const tokenizer = TextTokenizer.fromJson(byteLevelJson(Object.fromEntries(vocab), []));
 const texts = [
-  '. ĠThe Ġqueen Ġsaw Ġa Ġbird Ġthat s Ġsang Ġthe Ġbird .',
-  '. ĠThe Ġbird Ċ Ġsaw Ġa Ġqueen Ġthat Ġsang .', // across lines
-  '. ĠThe Ġqueen Ġsang .', // too short
+  '. _The _queen _saw _that _a _bird s _sang _the _bird .',
+  '. _The _bird / _saw _a _queen _that _sang .', // across lines
+  '. _The _queen _sang .', // too short
 ];
 const samples: Samples = {
   count: texts.length,
@@ -24,7 +26,7 @@ const samples: Samples = {
 
 test('beginnings are at least six tokens of a held-out sentence, and end with a whole word', () => {
   assert.deepEqual(heldOutBeginnings(samples, { count: 2, seed: 1 }), [
-    'The queen saw a bird thats',
-    'The queen saw a bird thats',
+    'The queen saw that a birds',
+    'The queen saw that a birds',
   ]);
 });

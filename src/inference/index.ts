@@ -13,5 +13,6 @@ export { type Gap, heldOutGaps } from './gaps.ts';
 export { type Generated, type GenerateOptions, generate } from './generate.ts';
 export { trainingCommand } from './other-kind.ts';
 export type { SamplingOptions } from './sampling.ts';
+export type { Drawing } from './sentences.ts';
 export { checkPredicts, loadTrained, openTrained, predictsNothing, type TrainedOptions } from './trained.ts';
 export type { TrainedModel } from './trained-model.ts';

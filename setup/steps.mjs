@@ -2,10 +2,13 @@
 import { createHash } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { availableParallelism, totalmem } from 'node:os';
+import { availableParallelism, loadavg, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { glibcVersion, onPath, runLogged, SetupFailure, say } from './shell.mjs';
 import { fingerprint, readJson, writeJson } from './state.mjs';
+
+/** How many threads of other programs ran before the set-up. */
+const [loadBefore] = loadavg();
 
 /** The workspace of the test packages, as npm links it. */
 const testsWorkspace = 'node_modules/taper-tests';
@@ -131,7 +134,11 @@ function configurationOf(root, { cmakePrefix, version, modified, cuda }) {
 function compile(root, libtorch, { folder, log }) {
   const { version, cmakePrefix, cuda } = libtorch;
   const forGpus = cuda ? `, with CUDA from ${cuda.root} for ${cuda.architectures}` : '';
-  say(`building the native addon with libtorch ${version} from ${cmakePrefix}${forGpus}; this takes about a minute`);
+  const isBusy = loadBefore > availableParallelism();
+  const busy = isBusy ? `, longer now: other programs are using the processors (load ${loadBefore.toFixed(1)})` : '';
+  say(
+    `building the native addon with libtorch ${version} from ${cmakePrefix}${forGpus}; this takes about a minute${busy}`,
+  );
   const start = performance.now();
   rmSync(log, { force: true });
   if (!existsSync(join(folder, 'CMakeCache.txt'))) {

@@ -20,11 +20,25 @@ train: { steps: 120, batchSize: 16, microBatchSize: 8, peakLearningRate: 1e-2, e
 after(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('gpt2', () => {
+  let trained: string;
   before(async () => {
     writeTiny(folder);
     writeFileSync(at('gpt.yaml'), config);
-    const { code, stderr } = await run('pretrain', 'gpt.yaml', '--out', 'gpt');
+    const { code, stdout, stderr } = await run('pretrain', 'gpt.yaml', '--out', 'gpt');
     assert.equal(code, 0, stderr);
+    trained = stdout;
+  });
+
+  test('shows how it continues held-out beginnings, and what guessing the commonest token would get', async () => {
+    const [, constant] = /^Of 100 next tokens .* guesses \d+ correctly; .* commonest one would get (\d+)\.$/m.exec(
+      trained,
+    )!;
+    assert.ok(Number(constant) > 0 && Number(constant) < 50, constant);
+    const heldOut = readFileSync(at('valid.txt'), 'utf8');
+    const beginnings = Array.from(trained.matchAll(/^ {2}(\S.*) …\n {6}… (.*)$/gm), ([, text, more]) => [text!, more!]);
+    assert.equal(beginnings.length, 3);
+    for (const [text, more] of beginnings) assert.ok(heldOut.includes(text!) && more !== '', text);
+    assert.ok(trained.includes(`npx taper-lm generate gpt '${beginnings[0]![0]}'`), trained);
   });
 
   test('learns to predict the next token while blocks are dropped', () => {
@@ -102,7 +116,10 @@ describe('gpt2', () => {
   });
 
   test('what is BERT’s is refused', async () => {
-    await refused(['fill', 'gpt', 'The [MASK] sat.'], /is a gpt2 model, .*npx taper-lm generate to continue a prompt$/);
+    await refused(
+      ['fill', 'gpt', 'The [MASK] sat.'],
+      /is a gpt2 model, .*npx taper-lm generate, or train one .*: npx taper-lm pretrain configs\/start\.yaml --data train\.txt$/,
+    );
     await refused(
       ['pretrain', 'gpt.yaml', '--out', 'x', '--set', 'data.objective=mlm'],
       /^taper: data\.objective: mlm /,

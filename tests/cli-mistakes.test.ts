@@ -185,7 +185,10 @@ suite('taper refuses', { concurrency: 2 }, () => {
     }
     const help = await npmStart('--help');
     assert.deepEqual([help.code, help.stderr], [0, '']);
-    assert.match(help.stdout, /^Usage: npm start -- \[options\] \[texts\.\.\.\]\n.*npm start -- my\/texts/s);
+    assert.match(
+      help.stdout,
+      /^Usage: npm start -- \[options\] \[texts\.\.\.\]\n.*--generate .*npm start -- my\/texts/s,
+    );
   });
 
   test('a tokenizer that is none', async () => {

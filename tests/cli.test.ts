@@ -104,6 +104,11 @@ suite('taper', { concurrency: 2 }, () => {
     assert.match(summary, /^held-out loss {6}\d\.\d{3} → \d\.\d{3} nats \(/m);
     assert.match(summary, /^block FLOPs saved {2}0\.0 % \(/m);
     assert.match(summary, /^model {14}runs\/people\/checkpoints\/step-2$/m);
+    const gaps = [...summary.matchAll(/^ {2}(✓ {2}|\(✓\)| {3}) (.*)____(.*)\n {6}.*; the removed word: (\w+)$/gm)];
+    assert.ok(gaps.length > 0, summary);
+    const heldOut = readFileSync(join(folder, 'valid.txt'), 'utf8').replace(/\s+/g, ' ');
+    for (const [, , before, after, right] of gaps) assert.ok(heldOut.includes(`${before}${right}${after}`), before);
+    assert.match(summary, /^ {2}npx taper-lm fill runs\/people '[^']*\[MASK\][^']*'$/m);
   });
 
   test('pretrain takes --data, --set and a DeepSpeed file, and says what it does not take over', async () => {
@@ -270,6 +275,14 @@ suite('taper', { concurrency: 2 }, () => {
     assert.match(shown, /^padding {4}[\d.]+ %$/m);
     assert.equal(shown.match(/^\[CLS\] .* \[SEP\]$/gm)?.length, 3);
     assert.match(shown, /\{\S+ → \[MASK\]\}/);
+    assert.match(shown, /^Some sequences; \{a → b\}: .* reads b: \[MASK\] in 80 % .*\(a → a\) in 10 %/m);
+  });
+
+  test('data inspect without a configuration shows the sequences of npm start, and names its configuration', async () => {
+    const { code, stdout, stderr } = await run('data', 'inspect', '--data', 'train.txt');
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /^the configuration is that of npm start, configs\/start\.yaml; /m);
+    assert.match(stdout, /^sequences {2}\d+ of 64 tokens \(mlm\)$/m);
   });
 
   const tinyModel = ['--layers', '2', '--hidden', '32', '--heads', '2', '--vocab', '60', '--seq', '16', '--batch', '4'];

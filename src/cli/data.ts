@@ -24,6 +24,7 @@ import { unknownText, vocabularyAdvice, warnOfUnknown } from '../train/unknown.t
 import { type ConfigOptions, configArgument, dataOption, setOption } from './config.ts';
 import { downloadLine } from './download-line.ts';
 import { prepareProgress } from './progress.ts';
+import { firstRuns } from './start-next.ts';
 import { warn } from './terminal.ts';
 
 const [numShownSamples, numShownFiles] = [3, 3];
@@ -83,7 +84,7 @@ async function inspect(file: string | undefined, options: ConfigOptions): Promis
       `padding    ${percent(paddingShare(samples))}\n\n` +
       examplesText(repeated, data) +
       (objectives[objective].masks
-        ? 'Some sequences; {a → b}: the model reads b and has to predict a:\n'
+        ? `Some sequences; {a → b}: the model has to predict a, and reads b: ${tokenizer.tokens([tokenizer.maskId])[0]} in 80 % of the places, a itself (a → a) in 10 %, a random token in 10 %:\n`
         : 'Some sequences; the model has to predict each next token:\n'),
   );
   const mask = objectives[objective].masks ? makeMask(tokenizer, data) : undefined;
@@ -139,15 +140,17 @@ interface OpenTexts extends Disposable {
 }
 
 async function open(file: string | undefined, options: ConfigOptions): Promise<OpenTexts> {
-  // No model is made here, so without a config file any will do.
-  const anyModel = file === undefined ? { model: { preset: 'bert-mini' as const } } : {};
   const { config } = loadConfig({
-    ...(file !== undefined && { file }),
-    overrides: { ...anyModel, ...(options.data && { data: { train: options.data } }) },
+    file: file ?? firstRuns.encoder.file,
+    overrides: options.data ? { data: { train: options.data } } : {},
     sets: [...(options.set ?? []), 'train.steps=1'], // of any length: nothing is trained
   });
   if (config.data.train.length === 0)
     throw new ConfigError('data.train: no text; give files or folders, as in --data my/texts');
+  if (file === undefined)
+    say(
+      `the configuration is that of npm start, ${firstRuns.encoder.file}; another one comes before --data, as in configs/encoder.yaml`,
+    );
   using downloads = downloadLine();
   const show = prepareProgress(say);
   let started = 0;

@@ -33,7 +33,7 @@ import {
 import { writeFiles } from './files.ts';
 import { memoryFacts, memoryWarning, microBatchesFor } from './memory.ts';
 import { preparation } from './progress.ts';
-import { longHours, shorterRun } from './run-time.ts';
+import { longHours, shorterRun, watchTraining } from './run-time.ts';
 import { warn } from './terminal.ts';
 
 /** The points of a run at which the schedule is shown, as fractions; it changes most at the start. */
@@ -114,7 +114,12 @@ export function planCommand(): Command {
       if (options.data !== undefined) await readTexts(config, plan);
       if (options.svg !== undefined) await draw(config, options.svg);
       const isTimed = options.measure || (options.data !== undefined && tooMuch === undefined); // else it may be killed
-      if (isTimed) plan.measured = await measured(config, options.measure);
+      if (isTimed) {
+        const slowdown = watchTraining(config);
+        plan.measured = await measured(config, options.measure);
+        const slow = slowdown();
+        if (slow !== undefined) plan.warnings.push(`the measured times are too long: ${slow}`);
+      }
       if (!options.json) plan.warnings.forEach(warn);
       process.stdout.write(options.json ? `${JSON.stringify(plan)}\n` : planText(plan, config));
     });

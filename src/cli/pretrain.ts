@@ -6,7 +6,7 @@ import { holdsRun, modelsIn, named } from '../checkpoints/index.ts';
 import { type Config, type LoadedConfig, loadConfig, type PartialConfig } from '../config/index.ts';
 import { countedInTurn, valuesOf } from '../config/phases.ts';
 import { rankEnvironment } from '../distributed/environment.ts';
-import { ConfigError, counted } from '../errors/index.ts';
+import { ConfigError, commandText, counted } from '../errors/index.ts';
 import { numParameters, parameterSpecs } from '../model/index.ts';
 import { rounded } from '../report/format.ts';
 import { jsonl, readMetrics, type Summary, summarise, tensorBoard } from '../runs/index.ts';
@@ -20,11 +20,12 @@ import {
   jsonOption,
   setOption,
 } from './config.ts';
+import { lookAt, tryCommand } from './look.ts';
 import { checkMemory, memoryNote } from './memory.ts';
 import { countOf } from './numbers.ts';
 import { terminalReporter } from './progress.ts';
 import { signalExitCodes, watchSignals } from './signals.ts';
-import { summaryText, tryText } from './summary-text.ts';
+import { summaryText } from './summary-text.ts';
 import { warn } from './terminal.ts';
 
 interface PretrainCommandOptions extends Omit<ConfigOptions, 'from'> {
@@ -89,13 +90,20 @@ async function run(file: string | undefined, options: PretrainCommandOptions, co
       : await decayConfig(options.decayFrom, options);
   const { result, summary } = await train(loaded, { out, from: path, resume, quiet, dashboard });
   if (summary) {
+    const { config } = loaded;
     process.stdout.write(
-      options.json
-        ? `${JSON.stringify(jsonOf(result, summary))}\n`
-        : `${summaryText(result, summary)}\nTry it:\n${tryText(result, summary, loaded.config)}`,
+      options.json ? `${JSON.stringify(jsonOf(result, summary))}\n` : await endText(result, summary, config),
     );
   }
   if (result.stoppedBy !== undefined) process.exitCode = signalExitCodes[result.stoppedBy] ?? 1;
+}
+
+/** The summary of a run, what its model does with held-out text, and commands to try it. */
+async function endText(result: PretrainResult, summary: Summary, config: Config): Promise<string> {
+  const look = result.stoppedBy === undefined ? await lookAt(result.run, config.train.device) : undefined;
+  const commands = [look?.command ?? tryCommand(result.run, config), ['dashboard', result.run]];
+  const lines = commands.map((words) => `  ${commandText(['npx', 'taper-lm', ...words])}\n`);
+  return `${summaryText(result, summary, look)}\n${look?.shown ? `${look.shown}\n` : ''}Try it:\n${lines.join('')}`;
 }
 
 /** Refuses options that do not work with --decay-from. */

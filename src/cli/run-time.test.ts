@@ -14,7 +14,7 @@ const spentBy = (steps: number, seconds: number, flops: number) => ({ ...nothing
 
 test('the time of a run is estimated once, from the FLOPs of its first steps, and a long run gets the command for a shorter one', () => {
   const flopsOfStep = flopsPerStep();
-  const tell = timeEstimate(config, 'runs/none');
+  const tell = timeEstimate(config, 'runs/none', () => () => undefined);
   assert.equal(tell(2, spentBy(2, 60, 2 * flopsOfStep)), undefined); // too few
   assert.equal(tell(5, spentBy(5, 5, 5 * flopsOfStep)), undefined); // too short
   // 10 s each: 490 of the small steps, and 500 that take four times as long (except for the optimizer's part).
@@ -30,8 +30,16 @@ test('the time of a run is estimated once, from the FLOPs of its first steps, an
 });
 
 test('a resumed run gets an estimate of the rest, without advice', () => {
-  const text = timeEstimate(config, 'runs/none')(990, spentBy(10, 10_000, 40 * flopsPerStep()));
+  const text = timeEstimate(config, 'runs/none', () => () => undefined)(990, spentBy(10, 10_000, 40 * flopsPerStep()));
   assert.match(text!, /^estimated time: \dh\d\dm for the remaining 10 steps, from the first 10$/);
+});
+
+test('an estimate says if other programs slow the run down', () => {
+  const tell = timeEstimate(config, 'runs/none', () => () => 'another program is using the processors');
+  assert.match(
+    tell(10, spentBy(10, 20, 10 * flopsPerStep()))!,
+    /from the first 10; another program is using the processors$/,
+  );
 });
 
 /** A step of 8 sequences, from the plan of a run that has no others. */

@@ -3,6 +3,7 @@ import type { Config } from '../config/index.ts';
 import { depthMethod, plannedCost } from '../depth/index.ts';
 import { counted } from '../errors/index.ts';
 import { startedWith } from '../errors/started-with.ts';
+import { numProcessors, watchProcessors } from '../machine/index.ts';
 import { duration } from '../report/format.ts';
 import type { Spent } from '../runs/index.ts';
 import { worksOf } from '../train/work.ts';
@@ -24,12 +25,18 @@ const [timedSteps, timedSeconds] = [3, 10];
 
 /**
  * Tells once, after the first steps of a run, how long the rest takes: the seconds per FLOP of these steps times the expected FLOPs
- * of the rest. A new run in `out` that is long gets the command for a shorter one.
+ * of the rest, and whether other programs made these steps slow. A new run in `out` that is long gets the command for a shorter one.
  */
-export function timeEstimate(config: Config, out: string): (step: number, spent: Spent) => string | undefined {
+export function timeEstimate(
+  config: Config,
+  out: string,
+  watch = watchTraining,
+): (step: number, spent: Spent) => string | undefined {
   const { depth, model, train } = config;
   let isTold = false;
+  let slowdown: (() => string | undefined) | undefined;
   return (step, { steps, seconds, flops }) => {
+    slowdown ??= watch(config);
     if (isTold || steps < timedSteps || seconds < timedSeconds || step === train.steps) return undefined;
     isTold = true;
     const [method, works] = [depthMethod(depth, model.layers, train.steps), worksOf(config)];
@@ -41,10 +48,20 @@ export function timeEstimate(config: Config, out: string): (step: number, spent:
       { microBatchSize, granularity: depth.granularity },
     );
     const left = (seconds / flops) * expectedFlops;
-    const estimate = `estimated time: ${duration(left)} for the ${step === steps ? '' : 'remaining '}${counted(train.steps - step, 'step')}, from the first ${steps}`;
+    const estimate = [
+      `estimated time: ${duration(left)} for the ${step === steps ? '' : 'remaining '}${counted(train.steps - step, 'step')}, from the first ${steps}`,
+      slowdown() ?? [],
+    ]
+      .flat()
+      .join('; ');
     const hours = (seconds + left) / 3600;
     if (hours < longHours || step !== steps) return estimate;
     const shorter = shorterRun(train.steps, hours, ['--out', freeName(`${out}-short`)]);
     return `${estimate}. For a shorter run, stop it with CTRL-C and start another, ${shorter}`;
   };
+}
+
+/** Watches the processors while a run trains on them; a GPU leaves them idle. */
+export function watchTraining({ train: { device, threads } }: Config): () => string | undefined {
+  return device === 'cpu' ? watchProcessors(threads > 0 ? threads : numProcessors()) : () => undefined;
 }

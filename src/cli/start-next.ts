@@ -3,30 +3,31 @@ import { loadConfig } from '../config/index.ts';
 import { valuesOf } from '../config/phases.ts';
 import { isRemote } from '../data/remote.ts';
 import { commandText } from '../errors/index.ts';
-import type { Gap } from '../inference/index.ts';
 import { fewerEpochs } from '../train/epochs.ts';
+import type { Look } from './look.ts';
 
-/** The configuration that a first run leads to. */
-const nextFile = 'configs/encoder.yaml';
+/** The first runs of `npm start`: their configuration, how long they take, and the configuration that they lead to. */
+export const firstRuns = {
+  encoder: { file: 'configs/start.yaml', minutes: 'two', next: 'configs/encoder.yaml' },
+  decoder: { file: 'configs/start-decoder.yaml', minutes: 'three', next: 'configs/decoder.yaml' },
+};
 
 /** A first run, and the text that it was trained on. */
-interface FirstRun {
-  out: string;
+interface FirstRun extends Pick<Look, 'command' | 'tokens'> {
   /** Absolute paths or addresses. */
   texts: readonly string[];
-  tokens: number;
-  /** A gap in its held-out text. */
-  gap: Pick<Gap, 'before' | 'after'> | undefined;
+  /** The configuration that it leads to. */
+  next: string;
 }
 
 /** What to do after a first run: commands that look at it, and commands that train a larger model on the same text. */
-export function nextText({ out, texts, tokens, gap = { before: 'The', after: 'sat.' } }: FirstRun): string {
-  const larger = [nextFile, '--data', ...texts.map(fromHere), ...lengthFor(tokens)];
-  const command = (...words: readonly string[]) => `  ${commandText(['npx', 'taper-lm', ...words])}\n`;
+export function nextText({ texts, tokens, command, next }: FirstRun): string {
+  const larger = [next, '--data', ...texts.map(fromHere), ...lengthFor(next, tokens)];
+  const line = (...words: readonly string[]) => `  ${commandText(['npx', 'taper-lm', ...words])}\n`;
   return `What next:
-${command('dashboard', 'runs')}${command('fill', out, `${gap.before} [MASK] ${gap.after}`)}
+${line(...command)}${line('dashboard', 'runs')}
 Train a larger model on the same text; plan shows how long that takes on this machine:
-${command('plan', ...larger)}${command('pretrain', ...larger)}`;
+${line('plan', ...larger)}${line('pretrain', ...larger)}`;
 }
 
 /** A path as a user types it in the working directory. */
@@ -35,9 +36,9 @@ function fromHere(path: string): string {
   return short === '' || short.startsWith('..') ? path : short;
 }
 
-/** The setting of the epochs that fit a text of about `tokens` tokens, if those of the next configuration are too many. */
-function lengthFor(tokens: number): string[] {
-  const { config } = loadConfig({ file: nextFile });
+/** The setting of the epochs that fit a text of about `tokens` tokens, if those of a configuration are too many. */
+function lengthFor(file: string, tokens: number): string[] {
+  const { config } = loadConfig({ file });
   const count = Math.ceil(tokens / Math.max(...valuesOf(config.data.sequenceLength)));
   const fewer = fewerEpochs(config, { train: () => ({ samples: { count } }) });
   return fewer ? ['--set', `train.epochs=${fewer.epochs}`] : [];

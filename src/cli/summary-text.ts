@@ -1,15 +1,21 @@
-import type { Config } from '../config/index.ts';
-import { objectives } from '../data/index.ts';
 import { commandText } from '../errors/index.ts';
-import { duration, flopsText, percent, rounded } from '../report/format.ts';
+import { compact, duration, flopsText, percent, rounded } from '../report/format.ts';
 import type { EvalMetrics, Summary } from '../runs/index.ts';
 import type { PretrainResult } from '../train/index.ts';
+import type { Look } from './look.ts';
 import { bold } from './terminal.ts';
 
 const accuracyOf = ({ mlmAccuracy, clmAccuracy }: EvalMetrics) => mlmAccuracy ?? clmAccuracy ?? 0;
 
+/** A model learns little but common words from fewer tokens: docs/from-text-to-classifier.md. */
+const littleTokens = 10e6;
+
 /** The summary of a run as text: what the model can do, then what it cost. */
-export function summaryText(result: PretrainResult, summary: Summary): string {
+export function summaryText(
+  result: PretrainResult,
+  summary: Summary,
+  look?: Pick<Look, 'tokens' | 'commonest'>,
+): string {
   const { firstEvaluation: first, lastEvaluation: last } = summary;
   const show = (value: number, text: (value: number) => string) =>
     Number.isFinite(value) ? text(value) : 'not finite';
@@ -33,29 +39,32 @@ export function summaryText(result: PretrainResult, summary: Summary): string {
     ['step FLOPs saved', `${percent(summary.stepFlopsSaved)} (of all work)`],
     ['time saved', summary.timeSaved === undefined ? 'unknown' : percent(summary.timeSaved)],
   ];
-  return `${bold(abilityText(result.run, summary), process.stdout)}\n\n${rows.map(([name, value]) => `${name!.padEnd(19)}${value}\n`).join('')}`;
+  const little = look && look.tokens < littleTokens ? `${littleText(look.tokens)}\n` : '';
+  return `${bold(abilityText(result.run, summary, look), process.stdout)}\n${little}\n${rows.map(([name, value]) => `${name!.padEnd(19)}${value}\n`).join('')}`;
 }
 
 /** What the model can do now, in one sentence. */
-function abilityText(run: string, { firstEvaluation: first, lastEvaluation: last }: Summary): string {
+function abilityText(
+  run: string,
+  { firstEvaluation: first, lastEvaluation: last }: Summary,
+  look: Pick<Look, 'commonest'> | undefined,
+): string {
   if (!first || !last || first.step === last.step) {
     return `The model has not been evaluated since it began; ${commandText(['npx', 'taper-lm', 'eval', run])} does that.`;
   }
-  const now = percent(accuracyOf(last));
+  const ofHundred = (share: number) => Math.round(100 * share);
   const what =
     last.clmAccuracy === undefined
-      ? `predicts ${now} of masked tokens correctly`
-      : `predicts the next token correctly ${now} of the time`;
-  return `The model ${what} in text it was not trained on (${percent(accuracyOf(first))} at the start).`;
+      ? 'hidden tokens (words and parts of words)'
+      : 'next tokens (words and parts of words)';
+  const constant = look ? `; always guessing the commonest one would get ${ofHundred(look.commonest)}` : '';
+  return `Of 100 ${what} in text that it was not trained on, the model guesses ${ofHundred(accuracyOf(last))} correctly${constant}.`;
 }
 
-/** Commands that show what the model of a run can do, on a line of held-out text if there is one. */
-export function tryText({ run }: PretrainResult, { lastEvaluation }: Summary, { data }: Config): string {
-  const [{ parts } = { parts: [] }] = lastEvaluation?.examples ?? [];
-  const [start = 'The', after = 'sat.'] = parts;
-  const before = start.replace(/^##\S+\s*/, ''); // the rest of a word
-  const words = objectives[data.objective].masks
-    ? ['fill', run, `${before} [MASK] ${after}`]
-    : ['generate', run, before];
-  return [words, ['dashboard', run]].map((words) => `  ${commandText(['npx', 'taper-lm', ...words])}\n`).join('');
+/** What to expect of a model that was trained on a small text. */
+function littleText(tokens: number): string {
+  return (
+    `It was trained on ${compact(tokens)} tokens. From fewer than ${compact(littleTokens)}, a model learns grammar and common words, but little about the content.\n` +
+    'More text of the same kind helps most; with little text, start from a published model (docs/from-text-to-classifier.md).'
+  );
 }

@@ -147,6 +147,7 @@ test('every config file that comes with taper loads without a warning', () => {
     'gpt-mini.yaml',
     'paper.yaml',
     'quality.yaml',
+    'start-decoder.yaml',
     'start.yaml',
   ]);
   for (const file of files) assert.deepEqual(loadConfig({ file: join(configs, file) }).warnings, []);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { linkSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { linkSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { test } from 'node:test';
 import { DataError } from '../errors/index.ts';
@@ -50,6 +51,21 @@ test('a path that names nothing usable is an error that names it', async (t) => 
   const text = write(folder, 'a.txt', 'x');
   await assert.rejects(listSources([text], { exclude: ['*.txt'] }), /no text files left/);
   await assert.rejects(listSources([]), /no text files left/);
+});
+
+test('a table is refused with a command that converts it', async (t) => {
+  const folder = temporaryFolder(t);
+  const tables = { "it's.csv": 'subject,text\n"Hello, you",A mail.\n', 'b.tsv': 'subject\ttext\nHello "you\tA mail.\n' };
+  for (const [name, table] of Object.entries(tables)) {
+    const path = write(folder, name, table);
+    const error = await listSources([path]).catch((cause: Error) => cause);
+    const [, command] = /not a text file .*; convert the table, .*?: (node .*)$/.exec((error as Error).message)!;
+    const { status, stderr } = spawnSync('sh', ['-c', command!], { encoding: 'utf8' });
+    assert.equal(status, 0, stderr);
+    const [line] = readFileSync(path.replace(/\w+$/, 'jsonl'), 'utf8').trim().split('\n');
+    const subject = name === 'b.tsv' ? 'Hello "you' : 'Hello, you';
+    assert.deepEqual(JSON.parse(line!), { subject, text: 'A mail.' });
+  }
 });
 
 test('a folder with only empty text files is reported', async (t) => {

@@ -2,7 +2,7 @@ import { constants, readdir, statSync } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { escapePath, type GlobOptions, glob, isDynamicPattern } from 'tinyglobby';
-import { counted, DataError } from '../errors/index.ts';
+import { commandText, counted, DataError } from '../errors/index.ts';
 import type { DownloadProgress } from '../hub/index.ts';
 import { defaultCache } from './cache.ts';
 import { fetchTexts, isRemote, type RemoteOptions } from './remote.ts';
@@ -87,7 +87,7 @@ async function expand(path: string, ignore: string[], onWarning: (message: strin
   }
   if (kind === 'file') {
     if (!isTextFile(path)) {
-      throw new DataError(`${path}: not a text file that taper reads (${textEndings.join(' ')})`);
+      throw new DataError(`${path}: not a text file that taper reads (${textEndings.join(' ')})${conversion(path)}`);
     }
     const kept = await glob(escapePath(basename(path)), { cwd: dirname(resolve(path)), ignore, dot: true });
     return kept.length > 0 ? [await found(resolve(path))] : [];
@@ -97,6 +97,16 @@ async function expand(path: string, ignore: string[], onWarning: (message: strin
   const filled = texts.filter(({ file }) => file.bytes > 0); // nothing is lost by skipping an empty one
   if (filled.length === 0) throw nothingIn(path, files.length, texts.length);
   return onePathEach(filled);
+}
+
+/** How a table becomes JSON lines, whose text `data.textField` names. */
+function conversion(path: string): string {
+  const [ending] = /\.[ct]sv$/i.exec(path) ?? [];
+  if (ending === undefined) return '';
+  const options = /t/i.test(ending) ? 'delimiter: "\\t", quote: null, ' : '';
+  const script = `for (const row of require("csv-parse/sync").parse(fs.readFileSync(${JSON.stringify(path)}), { ${options}columns: true, bom: true })) console.log(JSON.stringify(row))`;
+  const lines = `${path.slice(0, -ending.length)}.jsonl`;
+  return `; convert the table, then set data.textField to its text column: ${commandText(['node', '-e', script])} > ${commandText([lines])}`;
 }
 
 /** The files of a folder, or those that a pattern names. */

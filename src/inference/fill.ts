@@ -3,6 +3,7 @@ import type { TextTokenizer } from '../data/index.ts';
 import { DataError } from '../errors/index.ts';
 import { familyOf, modelInputs } from '../model/index.ts';
 import { noGrad, scope, Tensor } from '../tensor/index.ts';
+import { trainingCommand } from './other-kind.ts';
 import type { TrainedModel } from './trained-model.ts';
 
 const maskText = '[MASK]';
@@ -58,7 +59,7 @@ export async function encodeMasks(trained: TrainedModel, text: string): Promise<
   const { tokenizer, model, checkpoint } = trained;
   if (familyOf(model.config).isCausal) {
     throw new DataError(
-      `${checkpoint.path}: is a ${model.config.kind} model, which has no ${maskText}; use npx taper-lm generate to continue a prompt`,
+      `${checkpoint.path}: is a ${model.config.kind} model, which continues a prompt and has no ${maskText}; use npx taper-lm generate, or train one that fills masks: ${trainingCommand(checkpoint, 'fill')}`,
     );
   }
   const own = tokenizer.tokens([tokenizer.maskId])[0]!; // <mask> of a RoBERTa

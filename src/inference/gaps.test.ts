@@ -9,10 +9,10 @@ import { tinyConfig } from '../train/tiny.fixture.ts';
 import { heldOutGaps } from './gaps.ts';
 
 const words = 'the queen saw a bird that sang of old ships and far lands'.split(' ');
-const tokens = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', '.', '1', '##s', ...words];
+const tokens = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', '.', '1', "'", '##s', ...words];
 const tokenizer = TextTokenizer.fromJson(wordPieceJson(tokens, { lowercase: true }));
 const idsOf = (text: string) => text.split(' ').map((token) => tokens.indexOf(token));
-const sentence = 'the queen saw a bird that sang of 1 ships ##s .';
+const sentence = "the queen saw a bird that sang of 1 ships ##s ' far .";
 const texts = [
   `[CLS] a . ${sentence} old [SEP]`,
   '[CLS] . far lands and a bird saw the queen . a [SEP]',
@@ -33,7 +33,8 @@ test('gaps are whole words of whole held-out sentences, the same for a seed, wit
       data: { objective: 'mlm' },
     });
     const weights = initialise(config.model, 1);
-    const bias = Float32Array.from(tokens, (token) => (token === 'queen' ? 50 : 0));
+    const biases: Record<string, number> = { '##s': 90, '.': 80, '[SEP]': 70, queen: 60 };
+    const bias = Float32Array.from(tokens, (token) => biases[token] ?? 0);
     weights.get('decoder.bias')!.copy_(Tensor.from(bias, [tokens.length]));
     const trained = { model: familyOf(config.model).create(config.model, weights), tokenizer, device: 'cpu' };
     const draw = (seed: number) => heldOutGaps(trained, samples, { count: 12, seed });
@@ -44,17 +45,16 @@ test('gaps are whole words of whole held-out sentences, the same for a seed, wit
     for (const { before, right, after, guesses } of gaps) {
       assert.ok(words.includes(right), right); // neither a number, a part of a word, nor a full stop
       assert.notEqual(right, 'ships', 'its second half would be left');
-      const told = [before, right, after]
-        .filter((part) => part !== '')
-        .join(' ')
-        .replace(' .', '.');
+      assert.ok(!(right === 'far' && before.includes('ships')), 'the end of a longer word');
+      const told = `${before}${right}${after}`;
       assert.ok(
         whole.some((text) => text.includes(told)),
         told,
       );
       assert.equal(guesses.length, 3);
       assert.equal(guesses[0]!.text, 'queen');
-      assert.ok(guesses[0]!.probability > 0.99);
+      assert.ok(guesses[0]!.probability < 1e-6, 'its probability among all tokens');
+      assert.ok(guesses.every(({ text }) => words.includes(text)));
     }
     assert.ok(new Set(gaps.map(({ right }) => right)).size > 3);
     assert.deepEqual(draw(1), gaps);

@@ -4,6 +4,7 @@ import { DataError } from '../errors/index.ts';
 import { familyOf, KeyValueCache } from '../model/index.ts';
 import { drawSeed, Stream } from '../random/index.ts';
 import { noGrad, scope, Tensor } from '../tensor/index.ts';
+import { trainingCommand } from './other-kind.ts';
 import { type SamplingOptions, sampleFrom } from './sampling.ts';
 import { firstStop, heldBack } from './stops.ts';
 import type { TrainedModel } from './trained-model.ts';
@@ -47,7 +48,7 @@ export async function* generate(
   const { tokenizer, model, checkpoint } = trained;
   if (!familyOf(model.config).isCausal) {
     throw new DataError(
-      `${checkpoint.path}: is a ${model.config.kind} model, which cannot continue a prompt; use npx taper-lm fill to fill masks`,
+      `${checkpoint.path}: is a ${model.config.kind} model, which fills masks and cannot continue a prompt; use npx taper-lm fill, or train one that continues: ${trainingCommand(checkpoint, 'generate')}`,
     );
   }
   const ids = await promptIds(tokenizer, prompt);

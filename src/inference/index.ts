@@ -3,11 +3,16 @@
  *
  * @module taper-lm/inference
  */
+
+export { asWritten } from './as-written.ts';
+export { heldOutBeginnings } from './beginnings.ts';
 export { type Evaluation, evaluate, evaluationNumbers } from './evaluate.ts';
 export { fillExamples } from './examples.ts';
 export { type FilledText, fillMasks, type Prediction } from './fill.ts';
 export { type Gap, heldOutGaps } from './gaps.ts';
 export { type Generated, type GenerateOptions, generate } from './generate.ts';
+export { trainingCommand } from './other-kind.ts';
 export type { SamplingOptions } from './sampling.ts';
+export type { Drawing } from './sentences.ts';
 export { checkPredicts, loadTrained, openTrained, predictsNothing, type TrainedOptions } from './trained.ts';
 export type { TrainedModel } from './trained-model.ts';

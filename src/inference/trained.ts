@@ -25,8 +25,9 @@ export interface TrainedOptions {
 export function openTrained(of: string | Checkpoint, { warn, ...how }: TrainedOptions): TrainedModel & Disposable {
   const checkpoint = typeof of === 'string' ? openCheckpoint(of, warn) : of;
   if (checkpoint.head) {
+    const use = checkpoint.head.kind === 'embedding' ? 'embed' : 'predict';
     throw new CheckpointError(
-      `${checkpoint.path}: was fine-tuned and has lost its pre-training head; give the pre-trained model that it was made from`,
+      `${checkpoint.path}: was fine-tuned and has lost its pre-training head; use npx taper-lm ${use}, or give the pre-trained model that it was made from`,
     );
   }
   const trained = loadTrained(checkpoint, how);

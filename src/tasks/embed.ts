@@ -1,6 +1,6 @@
 import { type Checkpoint, openCheckpoint } from '../checkpoints/index.ts';
 import { CheckpointError, ConfigError } from '../errors/index.ts';
-import { checkPredicts, loadTrained } from '../inference/index.ts';
+import { checkPredicts, loadTrained, trainingCommand } from '../inference/index.ts';
 import { type EmbeddingHead, embeddings, familyOf, plainEmbedding } from '../model/index.ts';
 import type { Device } from '../tensor/index.ts';
 import { predict, predictorOf } from './learner.ts';
@@ -39,7 +39,7 @@ export function openEmbedder(of: string | Checkpoint, { warn, device, maxLength,
   if (!familyOf(config.model).takesHeads || head.kind !== 'embedding') {
     const what = head.kind === 'embedding' ? `a ${config.model.kind} model` : 'fine-tuned for labels';
     throw new CheckpointError(
-      `${path}: is ${what}; give a pre-trained encoder, or one fine-tuned with npx taper-lm finetune --pairs`,
+      `${path}: is ${what}; give a pre-trained encoder, or one fine-tuned with npx taper-lm finetune --pairs; this command trains one: ${trainingCommand(checkpoint, 'fill')}`,
     );
   }
   const D = config.model.hiddenSize;

@@ -1,0 +1,28 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { asWritten } from './as-written.ts';
+
+/** A gap as a tokenizer gives it that loses capitals, accents and spaces. */
+const gap = (before: string, right: string, after: string) => ({ before, right, after, guesses: [] });
+async function* texts(...parts: string[]): AsyncGenerator<string> {
+  yield* parts;
+}
+
+test('sentences get the capitals, accents, spaces and quotation marks of the text, without those of their neighbours', async () => {
+  const text =
+    'Is it? “Yes.” “The  Café (as\nthey say)\n is  near.”\n\nCHAPTER II\n\nShe said: "The re-election is far off!" He ran.';
+  const [near, far] = await asWritten(
+    [
+      gap('” “ the cafe ( as they ', 'say', ') is near.'),
+      gap('” chapter ii she said : " the re - election ', 'is', ' far off!'),
+    ],
+    texts('Another text. ', text),
+  );
+  assert.deepEqual(near, gap('“The Café (as they ', 'say', ') is near.”'));
+  assert.deepEqual(far, gap('She said: "The re-election ', 'is', ' far off!"'));
+});
+
+test('a sentence that the texts do not have keeps its form', async () => {
+  const lost = gap('the ', 'cat', ' sat.');
+  assert.deepEqual(await asWritten([lost], texts('The category sat.', 'The cat sits.')), [lost]);
+});

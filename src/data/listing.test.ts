@@ -55,7 +55,10 @@ test('a path that names nothing usable is an error that names it', async (t) => 
 
 test('a table is refused with a command that converts it', async (t) => {
   const folder = temporaryFolder(t);
-  const tables = { "it's.csv": 'subject,text\n"Hello, you",A mail.\n', 'b.tsv': 'subject\ttext\nHello "you\tA mail.\n' };
+  const tables = {
+    "it's.csv": 'subject,text\n"Hello, you",A mail.\n',
+    'b.tsv': 'subject\ttext\nHello "you\tA mail.\n',
+  };
   for (const [name, table] of Object.entries(tables)) {
     const path = write(folder, name, table);
     const error = await listSources([path]).catch((cause: Error) => cause);

@@ -95,6 +95,7 @@ describe('fine-tuning', { concurrency: 2 }, () => {
       'README.md',
       'config.json',
       'dev.tsv',
+      'fine-tuning.json',
       'model.safetensors',
       'test.tsv',
       'tokenizer.json',

@@ -147,10 +147,6 @@ async function open(file: string | undefined, options: ConfigOptions): Promise<O
   });
   if (config.data.train.length === 0)
     throw new ConfigError('data.train: no text; give files or folders, as in --data my/texts');
-  if (file === undefined)
-    say(
-      `the configuration is that of npm start, ${firstRuns.encoder.file}; another one comes before --data, as in configs/encoder.yaml`,
-    );
   using downloads = downloadLine();
   const show = prepareProgress(say);
   let started = 0;
@@ -168,6 +164,10 @@ async function open(file: string | undefined, options: ConfigOptions): Promise<O
   started = performance.now();
   const corpora = await openCorpora(config, tokenizer, report);
   downloads.end();
+  if (file === undefined)
+    say(
+      `the configuration is that of npm start, ${firstRuns.encoder.file}; another one comes before --data, as in configs/encoder.yaml`,
+    );
   for (const { corpus } of corpora.train)
     warnOfUnknown(corpus.index, vocabularyAdvice(config), (message) => warn(`data.train: ${message}`));
   return { config, tokenizer, corpora, report, seconds, [Symbol.dispose]: () => corpora[Symbol.dispose]() };

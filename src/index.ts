@@ -1,16 +1,10 @@
 /**
- * taper pre-trains Transformer language models faster by progressive layer dropping (PLD; Zhang and He 2020,
- * arXiv 2010.13369). What the command line does, a program can do:
+ * taper pre-trains Transformer encoders and decoders on your own text, dense or with progressive layer dropping (PLD; Zhang and
+ * He 2020, arXiv 2010.13369) and other depth methods. What the command line does, a program can do:
  *
  *     import { loadConfig, pretrain } from 'taper-lm';
  *
- *     const { config } = loadConfig({
- *       overrides: {
- *         model: { preset: 'bert-mini' },
- *         data: { train: ['my/texts'] },
- *         train: { steps: 10_000 },
- *       },
- *     });
+ *     const { config } = loadConfig({ file: 'configs/encoder.yaml', sets: ['data.train=[my/texts]', 'train.steps=2000'] });
  *     const { checkpoint } = await pretrain(config, { out: 'runs/mine' });
  *
  * `pretrain` takes a program's own depth method, documents, sinks and abort signal. The parts of taper are here as well, each under its

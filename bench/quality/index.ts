@@ -53,15 +53,15 @@ function report(all: readonly Trained[], times: ReadonlyMap<Rung, readonly numbe
     'The speed-run: minutes to one accuracy',
     'npm run bench -- quality BOOKS',
     `Minutes of training on two processors until ${100 * target} % of the masked tokens of held-out books are predicted (15 % masked, sequences of 128), for a
-model of 12 blocks of width 128 with 8,192 tokens, in steps of 32 sequences unless stated otherwise. Each training is a whole one, whose learning rate falls
-to 0 at its end: a rung is trained for more or fewer steps until there are trainings on either side of the target, at most a factor of 1.5 apart, and the steps are interpolated
+model of 12 blocks of width 128 with 8,192 tokens, in steps of 32 sequences. Each training run is complete: its learning rate decays to
+0. A recipe is trained with more or fewer steps until there are trainings on either side of the target, at most a factor of 1.5 apart, and the steps are interpolated
 between them. For a rung that missed the target, the table shows its longest training and the accuracy with each seed. A step's time is the mean of a short run of the same
 recipe on two threads, ${rounds} rounds, the rungs in turn. Figures are medians, with the range in brackets: of the seeds ${seeds.join(' and ')}, and of the rounds.
 
 ${table(ladder(climbed))}
 
-A step of the same BERT takes transformers ${(stepOf('transformers') / stepOf('bert')).toFixed(1)} times as long as taper: that is the engine's part. The model's part, and that of its recipe, is the row of ModernBERT, whose
-speed-up is over taper's BERT. Differences of a few percent between the last rows are within the range of the step times.
+A step of the same BERT takes transformers ${(stepOf('transformers') / stepOf('bert')).toFixed(1)} times as long as taper: that is the gain from the engine. The ModernBERT row shows the gain from the model and its recipe; its speed-up is
+relative to taper's BERT. Differences of a few percent between the last rows are within the range of the step times.
 
 Held-out accuracy of all trainings by the minutes that they take, seed ${seeds[0]}:
 

@@ -42,7 +42,7 @@ interface PretrainCommandOptions extends Omit<ConfigOptions, 'from'> {
 /** `taper-lm pretrain`: trains a model and leaves a run folder. */
 export function pretrainCommand(): Command {
   return new Command('pretrain')
-    .description('pre-train a model on text with progressive layer dropping')
+    .description('pre-train a model on text')
     .argument(...configArgument)
     .addOption(dataOption())
     .option('--out <run>', 'folder of the run (default: runs/NAME, after the config file)')

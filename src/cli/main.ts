@@ -28,7 +28,9 @@ import { tokenizerCommand } from './tokenizer.ts';
 import { tuneCommand } from './tune.ts';
 
 const program = new Command('taper-lm')
-  .description('Pre-train small Transformer encoders and decoders on your own text, dense or with progressive layer dropping.')
+  .description(
+    'Pre-train small Transformer encoders and decoders on your own text, dense or with progressive layer dropping.',
+  )
   .version(packageVersion())
   .enablePositionalOptions() // `launch` passes on the options of its command
   .addHelpText('after', '\nExample:\n  npx taper-lm pretrain configs/encoder.yaml --data my/texts');

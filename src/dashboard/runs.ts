@@ -74,7 +74,7 @@ export class Runs {
 
   /** Symbolic links are followed last. Each folder is searched once; folders that contain the folder of runs are not searched. */
   #folders(): { runs: Folders; models: Folders } {
-    const [runs, models]: Folders[] = [new Map(), new Map()] as const;
+    const [runs, models]: [Folders, Folders] = [new Map(), new Map()];
     const root = realPath(this.#folder);
     const seen = new Set<string>();
     const links: [folder: string, names: readonly string[]][] = [];

@@ -38,6 +38,10 @@ export function bytesText(bytes: number): string {
   return bytes < 1e9 ? `${rounded(bytes / 1e6)} MB` : `${rounded(bytes / 1e9)} GB`;
 }
 
+/** A value in words, or a dash if there is none. */
+export const orDash = <T>(value: T | null | undefined, write: (value: T) => string): string =>
+  value === null || value === undefined ? '–' : write(value);
+
 /** A Markdown table; the first row is the header. */
 export function markdownTable(rows: readonly (readonly (string | number)[])[]): string {
   const [head, ...body] = rows.map((row) => `| ${row.join(' | ')} |`);

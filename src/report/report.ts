@@ -8,7 +8,7 @@ import { chartGroups, isDense, type RunChart } from './charts.ts';
 import type { Comparison } from './compare.ts';
 import { comparisonNote, comparisonTables } from './comparison-tables.ts';
 import { filledTexts } from './filled-texts.ts';
-import { bytesText, duration, flopsText, markdownTable, percent, rounded } from './format.ts';
+import { bytesText, duration, flopsText, markdownTable, orDash, percent, rounded } from './format.ts';
 import type { RunView } from './run-view.ts';
 import type { Columns } from './series.ts';
 import { titleOf } from './titles.ts';
@@ -135,9 +135,6 @@ pre { overflow-x: auto; padding: .6rem; background: #f5f6f8 }
 function text(words: string): string {
   return words.replace(/[\\`*_{}[\]<>#|&~]/g, (character) => `&#${character.charCodeAt(0)};`);
 }
-
-const orDash = <T>(value: T | null | undefined, write: (value: T) => string) =>
-  value === null || value === undefined ? '–' : write(value);
 
 /** What a run was trained on, and by which command. */
 function dataParts(run: ReportedRun): string[] {

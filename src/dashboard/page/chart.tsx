@@ -21,7 +21,7 @@ export interface ChartProps extends Omit<RunChart, 'lines' | 'mayBeLog'> {
 const height = 240;
 const font = '12px system-ui, sans-serif';
 /** How many points the PageUp and PageDown keys move by. */
-const page = 40;
+const pagePoints = 40;
 
 /**
  * A line chart: drag to zoom in, double-click to reset. The legend shows the values under the pointer, or those that the arrow
@@ -59,11 +59,12 @@ export function Chart(props: ChartProps) {
   const leave = () => plot.current?.setCursor({ left: -10, top: -10 });
   const press = (event: KeyboardEvent) => {
     const last = xs.length - 1;
+    const from = selected ?? last;
     const moves: Record<string, number> = {
-      ArrowLeft: (selected ?? xs.length) - 1,
-      ArrowRight: (selected ?? -1) + 1,
-      PageUp: (selected ?? xs.length) - page,
-      PageDown: (selected ?? -1) + page,
+      ArrowLeft: from - 1,
+      ArrowRight: from + 1,
+      PageUp: from - pagePoints,
+      PageDown: from + pagePoints,
       Home: 0,
       End: last,
     };

@@ -1,6 +1,6 @@
 import { commandText, counted, startedText } from '../../errors/index.ts';
 import { isDense } from '../../report/charts.ts';
-import { bytesText, compact, duration, flopsText, percent, rounded } from '../../report/format.ts';
+import { bytesText, compact, duration, flopsText, orDash, percent, rounded } from '../../report/format.ts';
 import { titleOf } from '../../report/titles.ts';
 import type { ShownRun } from '../api.ts';
 import { LineSample } from './line-sample.tsx';
@@ -8,9 +8,6 @@ import { Table } from './table.tsx';
 import { runStyles } from './theme.ts';
 
 type Fact = [name: string, value: string];
-
-const orDash = <T,>(value: T | null | undefined, text: (value: T) => string) =>
-  value === null || value === undefined ? '–' : text(value);
 
 /** The key figures of a run, or of several side by side: first what the model can do, then what it cost. */
 export function Facts({ runs }: { runs: readonly ShownRun[] }) {

@@ -1,3 +1,4 @@
+import { counted } from '../../errors/index.ts';
 import { type Axis, axes, chartGroups, isDense, type RunChart } from '../../report/charts.ts';
 import { compact, duration, flopsText } from '../../report/format.ts';
 import type { ShownRun } from '../api.ts';
@@ -8,16 +9,11 @@ import type { View } from './view.ts';
 
 type Format = (value: number) => string;
 
-const counted =
-  (noun: string): Format =>
-  (value) =>
-    `${value.toLocaleString('en')} ${noun}`;
-
 /** For each axis, the text of a tick, and that of a place in a sentence. */
 const formats: Record<Axis, { tick: Format; said: Format }> = {
-  step: { tick: compact, said: counted('steps') },
-  samples: { tick: compact, said: counted('samples') },
-  tokens: { tick: compact, said: counted('tokens') },
+  step: { tick: compact, said: (step) => counted(step, 'step') },
+  samples: { tick: compact, said: (samples) => counted(samples, 'sample') },
+  tokens: { tick: compact, said: (tokens) => counted(tokens, 'token') },
   flops: { tick: (value) => (value === 0 ? '0' : value.toExponential(1)), said: flopsText },
   seconds: { tick: duration, said: duration },
 };

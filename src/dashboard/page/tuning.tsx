@@ -15,6 +15,7 @@ export const scoresText = ({ record }: TuningItem) => (record ? textOf(record) :
 export function Tuning({ tuning, choose }: { tuning: TuningItem; choose: (names: readonly string[]) => void }) {
   const { name, folder, parent, record } = tuning;
   const isEmbedding = record?.labels === null;
+  const [head = [], ...rows] = record ? scoreRows(record) : [];
   const next = isEmbedding
     ? ['embed', folder, '--in', 'texts.jsonl', '--out', 'vectors.npy']
     : ['predict', folder, 'A text of yours.'];
@@ -44,9 +45,7 @@ export function Tuning({ tuning, choose }: { tuning: TuningItem; choose: (names:
           {record && <code class="command">{startedText(record.command)}</code>}
         </div>
       </section>
-      {record && (
-        <Table caption={`Scores of the best epoch`} head={scoreRows(record)[0]!} rows={scoreRows(record).slice(1)} />
-      )}
+      {record && <Table caption="Scores of the best epoch" head={head} rows={rows} />}
       {record?.seeds.some(({ history }) => history.length > 1) && (
         <Chart
           title="Score after each epoch"

@@ -80,14 +80,14 @@ test('plan --data tells the sequences, the tokens, the epochs, the memory and th
 test('too many epochs are warned of, with a command that trains for fewer', async () => {
   const words = ['--data', 'tale.txt', '--set', 'train.batchSize=64', 'train.steps=200'];
   const { stderr } = await quick(...pretrain('runs/long', ...words, 'train.evalEvery=0'));
-  const [warning] = /^warning: train\.steps: 200 steps are .*$/m.exec(stderr)!;
+  const [warning] = /^warning: 200 steps are .*$/m.exec(stderr)!;
   const [, epochs] = /: too many; 10 to 40 are usual, and .* Try (\d+) epochs/.exec(warning)!;
   assert.match(warning, new RegExp(`--set train\\.epochs=${epochs} --out runs/long-${epochs}-epochs$`));
   const { code, stderr: next } = await typed(warning, { cwd: folder });
   assert.equal(code, 0, next);
   assert.doesNotMatch(next, /too many/);
   const planned = await done('plan', 'tiny.yaml', ...words);
-  assert.match(planned.stderr, /^warning: train\.steps: 200 steps .*: npx taper-lm plan tiny\.yaml .*=\d+$/m);
+  assert.match(planned.stderr, /^warning: 200 steps .*: npx taper-lm plan tiny\.yaml .*=\d+$/m);
 });
 
 test('eval without --data needs the text that the run was trained on', async () => {

@@ -166,8 +166,8 @@ suite('taper', { concurrency: 2 }, () => {
   test('eval gives the numbers that the run logged last, on the held-out file and without a file', async () => {
     const { type: _, split: __, examples: ___, ...logged } = linesOf(join(folder, 'runs/tiny')).at(-1)!;
     for (const [words, text] of [
-      [['--data', 'valid.txt'], 'valid.txt'],
-      [[], "the run's own held-out text"],
+      [['--data', 'valid.txt'], ['valid.txt']],
+      [[], null],
     ] as const) {
       const { checkpoint, sequences, ...found } = await json<Record<string, unknown>>(
         ...['eval', 'runs/tiny', ...words, '--limit', '16'],
@@ -281,7 +281,7 @@ suite('taper', { concurrency: 2 }, () => {
   test('data inspect without a configuration shows the sequences of npm start, and names its configuration', async () => {
     const { code, stdout, stderr } = await run('data', 'inspect', '--data', 'train.txt');
     assert.equal(code, 0, stderr);
-    assert.match(stderr, /^the configuration is that of npm start, configs\/start\.yaml; /m);
+    assert.match(stderr, /^using configs\/start\.yaml, as npm start does; /m);
     assert.match(stdout, /^sequences {2}\d+ of 64 tokens \(mlm\)$/m);
   });
 

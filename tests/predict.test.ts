@@ -146,6 +146,10 @@ describe('predict', { timeout: 300_000 }, () => {
     const { code, stdout, stderr } = await start([], { cwd: folder, command: ['sh', '-c', command] }).ended;
     assert.equal(code, 0, stderr);
     assert.deepEqual(rowsOf(stdout), expected);
+    writeFileSync(at('empty.txt'), '\n');
+    await refused(['predict', 'number', 'empty.txt'], /empty\.txt: has no texts; give a file with one text per line/);
+    await refused(['predict', 'number', 'none.txt'], /none\.txt: no such file/);
+    await refused(['predict', 'number', '.'], /\.: is a folder; give a table/);
     const both = await predicted('mails', 'lines.txt', 'mails.csv', 'The cat sees.');
     assert.equal(both.length, 3 + long.length + 1);
   });

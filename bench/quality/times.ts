@@ -17,7 +17,7 @@ export function stepTimes(books: string, rungs: readonly Rung[], rounds: number)
         const out = join(folder, `${rung.name}-${round}`);
         const seconds = programs[rung.program].time({ rung, seed: 1, steps, books, threads, out });
         times.get(rung)!.push(seconds);
-        console.log(`${rung.name}: ${(1000 * seconds).toFixed(0)}ms per step`);
+        console.log(`${rung.name}: ${(1000 * seconds).toFixed(0)} ms per step`);
       }
     }
     return times;

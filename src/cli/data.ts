@@ -166,7 +166,7 @@ async function open(file: string | undefined, options: ConfigOptions): Promise<O
   downloads.end();
   if (file === undefined)
     say(
-      `the configuration is that of npm start, ${firstRuns.encoder.file}; another one comes before --data, as in configs/encoder.yaml`,
+      `using ${firstRuns.encoder.file}, as npm start does; to use another configuration, put it before --data: npx taper-lm data inspect configs/encoder.yaml --data …`,
     );
   for (const { corpus } of corpora.train)
     warnOfUnknown(corpus.index, vocabularyAdvice(config), (message) => warn(`data.train: ${message}`));

@@ -38,15 +38,14 @@ async function run(path: string, options: EvalOptions): Promise<void> {
   const { loss, tokenLoss, tokenAccuracy, perplexity, tokens } = evaluation;
   if (!Number.isFinite(loss)) throw predictsNothing(checkpoint);
   const { step } = checkpoint.progress;
-  const text = options.data === undefined ? "the run's own held-out text" : options.data.join(', ');
   if (options.json) {
     process.stdout.write(
-      `${JSON.stringify({ checkpoint: checkpoint.path, step, text, sequences, ...evaluationNumbers(objective, evaluation) })}\n`,
+      `${JSON.stringify({ checkpoint: checkpoint.path, step, text: options.data ?? null, sequences, ...evaluationNumbers(objective, evaluation) })}\n`,
     );
     return;
   }
   process.stdout.write(
     `loss        ${loss.toFixed(4)}\n${objectives[objective].loss} loss    ${tokenLoss.toFixed(4)}\nperplexity  ${rounded(perplexity)}\n` +
-      `accuracy    ${percent(tokenAccuracy)} of ${counted(tokens, objectives[objective].predictedToken)} in ${counted(sequences, 'sequence')}\ntext        ${text}\n`,
+      `accuracy    ${percent(tokenAccuracy)} of ${counted(tokens, objectives[objective].predictedToken)} in ${counted(sequences, 'sequence')}\ntext        ${options.data?.join(', ') ?? "the run's own held-out text"}\n`,
   );
 }

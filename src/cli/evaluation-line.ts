@@ -11,7 +11,7 @@ const columns = {
 type Column = keyof typeof columns;
 const names = Object.keys(columns) as Column[];
 
-/** In a narrow terminal the last of these go first. */
+/** A narrow terminal leaves out the last of these first. */
 const byImportance: readonly Column[] = ['step', 'loss', 'accuracy', 'trainingLoss', 'perplexity', 'flopsSaved'];
 const gap = '  ';
 const widthOf = (name: Column) => Math.max(8, columns[name].length);

@@ -80,7 +80,7 @@ function abilityText({ head, devs, tests, baselines }: FineTuned, { judgedBy = [
     name,
     score: sets.find((one) => one.set === set)!.scores[main]!,
   }));
-  const better = others.filter(({ score }) => score >= scores[main]!).map(({ name }) => name);
+  const better = others.filter(({ score }) => scores[main]! < 1 && score >= scores[main]!).map(({ name }) => name);
   const all = others.map(({ name, score }) => `; ${name} ${percent(score)}`);
   const advice =
     better.length === 0

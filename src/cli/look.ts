@@ -6,7 +6,7 @@ import { percent } from '../report/format.ts';
 import type { Texts } from '../train/index.ts';
 import { warn } from './terminal.ts';
 
-/** The sentences that are shown, and the seeds that draw them and continue them. */
+/** How many sentences are shown, and the seed that draws and continues them. */
 const [numGaps, numBeginnings, seed] = [5, 3, 1];
 const sampling = { tokens: 40, temperature: 0.8, topK: 50, topP: 1, seed };
 
@@ -18,11 +18,13 @@ export interface Look {
   command: string[];
   /** Tokens of the training text. */
   tokens: number;
+  /** Whether the model had been trained before, on other text. */
+  isContinued: boolean;
   /** The accuracy of always predicting the same token: the most frequent one among those that are predicted. */
   commonest: number;
 }
 
-/** Looks at the model of a finished run; undefined, with a warning, if that cannot be done. */
+/** Shows what the model of a run makes of held-out text; undefined, with a warning, if that cannot be done. */
 export async function lookAt(run: string, device: string): Promise<Look | undefined> {
   const { openTrained } = await import('../inference/index.ts');
   const { openTexts } = await import('../train/index.ts');
@@ -37,6 +39,7 @@ export async function lookAt(run: string, device: string): Promise<Look | undefi
         shown,
         command: tryCommand(run, config, example),
         tokens: texts.tokens,
+        isContinued: config.train.from !== undefined,
         commonest: commonestShare(texts, config),
       };
     } finally {
@@ -95,7 +98,7 @@ export function gapsText(gaps: readonly Gap[]): string {
   });
   const among = (most: number) => ranks.filter((rank) => rank >= 0 && rank < most).length;
   return (
-    'Words removed at random from held-out sentences, with the three likeliest words; the model also weighs parts of words and\n' +
+    'Words removed at random from held-out sentences, with the three likeliest words; the model also weighs parts of words and ' +
     `punctuation, which are left out here:\n\n${lines.join('\n')}\n` +
     `Right at the first guess ✓: ${among(1)} of ${gaps.length}; among the three, ✓ or (✓): ${among(3)} of ${gaps.length}\n`
   );

@@ -279,8 +279,8 @@ function planText(plan: Plan, config: Config): string {
           [
             'time',
             plan.text
-              ? 'not measured: the memory is too small'
-              : 'not measured; --data MY/TEXTS or --measure times some steps',
+              ? 'not measured: too little free memory'
+              : 'not measured; --data my/texts or --measure times some steps',
           ],
         ]),
     ['method', `${plan.method}${limits}${own ? `, ${own}` : ''}`],

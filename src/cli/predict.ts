@@ -122,7 +122,9 @@ async function* examplesOf(
     );
   }
   for (const one of inputs) {
-    const isPath = statSync(one, { throwIfNoEntry: false })?.isFile() || (isTablePath(one) && !/\s/.test(one));
+    const found = statSync(one, { throwIfNoEntry: false });
+    if (found?.isDirectory()) throw new ConfigError(`${one}: is a folder; give a table, a .txt file or texts`);
+    const isPath = found?.isFile() || (isTablePath(one) && !/\s/.test(one));
     const all = /\.(jsonl|parquet)$/i.test(one) ? columns : headless;
     if (isPath) yield* examplesIn(one, { texts, all }, warn);
     else yield lineExample(one);

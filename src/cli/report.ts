@@ -42,7 +42,7 @@ async function run(paths: string[], { out }: { out: string }): Promise<void> {
   const folder = `${basename(out, kind)}-figures`;
   const { markdown, figures } = reportOf(runs, { comparison, tunings, folder });
   writeFiles(dirname(out), { [basename(out)]: markdown });
-  writeFiles(join(dirname(out), folder), figures);
+  if (Object.keys(figures).length > 0) writeFiles(join(dirname(out), folder), figures);
 }
 
 async function readRunView(path: string): Promise<ReportedRun> {

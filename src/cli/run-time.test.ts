@@ -24,7 +24,7 @@ test('the time of a run is estimated once, from the FLOPs of its first steps, an
   assert.ok(seconds > 0.95 * (4900 + 20_000) && seconds < 4900 + 20_000 + 60, text);
   assert.match(
     text,
-    / For a shorter run, stop it with CTRL-C and start another, about 2h00m with 2\d0 steps: .*--set train\.steps=2\d0 --out runs\/none-short$/,
+    / For a shorter run, stop this one with CTRL-C and start another: about 2h00m with 2\d0 steps: .*--set train\.steps=2\d0 --out runs\/none-short$/,
   );
   assert.equal(tell(11, spentBy(11, 110, 11 * flopsOfStep)), undefined);
 });

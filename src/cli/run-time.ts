@@ -48,16 +48,13 @@ export function timeEstimate(
       { microBatchSize, granularity: depth.granularity },
     );
     const left = (seconds / flops) * expectedFlops;
-    const estimate = [
-      `estimated time: ${duration(left)} for the ${step === steps ? '' : 'remaining '}${counted(train.steps - step, 'step')}, from the first ${steps}`,
-      slowdown() ?? [],
-    ]
-      .flat()
-      .join('; ');
+    const slow = slowdown();
+    const rest = `${step === steps ? '' : 'remaining '}${counted(train.steps - step, 'step')}`;
+    const estimate = `estimated time: ${duration(left)} for the ${rest}, from the first ${steps}${slow === undefined ? '' : `; ${slow}`}`;
     const hours = (seconds + left) / 3600;
     if (hours < longHours || step !== steps) return estimate;
     const shorter = shorterRun(train.steps, hours, ['--out', freeName(`${out}-short`)]);
-    return `${estimate}. For a shorter run, stop it with CTRL-C and start another, ${shorter}`;
+    return `${estimate}. For a shorter run, stop this one with CTRL-C and start another: ${shorter}`;
   };
 }
 

@@ -13,7 +13,7 @@ export const firstRuns = {
 };
 
 /** A first run, and the text that it was trained on. */
-interface FirstRun extends Pick<Look, 'command' | 'tokens'> {
+interface FirstRun extends Pick<Look, 'command'>, Partial<Pick<Look, 'tokens'>> {
   /** Absolute paths or addresses. */
   texts: readonly string[];
   /** The configuration that it leads to. */
@@ -36,8 +36,9 @@ function fromHere(path: string): string {
   return short === '' || short.startsWith('..') ? path : short;
 }
 
-/** The setting of the epochs that fit a text of about `tokens` tokens, if those of a configuration are too many. */
-function lengthFor(file: string, tokens: number): string[] {
+/** The setting of the epochs that fit a text of about `tokens` tokens, if that is known and those of a configuration are too many. */
+function lengthFor(file: string, tokens: number | undefined): string[] {
+  if (tokens === undefined) return [];
   const { config } = loadConfig({ file });
   const count = Math.ceil(tokens / Math.max(...valuesOf(config.data.sequenceLength)));
   const fewer = fewerEpochs(config, { train: () => ({ samples: { count } }) });

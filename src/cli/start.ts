@@ -9,7 +9,7 @@ import { counted } from '../errors/index.ts';
 import { familyOf } from '../model/index.ts';
 import { downloadLine } from './download-line.ts';
 import { reportError } from './errors.ts';
-import { lookAt } from './look.ts';
+import { lookAt, tryCommand } from './look.ts';
 import { train } from './pretrain.ts';
 import { settle } from './settle.ts';
 import { signalExitCodes } from './signals.ts';
@@ -59,6 +59,7 @@ async function start(paths: readonly string[], { generate = false }: { generate?
   const { result, summary } = await train(loaded, { out, announcement });
   const look = await lookAt(out, training.device);
   process.stdout.write(`\n${summaryText(result, summary!, look)}`);
-  if (look) process.stdout.write(`\n${look.shown && `${look.shown}\n`}${nextText({ texts, ...look, next })}`);
+  if (look?.shown) process.stdout.write(`\n${look.shown}`);
+  process.stdout.write(`\n${nextText({ texts, command: tryCommand(out, loaded.config), ...look, next })}`);
   if (result.stoppedBy !== undefined) process.exitCode = signalExitCodes[result.stoppedBy] ?? 1;
 }

@@ -8,15 +8,15 @@ const result = { run: 'runs/mine', checkpoint: 'runs/mine/checkpoints/step-9', s
 const evaluation = (step: number, accuracy: Partial<EvalMetrics>): EvalMetrics => ({
   ...{ type: 'eval', step, split: 'valid', loss: 5, perplexity: 148, tokens: 100, ...accuracy },
 });
-const textOf = (lines: EvalMetrics[], tokens = 1e9) =>
-  summaryText(result, summarise(lines), { tokens, commonest: 0.061 });
+const textOf = (lines: EvalMetrics[], tokens = 1e9, isContinued = false) =>
+  summaryText(result, summarise(lines), { tokens, commonest: 0.061, isContinued });
 const first = (lines: EvalMetrics[]) => textOf(lines).split('\n')[0];
 
 test('a summary starts with what the model can do, then says what it cost', () => {
   const masked = [evaluation(0, { mlmAccuracy: 0.001 }), evaluation(9, { mlmAccuracy: 0.246 })];
   assert.equal(
     first(masked),
-    'Of 100 hidden tokens (words and parts of words) in text that it was not trained on, the model guesses 25 correctly; always guessing the commonest one would get 6.',
+    'Of 100 hidden tokens (words and parts of words) in text that it was not trained on, the model guesses 25 correctly; always guessing the most frequent one would get 6 right.',
   );
   const text = textOf(masked);
   assert.ok(text.indexOf('accuracy') < text.indexOf('work '), text);
@@ -31,10 +31,12 @@ test('a run that stopped before its second evaluation says how to evaluate it', 
     first([evaluation(0, { mlmAccuracy: 0 })])!,
     /not been evaluated .* npx taper-lm eval runs\/mine does that/,
   );
+  assert.match(textOf([evaluation(0, { mlmAccuracy: 0 })]), /^held-out loss +5\.000 nats/m);
 });
 
 test('a summary says if the text was too small to learn more than common words', () => {
   const lines = [evaluation(0, { mlmAccuracy: 0 }), evaluation(9, { mlmAccuracy: 0.2 })];
-  assert.match(textOf(lines, 447_000), /trained on 447K tokens\. From fewer than 10M, .*\nMore text /);
+  assert.match(textOf(lines, 447_000), /trained on 447K tokens\. With fewer than 10M, .*\nMore text /);
   assert.doesNotMatch(textOf(lines, 20e6), /More text/);
+  assert.doesNotMatch(textOf(lines, 447_000, true), /More text/); // it had been trained before
 });

@@ -14,14 +14,15 @@ const littleTokens = 10e6;
 export function summaryText(
   result: PretrainResult,
   summary: Summary,
-  look?: Pick<Look, 'tokens' | 'commonest'>,
+  look?: Pick<Look, 'tokens' | 'commonest' | 'isContinued'>,
 ): string {
   const { firstEvaluation: first, lastEvaluation: last } = summary;
   const show = (value: number, text: (value: number) => string) =>
     Number.isFinite(value) ? text(value) : 'not finite';
   const fell = (number: (evaluation: EvalMetrics) => number, text: (value: number) => string) =>
-    first && last ? `${show(number(first), text)} → ${show(number(last), text)}` : 'never measured';
-  const end = result.stoppedBy !== undefined ? `, stopped by ${result.stoppedBy}; --resume continues it` : '';
+    first && last ? [...new Set([first, last])].map((one) => show(number(one), text)).join(' → ') : 'never measured';
+  const resume = commandText(['npx', 'taper-lm', 'pretrain', '--resume', '--out', result.run]);
+  const end = result.stoppedBy !== undefined ? `, stopped by ${result.stoppedBy}; to continue: ${resume}` : '';
   const rows = [
     [
       'held-out loss',
@@ -39,7 +40,7 @@ export function summaryText(
     ['step FLOPs saved', `${percent(summary.stepFlopsSaved)} (of all work)`],
     ['time saved', summary.timeSaved === undefined ? 'unknown' : percent(summary.timeSaved)],
   ];
-  const little = look && look.tokens < littleTokens ? `${littleText(look.tokens)}\n` : '';
+  const little = look && !look.isContinued && look.tokens < littleTokens ? `${littleText(look.tokens)}\n` : '';
   return `${bold(abilityText(result.run, summary, look), process.stdout)}\n${little}\n${rows.map(([name, value]) => `${name!.padEnd(19)}${value}\n`).join('')}`;
 }
 
@@ -53,18 +54,15 @@ function abilityText(
     return `The model has not been evaluated since it began; ${commandText(['npx', 'taper-lm', 'eval', run])} does that.`;
   }
   const ofHundred = (share: number) => Math.round(100 * share);
-  const what =
-    last.clmAccuracy === undefined
-      ? 'hidden tokens (words and parts of words)'
-      : 'next tokens (words and parts of words)';
-  const constant = look ? `; always guessing the commonest one would get ${ofHundred(look.commonest)}` : '';
+  const what = `${last.clmAccuracy === undefined ? 'hidden' : 'next'} tokens (words and parts of words)`;
+  const constant = look ? `; always guessing the most frequent one would get ${ofHundred(look.commonest)} right` : '';
   return `Of 100 ${what} in text that it was not trained on, the model guesses ${ofHundred(accuracyOf(last))} correctly${constant}.`;
 }
 
 /** What to expect of a model that was trained on a small text. */
 function littleText(tokens: number): string {
   return (
-    `It was trained on ${compact(tokens)} tokens. From fewer than ${compact(littleTokens)}, a model learns grammar and common words, but little about the content.\n` +
+    `It was trained on ${compact(tokens)} tokens. With fewer than ${compact(littleTokens)}, a model learns grammar and common words, but little about the content.\n` +
     'More text of the same kind helps most; with little text, start from a published model (docs/from-text-to-classifier.md).'
   );
 }

@@ -122,7 +122,10 @@ export class Corpus {
       file.read(offset, bytes);
     } catch (error) {
       try {
-        writeFileSync(join(this.#folder, damageNote), error instanceof DamagedError ? error.what : String(error));
+        writeFileSync(
+          join(this.#folder, damageNote),
+          error instanceof DamagedError ? error.what : error instanceof Error ? error.message : String(error),
+        );
       } catch {} // the folder is read-only: the error still reports the damage
       throw error;
     }

@@ -25,8 +25,6 @@ const samples: Samples = {
 };
 
 test('beginnings are at least six tokens of a held-out sentence, and end with a whole word', () => {
-  assert.deepEqual(heldOutBeginnings(samples, { count: 2, seed: 1 }), [
-    'The queen saw that a birds',
-    'The queen saw that a birds',
-  ]);
+  // Only one sentence has a beginning, and it is drawn once.
+  assert.deepEqual(heldOutBeginnings(samples, { count: 2, seed: 1 }), ['The queen saw that a birds']);
 });

@@ -1,4 +1,5 @@
-import type { Checkpoint } from '../checkpoints/index.ts';
+import { basename } from 'node:path';
+import { type Checkpoint, freeName } from '../checkpoints/index.ts';
 import { trainPaths } from '../config/index.ts';
 import { commandText } from '../errors/index.ts';
 
@@ -9,5 +10,6 @@ const configs = { fill: 'configs/start.yaml', generate: 'configs/start-decoder.y
 export function trainingCommand({ config }: Checkpoint, wanted: keyof typeof configs): string {
   const texts = trainPaths(config.data.train);
   const words = ['pretrain', configs[wanted], '--data', ...(texts.length > 0 ? texts : ['my/texts'])];
-  return commandText(['npx', 'taper-lm', ...words]);
+  const out = freeName(`runs/${basename(configs[wanted], '.yaml')}`);
+  return commandText(['npx', 'taper-lm', ...words, '--out', out]);
 }

@@ -21,23 +21,23 @@ export interface Sentence {
 
 /**
  * What `make` makes of sentences in a text, drawn by a seed: first a sample, then a sentence in it. `make` returns undefined for a
- * sentence that does not fit.
+ * sentence that does not fit. Nothing is made twice.
  */
 export function drawSentences<T>(
   samples: Samples,
   { count, seed }: Drawing,
   make: (sentence: Sentence, draw: Draw) => T | undefined,
 ): T[] {
-  const made: T[] = [];
-  for (let trial = 0; made.length < count && trial < trialsEach * count; trial++) {
+  const made = new Map<string, T>();
+  for (let trial = 0; made.size < count && trial < trialsEach * count; trial++) {
     const draw = drawFor({ seed, epoch: 0, sample: trial }, Stream.gap);
     const { ids } = samples.read({ seed, epoch: 0, sample: draw(samples.count) });
     const sentences = sentencesOf(ids, samples.tokenizer);
     if (sentences.length === 0) continue;
     const one = make(sentences[draw(sentences.length)]!, draw);
-    if (one !== undefined) made.push(one);
+    if (one !== undefined) made.set(JSON.stringify(one), one); // the same one again counts once
   }
-  return made;
+  return [...made.values()];
 }
 
 /** The complete sentences in a sample: from after the end of one to the end of the next. */

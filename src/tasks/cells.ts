@@ -45,7 +45,7 @@ function columnNames(row: Row): string {
 /**
  * The columns of a table, in the same way.
  *
- * @throws DataError if it is missing, empty or broken.
+ * @throws DataError if it is missing or empty, or broken before its first row.
  */
 export async function columnsOf(path: string): Promise<string> {
   for await (const { row } of readRows(path)) if (row) return columnNames(row);

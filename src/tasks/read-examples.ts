@@ -1,5 +1,6 @@
+import { DataError } from '../errors/index.ts';
 import { cellOf, warnOfMalformed } from './cells.ts';
-import { charactersIn, endingOf, noRows, numberedLines, placeOf, type Row, readRows } from './tables.ts';
+import { charactersIn, endingOf, naming, noRows, numberedLines, placeOf, type Row, readRows } from './tables.ts';
 
 /** A row of a table, and the texts in it. */
 export interface TableExample {
@@ -18,7 +19,15 @@ export async function* examplesIn(
   { texts, all }: { texts: readonly string[]; all?: readonly string[] | undefined },
   warn: (message: string) => void,
 ): AsyncGenerator<TableExample> {
-  if (endingOf(path) === '.txt') return yield* linesIn(charactersIn(path));
+  if (endingOf(path) === '.txt') {
+    let hasLines = false;
+    for await (const line of naming(path, linesIn(charactersIn(path)))) {
+      yield line;
+      hasLines = true;
+    }
+    if (!hasLines) throw new DataError(`${path}: has no texts; give a file with one text per line`);
+    return;
+  }
   const advice = 'name the right one with --text, or all columns with --columns if the file has no header';
   const malformed: number[] = [];
   let isEmpty = true;

@@ -1,11 +1,12 @@
 // cspell:ignore ncaf
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { DataError } from '../errors/index.ts';
-import { readRows, readTable } from './tables.ts';
+import { numberedLines, readRows, readTable } from './tables.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'taper-tables-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -156,5 +157,51 @@ test('rows are read one after the other, with the lines of the whole file: a fau
     assert.ok(numbers.length > count / 2, `${name}: ${numbers.length} rows before the fault`);
     const expected = numbers.map((_, i) => first + i * linesPerRow);
     assert.deepEqual(numbers, expected, name);
+  }
+});
+
+test('a reader that stops early closes its file', { skip: process.platform !== 'linux' }, async () => {
+  const targetOf = (descriptor: string) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${descriptor}`);
+    } catch {
+      return ''; // closed since
+    }
+  };
+  const openFiles = () =>
+    readdirSync('/proc/self/fd')
+      .map(targetOf)
+      .filter((path) => path.startsWith(folder));
+  const paths = [
+    file('long.csv', `text,label\n${'a,b\n'.repeat(200_000)}`),
+    file('long.tsv', 'text\tlabel\n'.repeat(200_000)),
+  ];
+  for (const path of [...paths, ...paths]) {
+    for await (const { number } of readRows(path)) {
+      assert.equal(number, 2);
+      break;
+    }
+  }
+  await setTimeout(100);
+  assert.deepEqual(openFiles(), []);
+});
+
+test('lines end alike wherever a text is cut', async () => {
+  async function* parts(...some: string[]) {
+    yield* some;
+  }
+  for (const cut of [
+    ['a\r', '\nb\r\nc\r\n'],
+    ['a\r', 'b', '\rc'],
+    ['a', '\rb\r', 'c\r'],
+    ['a\nb', '\nc'],
+  ]) {
+    const lines: unknown[] = [];
+    for await (const line of numberedLines(parts(...cut))) lines.push(line);
+    assert.deepEqual(
+      lines,
+      ['a', 'b', 'c'].map((text, i) => ({ line: i + 1, text })),
+      JSON.stringify(cut),
+    );
   }
 });

@@ -56,11 +56,12 @@ export async function readTable(path: string, columns?: readonly string[]): Prom
   return { rows, numbers, malformed, where: (row) => placeOf(path, numbers[row]!) };
 }
 
+/** The error for a table without rows. */
 export const noRows = (path: string): DataError =>
   new DataError(`${path}: has no rows; give a table with a header and rows below it`);
 
 /**
- * Reads the rows of a table one after the other, in bounded memory. In a TSV, quotes are ordinary characters, as in GLUE's files.
+ * Reads the rows of a table one after the other, in bounded memory: of Parquet, one row group at a time. In a TSV, quotes are ordinary characters, as in GLUE's files.
  * In a CSV they quote, and commas separate columns, or semicolons or tabs if the header has no comma. A .txt is a TSV. Line endings
  * may be mixed. `columns` names the columns of a file without a header.
  *
@@ -72,8 +73,13 @@ export async function* readRows(path: string, columns?: readonly string[]): Asyn
   if (columns && (ending === '.jsonl' || ending === '.parquet')) {
     throw new DataError(`${path}: already names its columns; leave out --columns`);
   }
+  yield* naming(path, readers[ending](path, columns));
+}
+
+/** Passes on what is read from a file; errors become a `DataError` that names the file, and the line. */
+export async function* naming<T>(path: string, items: AsyncIterable<T>): AsyncGenerator<T> {
   try {
-    yield* readers[ending](path, columns);
+    yield* items;
   } catch (cause) {
     if (cause instanceof DataError) throw cause;
     if (cause instanceof LineError) throw new DataError(`${path}, line ${cause.line}: ${cause.message}`, { cause });
@@ -95,8 +101,9 @@ class LineError extends Error {
 const [lineFeed, carriageReturn] = [0x0a, 0x0d];
 
 /** The characters of a text file. */
-export const charactersIn = (path: string) =>
-  readCharacters({ path, name: path, bytes: statSync(path).size, otherwise: 'give another table' });
+export async function* charactersIn(path: string): AsyncGenerator<string> {
+  yield* readCharacters({ path, name: path, bytes: statSync(path).size, otherwise: 'give another table' });
+}
 
 /** A line without its ending, and its number in the file, from 1. */
 interface Line {
@@ -110,8 +117,10 @@ export async function* numberedLines(characters: AsyncIterable<string>): AsyncGe
   let end: string | undefined;
   for await (const some of characters) {
     rest += some;
-    end ??= rest.includes('\n') ? '\n' : rest.includes('\r') ? '\r' : undefined;
-    if (end === undefined || !some.includes(end)) continue;
+    // A carriage return at the end may belong to a line feed.
+    const unread = end === undefined ? rest : some;
+    end ??= rest.includes('\n') ? '\n' : /\r[\s\S]/.test(rest) ? '\r' : undefined;
+    if (end === undefined || !unread.includes(end)) continue;
     const lines = rest.split(end);
     rest = lines.pop()!;
     for (const own of lines) {
@@ -199,6 +208,8 @@ async function* csvRecords(path: string): AsyncGenerator<{ line: number; cells: 
     // Records before it may not have been given out yet.
     const { bytes: start, message } = cause as CsvError & { bytes: number };
     throw new LineError(lines.after(start), message.replace(/ at line \d+/, ''), { cause });
+  } finally {
+    await characters.return(undefined);
   }
 }
 
@@ -260,16 +271,15 @@ const parsers = {
   stringFromBytes: (bytes: Uint8Array) => bytes && new TextDecoder('utf-8', { fatal: true }).decode(bytes),
 };
 
-/** Rows of a Parquet file that are read together. */
-const rowsTogether = 1024;
-
 async function* readParquet(path: string): AsyncGenerator<NumberedRow> {
   const file = await asyncBufferFromFile(path);
   const metadata = await parquetMetadataAsync(file);
-  const length = Number(metadata.num_rows);
-  for (let start = 0; start < length; start += rowsTogether) {
-    const rowEnd = Math.min(start + rowsTogether, length);
+  let start = 0;
+  // A part of a row group would take as long as all of it.
+  for (const { num_rows } of metadata.row_groups) {
+    const rowEnd = start + Number(num_rows);
     const rows = await parquetReadObjects({ file, metadata, compressors, parsers, rowStart: start, rowEnd });
     for (const [i, row] of rows.entries()) yield { row, number: start + i + 1 };
+    start = rowEnd;
   }
 }

@@ -44,7 +44,7 @@ test('too many epochs are warned of with fewer, which for a small text are more 
   const long = configOf(20_000, 'train.batchSize=128');
   assert.deepEqual(fewerEpochs(long, textOf(3492)), {
     warning:
-      'train.steps: 20,000 steps are 733 epochs over your 3,492 sequences: too many; 10 to 40 are usual, and up to 100 for a small text. Try 80 epochs (2,183 steps)',
+      '20,000 steps are 733 epochs over your 3,492 sequences: too many; 10 to 40 are usual, and up to 100 for a small text. Try 80 epochs (2,183 steps)',
     epochs: 80,
     steps: 2183,
   });

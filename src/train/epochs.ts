@@ -7,7 +7,7 @@ import { counted } from '../errors/index.ts';
 const mostEpochs = 100;
 /** What is advised for a text that is large enough; 10 to 40 are usual. */
 const usualEpochs = 20;
-/** A new model needs about this many steps to get past token frequencies, so a small text needs more epochs. */
+/** A new model needs about this many steps to learn more than token frequencies and common neighbours, so a small text needs more epochs. */
 const leastSteps = 2000;
 /** Rounding errors of this relative size do not add a step. */
 const rounding = 1e-12;
@@ -70,7 +70,7 @@ export function fewerEpochs(config: Config, texts: Sequences): FewerEpochs | und
   const fewer = stepsOf(advised, config, texts);
   const forSmall = advised > usualEpochs ? `, and up to ${mostEpochs} for a small text` : '';
   const warning =
-    `train.steps: ${counted(steps, 'step')} are ${Math.round(epochs).toLocaleString('en')} epochs over your ${sequences}: too many; ` +
+    `${counted(steps, 'step')} are ${epochsText(epochs)} over your ${sequences}: too many; ` +
     `10 to 40 are usual${forSmall}. Try ${advised} epochs (${counted(fewer, 'step')})`;
   return { warning, epochs: advised, steps: fewer };
 }

@@ -71,7 +71,7 @@ export async function openTextsBefore(
         ? {
             checkpoint: undefined,
             isOwn: false,
-            initial: from === undefined ? from : openCheckpoint(from, () => {}),
+            initial: from === undefined ? undefined : openCheckpoint(from, () => {}),
             exists: false,
           }
         : openSources(config, out, resume, progress, held);

@@ -63,7 +63,7 @@ test('a table is refused with a command that converts it', async (t) => {
     const path = write(folder, name, table);
     const error = await listSources([path]).catch((cause: Error) => cause);
     const [, command] = /not a text file .*; convert the table, .*?: (node .*)$/.exec((error as Error).message)!;
-    const { status, stderr } = spawnSync('sh', ['-c', command!], { encoding: 'utf8' });
+    const { status, stderr } = spawnSync('sh', ['-c', command!], { cwd: folder, encoding: 'utf8' });
     assert.equal(status, 0, stderr);
     const [line] = readFileSync(path.replace(/\w+$/, 'jsonl'), 'utf8').trim().split('\n');
     const subject = name === 'b.tsv' ? 'Hello "you' : 'Hello, you';

@@ -1,5 +1,6 @@
 import { constants, readdir, statSync } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { basename, dirname, join, resolve } from 'node:path';
 import { escapePath, type GlobOptions, glob, isDynamicPattern } from 'tinyglobby';
 import { commandText, counted, DataError } from '../errors/index.ts';
@@ -99,12 +100,15 @@ async function expand(path: string, ignore: string[], onWarning: (message: strin
   return onePathEach(filled);
 }
 
+/** By its path, so that the command works in any folder. */
+const csvParser = createRequire(import.meta.url).resolve('csv-parse/sync');
+
 /** How a table becomes JSON lines, whose text `data.textField` names. */
 function conversion(path: string): string {
   const [ending] = /\.[ct]sv$/i.exec(path) ?? [];
   if (ending === undefined) return '';
   const options = /t/i.test(ending) ? 'delimiter: "\\t", quote: null, ' : '';
-  const script = `for (const row of require("csv-parse/sync").parse(fs.readFileSync(${JSON.stringify(path)}), { ${options}columns: true, bom: true })) console.log(JSON.stringify(row))`;
+  const script = `for (const row of require(${JSON.stringify(csvParser)}).parse(fs.readFileSync(${JSON.stringify(path)}), { ${options}columns: true, bom: true })) console.log(JSON.stringify(row))`;
   const lines = `${path.slice(0, -ending.length)}.jsonl`;
   return `; convert the table, then set data.textField to its text column: ${commandText(['node', '-e', script])} > ${commandText([lines])}`;
 }

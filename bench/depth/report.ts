@@ -140,7 +140,7 @@ each setting changes is in [bench/depth/settings.ts](../../bench/depth/settings.
 run; held-out loss is that of the dense model, in nats, on ${train.evalSamples.toLocaleString('en')} sequences of other books. Trained: ${machines.join('; ')}.${missing.length > 0 ? ` Not trained yet: ${missing.join(', ')}.` : ''}${diverged.length > 0 ? ` Diverged: ${diverged.join(', ')}.` : ''}
 
 Differences are between runs with the same seed: the same text in the same order, the same initial weights. In brackets the 95 % interval by Student's t,
-with the standard deviation around the means of settings and of seeds, over all settings that have every seed. One of twenty such intervals misses, so one of these verdicts may be wrong. ${freedom === 0 ? 'No setting has two seeds yet, so there are no intervals.' : `The standard deviation of the loss between seeds is ${fixed(deviation)} (${freedom} degrees of freedom).`}
+with the standard deviation around the means of settings and of seeds, over all settings that have every seed. One of twenty such intervals misses, so one of these verdicts may be wrong. ${freedom === 0 ? 'No setting has two seeds yet, so there are no intervals.' : `The standard deviation of the loss between seeds is ${fixed(deviation)}.`}
 
 ## At equal time
 

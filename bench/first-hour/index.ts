@@ -155,7 +155,7 @@ trained with ${configFile} and ${sets.map((set) => `\`${set}\``).join(', ')}, in
 
 ${tasks.map((one) => section(one)).join('\n\n')}
 
-Accuracy on ${testExamples.toLocaleString('en')} held-out examples in percent: the median of the fine-tunings' seeds, with minimum and maximum; without brackets, one seed. Held out is a fifth of the
+Accuracy on ${testExamples.toLocaleString('en')} held-out examples in percent: the median of the fine-tunings' seeds, with minimum and maximum; without brackets, a single seed, or seeds that agree. Held out is a fifth of the
 paragraphs or mails, by their hash; pre-training does not read them either. Fine-tuning uses the default learning rate, and ${sizes.map(({ examples, epochs }) => `${epochs} epochs for ${Number.isFinite(examples) ? examples.toLocaleString('en') : 'all'}`).join(', ')}; a tenth of the examples
 is held out to choose the epoch. Naive Bayes gets the other nine tenths.`,
   );

@@ -26,7 +26,7 @@ function signOf(value: number, noise: number): -1 | 0 | 1 {
   return value > noise ? 1 : value < -noise ? -1 : 0;
 }
 
-/** "A higher learning rate helps PreLN and harms PostLN", by how much each loss falls. A model that diverges loses without end. */
+/** "A higher learning rate helps PreLN and harms PostLN", by how much each loss falls. The gain of a model that diverges is −∞. */
 export function bearsHighRate(preGain: number, postGain: number, noise: number): Verdict {
   const [pre, post] = [signOf(preGain, noise), signOf(postGain, noise)];
   if (pre > 0 && post < 0) return true;

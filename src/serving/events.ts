@@ -5,7 +5,7 @@ interface EventOptions {
   /** A client that takes nothing for so long is cut, so that others have its place. */
   stallMs: number;
   cut: () => void;
-  /** Is called with errors that are the server's own fault. */
+  /** Called with errors that are the server's own fault. */
   report: (error: unknown) => void;
 }
 

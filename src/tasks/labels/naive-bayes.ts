@@ -4,7 +4,7 @@ export interface LabelledText {
   label: number;
 }
 
-const wordsOf = (text: string) => text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
+const wordsOf = (text: string) => text.toLowerCase().match(/[\p{L}\p{M}\p{N}]+/gu) ?? [];
 
 /**
  * Multinomial naive Bayes on words with add-one smoothing: predicts the label y with the highest

@@ -4,26 +4,21 @@ import { test } from 'node:test';
 import { WriteStream } from 'node:tty';
 import { bold } from './terminal.ts';
 
-/** A terminal with colours, as far as Node asks. */
-const terminal = (isTTY: boolean) =>
+/** A terminal in the given environment, as far as Node asks. */
+const terminal = (isTTY: boolean, environment: object) =>
   Object.assign(new PassThrough(), {
     isTTY,
-    getColorDepth: WriteStream.prototype.getColorDepth,
+    getColorDepth: () => WriteStream.prototype.getColorDepth(environment),
   }) as unknown as NodeJS.WriteStream;
 
 test('colours are for a terminal, unless NO_COLOR is set', (t) => {
-  const { TERM, NO_COLOR, FORCE_COLOR } = process.env;
+  const { FORCE_COLOR } = process.env;
   t.after(() => {
-    for (const [name, value] of Object.entries({ TERM, NO_COLOR, FORCE_COLOR })) {
-      if (value === undefined) delete process.env[name];
-      else process.env[name] = value;
-    }
+    if (FORCE_COLOR !== undefined) process.env.FORCE_COLOR = FORCE_COLOR;
   });
   delete process.env.FORCE_COLOR;
-  delete process.env.NO_COLOR;
-  process.env.TERM = 'xterm-256color';
-  assert.equal(bold('done', terminal(true)), '\u001b[1m' + 'done' + '\u001b[22m');
-  assert.equal(bold('done', terminal(false)), 'done');
-  process.env.NO_COLOR = '1';
-  assert.equal(bold('done', terminal(true)), 'done');
+  const TERM = 'xterm-256color';
+  assert.equal(bold('done', terminal(true, { TERM })), '\u001b[1m' + 'done' + '\u001b[22m');
+  assert.equal(bold('done', terminal(false, { TERM })), 'done');
+  assert.equal(bold('done', terminal(true, { TERM, NO_COLOR: '1' })), 'done');
 });

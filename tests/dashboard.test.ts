@@ -453,11 +453,14 @@ describe('the page', { skip: noBrowser, timeout: 240_000 }, () => {
     const wider = await page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth');
     assert.ok((wider as number) <= 0, `${wider} pixels too wide`);
     const [first] = (linesOf(at('runs/pld')).findLast(({ type }) => type === 'eval')!.examples as {
-      parts: string[];
+      before: string;
+      right: string;
+      after: string;
     }[])!;
-    assert.ok((await page.locator('.examples').first().textContent())!.includes(first!.parts[1]!));
-    const steps = await page.locator('.filled').first().locator('tbody th').allTextContents();
-    assert.deepEqual(steps, ['0', '10', '20', '30']);
+    const { before, right, after } = first!;
+    const table = page.locator('.examples').first();
+    assert.equal(await table.locator('tbody th').first().textContent(), `${before}${right}${after}`);
+    assert.deepEqual(await table.locator('thead th').allTextContents(), ['sentence', '0', '10', '20', '30']);
     const isFirst = await page.evaluate(
       "document.querySelector('.examples').compareDocumentPosition(document.querySelector('.chart')) & 4",
     );

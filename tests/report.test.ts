@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import type { FilledExample } from '../src/runs/index.ts';
+import type { Gap } from '../src/runs/index.ts';
 import { commandsIn, linesOf, writeTiny } from './cli.fixture.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'taper-report-'));
@@ -52,8 +52,8 @@ describe('taper-lm report', () => {
     assert.deepEqual(links.slice(0, 3), ['data', 'what-the-models-fill-in', 'results']);
     for (const title of ['Settings', 'Training environment'])
       assert.match(html, new RegExp(`<details><summary><h2[^>]*>${title}</h2></summary>`));
-    const [example] = linesOf(at('pld')).findLast(({ type }) => type === 'eval')!.examples as FilledExample[];
-    assert.ok(html.includes(`<strong>${example!.gaps[0]!.right}</strong>`));
+    const [example] = linesOf(at('pld')).findLast(({ type }) => type === 'eval')!.examples as Gap[];
+    assert.ok(html.includes(`<strong>${example!.right}</strong>`));
     const { loss } = JSON.parse((await done('compare', 'dense', 'pld', '--json')).stdout) as { loss: number };
     assert.ok(html.includes(`Cost of reaching held-out loss ${loss.toFixed(4)}`));
   });

@@ -1,8 +1,9 @@
 import { type Config, trainPaths } from '../config/index.ts';
 import { heldOutBatches, listSources, objectives, readTexts } from '../data/index.ts';
 import { UserError } from '../errors/index.ts';
-import type { Gap, TrainedModel } from '../inference/index.ts';
+import type { TrainedModel } from '../inference/index.ts';
 import { percent } from '../report/format.ts';
+import type { Gap } from '../runs/index.ts';
 import type { Texts } from '../train/index.ts';
 import { warn } from './terminal.ts';
 

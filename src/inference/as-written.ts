@@ -1,4 +1,4 @@
-import type { Gap } from './gaps.ts';
+import type { Gap } from '../runs/index.ts';
 
 /** Texts are searched up to this many characters, which takes seconds. */
 const mostCharacters = 64e6;

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { batchOf } from '../data/batch.ts';
 import { type Samples, TextTokenizer } from '../data/index.ts';
 import { inEpochs } from '../data/sampler.ts';
 import { wordPieceJson } from '../data/tokenizer-json.ts';
-import { familyOf, initialise } from '../model/index.ts';
-import { scope, Tensor } from '../tensor/index.ts';
+import { familyOf, initialise, modelInputs } from '../model/index.ts';
+import { noGrad, scope, Tensor } from '../tensor/index.ts';
 import { tinyConfig } from '../train/tiny.fixture.ts';
 import { heldOutGaps } from './gaps.ts';
 
@@ -61,3 +62,50 @@ test('gaps are whole words of whole held-out sentences, the same for a seed, wit
     assert.notDeepEqual(draw(2), gaps);
   });
 });
+
+for (const [kind, objective] of [
+  ['modernbert', 'mlm'],
+  ['llama', 'clm'],
+] as const) {
+  test(`the guesses of a ${kind} are the words with the largest logits there`, () => {
+    scope(() => {
+      const config = tinyConfig({
+        model: { kind, vocabSize: 300, maxPositions: 20 },
+        data: { objective },
+      });
+      const model = familyOf(config.model).create(config.model, initialise(config.model, 3));
+      const gaps = heldOutGaps({ model, tokenizer, device: 'cpu' }, samples, { count: 4, seed: 1 });
+      const { isCausal } = familyOf(config.model);
+      const { padId, maskId, unkId } = tokenizer;
+      for (const { before, right, after, guesses } of gaps) {
+        const text = texts.find((each) => tokenizer.decode(idsOf(each)).includes(`${before}${right}${after}`))!;
+        const ids = idsOf(text);
+        const place = ids.findIndex(
+          (id, i) => tokens[id] === right && tokenizer.decode(ids.slice(0, i)).trim().endsWith(before.trim()),
+        );
+        // What a causal model cannot see is made unreadable.
+        const read = ids.map((id, i) => (isCausal ? (i >= place ? unkId : id) : i === place ? maskId : id));
+        const batch = batchOf([{ ids: Int32Array.from(read), secondStart: read.length }], { padId, maxPositions: 20 });
+        const logits = noGrad(() => {
+          const at = Tensor.from(BigInt64Array.of(BigInt(isCausal ? place - 1 : place)), [1]);
+          return model
+            .tokenLogits(model.encode(modelInputs(batch, 'cpu')), at)
+            .to('float32')
+            .toFloats()
+            .slice(0, tokens.length); // the others have no token
+        });
+        const total = logits.reduce((sum, logit) => sum + Math.exp(logit), 0);
+        const expected = words
+          .map((word) => ({ text: word, probability: Math.exp(logits[tokens.indexOf(word)]!) / total }))
+          .sort((one, other) => other.probability - one.probability)
+          .slice(0, 3);
+        assert.deepEqual(
+          guesses.map((guess) => guess.text),
+          expected.map((guess) => guess.text),
+        );
+        for (const [i, { probability }] of guesses.entries())
+          assert.ok(Math.abs(probability / expected[i]!.probability - 1) < 1e-4, `${probability}`);
+      }
+    });
+  });
+}

@@ -1,23 +1,15 @@
 import type { Samples, TextTokenizer } from '../data/index.ts';
+import { familyOf } from '../model/index.ts';
+import type { Gap } from '../runs/index.ts';
 import { predict } from './fill.ts';
 import { type Drawing, drawSentences, type Sentence } from './sentences.ts';
 import type { TrainedModel } from './trained-model.ts';
-
-/** A word that was taken out of a sentence, and what a model would put there: `before right after` is the sentence. */
-export interface Gap {
-  /** The sentence before and after the word, with its spaces. */
-  before: string;
-  after: string;
-  right: string;
-  /** The most likely whole words, most likely first, with their probabilities among all tokens. */
-  guesses: { text: string; probability: number }[];
-}
 
 const numGuesses = 3;
 
 /**
  * Gaps in sentences of held-out text, drawn by a seed: a sample, a sentence in it, and a whole word of that sentence that is one
- * token. The model reads the sample with only that word masked.
+ * token. A model that masks reads the sample with only that word masked, a causal one what stands before the word.
  */
 export function heldOutGaps(
   trained: Pick<TrainedModel, 'model' | 'tokenizer' | 'device'>,
@@ -46,9 +38,10 @@ function guessesAt(
   ids: Int32Array,
   place: number,
 ): Gap['guesses'] {
-  const { tokenizer } = trained;
-  const masked = ids.with(place, tokenizer.maskId);
-  const [likeliest] = predict(trained, masked, Int32Array.of(place), tokenizer.vocabSize);
+  const { tokenizer, model } = trained;
+  const [likeliest] = familyOf(model.config).isCausal
+    ? predict(trained, ids.subarray(0, place), Int32Array.of(place - 1), tokenizer.vocabSize)
+    : predict(trained, ids.with(place, tokenizer.maskId), Int32Array.of(place), tokenizer.vocabSize);
   const guesses: Gap['guesses'] = [];
   for (const { id, probability } of likeliest!) {
     if (isWord(id, tokenizer)) guesses.push({ text: tokenizer.decode([id]).trim(), probability });

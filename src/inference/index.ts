@@ -7,9 +7,8 @@
 export { asWritten } from './as-written.ts';
 export { heldOutBeginnings } from './beginnings.ts';
 export { type Evaluation, evaluate, evaluationNumbers } from './evaluate.ts';
-export { fillExamples } from './examples.ts';
 export { type FilledText, fillMasks, type Prediction } from './fill.ts';
-export { type Gap, heldOutGaps } from './gaps.ts';
+export { heldOutGaps } from './gaps.ts';
 export { type Generated, type GenerateOptions, generate } from './generate.ts';
 export { trainingCommand } from './other-kind.ts';
 export type { SamplingOptions } from './sampling.ts';

@@ -1,30 +1,30 @@
-import type { FilledExample } from '../runs/index.ts';
+import type { Gap } from '../runs/index.ts';
 import type { ShownEvaluation } from './run-view.ts';
 
-/** A held-out text with gaps, and the model's guesses for them over the run. */
-export interface FilledText {
-  /** The text is `parts[0] right[0] parts[1] …`. */
-  parts: readonly string[];
-  right: readonly string[];
-  /** The guesses at some evaluations, oldest first. */
-  guesses: readonly { step: number; gaps: FilledExample['gaps'] }[];
+/** Held-out sentences with a gap each, and the guesses of a model over the run. */
+export interface FilledTexts {
+  /** The steps of some evaluations, oldest first. */
+  steps: readonly number[];
+  /** Each sentence, as at the last of these evaluations, and the guesses at each of them. */
+  texts: readonly { gap: Gap; guesses: readonly (Gap['guesses'] | undefined)[] }[];
 }
 
-/** The held-out texts with gaps that the evaluations of a run filled in, each at up to `most` of them, the first and the last included. */
-export function filledTexts(evaluations: readonly ShownEvaluation[], most = 6): FilledText[] {
+/** What the evaluations of a run filled in, at up to `most` of them, the first and the last included. */
+export function filledTexts(evaluations: readonly ShownEvaluation[], most = 6): FilledTexts {
   const shown = spread(
     evaluations.filter(({ examples }) => examples.length > 0),
     most,
   );
-  const last = shown.at(-1)?.examples.filter(({ gaps }) => gaps.length > 0) ?? [];
-  return last.map(({ parts, gaps }) => ({
-    parts,
-    right: gaps.map(({ right }) => right),
-    guesses: shown.flatMap(({ step, examples }) => {
-      const same = examples.find((example) => JSON.stringify(example.parts) === JSON.stringify(parts));
-      return same ? [{ step, gaps: same.gaps }] : [];
-    }),
-  }));
+  const sentenceOf = ({ before, right, after }: Gap) => JSON.stringify([before, right, after]);
+  return {
+    steps: shown.map(({ step }) => step),
+    texts: (shown.at(-1)?.examples ?? []).map((gap) => ({
+      gap,
+      guesses: shown.map(
+        ({ examples }) => examples.find((example) => sentenceOf(example) === sentenceOf(gap))?.guesses,
+      ),
+    })),
+  };
 }
 
 /** Up to `most` values at even distances. */

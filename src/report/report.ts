@@ -159,24 +159,18 @@ const textsOf = (train: readonly (string | { path: string | string[]; weight: nu
 /** A command as a person types it, as a block of code. */
 const commandBlock = (command: readonly string[]) => `    ${startedText(command).replaceAll('\n', ' ')}`;
 
-/** Held-out texts with gaps, and what the model filled in over the run. */
+/** Held-out sentences with gaps, and what the model filled in over the run. */
 function examplesParts(run: ReportedRun): string[] {
-  const filled = filledTexts(run.evaluations);
-  if (filled.length === 0) return [];
+  const { steps, texts } = filledTexts(run.evaluations);
+  if (texts.length === 0) return [];
   return [
     `### ${text(titleOf(run))}`,
-    "Words were removed from held-out texts: the bold ones. Below each text, the model's first guess for each word over the run.",
-    ...filled.flatMap(({ parts, right, guesses }) => [
-      parts
-        .flatMap((part, i) => [text(part), ...(right[i] === undefined ? [] : [`**${text(right[i])}**`])])
-        .filter(Boolean)
-        .join(' '),
-      markdownTable([
-        ['step', ...right.map(text)],
-        ...guesses.map(({ step, gaps }) => [
-          step.toLocaleString('en'),
-          ...gaps.map(({ guess, right }) => (guess === right ? `✓ ${text(guess)}` : text(guess))),
-        ]),
+    "Words removed at random from held-out sentences: the bold ones. The model's first guess for each, by step:",
+    markdownTable([
+      ['sentence', ...steps.map((step) => step.toLocaleString('en'))],
+      ...texts.map(({ gap: { before, right, after }, guesses }) => [
+        `${text(before)}**${text(right)}**${text(after)}`,
+        ...guesses.map((some) => (some?.[0]?.text === right ? '✓ ' : '') + text(some?.[0]?.text ?? '–')),
       ]),
     ]),
   ];

@@ -2,15 +2,7 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Config, loadConfig } from '../config/index.ts';
 import { drawGates, granularities, knownMethod, type PlannedCost, plannedCost } from '../depth/index.ts';
-import {
-  type EvalMetrics,
-  type FilledExample,
-  type LogLine,
-  logLineOf,
-  metricsOf,
-  RunSums,
-  Tail,
-} from '../runs/index.ts';
+import { type EvalMetrics, type Gap, type LogLine, logLineOf, metricsOf, RunSums, Tail } from '../runs/index.ts';
 import { worksOf } from '../train/work.ts';
 import { type Columns, StepSeries } from './series.ts';
 import { textName } from './titles.ts';
@@ -49,7 +41,7 @@ export interface ShownEvaluation {
   perplexity: number | null;
   /** Fraction of the predicted tokens that are correct. */
   accuracy: number;
-  examples: readonly FilledExample[];
+  examples: readonly Gap[];
 }
 
 const numLogLines = 1000;
@@ -197,7 +189,7 @@ export class RunReader {
 }
 
 function shown({ loss, perplexity, mlmAccuracy, clmAccuracy, examples = [] }: EvalMetrics) {
-  const whole = Array.isArray(examples) ? examples : [];
+  const whole = Array.isArray(examples) ? examples.filter(({ before }) => before !== undefined) : []; // logs of older versions lack it
   return { loss, perplexity, accuracy: mlmAccuracy ?? clmAccuracy ?? 0, examples: whole };
 }
 

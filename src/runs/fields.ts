@@ -36,10 +36,14 @@ const optional = (unit: string, meaning: string, more: More = {}): Field<number 
 });
 const of = <T>(meaning: string, more: More = {}): Field<T> => ({ unit: '', meaning, ...more });
 
-/** A held-out text with gaps, and the model's guesses: `parts[0] gaps[0] parts[1] …`. */
-export interface FilledExample {
-  parts: string[];
-  gaps: { right: string; guess: string; probability: number }[];
+/** A word that was removed from a sentence, and what a model would put there: `before right after` is the sentence. */
+export interface Gap {
+  /** The sentence before and after the word, with its spaces. */
+  before: string;
+  after: string;
+  right: string;
+  /** The most likely whole words, most likely first, with their probabilities among all tokens. */
+  guesses: { text: string; probability: number }[];
 }
 
 /** The fields of one optimizer step. Logged values are those that the model used. */
@@ -113,8 +117,8 @@ export const evalFields = {
   clmAccuracy: optional('', 'the fraction of those that the model ranks first', { tag: 'valid/clmAccuracy' }),
   perplexity: number('', '`exp` of the mean over the predicted tokens', { tag: 'valid/perplexity' }),
   tokens: number('tokens', 'tokens that were predicted'),
-  examples: of<readonly FilledExample[] | undefined>(
-    'the first held-out texts with gaps: `parts[0] gaps[0] parts[1] …`; for each gap the `right` token, the model’s `guess` and its `probability`. A BERT sees all gaps masked, a GPT fills each after the words before it',
+  examples: of<readonly Gap[] | undefined>(
+    'words removed from held-out sentences, drawn at random, the same in each evaluation: `before`, `right` and `after` make the sentence, `guesses` are the three most likely whole words with their probabilities. A GPT reads only what stands before the word',
   ),
 };
 

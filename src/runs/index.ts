@@ -7,7 +7,7 @@ export {
   type EvalMetrics,
   evalFields,
   type Field,
-  type FilledExample,
+  type Gap,
   type Metrics,
   type StepMetrics,
   stepFields,

@@ -185,14 +185,23 @@ test('numbers that are not finite, and steps beyond 32 bits, stay what they are'
 test('a text is a string without dimensions for the text plugin', () => {
   const folder = newFolder();
   using events = openEvents(folder, { step: -1, steps: 10 });
-  const gap = { right: 'Käse', guess: 'Käse', probability: 0.5 };
-  events.metrics({ ...evaluation, step: 3, examples: [{ parts: ['The', '🧀 sat.'], gaps: [gap] }] });
+  const gap = { before: 'The ', right: 'Käse', after: ' 🧀 sat.' };
+  const guesses = (text: string) => [{ text, probability: 0.5 }];
+  const examples = [
+    { ...gap, guesses: guesses('Käse') },
+    { ...gap, guesses: guesses('cat') },
+  ];
+  events.metrics({ ...evaluation, step: 3, examples });
   const [event] = eventsOf(folder);
   assert.equal(event!.step, 3);
   assert.deepEqual(event!.summary!.value.at(-1), {
     tag: 'valid/examples',
     metadata: { pluginData: { pluginName: 'text' }, dataClass: 'DATA_CLASS_TENSOR' },
-    tensor: { dtype: 'DT_STRING', tensorShape: {}, stringVal: [Buffer.from('The **Käse** 🧀 sat.')] },
+    tensor: {
+      dtype: 'DT_STRING',
+      tensorShape: {},
+      stringVal: [Buffer.from('The **Käse** 🧀 sat.\n\nThe Käse (*cat*) 🧀 sat.')],
+    },
   });
 });
 

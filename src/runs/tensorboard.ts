@@ -4,14 +4,7 @@ import { join } from 'node:path';
 import crc32c from 'crc-32/crc32c.js';
 import { PbfWriter } from 'pbf';
 import { makeFolder, writing } from '../files/index.ts';
-import {
-  type EvalMetrics,
-  evalFields,
-  type Field,
-  type FilledExample,
-  type StepMetrics,
-  stepFields,
-} from './fields.ts';
+import { type EvalMetrics, evalFields, type Field, type Gap, type StepMetrics, stepFields } from './fields.ts';
 import type { Sink } from './sink.ts';
 import { addStep, flopsSaved, nothingSpent } from './spent.ts';
 
@@ -107,16 +100,11 @@ function scalarValues(fields: Readonly<Record<string, Field>>, line: object): Va
   });
 }
 
-/** As Markdown: the model's guess for a gap is bold if it is right; if not, it follows the correct token in italics. */
-function exampleText({ parts, gaps }: FilledExample): string {
-  return parts
-    .map((part, i) => {
-      const gap = gaps[i];
-      if (!gap) return plain(part);
-      const { right, guess } = gap;
-      return `${plain(part)} ${guess === right ? `**${plain(right)}**` : `${plain(right)} (*${plain(guess)}*)`}`;
-    })
-    .join(' ');
+/** As Markdown: the removed word is bold if the model guesses it; if not, the guess follows it in italics. */
+function exampleText({ before, right, after, guesses: [best] }: Gap): string {
+  const isRight = best?.text === right;
+  const word = isRight || !best ? plain(right) : `${plain(right)} (*${plain(best.text)}*)`;
+  return `${plain(before)}${isRight ? `**${word}**` : word}${plain(after)}`;
 }
 
 /** Characters with a meaning in Markdown are written as numeric references. */

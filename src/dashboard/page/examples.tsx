@@ -3,41 +3,46 @@ import { percent } from '../../report/format.ts';
 import type { ShownRun } from '../api.ts';
 import { Table } from './table.tsx';
 
-/** Held-out texts with gaps, and how the model filled them in over the run. */
+/** Held-out sentences with gaps, and how the model filled them in over the run. */
 export function Examples({ run, isOpen }: { run: ShownRun; isOpen: boolean }) {
-  const texts = filledTexts(run.evaluations);
+  const { steps, texts } = filledTexts(run.evaluations);
   return (
     <details open={isOpen} class="examples">
       <summary>
         <h3>What {run.name} fills in</h3>
       </summary>
       {texts.length === 0 ? (
-        <p class="empty">No filled texts yet: each evaluation fills in some held-out texts.</p>
+        <p class="empty">No filled texts yet: each evaluation fills gaps in held-out sentences.</p>
       ) : (
-        <p class="note">Words were removed from held-out texts. The model's first guess for each, over the run:</p>
-      )}
-      {texts.map(({ parts, right, guesses }) => (
-        <div key={parts.join('_')} class="filled">
-          <p>
-            {parts.map((part, i) => (
-              <span key={i}>
-                {part} {right[i] !== undefined && <mark>{right[i]}</mark>}{' '}
-              </span>
-            ))}
+        <>
+          <p class="note">
+            Words removed at random from held-out sentences. The model's first guess for each, by step:
           </p>
           <Table
-            head={['step', ...right]}
-            rows={guesses.map(({ step, gaps }) => [
-              step.toLocaleString('en'),
-              ...gaps.map(({ guess, right, probability }) => (
-                <span class={guess === right ? 'right' : 'wrong'} title={`probability ${percent(probability)}`}>
-                  {guess === right ? `✓ ${guess}` : guess}
-                </span>
-              )),
+            head={['sentence', ...steps.map((step) => step.toLocaleString('en'))]}
+            rows={texts.map(({ gap: { before, right, after }, guesses }) => [
+              <>
+                {before}
+                <mark>{right}</mark>
+                {after}
+              </>,
+              ...guesses.map((some) => <Guess right={right} guesses={some ?? []} />),
             ])}
           />
-        </div>
-      ))}
+        </>
+      )}
     </details>
+  );
+}
+
+/** The first of the guesses; all of them on hover. */
+function Guess({ right, guesses }: { right: string; guesses: readonly { text: string; probability: number }[] }) {
+  const first = guesses[0]?.text ?? '–';
+  const isRight = first === right;
+  const all = guesses.map(({ text, probability }) => `${text} ${percent(probability)}`).join(', ');
+  return (
+    <span class={isRight ? 'right' : 'wrong'} title={all}>
+      {isRight ? `✓ ${first}` : first}
+    </span>
   );
 }

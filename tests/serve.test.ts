@@ -271,6 +271,22 @@ describe('serve', { timeout: 300_000 }, () => {
     const number = (await predicted('number')) as { value: number }[];
     for (const [i, written] of column('number').entries())
       assert.ok(Math.abs(number[i]!.value - Number(written)) < 1e-3, written);
+    const long = rows
+      .slice(0, 3)
+      .map(({ text }) => text)
+      .join('. ');
+    await tuned('long', '--label', 'kind', '--max-length', '12', '--windows', '4');
+    const { origin, child } = await serve('long');
+    const [fromCommand] = (await done('predict', 'long', long)).stdout.trim().split('\n');
+    const { text: _, ...expected } = JSON.parse(fromCommand!);
+    assert.deepEqual(json(await ask(`${origin}/classify`, { text: long })).predictions, [expected]);
+    const tooLong = await ask(`${origin}/classify`, { texts: [long, `${long}. ${long}`] });
+    assert.equal(tooLong.status, 400);
+    assert.match(
+      json(tooLong).error.message,
+      /^texts\[1\]: has \d windows of 12 tokens, but .* at most 4; shorten it$/,
+    );
+    child.kill();
     const tags = await predicted('tags');
     const written = readFileSync(at('tags/dev.jsonl'), 'utf8').trim().split('\n');
     assert.deepEqual(

@@ -2,22 +2,28 @@ import { z } from 'zod';
 import { answersOf } from '../tasks/answers.ts';
 import { RequestError } from './request-error.ts';
 import { common, type Route, route, type Served } from './route.ts';
-import { checkLengths, checkTexts, mostTexts, predictionQueue } from './texts.ts';
+import { checkLengths, checkTexts, checkWindows, mostTexts, predictionQueue } from './texts.ts';
 
 /** Tokens of a text that is read in windows: all of them go through the model at once. */
 const mostInWindows = 8192;
 
 /** The labels, the values or the tags of texts, of a model that was fine-tuned for them. */
 export function classifyRoute(served: Served): Route | undefined {
-  const { head, config } = served.checkpoint;
+  const { head, config, input } = served.checkpoint;
   if (!head || head.kind === 'embedding') return undefined;
   const { maxPositions } = config.model;
-  const kind = answersOf(head);
+  const kind = answersOf(head, Infinity); // all windows of a text, to refuse one that has too many
   const queue = predictionQueue(served, kind);
+  const { windows, length } = kind.readsWindows
+    ? { windows: Infinity, length: maxPositions }
+    : input && input.windows > 1
+      ? { windows: input.windows, length: Math.min(input.maxLength, maxPositions) }
+      : { windows: 1, length: Infinity };
   const one = z.string();
-  const text = kind.readsWindows
-    ? one
-    : z.union([one, z.tuple([one, one])], { error: 'expected a text, or a list of the two texts of a pair' });
+  const text =
+    windows > 1
+      ? one
+      : z.union([one, z.tuple([one, one])], { error: 'expected a text, or a list of the two texts of a pair' });
   const body = z.strictObject({
     ...common,
     text: text.optional(),
@@ -33,8 +39,9 @@ export function classifyRoute(served: Served): Route | undefined {
       asked.map((parts) => parts.join(' ')),
       param,
     );
-    const most = kind.readsWindows ? Math.max(maxPositions, mostInWindows) : maxPositions;
-    const encoded = await kind.encode(asked, served.tokenizer, kind.readsWindows ? maxPositions : Infinity);
+    const encoded = await kind.encode(asked, served.tokenizer, length);
+    checkWindows(encoded, windows, param);
+    const most = windows > 1 ? Math.max(maxPositions, mostInWindows) : maxPositions;
     checkLengths(encoded, { most, bordersOf: (place) => 1 + asked[place]!.length, param });
     return { predictions: await queue.ask(encoded, signal) };
   });

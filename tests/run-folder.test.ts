@@ -105,10 +105,8 @@ for (const [kind, objective] of [
     const sets = [`model.kind=${kind}`, `data.objective=${objective}`, 'train.peakLearningRate=1e-2', 'train.steps=20'];
     await done('pretrain', 'tiny.yaml', '--out', kind!, '--set', ...sets, 'model.vocabSize=300');
     const evaluations = examplesOf(kind!);
-    const heldOut = readFileSync(at('valid.txt'), 'utf8').toLowerCase();
-    const sentences = evaluations.map((gaps) =>
-      gaps.map(({ before, right, after }) => `${before}${right}${after}`.toLowerCase()),
-    );
+    const heldOut = readFileSync(at('valid.txt'), 'utf8'); // with the capitals that the tokenizer loses
+    const sentences = evaluations.map((gaps) => gaps.map(({ before, right, after }) => `${before}${right}${after}`));
     assert.equal(sentences[0]!.length, 5);
     for (const sentence of sentences[0]!) assert.ok(heldOut.includes(sentence), sentence);
     for (const later of sentences) assert.deepEqual(later, sentences[0]);

@@ -1,9 +1,9 @@
-import { type Config, trainPaths } from '../config/index.ts';
-import { heldOutBatches, listSources, objectives, readTexts } from '../data/index.ts';
+import type { Config } from '../config/index.ts';
+import { heldOutBatches, objectives } from '../data/index.ts';
 import { UserError } from '../errors/index.ts';
 import type { TrainedModel } from '../inference/index.ts';
 import { percent } from '../report/format.ts';
-import type { Gap } from '../runs/index.ts';
+import { type Gap, isRight } from '../runs/gap.ts';
 import type { Texts } from '../train/index.ts';
 import { warn } from './terminal.ts';
 
@@ -65,17 +65,10 @@ interface Shown {
 }
 
 async function showGaps(trained: TrainedModel, { valid }: Texts): Promise<Shown> {
-  const { asWritten, heldOutGaps } = await import('../inference/index.ts');
-  const { data } = trained.checkpoint.config;
-  const files = await listSources(data.valid.length > 0 ? data.valid : trainPaths(data.train), {
-    exclude: data.exclude,
-    cacheDir: data.cache,
-    textField: data.textField,
-  });
-  const gaps = await asWritten(
-    heldOutGaps(trained, valid.samples, { count: numGaps, seed }),
-    readTexts(files, { textField: data.textField }),
-  );
+  const { heldOutGaps } = await import('../inference/index.ts');
+  const { asInTexts } = await import('../train/filled-gaps.ts');
+  const drawn = heldOutGaps(trained, valid.samples, { count: numGaps, seed });
+  const gaps = await asInTexts(drawn, trained.checkpoint.config);
   const sentences = gaps.map(({ before, after }) => `${before}[MASK]${after}`);
   return {
     shown: gapsText(gaps),
@@ -89,9 +82,7 @@ const readsWell = (text: string) => /^[\p{Lu}[][^"'“”‘’]*$/u.test(text);
 /** Sentences with gaps, and how often the model was right. */
 export function gapsText(gaps: readonly Gap[]): string {
   if (gaps.length === 0) return '';
-  const ranks = gaps.map(({ right, guesses }) =>
-    guesses.findIndex(({ text }) => text.toLowerCase() === right.toLowerCase()),
-  );
+  const ranks = gaps.map((gap) => gap.guesses.findIndex(({ text }) => isRight(gap, text)));
   const lines = gaps.map(({ before, after, right, guesses }, i) => {
     const likeliest = guesses.map(({ text, probability }) => `${text} ${percent(probability)}`).join(', ');
     const mark = ranks[i] === 0 ? '✓  ' : ranks[i]! > 0 ? '(✓)' : '   ';

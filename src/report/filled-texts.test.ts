@@ -15,7 +15,7 @@ test('a sentence is shown once, with its guesses at even distances from the firs
   const { steps, texts } = filledTexts(evaluations, 3);
   assert.deepEqual(steps, [0, 60, 100]);
   assert.deepEqual(
-    texts.map(({ gap, guesses }) => [gap.before, ...guesses.map((some) => some?.[0]?.text)]),
+    texts.map(({ gap, guesses }) => [gap.before, ...guesses.map((some) => some[0]?.text)]),
     [
       ['A ', undefined, undefined, 'dog'],
       ['The ', 'guess 0', 'guess 6', 'guess 10'],

@@ -6,7 +6,7 @@ export interface FilledTexts {
   /** The steps of some evaluations, oldest first. */
   steps: readonly number[];
   /** Each sentence, as at the last of these evaluations, and the guesses at each of them. */
-  texts: readonly { gap: Gap; guesses: readonly (Gap['guesses'] | undefined)[] }[];
+  texts: readonly { gap: Gap; guesses: readonly Gap['guesses'][] }[];
 }
 
 /** What the evaluations of a run filled in, at up to `most` of them, the first and the last included. */
@@ -21,7 +21,7 @@ export function filledTexts(evaluations: readonly ShownEvaluation[], most = 6): 
     texts: (shown.at(-1)?.examples ?? []).map((gap) => ({
       gap,
       guesses: shown.map(
-        ({ examples }) => examples.find((example) => sentenceOf(example) === sentenceOf(gap))?.guesses,
+        ({ examples }) => examples.find((example) => sentenceOf(example) === sentenceOf(gap))?.guesses ?? [],
       ),
     })),
   };

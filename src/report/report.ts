@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import MarkdownIt from 'markdown-it';
 import { counted, startedText } from '../errors/index.ts';
+import { isRight } from '../runs/gap.ts';
 import type { FineTuning, LogLine } from '../runs/index.ts';
 import { heatMap, lineChart, type Series } from './chart.ts';
 import { chartGroups, isDense, type RunChart } from './charts.ts';
@@ -168,9 +169,9 @@ function examplesParts(run: ReportedRun): string[] {
     "Words removed at random from held-out sentences: the bold ones. The model's first guess for each, by step:",
     markdownTable([
       ['sentence', ...steps.map((step) => step.toLocaleString('en'))],
-      ...texts.map(({ gap: { before, right, after }, guesses }) => [
-        `${text(before)}**${text(right)}**${text(after)}`,
-        ...guesses.map((some) => (some?.[0]?.text === right ? '✓ ' : '') + text(some?.[0]?.text ?? '–')),
+      ...texts.map(({ gap, guesses }) => [
+        `${text(gap.before)}**${text(gap.right)}**${text(gap.after)}`,
+        ...guesses.map(([best]) => (isRight(gap, best?.text) ? '✓ ' : '') + text(best?.text ?? '–')),
       ]),
     ]),
   ];

@@ -1,3 +1,5 @@
+import type { Gap } from './gap.ts';
+
 /** How several steps in a row are shown as one: by their mean, by the last of them, or by the sum since the run began. */
 export type Over = 'mean' | 'last' | 'sum';
 
@@ -35,16 +37,6 @@ const optional = (unit: string, meaning: string, more: More = {}): Field<number 
   ...more,
 });
 const of = <T>(meaning: string, more: More = {}): Field<T> => ({ unit: '', meaning, ...more });
-
-/** A word that was removed from a sentence, and what a model would put there: `before right after` is the sentence. */
-export interface Gap {
-  /** The sentence before and after the word, with its spaces. */
-  before: string;
-  after: string;
-  right: string;
-  /** The most likely whole words, most likely first, with their probabilities among all tokens. */
-  guesses: { text: string; probability: number }[];
-}
 
 /** The fields of one optimizer step. Logged values are those that the model used. */
 export const stepFields = {

@@ -7,12 +7,12 @@ export {
   type EvalMetrics,
   evalFields,
   type Field,
-  type Gap,
   type Metrics,
   type StepMetrics,
   stepFields,
 } from './fields.ts';
 export { type FineTuning, fineTuningFile, readFineTuning, type ScoredSet } from './fine-tuning.ts';
+export type { Gap } from './gap.ts';
 export { type Environment, type LogLine, RunLog } from './log.ts';
 export { lastMetrics, logLineOf, metricsOf, readMetrics } from './read.ts';
 export type { Reporter } from './reporter.ts';

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import crc32c from 'crc-32/crc32c.js';
 import { PbfWriter } from 'pbf';
 import { makeFolder, writing } from '../files/index.ts';
-import { type EvalMetrics, evalFields, type Field, type Gap, type StepMetrics, stepFields } from './fields.ts';
+import { type EvalMetrics, evalFields, type Field, type StepMetrics, stepFields } from './fields.ts';
+import { type Gap, isRight } from './gap.ts';
 import type { Sink } from './sink.ts';
 import { addStep, flopsSaved, nothingSpent } from './spent.ts';
 
@@ -101,10 +102,11 @@ function scalarValues(fields: Readonly<Record<string, Field>>, line: object): Va
 }
 
 /** As Markdown: the removed word is bold if the model guesses it; if not, the guess follows it in italics. */
-function exampleText({ before, right, after, guesses: [best] }: Gap): string {
-  const isRight = best?.text === right;
-  const word = isRight || !best ? plain(right) : `${plain(right)} (*${plain(best.text)}*)`;
-  return `${plain(before)}${isRight ? `**${word}**` : word}${plain(after)}`;
+function exampleText(gap: Gap): string {
+  const [best] = gap.guesses;
+  const right = plain(gap.right);
+  const word = isRight(gap, best?.text) ? `**${right}**` : best ? `${right} (*${plain(best.text)}*)` : right;
+  return `${plain(gap.before)}${word}${plain(gap.after)}`;
 }
 
 /** Characters with a meaning in Markdown are written as numeric references. */

@@ -1,23 +1,20 @@
 import type { Config } from '../config/index.ts';
 import { heldOutBatches } from '../data/index.ts';
-import { type Evaluation, evaluate, evaluationNumbers, heldOutGaps } from '../inference/index.ts';
+import { type Evaluation, evaluate, evaluationNumbers } from '../inference/index.ts';
 import type { EvalMetrics, Metrics } from '../runs/index.ts';
 import { diverged } from './divergence.ts';
+import { filledGaps } from './filled-gaps.ts';
 import type { Run } from './run.ts';
-
-/** The gaps that each evaluation fills. */
-const drawing = { count: 5, seed: 1 };
 
 /** Evaluates a run on its held-out text. Throws a NonFiniteError if the loss is not finite. */
 export async function logEvaluation(run: Run, log: (line: Metrics) => Promise<void>): Promise<void> {
-  const { config, state, texts, group, progress } = run;
+  const { config, group, progress } = run;
   const evaluation = evaluateHeldOut(run, config.train);
   const hasDiverged = !Number.isFinite(evaluation.loss);
   if (group.rank === 0) {
     // All ranks have the numbers; rank 0 writes them.
     const numbers = evaluationNumbers(config.data.objective, evaluation);
-    const trained = { model: state.model, tokenizer: texts.tokenizer, device: config.train.device };
-    const examples = hasDiverged ? {} : { examples: heldOutGaps(trained, texts.valid.samples, drawing) };
+    const examples = hasDiverged ? {} : { examples: await filledGaps(run) };
     const metrics: EvalMetrics = { type: 'eval', step: progress.step, split: 'valid', ...numbers, ...examples };
     await log(metrics);
   }

@@ -27,7 +27,7 @@ import { startedWith } from '../errors/started-with.ts';
 import { lockRun, makeFolder, replaceFile, writing } from '../files/index.ts';
 import { familyOf, initialiseParameters, makeIdentity, type ParameterSpec, type Weights } from '../model/index.ts';
 import { type OptimizerState, slotTensors } from '../optimizers/index.ts';
-import { jsonl, type OpenSink, openSink, type Reporter, type Sink, tensorBoard } from '../runs/index.ts';
+import { type Gap, jsonl, type OpenSink, openSink, type Reporter, type Sink, tensorBoard } from '../runs/index.ts';
 import { Tensor } from '../tensor/index.ts';
 import { fewerEpochs } from './epochs.ts';
 import { initialLossScale } from './loss-scale.ts';
@@ -56,6 +56,8 @@ export interface Run extends Disposable {
   /** Its newest checkpoint; empty before there is one. */
   saved: string;
   readonly norms: NormWatch;
+  /** The held-out sentences of its evaluations as written, once they are found. */
+  sentences?: readonly Gap[];
 }
 
 /** The folder of a run, and what a program passes to it instead of the configured parts. */

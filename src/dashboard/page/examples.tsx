@@ -1,5 +1,6 @@
 import { filledTexts } from '../../report/filled-texts.ts';
 import { percent } from '../../report/format.ts';
+import { type Gap, isRight } from '../../runs/gap.ts';
 import type { ShownRun } from '../api.ts';
 import { Table } from './table.tsx';
 
@@ -20,13 +21,13 @@ export function Examples({ run, isOpen }: { run: ShownRun; isOpen: boolean }) {
           </p>
           <Table
             head={['sentence', ...steps.map((step) => step.toLocaleString('en'))]}
-            rows={texts.map(({ gap: { before, right, after }, guesses }) => [
+            rows={texts.map(({ gap, guesses }) => [
               <>
-                {before}
-                <mark>{right}</mark>
-                {after}
+                {gap.before}
+                <mark>{gap.right}</mark>
+                {gap.after}
               </>,
-              ...guesses.map((some) => <Guess right={right} guesses={some ?? []} />),
+              ...guesses.map((some) => <Guess gap={{ ...gap, guesses: some }} />),
             ])}
           />
         </>
@@ -36,13 +37,13 @@ export function Examples({ run, isOpen }: { run: ShownRun; isOpen: boolean }) {
 }
 
 /** The first of the guesses; all of them on hover. */
-function Guess({ right, guesses }: { right: string; guesses: readonly { text: string; probability: number }[] }) {
+function Guess({ gap }: { gap: Gap }) {
+  const { guesses } = gap;
   const first = guesses[0]?.text ?? '–';
-  const isRight = first === right;
   const all = guesses.map(({ text, probability }) => `${text} ${percent(probability)}`).join(', ');
   return (
-    <span class={isRight ? 'right' : 'wrong'} title={all}>
-      {isRight ? `✓ ${first}` : first}
+    <span class={isRight(gap, first) ? 'right' : 'wrong'} title={all}>
+      {isRight(gap, first) ? `✓ ${first}` : first}
     </span>
   );
 }

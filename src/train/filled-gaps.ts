@@ -1,0 +1,27 @@
+import { type Config, trainPaths } from '../config/index.ts';
+import { listSources, readTexts } from '../data/index.ts';
+import { asWritten, heldOutGaps } from '../inference/index.ts';
+import type { Gap } from '../runs/index.ts';
+import type { Run } from './run.ts';
+
+/** The gaps that each evaluation fills. */
+const drawing = { count: 5, seed: 1 };
+
+/** Gaps with their sentences as the held-out texts of a configuration have them; without such texts, as they are. */
+export async function asInTexts(gaps: readonly Gap[], { data }: Pick<Config, 'data'>): Promise<readonly Gap[]> {
+  const { exclude, textField, cache: cacheDir } = data;
+  const paths = data.valid.length > 0 ? data.valid : trainPaths(data.train);
+  if (paths.length === 0) return gaps;
+  const files = await listSources(paths, { exclude, cacheDir, textField });
+  return asWritten(gaps, readTexts(files, { textField }));
+}
+
+/** Held-out sentences with gaps that the model of a run fills, the same each time. */
+export async function filledGaps(run: Run): Promise<Gap[]> {
+  const { config, state, texts } = run;
+  const trained = { model: state.model, tokenizer: texts.tokenizer, device: config.train.device };
+  const gaps = heldOutGaps(trained, texts.valid.samples, drawing);
+  run.sentences ??= await asInTexts(gaps, config);
+  const { sentences } = run;
+  return gaps.map(({ guesses }, i) => ({ ...sentences[i]!, guesses }));
+}

@@ -3,8 +3,9 @@ import { Command, Option } from 'commander';
 import type { ExampleInput } from '../checkpoints/index.ts';
 import type { Config } from '../config/index.ts';
 import { ConfigError } from '../errors/index.ts';
-import { type FineTuning, fineTuningFile } from '../runs/fine-tuning.ts';
+import { type FineTuning, fineTuningFile, type ScoredSet } from '../runs/fine-tuning.ts';
 import type { FineTuned, FineTuneSettings, Task } from '../tasks/index.ts';
+import { scoreTitle } from '../tasks/score-title.ts';
 import { defaultLearningRate, fineTuneDefaults as defaults, defaultTemperature } from '../tasks/settings.ts';
 import { deviceOption, jsonOption } from './config.ts';
 import { checkNewFolder, writeFiles } from './files.ts';
@@ -270,6 +271,10 @@ async function write(
   const { head, weights, predictions } = tuned;
   const card = cardOf(task, tuned, results);
   writeCheckpoint(out, { config, progress, tokenizerJson, head, input, weights, card });
+  const titled = ({ set, scores }: ScoredSet) => ({
+    set,
+    scores: Object.fromEntries(Object.entries(scores).map(([name, score]) => [scoreTitle(name, head), score])),
+  });
   const record: FineTuning = {
     from: relative(out, path),
     time: new Date().toISOString(),
@@ -277,7 +282,8 @@ async function write(
     task: task.name,
     labels: head.kind === 'embedding' ? null : head.labels,
     examples: task.train.examples.length,
-    seeds: results,
+    seeds: results.map((result) => ({ ...result, devs: result.devs.map(titled), tests: result.tests.map(titled) })),
+    baselines: tuned.baselines.map(({ name, sets }) => ({ name, sets: sets.map(titled) })),
   };
   writeFiles(out, { ...predictions, [fineTuningFile]: `${JSON.stringify(record, null, 2)}\n` });
 }

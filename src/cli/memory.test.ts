@@ -18,7 +18,7 @@ test('what fits is not warned of; what does not names a micro-batch that fits, a
   const [warning] = checkMemory(config, { machine, command });
   assert.match(
     warning!,
-    /^train\.microBatchSize: 96 sequences per pass need about [\d.]+ GB of memory, but this machine has [\d.]+ GB free: .*: npx taper-lm pretrain 'my config\.yaml' --set train\.steps=1000 --set train\.microBatchSize=\d+$/,
+    /^train\.microBatchSize: 96 sequences per pass need about [\d.]+ GB of memory, but this machine has [\d.]+ GB free: .*: npx taper-lm pretrain 'my config\.yaml' --set train\.steps=1000 train\.microBatchSize=\d+$/,
   );
   const size = Number(/\d+$/.exec(warning!));
   assert.ok(96 % size === 0 && size < 96);
@@ -31,7 +31,7 @@ test('several times the memory of the machine is refused, also for a resumed run
   const machine = { total: 24 * GB, available: 20 * GB };
   assert.throws(
     () => checkMemory(config, { machine, command }),
-    /ConfigError.*has 24 GB: the system would kill.*--set train\.microBatchSize=\d+$/s,
+    /ConfigError.*has 24 GB: the system would kill.*train\.microBatchSize=\d+$/s,
   );
   assert.match(memoryWarning(config, { machine, command })!, /microBatchSize=\d+$/);
   assert.throws(

@@ -15,16 +15,21 @@ export function scoresText(record: Scored): string {
   return score ? `${score[0]} ${percent(score[1])}` : 'no development set';
 }
 
-/** The scores of each seed and set as a table; the first row is the header. */
-export function scoreRows({ seeds }: Scored): string[][] {
-  const sets = seeds.flatMap((seed) => [...seed.devs, ...seed.tests].map((set) => ({ ...seed, ...set })));
+/** The scores of each seed, then those without a model, as a table; the first row is the header. */
+export function scoreRows({ seeds, baselines }: Pick<FineTuning, 'seeds' | 'baselines'>): string[][] {
+  const sets = [
+    ...seeds.flatMap(({ seed, bestEpoch, devs, tests }) =>
+      [...devs, ...tests].map((set) => ({ model: `seed ${seed}`, epoch: String(bestEpoch), ...set })),
+    ),
+    ...baselines.flatMap(({ name, sets }) => sets.map((set) => ({ model: name, epoch: '', ...set }))),
+  ];
   const names = [...new Set(sets.flatMap(({ scores }) => Object.keys(scores)))];
   return [
-    ['seed', 'set', 'best epoch', ...names],
-    ...sets.map(({ seed, set, bestEpoch, scores }) => [
-      String(seed),
+    ['model', 'set', 'best epoch', ...names],
+    ...sets.map(({ model, set, epoch, scores }) => [
+      model,
       set,
-      String(bestEpoch),
+      epoch,
       ...names.map((name) => (scores[name] === undefined ? '–' : percent(scores[name]))),
     ]),
   ];

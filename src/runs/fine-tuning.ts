@@ -30,6 +30,8 @@ export interface FineTuning {
     tests: readonly ScoredSet[];
     history: readonly number[];
   }[];
+  /** The scores of predictions without a model, such as always the most frequent label. */
+  baselines: readonly { name: string; sets: readonly ScoredSet[] }[];
 }
 
 /** The record of the fine-tuned model in a folder; undefined if it has none or it is broken. */
@@ -40,7 +42,7 @@ export function readFineTuning(folder: string): FineTuning | undefined {
       typeof record.from === 'string' &&
       typeof record.time === 'string' &&
       typeof record.task === 'string' &&
-      [record.command, record.seeds].every(Array.isArray);
+      [record.command, record.seeds, record.baselines].every(Array.isArray);
     return isWhole ? record : undefined;
   } catch {
     return undefined;

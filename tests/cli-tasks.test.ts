@@ -45,7 +45,9 @@ async function predictionsOf(checkpoint: string, texts: readonly string[]): Prom
   const bert = runnable(model) as Bert;
   return encoded.map((one) => {
     const batch = batchOf([one], { padId: tokenizer.padId, maxPositions: model.config.maxPositions });
-    return scope(() => noGrad(() => bert.classLogits(bert.encode(modelInputs(batch, 'cpu'))).toFloats()[0]!));
+    return scope(() =>
+      noGrad(() => bert.classLogits(bert.encode(modelInputs(batch, 'cpu')), [one.ids.length]).toFloats()[0]!),
+    );
   });
 }
 
@@ -158,11 +160,14 @@ describe('fine-tuning', { concurrency: 2 }, () => {
     writeCsv('long.csv', long(200, 6));
     writeCsv('long-dev.csv', long(40, 7));
     const files = ['--train', 'long.csv', '--dev', 'long-dev.csv', '--text', 'text', '--label', 'kind'];
-    const run = async (...more: string[]) =>
-      JSON.parse(
-        await done('finetune', 'run', ...files, ...small, '--max-length', '12', '--epochs', '10', ...more, '--json'),
-      );
+    const run = async (...more: string[]) => {
+      const words = [...files, ...small, '--max-length', '12', '--epochs', '10', ...more, '--json'];
+      const { stdout, stderr } = await commands.done('finetune', 'run', ...words);
+      return { ...JSON.parse(stdout), stderr };
+    };
     const [start, windows] = [await run(), await run('--windows', '4')];
+    assert.match(start.stderr, /^cut at 12 tokens: 4\d\d of 400 training examples; read more with --max-length 32$/m);
+    assert.doesNotMatch(windows.stderr, /cut at/);
     const accuracy = (result: typeof start) => result.seeds[0].devs[0].scores.accuracy;
     assert.ok(accuracy(windows) > accuracy(start) + 0.1, `${accuracy(start)} to ${accuracy(windows)}`);
     const patient = await run('--patience', '1', '--learning-rate', '1e-9');

@@ -69,6 +69,8 @@ function furthest(a: ArrayLike<number>, b: ArrayLike<number>, width: number, bat
   return worst;
 }
 
+const lengthsOf = ({ documents }: TokenBatch) => documents.map(([length]) => length!);
+
 const allTokens = (count: number) =>
   Tensor.from(
     BigInt64Array.from({ length: count }, (_, i) => BigInt(i)),
@@ -150,7 +152,7 @@ describe('ONNX', { concurrency: 2 }, () => {
     assert.equal(best!.token_str, expected.token);
     assert.ok(Math.abs(best!.score - expected.probability) < 1e-4);
     const batch = batchOf(8, 100);
-    const logits = own('modern-tuned', batch, (model, hidden) => model.classLogits(hidden));
+    const logits = own('modern-tuned', batch, (model, hidden) => model.classLogits!(hidden, lengthsOf(batch)));
     const found = await onnx(at('modern-classifier/onnx/model.onnx'), batch);
     assert.ok(furthest(logits, found.logits!.data as Float32Array, 2) < 1e-4);
     await pipeline('text-classification', 'modern-classifier', { dtype: 'fp32' });
@@ -244,7 +246,7 @@ describe('ONNX', { concurrency: 2 }, () => {
       }
     }
     const batch = batchOf(8, 100);
-    const logits = own('tuned', batch, (model, hidden) => model.classLogits(hidden));
+    const logits = own('tuned', batch, (model, hidden) => model.classLogits!(hidden, lengthsOf(batch)));
     const found = await onnx(at('classifier/onnx/model.onnx'), batch);
     assert.ok(furthest(logits, found.logits!.data as Float32Array, 2) < 1e-4);
   });

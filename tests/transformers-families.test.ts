@@ -6,7 +6,8 @@ import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { openTrained } from '../src/inference/index.ts';
+import { openCheckpoint } from '../src/checkpoints/index.ts';
+import { loadTrained } from '../src/inference/index.ts';
 import { modelInputs } from '../src/model/index.ts';
 import { noGrad, scope, Tensor } from '../src/tensor/index.ts';
 import { commandsIn, writeTiny } from './cli.fixture.ts';
@@ -31,7 +32,7 @@ odd = [name for key in ('missing_keys', 'unexpected_keys', 'mismatched_keys') fo
 mask = torch.tensor([[int(t < n) for t in range(len(ids[0]))] for n in lengths])
 with torch.no_grad():
     logits = model.eval()(input_ids=torch.tensor(ids), attention_mask=mask).logits
-print(json.dumps({'kind': type(model).__name__, 'odd': odd, 'logits': logits.flatten(0, 1).tolist()}))
+print(json.dumps({'kind': type(model).__name__, 'odd': odd, 'logits': logits.reshape(-1, logits.shape[-1]).tolist()}))
 `;
 
 // Saves a random model of the configuration, in float32, with larger weights than it starts with, so that errors show.
@@ -52,12 +53,12 @@ function inPython<T>(program: string, ...given: string[]): T {
   return (stdout === '' ? undefined : JSON.parse(stdout)) as T;
 }
 
-/** The logits [2·T, V] of a checkpoint of taper. */
+/** The logits [2·T, V] of a checkpoint of taper, or [2, labels] of a classifier. */
 function logitsOf(path: string): number[][] {
   return scope(() =>
     noGrad(() => {
-      using trained = openTrained(at(path), { warn: assert.fail, device: 'cpu' });
-      const { model } = trained;
+      using trained = loadTrained(openCheckpoint(at(path), assert.fail), { device: 'cpu' });
+      const { model, checkpoint } = trained;
       const inputIds = Int32Array.from(ids.flat());
       const tokenTypeIds = new Int32Array(2 * T);
       const documents = lengths.map((length) => [length]);
@@ -66,7 +67,8 @@ function logitsOf(path: string): number[][] {
         BigInt64Array.from({ length: 2 * T }, (_, i) => BigInt(i)),
         [2 * T],
       );
-      const logits = model.tokenLogits(model.encode(inputs), positions);
+      const hidden = model.encode(inputs);
+      const logits = checkpoint.head ? model.classLogits!(hidden, lengths) : model.tokenLogits(hidden, positions);
       const [rows, V] = logits.shape as [number, number];
       const numbers = [...logits.toFloats()];
       return Array.from({ length: rows }, (_, row) => numbers.slice(row * V, (row + 1) * V));
@@ -147,6 +149,27 @@ describe("models of today in Python's transformers", { skip, timeout: 600_000 },
       compare(logitsOf(`${name}-in`), there.logits);
       await done('export', `${name}-in`, '--to', 'hf', '--out', `${name}-again`);
       const again = opened(`${name}-again`, auto);
+      assert.deepEqual(again.odd, []);
+      compare(again.logits, there.logits);
+    });
+  }
+
+  for (const pooling of ['mean', 'cls']) {
+    test(`gives the same logits for a ModernBERT that classifies with classifier_pooling ${pooling}`, async () => {
+      const auto = 'AutoModelForSequenceClassification';
+      const { vocab_size } = JSON.parse(readFileSync(at('modernbert-out/config.json'), 'utf8'));
+      const sizes = { num_hidden_layers: 3, hidden_size: 24, num_attention_heads: 4, intermediate_size: 20 };
+      const { json } = settings.modernbert!;
+      const config = { vocab_size, ...sizes, ...json, pad_token_id: 0, num_labels: 3, classifier_pooling: pooling };
+      inPython(saving, pooling, auto, JSON.stringify({ ...config, max_position_embeddings: 64 }));
+      for (const file of ['tokenizer.json', 'tokenizer_config.json'])
+        cpSync(at(`modernbert-out/${file}`), at(`${pooling}/${file}`));
+      await done('import', pooling, '--out', `${pooling}-in`);
+      const there = opened(pooling, auto);
+      assert.equal(there.kind, 'ModernBertForSequenceClassification');
+      compare(logitsOf(`${pooling}-in`), there.logits);
+      await done('export', `${pooling}-in`, '--to', 'hf', '--out', `${pooling}-again`);
+      const again = opened(`${pooling}-again`, auto);
       assert.deepEqual(again.odd, []);
       compare(again.logits, there.logits);
     });

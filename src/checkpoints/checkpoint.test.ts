@@ -296,3 +296,30 @@ scoped('a folder that cannot be written is an OutputError, and nothing half-writ
     [],
   );
 });
+
+scoped('a fine-tuned ModernBERT of an earlier version reads the first token', () => {
+  const modern = tinyConfig({ model: { kind: 'modernbert' }, data: { objective: 'mlm' } });
+  const path = save(tinyState(modern), 1, modern);
+  const poolingWith = (
+    change: (trainer: { config: { model: { classifierPooling?: string } }; head?: object }) => void,
+  ) => {
+    const file = join(path, 'trainer.json');
+    const { checksum: _, ...trainer } = JSON.parse(readFileSync(file, 'utf8'));
+    change(trainer);
+    const checksum = createHash('sha256').update(JSON.stringify(trainer)).digest('hex');
+    writeFileSync(file, JSON.stringify({ ...trainer, checksum }));
+    return openCheckpoint(path, silent).config.model.classifierPooling;
+  };
+  assert.equal(
+    poolingWith(() => {}),
+    'mean',
+  );
+  assert.equal(
+    poolingWith(({ config }) => void delete config.model.classifierPooling),
+    'mean',
+  );
+  assert.equal(
+    poolingWith((trainer) => void Object.assign(trainer, { head: { kind: 'regression', labels: ['x'] } })),
+    'cls',
+  );
+});

@@ -268,7 +268,7 @@ function openFolder(path: string): Checkpoint {
   }
   const { updates, input, step, samples, tokens, nonFiniteSteps, textHash, source, lossScale } = trainer;
   const head = headOf(trainer);
-  const { config } = loadConfig({ overrides: trainer.config }); // with the defaults of keys added since
+  const { config } = loadConfig({ overrides: asFormerly(trainer.config, head) }); // with the defaults of keys added since
   return {
     path,
     progress: {
@@ -294,6 +294,13 @@ function headOf({ head, classifier }: TrainerFile): Head | undefined {
   if (head || !classifier) return head;
   const { labels, isRegression } = classifier;
   return { kind: isRegression ? 'regression' : 'single-label', labels } satisfies LabelHead;
+}
+
+/** The configuration of a fine-tuned model: in files of earlier versions a ModernBERT reads the first token. */
+function asFormerly(config: Config, head: Head | undefined): Config {
+  const { model } = config;
+  const isFormer = head !== undefined && model.kind === 'modernbert' && model.classifierPooling === undefined;
+  return isFormer ? { ...config, model: { ...model, classifierPooling: 'cls' } } : config;
 }
 
 /**

@@ -211,7 +211,9 @@ async function run(path: string, options: FinetuneCommandOptions, command: Comma
     using progress = fineTuneProgress(what, task.kind.head, seed === seeds[0] ? note : undefined);
     let tuned: FineTuned;
     try {
-      tuned = await fineTune(checkpoint, task, settings, progress, signal);
+      const isFirst = seed === seeds[0];
+      const say = { note: (text: string) => void process.stderr.write(`${text}\n`) };
+      tuned = await fineTune(checkpoint, task, settings, { ...progress, ...(isFirst && say) }, signal);
     } catch (error) {
       if (!best || !signal.aborted) throw error;
       stoppedBy = String(signal.reason); // the best of the earlier seeds is kept

@@ -17,7 +17,8 @@ export function unitRows(x_MD: Tensor): Tensor {
   return x_MD.div(lengths_M1);
 }
 
-function meanOf(hidden_NTD: Tensor, lengths: readonly number[]): Tensor {
+/** The mean of the first `lengths` hidden states of each sequence, [N, D]. */
+export function meanOf(hidden_NTD: Tensor, lengths: readonly number[]): Tensor {
   const [N, T] = hidden_NTD.shape as [number, number];
   const shares = new Float32Array(N * T);
   for (const [i, length] of lengths.entries()) shares.fill(1 / length, i * T, i * T + length);

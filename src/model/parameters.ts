@@ -36,6 +36,8 @@ export interface ModelConfig {
   /** That of local blocks. */
   localRopeTheta?: number | undefined;
   ropeScaling?: RopeScaling | undefined;
+  /** What a classifier of texts reads: the mean of the tokens' hidden states, or that of the first token. */
+  classifierPooling?: 'mean' | 'cls' | undefined;
   /** Whether the output layer is tied to the word embeddings. */
   tied?: boolean | undefined;
   /** Whether each head's queries and keys go through an RMSNorm. */

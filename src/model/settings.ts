@@ -139,6 +139,11 @@ export const modelSection = z
       typeName: 'mapping',
       derived: 'not at all',
     }),
+    classifierPooling: key(z.enum(['mean', 'cls']).optional(), 'numbers', {
+      description:
+        'What a fine-tuned classifier of texts reads: `mean`, the mean of the hidden states of all tokens, or `cls`, that of the first token; only for `modernbert`.',
+      derived: '`mean`',
+    }),
     tied: key(z.boolean().optional(), 'numbers', {
       description: 'Whether the output layer of `llama` is tied to its word embeddings.',
       derived: 'true',

@@ -71,8 +71,8 @@ export abstract class Transformer implements BlockModel {
   abstract finalNorm(x_NTD: Tensor): Tensor;
   /** The next-sentence head, of families that have one: logits [N, 2]; class 0 means that the second segment follows the first. */
   nextSentenceLogits?(hidden_NTD: Tensor): Tensor;
-  /** The classifier of texts, of families that take heads: logits [N, labels]. */
-  classLogits?(hidden_NTD: Tensor, pass?: Pass): Tensor;
+  /** The classifier of texts, of families that take heads: logits [N, labels]; the first `lengths` tokens of each are not padding. */
+  classLogits?(hidden_NTD: Tensor, lengths: readonly number[], pass?: Pass): Tensor;
   /** The classifier of tokens, of families that take heads: logits [M, labels] of hidden states [M, D]. */
   tokenClassLogits?(hidden_MD: Tensor, pass?: Pass): Tensor;
   /** The embeddings of the tokens: [N, T, D] float32. */

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { type Checkpoint, weightsFrom } from '../checkpoints/index.ts';
 import { TextTokenizer } from '../data/index.ts';
-import { CheckpointError, ConfigError, DataError } from '../errors/index.ts';
+import { CheckpointError, ConfigError, counted, DataError } from '../errors/index.ts';
 import { predictsNothing } from '../inference/index.ts';
 import { type Family, families, familyOf, type Head, parameterSpecs, type Weights } from '../model/index.ts';
 import {
@@ -19,7 +19,7 @@ import { type Learner, lossAndGradients, predict } from './learner.ts';
 import { mean } from './metrics.ts';
 import { type RateGroup, rateGroups } from './rate-groups.ts';
 import { defaultLearningRate, type FineTuneSettings } from './settings.ts';
-import type { Details, Encoded, ExampleSet, Scores, Task } from './task.ts';
+import type { Details, Encoded, ExampleSet, Kind, Scores, Sequence, Task } from './task.ts';
 
 /** The scores of a set. */
 export interface SetScores {
@@ -67,10 +67,23 @@ export interface FineTuned {
 
 /** Receives the progress of fine-tuning. */
 export interface FineTuneReporter {
+  /** Called before the first step if some training examples are cut. */
+  note?(text: string): void;
   /** Called after each step with its loss. */
   step?(done: number, total: number, loss: number): void;
   /** Called after each epoch, counted from 1, with its scores on the development sets. */
   epoch?(epoch: number, devs: readonly DevScores[]): void;
+}
+
+/** Whether an example is cut: it has as many tokens as are read of one. Taggers read all of a sentence, others in windows what they can. */
+const isCut = (sequences: readonly Sequence[], maxLength: number, { head }: Kind) =>
+  head.kind !== 'token' &&
+  (head.kind === 'embedding' || sequences.length === 1) &&
+  sequences.some(({ ids }) => ids.length === maxLength);
+
+function cutText(count: number, all: number, maxLength: number, most: number): string {
+  const advice = maxLength < most ? `read more with --max-length ${most}` : 'read more in windows, as with --windows 4';
+  return `cut at ${maxLength} tokens: ${count} of ${counted(all, 'training example')}; ${advice}`;
 }
 
 /** Fixed as in BERT's recipe. */
@@ -133,6 +146,8 @@ export async function fineTune(
   });
   const { examples: all } = await encode(task.train);
   const train = all.filter((example) => kind.numOutputs(example) > 0); // a sentence of no tokens teaches nothing
+  const numCut = train.filter(({ sequences }) => isCut(sequences, maxLength, kind)).length;
+  if (numCut > 0) report.note?.(cutText(numCut, train.length, maxLength, pretrained.maxPositions));
   const [devs, tests] = [await Promise.all(task.devs.map(encode)), await Promise.all(task.tests.map(encode))];
   const baselines = (kind.baselines?.(task.train.examples) ?? []).map(({ name, predict }) => ({
     name,

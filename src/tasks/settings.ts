@@ -6,7 +6,7 @@ export interface FineTuneSettings {
   batchSize: number;
   /** Sequences per forward pass; a larger batch is run in parts, so that it takes no more memory. */
   microBatchSize: number;
-  /** The maximum number of tokens per example. */
+  /** The maximum number of tokens per example; at most the model's. */
   maxLength: number;
   /** Dropout of hidden states and of attention weights. */
   dropout: number;
@@ -26,12 +26,12 @@ export interface FineTuneSettings {
   device: string;
 }
 
-/** BERT's recipe (Devlin et al. 2019, appendix A.3), with the batch and the epochs of the PLD paper. */
+/** BERT's recipe (Devlin et al. 2019, appendix A.3), with the batch and the epochs of the PLD paper, and examples as long as BERT reads. */
 export const fineTuneDefaults = {
   epochs: 5,
   batchSize: 32,
   microBatchSize: 256,
-  maxLength: 128,
+  maxLength: 512,
   dropout: 0.1,
   warmupRatio: 0.1,
   weightDecay: 0.01,

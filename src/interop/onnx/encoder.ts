@@ -17,8 +17,8 @@ export interface OnnxEncoder {
   hidden(graph: GraphBuilder, config: ModelConfig, bias: Value): Value;
   /** Logits [N, T, V] over the vocabulary. */
   maskedLogits(graph: GraphBuilder, config: ModelConfig, hidden: Value): Value;
-  /** Logits [N, labels] of texts, whose first token's hidden states are [N, D]. */
-  classLogits(graph: GraphBuilder, config: ModelConfig, first: Value): Value;
+  /** Logits [N, labels] of texts, of which it reads [N, D]: the mean of their tokens' hidden states, or that of the first token. */
+  classLogits(graph: GraphBuilder, config: ModelConfig, pooled: Value): Value;
   /** Logits [N, T, labels] of tokens. */
   tagLogits(graph: GraphBuilder, config: ModelConfig, hidden: Value): Value;
 }
@@ -55,7 +55,9 @@ export function encoderGraph(
     }
     const { length } = head.labels;
     if (head.kind === 'token') return [output('logits', family.tagLogits(graph, config, x), ['sequence', length])];
-    return [output('logits', family.classLogits(graph, config, firstOf(graph, x)), [length])];
+    const isMean = config.classifierPooling === 'mean';
+    const pooled = isMean ? graph.narrow(meanOf(graph, graph.wide(x))) : firstOf(graph, x);
+    return [output('logits', family.classLogits(graph, config, pooled), [length])];
   };
   const inputs = ['input_ids', 'attention_mask', ...family.inputs].map((name) => ({
     name,

@@ -28,7 +28,7 @@ export const modernbert: OnnxEncoder = {
     return norm(x, names.finalNorm);
   },
   maskedLogits: (graph, config, x) => graph.tied(transformed(graph, config, x), names.words, names.outputBias),
-  classLogits: (graph, config, first) => graph.linear(transformed(graph, config, first), names.classifier),
+  classLogits: (graph, config, pooled) => graph.linear(transformed(graph, config, pooled), names.classifier),
   tagLogits: (graph, config, x) => graph.linear(transformed(graph, config, x), names.classifier),
 };
 

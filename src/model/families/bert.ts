@@ -86,7 +86,7 @@ export class Bert extends Transformer {
   }
 
   /** The classifier on the pooled first token: logits [N, labels]. */
-  override classLogits(hidden_NTD: Tensor, pass?: Pass): Tensor {
+  override classLogits(hidden_NTD: Tensor, _lengths: readonly number[], pass?: Pass): Tensor {
     return preciseLinear(dropoutBeforeHead(this.pool(hidden_NTD), this, pass), this, bertNames.classifier);
   }
 

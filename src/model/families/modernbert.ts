@@ -9,6 +9,7 @@ import {
   type Pass,
   preciseLinear,
 } from '../block.ts';
+import { meanOf } from '../embeddings.ts';
 import type { Family } from '../family.ts';
 import { headSpecs } from '../heads.ts';
 import { ConfigReader, headJson, sizesJson } from '../hugging-face.ts';
@@ -50,7 +51,13 @@ export const modernbertNames = {
 };
 
 /** Its default settings: the published model's. */
-const published = { window: 128, globalBlocks: 3, ropeTheta: 160_000, localRopeTheta: 10_000 } as const;
+const published = {
+  window: 128,
+  globalBlocks: 3,
+  ropeTheta: 160_000,
+  localRopeTheta: 10_000,
+  classifierPooling: 'mean',
+} as const;
 
 const names = modernbertNames;
 
@@ -91,9 +98,11 @@ export class ModernBert extends Transformer {
     return layerNorm(x_NTD, this, names.finalNorm);
   }
 
-  /** The classifier on the first token: logits [N, labels]. */
-  override classLogits(hidden_NTD: Tensor, pass?: Pass): Tensor {
-    return this.tokenClassLogits(hidden_NTD.select(1, 0), pass);
+  /** The classifier on the mean of the tokens, or on the first: logits [N, labels]. */
+  override classLogits(hidden_NTD: Tensor, lengths: readonly number[], pass?: Pass): Tensor {
+    const { classifierPooling = published.classifierPooling } = this.config;
+    const isMean = classifierPooling === 'mean';
+    return this.tokenClassLogits(isMean ? meanOf(hidden_NTD, lengths) : hidden_NTD.select(1, 0), pass);
   }
 
   override tokenClassLogits(hidden_MD: Tensor, pass?: Pass): Tensor {
@@ -165,6 +174,13 @@ function readGlobalBlocks({ file, json }: ConfigReader, layers: number): number 
   return isRegular ? every : globals;
 }
 
+/** @throws ConfigError for a pooling that transformers does not have either. */
+function readPooling({ file, json }: ConfigReader): 'mean' | 'cls' {
+  const { classifier_pooling: pooling = 'cls' } = json; // the default of transformers
+  if (pooling === 'mean' || pooling === 'cls') return pooling;
+  throw new ConfigError(`${file}: classifier_pooling ${JSON.stringify(pooling)} must be "mean" or "cls"`);
+}
+
 export const modernbert: Family = {
   title: () => 'ModernBERT',
   defaults: (D) => ({
@@ -175,7 +191,7 @@ export const modernbert: Family = {
     attentionDropout: 0,
     ...published,
   }),
-  takes: ['window', 'globalBlocks', 'ropeTheta', 'localRopeTheta', 'ropeScaling'],
+  takes: ['window', 'globalBlocks', 'ropeTheta', 'localRopeTheta', 'ropeScaling', 'classifierPooling'],
   recipe: { betas: [0.9, 0.98], maskRate: 0.3 },
   objectives: ['mlm'],
   tokenizer: 'bert',
@@ -238,7 +254,6 @@ export const modernbert: Family = {
       classifier_bias: false,
       decoder_bias: true,
       classifier_activation: 'gelu',
-      classifier_pooling: 'cls',
       tie_word_embeddings: true,
     },
     read(json) {
@@ -266,6 +281,7 @@ export const modernbert: Family = {
         ropeTheta: global.theta,
         localRopeTheta: local.theta,
         ...(global.scaling && { ropeScaling: global.scaling }),
+        classifierPooling: readPooling(json),
       };
     },
     write(model, { head, specialIds: { pad, cls, sep } }) {
@@ -292,7 +308,7 @@ export const modernbert: Family = {
         ...Object.fromEntries(['norm', 'attention', 'mlp', 'classifier'].map((part) => [`${part}_bias`, false])),
         decoder_bias: true,
         classifier_activation: 'gelu',
-        classifier_pooling: 'cls',
+        classifier_pooling: model.classifierPooling,
         tie_word_embeddings: true,
         pad_token_id: pad,
         bos_token_id: cls,

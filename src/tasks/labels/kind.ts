@@ -62,8 +62,8 @@ export interface TextSettings extends LabelLearning {
 export const plainSettings: TextSettings = { smoothing: 0, numWindows: 1 };
 
 /**
- * Texts with one label each, learned by cross-entropy, or with one value each, learned by squared error, from the hidden state of
- * the first token. `written` formats a prediction for a file.
+ * Texts with one label each, learned by cross-entropy, or with one value each, learned by squared error. `written` formats a prediction
+ * for a file.
  */
 export function textKind(
   head: LabelHead & { kind: keyof typeof ways },
@@ -126,7 +126,8 @@ export async function encodeWindows(
 
 /** The logits of each example, [N, labels]: the means over its windows. */
 export function textLogits(model: Transformer, hidden_WTD: Tensor, examples: readonly Encoded[], pass?: Pass): Tensor {
-  const logits_WC = model.classLogits!(hidden_WTD, pass).to('float32');
+  const lengths = examples.flatMap(({ sequences }) => sequences.map(({ ids }) => ids.length));
+  const logits_WC = model.classLogits!(hidden_WTD, lengths, pass).to('float32');
   const [W, N] = [logits_WC.shape[0]!, examples.length];
   if (W === N) return logits_WC;
   const shares = new Float32Array(N * W);

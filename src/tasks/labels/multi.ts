@@ -25,7 +25,7 @@ export type Threshold = number | 'best';
 /** The default threshold. */
 export const defaultThreshold = 0.5;
 
-/** Texts with any number of labels, each label learned by its own binary cross-entropy from the hidden state of the first token. */
+/** Texts with any number of labels, each label learned by its own binary cross-entropy. */
 export function multiLabelKind(
   head: LabelHead,
   { threshold, numWindows }: { threshold: Threshold; numWindows: number },

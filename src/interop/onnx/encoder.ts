@@ -17,7 +17,7 @@ export interface OnnxEncoder {
   hidden(graph: GraphBuilder, config: ModelConfig, bias: Value): Value;
   /** Logits [N, T, V] over the vocabulary. */
   maskedLogits(graph: GraphBuilder, config: ModelConfig, hidden: Value): Value;
-  /** Logits [N, labels] of texts, of which it reads [N, D]: the mean of their tokens' hidden states, or that of the first token. */
+  /** Logits [N, labels] of texts from [N, D]: the mean of the hidden states of their tokens, or that of the first token. */
   classLogits(graph: GraphBuilder, config: ModelConfig, pooled: Value): Value;
   /** Logits [N, T, labels] of tokens. */
   tagLogits(graph: GraphBuilder, config: ModelConfig, hidden: Value): Value;

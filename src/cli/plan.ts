@@ -69,6 +69,8 @@ interface TextFacts {
   sequences: number;
   heldOut: number;
   epochs: number;
+  /** Fewer epochs, if these are too many. */
+  advisedEpochs: number | null;
 }
 
 interface MeasuredTime {
@@ -164,8 +166,14 @@ async function readTexts(config: Config, plan: Plan): Promise<void> {
   texts.close();
   const { steps } = config.train;
   const sequences = texts.train(steps).samples.count;
-  plan.text = { tokens: texts.tokens, sequences, heldOut: texts.valid.samples.count, epochs: epochsOf(config, texts) };
   const fewer = fewerEpochs(config, texts);
+  plan.text = {
+    tokens: texts.tokens,
+    sequences,
+    heldOut: texts.valid.samples.count,
+    epochs: epochsOf(config, texts),
+    advisedEpochs: fewer?.epochs ?? null,
+  };
   if (fewer) plan.warnings.push(`${fewer.warning}: ${startedWith(['--set', `train.epochs=${fewer.epochs}`])}`);
 }
 
@@ -238,6 +246,7 @@ async function draw({ depth, model, train }: Config, file: string): Promise<void
 function timeFacts(
   { hours, denseHours, timeSaved, microBatches }: MeasuredTime,
   { train }: Config,
+  hasAdvice: boolean,
 ): [string, string][] {
   const time = (value: number) => duration(3600 * value);
   return [
@@ -245,7 +254,7 @@ function timeFacts(
       'time',
       `${time(hours)} on this machine; dense: ${time(denseHours)} (training steps only, estimated from the steps just timed)`,
     ],
-    ...(hours > longHours ? [['a shorter run', shorterRun(train.steps, hours)] as [string, string]] : []),
+    ...(hours > longHours && !hasAdvice ? [['a shorter run', shorterRun(train.steps, hours)] as [string, string]] : []),
     ['time saved', percent(timeSaved)],
     ...(microBatches ? [microBatchFact(microBatches)] : []),
     ['learning rate', `peak ${train.peakLearningRate}; npx taper-lm tune searches for a better one with short runs`],
@@ -274,7 +283,7 @@ function planText(plan: Plan, config: Config): string {
     ['model', `${rounded(plan.parameters / 1e6)} million parameters, ${counted(layers, 'block')}`],
     ...memoryFacts(config),
     ...(plan.measured
-      ? timeFacts(plan.measured, config)
+      ? timeFacts(plan.measured, config, typeof plan.text?.advisedEpochs === 'number')
       : [
           [
             'time',

@@ -29,7 +29,7 @@ test('a command can be repeated with more options, and is left out if it is not 
     startedWith(options, ['/usr/local/bin/taper', 'pretrain', 'a.yaml', '--data', 'my texts']),
     "npx taper-lm pretrain a.yaml --data 'my texts' --set train.epochs=20",
   );
-  const given = 'pretrain --set a=1 train.epochs=9 b=2 --set c=3 train.epochs=10 --out runs/a mine.yaml'.split(' ');
+  const given = 'pretrain --set a=1 train.epochs=9 b=2 --set c=3 train.steps=10 --out runs/a mine.yaml'.split(' ');
   assert.equal(
     startedWith([...options, '--out', 'runs/b'], ['/usr/local/bin/taper', ...given]),
     'npx taper-lm pretrain --set a=1 train.epochs=9 b=2 --set c=3 train.epochs=20 --out runs/b mine.yaml',

@@ -27,7 +27,8 @@ function grouped(words: readonly string[]): string[][] {
   return groups;
 }
 
-const keyOf = (setting: string) => setting.split('=', 1)[0]!;
+/** Steps and epochs are both the length of a run. */
+const keyOf = (setting: string) => setting.split('=', 1)[0]!.replace(/^train\.epochs$/, 'train.steps');
 
 const withoutKeysOf = (newer: readonly string[], settings: readonly string[]) =>
   settings.filter((setting) => !newer.some((other) => keyOf(other) === keyOf(setting)));

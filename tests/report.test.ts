@@ -30,7 +30,9 @@ describe('taper-lm report', () => {
     assert.doesNotMatch(html, /<script|<link|<img|@import|url\((?!#)/);
     for (const [address] of html.matchAll(/https?:\/\/[^"'\s<]+/g)) assert.match(address, /^http:\/\/www\.w3\.org\//);
     const figures = html.match(/<figure[^>]*>(?=<svg)/g) ?? [];
-    assert.ok(figures.length >= 13, `${figures.length} figures`);
+    assert.ok(figures.length >= 12, `${figures.length} figures`);
+    assert.match(html, /Keep rate of each block: pld/);
+    assert.doesNotMatch(html, /Keep rate of each block: dense/, 'every block of a dense run runs');
     assert.equal(html.match(/<figure/g)!.length, figures.length, 'each holds its picture');
 
     const steps = linesOf(at('pld')).filter(({ type }) => type === 'step');

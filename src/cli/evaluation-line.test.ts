@@ -12,14 +12,17 @@ const cells = {
 };
 
 test('the table of evaluations has the columns that fit, the important ones first, under their heads', () => {
-  assert.equal(evaluationHead(), '    step  held-out loss  perplexity  accuracy  training loss  FLOPs saved');
-  assert.equal(evaluationHead(40), '    step  held-out loss  accuracy');
+  assert.equal(evaluationHead(false), '    step  held-out loss  perplexity  accuracy  training loss  FLOPs saved');
+  assert.equal(evaluationHead(false, 40), '    step  held-out loss  accuracy');
   assert.equal(evaluationLine(cells, 40), '  100000          4.841    24.6 %');
-  assert.equal(evaluationHead(60), '    step  held-out loss  perplexity  accuracy  training loss');
+  assert.equal(evaluationHead(false, 60), '    step  held-out loss  perplexity  accuracy  training loss');
   for (const width of [40, 60, 80, 120]) {
-    const [head, line] = [evaluationHead(width), evaluationLine(cells, width)];
+    const [head, line] = [evaluationHead(false, width), evaluationLine(cells, width)];
     assert.ok(head.length <= width && head.length === line.length, `${width}`);
   }
-  assert.equal(evaluationHead(80), evaluationHead());
-  assert.equal(evaluationHead(5), '    step'); // at least the step
+  assert.equal(evaluationHead(false, 80), evaluationHead(false));
+  assert.equal(evaluationHead(false, 5), '    step'); // at least the step
+  const { flopsSaved: _, ...dense } = cells;
+  assert.equal(evaluationHead(true), evaluationHead(false, 60));
+  assert.equal(evaluationLine(dense), evaluationLine(cells, 60));
 });

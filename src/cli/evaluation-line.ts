@@ -16,17 +16,26 @@ const byImportance: readonly Column[] = ['step', 'loss', 'accuracy', 'trainingLo
 const gap = '  ';
 const widthOf = (name: Column) => Math.max(8, columns[name].length);
 
-/** A line of the table of evaluations with as many columns as fit into `width` characters; all of them by default. */
-export function evaluationLine(cells: Readonly<Record<Column, string>>, width = Number.POSITIVE_INFINITY): string {
+type Cells = Readonly<Record<Exclude<Column, 'flopsSaved'>, string> & { flopsSaved?: string }>;
+
+/**
+ * A line of the table of evaluations with as many of its columns as fit into `width` characters; all of them by default. Dense runs
+ * save no FLOPs.
+ */
+export function evaluationLine(cells: Cells, width = Number.POSITIVE_INFINITY): string {
+  const given = byImportance.filter((name) => cells[name] !== undefined);
   const fits = (count: number) => {
-    const shown = byImportance.slice(0, count);
+    const shown = given.slice(0, count);
     return shown.reduce((sum, name) => sum + widthOf(name) + gap.length, -gap.length) <= width;
   };
-  const count = [...names.keys()].reverse().find((last) => fits(last + 1)) ?? 0;
-  const shown = new Set(byImportance.slice(0, count + 1));
-  const cellsShown = names.filter((name) => shown.has(name)).map((name) => cells[name].padStart(widthOf(name)));
+  const count = [...given.keys()].reverse().find((last) => fits(last + 1)) ?? 0;
+  const shown = new Set(given.slice(0, count + 1));
+  const cellsShown = names.filter((name) => shown.has(name)).map((name) => cells[name]!.padStart(widthOf(name)));
   return cellsShown.join(gap);
 }
 
 /** The head of that table. */
-export const evaluationHead = (width?: number) => evaluationLine(columns, width);
+export function evaluationHead(isDense: boolean, width?: number): string {
+  const { flopsSaved, ...others } = columns;
+  return evaluationLine({ ...others, ...(!isDense && { flopsSaved }) }, width);
+}

@@ -30,7 +30,7 @@ export async function nextText(
   const given = table ?? (texts.length === 1 ? 'A text of yours.' : undefined);
   const uses = {
     embed: table && !columns && ['embed', out, '--in', table, '--text', texts[0]!, '--out', freeName('vectors.npy')],
-    predict: given && ['predict', out, given],
+    predict: given && ['predict', out, given, ...(given === table ? ['--out', freeName('predictions.csv')] : [])],
   };
   const use = kind === 'embedding' ? uses.embed : uses.predict;
   const onnx = freeName(`${out.replace(/\/+$/, '')}-onnx`);

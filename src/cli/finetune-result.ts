@@ -1,7 +1,7 @@
 import { counted } from '../errors/index.ts';
 import { type Head, headKinds } from '../model/heads.ts';
 import { percent, table } from '../report/format.ts';
-import type { FineTuned, Kind, SetScores, Task } from '../tasks/index.ts';
+import type { FineTuned, SetScores, Task } from '../tasks/index.ts';
 import { scoreTitle } from '../tasks/score-title.ts';
 import { bold } from './terminal.ts';
 
@@ -51,7 +51,7 @@ export function cardOf(task: Task, { head, baselines }: FineTuned, results: read
 }
 
 /** What the model can do, beside predictions without a model; then the scores of all seeds. */
-export function resultText(results: readonly SeedResult[], tuned: FineTuned, kind: Kind): string {
+export function resultText(results: readonly SeedResult[], tuned: FineTuned, task: Task): string {
   const sets = results.flatMap(({ devs, tests }) => [...devs, ...tests]);
   if (sets.length === 0) return 'no development set: the model after the last epoch was kept\n';
   const { head, details } = tuned;
@@ -66,25 +66,36 @@ export function resultText(results: readonly SeedResult[], tuned: FineTuned, kin
   );
   const titles = names.map((name) => scoreTitle(name, head));
   return [
-    `${bold(abilityText(tuned, kind), process.stdout)}\n`,
+    `${bold(abilityText(tuned, task), process.stdout)}\n`,
     table([['seed', 'set', 'best epoch', ...titles], ...rows]),
-    ...(details ? [table(details.rows)] : []),
+    ...(details ? [`on ${tuned.devs[0]!.set}:\n`, table(details.rows)] : []),
   ].join('\n');
 }
 
 /** The main score beside those of predictions without a model, on the test set if it has targets: `test: accuracy 90.0 %; always "ham" 68.0 %`. */
-function abilityText({ head, devs, tests, baselines }: FineTuned, { judgedBy = [] }: Kind): string {
+function abilityText({ head, devs, tests, baselines }: FineTuned, task: Task): string {
+  const { judgedBy = [] } = task.kind;
   const { set, scores } = [...tests, ...devs][0]!;
   const main = judgedBy.find((name) => name in scores) ?? Object.keys(scores)[0]!;
   const others = baselines.map(({ name, sets }) => ({
     name,
     score: sets.find((one) => one.set === set)!.scores[main]!,
   }));
-  const better = others.filter(({ score }) => scores[main]! < 1 && score >= scores[main]!).map(({ name }) => name);
+  const own = scores[main]!;
+  const namesOf = (some: typeof others) => some.map(({ name }) => name).join(' and ');
+  const better = others.filter(({ score }) => own < 1 && score >= own);
+  const count = [...task.tests, ...task.devs].find(({ name }) => name === set)!.examples.length;
+  const margin = main === 'accuracy' ? chanceMargin(own, count) : 0;
+  const close = others.filter(({ score }) => score < own && own - score < margin);
   const all = others.map(({ name, score }) => `; ${name} ${percent(score)}`);
   const advice =
-    better.length === 0
-      ? ''
-      : `\nThis model is no better than ${better.join(' and ')}: more labelled examples help, or an encoder trained on more text (docs/fine-tuning.md).`;
-  return `${set}: ${scoreTitle(main, head)} ${percent(scores[main]!)}${all.join('')}${advice}`;
+    better.length > 0
+      ? `\nThis model is no better than ${namesOf(better)}: more labelled examples help, or an encoder trained on more text (docs/fine-tuning.md).`
+      : close.length > 0
+        ? `\nThe lead over ${namesOf(close)} may be chance: with ${counted(count, 'example')}, a difference below ${(100 * margin).toFixed(1)} points often is.`
+        : '';
+  return `${set}: ${scoreTitle(main, head)} ${percent(own)}${all.join('')}${advice}`;
 }
+
+/** How far two accuracies near `p` on n examples each differ by chance in 95 % of cases: `1.96·√(2·p·(1 − p) / n)`. */
+const chanceMargin = (p: number, n: number) => 1.96 * Math.sqrt((2 * p * (1 - p)) / n);

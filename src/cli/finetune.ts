@@ -184,11 +184,12 @@ export function settingsOf(
 
 async function run(path: string, options: FinetuneCommandOptions, command: Command): Promise<void> {
   if (options.out !== undefined) checkNewFolder(options.out);
-  const { fineTune } = await import('../tasks/index.ts');
+  const { checkTunable, fineTune } = await import('../tasks/index.ts');
   const { openCheckpoint } = await import('../checkpoints/index.ts');
   const { setNumThreads } = await import('../tensor/index.ts');
   const task = await openTask(options, givenIn(command), warn);
   const checkpoint = openCheckpoint(path, warn);
+  checkTunable(checkpoint);
   if (task.isHeldOut) process.stderr.write(`${heldOutText(task)}\n`);
   if (options.threads > 0) setNumThreads(options.threads);
   const { hiddenSize } = checkpoint.config.model;
@@ -244,7 +245,7 @@ async function run(path: string, options: FinetuneCommandOptions, command: Comma
   process.stdout.write(
     options.json
       ? `${JSON.stringify(found)}\n`
-      : `${resultText(results, best!, task.kind)}\n${await nextText(options, task.kind.head, input)}`,
+      : `${resultText(results, best!, task)}\n${await nextText(options, task.kind.head, input)}`,
   );
   if (stoppedBy === undefined) return;
   process.stderr.write(`${stoppedText(stoppedBy, best!.bestEpoch, options)}\n`);
@@ -285,6 +286,7 @@ async function write(
     labels: head.kind === 'embedding' ? null : head.labels,
     examples: task.train.examples.length,
     seeds: results.map((result) => ({ ...result, devs: result.devs.map(titled), tests: result.tests.map(titled) })),
+    decidedBy: tuned.decidedBy,
     baselines: tuned.baselines.map(({ name, sets }) => ({ name, sets: sets.map(titled) })),
   };
   writeFiles(out, { ...predictions, [fineTuningFile]: `${JSON.stringify(record, null, 2)}\n` });

@@ -42,6 +42,7 @@ export function terminalReporter(config: Config, out: string, { quiet = false } 
   const { stderr } = process;
   const timeOf = timeEstimate(config, out);
   const steps = stepProgress(train.steps);
+  const isDense = config.depth.method === 'dense';
   let started: { seconds: number; step: number } | undefined;
   let tokensPerSecond = 0;
   let evaluations = 0;
@@ -86,14 +87,15 @@ export function terminalReporter(config: Config, out: string, { quiet = false } 
     const left = ((now() - started.seconds) / (step - started.step)) * (train.steps - step);
     const blocks = `${rounded(depth)}/${model.layers} blocks`;
     const speed = `${rounded(tokensPerSecond / 1000)}k tokens/s`;
-    const parts = [`loss ${loss.toFixed(2)}`, `θ ${theta.toFixed(2)}`, blocks, speed];
+    const shownDepth = isDense ? [] : [`θ ${theta.toFixed(2)}`, blocks];
+    const parts = [`loss ${loss.toFixed(2)}`, ...shownDepth, speed];
     steps.show(step, parts, left);
     const time = timeOf(step, spent);
     if (time !== undefined) say(time);
   };
   const evaluation = ({ step, loss, perplexity, mlmAccuracy, clmAccuracy }: EvalMetrics) => {
     const { columns } = stderr;
-    if (evaluations === 0) say(evaluationHead(columns));
+    if (evaluations === 0) say(evaluationHead(isDense, columns));
     evaluations += 1;
     const cells = {
       step: String(step),
@@ -101,7 +103,7 @@ export function terminalReporter(config: Config, out: string, { quiet = false } 
       perplexity: rounded(perplexity),
       accuracy: percent(mlmAccuracy ?? clmAccuracy ?? 0),
       trainingLoss: losses.steps > 0 ? (losses.sum / losses.steps).toFixed(3) : '–',
-      flopsSaved: losses.steps > 0 ? percent(flopsSaved(spent)) : '–',
+      ...(!isDense && { flopsSaved: losses.steps > 0 ? percent(flopsSaved(spent)) : '–' }),
     };
     say(evaluationLine(cells, columns));
     Object.assign(losses, { sum: 0, steps: 0 });

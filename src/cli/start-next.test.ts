@@ -3,11 +3,17 @@ import { resolve } from 'node:path';
 import { test } from 'node:test';
 import { firstRuns, nextText } from './start-next.ts';
 
+const speed = { secondsPerStep: 0.12, longer: 'runs/start-longer' };
+
 test("after a first run come commands with the user's texts and epochs that fit them", () => {
   const command = ['fill', 'runs/start', 'The [MASK] of the house.'];
-  const { next } = firstRuns.encoder;
-  const text = nextText({ command, texts: [resolve('my/texts'), '/srv/more texts'], tokens: 447_000, next });
+  const texts = [resolve('my/texts'), '/srv/more texts'];
+  const text = nextText({ command, texts, tokens: 447_000, ...firstRuns.encoder, ...speed });
   assert.match(text, /^ {2}npx taper-lm fill runs\/start 'The \[MASK\] of the house\.'$/m);
+  const longer =
+    "Train the same model for 5,000 steps, about 10m00s at this run's speed; new models need 2,000 or more:\n" +
+    "  npx taper-lm pretrain configs/start.yaml --data my/texts '/srv/more texts' --out runs/start-longer --set train.steps=5000\n";
+  assert.ok(text.includes(longer), text);
   for (const name of ['plan', 'pretrain']) {
     const larger = `  npx taper-lm ${name} configs/encoder.yaml --data my/texts '/srv/more texts' --set train.epochs=80`;
     assert.ok(text.includes(`${larger}\n`), text);
@@ -16,7 +22,8 @@ test("after a first run come commands with the user's texts and epochs that fit 
 
 test('a large text gets the length of the configuration that follows the first one', () => {
   const command = ['generate', 'runs/start', 'The'];
-  const { next } = firstRuns.decoder;
-  const text = nextText({ command, texts: ['hf:datasets/a/b:train'], tokens: 1e9, next });
+  const given = { ...firstRuns.decoder, ...speed, secondsPerStep: 0.6 };
+  const text = nextText({ command, texts: ['hf:datasets/a/b:train'], tokens: 1e9, ...given });
   assert.match(text, /^ {2}npx taper-lm pretrain configs\/decoder\.yaml --data hf:datasets\/a\/b:train$/m);
+  assert.match(text, /for 2,000 steps, about 20m00s/);
 });

@@ -2,7 +2,8 @@ import { relative } from 'node:path';
 import { loadConfig } from '../config/index.ts';
 import { valuesOf } from '../config/phases.ts';
 import { isRemote } from '../data/remote.ts';
-import { commandText } from '../errors/index.ts';
+import { commandText, counted } from '../errors/index.ts';
+import { duration } from '../report/format.ts';
 import { fewerEpochs } from '../train/epochs.ts';
 import type { Look } from './look.ts';
 
@@ -16,16 +17,27 @@ export const firstRuns = {
 interface FirstRun extends Pick<Look, 'command'>, Partial<Pick<Look, 'tokens'>> {
   /** Absolute paths or addresses. */
   texts: readonly string[];
-  /** The configuration that it leads to. */
+  /** Its configuration, and the one that it leads to. */
+  file: string;
   next: string;
+  secondsPerStep: number;
+  /** The folder of a longer run. */
+  longer: string;
 }
 
-/** What to do after a first run: commands that look at it, and commands that train a larger model on the same text. */
-export function nextText({ texts, tokens, command, next }: FirstRun): string {
-  const larger = [next, '--data', ...texts.map(fromHere), ...lengthFor(next, tokens)];
+/** The same model is advised for this long, but for at least as many steps as a new model needs. */
+const [longerSeconds, leastSteps] = [600, 2000];
+
+/** What to do after a first run: commands that look at it, and commands that train longer, or a larger model, on the same text. */
+export function nextText({ texts, tokens, command, file, next, secondsPerStep, longer }: FirstRun): string {
+  const data = ['--data', ...texts.map(fromHere)];
+  const larger = [next, ...data, ...lengthFor(next, tokens)];
   const line = (...words: readonly string[]) => `  ${commandText(['npx', 'taper-lm', ...words])}\n`;
+  const steps = Math.max(leastSteps, Number((longerSeconds / Math.max(secondsPerStep, 1e-3)).toPrecision(1)));
   return `What next:
 ${line(...command)}${line('dashboard', 'runs')}
+Train the same model for ${counted(steps, 'step')}, about ${duration(steps * secondsPerStep)} at this run's speed; new models need ${leastSteps.toLocaleString('en')} or more:
+${line('pretrain', file, ...data, '--out', longer, '--set', `train.steps=${steps}`)}
 Train a larger model on the same text; plan shows how long that takes on this machine:
 ${line('plan', ...larger)}${line('pretrain', ...larger)}`;
 }

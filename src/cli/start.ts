@@ -58,8 +58,11 @@ async function start(paths: readonly string[], { generate = false }: { generate?
     `This takes about ${minutes} minutes on two free processors; the run is saved in ${out}. CTRL-C stops it and keeps the model.`;
   const { result, summary } = await train(loaded, { out, announcement });
   const look = await lookAt(out, training.device);
+  const secondsPerStep = summary!.stepSeconds / Math.max(1, result.step);
+  const command = tryCommand(out, loaded.config);
+  const after = { texts, command, file, next, secondsPerStep, longer: freeName(`${out}-longer`) };
   process.stdout.write(`\n${summaryText(result, summary!, look)}`);
   if (look?.shown) process.stdout.write(`\n${look.shown}`);
-  process.stdout.write(`\n${nextText({ texts, command: tryCommand(out, loaded.config), ...look, next })}`);
+  process.stdout.write(`\n${nextText({ ...after, ...look })}`);
   if (result.stoppedBy !== undefined) process.exitCode = signalExitCodes[result.stoppedBy] ?? 1;
 }

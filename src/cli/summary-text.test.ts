@@ -34,9 +34,11 @@ test('a run that stopped before its second evaluation says how to evaluate it', 
   assert.match(textOf([evaluation(0, { mlmAccuracy: 0 })]), /^held-out loss +5\.000 nats/m);
 });
 
-test('a summary says if the text was too small to learn more than common words', () => {
+test('a summary says if the text was too small, or the run too short, to learn more than common words', () => {
   const lines = [evaluation(0, { mlmAccuracy: 0 }), evaluation(9, { mlmAccuracy: 0.2 })];
-  assert.match(textOf(lines, 447_000), /trained on 447K tokens\. With fewer than 10M, .*\nMore text /);
+  assert.match(textOf(lines, 447_000), /text has 447K tokens\. From fewer than 10M, .*\nMore text /);
+  assert.match(textOf(lines), /trained for 9 steps; a new model needs about 2,000 /);
+  assert.doesNotMatch(summaryText({ ...result, step: 2000 }, summarise(lines)), /trained for/);
   assert.doesNotMatch(textOf(lines, 20e6), /More text/);
   assert.doesNotMatch(textOf(lines, 447_000, true), /More text/); // it had been trained before
 });

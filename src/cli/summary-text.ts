@@ -1,4 +1,4 @@
-import { commandText } from '../errors/index.ts';
+import { commandText, counted } from '../errors/index.ts';
 import { compact, duration, flopsText, percent, rounded } from '../report/format.ts';
 import type { EvalMetrics, Summary } from '../runs/index.ts';
 import type { PretrainResult } from '../train/index.ts';
@@ -7,8 +7,8 @@ import { bold } from './terminal.ts';
 
 const accuracyOf = ({ mlmAccuracy, clmAccuracy }: EvalMetrics) => mlmAccuracy ?? clmAccuracy ?? 0;
 
-/** A model learns little but common words from fewer tokens: docs/from-text-to-classifier.md. */
-const littleTokens = 10e6;
+/** A model learns little but common words from fewer tokens: docs/from-text-to-classifier.md; from fewer steps, too. */
+const [littleTokens, fewSteps] = [10e6, 2000];
 
 /** The summary of a run as text: what the model can do, then what it cost. */
 export function summaryText(
@@ -35,13 +35,17 @@ export function summaryText(
     ['perplexity', `${fell(({ perplexity }) => perplexity, rounded)} per token`],
     ['model', result.checkpoint],
     ['steps', `${result.step} in ${duration(summary.stepSeconds)}${end}`],
-    ['work', `${flopsText(summary.flops)}; dense: ${flopsText(summary.denseFlops)}`],
-    ['block FLOPs saved', `${percent(summary.blockFlopsSaved)} (of the work in the blocks)`],
-    ['step FLOPs saved', `${percent(summary.stepFlopsSaved)} (of all work)`],
-    ['time saved', summary.timeSaved === undefined ? 'unknown' : percent(summary.timeSaved)],
+    ...(summary.blockFlopsSaved === 0
+      ? [['work', flopsText(summary.flops)]]
+      : [
+          ['work', `${flopsText(summary.flops)}; dense: ${flopsText(summary.denseFlops)}`],
+          ['block FLOPs saved', `${percent(summary.blockFlopsSaved)} (of the work in the blocks)`],
+          ['step FLOPs saved', `${percent(summary.stepFlopsSaved)} (of all work)`],
+          ['time saved', summary.timeSaved === undefined ? 'unknown' : percent(summary.timeSaved)],
+        ]),
   ];
-  const little = look && !look.isContinued && look.tokens < littleTokens ? `${littleText(look.tokens)}\n` : '';
-  return `${bold(abilityText(result.run, summary, look), process.stdout)}\n${little}\n${rows.map(([name, value]) => `${name!.padEnd(19)}${value}\n`).join('')}`;
+  const limits = look && !look.isContinued ? limitsText(result.step, look.tokens) : '';
+  return `${bold(abilityText(result.run, summary, look), process.stdout)}\n${limits}\n${rows.map(([name, value]) => `${name!.padEnd(19)}${value}\n`).join('')}`;
 }
 
 /** What the model can do now, in one sentence. */
@@ -59,10 +63,11 @@ function abilityText(
   return `Of 100 ${what} in text that it was not trained on, the model guesses ${ofHundred(accuracyOf(last))} correctly${constant}.`;
 }
 
-/** What to expect of a model that was trained on a small text. */
-function littleText(tokens: number): string {
-  return (
-    `It was trained on ${compact(tokens)} tokens. With fewer than ${compact(littleTokens)}, a model learns grammar and common words, but little about the content.\n` +
-    'More text of the same kind helps most; with little text, start from a published model (docs/from-text-to-classifier.md).'
-  );
+/** What to expect of a model that was trained for few steps, or on a small text. */
+function limitsText(steps: number, tokens: number): string {
+  const short = `It was trained for ${counted(steps, 'step')}; a new model needs about ${fewSteps.toLocaleString('en')} to learn more than which tokens are frequent.\n`;
+  const small =
+    `Its text has ${compact(tokens)} tokens. From fewer than ${compact(littleTokens)}, a model learns grammar and common words, but little about the content.\n` +
+    'More text of the same kind helps most; with little text, start from a published model (docs/from-text-to-classifier.md).\n';
+  return (steps < fewSteps ? short : '') + (tokens < littleTokens ? small : '');
 }

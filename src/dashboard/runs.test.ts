@@ -74,6 +74,7 @@ test('the newest run comes first, and a fine-tuned model knows the run that it w
   const record = (from: string): FineTuning => ({
     ...{ from, time: '2026-01-01T00:00:00Z', command: [], task: 'mails.csv', labels: ['ham', 'spam'], examples: 9 },
     seeds: [],
+    decidedBy: null,
     baselines: [],
   });
   writeModel('tuned/mails', { 'trainer.json': trainer, [fineTuningFile]: record('../old/checkpoints/step-1') });

@@ -1,5 +1,5 @@
 import type { Gap } from '../runs/index.ts';
-import type { ShownEvaluation } from './run-view.ts';
+import type { RunView, ShownEvaluation } from './run-view.ts';
 
 /** Held-out sentences with a gap each, and the guesses of a model over the run. */
 export interface FilledTexts {
@@ -9,8 +9,15 @@ export interface FilledTexts {
   texts: readonly { gap: Gap; guesses: readonly Gap['guesses'][] }[];
 }
 
+/** What the sentences and guesses are; a causal model reads only what stands before a word. */
+export function removedWords({ config }: Pick<RunView, 'config'>): string {
+  const isCausal = new Map(config).get('data.objective') === JSON.stringify('clm');
+  const from = isCausal ? ', from what stands before the word' : '';
+  return `Words removed at random from held-out sentences, and the model's first guess for each by step${from}.`;
+}
+
 /** What the evaluations of a run filled in, at up to `most` of them, the first and the last included. */
-export function filledTexts(evaluations: readonly ShownEvaluation[], most = 6): FilledTexts {
+export function filledTexts(evaluations: readonly ShownEvaluation[], most = 7): FilledTexts {
   const shown = spread(
     evaluations.filter(({ examples }) => examples.length > 0),
     most,

@@ -8,7 +8,7 @@ import { heatMap, lineChart, type Series } from './chart.ts';
 import { chartGroups, isDense, type RunChart } from './charts.ts';
 import type { Comparison } from './compare.ts';
 import { comparisonNote, comparisonTables } from './comparison-tables.ts';
-import { filledTexts } from './filled-texts.ts';
+import { filledTexts, removedWords } from './filled-texts.ts';
 import { bytesText, duration, flopsText, markdownTable, orDash, percent, rounded } from './format.ts';
 import type { RunView } from './run-view.ts';
 import type { Columns } from './series.ts';
@@ -166,7 +166,7 @@ function examplesParts(run: ReportedRun): string[] {
   if (texts.length === 0) return [];
   return [
     `### ${text(titleOf(run))}`,
-    "Words removed at random from held-out sentences: the bold ones. The model's first guess for each, by step:",
+    `${removedWords(run)} The removed words are bold.`,
     markdownTable([
       ['sentence', ...steps.map((step) => step.toLocaleString('en'))],
       ...texts.map(({ gap, guesses }) => [
@@ -201,7 +201,7 @@ function resultsTable(runs: readonly ReportedRun[]): string {
     ['perplexity', ({ evaluations }) => orDash(evaluations.at(-1)?.perplexity, rounded)],
     ['accuracy', ({ evaluations }) => orDash(evaluations.at(-1)?.accuracy, percent)],
     ['FLOPs', ({ columns }) => orDash(columns.flops.at(-1), flopsText)],
-    ['step time', ({ columns }) => orDash(columns.seconds.at(-1), duration)],
+    ['time in steps', ({ columns }) => orDash(columns.seconds.at(-1), duration)],
     ['block FLOPs saved', ({ saved }) => percent(saved.blockFlops)],
     ['step FLOPs saved', ({ saved }) => percent(saved.stepFlops)],
     ['time saved', ({ saved }) => orDash(saved.time, percent)],
@@ -244,7 +244,9 @@ function figuresOf(runs: readonly ReportedRun[]): { title: string; drawn: [file:
   return groups.map(({ title, charts, isOnDepth }) => ({
     title,
     drawn: [
-      ...(isOnDepth ? runs.map((run, i): [string, string] => [`keep-rates-${i + 1}.svg`, keepRates(run)]) : []),
+      ...runs.flatMap((run, i): [string, string][] =>
+        isOnDepth && !isDense(run) ? [[`keep-rates-${i + 1}.svg`, keepRates(run)]] : [],
+      ),
       ...charts.flatMap((chart) => draw(chart, runs).map((svg): [string, string] => [`${slug(chart.title)}.svg`, svg])),
     ],
   }));

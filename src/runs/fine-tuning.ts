@@ -30,6 +30,8 @@ export interface FineTuning {
     tests: readonly ScoredSet[];
     history: readonly number[];
   }[];
+  /** The deciding score; null without a development set. */
+  decidedBy: string | null;
   /** The scores of predictions without a model, such as always the most frequent label. */
   baselines: readonly { name: string; sets: readonly ScoredSet[] }[];
 }

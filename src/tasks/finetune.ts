@@ -55,6 +55,8 @@ export interface FineTuned {
   tests: SetScores[];
   /** The deciding score after each epoch; empty without a development set. */
   history: number[];
+  /** What that score is; null without a development set. */
+  decidedBy: string | null;
   /** What the scores are compared with. */
   baselines: BaselineScores[];
   /** What stopped it early: the reason of the abort signal. */
@@ -189,7 +191,7 @@ export async function fineTune(
     decayShape: 'linear',
   });
   let step = 0;
-  let best: Omit<FineTuned, 'history' | 'baselines'> | undefined;
+  let best: Omit<FineTuned, 'history' | 'decidedBy' | 'baselines'> | undefined;
   const history: number[] = [];
   try {
     if (metric !== undefined) {
@@ -251,7 +253,12 @@ export async function fineTune(
     for (const tensor of slotTensors(state.optimizer.values())) tensor.free();
   }
   const stoppedBy = step < steps && signal?.aborted ? String(signal.reason) : undefined;
-  return { ...best, history, baselines, ...(stoppedBy !== undefined && { stoppedBy }) };
+  const [dev] = best.devs;
+  const decidedBy =
+    dev === undefined
+      ? null
+      : (decisive(kind, metric, dev.scores) ?? `the mean of ${Object.keys(dev.scores).join(', ')}`);
+  return { ...best, history, decidedBy, baselines, ...(stoppedBy !== undefined && { stoppedBy }) };
 }
 
 /**
@@ -263,17 +270,21 @@ export function checkTunable({ path, config }: Checkpoint): void {
   if (familyOf(config.model).takesHeads) return;
   const tunable = Object.entries<Family>(families).flatMap(([name, { takesHeads }]) => (takesHeads ? [name] : []));
   throw new CheckpointError(
-    `${path}: is a ${config.model.kind} model; only encoders (${tunable.join(', ')}) can be fine-tuned`,
+    `${path}: is a ${config.model.kind} model; only encoders (${tunable.join(', ')}) can be fine-tuned. To train one: npx taper-lm pretrain configs/encoder.yaml --data my/texts`,
   );
 }
 
+/** The score that decides which epoch is kept; undefined for the mean of all. */
+const decisive = ({ judgedBy }: Kind, metric: string | undefined, scores: Scores): string | undefined =>
+  metric ?? judgedBy?.find((name) => name in scores);
+
 /**
- * The score that decides which epoch is kept.
+ * Its value.
  *
  * @throws ConfigError if the settings name a score that does not exist.
  */
 function judge({ kind }: Task, { metric }: FineTuneSettings, scores: Scores): number {
-  const wanted = metric ?? kind.judgedBy?.find((name) => name in scores);
+  const wanted = decisive(kind, metric, scores);
   if (wanted === undefined) return mean(Object.values(scores));
   const found = scores[wanted];
   if (found !== undefined) return found;

@@ -1,4 +1,4 @@
-import { filledTexts } from '../../report/filled-texts.ts';
+import { filledTexts, removedWords } from '../../report/filled-texts.ts';
 import { percent } from '../../report/format.ts';
 import { type Gap, isRight } from '../../runs/gap.ts';
 import type { ShownRun } from '../api.ts';
@@ -16,9 +16,7 @@ export function Examples({ run, isOpen }: { run: ShownRun; isOpen: boolean }) {
         <p class="empty">No filled texts yet: each evaluation fills gaps in held-out sentences.</p>
       ) : (
         <>
-          <p class="note">
-            Words removed at random from held-out sentences. The model's first guess for each, by step:
-          </p>
+          <p class="note">{removedWords(run)}</p>
           <Table
             head={['sentence', ...steps.map((step) => step.toLocaleString('en'))]}
             rows={texts.map(({ gap, guesses }) => [

@@ -89,12 +89,14 @@ function change<T>(values: readonly T[], text: (value: T) => string): string {
 }
 
 function abilityOf({ evaluations, step, steps, secondsLeft, loss }: ShownRun): Fact[] {
+  const evaluated = evaluations.at(-1)?.step ?? step;
+  const when = evaluated === step ? '' : ` at step ${evaluated.toLocaleString('en')}`;
   return [
     ['step', `${step.toLocaleString('en')} of ${steps.toLocaleString('en')}`],
     ...(secondsLeft === null ? [] : [['time left', duration(secondsLeft)] as Fact]),
-    ['held-out loss', change(evaluations, (point) => orDash(point.loss, (loss) => loss.toFixed(3)))],
-    ['accuracy', change(evaluations, ({ accuracy }) => percent(accuracy))],
-    ['perplexity', change(evaluations, ({ perplexity }) => orDash(perplexity, rounded))],
+    [`held-out loss${when}`, change(evaluations, (point) => orDash(point.loss, (loss) => loss.toFixed(3)))],
+    [`accuracy${when}`, change(evaluations, ({ accuracy }) => percent(accuracy))],
+    [`perplexity${when}`, change(evaluations, ({ perplexity }) => orDash(perplexity, rounded))],
     ['training loss', orDash(loss, (loss) => loss.toFixed(3))],
   ];
 }
@@ -113,7 +115,7 @@ function costOf(run: ShownRun): Fact[] {
     ['time saved', orDash(saved.time, percent) + atEnd(savedAtEnd?.time)],
   ];
   return [
-    ['step time so far', orDash(last(columns.seconds), duration)],
+    ['time in steps', orDash(last(columns.seconds), duration)],
     ['FLOPs so far', orDash(last(columns.flops), flopsText)],
     ['throughput', orDash(last(columns.tokensPerSecond), (speed) => `${compact(speed)} tokens/s`)],
     ['MFU', peakFlops === null ? '–' : orDash(flops, (value) => percent(value / peakFlops))],

@@ -49,7 +49,7 @@ export function Tuning({ tuning, choose }: { tuning: TuningItem; choose: (names:
       {record?.seeds.some(({ history }) => history.length > 1) && (
         <Chart
           title="Score after each epoch"
-          yLabel="the score that decides, on the development set"
+          yLabel={`${record.decidedBy ?? 'score'} on the development set, which decides`}
           format={percent}
           xLabel="epochs"
           formatX={(epoch) => (Number.isInteger(epoch) ? String(epoch) : '')}

@@ -79,10 +79,13 @@ export async function openOwnTask(
           { kind: 'regression', labels },
           { metrics: ['pearson', 'spearman'], written: (x) => x.toPrecision(6), smoothing: 0, numWindows },
         )
-      : textKind(
-          { kind: 'single-label', labels },
-          { metrics: classMetrics(labels), written: (id) => labels[id]!, smoothing, numWindows, weights },
-        ),
+      : {
+          ...textKind(
+            { kind: 'single-label', labels },
+            { metrics: classMetrics(labels), written: (id) => labels[id]!, smoothing, numWindows, weights },
+          ),
+          judgedBy: ['accuracy'],
+        },
     train: { name: 'train', examples: parts.train },
     devs: [{ name: 'dev', examples: parts.dev }],
     tests: test

@@ -67,7 +67,11 @@ test('plan --data tells the sequences, the tokens, the epochs, the memory and th
   assert.equal(sequences, Math.floor(tokens / 30)); // [CLS], 30 tokens, [SEP]; the text is one document
   assert.ok(heldOut > 0 && plan.memory.total > 0 && plan.measured.hours > 0);
 
-  const { stdout } = await done('plan', 'tiny.yaml', '--data', 'book.txt', ...set);
+  const { stdout, stderr } = await done('plan', 'tiny.yaml', '--data', 'book.txt', ...set);
+  assert.match(
+    stderr,
+    /^warning: \d+ steps are few for a new model.* Try \d+ epochs: npx taper-lm plan tiny\.yaml --data book\.txt --set train\.epochs=\d+$/m,
+  );
   assert.match(stdout, /^text +[\d,]+ tokens; \d+ sequences to train on, \d+ held out; 4(\.0\d)? epochs$/m);
   assert.match(stdout, /^time +\d+s on this machine/m);
 
@@ -82,7 +86,7 @@ test('too many epochs are warned of, with a command that trains for fewer', asyn
   const { stderr } = await quick(...pretrain('runs/long', ...words, 'train.evalEvery=0'));
   const [warning] = /^warning: 200 steps are .*$/m.exec(stderr)!;
   const [, epochs] = /: too many; 10 to 40 are usual, and .* Try (\d+) epochs/.exec(warning)!;
-  assert.match(warning, new RegExp(`--set train\\.epochs=${epochs} --out runs/long-${epochs}-epochs$`));
+  assert.match(warning, new RegExp(`--out runs/long-${epochs}-epochs .*train\\.epochs=${epochs}$`));
   const { code, stderr: next } = await typed(warning, { cwd: folder });
   assert.equal(code, 0, next);
   assert.doesNotMatch(next, /too many/);

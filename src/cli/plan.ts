@@ -17,7 +17,7 @@ import { counted } from '../errors/index.ts';
 import { startedWith } from '../errors/started-with.ts';
 import { numParameters, parameterSpecs } from '../model/index.ts';
 import { duration, flopsText, percent, rounded, table } from '../report/format.ts';
-import { epochsOf, epochsText, fewerEpochs } from '../train/epochs.ts';
+import { advisedEpochs, epochsOf, epochsText, fewerEpochs, leastSteps } from '../train/epochs.ts';
 import type { StepTimes } from '../train/index.ts';
 import { estimateMemory, type MemoryEstimate } from '../train/memory.ts';
 import { workOf, worksOf } from '../train/work.ts';
@@ -174,6 +174,12 @@ async function readTexts(config: Config, plan: Plan): Promise<void> {
     epochs: epochsOf(config, texts),
     advisedEpochs: fewer?.epochs ?? null,
   };
+  const advised = advisedEpochs(config, texts);
+  if (steps < leastSteps && config.train.from === undefined && plan.text.epochs < advised) {
+    plan.warnings.push(
+      `${counted(steps, 'step')} are few for a new model, which needs about ${leastSteps.toLocaleString('en')} to learn more than which tokens are frequent. Try ${advised} epochs: ${startedWith(['--set', `train.epochs=${advised}`])}`,
+    );
+  }
   if (fewer) plan.warnings.push(`${fewer.warning}: ${startedWith(['--set', `train.epochs=${fewer.epochs}`])}`);
 }
 

@@ -4,7 +4,7 @@ import { valuesOf } from '../config/phases.ts';
 import { isRemote } from '../data/remote.ts';
 import { commandText, counted } from '../errors/index.ts';
 import { duration } from '../report/format.ts';
-import { fewerEpochs } from '../train/epochs.ts';
+import { fewerEpochs, leastSteps } from '../train/epochs.ts';
 import type { Look } from './look.ts';
 
 /** The first runs of `npm start`: their configuration, how long they take, and the configuration that they lead to. */
@@ -26,7 +26,7 @@ interface FirstRun extends Pick<Look, 'command'>, Partial<Pick<Look, 'tokens'>> 
 }
 
 /** The same model is advised for this long, but for at least as many steps as a new model needs. */
-const [longerSeconds, leastSteps] = [600, 2000];
+const longerSeconds = 600;
 
 /** What to do after a first run: commands that look at it, and commands that train longer, or a larger model, on the same text. */
 export function nextText({ texts, tokens, command, file, next, secondsPerStep, longer }: FirstRun): string {

@@ -1,4 +1,4 @@
-import { resolve } from 'node:path';
+import { parse, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { freeName } from '../checkpoints/index.ts';
@@ -48,7 +48,8 @@ async function start(paths: readonly string[], { generate = false }: { generate?
   const texts = own.length > 0 ? own : [packageTexts(addresses, 'build/texts', process.env.npm_execpath)];
   const loaded = loadConfig({ file, overrides: { data: { train: texts } } });
   const { model, train: training } = loaded.config;
-  const out = freeName('runs/start');
+  const name = own[0] === undefined ? 'start' : parse(own[0]).name.replaceAll(/[^\w.-]+/g, '-');
+  const out = freeName(`runs/${name}${generate ? '-llama' : ''}`);
   using downloads = downloadLine();
   const files = await listSources(texts, { onDownload: downloads.show, onWarning: warn }); // before anything is printed, so that a mistake in a path is the only line
   downloads.end();

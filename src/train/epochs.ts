@@ -8,7 +8,7 @@ const mostEpochs = 100;
 /** What is advised for a text that is large enough; 10 to 40 are usual. */
 const usualEpochs = 20;
 /** A new model needs about this many steps to learn more than token frequencies and common neighbours, so a small text needs more epochs. */
-const leastSteps = 2000;
+export const leastSteps = 2000;
 /** Rounding errors of this relative size do not add a step. */
 const rounding = 1e-12;
 

@@ -32,6 +32,9 @@ test('an evaluation has what the steps before it spent, and the peak is that of 
   await reader.read();
   const { evaluations, peakFlops, saved } = reader.view();
   assert.equal(peakFlops, 20e9);
+  add('log.jsonl', start(1, 4)); // less than the 5 FLOP/s of the steps
+  await reader.read();
+  assert.equal(reader.view().peakFlops, null);
   assert.deepEqual(
     evaluations.map(({ samples, tokens, flops, seconds }) => [samples, tokens, flops, seconds]),
     [

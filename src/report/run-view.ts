@@ -20,7 +20,10 @@ export interface RunView {
   saved: { blockFlops: number; stepFlops: number; time: number | null };
   /** Expected savings at the end of the run, if the schedule is known. `time` is extrapolated from the measurements so far. */
   savedAtEnd: { blockFlops: number; stepFlops: number; time: number | null } | null;
-  /** FLOP/s of a large matrix product on the run's hardware, summed over its ranks; null if the run did not log it. */
+  /**
+   * FLOP/s of a large matrix product on the run's hardware, summed over its ranks; null if the run did not log it, or was faster: then
+   * other programs used the processors while it was measured.
+   */
   peakFlops: number | null;
   /** The resolved configuration: `section.key`, value as JSON. */
   config: [key: string, value: string][];
@@ -139,6 +142,8 @@ export class RunReader {
     const { blockFlopsSaved, stepFlopsSaved, timeSaved } = this.#sums.summary();
     const start = this.#logLines.findLast((line) => line.type === 'start');
     const on = start && 'environment' in start ? start.environment : undefined;
+    const peak = on && on.peakFlops * on.ranks;
+    const { flops, seconds } = this.#sums.spent;
     return {
       text: textName(config.data.train),
       layers: config.model.layers,
@@ -151,7 +156,7 @@ export class RunReader {
         stepFlops: planned.stepFlopsSaved,
         time: this.#sums.timeSavedAt(config.model.layers * (1 - planned.blockFlopsSaved)) ?? null,
       },
-      peakFlops: on ? on.peakFlops * on.ranks : null,
+      peakFlops: peak !== undefined && flops <= peak * seconds ? peak : null,
       config: Object.entries(config).flatMap(([section, settings]) =>
         Object.entries(settings).map(([key, value]): [string, string] => [`${section}.${key}`, JSON.stringify(value)]),
       ),

@@ -251,6 +251,16 @@ describe('serve', { timeout: 300_000 }, () => {
       assert.equal((await ask(`${origin}/classify`, {})).status, 400);
       const pair = await ask(`${origin}/classify`, { text: asked.slice(0, 2) });
       assert.equal(pair.status, run === 'tags' ? 400 : 200, pair.text);
+      if (run !== 'tags') {
+        const mixed = await ask(`${origin}/classify`, { texts: [asked[3], asked.slice(0, 2)] });
+        const rounded = (prediction: object) =>
+          JSON.parse(JSON.stringify(prediction), (_, value) => (typeof value === 'number' ? value.toFixed(3) : value));
+        assert.deepEqual(
+          rounded(json(mixed).predictions[1]),
+          rounded(json(pair).predictions[0]),
+          'a pair after a text',
+        );
+      }
       child.kill();
       return json(answer).predictions;
     };

@@ -12,13 +12,10 @@ export function classifyRoute(served: Served): Route | undefined {
   const { head, config, input } = served.checkpoint;
   if (!head || head.kind === 'embedding') return undefined;
   const { maxPositions } = config.model;
-  const kind = answersOf(head, Infinity); // all windows of a text, to refuse one that has too many
+  const windows = head.kind === 'token' ? Infinity : (input?.windows ?? 1);
+  const kind = answersOf(head, windows > 1 ? Infinity : 1); // all windows of a text, to refuse one that has too many
   const queue = predictionQueue(served, kind);
-  const { windows, length } = kind.readsWindows
-    ? { windows: Infinity, length: maxPositions }
-    : input && input.windows > 1
-      ? { windows: input.windows, length: Math.min(input.maxLength, maxPositions) }
-      : { windows: 1, length: Infinity };
+  const length = windows > 1 ? Math.min(input?.maxLength ?? maxPositions, maxPositions) : Infinity;
   const one = z.string();
   const text =
     windows > 1

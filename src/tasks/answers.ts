@@ -18,10 +18,7 @@ export type TextPrediction =
   | TaggedText;
 
 /** How a model with a label head answers for texts, as JSON: for one text, or for two if it was fine-tuned on pairs. */
-export interface Answers extends Predicting<readonly string[], Encoded, TextPrediction> {
-  /** Whether it reads all of a long text, in windows. */
-  readsWindows: boolean;
-}
+export type Answers = Predicting<readonly string[], Encoded, TextPrediction>;
 
 /** A kind of examples that takes texts instead of examples, and returns `say` of its predictions. */
 function answers<E, X extends Encoded>(
@@ -33,7 +30,6 @@ function answers<E, X extends Encoded>(
     ...kind,
     encode: (texts, tokenizer, maxLength) => kind.encode(texts.map(exampleOf), tokenizer, maxLength),
     predict: say,
-    readsWindows: false,
   };
 }
 
@@ -75,12 +71,11 @@ const heads: Record<LabelHead['kind'], (head: LabelHead, numWindows: number) => 
   token({ labels }) {
     const kind = tagKind(labels);
     const form = markEntities(labels) ? ('spans' as const) : ('lists' as const);
-    const tagsOf = answers(
+    return answers(
       kind,
       ([text]) => ({ ...sentenceOf(text!), form }),
       (logits, example) => tagged(example, kind.predict(logits, example)),
     );
-    return { ...tagsOf, readsWindows: true };
   },
 };
 

@@ -83,11 +83,6 @@ const isCut = (sequences: readonly Sequence[], maxLength: number, { head }: Kind
   (head.kind === 'embedding' || sequences.length === 1) &&
   sequences.some(({ ids }) => ids.length === maxLength);
 
-function cutText(count: number, all: number, maxLength: number, most: number): string {
-  const advice = maxLength < most ? `read more with --max-length ${most}` : 'read more in windows, as with --windows 4';
-  return `cut at ${maxLength} tokens: ${count} of ${counted(all, 'training example')}; ${advice}`;
-}
-
 /** Fixed as in BERT's recipe. */
 const optimizerSettings = {
   optimizer: 'adamw',
@@ -149,7 +144,18 @@ export async function fineTune(
   const { examples: all } = await encode(task.train);
   const train = all.filter((example) => kind.numOutputs(example) > 0); // a sentence of no tokens teaches nothing
   const numCut = train.filter(({ sequences }) => isCut(sequences, maxLength, kind)).length;
-  if (numCut > 0) report.note?.(cutText(numCut, train.length, maxLength, pretrained.maxPositions));
+  if (numCut > 0) {
+    const [{ sequences }] = train as [Encoded];
+    const takesWindows = kind.head.kind !== 'embedding' && sequences[0]!.secondStart === sequences[0]!.ids.length;
+    const more = [
+      ...(maxLength < pretrained.maxPositions
+        ? [`--max-length (this model reads up to ${pretrained.maxPositions})`]
+        : []),
+      ...(takesWindows ? ['--windows 4'] : []),
+    ];
+    const advice = more.length > 0 ? `; to read more, give ${more.join(', or ')}` : '';
+    report.note?.(`cut at ${maxLength} tokens: ${numCut} of ${counted(train.length, 'training example')}${advice}`);
+  }
   const [devs, tests] = [await Promise.all(task.devs.map(encode)), await Promise.all(task.tests.map(encode))];
   const baselines = (kind.baselines?.(task.train.examples) ?? []).map(({ name, predict }) => ({
     name,

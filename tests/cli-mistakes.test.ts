@@ -260,7 +260,7 @@ suite('taper refuses', { concurrency: 2 }, () => {
       stderr,
       /^taper: train\.microBatchSize: 1000000 sequences per pass need about [\d,]+ GB of memory, but this machine has [^\n]+\n$/,
     );
-    const size = /npx taper-lm pretrain tiny\.yaml .* --set train\.microBatchSize=(\d+)$/.exec(stderr.trim())?.[1];
+    const size = /npx taper-lm pretrain tiny\.yaml .* train\.microBatchSize=(\d+)$/.exec(stderr.trim())?.[1];
     const fits = await taper(
       ['plan', 'tiny.yaml', '--set', ...sets, ...more, '--set', `train.microBatchSize=${size}`],
       { cwd: folder },

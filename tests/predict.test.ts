@@ -202,7 +202,7 @@ describe('predict', { timeout: 300_000 }, () => {
       ([, line]) => line,
     );
     assert.deepEqual(commands, [
-      "predict 'my runs' mails.csv",
+      "predict 'my runs' mails.csv --out predictions.csv",
       "serve 'my runs'",
       "export 'my runs' --to onnx --out 'my runs-onnx'",
     ]);

@@ -12,7 +12,7 @@ export function classifyRoute(served: Served): Route | undefined {
   const { head, config, input } = served.checkpoint;
   if (!head || head.kind === 'embedding') return undefined;
   const { maxPositions } = config.model;
-  const windows = head.kind === 'token' ? Infinity : (input?.windows ?? 1);
+  const { mostWindows: windows } = answersOf(head, input?.windows);
   const kind = answersOf(head, windows > 1 ? Infinity : 1); // all windows of a text, to refuse one that has too many
   const queue = predictionQueue(served, kind);
   const length = windows > 1 ? Math.min(input?.maxLength ?? maxPositions, maxPositions) : Infinity;

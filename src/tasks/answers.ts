@@ -18,14 +18,17 @@ export type TextPrediction =
   | TaggedText;
 
 /** How a model with a label head answers for texts, as JSON: for one text, or for two if it was fine-tuned on pairs. */
-export type Answers = Predicting<readonly string[], Encoded, TextPrediction>;
+export interface Answers extends Predicting<readonly string[], Encoded, TextPrediction> {
+  /** In how many windows it reads a long text at most. */
+  mostWindows: number;
+}
 
 /** A kind of examples that takes texts instead of examples, and returns `say` of its predictions. */
 function answers<E, X extends Encoded>(
   kind: Predicting<E, X>,
   exampleOf: (texts: readonly string[]) => E,
   say: (outputs: Float32Array, example: X) => TextPrediction,
-): Answers {
+): Omit<Answers, 'mostWindows'> {
   return {
     ...kind,
     encode: (texts, tokenizer, maxLength) => kind.encode(texts.map(exampleOf), tokenizer, maxLength),
@@ -37,7 +40,10 @@ const untargeted = (texts: readonly string[]) => ({ texts, target: undefined });
 const settings = (numWindows: number) => ({ ...plainSettings, numWindows, metrics: [], written: String });
 
 /** By the kind of the head. */
-const heads: Record<LabelHead['kind'], (head: LabelHead, numWindows: number) => Answers> = {
+const heads: Record<
+  LabelHead['kind'],
+  (head: LabelHead, numWindows: number) => Omit<Answers, 'mostWindows'> & Partial<Answers>
+> = {
   'single-label'({ labels }, numWindows) {
     const kind = textKind({ kind: 'single-label', labels }, settings(numWindows));
     return answers(kind, untargeted, (logits, example) => {
@@ -71,16 +77,20 @@ const heads: Record<LabelHead['kind'], (head: LabelHead, numWindows: number) => 
   token({ labels }) {
     const kind = tagKind(labels);
     const form = markEntities(labels) ? ('spans' as const) : ('lists' as const);
-    return answers(
+    const tagsOf = answers(
       kind,
       ([text]) => ({ ...sentenceOf(text!), form }),
       (logits, example) => tagged(example, kind.predict(logits, example)),
     );
+    return { ...tagsOf, mostWindows: Infinity };
   },
 };
 
 /** How a model with this head answers, if it reads a long text in up to `numWindows` windows. */
-export const answersOf = (head: LabelHead, numWindows = 1): Answers => heads[head.kind](head, numWindows);
+export const answersOf = (head: LabelHead, numWindows = 1): Answers => ({
+  mostWindows: numWindows,
+  ...heads[head.kind](head, numWindows),
+});
 
 const named = (labels: readonly string[], probabilities: ArrayLike<number>) =>
   Object.fromEntries(labels.map((label, id) => [label, probabilities[id]!]));

@@ -19,7 +19,7 @@ import { type Learner, lossAndGradients, predict } from './learner.ts';
 import { mean } from './metrics.ts';
 import { type RateGroup, rateGroups } from './rate-groups.ts';
 import { defaultLearningRate, type FineTuneSettings } from './settings.ts';
-import type { Details, Encoded, ExampleSet, Kind, Scores, Sequence, Task } from './task.ts';
+import type { Details, Encoded, ExampleSet, Kind, Scores, Task } from './task.ts';
 
 /** The scores of a set. */
 export interface SetScores {
@@ -76,12 +76,6 @@ export interface FineTuneReporter {
   /** Called after each epoch, counted from 1, with its scores on the development sets. */
   epoch?(epoch: number, devs: readonly DevScores[]): void;
 }
-
-/** Whether an example is cut: it has as many tokens as are read of one. Taggers read all of a sentence, others in windows what they can. */
-const isCut = (sequences: readonly Sequence[], maxLength: number, { head }: Kind) =>
-  head.kind !== 'token' &&
-  (head.kind === 'embedding' || sequences.length === 1) &&
-  sequences.some(({ ids }) => ids.length === maxLength);
 
 /** Fixed as in BERT's recipe. */
 const optimizerSettings = {
@@ -143,15 +137,13 @@ export async function fineTune(
   });
   const { examples: all } = await encode(task.train);
   const train = all.filter((example) => kind.numOutputs(example) > 0); // a sentence of no tokens teaches nothing
-  const numCut = train.filter(({ sequences }) => isCut(sequences, maxLength, kind)).length;
+  const numCut = train.filter((example) => kind.isCut?.(example, maxLength)).length;
   if (numCut > 0) {
-    const [{ sequences }] = train as [Encoded];
-    const takesWindows = kind.head.kind !== 'embedding' && sequences[0]!.secondStart === sequences[0]!.ids.length;
     const more = [
       ...(maxLength < pretrained.maxPositions
         ? [`--max-length (this model reads up to ${pretrained.maxPositions})`]
         : []),
-      ...(takesWindows ? ['--windows 4'] : []),
+      ...(kind.takesWindows ? ['--windows 4 for single texts'] : []),
     ];
     const advice = more.length > 0 ? `; to read more, give ${more.join(', or ')}` : '';
     report.note?.(`cut at ${maxLength} tokens: ${numCut} of ${counted(train.length, 'training example')}${advice}`);

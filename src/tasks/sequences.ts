@@ -1,5 +1,9 @@
 import type { TextTokenizer } from '../data/index.ts';
-import type { Sequence } from './task.ts';
+import type { Encoded, Sequence } from './task.ts';
+
+/** Whether an example that is read as one sequence fills it. */
+export const fills = ({ sequences }: Encoded, maxLength: number): boolean =>
+  sequences.length === 1 && sequences[0]!.ids.length === maxLength;
 
 /**
  * Encodes the one or two texts of each example as a sequence of at most `maxLength` tokens. A text that is too long is truncated

@@ -43,6 +43,10 @@ export interface Kind<E = unknown, X extends Encoded = Encoded, P = unknown> {
   judgedBy?: readonly string[];
   /** Examples as sequences of at most `maxLength` tokens. */
   encode(examples: readonly E[], tokenizer: TextTokenizer, maxLength: number): Promise<X[]>;
+  /** Whether an example has as many tokens as are read of one, so that its rest may be cut. */
+  isCut?(example: X, maxLength: number): boolean;
+  /** Whether it can read single texts in windows. */
+  takesWindows?: boolean;
   /** How many rows of outputs an example has. */
   numOutputs(example: X): number;
   /** The outputs that the loss needs, [M, C] float32, from the final hidden states of the sequences of some examples. */

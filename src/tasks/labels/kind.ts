@@ -4,7 +4,7 @@ import { Tensor } from '../../tensor/index.ts';
 import { type Baseline, mostFrequent } from '../baseline.ts';
 import { type LabelLearning, labelLoss } from '../cross-entropy.ts';
 import { type MetricName, mean, metrics } from '../metrics.ts';
-import { encodeTexts } from '../sequences.ts';
+import { encodeTexts, fills } from '../sequences.ts';
 import type { Encoded, Kind, Sequence, Task } from '../task.ts';
 import { windowsOf } from '../windows.ts';
 import type { EncodedTexts, TextExample } from './example.ts';
@@ -82,6 +82,8 @@ export function textKind(
       const sequences = await encodeWindows(texts, tokenizer, { maxLength, numWindows: settings.numWindows });
       return examples.map(({ target }, i) => ({ sequences: sequences[i]!, target }));
     },
+    isCut: fills,
+    takesWindows: true,
     numOutputs: () => 1,
     outputs: textLogits,
     loss: (logits_NC, examples) => way.loss(logits_NC, targetsOf(examples), settings),

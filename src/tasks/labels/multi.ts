@@ -1,6 +1,7 @@
 import type { LabelHead } from '../../model/index.ts';
 import { Tensor } from '../../tensor/index.ts';
 import { type Counts, mean, scoresOf, totalOf } from '../metrics.ts';
+import { fills } from '../sequences.ts';
 import type { Encoded, Kind, Task } from '../task.ts';
 import { encodeWindows, textLogits } from './kind.ts';
 import { predictionsTsv } from './predictions.ts';
@@ -43,6 +44,8 @@ export function multiLabelKind(
       const sequences = await encodeWindows(texts, tokenizer, { maxLength, numWindows });
       return examples.map(({ targets }, i) => ({ sequences: sequences[i]!, targets }));
     },
+    isCut: fills,
+    takesWindows: true,
     numOutputs: () => 1,
     outputs: textLogits,
     loss(logits_NC, examples) {

@@ -47,6 +47,7 @@ export function pairKind(head: EmbeddingHead, settings: PairSettings): Kind<Pair
         return { ...example, sequences: own.length === 1 ? [own[0]!, own[0]!] : own };
       });
     },
+    isCut: ({ sequences }, maxLength) => sequences.some(({ ids }) => ids.length === maxLength),
     numOutputs: ({ sequences }) => sequences.length,
     outputs: (_, hidden_NTD, examples) => {
       const lengths = examples.flatMap(({ sequences }) => sequences.map(({ ids }) => ids.length));

@@ -1,4 +1,4 @@
-import type { Gap } from '../runs/index.ts';
+import { type Gap, sentenceKey } from '../runs/gap.ts';
 import type { RunView, ShownEvaluation } from './run-view.ts';
 
 /** Held-out sentences with a gap each, and the guesses of a model over the run. */
@@ -22,13 +22,12 @@ export function filledTexts(evaluations: readonly ShownEvaluation[], most = 7): 
     evaluations.filter(({ examples }) => examples.length > 0),
     most,
   );
-  const sentenceOf = ({ before, right, after }: Gap) => JSON.stringify([before, right, after]);
   return {
     steps: shown.map(({ step }) => step),
     texts: (shown.at(-1)?.examples ?? []).map((gap) => ({
       gap,
       guesses: shown.map(
-        ({ examples }) => examples.find((example) => sentenceOf(example) === sentenceOf(gap))?.guesses ?? [],
+        ({ examples }) => examples.find((example) => sentenceKey(example) === sentenceKey(gap))?.guesses ?? [],
       ),
     })),
   };

@@ -11,3 +11,6 @@ export interface Gap {
 /** Whether a word is the removed one; tokenizers may lose its capitals. */
 export const isRight = ({ right }: Gap, word: string | undefined): boolean =>
   word?.toLowerCase() === right.toLowerCase();
+
+/** The sentence of a gap, and where the gap is, as a key. */
+export const sentenceKey = ({ before, right, after }: Gap): string => JSON.stringify([before, right, after]);

@@ -1,7 +1,7 @@
 import { type Config, trainPaths } from '../config/index.ts';
 import { listSources, readTexts } from '../data/index.ts';
 import { asWritten, heldOutGaps } from '../inference/index.ts';
-import type { Gap } from '../runs/index.ts';
+import { type Gap, sentenceKey } from '../runs/gap.ts';
 import type { Run } from './run.ts';
 
 /** The gaps that each evaluation fills. */
@@ -21,7 +21,10 @@ export async function filledGaps(run: Run): Promise<Gap[]> {
   const { config, state, texts } = run;
   const trained = { model: state.model, tokenizer: texts.tokenizer, device: config.train.device };
   const gaps = heldOutGaps(trained, texts.valid.samples, drawing);
-  run.sentences ??= await asInTexts(gaps, config);
+  if (!run.sentences) {
+    const written = await asInTexts(gaps, config);
+    run.sentences = new Map(gaps.map((gap, i) => [sentenceKey(gap), written[i]!]));
+  }
   const { sentences } = run;
-  return gaps.map(({ guesses }, i) => ({ ...sentences[i]!, guesses }));
+  return gaps.map((gap) => ({ ...(sentences.get(sentenceKey(gap)) ?? gap), guesses: gap.guesses }));
 }

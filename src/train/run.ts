@@ -56,8 +56,8 @@ export interface Run extends Disposable {
   /** Its newest checkpoint; empty before there is one. */
   saved: string;
   readonly norms: NormWatch;
-  /** The held-out sentences of its evaluations as written, once they are found. */
-  sentences?: readonly Gap[];
+  /** The held-out sentences of its evaluations as written, once they are found, by `sentenceKey` as they are drawn. */
+  sentences?: ReadonlyMap<string, Gap>;
 }
 
 /** The folder of a run, and what a program passes to it instead of the configured parts. */

@@ -42,10 +42,10 @@ const commands: Record<string, Command> = {
   },
   // Fine-tunes the best of them, and writes the page again.
   'depth-glue': {
-    usage: 'GLUE [--threads N]',
-    paths: 1,
-    run([data]) {
-      fineTuneAll(fineTuned(), at(data), threads);
+    usage: 'BOOKS GLUE [--threads N]',
+    paths: 2,
+    run([books, data]) {
+      fineTuneAll(fineTuned(), at(books), at(data), threads);
       reportDepth(openTimes(threads));
     },
   },
@@ -55,8 +55,8 @@ const commands: Record<string, Command> = {
     paths: 2,
     run([books, data]) {
       trainPaper(at(books), threads);
-      analyzeAll(at(books));
-      fineTunePaper(at(data), threads);
+      analyzeAll(at(books), threads);
+      fineTunePaper(at(books), at(data), threads);
       reportPaper(threads);
     },
   },

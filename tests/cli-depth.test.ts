@@ -10,7 +10,7 @@ import { commandsIn, linesOf, sentences, writeTiny } from './cli.fixture.ts';
 const folder = mkdtempSync(join(tmpdir(), 'taper-depth-'));
 const at = (path: string) => join(folder, path);
 const { quick, refused } = commandsIn(folder);
-const bertBase = ['model.layers=12', 'model.hiddenSize=768', 'train.steps=200000'];
+const bertBase = ['model.layers=12', 'model.hiddenSize=768', 'depth.method=pld', 'train.steps=200000'];
 
 async function jsonOf(...words: string[]) {
   const { code, stdout, stderr } = await quick(...words, '--json');
@@ -88,6 +88,14 @@ describe('plan', { concurrency: 2 }, () => {
     assert.match(await warningsOf('depth.stages=[6, 12]'), /depth\.stages: a setting of staged/);
     assert.match(await warningsOf('depth.blocks=3'), /depth\.blocks: a setting of shallow/);
     assert.match(
+      await warningsOf('depth.method=null', 'depth.thetaBar=0.7'),
+      /depth\.thetaBar: a setting of pld, .*; dense ignores it/,
+    );
+    assert.match(
+      await warningsOf('depth.method=grow', 'depth.granularity=exact'),
+      /depth\.granularity: .*; grow ignores it/,
+    );
+    assert.match(
       await warningsOf('depth.thetaBar=1'),
       /pld drops nothing with these settings: every block runs in every step/,
     );
@@ -128,6 +136,7 @@ describe('plan', { concurrency: 2 }, () => {
       'model.layers=8',
       'model.hiddenSize=64',
       'model.vocabSize=16000',
+      'depth.method=pld',
       'train.steps=3600',
       'train.threads=1',
       'train.batchSize=16',

@@ -51,7 +51,7 @@ describe('the programs of docs/extending.md', () => {
       writeFileSync(join(place, 'program.mjs'), programs[i]!.replace('train.steps=2000', 'train.steps=2'));
       assert.match(run(place, process.execPath, 'program.mjs'), output);
       const config = JSON.parse(readFileSync(join(place, 'runs', name, 'config.json'), 'utf8'));
-      assert.equal(config.depth.method, name === 'rising' ? 'own' : 'pld');
+      assert.equal(config.depth.method, name === 'rising' ? 'own' : 'dense');
       readFileSync(join(place, `runs/${name}/checkpoints/step-2/model.safetensors`));
     });
   }

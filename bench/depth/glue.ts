@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { glueScores, glueTasks, glueLearningRate as learningRate } from '../glue-scores.ts';
 import { recipeOfSetting, records } from './budget.ts';
 import type { Setting } from './settings.ts';
-import { recordsOf, runOf } from './train.ts';
+import { recordsOf, runOf, train } from './train.ts';
 
 const seeds = [1, 2, 3, 4, 5];
 
@@ -15,11 +15,15 @@ const nameOf = ({ name }: Setting) => `${name}-glue`;
 export const glueOf = (setting: Setting) =>
   records.get<{ scores: GlueScores }>(nameOf(setting), recipeOfSetting(setting))?.scores;
 
-/** Fine-tunes the first seed of some settings on all tasks, unless there is a record. A stopped one resumes. */
-export function fineTuneAll(settings: readonly Setting[], data: string, threads: number): void {
+/**
+ * Fine-tunes the first seed of some settings on all tasks, unless there is a record. A stopped one resumes; what was trained on another
+ * machine is trained again.
+ */
+export function fineTuneAll(settings: readonly Setting[], books: string, data: string, threads: number): void {
   for (const setting of settings) {
     const first = recordsOf(setting)[0];
     if (!first || glueOf(setting)) continue;
+    train(setting, first.seed, first.steps, books, threads);
     const run = runOf(setting, first.seed, first.steps);
     const how = { data, learningRate, seeds, threads, out: join(run, 'glue') };
     const scores = Object.fromEntries(glueTasks.map((task) => [task.name, glueScores(run, task, how)]));

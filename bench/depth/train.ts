@@ -29,9 +29,22 @@ export function outcomesOf(setting: Setting): Outcome[] {
 export const recordsOf = (setting: Setting) =>
   outcomesOf(setting).filter((outcome): outcome is TrainedRecord => 'losses' in outcome);
 
+/** Trains a setting with a seed, unless its run is on this machine. A stopped training resumes. */
+export function train(
+  setting: Setting,
+  seed: number,
+  steps: number,
+  books: string,
+  threads: number,
+): Trained | Diverged {
+  const own = [`train.seed=${seed}`, `train.steps=${steps}`, `train.evalEvery=${Math.ceil(steps / evaluations)}`];
+  const sets = [...setting.sets, ...own];
+  return trainOnBooks({ config: 'configs/depth.yaml', out: runOf(setting, seed, steps), sets, books, threads });
+}
+
 /**
- * Trains what has no record yet, or those of the settings that are named: all of them with one seed, then with the next. A stopped
- * training resumes; one that diverges is an outcome as well.
+ * Trains what has no record yet, or those of the settings that are named: all of them with one seed, then with the next. A training that
+ * diverges is an outcome as well.
  */
 export function trainAll(books: string, names: readonly string[], threads: number, times: Times): void {
   const wanted = names.length > 0 ? names.map(settingOf) : settings;
@@ -39,11 +52,7 @@ export function trainAll(books: string, names: readonly string[], threads: numbe
     for (const setting of wanted) {
       if (!setting.seeds.includes(seed) || outcomesOf(setting).some((outcome) => outcome.seed === seed)) continue;
       const steps = stepsOf(setting, times);
-      const evalEvery = Math.ceil(steps / evaluations);
-      const own = [`train.seed=${seed}`, `train.steps=${steps}`, `train.evalEvery=${evalEvery}`];
-      const sets = [...setting.sets, ...own];
-      const out = runOf(setting, seed, steps);
-      const outcome = trainOnBooks({ config: 'configs/depth.yaml', out, sets, books, threads });
+      const outcome = train(setting, seed, steps, books, threads);
       records.keep(nameOf(setting, seed), recipeOfSetting(setting), outcome);
       const found = 'losses' in outcome ? `${finalLoss(outcome).toFixed(4)} nats` : outcome.diverged;
       console.log(`${nameOf(setting, seed)}, ${steps} steps: ${found}`);

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { GradientFlow, Lesions, Similarity } from '../../src/analysis/index.ts';
 import { runCommand } from '../programs.ts';
 import { baseline, checkpoints, idOf, type PaperTraining, preln } from './settings.ts';
-import { checkpointOf, lossOf, recipeOfTraining, records, runOf } from './train.ts';
+import { checkpointOf, lossOf, recipeOfTraining, records, runOf, train } from './train.ts';
 
 /** What `analyze` finds in a checkpoint. */
 export type Analysis = GradientFlow & Lesions & Similarity;
@@ -26,12 +26,13 @@ export const analysisOf = (training: PaperTraining, step: number) =>
 export const figureOf = (training: PaperTraining, step: number, figure: Figure) =>
   `paper/${training.recipe}-${step}-${figure}.svg`;
 
-/** Looks inside the checkpoints that have no record of that yet. */
-export function analyzeAll(books: string): void {
+/** Looks inside the checkpoints that have no record of that yet. What was trained on another machine is trained again. */
+export function analyzeAll(books: string, threads: number): void {
   mkdirSync(figuresFolder, { recursive: true });
   for (const training of analysed) {
     for (const step of analysedSteps) {
       if (analysisOf(training, step) || lossOf(training) === Number.POSITIVE_INFINITY) continue;
+      train(training, books, threads);
       const out = join(runOf(training), `analysis-${step}`);
       runCommand(['analyze', checkpointOf(training, step), '--data', `${books}/valid.jsonl.gz`, '--out', out]);
       for (const figure of figures)

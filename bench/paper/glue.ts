@@ -8,7 +8,7 @@ import {
 } from '../glue-scores.ts';
 import { mean } from '../statistics.ts';
 import { baseline, checkpoints, fineTuningRates, idOf, type PaperTraining, pld, preln } from './settings.ts';
-import { checkpointOf, lossOf, recipeOfTraining, records, runOf } from './train.ts';
+import { checkpointOf, lossOf, recipeOfTraining, records, runOf, train } from './train.ts';
 
 const seeds = [1, 2, 3];
 /** Small tasks show best what the learning rate does. */
@@ -55,12 +55,13 @@ export function meanScores(training: PaperTraining, step: number): number[] | un
   return seeds.map((_, i) => 100 * mean(all.map((scores) => scores![i]!)));
 }
 
-/** Fine-tunes what has no record yet. */
-export function fineTunePaper(data: string, threads: number): void {
+/** Fine-tunes what has no record yet. What was trained on another machine is trained again. */
+export function fineTunePaper(books: string, data: string, threads: number): void {
   for (const one of fineTunings) {
     const name = nameOf(one);
     const { training, step, task, learningRate } = one;
     if (scoresOf(one) !== undefined || lossOf(training) === Number.POSITIVE_INFINITY) continue;
+    train(training, books, threads);
     const out = join(runOf(training), `glue-${step}`);
     try {
       const scores = glueScores(checkpointOf(training, step), task, { data, learningRate, seeds, threads, out });

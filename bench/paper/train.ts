@@ -32,14 +32,19 @@ export function lossOf(training: PaperTraining): number | undefined {
   return outcome && ('losses' in outcome ? finalLoss(outcome) : Number.POSITIVE_INFINITY);
 }
 
-/** Trains what has no record yet. A stopped training resumes; one that diverges is an outcome as well. */
+/** Trains a model, unless its run is on this machine. A stopped training resumes. */
+export function train(training: PaperTraining, books: string, threads: number): Trained | Diverged {
+  const isCompared = compared.some((other) => idOf(other) === idOf(training));
+  const sets = [...setsOf(training), `train.keepCheckpoints=${isCompared ? 100 : 1}`];
+  return trainOnBooks({ config: file, out: runOf(training), sets, books, threads });
+}
+
+/** Trains what has no record yet. A training that diverges is an outcome as well. */
 export function trainPaper(books: string, threads: number): void {
   for (const training of trainings) {
     const id = idOf(training);
     if (outcomeOf(training)) continue;
-    const isCompared = compared.some((other) => idOf(other) === id);
-    const sets = [...setsOf(training), `train.keepCheckpoints=${isCompared ? 100 : 1}`];
-    const outcome = trainOnBooks({ config: file, out: runOf(training), sets, books, threads });
+    const outcome = train(training, books, threads);
     records.keep(id, recipeOfTraining(training), outcome);
     console.log(`${id}: ${'losses' in outcome ? `${finalLoss(outcome).toFixed(4)} nats` : outcome.diverged}`);
   }

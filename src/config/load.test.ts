@@ -83,8 +83,9 @@ test('a size that is given wins over the preset', () => {
   assert.deepEqual([model.layers, model.hiddenSize, model.ffnSize], [12, 256, 512]);
 });
 
-test('the method is pld with the defaults of the paper', () => {
-  const { depth } = loadConfig({ sets: mini }).config;
+test('every block runs by default, and pld has the defaults of the paper', () => {
+  assert.equal(loadConfig({ sets: mini }).config.depth.method, 'dense');
+  const { depth } = loadConfig({ sets: [...mini, 'depth.method=pld'] }).config;
   assert.deepEqual(depth, {
     method: 'pld',
     thetaBar: 0.5,
@@ -127,7 +128,7 @@ test('a JSON file with tabs is a config file, and an empty section is none', (t)
   const json = fileWith(t, '{\n\t"model": {"preset": "bert-tiny"},\n\t"train": {"steps": 7}\n}\n', 'config.json');
   assert.equal(loadConfig({ file: json }).config.train.steps, 7);
   const yaml = fileWith(t, 'model: { preset: bert-tiny }\ndepth:\ntrain: { steps: 7 }\n');
-  assert.equal(loadConfig({ file: yaml }).config.depth.method, 'pld');
+  assert.equal(loadConfig({ file: yaml }).config.depth.method, 'dense');
 });
 
 test('the complete configuration is a config file that loads as itself', (t) => {
@@ -353,8 +354,8 @@ test('a malformed --set is reported with how to write it', () => {
 
 test('dropping blocks under PostLN is warned of', () => {
   assert.match(
-    loadConfig({ sets: [...mini, 'model.norm=post'] }).warnings[0] ?? '',
+    loadConfig({ sets: [...mini, 'model.norm=post', 'depth.method=pld'] }).warnings[0] ?? '',
     /^model\.norm: post with depth\.method: pld/,
   );
-  assert.deepEqual(loadConfig({ sets: [...mini, 'model.norm=post', 'depth.method=dense'] }).warnings, []);
+  assert.deepEqual(loadConfig({ sets: [...mini, 'model.norm=post'] }).warnings, []);
 });

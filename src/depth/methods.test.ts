@@ -252,5 +252,6 @@ test('only a method with a γ is warned of a slow one', () => {
   assert.equal(depthWarnings({ ...settings, gamma: 0.001 }, 12, 1000).length, 1);
   assert.equal(depthWarnings({ ...settings, method: 'time-only', gamma: 0.001 }, 12, 1000).length, 1);
   assert.deepEqual(depthWarnings(settings, 12, 1000), []);
-  assert.deepEqual(depthWarnings({ ...settings, method: 'fade', gamma: 0.001 }, 12, 1000), []);
+  const fade = { ...settings, method: 'fade', gamma: 0.001 } as const;
+  assert.deepEqual(depthWarnings(fade, 12, 1000), ['depth.gamma: a setting of pld, time-only; fade ignores it']);
 });

@@ -18,9 +18,9 @@ const scales = {
 export const depthSection = z
   .strictObject({
     method: key(
-      z.enum(Object.keys(depthMethods) as DepthMethodName[]).default('pld'),
+      z.enum(Object.keys(depthMethods) as DepthMethodName[]).default('dense'),
       'numbers',
-      'Which blocks run: `pld` drops more of them as training proceeds (progressive layer dropping), `dense` drops none; [methods](methods/README.md) describes the others.',
+      'Which blocks run: `dense` runs all of them, `pld` drops more as training proceeds (progressive layer dropping); [methods](methods/README.md) describes the others, and which pays.',
     ),
     thetaBar: key(z.number().gt(0).lte(1).default(0.5), 'numbers', {
       description:
@@ -178,7 +178,7 @@ export function depthWords(settings: DepthSettings): string {
 const numProbes = 100;
 
 /** Warnings about these settings before a run of `totalSteps`. */
-export function depthWarnings(settings: MethodSettings, layers: number, totalSteps: number): string[] {
+export function depthWarnings(settings: DepthSettings, layers: number, totalSteps: number): string[] {
   const { method, gamma } = settings;
   const states = knownMethod(settings, layers, totalSteps);
   const probes = Array.from({ length: numProbes }, (_, i) => Math.floor((i * totalSteps) / numProbes));
@@ -193,13 +193,22 @@ export function depthWarnings(settings: MethodSettings, layers: number, totalSte
   ].filter((warning) => warning !== undefined);
 }
 
-/** Warnings about keys that only another method reads. */
-function unread(settings: MethodSettings): string[] {
+/** Whether a method reads a key of `depth` that not all methods read. */
+function isRead(key: string, { reads, keys = {}, drawsGates = true }: NamedMethod<MethodSettings>): boolean {
+  return key === 'granularity' ? drawsGates : key in keys || reads.some((shared) => shared === key);
+}
+
+/** Warnings about keys that only other methods read. */
+function unread(settings: DepthSettings): string[] {
+  const { method, scale: _, tail: __, ...others } = settings;
   const defaults = depthSection.parse({}) as Record<string, unknown>;
-  const given = Object.entries(settings).filter(([key, value]) => value !== defaults[key]);
-  return Object.entries(depthMethods).flatMap(([name, other]) => {
-    const key = given.find(([key]) => 'keys' in other && key in other.keys)?.[0];
-    if (key === undefined || name === settings.method) return [];
-    return [`depth.${key}: a setting of ${name}; ${settings.method} ignores it`];
-  });
+  const given = Object.entries(others).flatMap(([key, value]) => (value === defaults[key] ? [] : [key]));
+  return given
+    .filter((key) => !isRead(key, named(settings)))
+    .map((key) => {
+      const readers = Object.entries(depthMethods).filter(([, other]) =>
+        isRead(key, other as NamedMethod<MethodSettings>),
+      );
+      return `depth.${key}: a setting of ${readers.map(([name]) => name).join(', ')}; ${method} ignores it`;
+    });
 }

@@ -136,19 +136,11 @@ function resultsOf(runs: readonly Measured[], documents: number): string {
     percent(found / planted),
     percent(expected(jaccard)),
   ]);
-  const head = [
-    'text',
-    'kind',
-    'documents',
-    'tokens, million',
-    'seconds',
-    'processor seconds',
-    'MB per processor second',
-  ];
+  const head = ['text', 'kind', 'documents', 'tokens, million', 'seconds', 'CPU seconds', 'MB per CPU second'];
   const memory = ['resident before, MB', 'peak resident, MB', 'scratch files, MB'];
   return `${documents.toLocaleString('en')} generated documents of pseudo-words, one token each, with frequencies by Zipf's law. 4 in 100 copy an earlier
 document, and ${edits.length} in 100 copy one with the last words replaced. Each search runs in a separate process on the tokenised text. Its resident memory
-(VmRSS) is read ten times per second; it includes the index of the documents and V8 itself. If other work runs on the machine, compare processor seconds.
+(VmRSS) is read ten times per second; it includes the index of the documents and V8 itself. If other work runs on the machine, compare CPU seconds.
 
 ${table([[...head, ...memory], ...speeds])}
 

@@ -9,7 +9,7 @@ export { markdownTable as table, percent } from '../src/report/format.ts';
 /** Writes docs/results/NAME.md: what was measured, by which command, when and on what, and the tables. */
 export function writeResults(name: string, title: string, command: string, text: string): void {
   const { date, processor } = measuredHere();
-  const head = `# ${title}\n\nMade by \`${command}\` on ${date}: ${processor}, ${counted(availableParallelism(), 'processor')}.\n`;
+  const head = `# ${title}\n\nMade by \`${command}\` on ${date}: ${processor}, ${counted(availableParallelism(), 'core')}.\n`;
   const path = fileURLToPath(new URL(`../../docs/results/${name}.md`, import.meta.url));
   writeFileSync(path, `${head}\n${text.trim()}\n`);
   console.log(`\n${text.trim()}\n\nwritten to docs/results/${name}.md`);

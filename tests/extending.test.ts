@@ -30,7 +30,7 @@ function userFolder(name: string): string {
   symlinkSync(project, join(place, 'node_modules/taper-lm'));
   writeFileSync(join(place, 'my/texts/garden.txt'), 'The cat sees the dog in the old garden. '.repeat(200));
   writeFileSync(
-    join(place, 'configs/bert-mini.yaml'),
+    join(place, 'configs/encoder.yaml'),
     'model: { layers: 2, hiddenSize: 32, heads: 2, vocabSize: 80, maxPositions: 16 }\ndata: { sequenceLength: 16 }\ntrain: { batchSize: 4, threads: 1, evalEvery: 0, saveEvery: 0 }\n',
   );
   return place;
@@ -93,7 +93,7 @@ test('a depth method, an optimizer and a family are a file and a line each', () 
   const main = join(copy, 'dist/src/cli/main.js');
   const model = ['model.kind=scaled-gpt2', 'model.vocabSize=300', 'depth.method=alternating', 'depth.thetaBar=0.6'];
   const sets = ['--set', ...model, 'train.optimizer=adagrad', 'train.steps=3', 'train.saveEvery=2'];
-  const data = ['configs/bert-mini.yaml', '--data', 'my/texts'];
+  const data = ['configs/encoder.yaml', '--data', 'my/texts'];
   run(place, process.execPath, main, 'pretrain', ...data, '--out', 'whole', ...sets);
   const [first, ...others] = readFileSync(join(place, 'whole/metrics.jsonl'), 'utf8')
     .trim()

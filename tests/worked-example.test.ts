@@ -41,7 +41,10 @@ function example(name: string) {
         const isTaper = program === 'npx taper-lm';
         const trains = /^(plan|pretrain)(?!.*--resume)/.test(words) && settings.length > 0;
         const { code, stdout, stderr } = isTaper
-          ? await taper([...wordsOf(words), ...(trains ? ['--set', ...settings] : [])], { cwd })
+          ? await taper(
+              [...wordsOf(words).map((word) => downloaded[word] ?? word), ...(trains ? ['--set', ...settings] : [])],
+              { cwd },
+            )
           : shell(`${program} ${words}`, cwd);
         assert.equal(code, 0, `${program} ${words}\n${stderr}`);
         said = stdout;
@@ -50,6 +53,9 @@ function example(name: string) {
     },
   };
 }
+
+/** Models on the Hub, and the folders that stand for them. */
+const downloaded: Record<string, string> = { 'hf:jhu-clsp/ettin-encoder-17m': 'downloads/ettin' };
 
 /** The words of a command line, quoted ones whole. */
 const wordsOf = (command: string) =>
@@ -68,7 +74,7 @@ describe('worked examples', { concurrency: 2 }, () => {
     mkdirSync(at('my/texts'), { recursive: true });
     mkdirSync(at('downloads'));
     for (const name of ['a', 'b']) writeFileSync(at(`my/texts/${name}.txt`), sentences(300, name.charCodeAt(0)));
-    cpSync(join(root, 'tests/fixtures/hugging-face/bert'), at('downloads/bert'), { recursive: true });
+    cpSync(join(root, 'tests/fixtures/hugging-face/bert'), at('downloads/ettin'), { recursive: true });
     // As on the page, except for its size.
     const smaller = { layers: 2, hiddenSize: 64, vocabSize: 200, sequenceLength: 12, steps: 30, batchSize: 8 };
     const config = Object.entries(smaller).reduce(

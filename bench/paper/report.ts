@@ -77,7 +77,7 @@ export function reportPaper(threads: number): void {
   );
   writeResults(
     'paper',
-    'The paper, at the scale of two processors',
+    'The paper, on two cores',
     'npm run reproduce -- paper BOOKS GLUE',
     `What Zhang and He report, in our words, beside what a BERT of ${model.layers} blocks of width ${model.hiddenSize} does: ${data.sequenceLength} tokens per sequence, ${train.steps.toLocaleString('en')} steps of ${train.batchSize} sequences of public-domain
 books (\`configs/paper.yaml\`). Theirs is BERT-base on 64 GPUs, with thousands of times the tokens. Where ours does not agree, its size may be the reason. Losses

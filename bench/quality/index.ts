@@ -52,7 +52,7 @@ function report(all: readonly Trained[], times: ReadonlyMap<Rung, readonly numbe
     'quality',
     'The speed-run: minutes to one accuracy',
     'npm run bench -- quality BOOKS',
-    `Minutes of training on two processors until ${100 * target} % of the masked tokens of held-out books are predicted (15 % masked, sequences of 128), for a
+    `Minutes of training on two cores until ${100 * target} % of the masked tokens of held-out books are predicted (15 % masked, sequences of 128), for a
 model of 12 blocks of width 128 with 8,192 tokens, in steps of 32 sequences. Each training run is complete: its learning rate decays to
 0. A recipe is trained with more or fewer steps until there are trainings on either side of the target, at most a factor of 1.5 apart, and the steps are interpolated
 between them. For a rung that missed the target, the table shows its longest training and the accuracy with each seed. A step's time is the mean of a short run of the same

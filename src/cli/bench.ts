@@ -29,7 +29,7 @@ function sized(command: Command): Command {
     ['dropout', 'dropout rate', 0.1],
     ['steps', 'measured steps', 10],
     ['warmup', 'unmeasured steps before them', 3],
-    ['threads', 'threads; 0 uses all processors', 0],
+    ['threads', 'threads; 0 uses all cores', 0],
   ];
   for (const [name, meaning, value] of numbers) {
     const option = `--${name}`;

@@ -252,16 +252,16 @@ async function draw({ depth, model, train }: Config, file: string): Promise<void
 function timeFacts(
   { hours, denseHours, timeSaved, microBatches }: MeasuredTime,
   { train }: Config,
-  hasAdvice: boolean,
+  { hasAdvice, isDense }: { hasAdvice: boolean; isDense: boolean },
 ): [string, string][] {
   const time = (value: number) => duration(3600 * value);
   return [
     [
       'time',
-      `${time(hours)} on this machine; dense: ${time(denseHours)} (training steps only, estimated from the steps just timed)`,
+      `${time(hours)} on this machine${isDense ? '' : `; dense: ${time(denseHours)}`} (training steps only, estimated from the steps just timed)`,
     ],
     ...(hours > longHours && !hasAdvice ? [['a shorter run', shorterRun(train.steps, hours)] as [string, string]] : []),
-    ['time saved', percent(timeSaved)],
+    ...(isDense ? [] : [['time saved', percent(timeSaved)] as [string, string]]),
     ...(microBatches ? [microBatchFact(microBatches)] : []),
     ['learning rate', `peak ${train.peakLearningRate}; npx taper-lm tune searches for a better one with short runs`],
   ];
@@ -284,12 +284,13 @@ function planText(plan: Plan, config: Config): string {
   const number = (value: number) => value.toFixed(3);
   const limits = gamma === null ? '' : `, θ falls from 1 to ${thetaBar} with γ = ${rounded(gamma)} per step`;
   const own = ownWords(config.depth);
+  const isDense = plan.blockFlopsSaved === 0;
   const facts = [
     ...(plan.text ? [['text', textWords(plan.text)]] : []),
     ['model', `${rounded(plan.parameters / 1e6)} million parameters, ${counted(layers, 'block')}`],
     ...memoryFacts(config),
     ...(plan.measured
-      ? timeFacts(plan.measured, config, typeof plan.text?.advisedEpochs === 'number')
+      ? timeFacts(plan.measured, config, { hasAdvice: typeof plan.text?.advisedEpochs === 'number', isDense })
       : [
           [
             'time',
@@ -299,11 +300,10 @@ function planText(plan: Plan, config: Config): string {
           ],
         ]),
     ['method', `${plan.method}${limits}${own ? `, ${own}` : ''}`],
-    ['blocks run', `${plan.meanDepth.toFixed(2)} of ${layers} on average over ${counted(plan.steps, 'step')}`],
-    ['work', `${flopsText(plan.expectedFlops)}; dense: ${flopsText(plan.denseFlops)}`],
-    ['block FLOPs saved', `${percent(plan.blockFlopsSaved)} (of the work in the blocks)`],
-    ['step FLOPs saved', `${percent(plan.stepFlopsSaved)} (of all work: heads and embeddings are never dropped)`],
+    ...(isDense ? [['work', flopsText(plan.denseFlops)]] : savedFacts(plan)),
   ];
+  const shown = facts.map(([name, value]) => `${name!.padEnd(19)}${value}\n`).join('');
+  if (isDense) return shown;
   const rows = [
     ['step', ...schedule.map(({ step }) => String(step))],
     ['θ', ...schedule.map(({ theta }) => number(theta))],
@@ -313,5 +313,12 @@ function planText(plan: Plan, config: Config): string {
       ...schedule.map(({ keepRates }) => number(keepRates[block]!)),
     ]),
   ];
-  return `${facts.map(([name, value]) => `${name!.padEnd(19)}${value}\n`).join('')}\nKeep rate of each block:\n${table(rows)}`;
+  return `${shown}\nKeep rate of each block:\n${table(rows)}`;
 }
+
+const savedFacts = ({ meanDepth, layers, steps, expectedFlops, denseFlops, blockFlopsSaved, stepFlopsSaved }: Plan) => [
+  ['blocks run', `${meanDepth.toFixed(2)} of ${layers} on average over ${counted(steps, 'step')}`],
+  ['work', `${flopsText(expectedFlops)}; dense: ${flopsText(denseFlops)}`],
+  ['block FLOPs saved', `${percent(blockFlopsSaved)} (of the work in the blocks)`],
+  ['step FLOPs saved', `${percent(stepFlopsSaved)} (of all work: heads and embeddings are never dropped)`],
+];

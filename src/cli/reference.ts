@@ -23,10 +23,17 @@ const endings = `## Constraints
 - \`data.sequenceLength\` is at most \`model.maxPositions\`.
 - \`train.microBatchSize\` divides \`train.batchSize\`.
 
+## From a DeepSpeed configuration
+
+    npx taper-lm pretrain --deepspeed ds_config.json --set model.preset=bert-base train.steps=200000 --data my/texts --out runs/mine
+
+\`--deepspeed\` takes batch sizes, Adam, AdamW or LAMB, WarmupLR, WarmupDecayLR or WarmupCosineLR, clipping, precision and \`progressive_layer_drop\`. Warnings name the keys that it does not
+use and those that are \`auto\`. The file has no model and no profile along the depth. \`train_batch_size\` is the batch over all GPUs, like \`train.batchSize\`.
+
 ## What a resumed run may change
 
 ${[...keysThatAffect('start', 'time', 'nothing')].map((path) => `\`${path}\``).join(', ')}; texts are compared by content. \`train.steps\` or
-\`train.epochs\` may change too: learning rate and θ then continue as in a run of that length.
+\`train.epochs\` may change too, but not to fewer steps than are done: learning rate and θ then continue as in a run of that length.
 `;
 
 /** The text of docs/configuration.md: every key of the config file with its type, default and meaning. */

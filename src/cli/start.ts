@@ -56,7 +56,7 @@ async function start(paths: readonly string[], { generate = false }: { generate?
   const source = own.length > 0 ? own.join(', ') : `${files.length} addresses of US presidents to Congress`;
   const announcement =
     `Training a ${familyOf(model).title(model)} of ${counted(model.layers, 'block')}, configured in ${file}, on ${source}.\n` +
-    `This takes about ${minutes} minutes on two free processors; the run is saved in ${out}. CTRL-C stops it and keeps the model.`;
+    `This takes about ${minutes} minutes on two free cores; the run is saved in ${out}. CTRL-C stops it and keeps the model.`;
   const { result, summary } = await train(loaded, { out, announcement });
   const look = await lookAt(out, training.device);
   const secondsPerStep = summary!.stepSeconds / Math.max(1, result.step);

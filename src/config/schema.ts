@@ -35,7 +35,7 @@ const data = z
     textField: key(
       z.string().min(1).default('text'),
       'texts',
-      'The field or column that holds the text, in JSON lines, tables and Parquet files.',
+      'The field (JSON lines) or column (Parquet) that holds the text.',
     ),
     deduplicate: key(
       z.enum(deduplications).default('none'),
@@ -129,7 +129,7 @@ const train = z
     muonScale: key(
       z.number().gt(0).default(1.6),
       'numbers',
-      "The size of Muon's steps: s in s·√max(rows, columns) times the learning rate. 0.2 (arXiv 2502.16982) makes them as large as AdamW's; in our runs 1.6 worked best with a rate of 1e-3, and 0.6 with 4e-3 (docs/log.md).",
+      "The size of Muon's steps: s in s·√max(rows, columns) times the learning rate. 0.2 (arXiv 2502.16982) makes them as large as AdamW's; the recommended configurations use 0.8 with a rate of 2e-3 (docs/log.md).",
     ),
     epsilon: key(z.number().gt(0).default(1e-6), 'numbers', "Adam's ε, added to the square root of the second moment."),
     weightDecay: key(

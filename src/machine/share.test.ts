@@ -6,7 +6,7 @@ test('a slowdown is reported if the process gets little time and others want the
   const busy = { load: 5.1, processors: 2 };
   assert.match(
     slowdown(0.4, busy)!,
-    /^another program .* gets 40 % of their time, .* about 2\.5 times as long as alone$/,
+    /^another program .* gets 40 % of its time, .* about 2\.5 times as long as alone$/,
   );
   assert.equal(slowdown(0.9, busy), undefined);
   assert.equal(slowdown(0.4, { load: 1.2, processors: 2 }), undefined, 'it waits for something else');

@@ -27,5 +27,5 @@ export function slowdown(
   { load, processors }: { load: number; processors: number },
 ): string | undefined {
   if (share >= aloneShare || load <= processors) return undefined;
-  return `another program is using the processors: this one gets ${Math.round(100 * share)} % of their time, so it takes about ${(1 / share).toFixed(1)} times as long as alone`;
+  return `another program is using the CPU: this one gets ${Math.round(100 * share)} % of its time, so it takes about ${(1 / share).toFixed(1)} times as long as alone`;
 }

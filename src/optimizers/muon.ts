@@ -13,7 +13,7 @@ export const muon: NamedOptimizer = {
   ...adamw,
   title: 'Muon',
   purpose:
-    'fewer steps to the same loss: it orthogonalises the updates of the weight matrices of blocks, and uses `adamw` for the rest',
+    'fewer steps to the same loss: orthogonalised updates for the weight matrices of blocks, `adamw` for the rest',
   matrices: {
     slots: ['momentum'],
     // XXᵀ, its square and their product with X in each iteration; element-wise: scale 1, both momenta 6, norm 3, decay 1, step 2.

@@ -319,7 +319,7 @@ function environmentParts({ name, log, brokenLines }: ReportedRun): string[] {
     ...starts.flatMap(({ time, step, command, environment: on }) => [
       `Started at step ${step}, ${text(time.slice(0, 19).replace('T', ' '))} UTC:`,
       commandBlock(command),
-      `taper ${on.taper}, Node ${on.node}, libtorch ${on.libtorch} with ${on.matmul}; ${text(on.processor)}, ${counted(on.processors, 'processor')}, ${rounded(on.memoryBytes / 1e9)} GB; ` +
+      `taper ${on.taper}, Node ${on.node}, libtorch ${on.libtorch} with ${on.matmul}; ${text(on.processor)}, ${counted(on.processors, 'core')}, ${rounded(on.memoryBytes / 1e9)} GB; ` +
         `${on.device}, ${counted(on.threads, 'thread')}, ${counted(on.ranks, 'rank')}; a large matrix product reached ${rounded(on.peakFlops / 1e9)} GFLOP/s.`,
     ]),
     ...(ends.length > 0 ? [`Ended at step ${ends.at(-1)!.step}: ${text(ends.at(-1)!.text)}.`] : []),

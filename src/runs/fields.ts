@@ -54,11 +54,15 @@ export const stepFields = {
     over: 'last',
     chart: { title: 'Learning rate', group: 'optimizer', fromZero: true },
   }),
-  gradientNorm: number('', 'the norm of all gradients that exist, before clipping', {
-    tag: 'train/gradientNorm',
-    over: 'mean',
-    chart: { title: 'Gradient norm before clipping', group: 'optimizer', mayBeLog: true },
-  }),
+  gradientNorm: number(
+    '',
+    'the norm of all gradients together, before clipping; a block that no micro-batch ran has none',
+    {
+      tag: 'train/gradientNorm',
+      over: 'mean',
+      chart: { title: 'Gradient norm before clipping', group: 'optimizer', mayBeLog: true },
+    },
+  ),
   theta: number('', 'θ(t): under PLD the keep rate of the deepest block', {
     tag: 'depth/theta',
     over: 'last',
@@ -103,14 +107,16 @@ export const evalFields = {
   mlmAccuracy: optional('', 'the fraction of the masked tokens that the model ranks first', {
     tag: 'valid/mlmAccuracy',
   }),
-  clmLoss: optional('nats', 'with `clm` instead: mean over the tokens, all of which are predicted', {
+  clmLoss: optional('nats', 'with `clm`, instead of `mlmLoss`: mean over the tokens, all of which are predicted', {
     tag: 'valid/clmLoss',
   }),
   clmAccuracy: optional('', 'the fraction of those that the model ranks first', { tag: 'valid/clmAccuracy' }),
-  perplexity: number('', '`exp` of the mean over the predicted tokens', { tag: 'valid/perplexity' }),
+  perplexity: number('', '`exp` of the mean loss per predicted token, without the next-sentence loss', {
+    tag: 'valid/perplexity',
+  }),
   tokens: number('tokens', 'tokens that were predicted'),
   examples: of<readonly Gap[] | undefined>(
-    'words removed from held-out sentences, drawn at random, the same in each evaluation: `before`, `right` and `after` make the sentence, `guesses` are the three most likely whole words with their probabilities. A GPT reads only what stands before the word',
+    'words removed from held-out sentences, drawn at random, the same in each evaluation: `before`, `right` and `after` make the sentence, `guesses` are the three most likely whole words with their probabilities. A decoder reads only the text before the word',
   ),
 };
 

@@ -25,7 +25,7 @@ export function shallow({ layers, blocks }: Pick<MethodOptions, 'layers'> & Bloc
 const keys = {
   blocks: key(count().optional(), 'numbers', {
     description: 'For `shallow`: the number of blocks that run; the others never do.',
-    derived: '(1 + `thetaBar`)/2 of `layers`',
+    derived: 'three quarters of `layers`',
   }),
 };
 
@@ -35,10 +35,10 @@ export const shallowMethod = {
   drawsGates: false,
   keys,
   words: ({ blocks }) => counted(blocks!, 'block'),
-  derive: ({ layers, thetaBar, blocks }) => {
+  derive: ({ layers, blocks }) => {
     if (blocks !== undefined) return [];
-    const value = Math.max(1, Math.round(((1 + thetaBar) / 2) * layers));
-    return [{ key: 'blocks', value, reason: '(1 + thetaBar)/2 of layers' }];
+    const value = Math.max(1, Math.round(0.75 * layers));
+    return [{ key: 'blocks', value, reason: 'three quarters of layers' }];
   },
   mistakes: ({ layers, blocks }, { norm }) => [
     ...(blocks! > layers ? [`depth.blocks: ${blocks} is above model.layers ${layers}; lower it`] : []),

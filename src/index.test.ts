@@ -214,6 +214,21 @@ describe('a program that is wrong, or wants more than one run', () => {
     );
   });
 
+  test('a configuration that a program has changed is checked again', async () => {
+    const { train } = config;
+    const changed = { ...config, train: { ...train, batchSize: train.microBatchSize! / 2 } };
+    await assert.rejects(pretrain(changed, newRun()), /^ConfigError: train\.microBatchSize/);
+  });
+
+  test('held-out sentences that cannot be read again do not end a run', async () => {
+    const lost = { ...config, data: { ...config.data, train: ['no/such/text'], valid: [] } };
+    const { samples: _, ...run } = newRun();
+    const warnings: string[] = [];
+    const report = { note: () => {}, warn: (text: string) => void warnings.push(text) };
+    await pretrain(lost, { ...run, samples, report });
+    assert.deepEqual(warnings, []);
+  });
+
   test('invalid samples are a ConfigError', async () => {
     for (const wrong of [['text'], 'text', { name: 'mine' }, samples[Symbol.iterator]()]) {
       const options = { ...newRun(), samples: wrong as unknown as typeof samples };

@@ -121,6 +121,7 @@ suite('taper refuses', { concurrency: 2 }, () => {
       /required option '--vocab-size <n>' not specified; see npx taper-lm tokenizer train --help/,
     ],
     ['a count of zero', ['fill', 'runs/tiny', '[MASK]', '--top', '0'], /--top 0: not an integer ≥ 1/],
+    ['an empty count', ['bench', 'ops', '--threads', ''], /--threads : not an integer ≥ 0/],
     ['a benchmark of no steps', ['bench', 'ops', '--steps', '0'], /--steps 0: not an integer ≥ 1/],
     [
       'no configuration at all',

@@ -79,6 +79,9 @@ test('a branch continues where the run was: its first loss is that of the run, a
   assert.equal(branch[0]!.loss, long[4]!.loss);
   const { train } = loadConfig({ file: at('long/config.json') }).config;
   const peak = train.peakLearningRate;
+  const compared = await taper(['compare', 'long', 'linear'], { cwd: folder });
+  assert.equal(compared.code, 2);
+  assert.match(compared.stderr, /linear: its metrics begin at step 5, .*compare whole runs, not branches/m);
   const rates = branch.map(({ learningRate }) => learningRate as number);
   for (const [i, rate] of rates.entries()) assert.ok(Math.abs(rate - peak * (1 - i / 6)) < 1e-12, `${rates}`);
   const settings = loadConfig({ file: at('linear/config.json') }).config.train;

@@ -253,7 +253,7 @@ describe('models', () => {
     const stored = server.requests.filter((request) => request.server === 'storage');
     assert.deepEqual([...new Set(stored.map(({ authorization }) => authorization))], [undefined]);
     assert.equal((await done(['push', 'exported', 'hf:org/model'])).stdout, `${server.endpoint}/org/model\n`);
-    await done(['push', 'exported', 'hf:org/open']);
+    await done(['push', './exported/.', 'hf:org/open']);
     // An export may be made of links, as the cache of Python's programs is.
     mkdirSync(join(folder, 'linked'));
     for (const name of readdirSync(join(folder, 'exported')))

@@ -49,7 +49,7 @@ export interface OpTimes {
 
 /** Times each operation of a step on its own, forward and backward, and a whole dense step. */
 export function benchOps(options: BenchOptions): OpTimes {
-  if (options.threads > 0) setNumThreads(options.threads);
+  setNumThreads(options.threads);
   const step = () => benchStep({ ...options, theta: 1 });
   const before = step();
   const times = operationsOf(options).map((operation) => ({ operation, ...timed(operation, options.device) }));

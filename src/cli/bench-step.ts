@@ -17,7 +17,7 @@ import type { BenchOptions, BenchResult } from './bench-options.ts';
 
 /** Times whole optimizer steps of pre-training on random tokens, all with the keep rates of one θ. */
 export function benchStep(options: BenchOptions): BenchResult {
-  if (options.threads > 0) setNumThreads(options.threads);
+  setNumThreads(options.threads);
   prepareDevice(options, undefined);
   const { batch, seq, vocab, theta } = options;
   const state = openState(options);

@@ -51,7 +51,7 @@ async function run(path: string, options: EmbedCommandOptions): Promise<void> {
   const { openModel } = await import('../interop/index.ts');
   const { openEmbedder, textsIn } = await import('../tasks/index.ts');
   const { setNumThreads } = await import('../tensor/index.ts');
-  if (options.threads > 0) setNumThreads(options.threads);
+  setNumThreads(options.threads);
   const texts = await textsIn(file, text);
   using embedder = openEmbedder(openModel(path, warn), {
     warn,

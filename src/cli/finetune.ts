@@ -2,7 +2,7 @@ import { relative } from 'node:path';
 import { Command, Option } from 'commander';
 import type { ExampleInput } from '../checkpoints/index.ts';
 import type { Config } from '../config/index.ts';
-import { ConfigError } from '../errors/index.ts';
+import { ConfigError, UserError } from '../errors/index.ts';
 import { type FineTuning, fineTuningFile, type ScoredSet } from '../runs/fine-tuning.ts';
 import type { FineTuned, FineTuneSettings, Task } from '../tasks/index.ts';
 import { scoreTitle } from '../tasks/score-title.ts';
@@ -191,7 +191,7 @@ async function run(path: string, options: FinetuneCommandOptions, command: Comma
   const checkpoint = openCheckpoint(path, warn);
   checkTunable(checkpoint);
   if (task.isHeldOut) process.stderr.write(`${heldOutText(task)}\n`);
-  if (options.threads > 0) setNumThreads(options.threads);
+  setNumThreads(options.threads);
   const { hiddenSize } = checkpoint.config.model;
   const learningRate = options.learningRate ?? defaultLearningRate(hiddenSize);
   const note = options.learningRate === undefined ? rateText(learningRate, hiddenSize) : undefined;
@@ -216,9 +216,15 @@ async function run(path: string, options: FinetuneCommandOptions, command: Comma
       const say = { note: (text: string) => void process.stderr.write(`${text}\n`) };
       tuned = await fineTune(checkpoint, task, settings, { ...progress, ...(isFirst && say) }, signal);
     } catch (error) {
-      if (!best || !signal.aborted) throw error;
-      stoppedBy = String(signal.reason); // the best of the earlier seeds is kept
-      break;
+      if (!best) throw error;
+      // The best of the earlier seeds is kept.
+      if (signal.aborted) {
+        stoppedBy = String(signal.reason);
+        break;
+      }
+      if (!(error instanceof UserError)) throw error;
+      warn(`seed ${seed} is left out: ${error.message}`);
+      continue;
     }
     const { bestEpoch, devs, tests, history } = tuned;
     stoppedBy = tuned.stoppedBy;

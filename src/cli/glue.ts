@@ -78,7 +78,8 @@ async function run(path: string, options: GlueOptions): Promise<void> {
   const seeds = [...new Set(options.seeds ?? [1])];
   const isThere = (name: GlueName) =>
     [glueTasks[name].folder, name].some((folder) => existsSync(join(options.data, folder)));
-  const tasks = options.tasks?.map((text) => nameOfTask(text, '--tasks')) ?? glueNames.filter(isThere);
+  const named = options.tasks?.map((text) => nameOfTask(text, '--tasks'));
+  const tasks = [...new Set(named ?? glueNames.filter(isThere))];
   if (tasks.length === 0) {
     throw new DataError(`${options.data}: holds no task folder such as CoLA; give the GLUE folder`);
   }
@@ -87,7 +88,7 @@ async function run(path: string, options: GlueOptions): Promise<void> {
   const usual = defaultLearningRate(checkpoint.config.model.hiddenSize);
   const byDefault = [0.2, 0.6, 1, 2].map((times) => Number((times * usual).toPrecision(2)));
   const learningRates = [...new Set(options.learningRates ?? byDefault)];
-  if (options.threads > 0) setNumThreads(options.threads);
+  setNumThreads(options.threads);
   const opened = await Promise.all(tasks.map((name) => openGlueTask(name, options.data, warn)));
   prepareFolder(options.out);
   const file = join(options.out, 'results.jsonl');
@@ -105,7 +106,7 @@ async function run(path: string, options: GlueOptions): Promise<void> {
         let result = known.find((before) => before.made === made);
         if (!result) {
           using progress = fineTuneProgress(`${name}, learning rate ${learningRate}, seed ${seed}`, task.kind.head);
-          const { devs, weights } = await fineTune(checkpoint, task, settings, progress);
+          const { devs, weights } = await fineTune(checkpoint, { ...task, tests: [] }, settings, progress);
           for (const weight of weights.values()) weight.free();
           result = { made, task: name, learningRate, seed, devs };
           appendFileSync(file, `${JSON.stringify(result)}\n`);

@@ -40,11 +40,12 @@ export function memoryFacts(config: Config): [string, string][] {
   ];
 }
 
-/** The estimated memory in a line. */
-export function memoryNote(config: Config): string {
+/** The estimated memory in a line; with several ranks, that of each. */
+export function memoryNote(config: Config, ranks?: { size: number }): string {
   const { device } = config.train;
+  const of = ranks ? ' of each rank' : '';
   const where = device === 'cpu' ? `; ${bytesText(machineMemory().available)} are free` : ` on ${device}`;
-  return `estimated memory: about ${bytesText(estimateMemory(config).total)}${where}`;
+  return `estimated memory${of}: about ${bytesText(estimateMemory(config, ranks?.size).total)}${where}`;
 }
 
 /**

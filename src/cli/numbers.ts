@@ -2,10 +2,13 @@ import { ConfigError } from '../errors/index.ts';
 
 // Parsers of option values; each throws a ConfigError that names the option.
 
+/** A number; NaN for white space, which `Number` takes as 0. */
+const parsed = (text: string) => (text.trim() === '' ? Number.NaN : Number(text));
+
 /** An integer ≥ `least`. */
 export function countOf(option: string, least = 1): (text: string) => number {
   return (text) => {
-    const count = Number(text);
+    const count = parsed(text);
     if (Number.isSafeInteger(count) && count >= least) return count;
     throw new ConfigError(`${option} ${text}: not an integer ≥ ${least}`);
   };
@@ -22,7 +25,7 @@ const within = {
 export function numberOf(option: string, bounds: { [Name in keyof typeof within]?: number }): (text: string) => number {
   const tests = Object.entries(bounds).map(([name, bound]) => ({ ...within[name as keyof typeof within], bound }));
   return (text) => {
-    const value = text.trim() === '' ? Number.NaN : Number(text);
+    const value = parsed(text);
     if (Number.isFinite(value) && tests.every(({ holds, bound }) => holds(value, bound))) return value;
     throw new ConfigError(
       `${option} ${text}: not a number ${tests.map(({ words, bound }) => words(bound)).join(' and ')}`,

@@ -62,7 +62,7 @@ async function run(path: string, inputs: readonly string[], options: PredictComm
   const { openModel } = await import('../interop/index.ts');
   const { openPredictor } = await import('../tasks/index.ts');
   const { setNumThreads } = await import('../tensor/index.ts');
-  if (options.threads > 0) setNumThreads(options.threads);
+  setNumThreads(options.threads);
   using predictor = openPredictor(openModel(path, warn), {
     warn,
     device,

@@ -183,6 +183,7 @@ function dashboardOf(out: string, port: true | number): Disposable {
   const main = fileURLToPath(new URL('main.js', import.meta.url));
   const words = ['dashboard', out, '--until-input-ends', ...(port === true ? [] : ['--port', String(port)])];
   const child = spawn(process.execPath, [main, ...words], { stdio: ['pipe', 'ignore', 'inherit'] });
+  child.on('error', ({ message }) => warn(`--dashboard: ${message}`)); // it could not be started
   child.stdin.on('error', () => {}); // it has exited already and printed why
   return { [Symbol.dispose]: () => child.stdin.end() };
 }
@@ -208,7 +209,7 @@ export async function train(
   using _page = dashboard === undefined ? undefined : dashboardOf(out, dashboard);
   if (announcement !== undefined) report.note(announcement);
   report.note(`${out}: ${describe(config)}`);
-  report.note(memoryNote(config));
+  report.note(memoryNote(config, ranks));
   if (from !== undefined) report.note(`the model comes from ${from}; it overrides model in the configuration`);
   const sinks = [jsonl(), tensorBoard(), report.metrics];
   const allWarnings = [...warnings, ...memoryWarnings];

@@ -78,8 +78,10 @@ export function terminalReporter(config: Config, out: string, { quiet = false } 
 
   const step = (line: StepMetrics) => {
     const { step, loss, theta, depth, stepSeconds } = line;
-    losses.sum += loss;
-    losses.steps += 1;
+    if (Number.isFinite(loss)) {
+      losses.sum += loss;
+      losses.steps += 1;
+    }
     addStep(spent, line);
     started ??= { seconds: now() - stepSeconds, step: step - 1 };
     const weight = tokensPerSecond === 0 ? 1 : newestWeight;

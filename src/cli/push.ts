@@ -1,5 +1,5 @@
 import { readdirSync, statSync } from 'node:fs';
-import { join, sep } from 'node:path';
+import { join, relative, sep } from 'node:path';
 import { Command } from 'commander';
 import { kindOf } from '../checkpoints/index.ts';
 import { CheckpointError, commandText } from '../errors/index.ts';
@@ -55,7 +55,7 @@ function exportedFiles(folder: string): LocalFile[] {
   if (advice !== undefined) throw new CheckpointError(`${folder}: ${advice}`);
   const paths = readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => !entry.isDirectory())
-    .map((entry) => join(entry.parentPath, entry.name).slice(join(folder, sep).length))
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)))
     .filter((path) => !path.split(sep).some((part) => part.startsWith('.')))
     .map((path) => path.split(sep).join('/'))
     .sort();

@@ -38,7 +38,7 @@ async function run(path: string, { host, port, device, threads }: Options): Prom
   const { openModel } = await import('../interop/index.ts');
   const { openServed, startServer } = await import('../serving/index.ts');
   const { setNumThreads } = await import('../tensor/index.ts');
-  if (threads > 0) setNumThreads(threads);
+  setNumThreads(threads);
   const served = openServed(path, openModel(path, warn), { device });
   const { origin, token, paths, close } = await startServer(served, { host, port, report: reportError });
   process.stderr.write(`serve: ${served.name} at ${origin} answers ${paths.join(', ')}\n`);

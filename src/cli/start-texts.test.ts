@@ -67,6 +67,16 @@ suite('the texts of an npm package', () => {
       new RegExp(`^@texts/sotu@1\\.0\\.0: .* but sha512-AAAA was expected; ${advice}$`),
     );
     refused('@texts/other@1.0.0', integrity, new RegExp(`^@texts/other@1\\.0\\.0: npm .*E404.*; ${advice}$`));
+    const { PATH } = process.env;
+    process.env.PATH = at('none');
+    try {
+      assert.throws(
+        () => packageTexts({ spec: '@texts/sotu@1.0.0', integrity }, at('build/refused'), undefined),
+        new RegExp(`npm could not be started: .*ENOENT; ${advice}$`),
+      );
+    } finally {
+      process.env.PATH = PATH;
+    }
     assert.ok(!existsSync(at('build/refused/texts-sotu-1.0.0')));
   });
 });

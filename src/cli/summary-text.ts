@@ -35,7 +35,10 @@ export function summaryText(
     ['accuracy', `${fell(accuracyOf, percent)} of the predicted tokens`],
     ['perplexity', `${fell(({ perplexity }) => perplexity, rounded)} per token`],
     ['model', result.checkpoint],
-    ['steps', `${result.step} in ${duration(summary.stepSeconds)}${end}`],
+    [
+      'steps',
+      `${result.step}${summary.steps < result.step ? `, ${summary.steps} of them` : ''} in ${duration(summary.stepSeconds)}${end}`,
+    ],
     ...(summary.blockFlopsSaved === 0
       ? [['work', flopsText(summary.flops)]]
       : [

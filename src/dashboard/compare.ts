@@ -12,7 +12,7 @@ export class Comparer {
     const answer = this.#before.then(() =>
       signal.aborted ? { error: 'the request was cancelled' } : compared(folders, signal),
     );
-    this.#before = answer;
+    this.#before = answer.catch(() => {});
     return answer;
   }
 }

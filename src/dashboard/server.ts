@@ -100,7 +100,7 @@ function dashboardApp(runs: Runs, token: string | undefined): Hono {
             if (found && isNew(name, found.version)) await send({ run: found.view() });
           } catch (error) {
             const { message } = error as Error;
-            if (isNew(name, message)) await send({ failed: { name, error: message } });
+            if (isNew(`${name}\n`, message)) await send({ failed: { name, error: message } });
           }
         }
         await stream.sleep(lookMs);

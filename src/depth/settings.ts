@@ -136,6 +136,17 @@ export function depthMistakes(
   return named(settings).mistakes?.({ ...settings, layers: model.layers, totalSteps }, model) ?? [];
 }
 
+/** Whether the gates of the method are random; if not, every keep rate is 0 or 1. */
+export function drawsGates(settings: Pick<DepthSettings, 'method'>): boolean {
+  return named(settings).drawsGates ?? true;
+}
+
+/** The most blocks that a step may run. */
+export function mostBlocks(settings: MethodSettings, layers: number, totalSteps: number): number {
+  const rates = probedRates(settings, layers, totalSteps)?.map((rates) => rates.filter((rate) => rate > 0).length);
+  return rates ? Math.max(...rates) : layers;
+}
+
 /** Whether the method has a schedule `θ(t) = (1 − θ̄)·exp(−γ·t) + θ̄`. */
 export function hasGamma(settings: Pick<DepthSettings, 'method'>): boolean {
   return named(settings).reads.includes('gamma');
@@ -174,15 +185,25 @@ export function depthWords(settings: DepthSettings): string {
   return [...parts, gates, scale, tail].filter((part) => part !== undefined).join(', ');
 }
 
-/** The number of steps that are probed to see whether a method drops anything. */
+/** The number of steps that are probed to see which blocks a method drops. */
 const numProbes = 100;
+
+/** The keep rates at steps over the whole run, the last one among them; undefined for the function of a program. */
+function probedRates(
+  settings: MethodSettings,
+  layers: number,
+  totalSteps: number,
+): readonly (readonly number[])[] | undefined {
+  const states = knownMethod(settings, layers, totalSteps);
+  if (!states) return undefined;
+  const probes = Array.from({ length: numProbes }, (_, i) => Math.floor((i * (totalSteps - 1)) / (numProbes - 1)));
+  return probes.map((step) => states(step).keepRates);
+}
 
 /** Warnings about these settings before a run of `totalSteps`. */
 export function depthWarnings(settings: DepthSettings, layers: number, totalSteps: number): string[] {
   const { method, gamma } = settings;
-  const states = knownMethod(settings, layers, totalSteps);
-  const probes = Array.from({ length: numProbes }, (_, i) => Math.floor((i * totalSteps) / numProbes));
-  const isDense = states && probes.every((step) => states(step).keepRates.every((rate) => rate === 1));
+  const isDense = probedRates(settings, layers, totalSteps)?.every((rates) => rates.every((rate) => rate === 1));
   return [
     hasGamma(settings) ? gammaWarning(gamma, totalSteps) : undefined,
     ...unread(settings),

@@ -143,4 +143,11 @@ test('runs on other texts, tokenizers and evaluations are refused, with the reas
       new RegExp(`^runs/b: was evaluated with ${key.replace('+', '\\+')}; train both`),
     );
   }
+  const [plain, packed] = (['none', 'documents'] as const).map((packing) =>
+    record(packing, [9, 7], 8, { data: { objective: 'mlm', packing } }),
+  );
+  assert.throws(
+    () => compareRuns([plain!, packed!]),
+    /documents: was evaluated with data\.packing documents, none with none/,
+  );
 });

@@ -173,6 +173,7 @@ function checkComparable(a: RunRecord, b: RunRecord): void {
     return {
       'data.sequenceLength': JSON.stringify(config.data.sequenceLength), // samples of different lengths cannot be counted together
       'data.objective': data.objective,
+      'data.packing': data.packing,
       'data.maskRate': data.maskRate,
       'data.wholeWord': data.wholeWord,
       'data.validFraction': data.valid.length > 0 ? 'none' : data.validFraction,

@@ -48,6 +48,11 @@ export function readRun(run: string, warn: (message: string) => void): RunRecord
   let evaluated: number | undefined;
   for (const line of metrics) {
     if (line.type === 'step') {
+      if (spent.steps === 0 && line.step > 1) {
+        throw new DataError(
+          `${run}: its metrics begin at step ${line.step}, so what was spent before is unknown; compare whole runs, not branches (--decay-from)`,
+        );
+      }
       checkStep(run, line);
       lastStep = line.step;
       addStep(spent, line);

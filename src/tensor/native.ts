@@ -247,9 +247,9 @@ export function native(): Native {
   return loaded;
 }
 
-/** Sets the number of CPU threads that tensor operations use; the default is all that this process may use. */
+/** Sets the number of CPU threads that tensor operations use; 0, the default, is one per core that this process may use. */
 export function setNumThreads(threads: number): void {
-  native().setNumThreads(threads);
+  native().setNumThreads(threads || numProcessors());
 }
 
 /** Sets whether operations use their fused kernels (the default) or libtorch's plain operations, to compare the two. */

@@ -1,5 +1,6 @@
 import { type Config, trainPaths } from '../config/index.ts';
 import { listSources, readTexts } from '../data/index.ts';
+import { UserError } from '../errors/index.ts';
 import { asWritten, heldOutGaps } from '../inference/index.ts';
 import { type Gap, sentenceKey } from '../runs/gap.ts';
 import type { Run } from './run.ts';
@@ -22,9 +23,21 @@ export async function filledGaps(run: Run): Promise<Gap[]> {
   const trained = { model: state.model, tokenizer: texts.tokenizer, device: config.train.device };
   const gaps = heldOutGaps(trained, texts.valid.samples, drawing);
   if (!run.sentences) {
-    const written = await asInTexts(gaps, config);
+    const written = await writtenGaps(run, gaps);
     run.sentences = new Map(gaps.map((gap, i) => [sentenceKey(gap), written[i]!]));
   }
   const { sentences } = run;
   return gaps.map((gap) => ({ ...(sentences.get(sentenceKey(gap)) ?? gap), guesses: gap.guesses }));
+}
+
+/** Gaps as in the held-out texts; as they are if a program passed the documents, or if the texts cannot be read any more. */
+async function writtenGaps({ config, progress, report }: Run, gaps: readonly Gap[]): Promise<readonly Gap[]> {
+  if (gaps.length === 0 || progress.source !== undefined) return gaps;
+  try {
+    return await asInTexts(gaps, config);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    report.warn(`held-out sentences are shown as the model reads them: ${error.message}`);
+    return gaps;
+  }
 }

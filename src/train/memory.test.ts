@@ -45,6 +45,10 @@ test('each setting that takes memory is in the estimate', () => {
   assert.ok(estimate(...sets, 'train.precision=fp32').activations > 1.6 * whole.activations);
   assert.ok(estimate(...sets, 'data.sequenceLength=512').activations > 3.8 * whole.activations);
   assert.ok(estimate(...sets, 'depth.method=shallow', 'depth.blocks=6').activations < 0.6 * whole.activations);
+  // Settings that the method ignores take none.
+  assert.deepEqual(estimate(...sets, 'depth.blocks=2', 'depth.granularity=sequence'), whole);
+  assert.deepEqual(estimate(...sets, 'depth.method=grow'), whole);
+  assert.ok(estimate(...sets, 'depth.method=pld', 'depth.granularity=sequence').activations > whole.activations);
   // 109.5 million weights: in float32 with their gradients and two moments 16 bytes each.
   assert.ok(whole.model > 16 * 109.5e6 && whole.model < 30 * 109.5e6, `${whole.model}`);
 });

@@ -1,6 +1,6 @@
 import { type Config, phasesOf, type StepConfig } from '../config/index.ts';
 import { greatestDivisor, valuesOf } from '../config/phases.ts';
-import { granularities } from '../depth/index.ts';
+import { drawsGates, granularities, mostBlocks } from '../depth/index.ts';
 import { numParameters, parameterSpecs } from '../model/index.ts';
 import { optimizers, slotsOf } from '../optimizers/index.ts';
 import { workOf } from './work.ts';
@@ -43,7 +43,7 @@ function stepMemory(config: StepConfig, ranks: number): MemoryEstimate {
   const { model, data, depth, train } = config;
   const { hiddenSize: D, ffnSize: F, vocabSize: V, heads: H, norm } = model;
   const { predictedTokens } = workOf(config);
-  const L = depth.blocks ?? model.layers;
+  const L = mostBlocks(depth, model.layers, train.steps);
   const specs = parameterSpecs(model);
   const parameters = numParameters(specs);
   const outputLayer = V * D;
@@ -66,7 +66,7 @@ function stepMemory(config: StepConfig, ranks: number): MemoryEstimate {
 
   // Per token. Everything that the forward pass computes is kept: norm, q, k and v, context, projection, norm, the two
   // feed-forward layers and GELU in the compute precision; the residual stream and its gradient in float32.
-  const rows = granularities[depth.granularity].isPerSequence ? 3 : 0;
+  const rows = drawsGates(depth) && granularities[depth.granularity].isPerSequence ? 3 : 0;
   const block = b * (8 * D + 2 * F) + floatBytes * (D * (3 + rows + (norm === 'post' ? 2 : 0)) + H + 4);
   const embeddings = floatBytes * 5 * D;
   const aroundBlocks = floatBytes * 4 * D;

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { type Config, configAt, type LoadedConfig } from '../config/index.ts';
+import { type Config, configAt, type LoadedConfig, loadConfig } from '../config/index.ts';
 import { type MicroBatch, makeMicroBatch } from '../data/index.ts';
 import { joinRanks, type ProcessGroup, partOf, type RankEnvironment, rankEnvironment } from '../distributed/index.ts';
 import { ConfigError } from '../errors/index.ts';
@@ -62,6 +62,7 @@ const silent: Reporter = { note: () => {}, warn: () => {} };
  * @throws SetupError if the native addon is not built, does not load, or lacks c10d for several ranks.
  */
 export async function pretrain(config: Config, options: PretrainOptions): Promise<PretrainResult> {
+  loadConfig({ overrides: config }); // a program may have changed it since it was loaded
   const environment = rankEnvironment();
   useThreads(config.train.threads, environment);
   prepareDevice(config.train, environment);
@@ -110,8 +111,8 @@ function ownDepth(config: Config, { depth }: PretrainOptions): Config {
 
 /** The ranks of one machine share its CPU cores. */
 function useThreads(threads: number, environment: RankEnvironment | undefined): void {
-  if (threads > 0) setNumThreads(threads);
-  else if (environment) setNumThreads(Math.max(1, Math.floor(numProcessors() / environment.localSize)));
+  const share = Math.max(1, Math.floor(numProcessors() / (environment?.localSize ?? 1)));
+  setNumThreads(threads || share);
 }
 
 /** A reporter that aborts the preparation of a run when it should stop: there is nothing to save yet. */
@@ -147,7 +148,7 @@ async function train(run: Run, runLog: RunLog, signal: AbortSignal | undefined):
   };
   let stopped: string | undefined;
   let batches: MicroBatch[] | undefined;
-  if (run.progress.step === 0) await logEvaluation(run, log);
+  if (run.progress.step === 0 && run.saved === '') await logEvaluation(run, log);
   while (run.progress.step < steps) {
     stopped = await stoppedBy(run.group, signal);
     if (stopped !== undefined) break;

@@ -71,7 +71,7 @@ const [numWarmup, minRounds, maxRounds, maxSeconds] = [1, 3, 60, 25];
 export function measureSteps(config: StepConfig): StepTimes {
   const { depth, model, train } = config;
   prepareDevice(train, undefined);
-  if (train.threads > 0) setNumThreads(train.threads);
+  setNumThreads(train.threads);
   return scope(() => {
     const base = trainingState(config, initialise(model, train.seed, train.device));
     const microBatches = train.batchSize / train.microBatchSize;
@@ -121,7 +121,7 @@ const numTimed = 2;
 export function timeMicroBatches(config: StepConfig, sizes: readonly number[]): Map<number, number> {
   const { model, train } = config;
   prepareDevice(train, undefined);
-  if (train.threads > 0) setNumThreads(train.threads);
+  setNumThreads(train.threads);
   return scope(() => {
     const base = trainingState(config, initialise(model, train.seed, train.device));
     const state = { ...base, depth: dense(model.layers) };

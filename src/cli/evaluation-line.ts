@@ -1,4 +1,4 @@
-/** The columns of the evaluations of a run; training loss is the mean since the last evaluation, FLOPs saved cover all steps so far. */
+/** The columns of the evaluations of a run; training loss is the mean since the last evaluation, FLOPs saved cover the steps of this process. */
 const columns = {
   step: 'step',
   loss: 'held-out loss',

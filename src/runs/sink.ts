@@ -43,6 +43,7 @@ export function openSink(sink: Sink, run: SinkRun): OpenSink {
  * `metrics.jsonl` in the folder of the run. JSON has no NaN and no infinity: they are written as null.
  *
  * @throws OutputError when it cannot be written.
+ * @throws DataError when the run resumes and a line of the file is broken.
  */
 export const jsonl = (): Sink => ({
   open({ out, step }) {

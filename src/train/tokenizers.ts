@@ -123,7 +123,7 @@ interface TokenizerOptions {
 }
 
 /**
- * Trains a tokenizer of at most `vocabSize` tokens, WordPiece for BERT and byte-level for GPT-2 (which keeps capitals), on as
+ * Trains a tokenizer of at most `vocabSize` tokens, WordPiece for encoders and byte-level BPE for decoders (which keeps capitals), on as
  * much of each file as is needed for that.
  *
  * @throws DataError if a file cannot be read as text, or no file contains a word.

@@ -10,7 +10,7 @@ export const ownMethod: NamedMethod = {
 
 /**
  * A program's depth method with its results checked: `theta` is a number, `keepRates` are L numbers from 0 to 1, `branchScales` are L finite
- * numbers, and `newBlocks`, if any, name blocks.
+ * numbers ≥ 0, and `newBlocks`, if any, name blocks.
  *
  * @throws ConfigError on a call, if the method returns anything else or throws.
  */

@@ -144,3 +144,10 @@ test('runs on other texts, tokenizers and evaluations are refused, with the reas
     );
   }
 });
+
+test('no runs cannot be compared', () => {
+  assert.throws(
+    () => compareRuns([], { loss: 3 }),
+    (error) => error instanceof DataError && error.message === 'no runs to compare; give at least one',
+  );
+});

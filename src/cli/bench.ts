@@ -50,7 +50,7 @@ function stepCommand(): Command {
     .option(
       '--theta <n>',
       'keep rate of the deepest block; 1 drops nothing',
-      numberOf('--theta', { from: 0, to: 1 }),
+      numberOf('--theta', { above: 0, to: 1 }),
       1,
     )
     .addOption(

@@ -26,8 +26,6 @@ export interface TaskOptions {
   normalize: boolean;
   dimensions?: number[];
   temperature: number;
-  batchSize: number;
-  dropout: number;
 }
 
 type Warn = (message: string) => void;
@@ -102,23 +100,18 @@ export async function openTask(options: TaskOptions, given: readonly string[], w
   return forms[form]({ ...options, train }, warn);
 }
 
-/** The text columns, `most` at most. */
-async function textColumns({ text, train, columns }: OwnOptions, most: number): Promise<string[]> {
+async function textColumns({ text, train, columns }: OwnOptions): Promise<string[]> {
   const { columnsOf } = await import('../tasks/index.ts');
-  if (text === undefined) {
-    const names = columns ? columns.map((name) => `"${name}"`).join(', ') : await columnsOf(train);
-    throw new ConfigError(`--text: missing; name the text columns of ${train}, which has ${names}`);
-  }
-  if (text.length <= most) return text;
-  throw new ConfigError(`--text ${text.join(' ')}: takes ${most} columns at most; merge columns of the file first`);
+  if (text !== undefined) return text;
+  const names = columns ? columns.map((name) => `"${name}"`).join(', ') : await columnsOf(train);
+  throw new ConfigError(`--text: missing; name the text columns of ${train}, which has ${names}`);
 }
 
 async function openTexts(options: OwnOptions, warn: Warn): Promise<Task> {
   const { openOwnTask } = await import('../tasks/index.ts');
-  const texts = await textColumns(options, 2);
+  const texts = await textColumns(options);
   const { regression: isRegression = false, columns: all, windows: numWindows } = options;
   const label = oneColumn(options.label) ?? 'label';
-  checkWindows(texts, numWindows);
   return openOwnTask(options, { texts, label, isRegression, all }, warn, { ...labelOptions(options), numWindows });
 }
 
@@ -134,18 +127,10 @@ function oneColumn(label: string[] | undefined): string | undefined {
   );
 }
 
-function checkWindows({ length }: readonly string[], numWindows: number): void {
-  if (length === 1 || numWindows === 1) return;
-  throw new ConfigError(
-    `--windows ${numWindows}: windows work with one text column only; leave it out, or merge the columns of the file first`,
-  );
-}
-
 async function openMultiLabel(options: OwnOptions, warn: Warn): Promise<Task> {
   const { openMultiLabelTask } = await import('../tasks/index.ts');
-  const texts = await textColumns(options, 2);
+  const texts = await textColumns(options);
   const { label: labels = ['label'], columns: all, threshold, windows: numWindows } = options;
-  checkWindows(texts, numWindows);
   return openMultiLabelTask(options, { texts, labels, all }, { threshold, numWindows }, warn);
 }
 
@@ -160,20 +145,7 @@ async function openTags(options: OwnOptions, warn: Warn): Promise<Task> {
 async function openPairs(options: OwnOptions, warn: Warn): Promise<Task> {
   const { openPairTask } = await import('../tasks/index.ts');
   const { unsupervised: isUnsupervised = false, score, columns: all, pooling, normalize, temperature } = options;
-  const texts = await textColumns(options, 3);
-  if (texts.length < 2 && !isUnsupervised) {
-    throw new ConfigError(`--text ${texts.join(' ')}: a pair has two texts; name both columns, or give --unsupervised`);
-  }
-  if (options.batchSize < 2) {
-    throw new ConfigError(
-      `--batch-size ${options.batchSize}: embeddings are trained by comparing examples; give 2 or more`,
-    );
-  }
-  if (isUnsupervised && options.dropout === 0) {
-    throw new ConfigError(
-      '--dropout 0: --unsupervised learns from two dropout masks of each text; give a rate such as 0.1',
-    );
-  }
+  const texts = await textColumns(options);
   const head = { kind: 'embedding', pooling, normalized: normalize, dimensions: options.dimensions ?? [] } as const;
   return openPairTask(options, { texts, score, all }, { head, temperature, isUnsupervised }, warn);
 }

@@ -190,6 +190,7 @@ async function run(path: string, options: FinetuneCommandOptions, command: Comma
   const task = await openTask(options, givenIn(command), warn);
   const checkpoint = openCheckpoint(path, warn);
   checkTunable(checkpoint);
+  task.kind.checkSettings?.(options, task.train.examples);
   if (task.isHeldOut) process.stderr.write(`${heldOutText(task)}\n`);
   setNumThreads(options.threads);
   const { hiddenSize } = checkpoint.config.model;

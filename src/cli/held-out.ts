@@ -15,7 +15,7 @@ export interface HeldOut extends TrainedModel, Disposable {
 
 /**
  * Opens a checkpoint and masks at most `limit` sequences of a text, with masks that do not depend on a run. Without `data`, of the
- * text that its run held out.
+ * text that its run held out. Disposing it frees the model and closes the text.
  */
 export async function openHeldOut(
   path: string,
@@ -24,13 +24,24 @@ export async function openHeldOut(
   const { heldOutBatches, makeMask } = await import('../data/index.ts');
   const { openTrained } = await import('../inference/index.ts');
   const trained = openTrained(path, { warn, device: options.device, asTrained: true });
-  const { checkpoint, tokenizer } = trained;
-  const { data, train } = lastConfig(checkpoint.config);
-  const { samples, close } =
-    options.data === undefined ? await ownHeldOut(checkpoint, tokenizer) : await givenText(path, options.data, trained);
-  const sequences = Math.min(options.limit, samples.count);
-  const how = { limit: sequences, size: train.microBatchSize, mask: makeMask(tokenizer, data) };
-  return { ...trained, batches: () => heldOutBatches(samples, how), sequences, [Symbol.dispose]: close };
+  try {
+    const { checkpoint, tokenizer } = trained;
+    const { data, train } = lastConfig(checkpoint.config);
+    const { samples, close } =
+      options.data === undefined
+        ? await ownHeldOut(checkpoint, tokenizer)
+        : await givenText(path, options.data, trained);
+    const sequences = Math.min(options.limit, samples.count);
+    const how = { limit: sequences, size: train.microBatchSize, mask: makeMask(tokenizer, data) };
+    const dispose = () => {
+      close();
+      trained[Symbol.dispose]();
+    };
+    return { ...trained, batches: () => heldOutBatches(samples, how), sequences, [Symbol.dispose]: dispose };
+  } catch (error) {
+    trained[Symbol.dispose]();
+    throw error;
+  }
 }
 
 /** Samples, and what closes the files that they are read from. */

@@ -42,7 +42,6 @@ async function run(command: string[], { processes, maxRestarts }: { processes?: 
       `launch: ${command[0]} does not run in several processes; write npx taper-lm launch --processes ${processes} -- pretrain …`,
     );
   }
-  if (processes < 1) throw new ConfigError('--processes: 0 is too few; give 1 or more');
   const ranks = launch({
     processes,
     maxRestarts,

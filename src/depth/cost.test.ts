@@ -70,3 +70,8 @@ test('with a gate for each sequence a block is updated unless its share of them 
   assert.equal(saved(4), 0);
   assert.equal(saved(1), 0.5 * 14 * 7_087_872); // half of one sequence: none in half the steps
 });
+
+test('a run of no steps has no mean to plan', () => {
+  for (const steps of [0, -1, Number.NaN])
+    assert.throws(() => plannedCost(dense(12), steps, () => work), { name: 'RangeError', message: /^totalSteps: / });
+});

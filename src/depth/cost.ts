@@ -69,6 +69,8 @@ export interface Draws {
  * The expected cost of a run of `totalSteps` under a depth method, with the work of each step. A block is updated if at least one
  * micro-batch runs it: with probability `1 − (1 − r)^microBatches`, where r = p_l, or r = `min(1, p_l·n)` if each of the n sequences of a
  * micro-batch has its own gate. With `exact` gates the true probability is slightly higher, since the micro-batches of a step share the rounding.
+ *
+ * @throws RangeError for fewer than one step.
  */
 export function plannedCost(
   method: DepthMethod,
@@ -76,6 +78,8 @@ export function plannedCost(
   workAt: (step: number) => StepWork,
   { microBatchSize, granularity = 'batch' }: Draws = {},
 ): PlannedCost {
+  if (!(totalSteps >= 1))
+    throw new RangeError(`totalSteps: ${totalSteps} is not a number ≥ 1; give the steps of the run`);
   const updatedShare = (keepRate: number, { sequences }: StepWork) => {
     const size = microBatchSize ?? sequences;
     return (

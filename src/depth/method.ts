@@ -41,7 +41,7 @@ export interface NamedMethod<Own extends object = object> {
   /**
    * Makes the method; absent if a program passes a function instead.
    *
-   * @throws RangeError for options that `mistakes` would report.
+   * @throws RangeError for options out of range; among them what `mistakes` reports, except for `tail` and the model's norm.
    */
   create?(options: MethodOptions & Own): DepthMethod;
 }

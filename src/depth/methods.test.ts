@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { constant, dense, depthMethods, fade, grow, layerdrop, pld, shallow, staged, timeOnly } from './index.ts';
 import { profileRates } from './profile.ts';
-import { type DepthSettings, depthMethod, depthWarnings } from './settings.ts';
+import { type DepthSettings, depthMethod, depthWarnings, withShared } from './settings.ts';
 import { type DepthState, expectedDepth } from './state.ts';
 
 const near = (found: number, expected: number, tolerance = 1e-12) =>
@@ -136,6 +136,10 @@ test('staged refuses a stage without middle blocks', () => {
   assert.throws(stages(2), /stages: 2 is not in \(2, 6\]/);
   assert.throws(stages(7), RangeError);
   assert.throws(
+    () => staged({ layers: 6, stages: [5, 4], denseWarmupRatio: 0, totalSteps: 10 }),
+    /stages: 4 is less than the number before it/,
+  );
+  assert.throws(
     () => staged({ layers: 6, stages: [], denseWarmupRatio: 0, totalSteps: 10 }),
     /stages: missing or empty/,
   );
@@ -241,6 +245,50 @@ test('in the tail every block runs, unscaled, under any method; before it nothin
     for (const step of [0, 100, 179]) assert.deepEqual(tailed(step), plain(step), name);
     for (const step of [180, 199, 1000]) assert.deepEqual(tailed(step), dense(12)(step), name);
   }
+});
+
+test("a program's method adds its new blocks in the tail as well", () => {
+  const added = [{ block: 1 }];
+  const own = (step: number): DepthState => {
+    const state = { theta: 1, keepRates: [1, step < 85 ? 0 : 0.5], branchScales: [1, 2] };
+    return step === 85 ? { ...state, newBlocks: added } : state;
+  };
+  const method = withShared(own, { scale: undefined, tail: 0.2 }, 2, 100);
+  assert.deepEqual(method(84), dense(2)(84));
+  assert.deepEqual(method(85), { ...dense(2)(85), newBlocks: added });
+});
+
+test('a θ̄ outside (0, 1] is refused by every method that reads it', () => {
+  for (const thetaBar of [0, -3, 1.5, Number.NaN]) {
+    const options = { ...settings, layers: 4, totalSteps: 10, thetaBar };
+    for (const method of [pld, timeOnly, constant, layerdrop, fade]) {
+      const expected = { name: 'RangeError', message: `thetaBar: ${thetaBar} is not in (0, 1]; 0.5 is the paper's` };
+      assert.throws(() => method(options), expected);
+    }
+  }
+  assert.deepEqual(constant({ layers: 2, thetaBar: 1, profile: 'linear' })(0).keepRates, [1, 1]);
+});
+
+test('shallow refuses a number of blocks that the model does not have', () => {
+  for (const blocks of [9, -1, 2.5, Number.NaN]) {
+    const message = `blocks: ${blocks} is not an integer from 0 to 4, the number of layers`;
+    assert.throws(() => shallow({ layers: 4, blocks }), { name: 'RangeError', message });
+  }
+  assert.equal(expectedDepth(shallow({ layers: 1, blocks: 0 })(0).keepRates), 0);
+});
+
+test('grow refuses the stages that a configuration may not have', () => {
+  const refused = (how: Partial<Parameters<typeof grow>[0]>, message: RegExp) =>
+    assert.throws(() => grow({ ...growing, layers: 4, growBlocks: [2, 4], growAt: [5], ...how }), {
+      name: 'RangeError',
+      message,
+    });
+  refused({ growBlocks: [4, 2] }, /growBlocks: ends with 2, but model\.layers is 4/);
+  refused({ growBlocks: [3, 2, 4], growAt: [5, 6] }, /growBlocks: 2 is not more than the number before it/);
+  refused({ growBlocks: [Number.NaN, 4] }, /growBlocks: NaN is not more than the number before it/);
+  refused({ growBlocks: [1, 2, 4], growAt: [6, 5] }, /growAt: 5 is not after the step before it/);
+  refused({ growBlocks: [0, 4] }, /newBlocks: copy has nothing to copy/);
+  refused({ newBlocks: 'random', newMoments: 'copy' }, /newMoments: copy needs depth\.newBlocks: copy/);
 });
 
 test('a method that lacks a setting is refused, not silently run dense', () => {

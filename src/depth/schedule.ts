@@ -11,6 +11,16 @@ export function theta(step: number, { thetaBar, gamma }: { thetaBar: number; gam
 }
 
 /**
+ * Checks θ̄, the lowest keep rate.
+ *
+ * @throws RangeError unless it is in (0, 1].
+ */
+export function checkThetaBar(thetaBar: number): void {
+  if (!(thetaBar > 0 && thetaBar <= 1))
+    throw new RangeError(`thetaBar: ${thetaBar} is not in (0, 1]; 0.5 is the paper's`);
+}
+
+/**
  * Gamma in 1/steps: `c/T` becomes c divided by the total number of steps; a number is returned unchanged.
  *
  * @throws RangeError if the result is not a positive finite number.

@@ -85,7 +85,10 @@ export function knownMethod(settings: MethodSettings, layers: number, totalSteps
   return method && withShared(method, settings, layers, totalSteps);
 }
 
-/** The method with the settings shared by all methods: branches scaled by `scale`, and dense in the last `tail` of the run. */
+/**
+ * The method with the settings shared by all methods: branches scaled by `scale`, and dense in the last `tail` of the run, where
+ * its `newBlocks` are still added.
+ */
 export function withShared(
   method: DepthMethod,
   { scale, tail }: Pick<DepthSettings, 'scale' | 'tail'>,
@@ -96,8 +99,8 @@ export function withShared(
   const tailStart = totalSteps - Math.round(tail * totalSteps);
   const dense = whole(layers);
   return (step) => {
-    if (tail > 0 && step >= tailStart) return dense;
     const state = method(step);
+    if (tail > 0 && step >= tailStart) return state.newBlocks ? { ...dense, newBlocks: state.newBlocks } : dense;
     return rescaled ? { ...state, ...rescaled(state.theta, state.keepRates) } : state;
   };
 }

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createServer } from 'node:net';
 import { constants } from 'node:os';
+import { ConfigError } from '../errors/index.ts';
 
 /** What to launch, and how often to start it again after a failure. */
 export interface LaunchOptions {
@@ -41,8 +42,13 @@ export interface Launched {
 /**
  * Runs a program as several ranks on this machine, under torchrun's variables. If one fails, the others are stopped, and all
  * start again, up to `maxRestarts` times. No rank outlives this process: its end closes a channel that each rank listens to.
+ *
+ * @throws ConfigError unless `processes` is an integer ≥ 1.
  */
 export function launch(options: LaunchOptions): Launched {
+  const { processes } = options;
+  if (!(Number.isInteger(processes) && processes >= 1))
+    throw new ConfigError(`--processes: ${processes} is not a number of processes; give 1 or more`);
   const ranks = new Set<ChildProcess>();
   let signalled = false;
   const untilDone = async () => {

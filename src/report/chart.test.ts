@@ -231,3 +231,11 @@ test('a logarithmic axis has the ticks that it is given, those within its range'
     `${steps}`,
   );
 });
+
+test('a logarithmic axis has no place for 0 and less: such points are gaps', () => {
+  const curve = (...xs: number[]) =>
+    chart({ logTicks: [1, 10], series: [{ name: 'a', points: xs.map((x) => [x, x]) }] });
+  assert.equal(curve(0, -3, 1, 10), curve(Number.NaN, Number.NaN, 1, 10));
+  for (const svg of [curve(0, 1, 10), curve(0), curve()]) assert.doesNotMatch(svg, /NaN|Infinity/);
+  assert.ok(texts(curve(0)).includes('no data'));
+});

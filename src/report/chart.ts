@@ -21,7 +21,7 @@ export interface LineChartOptions {
   format?: ((value: number) => string) | undefined;
   /** Whether the horizontal axis counts whole things, such as blocks. */
   isWhole?: boolean;
-  /** Ticks of the horizontal axis; if given, the axis is logarithmic. */
+  /** Ticks of the horizontal axis; if given, the axis is logarithmic, and points at x ≤ 0 are gaps. */
   logTicks?: readonly number[];
   /** Whether the vertical axis starts at 0, for values that are judged by their size. */
   fromZero?: boolean;
@@ -62,7 +62,8 @@ export function lineChart(options: LineChartOptions): string {
   const names = series.length > 1 ? series.map(({ name }) => shortened(name)) : [];
   const legendWidth = names.length > 0 ? 80 + 7.5 * Math.max(...names.map(({ length }) => length)) : 0;
   const right = size.width - 30 - legendWidth;
-  const points = series.flatMap(({ points }) => points.filter(isShown));
+  const hasPlace = (point: Point) => isShown(point) && !(logTicks && point[0] <= 0);
+  const points = series.flatMap(({ points }) => points.filter(hasPlace));
   const [xs, ys] = [rangeOf(points.map(([x]) => x)), rangeOf(points.map(([, y]) => y))];
   const linear = scaleLinear(isWhole ? xs : spread(xs), [left, right]);
   const y = scaleLinear(spread(fromZero ? [Math.min(0, ys[0]), Math.max(0, ys[1])] : ys), [bottom, top]);
@@ -71,11 +72,11 @@ export function lineChart(options: LineChartOptions): string {
   const x = logTicks ? scaleLog(spread(xs), [left, right]) : linear;
   const xTicks = logTicks
     ? logTicks
-        .filter((value) => value >= xs[0] && value <= xs[1])
+        .filter((value) => points.length > 0 && value >= xs[0] && value <= xs[1])
         .map((value) => ({ name: `${value}`, place: pixel(x(value)) }))
     : ticksOf(linear, isWhole ? Math.min(10, Math.max(1, xs[1] - xs[0])) : numIntervals);
   const yTicks = ticksOf(y, numIntervals, format);
-  const placeOf = (point: Point): Point => (isShown(point) ? [x(point[0]), y(point[1])] : [Number.NaN, Number.NaN]);
+  const placeOf = (point: Point): Point => (hasPlace(point) ? [x(point[0]), y(point[1])] : [Number.NaN, Number.NaN]);
   return svg(title, Math.max(size.height, 70 + 18 * names.length), [
     ...xTicks.map(({ place }) => straight([place, top], [place, bottom], '#dddddd')),
     ...yTicks.map(({ place }) => straight([left, place], [right, place], '#dddddd')),

@@ -151,3 +151,10 @@ test('runs on other texts, tokenizers and evaluations are refused, with the reas
     /documents: was evaluated with data\.packing documents, none with none/,
   );
 });
+
+test('no runs cannot be compared', () => {
+  assert.throws(
+    () => compareRuns([], { loss: 3 }),
+    (error) => error instanceof DataError && error.message === 'no runs to compare; give at least one',
+  );
+});

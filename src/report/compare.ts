@@ -56,9 +56,10 @@ export interface Comparison {
  * crossing. The default target is the highest final loss, which every run reaches; final losses above the runs' initial
  * losses are ignored.
  *
- * @throws DataError if two runs cannot be compared, with the reason, or if a run starts at or below the target loss.
+ * @throws DataError if there is no run, if two runs cannot be compared, with the reason, or if a run starts at or below the target loss.
  */
 export function compareRuns(records: readonly RunRecord[], options: { loss?: number } = {}): Comparison {
+  if (records.length === 0) throw new DataError('no runs to compare; give at least one');
   for (const record of records.slice(1)) checkComparable(records[0]!, record);
   const loss = lossToReach(records, options.loss);
   const equal = forCosts((cost) => Math.min(...records.map(({ evaluations }) => evaluations.at(-1)![cost])));

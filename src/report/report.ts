@@ -95,7 +95,8 @@ export function reportHtml({ markdown, figures }: Report): string {
     .render(markdown)
     .replace(
       /<p><img src="([^"]+)" alt="([^"]*)"><\/p>/g,
-      (_, file: string, alt: string) => `<figure role="img" aria-label="${alt}">${figures[file]}</figure>`,
+      (_, path: string, alt: string) =>
+        `<figure role="img" aria-label="${alt}">${figures[path.split('/').at(-1)!]}</figure>`,
     )
     .split(/^<h2>/m);
   const [, title = ''] = /<h1>(.*?)<\/h1>/.exec(head) ?? [];

@@ -1,4 +1,4 @@
-import { counted, DataError } from '../errors/index.ts';
+import { ConfigError, counted, DataError } from '../errors/index.ts';
 import { noRows, type Row, readRows, readTable, type Table } from './tables.ts';
 
 /** Reads a cell; `where` is its place, for messages. */
@@ -40,6 +40,16 @@ export function cellOf(row: Row, column: string, where: string, advice: string):
 function columnNames(row: Row): string {
   const names = Object.keys(row).filter((name) => name !== '');
   return names.map((name) => `"${name}"`).join(', ') || 'none';
+}
+
+/**
+ * Checks the number of text columns.
+ *
+ * @throws ConfigError for more than `most`.
+ */
+export function checkTextColumns(texts: readonly string[], most: number): void {
+  if (texts.length <= most) return;
+  throw new ConfigError(`--text ${texts.join(' ')}: takes ${most} columns at most; merge columns of the file first`);
 }
 
 /**

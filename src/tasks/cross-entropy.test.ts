@@ -37,3 +37,10 @@ test("balanced weights are scikit-learn's: N / (C · n_c)", () => {
   assert.deepEqual(balancedWeights(3, [0, 0, 0, 1, 1, 2]), [6 / 9, 1, 2]);
   assert.deepEqual(balancedWeights(2, [0]), [0.5, 1]);
 });
+
+test('a target that is no label has no weight', () => {
+  for (const target of [5, -1, 0.5, Number.NaN]) {
+    const message = `targets: ${target} is not in 0 … 1`;
+    assert.throws(() => balancedWeights(2, [0, 1, target]), { name: 'RangeError', message });
+  }
+});

@@ -42,9 +42,16 @@ export function labelLoss(
   return losses_M.mul(Tensor.from(shareOf, [M], { device })).sum();
 }
 
-/** Weights that give each of C labels the same total weight: `N / (C · n_c)` for a label that n_c of N targets have. */
+/**
+ * Weights that give each of C labels the same total weight: `N / (C · n_c)` for a label that n_c of N targets have.
+ *
+ * @throws RangeError for a target that is not in 0 … C − 1.
+ */
 export function balancedWeights(numLabels: number, targets: readonly number[]): number[] {
   const counts = new Array<number>(numLabels).fill(0);
-  for (const target of targets) counts[target]! += 1;
+  for (const target of targets) {
+    if (!Object.hasOwn(counts, target)) throw new RangeError(`targets: ${target} is not in 0 … ${numLabels - 1}`);
+    counts[target]! += 1;
+  }
   return counts.map((count) => (count === 0 ? 1 : targets.length / (numLabels * count)));
 }

@@ -5,6 +5,7 @@ import { type EmbeddingHead, embeddings, familyOf, plainEmbedding } from '../mod
 import type { Device } from '../tensor/index.ts';
 import { predict, predictorOf } from './learner.ts';
 import { encodeTexts } from './sequences.ts';
+import { checkMaxLength } from './settings.ts';
 import type { Encoded, Predicting } from './task.ts';
 
 /** How texts are embedded. */
@@ -30,7 +31,8 @@ export interface Embedder extends Disposable {
  * means over the tokens of each text. Shortened vectors are scaled to length 1 again if full ones are.
  *
  * @throws CheckpointError if there is none, it is broken, it is not an encoder, or it has another head.
- * @throws ConfigError for more dimensions than it has.
+ * @throws ConfigError for a missing device, `dimensions` that are not an integer from 1 to the model's, or a `maxLength` that is not an
+ *   integer ≥ 3.
  */
 export function openEmbedder(of: string | Checkpoint, { warn, device, maxLength, dimensions }: EmbedOptions): Embedder {
   const checkpoint = typeof of === 'string' ? openCheckpoint(of, warn) : of;
@@ -46,6 +48,8 @@ export function openEmbedder(of: string | Checkpoint, { warn, device, maxLength,
   const kept = dimensions ?? D;
   if (kept > D)
     throw new ConfigError(`--dimensions ${kept}: the vectors of ${path} have ${D} dimensions; give ${D} or fewer`);
+  if (!(Number.isInteger(kept) && kept >= 1)) throw new ConfigError(`--dimensions ${kept}: not an integer ≥ 1`);
+  if (maxLength !== undefined) checkMaxLength(maxLength);
   if (kept < D && !head.dimensions.includes(kept)) {
     const trained = head.dimensions.length > 0 ? ` other than ${head.dimensions.join(', ')}` : '';
     warn(`--dimensions ${kept}: the model was not trained for shorter vectors${trained}, so these may be much worse`);

@@ -7,6 +7,7 @@ import { type Checkpoint, loadWeights } from '../checkpoints/index.ts';
 import { untrained } from '../checkpoints/untrained.fixture.ts';
 import { loadConfig } from '../config/index.ts';
 import { wordTokenizer } from '../data/fixtures.ts';
+import { ConfigError, DataError } from '../errors/index.ts';
 import { liveTensors, scope, setNumThreads } from '../tensor/index.ts';
 import { InterruptedError } from '../train/index.ts';
 import { fineTune } from './finetune.ts';
@@ -144,6 +145,34 @@ test('a sentence of no tokens teaches nothing, and is of no entity', async () =>
     { batchSize: 1 },
   );
   assert.equal(devs[0]!.scores.accuracy, 1);
+});
+
+test('a fine-tuning that would learn nothing is refused before it loads a model', async () => {
+  const before = liveTensors();
+  const empty = { name: 'train', examples: [] };
+  const wordless = { name: 'train', examples: [{ form: 'columns' as const, words: ['\ufffd'], tags: [0] }] };
+  for (const task of [
+    { ...pairTask, train: empty },
+    { ...tagTask, train: empty },
+    { ...tagTask, train: wordless },
+  ])
+    await assert.rejects(
+      tuned('bert', task),
+      (error) => error instanceof DataError && /: has no training example to learn from; give/.test(error.message),
+    );
+  const single = { name: 'train', examples: [{ texts: ['w1'] }, { texts: ['w2'] }] };
+  for (const [task, change, message] of [
+    [tagTask, { epochs: 0 }, /^epochs: 0 is not an integer ≥ 1$/],
+    [pairTask, { batchSize: 1 }, /^--batch-size 1: embeddings are trained by comparing examples; give 2 or more$/],
+    [{ ...pairTask, train: single }, {}, /^--dropout 0: --unsupervised learns from two dropout masks of each text/],
+  ] as const) {
+    await assert.rejects(
+      tuned('bert', task, change),
+      (error) => error instanceof ConfigError && message.test(error.message),
+      message.source,
+    );
+  }
+  assert.equal(liveTensors(), before);
 });
 
 test('what cannot be judged without a set to judge by is refused', async () => {

@@ -18,7 +18,7 @@ import { shuffledBatches } from './batches.ts';
 import { type Learner, lossAndGradients, predict } from './learner.ts';
 import { mean } from './metrics.ts';
 import { type RateGroup, rateGroups } from './rate-groups.ts';
-import { defaultLearningRate, type FineTuneSettings } from './settings.ts';
+import { checkSettings, defaultLearningRate, type FineTuneSettings } from './settings.ts';
 import type { Details, Encoded, ExampleSet, Kind, Scores, Task } from './task.ts';
 
 /** The scores of a set. */
@@ -105,9 +105,9 @@ interface State {
  * the best epoch so far is returned.
  *
  * @throws CheckpointError for a model that is not an encoder.
- * @throws DataError when its loss is not finite.
- * @throws ConfigError for a missing device, a score that its task does not have, a metric or patience without a development set,
- *   and more frozen blocks than the model has.
+ * @throws DataError when its loss is not finite, or there is no training example to learn from.
+ * @throws ConfigError for a missing device, settings that are out of range or with which its kind of examples cannot be learned, a
+ *   score that its task does not have, a metric or patience without a development set, and more frozen blocks than the model has.
  * @throws InterruptedError if `signal` was aborted before there was an epoch to keep.
  */
 export async function fineTune(
@@ -119,6 +119,9 @@ export async function fineTune(
 ): Promise<FineTuned> {
   checkTunable(checkpoint);
   checkDevice(settings.device);
+  checkSettings(settings);
+  const { kind } = task;
+  kind.checkSettings?.(settings, task.train.examples);
   const { metric, patience } = settings;
   if (task.devs.length === 0 && (metric !== undefined || patience !== undefined)) {
     throw new ConfigError(
@@ -129,7 +132,6 @@ export async function fineTune(
   const sizes = { ...pretrained, dropout: settings.dropout, attentionDropout: settings.dropout };
   const tokenizer = TextTokenizer.fromJson(checkpoint.tokenizerJson);
   const maxLength = Math.min(settings.maxLength, pretrained.maxPositions);
-  const { kind } = task;
   const encode = async ({ name, examples }: ExampleSet) => ({
     name,
     read: examples,
@@ -137,6 +139,8 @@ export async function fineTune(
   });
   const { examples: all } = await encode(task.train);
   const train = all.filter((example) => kind.numOutputs(example) > 0); // a sentence of no tokens teaches nothing
+  if (train.length === 0)
+    throw new DataError(`${task.name}: has no training example to learn from; give examples whose texts are not empty`);
   const numCut = train.filter((example) => kind.isCut?.(example, maxLength)).length;
   if (numCut > 0) {
     const more = [

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { accuracy, f1, matthews, pearson, spearman } from './metrics.ts';
+import { accuracy, f1, matthews, metrics, pearson, spearman } from './metrics.ts';
 
 const near = (found: number, expected: number) =>
   assert.ok(Math.abs(found - expected) < 1e-12, `${found} is not ${expected}`);
@@ -33,4 +33,16 @@ test('correlations are those of SciPy, ties sharing their ranks', () => {
   ];
   near(spearman(iq!, hours!), 1 - (6 * 194) / 990);
   near(pearson([1, 1, 1], [1, 2, 3]), 0);
+});
+
+test('predictions need a true value each', () => {
+  for (const metric of Object.values(metrics)) {
+    for (const [predicted, right] of [
+      [[1], [1, 0, 0]],
+      [[1, 0], [1]],
+      [[], []],
+    ] as const)
+      assert.throws(() => metric(predicted, right), { name: 'RangeError', message: /give one true value for each/ });
+  }
+  assert.throws(() => accuracy([1], [1, 0]), /^RangeError: metrics: 1 prediction and 2 true values; /);
 });

@@ -1,16 +1,30 @@
+import { counted } from '../errors/index.ts';
+
 // The scores of GLUE. Classes are numbers from 0 up; class 1 is the positive one.
 
 /** The names of the scores, as GLUE's table has them. */
 export type MetricName = 'accuracy' | 'f1' | 'matthews' | 'pearson' | 'spearman';
 
-/** A score of predictions against the true values. */
+/**
+ * A score of predictions against the true values.
+ *
+ * @throws RangeError unless there is one true value for each prediction, and at least one.
+ */
 export type Metric = (predicted: readonly number[], right: readonly number[]) => number;
 
 /** The scores by their names; each is a function of predictions and true values. */
 export const metrics: Record<MetricName, Metric> = { accuracy, f1, matthews, pearson, spearman };
 
+/** Checks that there is a true value for each prediction. */
+function checkPairs(predicted: readonly number[], right: readonly number[]): void {
+  if (predicted.length > 0 && predicted.length === right.length) return;
+  const numbers = `${counted(predicted.length, 'prediction')} and ${counted(right.length, 'true value')}`;
+  throw new RangeError(`metrics: ${numbers}; give one true value for each prediction, and at least one`);
+}
+
 /** The fraction of correct predictions. */
 export function accuracy(predicted: readonly number[], right: readonly number[]): number {
+  checkPairs(predicted, right);
   return mean(predicted.map((value, i) => Number(value === right[i])));
 }
 
@@ -32,6 +46,7 @@ export function matthews(predicted: readonly number[], right: readonly number[])
 
 /** True and false positives and negatives of class 1. */
 function outcomes(predicted: readonly number[], right: readonly number[]) {
+  checkPairs(predicted, right);
   const count = (isPredicted: boolean, isRight: boolean) =>
     predicted.filter((value, i) => (value === 1) === isPredicted && (right[i] === 1) === isRight).length;
   return { tp: count(true, true), tn: count(false, false), fp: count(true, false), fn: count(false, true) };
@@ -39,6 +54,7 @@ function outcomes(predicted: readonly number[], right: readonly number[]) {
 
 /** Pearson's correlation: the covariance over the product of the standard deviations; 0 if one of them is. */
 export function pearson(predicted: readonly number[], right: readonly number[]): number {
+  checkPairs(predicted, right);
   const [meanX, meanY] = [mean(predicted), mean(right)];
   let [xy, xx, yy] = [0, 0, 0];
   predicted.forEach((x, i) => {

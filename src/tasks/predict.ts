@@ -5,6 +5,7 @@ import type { Device } from '../tensor/index.ts';
 import { answersOf, type TextPrediction } from './answers.ts';
 import { checkTunable } from './finetune.ts';
 import { predict, predictorOf } from './learner.ts';
+import { checkMaxLength } from './settings.ts';
 
 /** How texts are predicted. */
 export interface PredictOptions {
@@ -27,7 +28,7 @@ export interface TextPredictor extends Disposable {
  * Opens a model that was fine-tuned for labels, values or tags: a checkpoint, or its folder. Disposing it frees its tensors.
  *
  * @throws CheckpointError if there is none, it is broken, or it was not fine-tuned for one of these.
- * @throws ConfigError for a missing device.
+ * @throws ConfigError for a missing device, or a `maxLength` that is not an integer ≥ 3.
  */
 export function openPredictor(of: string | Checkpoint, { warn, device, maxLength }: PredictOptions): TextPredictor {
   const checkpoint = typeof of === 'string' ? openCheckpoint(of, warn) : of;
@@ -44,6 +45,7 @@ export function openPredictor(of: string | Checkpoint, { warn, device, maxLength
       `${path}: was fine-tuned for embeddings; use ${command('embed')} --in FILE --out vectors.npy`,
     );
   }
+  if (maxLength !== undefined) checkMaxLength(maxLength);
   const { maxPositions } = config.model;
   const longest = Math.min(maxLength ?? input?.maxLength ?? maxPositions, maxPositions);
   const kind = answersOf(head, input?.windows);

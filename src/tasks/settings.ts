@@ -1,3 +1,5 @@
+import { ConfigError } from '../errors/index.ts';
+
 /** How a model is fine-tuned. */
 export interface FineTuneSettings {
   /** The peak. Default: `defaultLearningRate` of the model. */
@@ -38,6 +40,39 @@ export const fineTuneDefaults = {
   layerDecay: 1,
   frozenBlocks: 0,
 } as const;
+
+/** The least `maxLength`: [CLS], one token of a text and [SEP]. */
+const leastLength = 3;
+
+/**
+ * Checks the maximum number of tokens per text.
+ *
+ * @throws ConfigError if it leaves no room for a text.
+ */
+export function checkMaxLength(maxLength: number): void {
+  if (Number.isInteger(maxLength) && maxLength >= leastLength) return;
+  throw new ConfigError(
+    `maxLength: ${maxLength} is not an integer ≥ ${leastLength}: two special tokens and one of the text`,
+  );
+}
+
+/**
+ * Checks the counts and the rates.
+ *
+ * @throws ConfigError for one that is out of range.
+ */
+export function checkSettings(settings: FineTuneSettings): void {
+  const { epochs, batchSize, microBatchSize, patience = 1, frozenBlocks, dropout, warmupRatio } = settings;
+  checkMaxLength(settings.maxLength);
+  for (const [name, value] of Object.entries({ epochs, batchSize, microBatchSize, patience, frozenBlocks })) {
+    const least = name === 'frozenBlocks' ? 0 : 1;
+    if (!(Number.isInteger(value) && value >= least))
+      throw new ConfigError(`${name}: ${value} is not an integer ≥ ${least}`);
+  }
+  for (const [name, value] of Object.entries({ dropout, warmupRatio })) {
+    if (!(value >= 0 && value < 1)) throw new ConfigError(`${name}: ${value} is not a number ≥ 0 and < 1`);
+  }
+}
 
 /** The default temperature of cosines, as in SimCSE. */
 export const defaultTemperature = 0.05;

@@ -2,6 +2,7 @@ import type { TextTokenizer } from '../data/index.ts';
 import type { Head, Pass, Transformer } from '../model/index.ts';
 import type { Tensor } from '../tensor/index.ts';
 import type { Baseline } from './baseline.ts';
+import type { FineTuneSettings } from './settings.ts';
 
 // Legend: N sequences, T positions, D model width; M rows of C outputs; the kind decides how many an example has.
 
@@ -41,6 +42,12 @@ export interface Kind<E = unknown, X extends Encoded = Encoded, P = unknown> {
   head: Head;
   /** The first of these that is among the scores decides which epoch is kept; otherwise the mean of the scores does. */
   judgedBy?: readonly string[];
+  /**
+   * Checks that the training examples can be learned with these settings.
+   *
+   * @throws ConfigError if they cannot.
+   */
+  checkSettings?(settings: Pick<FineTuneSettings, 'batchSize' | 'dropout'>, train: readonly E[]): void;
   /** Examples as sequences of at most `maxLength` tokens. */
   encode(examples: readonly E[], tokenizer: TextTokenizer, maxLength: number): Promise<X[]>;
   /** Whether an example has as many tokens as are read of one, so that its rest may be cut. */

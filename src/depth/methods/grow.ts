@@ -37,7 +37,8 @@ export interface Growth {
  * becomes a copy of block `l mod k`: the small model is stacked on itself.
  * Sources: Gong et al. 2019, progressive stacking; Du et al. 2024, G_stack (arXiv 2405.15319); Bu 2025 (arXiv 2511.04981).
  *
- * @throws RangeError unless `growAt` has one step for each stage after the first.
+ * @throws RangeError unless `growAt` has one step for each stage after the first, both lists increase, `growBlocks` ends with L, and
+ *   a block that copies has one to copy.
  */
 export function grow(options: Pick<MethodOptions, 'layers'> & Growth): DepthMethod {
   const { layers, growBlocks = [], growAt = [], newBlocks, newMoments } = options;
@@ -46,6 +47,8 @@ export function grow(options: Pick<MethodOptions, 'layers'> & Growth): DepthMeth
       `growAt: ${counted(growAt.length, 'step')} for ${counted(growBlocks.length, 'stage')} of growBlocks`,
     );
   }
+  const [mistake] = stageMistakes(options);
+  if (mistake !== undefined) throw new RangeError(mistake);
   const states = growBlocks.map((blocks) => lowest(layers, blocks));
   const { make }: NewBlockKind = newBlockKinds[newBlocks];
   return (step) => {
@@ -56,6 +59,29 @@ export function grow(options: Pick<MethodOptions, 'layers'> & Growth): DepthMeth
     const added = Array.from({ length: now - before }, (_, i) => make(before + i, before, newMoments === 'copy'));
     return { ...state, newBlocks: added };
   };
+}
+
+/** Mistakes in the stages and in how new blocks start, each with its fix. */
+function stageMistakes(options: Pick<MethodOptions, 'layers'> & Growth): string[] {
+  const { layers, growBlocks = [], growAt = [], newBlocks, newMoments } = options;
+  const notAbove = (list: readonly number[]) => list.find((value, i) => !(value > (list[i - 1] ?? -1)));
+  const [fewer, earlier] = [notAbove(growBlocks), notAbove(growAt)];
+  const found = [
+    growBlocks.at(-1) !== layers &&
+      `depth.growBlocks: ends with ${growBlocks.at(-1)}, but model.layers is ${layers}; end it with ${layers}`,
+    fewer !== undefined &&
+      `depth.growBlocks: ${fewer} is not more than the number before it; numbers must increase, as in [3, 6, 12]`,
+    earlier !== undefined && `depth.growAt: ${earlier} is not after the step before it; steps must increase`,
+    growBlocks.length !== growAt.length + 1 &&
+      `depth.growAt: has ${counted(growAt.length, 'step')} for the ${counted(growBlocks.length, 'stage')} of depth.growBlocks; give one step for each stage after the first`,
+    newBlocks === 'copy' &&
+      growBlocks[0] === 0 &&
+      'depth.newBlocks: copy has nothing to copy, since depth.growBlocks begins with 0; set random or identity',
+    newMoments === 'copy' &&
+      newBlocks !== 'copy' &&
+      `depth.newMoments: copy needs depth.newBlocks: copy, but that is ${newBlocks}; leave it out`,
+  ];
+  return found.filter((mistake) => mistake !== false);
 }
 
 const keys = {
@@ -104,28 +130,13 @@ export const growMethod = {
       ...(growAt ? [] : [{ key: 'growAt' as const, value: tenths, reason: 'a tenth of steps for each stage' }]),
     ];
   },
-  mistakes: ({ layers, growBlocks = [], growAt = [], newBlocks, newMoments, tail }, { norm }) => {
-    const notAbove = (list: readonly number[]) => list.find((value, i) => value <= (list[i - 1] ?? -1));
-    const [fewer, earlier] = [notAbove(growBlocks), notAbove(growAt)];
-    const found = [
-      growBlocks.at(-1) !== layers &&
-        `depth.growBlocks: ends with ${growBlocks.at(-1)}, but model.layers is ${layers}; end it with ${layers}`,
-      fewer !== undefined &&
-        `depth.growBlocks: ${fewer} is not more than the number before it; numbers must increase, as in [3, 6, 12]`,
-      earlier !== undefined && `depth.growAt: ${earlier} is not after the step before it; steps must increase`,
-      growBlocks.length !== growAt.length + 1 &&
-        `depth.growAt: has ${counted(growAt.length, 'step')} for the ${counted(growBlocks.length, 'stage')} of depth.growBlocks; give one step for each stage after the first`,
-      newBlocks === 'copy' &&
-        growBlocks[0] === 0 &&
-        'depth.newBlocks: copy has nothing to copy, since depth.growBlocks begins with 0; set random or identity',
-      newMoments === 'copy' &&
-        newBlocks !== 'copy' &&
-        `depth.newMoments: copy needs depth.newBlocks: copy, but that is ${newBlocks}; leave it out`,
-      tail > 0 && 'depth.tail: does not apply to grow, which always runs all existing blocks; leave it out',
-      norm === 'post' && 'depth.method: grow needs model.norm: pre; a PostLN block cannot be the identity',
-    ];
-    return found.filter((mistake) => mistake !== false);
-  },
+  mistakes: (options, { norm }) => [
+    ...stageMistakes(options),
+    ...(options.tail > 0
+      ? ['depth.tail: does not apply to grow, which always runs all existing blocks; leave it out']
+      : []),
+    ...(norm === 'post' ? ['depth.method: grow needs model.norm: pre; a PostLN block cannot be the identity'] : []),
+  ],
   warnings: ({ totalSteps, growAt = [] }) => {
     const late = growAt.find((at) => at >= totalSteps);
     return late === undefined

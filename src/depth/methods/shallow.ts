@@ -14,10 +14,13 @@ export interface Blocks {
  * run are set to the identity when training starts, so that evaluation and export, which run every block, see the shallow
  * model.
  *
- * @throws RangeError without `blocks`.
+ * @throws RangeError unless `blocks` is an integer from 0 to L.
  */
 export function shallow({ layers, blocks }: Pick<MethodOptions, 'layers'> & Blocks): DepthMethod {
   if (blocks === undefined) throw new RangeError('blocks: missing; give the number of blocks that run');
+  if (!(Number.isInteger(blocks) && blocks >= 0 && blocks <= layers)) {
+    throw new RangeError(`blocks: ${blocks} is not an integer from 0 to ${layers}, the number of layers`);
+  }
   const state = lowest(layers, blocks);
   return () => state;
 }

@@ -86,3 +86,10 @@ test('labels are lists, with separators or as JSON, or columns of 1 and 0', asyn
   await refused(/line 2: "\[a" is not a list of labels/, 'broken.tsv', 'text\ttags\nx\t[a\n');
   await refused(/none\.tsv: no row has a label/, 'none.tsv', 'text\ttags\nx\t\n');
 });
+
+test('three text columns, and windows of two, are refused', async () => {
+  const open = (texts: string[], numWindows = 1) =>
+    openMultiLabelTask({ train: 'x.csv' }, { texts, labels: ['tags'] }, { ...plain, numWindows }, assert.fail);
+  await assert.rejects(open(['a', 'b', 'c']), /^ConfigError: --text a b c: takes 2 columns at most/);
+  await assert.rejects(open(['a', 'b'], 4), /^ConfigError: --windows 4: windows work with one text column only/);
+});

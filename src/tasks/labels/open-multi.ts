@@ -5,7 +5,7 @@ import { holdOut } from '../hold-out.ts';
 import type { Row, Table } from '../tables.ts';
 import { labelIn } from './class-labels.ts';
 import { type MultiLabelExample, type MultiLabelTask, multiLabelKind, type Threshold } from './multi.ts';
-import { advice } from './open.ts';
+import { advice, checkTexts } from './open.ts';
 
 /** The columns of a table of texts with any number of labels. */
 export interface MultiLabelColumns {
@@ -28,6 +28,7 @@ const yesAndNo = new Map([
  * tenth of the training set is held out as one.
  *
  * @throws DataError if a file or a column is missing or empty, or a label is not in the training set.
+ * @throws ConfigError for more than two text columns, or for windows of two.
  */
 export async function openMultiLabelTask(
   files: { train: string; dev?: string | undefined; test?: string | undefined },
@@ -35,6 +36,7 @@ export async function openMultiLabelTask(
   how: { threshold: Threshold; numWindows: number },
   warn: (message: string) => void,
 ): Promise<MultiLabelTask> {
+  checkTexts(columns.texts, how.numWindows);
   const table = (path: string) => readOwnTable(path, columns.all, warn);
   const train = await table(files.train);
   const named = namesOf(columns);

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { parquetWriteFile } from 'hyparquet-writer';
-import { DataError } from '../../errors/index.ts';
+import { ConfigError, DataError } from '../../errors/index.ts';
 import type { LabelHead } from '../../model/index.ts';
 import { openGlueTask } from '../glue/open.ts';
 import { type GlueName, glueNames, glueTasks } from '../glue/tasks.ts';
@@ -411,3 +411,21 @@ for (const [name, expected] of Object.entries(sizes)) {
     assert.deepEqual([train.examples.length, devs[0]!.examples.length], expected);
   });
 }
+
+test('columns and options that would be ignored are refused', async () => {
+  const train = join(folder, 'wide.csv');
+  const refused = (
+    columns: Partial<Parameters<typeof openOwnTask>[1]>,
+    how: Parameters<typeof openOwnTask>[3],
+    message: RegExp,
+  ) =>
+    assert.rejects(
+      openOwnTask({ train }, { texts: ['a'], label: 'label', isRegression: false, ...columns }, assert.fail, how),
+      (error) => error instanceof ConfigError && message.test(error.message),
+      message.source,
+    );
+  await refused({ texts: ['a', 'b', 'c'] }, {}, /^--text a b c: takes 2 columns at most; merge columns of the file/);
+  await refused({ texts: ['a', 'b'] }, { numWindows: 4 }, /^--windows 4: windows work with one text column only/);
+  await refused({ isRegression: true }, { isBalanced: true }, /^--balanced: works only with labels, not with --reg/);
+  await refused({ isRegression: true }, { smoothing: 0.1 }, /^--label-smoothing: works only with labels, not with/);
+});

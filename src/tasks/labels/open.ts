@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
-import { DataError } from '../../errors/index.ts';
-import { cellOf, numberIn, type Reading, readOwnTable, readTestSet } from '../cells.ts';
+import { ConfigError, DataError } from '../../errors/index.ts';
+import { cellOf, checkTextColumns, numberIn, type Reading, readOwnTable, readTestSet } from '../cells.ts';
 import { balancedWeights, type LabelOptions } from '../cross-entropy.ts';
 import { holdOut } from '../hold-out.ts';
 import type { MetricName } from '../metrics.ts';
@@ -37,10 +37,24 @@ export const advice =
   'name the right one with --text or --label, or all columns with --columns if the file has no header';
 
 /**
+ * Checks the text columns, and in how many windows a text is read.
+ *
+ * @throws ConfigError for more than two columns, or for windows of two.
+ */
+export function checkTexts(texts: readonly string[], numWindows: number): void {
+  checkTextColumns(texts, 2);
+  if (texts.length === 1 || numWindows === 1) return;
+  throw new ConfigError(
+    `--windows ${numWindows}: windows work with one text column only; leave it out, or merge the columns of the file first`,
+  );
+}
+
+/**
  * Opens a user's data set for classification or regression from TSV, CSV, JSON lines or Parquet. Its labels are those of the
  * training set, as `classLabels` orders them. Without a development set, a tenth of the training set is held out as one.
  *
  * @throws DataError if a file or a column is missing or empty, or a label is not in the training set.
+ * @throws ConfigError for more than two text columns, windows of two, and label smoothing or balancing of values.
  */
 export async function openOwnTask(
   files: { train: string; dev?: string | undefined; test?: string | undefined },
@@ -48,6 +62,13 @@ export async function openOwnTask(
   warn: (message: string) => void,
   { isBalanced = false, smoothing = 0, numWindows = 1 }: LabelOptions & { numWindows?: number } = {},
 ): Promise<TextTask> {
+  const { isRegression } = columns;
+  checkTexts(columns.texts, numWindows);
+  if (isRegression && (isBalanced || smoothing !== 0)) {
+    throw new ConfigError(
+      `${isBalanced ? '--balanced' : '--label-smoothing'}: works only with labels, not with --regression; leave out one of them`,
+    );
+  }
   const table = (path: string) => readOwnTable(path, columns.all, warn);
   const train = await table(files.train);
   const dev = files.dev === undefined ? undefined : await table(files.dev);
@@ -55,7 +76,6 @@ export async function openOwnTask(
   const examples = ({ rows, where }: Table, target?: Reading<number>) =>
     rows.map((row, i) => exampleOf(row, where(i), { ...columns, advice }, target));
 
-  const { isRegression } = columns;
   const { labels, target } = isRegression
     ? { labels: [columns.label], target: numberIn('label') }
     : labelsOf(files.train, train, columns, warn);

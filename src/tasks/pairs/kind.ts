@@ -38,6 +38,18 @@ export function pairKind(head: EmbeddingHead, settings: PairSettings): Kind<Pair
   return {
     head,
     judgedBy: ['spearman', 'ndcg@10'],
+    checkSettings({ batchSize, dropout }, train) {
+      if (batchSize < 2) {
+        throw new ConfigError(
+          `--batch-size ${batchSize}: embeddings are trained by comparing examples; give 2 or more`,
+        );
+      }
+      if (dropout === 0 && train.length > 0 && train.every(({ texts }) => texts.length === 1)) {
+        throw new ConfigError(
+          '--dropout 0: --unsupervised learns from two dropout masks of each text; give a rate such as 0.1',
+        );
+      }
+    },
     async encode(examples, tokenizer, maxLength) {
       const texts = examples.flatMap((example) => example.texts.map((text) => [text]));
       const sequences = await encodeTexts(texts, tokenizer, maxLength);

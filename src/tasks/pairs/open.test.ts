@@ -79,6 +79,16 @@ test('scored pairs of three texts, and pairs to judge by of one, are refused', a
   );
 });
 
+test('a pair of one text, and four text columns, are refused', async () => {
+  const train = file('four.csv', 'a,b,c,d\nx,y,z,w\n');
+  await assert.rejects(open({ train }, { texts: ['a'] }), /--text a: a pair has two texts; name both columns/);
+  for (const isUnsupervised of [false, true])
+    await assert.rejects(
+      open({ train }, { texts: ['a', 'b', 'c', 'd'] }, { isUnsupervised }),
+      /--text a b c d: takes 3 columns at most; merge columns of the file first/,
+    );
+});
+
 test('a malformed pair is refused with its line', async () => {
   const refused = (text: string, reason: RegExp, columns: Columns = { texts: ['a', 'b'], score: 's' }) =>
     assert.rejects(

@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import { ConfigError, DataError } from '../../errors/index.ts';
 import type { EmbeddingHead } from '../../model/index.ts';
-import { cellOf, numberIn, readOwnTable, readTestSet, textOf } from '../cells.ts';
+import { cellOf, checkTextColumns, numberIn, readOwnTable, readTestSet, textOf } from '../cells.ts';
 import { holdOut } from '../hold-out.ts';
 import type { Table } from '../tables.ts';
 import type { ExampleSet } from '../task.ts';
@@ -25,7 +25,7 @@ const advice = 'name the right one with --text or --score, or all columns with -
  * of the training set is held out as one, except for single texts.
  *
  * @throws DataError if a file or a column is missing, a text is empty, a score is not a number, or all scores are equal.
- * @throws ConfigError if scored pairs have three texts, or those of a development or test set have one.
+ * @throws ConfigError if pairs have one text or more than three, scored ones more than two, or those of a development or test set one.
  */
 export async function openPairTask(
   files: { train: string; dev?: string | undefined; test?: string | undefined },
@@ -34,6 +34,12 @@ export async function openPairTask(
   warn: (message: string) => void,
 ): Promise<PairTask> {
   const { head, temperature, isUnsupervised } = learned;
+  checkTextColumns(columns.texts, 3);
+  if (columns.texts.length < 2 && !isUnsupervised) {
+    throw new ConfigError(
+      `--text ${columns.texts.join(' ')}: a pair has two texts; name both columns, or give --unsupervised`,
+    );
+  }
   const table = (path: string) => readOwnTable(path, columns.all, warn);
   const hasScores = ({ rows }: Table) => columns.score !== undefined && Object.hasOwn(rows[0]!, columns.score);
   const pairs = (table: Table) => pairsOf(table, { ...columns, score: hasScores(table) ? columns.score : undefined });

@@ -31,6 +31,12 @@ const compared: Row[] = [
   ['pld-sequence', 'PLD, θ̄ = 0.5, one gate per sequence', seeds, pld(0.5, sequence)],
   ['fade', 'fade, θ̄ = 0.4, one gate per sequence', seeds, ['depth.method=fade', 'depth.thetaBar=0.4', sequence]],
   ['grow', 'grow, 3 to 12 blocks after a tenth', seeds, ['depth.method=grow']],
+  [
+    'grow-stages',
+    'grow, 3-6-9-12 blocks, a tenth for each stage',
+    seeds,
+    ['depth.method=grow', 'depth.growBlocks=[3, 6, 9, 12]'],
+  ],
   ['pld', 'PLD, θ̄ = 0.5', once, pld(0.5)],
   ['pld-exact', 'PLD, θ̄ = 0.5, exact gates', once, pld(0.5, 'depth.granularity=exact')],
   ['staged', 'staged, 6-8-10-12', once, ['depth.method=staged']],
@@ -50,12 +56,6 @@ const compared: Row[] = [
   ['pld-0.7', 'PLD, θ̄ = 0.7, one gate per sequence', once, pld(0.7, sequence)],
   ['pld-0.9', 'PLD, θ̄ = 0.9, one gate per sequence', once, pld(0.9, sequence)],
   ['constant', 'constant, θ̄ = 0.5', once, ['depth.method=constant', 'depth.thetaBar=0.5']],
-  [
-    'grow-stages',
-    'grow, 3-6-9-12 blocks, a tenth for each stage',
-    once,
-    ['depth.method=grow', 'depth.growBlocks=[3, 6, 9, 12]'],
-  ],
   ['layerdrop', 'layerdrop, θ̄ = 0.5', once, ['depth.method=layerdrop', 'depth.thetaBar=0.5']],
   [
     'random',

@@ -1,3 +1,5 @@
+import { mean } from '../averages.ts';
+
 // The scores of GLUE. Classes are numbers from 0 up; class 1 is the positive one.
 
 /** The names of the scores, as GLUE's table has them. */
@@ -65,10 +67,6 @@ function ranks(values: readonly number[]): number[] {
     start = end;
   }
   return result;
-}
-
-export function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 /** Counts: how many were found correctly, how many were found, and how many there are. */

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { lastConfig } from '../../src/config/index.ts';
 import { lineChart } from '../../src/report/index.ts';
 import type { StepTimes } from '../../src/train/index.ts';
-import { glueTasks } from '../glue-scores.ts';
+import { scoredTasks } from '../glue-scores.ts';
 import type { Measured } from '../records.ts';
 import { percent, table, writeResults } from '../report.ts';
 import { type BySeed, differences, mean } from '../statistics.ts';
@@ -138,7 +138,7 @@ function equalSamples(): Claim {
   return {
     says,
     holds: asGood(difference),
-    found: `GLUE, the mean of ${glueTasks.length} tasks: PLD minus PreLN ${more.toFixed(2)} ± ${margin.toFixed(2)} points (paired t-test over the seeds of fine-tuning; less than a point worse is as good). ${losses}`,
+    found: `GLUE, the mean of ${scoredTasks.length} tasks: PLD minus PreLN ${more.toFixed(2)} ± ${margin.toFixed(2)} points (paired t-test over the seeds of fine-tuning; less than a point worse is as good). ${losses}`,
   };
 }
 
@@ -170,7 +170,7 @@ function speedUp(times: Times): Claim {
     holds: isSooner(isComplete ? (fastest ? whole / fastest.seconds : 0) : undefined),
     found: `Checkpoints of a run, as in the paper: their learning rate has not decayed. PreLN at the same rate without dropping is in the table, too.
 
-${table([['model', 'samples', 'minutes', `GLUE (mean of ${glueTasks.length} tasks)`, 'sooner than the baseline'], ...cells])}`,
+${table([['model', 'samples', 'minutes', `GLUE (mean of ${scoredTasks.length} tasks)`, 'sooner than the baseline'], ...cells])}`,
   };
 }
 

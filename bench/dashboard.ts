@@ -14,12 +14,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { median } from '../src/averages.ts';
 import { loadConfig } from '../src/config/index.ts';
 import { depthMethod, expectedDepth } from '../src/depth/index.ts';
 import { type Metrics, readMetrics } from '../src/runs/index.ts';
 import { sentences } from '../tests/cli.fixture.ts';
 import { childrenOf } from '../tests/faults/world.ts';
-import { median, spread, table, writeResults } from './report.ts';
+import { medianText, table, writeResults } from './report.ts';
+import { residentMb } from './resident.ts';
 
 const main = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
 const [numRuns, numSteps, evalEvery] = [100, 200_000, 1000];
@@ -124,8 +126,7 @@ async function opening(folder: string): Promise<Opened> {
     const runSeconds: number[] = [];
     for (let i = 0; i < numOpened; i++) runSeconds.push(await seconds(`${url}api/run?name=run-0${i}7`));
     const againSeconds = await seconds(`${url}api/run?name=run-007`);
-    const [, kilobytes] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))!;
-    return { listSeconds, runSeconds, againSeconds, peakMegabytes: Number(kilobytes) / 1000 };
+    return { listSeconds, runSeconds, againSeconds, peakMegabytes: residentMb('peak', child.pid!) };
   } finally {
     await ended(child);
   }
@@ -255,7 +256,7 @@ Times are from the request to the complete answer.
 ${table([
   ['', 'seconds'],
   ['the list', listSeconds.toFixed(2)],
-  [`a run, read for the first time (${numOpened} of them)`, spread(runSeconds, 2)],
+  [`a run, read for the first time (${numOpened} of them)`, medianText(runSeconds, 2)],
   ['a run again', againSeconds.toFixed(3)],
 ])}
 
@@ -264,7 +265,7 @@ The server's peak memory after that: ${peakMegabytes.toFixed(0)} MB.
 ## What it costs a training step
 
 \`configs/bert-mini.yaml\`, dense, steps of 32 sequences, with \`--dashboard\`: the page is open for ${periodSteps} steps, closed for ${periodSteps}, ${rounds} times
-in one run. The median step while it is open, relative to closed, over the pairs: ${spread(ratios, 3)}.
+in one run. The median step while it is open, relative to closed, over the pairs: ${medianText(ratios, 3)}.
 While it is open the server takes ${(1000 * processorShare).toFixed(0)} ms of processor time per second; while it is closed none.
 `;
 }

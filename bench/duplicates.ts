@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +8,8 @@ import { prepareDocuments } from '../src/data/index.ts';
 import { lineChart } from '../src/report/index.ts';
 import { bytesOf, edits, textOf, tokensOf, wordsOf, wordTokenizer } from './duplicates-corpus.ts';
 import type { Found } from './duplicates-work.ts';
-import { table, writeResults } from './report.ts';
+import { percent, table, writeResults } from './report.ts';
+import { residentMb } from './resident.ts';
 
 const numParts = 4;
 const partBytes = 500e6;
@@ -85,8 +86,8 @@ async function measured(folder: string, parts: number, kind: Found['kind']): Pro
   });
   const sampling = setInterval(() => {
     if (started === undefined || said.includes('done')) return;
-    const resident = /VmRSS:\s*(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'));
-    if (resident) memory.push([(performance.now() - started) / 1000, (Number(resident[1]) * 1024) / 1e6]);
+    const resident = residentMb('now', child.pid!);
+    if (Number.isFinite(resident)) memory.push([(performance.now() - started) / 1000, resident]);
     diskMb = Math.max(diskMb, scratchBytes(folder) / 1e6);
   }, sampleMs);
   const closed = once(child, 'close');
@@ -110,7 +111,6 @@ function scratchBytes(folder: string): number {
 }
 
 const peakOf = ({ memory }: Measured) => Math.max(...memory.map(([, mb]) => mb));
-const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 
 function resultsOf(runs: readonly Measured[], documents: number): string {
   const [small, , large] = runs as [Measured, Measured, Measured];

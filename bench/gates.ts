@@ -1,14 +1,15 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { mean, median } from '../src/averages.ts';
 import type { BenchResult } from '../src/cli/bench-options.ts';
 import { granularities, stepFlops } from '../src/depth/index.ts';
 import { namesOf } from '../src/keys/index.ts';
 import { readMetrics } from '../src/runs/index.ts';
 import { bertWork } from './bert-work.ts';
 import { runCommand, runTaper } from './programs.ts';
-import { median, spread, table, writeResults } from './report.ts';
-import { mean, pooledDeviation } from './statistics.ts';
+import { medianText, table, writeResults } from './report.ts';
+import { pooledDeviation } from './statistics.ts';
 
 const rounds = 4;
 const [layers, hidden, batch] = [12, 256, 32];
@@ -43,7 +44,7 @@ function evenness(): string {
     const saved = flops.map((steps) => 1 - mean(steps) / flopsAt(layers));
     const timeSaved = all.map((round) => 1 - round[k]!.step_s_mean / round[0]!.step_s_mean);
     const percentages = (of: (seconds: readonly number[]) => number) =>
-      spread(
+      medianText(
         results.map(({ step_s }) => 100 * of(step_s)),
         1,
         ' %',
@@ -53,11 +54,11 @@ function evenness(): string {
     return [
       kind.name,
       results[0]!.mean_layers_run.toFixed(2),
-      spread(seconds, 3),
+      medianText(seconds, 3),
       percentages(variation),
       percentages(robustVariation),
       `${(100 * variation(flops[0]!)).toFixed(1)} %`,
-      k === 0 ? '' : spread(share, 2),
+      k === 0 ? '' : medianText(share, 2),
     ];
   });
   const head = [
@@ -70,7 +71,7 @@ function evenness(): string {
     'time / FLOPs saved',
   ];
   const ratio = (value: (result: BenchResult) => number, of: number, to: number, digits = 1) =>
-    spread(
+    medianText(
       all.map((round) => value(round[of]!) / value(round[to]!)),
       digits,
     );
@@ -116,7 +117,7 @@ function waiting(): string {
       ),
     );
     const ms = (values: readonly number[]) =>
-      spread(
+      medianText(
         values.map((seconds) => 1000 * seconds),
         0,
       );
@@ -134,7 +135,7 @@ of any kind, so they always run the same blocks.
 
 ${table([['gates', 'ms/step', 'waited, ms'], ...rows])}
 
-With \`exact\` a rank waits ${spread(ratios, 2)} times as long as with one gate per block.`;
+With \`exact\` a rank waits ${medianText(ratios, 2)} times as long as with one gate per block.`;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -9,7 +9,7 @@ export interface ScoredTask {
 }
 
 /** Tasks of GLUE, the score that counts of each, and its epochs: small sets are read more often. */
-export const glueTasks: readonly ScoredTask[] = [
+export const scoredTasks: readonly ScoredTask[] = [
   { name: 'cola', title: "CoLA, Matthews' correlation", score: 'matthews', epochs: 10 },
   { name: 'sst2', title: 'SST-2, accuracy', score: 'accuracy', epochs: 1 },
   { name: 'mrpc', title: 'MRPC, F1', score: 'f1', epochs: 10 },
@@ -27,7 +27,7 @@ interface GlueSummary {
 }
 
 /** How models are fine-tuned. */
-export interface FineTuning {
+export interface GlueRecipe {
   /** GLUE's folder. */
   data: string;
   learningRate: string;
@@ -41,7 +41,7 @@ export interface FineTuning {
 export function glueScores(
   checkpoint: string,
   { name, score, epochs }: ScoredTask,
-  { data, learningRate, seeds, threads, out }: FineTuning,
+  { data, learningRate, seeds, threads, out }: GlueRecipe,
 ): number[] {
   return seeds.map((seed) => {
     const words = ['--learning-rates', learningRate, '--epochs', `${epochs}`, '--max-length', '64'];

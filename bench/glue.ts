@@ -33,7 +33,7 @@ function firstOfSst2(data: string, examples: number): string {
  */
 export function glue(checkpointPath: string, data: string): void {
   const checkpoint = openCheckpoint(checkpointPath, console.warn);
-  const untrained = untrainedLike(checkpoint, join(runs, 'untrained'));
+  const untrained = untrainedLike(checkpoint, runs);
   const rows = [['task', 'score', 'pre-trained', 'untrained']];
   for (const task of tasks) {
     const { title, score, examples } = task;

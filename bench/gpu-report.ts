@@ -1,11 +1,12 @@
+import { median } from '../src/averages.ts';
 import { stepFlops } from '../src/depth/index.ts';
 import { bertWork } from './bert-work.ts';
 import type { Check } from './gpu-numbers.ts';
 import { missingPyTorch, runPyTorch, runTaper, runTransformers, type StepResult } from './programs.ts';
-import { median, table } from './report.ts';
+import { percent, table } from './report.ts';
 
 /** What is measured. */
-export interface GpuSizes {
+interface GpuSizes {
   device: string;
   /** Of the BERT beside PyTorch. */
   layers: number;
@@ -147,10 +148,6 @@ function rate(tokens: number, seconds: number | undefined): string {
   return seconds === undefined ? '' : `${Math.round(tokens / seconds)}`;
 }
 
-function percent(share: number, digits = 0): string {
-  return `${(100 * share).toFixed(digits)} %`;
-}
-
 /** taper and eager PyTorch in turn, then what PyTorch compiles. */
 function bertBesidePyTorch(
   sizes: GpuSizes,
@@ -185,7 +182,7 @@ function bertBesidePyTorch(
   console.log(row.join('  '));
   const demands = [
     ...(batch === usual
-      ? [{ text: `micro-batch ${batch}: an MFU of 45 % at least (${percent(mfu, 1)})`, isMet: mfu >= 0.45 }]
+      ? [{ text: `micro-batch ${batch}: an MFU of 45 % at least (${percent(mfu)})`, isMet: mfu >= 0.45 }]
       : []),
     ...(eagerSeconds && compiledSeconds
       ? [
@@ -234,10 +231,10 @@ function skippedBlocks(sizes: GpuSizes): Measured {
   const time = 1 - dropped.step_s_mean / dense.step_s_mean;
   const flops = 1 - stepFlops(work, dropped.mean_layers_run) / stepFlops(work, layers);
   const seconds = [dense, dropped].map(({ step_s_mean }) => `${step_s_mean}`);
-  const row = [`${dropped.mean_layers_run}`, ...seconds, percent(time, 1), percent(flops, 1)];
+  const row = [`${dropped.mean_layers_run}`, ...seconds, percent(time), percent(flops)];
   console.log(row.join('  '));
   return {
     row,
-    demands: [{ text: `at θ = 0.5 a step takes at least 22 % less time (${percent(time, 1)})`, isMet: time >= 0.22 }],
+    demands: [{ text: `at θ = 0.5 a step takes at least 22 % less time (${percent(time)})`, isMet: time >= 0.22 }],
   };
 }

@@ -1,15 +1,16 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { openCheckpoint } from '../src/checkpoints/index.ts';
+import { type Checkpoint, openCheckpoint } from '../src/checkpoints/index.ts';
 import { familyOf } from '../src/model/index.ts';
 import { spearman } from '../src/tasks/metrics.ts';
 import { readTable } from '../src/tasks/tables.ts';
 import { runCommand } from './programs.ts';
-import { spread, table, writeResults } from './report.ts';
+import { Records, recipeFrom } from './records.ts';
+import { medianText, table, writeResults } from './report.ts';
 import { untrainedLike } from './untrained.ts';
 
 const runs = fileURLToPath(new URL('../../runs/heads', import.meta.url));
+const records = new Records('heads');
 const seeds = [1, 2, 3];
 
 /** What is fine-tuned for, with files in the folder of the data. */
@@ -50,24 +51,26 @@ const tasks: readonly HeadTask[] = [
   },
 ];
 
+/** A model that is fine-tuned: the pre-trained one, or one like it. */
+interface Start {
+  kind: string;
+  path: string;
+  pretrained: Checkpoint;
+}
+
 /** The score on the test set, of a fine-tuning that is not repeated where it was done before. */
-function scoreOf(
-  task: HeadTask,
-  checkpoint: string,
-  kind: string,
-  { data, seed }: { data: string; seed: number },
-): number {
-  const record = join(runs, `${task.name}-${kind}-${seed}.json`);
-  if (!existsSync(record)) {
-    const files = Object.entries(task.files).flatMap(([name, file]) => [`--${name}`, join(data, file)]);
-    const how = ['--epochs', task.epochs, '--learning-rate', task.learningRate, '--seeds', `${seed}`, '--json'];
-    writeFileSync(record, runCommand(['finetune', checkpoint, ...task.words, ...files, ...how]));
-  }
-  const { seeds: found } = JSON.parse(readFileSync(record, 'utf8')) as {
-    seeds: { tests: { scores: Record<string, number> }[] }[];
-  };
-  const score = found[0]!.tests[0]!.scores[task.score]!;
-  console.log(`${task.title}, ${kind}, seed ${seed}: ${score.toFixed(4)}`);
+function scoreOf(task: HeadTask, { kind, path, pretrained }: Start, data: string, seed: number): number {
+  const name = `${task.name}-${kind}-${seed}`;
+  const how = [...task.words, '--epochs', task.epochs, '--learning-rate', task.learningRate];
+  const recipe = recipeFrom([pretrained.weightsHash, how]);
+  const kept = records.get<{ score: number }>(name, recipe);
+  if (kept) return kept.score;
+  const files = Object.entries(task.files).flatMap(([set, file]) => [`--${set}`, join(data, file)]);
+  const found = runCommand(['finetune', path, ...how, ...files, '--seeds', `${seed}`, '--json']);
+  const { seeds: tuned } = JSON.parse(found) as { seeds: { tests: { scores: Record<string, number> }[] }[] };
+  const score = tuned[0]!.tests[0]!.scores[task.score]!;
+  records.keep(name, recipe, { score });
+  console.log(`${name}: ${score.toFixed(4)}`);
   return score;
 }
 
@@ -104,14 +107,13 @@ async function tfIdf(data: string, { files }: HeadTask): Promise<number> {
  */
 export async function heads(checkpointPath: string, data: string): Promise<void> {
   const checkpoint = openCheckpoint(checkpointPath, console.warn);
-  mkdirSync(runs, { recursive: true });
-  const models = { 'pre-trained': checkpointPath, untrained: untrainedLike(checkpoint, join(runs, 'untrained')) };
+  const models = { 'pre-trained': checkpointPath, untrained: untrainedLike(checkpoint, runs) };
   const rows = tasks.map((task) => [
     task.title,
     task.score === 'f1' ? 'F1 of entities, %' : "Spearman's correlation × 100",
     ...Object.entries(models).map(([kind, path]) =>
-      spread(
-        seeds.map((seed) => 100 * scoreOf(task, path, kind, { data, seed })),
+      medianText(
+        seeds.map((seed) => 100 * scoreOf(task, { kind, path, pretrained: checkpoint }, data, seed)),
         1,
       ),
     ),

@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process';
 import { createWriteStream, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,6 +5,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { createGzip } from 'node:zlib';
+import { runNode } from './programs.ts';
 import { row } from './reading.ts';
 import { table, writeResults } from './report.ts';
 
@@ -15,10 +15,10 @@ const wordsInFile = 60;
 
 /** Lists, trains a tokenizer on, and tokenises what is at a path, in a process of its own with a heap of 256 MB. */
 const preparer = `
-const [data, train, path, cacheDir] = process.argv.slice(1);
-const { readFileSync } = await import('node:fs');
+const [data, train, resident, path, cacheDir] = process.argv.slice(1);
 const { listSources, sharedSources, prepareCorpus } = await import(data);
 const { trainTokenizer } = await import(train);
+const { residentMb } = await import(resident);
 let since = performance.now();
 const seconds = () => { const now = performance.now(); const took = (now - since) / 1000; since = now; return took; };
 const files = await listSources([path]);
@@ -35,10 +35,8 @@ const tokenising = seconds();
 const { user, system } = process.cpuUsage(cpu);
 const { documents, tokens, textBytes, shards } = corpus.index;
 corpus.close();
-// Not maxRSS, which begins with that of the process that started this one.
-const peakBytes = 1024 * Number(/VmHWM:\\s*(\\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1]);
 console.log(JSON.stringify({ listing, comparing, training, tokenising, cpuSeconds: (user + system) / 1e6, silence: silence / 1000,
-  documents, tokens, textBytes, shards: shards.length, peakBytes }));`;
+  documents, tokens, textBytes, shards: shards.length, peakMb: residentMb('peak') }));`;
 
 type Measured = Record<
   | 'listing'
@@ -51,15 +49,15 @@ type Measured = Record<
   | 'tokens'
   | 'textBytes'
   | 'shards'
-  | 'peakBytes',
+  | 'peakMb',
   number
 >;
 
 /** Texts that are larger than a shard, than memory, and many: time and memory to prepare them. */
 export async function large([gigabytes = '5', numFiles = '100000', ...names]: readonly string[]): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'taper-bench-'));
-  const modules = ['data/index.js', 'train/tokenizers.js'].map((path) =>
-    fileURLToPath(new URL(`../src/${path}`, import.meta.url)),
+  const modules = ['../src/data/index.js', '../src/train/tokenizers.js', './resident.js'].map((path) =>
+    fileURLToPath(new URL(path, import.meta.url)),
   );
   const rows: (string | number)[][] = [
     [
@@ -85,12 +83,9 @@ export async function large([gigabytes = '5', numFiles = '100000', ...names]: re
       const path = join(folder, name);
       await make(path, { bytes: Number(gigabytes) * 1e9, numFiles: Number(numFiles) });
       const args = ['--max-old-space-size=256', '--input-type=module', '-e', preparer, '--', ...modules, path, folder];
-      const { stdout } = spawnSync(process.execPath, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
-      const found = JSON.parse(stdout) as Measured;
-      const { listing, comparing, training, tokenising, cpuSeconds, silence, documents, shards } = found;
-      const [megabytes, tokens, peak] = [found.textBytes, found.tokens, found.peakBytes].map(
-        (value) => value / 1e6,
-      ) as [number, number, number];
+      const found = JSON.parse(runNode(args)) as Measured;
+      const { listing, comparing, training, tokenising, cpuSeconds, silence, documents, shards, peakMb } = found;
+      const [megabytes, tokens] = [found.textBytes / 1e6, found.tokens / 1e6];
       rows.push(
         [
           name,
@@ -105,7 +100,7 @@ export async function large([gigabytes = '5', numFiles = '100000', ...names]: re
           cpuSeconds,
           megabytes / cpuSeconds,
           silence,
-          peak,
+          peakMb,
         ].map((value) => (typeof value === 'number' ? number(value) : value)),
       );
       console.log(rows.at(-1)!.join('  '));

@@ -1,14 +1,12 @@
-import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { loadConfig } from '../src/config/index.ts';
 import { readMetrics } from '../src/runs/index.ts';
 import { estimateMemory } from '../src/train/memory.ts';
+import { runCommand } from './programs.ts';
 import { table, writeResults } from './report.ts';
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
 const common = [
   'train.steps=4',
   'train.evalEvery=0',
@@ -24,27 +22,28 @@ const gpt = [
   'data.sequenceLength=256',
 ];
 const shapes = [
-  ['model.preset=bert-mini', 'train.batchSize=32', 'train.precision=fp32', 'depth.method=dense'],
-  ['model.preset=bert-mini', 'train.batchSize=32', 'train.precision=bf16', 'depth.method=dense'],
-  ['model.preset=bert-mini', 'train.batchSize=1', 'train.precision=bf16'],
-  ['model.preset=bert-mini', 'train.batchSize=64', 'train.microBatchSize=16', 'train.precision=bf16'],
-  ['model.preset=bert-base', 'train.batchSize=8', 'train.microBatchSize=4', 'train.precision=bf16'],
-  ['model.layers=12', 'model.hiddenSize=128', 'train.batchSize=256', 'train.precision=bf16', 'depth.method=dense'],
+  ['model.preset=bert-mini', 'train.batchSize=32', 'train.precision=fp32'],
+  ['model.preset=bert-mini', 'train.batchSize=32', 'train.precision=bf16'],
+  ['model.preset=bert-mini', 'train.batchSize=1', 'train.precision=bf16', 'depth.method=pld'],
+  [
+    'model.preset=bert-mini',
+    'train.batchSize=64',
+    'train.microBatchSize=16',
+    'train.precision=bf16',
+    'depth.method=pld',
+  ],
+  ['model.preset=bert-base', 'train.batchSize=8', 'train.microBatchSize=4', 'train.precision=bf16', 'depth.method=pld'],
+  ['model.layers=12', 'model.hiddenSize=128', 'train.batchSize=256', 'train.precision=bf16'],
   [
     'model.preset=bert-small',
     'train.batchSize=32',
     'train.precision=bf16',
     'model.norm=post',
+    'depth.method=pld',
     'depth.granularity=sequence',
   ],
-  [...gpt, 'train.batchSize=16', 'train.precision=bf16', 'depth.method=dense'],
-  [
-    'model.preset=bert-small',
-    'train.batchSize=4',
-    'train.precision=fp32',
-    'train.optimizer=lamb',
-    'depth.method=dense',
-  ],
+  [...gpt, 'train.batchSize=16', 'train.precision=bf16'],
+  ['model.preset=bert-small', 'train.batchSize=4', 'train.precision=fp32', 'train.optimizer=lamb'],
 ];
 
 /** What `taper-lm plan` estimates beside the resident peak of four steps. */
@@ -54,22 +53,8 @@ export function memoryEstimate(paths: readonly string[]): void {
   try {
     const rows = shapes.map((sets, i) => {
       const out = join(folder, `run-${i}`);
-      const words = [
-        'pretrain',
-        '--out',
-        out,
-        '--data',
-        ...paths,
-        '--set',
-        ...common,
-        ...sets,
-        `data.cache=${join(folder, 'cache')}`,
-      ];
-      const { status } = spawnSync(process.execPath, ['dist/src/cli/main.js', ...words], {
-        cwd: root,
-        stdio: 'inherit',
-      });
-      if (status !== 0) throw new Error(`taper-lm ${words.join(' ')} failed`);
+      const all = [...common, ...sets, `data.cache=${join(folder, 'cache')}`];
+      runCommand(['pretrain', '--out', out, '--data', ...paths, '--set', ...all]);
       const { config } = loadConfig({ file: join(out, 'config.json') }); // the vocabulary as large as it came out
       const steps = readMetrics(join(out, 'metrics.jsonl')).filter(({ type }) => type === 'step');
       const peak = Math.max(...steps.map((line) => (line.type === 'step' ? line.peakMemoryBytes : 0)));

@@ -1,12 +1,10 @@
-import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { readMetrics } from '../src/runs/index.ts';
+import { runCommand } from './programs.ts';
 import { table, writeResults } from './report.ts';
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
 const shownSteps = [1, 200, 1000, 2000];
 
 /** Whether memory is flat: the resident peak of a bert-mini run along its steps, the text being prepared before. */
@@ -17,14 +15,10 @@ export function memory(paths: readonly string[]): void {
     ...[`data.cache=${join(folder, 'cache')}`, 'train.steps=2000', 'train.batchSize=8', 'train.microBatchSize=4'],
     ...['train.evalEvery=100', 'train.saveEvery=200', 'train.evalSamples=64'],
   ];
-  const taper = (words: string[]) => {
-    const all = ['dist/src/cli/main.js', ...words, 'configs/bert-mini.yaml', '--data', ...paths, '--set', ...settings];
-    const { status } = spawnSync(process.execPath, all, { cwd: root, stdio: 'inherit' });
-    if (status !== 0) throw new Error(`taper ${words.join(' ')} failed`);
-  };
+  const inputs = ['configs/bert-mini.yaml', '--data', ...paths, '--set', ...settings];
   try {
-    taper(['data', 'prepare']);
-    taper(['pretrain', '--out', join(folder, 'run')]);
+    runCommand(['data', 'prepare', ...inputs]);
+    runCommand(['pretrain', '--out', join(folder, 'run'), ...inputs]);
     const steps = readMetrics(join(folder, 'run', 'metrics.jsonl')).filter((line) => line.type === 'step');
     const peaks = shownSteps.map((step) => steps[step - 1]!.peakMemoryBytes / 1e6);
     const rows = [['step', 'peak resident, MB'], ...shownSteps.map((step, i) => [step, peaks[i]!.toFixed(0)])];

@@ -1,9 +1,10 @@
+import { median } from '../src/averages.ts';
 import { lastConfig, loadConfig } from '../src/config/index.ts';
 import { stepFlops } from '../src/depth/index.ts';
 import { scope, setNumThreads, Tensor } from '../src/tensor/index.ts';
 import { workOf } from '../src/train/index.ts';
 import { missingPyTorch, runTaper, runTransformers, type StepResult } from './programs.ts';
-import { median, spread, table, writeResults } from './report.ts';
+import { medianText, table, writeResults } from './report.ts';
 
 const presets = ['ettin-32m', 'llama-mini'] as const;
 const precisions = ['fp32', 'bf16'] as const;
@@ -60,10 +61,10 @@ function besideTransformers(rounds: number): string {
         variant.preset,
         variant.logits,
         dtype,
-        spread(seconds('theirs'), 2),
-        spread(seconds('ours'), 2),
-        spread(ratios, 2),
-        spread(
+        medianText(seconds('theirs'), 2),
+        medianText(seconds('ours'), 2),
+        medianText(ratios, 2),
+        medianText(
           pairs.map(({ ours }) => 100 * ours.mfu),
           0,
           ' %',
@@ -109,7 +110,7 @@ function skipping(rounds: number): string {
       }));
       const depth = ({ mean_layers_run }: StepResult) => mean_layers_run;
       const percent = (fractions: number[]) =>
-        spread(
+        medianText(
           fractions.map((fraction) => 100 * fraction),
           1,
           ' %',
@@ -117,13 +118,13 @@ function skipping(rounds: number): string {
       rows.push([
         preset,
         dtype,
-        spread(
+        medianText(
           pairs.map(({ dropped }) => depth(dropped)),
           2,
         ),
         percent(saved.map(({ flops }) => flops)),
         percent(saved.map(({ time }) => time)),
-        spread(
+        medianText(
           saved.map(({ time, flops }) => time / flops),
           2,
         ),
@@ -162,7 +163,7 @@ function windows(rounds: number): string {
         }),
       ).slice(rounds),
     ) as [number[], number[]];
-    rows.push([name, spread(global, 1), spread(local, 1), (median(local) / median(global)).toFixed(2)]);
+    rows.push([name, medianText(global, 1), medianText(local, 1), (median(local) / median(global)).toFixed(2)]);
     console.log(rows.at(-1)!.join('  '));
   }
   return `## What a window saves

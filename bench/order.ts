@@ -1,7 +1,7 @@
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { median } from '../src/averages.ts';
 import { wordTokenizer, writeSparseCorpus } from '../src/data/fixtures.ts';
 import {
   makeMask,
@@ -13,7 +13,9 @@ import {
   samplesOf,
   splitCorpus,
 } from '../src/data/index.ts';
-import { median, table, writeResults } from './report.ts';
+import { runNode } from './programs.ts';
+import { table, writeResults } from './report.ts';
+import { residentMb } from './resident.ts';
 
 const [sequenceLength, microBatchSize, chunkBytes, numDrawn, seed] = [128, 32, 2 ** 20, 10_000, 1];
 const objectives: Objective[] = ['mlm', 'mlm+nsp'];
@@ -67,10 +69,7 @@ ${table(touchedRows())}`;
 }
 
 function openingInProcess(folder: string, objective: Objective, epochs: number): Opening {
-  const words = [process.argv[1]!, 'order-opening', folder, objective, `${epochs}`];
-  const { stdout, stderr } = spawnSync(process.execPath, words, { encoding: 'utf8' });
-  if (stdout === '') throw new Error(stderr);
-  return JSON.parse(stdout) as Opening;
+  return JSON.parse(runNode([process.argv[1]!, 'order-opening', folder, objective, `${epochs}`])) as Opening;
 }
 
 /** Opens a corpus like a run that resumes after a number of epochs. */
@@ -78,7 +77,7 @@ export function orderOpening([folder, objective, epochs]: string[]): void {
   const tokenizer = wordTokenizer(10);
   const settings = { tokenizer, objective: objective as Objective, maskRate: 0.15 };
   const mask = makeMask(tokenizer, settings);
-  const before = residentMegabytes();
+  const before = residentMb('now');
   const started = process.cpuUsage();
   const since = () => {
     const { user, system } = process.cpuUsage(started);
@@ -94,13 +93,9 @@ export function orderOpening([folder, objective, epochs]: string[]): void {
   const first = since() - opened;
   for (let i = 1; i < 100; i++) batch(i);
   const hundred = since() - opened;
-  const result: Opening = { samples: samples.count, opened, first, hundred, megabytes: residentMegabytes() - before };
+  const result: Opening = { samples: samples.count, opened, first, hundred, megabytes: residentMb('now') - before };
   process.stdout.write(JSON.stringify(result));
   corpus.close();
-}
-
-function residentMegabytes(): number {
-  return Number(/VmRSS:\s*(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))![1]) / 1000;
 }
 
 const bytesOf = (sample: number) => sample * (sequenceLength - 2) * 2;

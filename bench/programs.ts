@@ -15,15 +15,21 @@ export type StepResult = Pick<
   'peer' | 'params_m' | 'mean_layers_run' | 'step_s_median' | 'step_s_mean' | 'tokens_per_s' | 'peak_memory_mb'
 >;
 
-function run(command: string, args: readonly string[]): string[] {
-  const { status, stdout, stderr } = spawnSync(command, args, { cwd: root, env: environment, encoding: 'utf8' });
-  if (status !== 0) throw new Error(`${command} ${args.join(' ')} failed:\n${stderr}`);
-  return stdout.trim().split('\n');
+/** What a program prints last. */
+function run(command: string, args: readonly string[]): string {
+  const { status, error, stdout, stderr } = spawnSync(command, args, { cwd: root, env: environment, encoding: 'utf8' });
+  if (status !== 0) throw new Error(`${command} ${args.join(' ')} failed:\n${error?.message ?? stderr}`);
+  return stdout.trim().split('\n').at(-1)!;
+}
+
+/** What a program in Node prints last. */
+export function runNode(args: readonly string[]): string {
+  return run(process.execPath, args);
 }
 
 /** What a command of taper prints last. */
 export function runCommand(args: readonly string[]): string {
-  return run(process.execPath, ['dist/src/cli/main.js', ...args]).at(-1)!;
+  return runNode(['dist/src/cli/main.js', ...args]);
 }
 
 /** One run of `taper-lm bench step` in a process of its own. */
@@ -38,22 +44,22 @@ export function runOps(flags: readonly string[]): OpTimes {
 
 /** What the checks on a GPU find there, in a process of their own. */
 export function runGpuChecks(device: string): Check[] {
-  return JSON.parse(run(process.execPath, ['dist/bench/gpu-numbers.js', device]).at(-1)!);
+  return JSON.parse(runNode(['dist/bench/gpu-numbers.js', device]));
 }
 
 /** One run of the PyTorch program with the same flags. */
 export function runPyTorch(flags: readonly string[]): StepResult & { loss: number } {
-  return JSON.parse(run(python(), ['bench/peer/pytorch_pld.py', ...flags]).at(-1)!);
+  return JSON.parse(run(python(), ['bench/peer/pytorch_pld.py', ...flags]));
 }
 
 /** One run of the program of transformers' models with the same flags. */
 export function runTransformers(flags: readonly string[]): StepResult & { loss: number } {
-  return JSON.parse(run(python(), ['bench/peer/transformers_models.py', ...flags]).at(-1)!);
+  return JSON.parse(run(python(), ['bench/peer/transformers_models.py', ...flags]));
 }
 
 /** One training by transformers' Trainer. */
 export function runTrainer(flags: readonly string[]): { step_s_mean: number } {
-  return JSON.parse(run(python(), ['bench/peer/transformers_pretrain.py', ...flags]).at(-1)!);
+  return JSON.parse(run(python(), ['bench/peer/transformers_pretrain.py', ...flags]));
 }
 
 /** What is missing to run a program of PyTorch that uses these packages as well, if anything. */

@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process';
 import { createWriteStream, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,17 +6,18 @@ import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { createGzip } from 'node:zlib';
 import { parquetWriteFile } from 'hyparquet-writer';
+import { runNode } from './programs.ts';
 import { table, writeResults } from './report.ts';
 
-const modules = fileURLToPath(new URL('../src/data/index.js', import.meta.url));
+const modules = ['../src/data/index.js', './resident.js'].map((path) => fileURLToPath(new URL(path, import.meta.url)));
 const rowCharacters = 3400;
 const largeBytes = 640e6;
 
 /** Reads a file in a process of its own, and prints what came of it and the resident peak. */
 const reader = `
-const [modules, path] = process.argv.slice(1);
-const { readFileSync } = await import('node:fs');
-const { listSources, readTexts } = await import(modules);
+const [data, resident, path] = process.argv.slice(1);
+const { listSources, readTexts } = await import(data);
+const { residentMb } = await import(resident);
 let [bytes, said] = [0, ''];
 const started = performance.now();
 try {
@@ -26,9 +26,7 @@ try {
   said = error.message.replace(path, 'FILE');
 }
 const seconds = (performance.now() - started) / 1000;
-// Not maxRSS, which begins with that of the process that started this one.
-const peakBytes = 1024 * Number(/VmHWM:\\s*(\\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1]);
-console.log(JSON.stringify({ bytes, said, seconds, peakBytes }));`;
+console.log(JSON.stringify({ bytes, said, seconds, peakMb: residentMb('peak') }));`;
 
 /** Memory to read large files of each kind, which are made for that. */
 export async function reading(): Promise<void> {
@@ -38,24 +36,12 @@ export async function reading(): Promise<void> {
     for (const [name, make] of Object.entries(files)) {
       const path = join(folder, name);
       await make(path);
-      const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', reader, '--', modules, path], {
-        encoding: 'utf8',
-      });
-      const { bytes, said, seconds, peakBytes } = JSON.parse(stdout) as Record<
-        'bytes' | 'seconds' | 'peakBytes',
-        number
-      > & {
+      const found = runNode(['--input-type=module', '-e', reader, '--', ...modules, path]);
+      const { bytes, said, seconds, peakMb } = JSON.parse(found) as Record<'bytes' | 'seconds' | 'peakMb', number> & {
         said: string;
       };
       const megabytes = (value: number) => (value / 1e6).toFixed(0);
-      rows.push([
-        name,
-        megabytes(statSync(path).size),
-        megabytes(bytes),
-        seconds.toFixed(1),
-        megabytes(peakBytes),
-        said,
-      ]);
+      rows.push([name, megabytes(statSync(path).size), megabytes(bytes), seconds.toFixed(1), peakMb.toFixed(0), said]);
       console.log(rows.at(-1)!.join('  '));
       rmSync(path);
     }

@@ -21,10 +21,14 @@ type Kept<T> = T & Measured & { recipe: string };
 
 const root = fileURLToPath(new URL('../../docs/results/records', import.meta.url));
 
-/** Tells apart what a config file and settings make, so that the results of an earlier recipe are not taken for those of this one. */
+/** Tells apart what results depend on, so that those of an earlier recipe are not taken for those of this one. */
+export function recipeFrom(parts: readonly unknown[]): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 8);
+}
+
+/** The recipe of a config file with settings. */
 export function recipeOf(file: string, sets: readonly string[]): string {
-  const recipe = JSON.stringify([readConfigFile(file), sets]);
-  return createHash('sha256').update(recipe).digest('hex').slice(0, 8);
+  return recipeFrom([readConfigFile(file), sets]);
 }
 
 /** What was measured before, kept as small JSON files in a folder of docs/results/records. */

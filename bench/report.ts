@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { median } from '../src/averages.ts';
 import { counted } from '../src/errors/index.ts';
 import { measuredHere } from './records.ts';
 
@@ -16,13 +17,7 @@ export function writeResults(name: string, title: string, command: string, text:
 }
 
 /** `median (least–most)` */
-export function spread(values: readonly number[], digits: number, unit = ''): string {
+export function medianText(values: readonly number[], digits: number, unit = ''): string {
   const ends = [Math.min(...values), Math.max(...values)].map((value) => value.toFixed(digits));
   return `${median(values).toFixed(digits)}${unit} (${ends.join('–')})`;
-}
-
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = (sorted.length - 1) / 2;
-  return (sorted[Math.floor(middle)]! + sorted[Math.ceil(middle)]!) / 2;
 }

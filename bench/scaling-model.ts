@@ -1,5 +1,5 @@
 /** What one optimizer step is made of on one rank, in seconds, with the whole batch. */
-export interface StepWork {
+export interface RankStep {
   /** A block, forward and backward; backward is two thirds of it. */
   block: number;
   /** All else that grows with the batch: embeddings and heads, forward and backward. */
@@ -30,7 +30,7 @@ export interface Network {
  * that is less.
  */
 export function stepTime(
-  { block, outside, update, blockBytes, outsideBytes }: StepWork,
+  { block, outside, update, blockBytes, outsideBytes }: RankStep,
   depth: number,
   ranks: number,
   network: Network,

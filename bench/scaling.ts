@@ -12,7 +12,7 @@ import { Tensor } from '../src/tensor/index.ts';
 import { measureSteps, workOf } from '../src/train/index.ts';
 import { onTwoHosts } from '../tests/faults/hosts.ts';
 import { table, writeResults } from './report.ts';
-import { type Network, type StepWork, stepTime } from './scaling-model.ts';
+import { type Network, type RankStep, stepTime } from './scaling-model.ts';
 
 const runner = fileURLToPath(new URL('run.js', import.meta.url));
 const steps = 40;
@@ -34,10 +34,10 @@ function measuredConfig(): Config {
 }
 
 /** The parts of a step, as two processes measure them at once: they share the memory's bandwidth, as two ranks do. */
-async function measuredWork(): Promise<StepWork> {
+async function measuredWork(): Promise<RankStep> {
   const both = await Promise.all([1, 2].map(() => printed([runner, 'scaling-work'])));
-  const all = both.map((text) => JSON.parse(text) as StepWork);
-  const mean = (key: keyof StepWork) => (all[0]![key] + all[1]![key]) / 2;
+  const all = both.map((text) => JSON.parse(text) as RankStep);
+  const mean = (key: keyof RankStep) => (all[0]![key] + all[1]![key]) / 2;
   return {
     block: mean('block'),
     outside: mean('outside'),
@@ -48,7 +48,7 @@ async function measuredWork(): Promise<StepWork> {
 }
 
 /** What is sent of a block's gradients, and of those outside the blocks. */
-function gradientBytes({ model }: Config): Pick<StepWork, 'blockBytes' | 'outsideBytes'> {
+function gradientBytes({ model }: Config): Pick<RankStep, 'blockBytes' | 'outsideBytes'> {
   const { blocks, outer } = partsOf(model, parameterSpecs(model));
   return { blockBytes: 4 * numParameters(blocks[0]!), outsideBytes: 4 * numParameters(outer) };
 }
@@ -58,7 +58,7 @@ export function scalingWork(): void {
   const config = measuredConfig();
   const { layers } = config.model;
   const { once, update, microBatch, block } = measureSteps(lastConfig(config));
-  const work: StepWork = {
+  const work: RankStep = {
     block: 2 * block, // of both micro-batches
     outside: 2 * microBatch,
     update: once + layers * update,
@@ -143,7 +143,7 @@ const linkText = ({ bandwidth, latency }: Network) =>
   `${(bandwidth / 1e6).toFixed(0)} MB/s, ${(1e6 * latency).toFixed(0)} µs`;
 
 /** The mean step of a run (its first ones left out), what the model says of it, and how much of each is waiting. */
-function compared(run: string, work: StepWork, network: Network, ranks: number): string[] {
+function compared(run: string, work: RankStep, network: Network, ranks: number): string[] {
   const lines = readMetrics(join(run, 'metrics.jsonl')).flatMap((line) =>
     line.type === 'step' && line.step > 5 ? [line] : [],
   );
@@ -176,7 +176,7 @@ function onPaper(): string[][] {
     const { layers } = config.model;
     const parameters = numParameters(parameterSpecs(config.model));
     const perBlock = (stepFlops(step, layers) - stepFlops(step, 0)) / layers;
-    const work: StepWork = {
+    const work: RankStep = {
       block: perBlock / gpu.flops,
       outside: stepFlops(step, 0) / gpu.flops,
       update: (updateBytes * parameters) / gpu.memory,
@@ -202,7 +202,7 @@ function onPaper(): string[][] {
   return rows;
 }
 
-function document({ block, outside, update, blockBytes, outsideBytes }: StepWork, rows: readonly string[][]): string {
+function document({ block, outside, update, blockBytes, outsideBytes }: RankStep, rows: readonly string[][]): string {
   const ms = (seconds: number) => (1000 * seconds).toFixed(1);
   const megabytes = (bytes: number) => (bytes / 1e6).toFixed(2);
   return `The model is that of [scaling.md](../scaling.md).

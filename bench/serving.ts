@@ -3,10 +3,11 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { median } from '../src/averages.ts';
 import { sentences, taper, writeTiny } from '../tests/cli.fixture.ts';
 import { readNpy } from '../tests/npy.fixture.ts';
 import { ask, manyRequests, type Serving, serving } from '../tests/serving.fixture.ts';
-import { median, table, writeResults } from './report.ts';
+import { table, writeResults } from './report.ts';
 
 const [numRequests, numSlow, numCompletions] = [10_000, 20, 40];
 /** Of an encoder as wide as a bert-mini; the weights do not matter here. */

@@ -1,7 +1,7 @@
 import { stepFlops } from '../src/depth/index.ts';
 import { bertWork } from './bert-work.ts';
 import { missingPyTorch, runOps, runPyTorch, runTaper, type StepResult } from './programs.ts';
-import { spread, table, writeResults } from './report.ts';
+import { medianText, table, writeResults } from './report.ts';
 
 interface Size {
   name: string;
@@ -58,10 +58,10 @@ function besidePyTorch(rounds: number): string {
       rows.push([
         size.name,
         dtype,
-        spread(of('pytorch', 'step_s_median'), 2),
-        spread(of('taper', 'step_s_median'), 2),
-        spread(ratios, 2),
-        spread(
+        medianText(of('pytorch', 'step_s_median'), 2),
+        medianText(of('taper', 'step_s_median'), 2),
+        medianText(ratios, 2),
+        medianText(
           all.map(({ taper }) => 100 * taper.mfu),
           0,
           ' %',
@@ -108,21 +108,21 @@ function skippingBesidePyTorch(rounds: number): string {
       rows.push([
         `${size.name}, ${dtype}`,
         who === 'pytorch' ? 'PyTorch' : 'taper',
-        spread(
+        medianText(
           rounded.map(({ depth }) => depth),
           2,
         ),
-        spread(
+        medianText(
           rounded.map(({ flops }) => 100 * flops),
           1,
           ' %',
         ),
-        spread(
+        medianText(
           rounded.map(({ time }) => 100 * time),
           1,
           ' %',
         ),
-        spread(
+        medianText(
           rounded.map(({ time, flops }) => time / flops),
           2,
         ),

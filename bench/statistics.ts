@@ -1,4 +1,5 @@
 import jstat from 'jstat';
+import { mean } from '../src/averages.ts';
 
 /** Values of a setting, by seed. */
 export type BySeed = ReadonlyMap<number, number>;
@@ -11,8 +12,6 @@ export interface Difference {
   /** The number of seeds that both have. */
   pairs: number;
 }
-
-export const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 /** The standard deviation around the means of some groups, with its degrees of freedom, `Σ(n_g − 1)`. */
 export function pooledDeviation(groups: readonly (readonly number[])[]): { deviation: number; freedom: number } {

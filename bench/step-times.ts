@@ -1,7 +1,7 @@
+import { mean } from '../src/averages.ts';
 import { type Config, lastConfig } from '../src/config/index.ts';
 import { depthMethod, plannedCost } from '../src/depth/index.ts';
 import { measureSteps, type StepTimes, stepSeconds, workOf } from '../src/train/index.ts';
-import { mean } from './statistics.ts';
 
 const rounds = 3;
 

@@ -213,7 +213,7 @@ describe('fine-tuning', { concurrency: 2 }, () => {
       second!,
       /^This model is no better than .*naive Bayes on words: more labelled examples help, or an encoder trained on more text/,
     );
-    assert.match(stdout, /^seed +set +best epoch +accuracy +f1 of other +matthews$/m);
+    assert.match(stdout, /^model +set +best epoch +accuracy +f1 of other +matthews\nseed 1 +\w+ +1 +\d+\.\d %/m);
     assert.match(stderr, /epoch 1: dev accuracy \d+\.\d %, f1 of other/);
     assert.doesNotMatch(stderr, /default for a hidden size/);
   });

@@ -83,7 +83,18 @@ describe('export', () => {
       'data.objective=mlm',
       'train.threads=1',
     ];
-    await done('pretrain', '--from', 'megatron-bert', '--data', 'train.txt', '--out', 'further', '--set', ...sets);
+    await done(
+      'pretrain',
+      '--from',
+      'megatron-bert',
+      '--data',
+      'train.txt',
+      '--out',
+      'further',
+      '--set',
+      ...sets,
+      'depth.method=pld',
+    );
     const evaluations = linesOf(at('further')).filter(({ type }) => type === 'eval');
     assert.ok(evaluations.length >= 2);
     const resumed = await done('pretrain', '--out', 'further', '--resume', '--set', 'train.steps=6');

@@ -150,7 +150,7 @@ describe('in an empty folder', () => {
   test('plan works without an addon, and where one cannot be built training says what to do', () => {
     const { status, stdout } = run('npx', 'taper-lm', 'plan', '--set', 'model.preset=bert-mini', 'train.steps=1000');
     assert.equal(status, 0);
-    assert.match(stdout, /^method +pld/m);
+    assert.match(stdout, /^method +dense/m);
     assert.ok(!existsSync(at('user-cache')), 'nothing was built');
     const bare = { ...environment, LIBTORCH: at('nowhere') };
     const bench = spawnSync('npx', ['taper-lm', 'bench', 'step', '--steps', '1'], {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { nextSteps, stepsToTarget, type Trained } from '../bench/quality/records.ts';
+import { nextSteps, stepsToTarget, type TrainedRung } from '../bench/quality/records.ts';
 import { type Rung, recipeOf, rungs, setsOf, target } from '../bench/quality/rungs.ts';
 import { type Climbed, ladder } from '../bench/quality/table.ts';
 import { loadConfig } from '../src/config/index.ts';
@@ -8,8 +8,8 @@ import { loadConfig } from '../src/config/index.ts';
 const rung: Rung = { name: 'muon', program: 'taper', label: 'a rung', firstSteps: 1000, maxSteps: 4000 };
 
 /** All trainings of a rung whose accuracy is a function of the steps, with one seed after the other. */
-function climbed(accuracyOf: (steps: number, seed: number) => number): Trained[] {
-  const all: Trained[] = [];
+function climbed(accuracyOf: (steps: number, seed: number) => number): TrainedRung[] {
+  const all: TrainedRung[] = [];
   for (const seed of [1, 2]) {
     for (let steps = nextSteps(all, rung, seed); steps !== undefined; steps = nextSteps(all, rung, seed)) {
       all.push({

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { glueScores, glueTasks, glueLearningRate as learningRate } from '../glue-scores.ts';
+import { glueScores, glueLearningRate as learningRate, scoredTasks } from '../glue-scores.ts';
 import { recipeOfSetting, records } from './budget.ts';
 import type { Setting } from './settings.ts';
 import { recordsOf, runOf, train } from './train.ts';
@@ -26,7 +26,7 @@ export function fineTuneAll(settings: readonly Setting[], books: string, data: s
     train(setting, first.seed, first.steps, books, threads);
     const run = runOf(setting, first.seed, first.steps);
     const how = { data, learningRate, seeds, threads, out: join(run, 'glue') };
-    const scores = Object.fromEntries(glueTasks.map((task) => [task.name, glueScores(run, task, how)]));
+    const scores = Object.fromEntries(scoredTasks.map((task) => [task.name, glueScores(run, task, how)]));
     records.keep(nameOf(setting), recipeOfSetting(setting), { scores });
     console.log(`${setting.name}: ${JSON.stringify(scores)}`);
   }

@@ -1,20 +1,13 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { mean } from '../../src/averages.ts';
 import { lastConfig } from '../../src/config/index.ts';
 import { lineChart } from '../../src/report/index.ts';
 import type { StepTimes } from '../../src/train/index.ts';
 import { finalLoss } from '../books.ts';
-import { glueTasks } from '../glue-scores.ts';
+import { scoredTasks } from '../glue-scores.ts';
 import { table, writeResults } from '../report.ts';
-import {
-  type BySeed,
-  type Difference,
-  depthUse,
-  differences,
-  mean,
-  pooledDeviation,
-  verdictOf,
-} from '../statistics.ts';
+import { type BySeed, type Difference, depthUse, differences, pooledDeviation, verdictOf } from '../statistics.ts';
 import { configOf, type Times, timeOf } from './budget.ts';
 import { glueOf } from './glue.ts';
 import { type Setting, settingOf, settings } from './settings.ts';
@@ -184,7 +177,7 @@ function gluePart(): string {
   if (!base || tuned.length < 2) return '';
   const rows = tuned.map((setting) => {
     const scores = glueOf(setting)!;
-    const cells = glueTasks.map(({ name: task }) => {
+    const cells = scoredTasks.map(({ name: task }) => {
       const own = scores[task]!;
       const points = (100 * mean(own)).toFixed(1);
       if (setting.name === 'dense') return points;
@@ -199,7 +192,7 @@ function gluePart(): string {
 
 The first seed of each, fine-tuned with five seeds; in brackets the difference to dense, paired by seed, and its 95 % interval (paired t-test). Scores × 100.
 
-${table([['setting', ...glueTasks.map(({ title }) => title)], ...rows])}`;
+${table([['setting', ...scoredTasks.map(({ title }) => title)], ...rows])}`;
 }
 
 function curves(trained: readonly TrainedSetting[], times: Times): string {

@@ -8,7 +8,7 @@ import { rounded } from '../../src/report/format.ts';
 import { readMetrics, summarise } from '../../src/runs/index.ts';
 import { runCommand } from '../programs.ts';
 import { Records, recipeOf } from '../records.ts';
-import { percent, spread, table, writeResults } from '../report.ts';
+import { medianText, percent, table, writeResults } from '../report.ts';
 import { untrainedLike } from '../untrained.ts';
 import { bookTask, type HourTask, type Labelled, mailTask } from './texts.ts';
 
@@ -92,7 +92,7 @@ const recipeWith = (...encoder: readonly string[]) =>
 function startsOf({ name }: HourTask, own: Checkpoint, other: string | undefined): Start[] {
   const recipe = recipeWith(...sets);
   return [
-    { name: 'untrained', path: untrainedLike(own, join(runs, name, 'untrained')), recipe },
+    { name: 'untrained', path: untrainedLike(own, join(runs, name)), recipe },
     { name: 'pre-trained on its own text', path: own.path, recipe },
     ...(other === undefined
       ? []
@@ -171,7 +171,7 @@ function section({ task, own, starts }: Prepared): string {
         .flatMap((seed) => recordOf(task, start, size, seed) ?? [])
         .map((found) => 100 * found[which]);
       if (new Set(values).size < 2) return values[0]?.toFixed(1) ?? '–';
-      return spread(values, 1);
+      return medianText(values, 1);
     });
   const { lastEvaluation } = summarise(readMetrics(join(runs, task.name, 'run', 'metrics.jsonl')));
   const characters = task.texts.reduce((sum, { text }) => sum + text.length, 0);

@@ -1,18 +1,18 @@
 import { join } from 'node:path';
+import { mean } from '../../src/averages.ts';
 import {
   glueDivergence,
   glueScores,
-  glueTasks,
   glueLearningRate as learningRate,
   type ScoredTask,
+  scoredTasks,
 } from '../glue-scores.ts';
-import { mean } from '../statistics.ts';
 import { baseline, checkpoints, fineTuningRates, idOf, type PaperTraining, pld, preln } from './settings.ts';
 import { checkpointOf, lossOf, recipeOfTraining, records, runOf, train } from './train.ts';
 
 const seeds = [1, 2, 3];
 /** Small tasks show best what the learning rate does. */
-export const sensitive = glueTasks.filter(({ name }) => name !== 'sst2');
+export const sensitive = scoredTasks.filter(({ name }) => name !== 'sst2');
 
 /** A fine-tuning, of three seeds. */
 interface FineTuned {
@@ -33,7 +33,7 @@ export const scored: readonly (readonly [PaperTraining, number])[] = [
 export const varied: readonly PaperTraining[] = [baseline, preln, pld];
 
 const fineTunings: readonly FineTuned[] = [
-  ...scored.flatMap(([training, step]) => glueTasks.map((task) => ({ training, step, task, learningRate }))),
+  ...scored.flatMap(([training, step]) => scoredTasks.map((task) => ({ training, step, task, learningRate }))),
   ...varied.flatMap((training) =>
     sensitive.flatMap((task) =>
       fineTuningRates.map((rate) => ({ training, step: checkpoints.all, task, learningRate: rate })),
@@ -50,7 +50,7 @@ export const scoresOf = (one: FineTuned) =>
 
 /** The mean over all tasks, for each seed of fine-tuning, × 100; undefined if some are missing. */
 export function meanScores(training: PaperTraining, step: number): number[] | undefined {
-  const all = glueTasks.map((task) => scoresOf({ training, step, task, learningRate }));
+  const all = scoredTasks.map((task) => scoresOf({ training, step, task, learningRate }));
   if (all.some((scores) => !scores)) return undefined;
   return seeds.map((_, i) => 100 * mean(all.map((scores) => scores![i]!)));
 }

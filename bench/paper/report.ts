@@ -1,12 +1,13 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { mean } from '../../src/averages.ts';
 import { lastConfig } from '../../src/config/index.ts';
 import { lineChart } from '../../src/report/index.ts';
 import type { StepTimes } from '../../src/train/index.ts';
-import { glueTasks } from '../glue-scores.ts';
+import { scoredTasks } from '../glue-scores.ts';
 import type { Measured } from '../records.ts';
 import { percent, table, writeResults } from '../report.ts';
-import { type BySeed, differences, mean } from '../statistics.ts';
+import { type BySeed, differences } from '../statistics.ts';
 import { measureInTurn, secondsOf } from '../step-times.ts';
 import { type Analysis, analysed, analysedSteps, analysisOf, type Figure, figureOf } from './analyses.ts';
 import { meanScores, scored, scoresOf, sensitive, varied } from './glue.ts';
@@ -138,7 +139,7 @@ function equalSamples(): Claim {
   return {
     says,
     holds: asGood(difference),
-    found: `GLUE, the mean of ${glueTasks.length} tasks: PLD minus PreLN ${more.toFixed(2)} ± ${margin.toFixed(2)} points (paired t-test over the seeds of fine-tuning; less than a point worse is as good). ${losses}`,
+    found: `GLUE, the mean of ${scoredTasks.length} tasks: PLD minus PreLN ${more.toFixed(2)} ± ${margin.toFixed(2)} points (paired t-test over the seeds of fine-tuning; less than a point worse is as good). ${losses}`,
   };
 }
 
@@ -170,7 +171,7 @@ function speedUp(times: Times): Claim {
     holds: isSooner(isComplete ? (fastest ? whole / fastest.seconds : 0) : undefined),
     found: `Checkpoints of a run, as in the paper: their learning rate has not decayed. PreLN at the same rate without dropping is in the table, too.
 
-${table([['model', 'samples', 'minutes', `GLUE (mean of ${glueTasks.length} tasks)`, 'sooner than the baseline'], ...cells])}`,
+${table([['model', 'samples', 'minutes', `GLUE (mean of ${scoredTasks.length} tasks)`, 'sooner than the baseline'], ...cells])}`,
   };
 }
 

@@ -2,10 +2,11 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { median } from '../../src/averages.ts';
 import { lineChart } from '../../src/report/index.ts';
 import { missingPyTorch } from '../programs.ts';
-import { median, table, writeResults } from '../report.ts';
-import { records, stepsToTarget, type Trained } from './records.ts';
+import { table, writeResults } from '../report.ts';
+import { records, stepsToTarget, type TrainedRung } from './records.ts';
 import { type Rung, rungs, seeds, target } from './rungs.ts';
 import { ladder } from './table.ts';
 import { writeSequences } from './texts.ts';
@@ -38,7 +39,7 @@ export async function quality(args: string[]): Promise<void> {
   report(records(), stepTimes(folder, rungs, rounds));
 }
 
-function report(all: readonly Trained[], times: ReadonlyMap<Rung, readonly number[]>): void {
+function report(all: readonly TrainedRung[], times: ReadonlyMap<Rung, readonly number[]>): void {
   const climbed = rungs.map((rung) => ({
     rung,
     steps: seeds.map((seed) => stepsToTarget(all, rung, seed)),
@@ -73,12 +74,12 @@ Everything that was trained is in [quality.jsonl](quality.jsonl); what the rungs
 }
 
 /** The longest trainings of a rung. */
-function longestOf(trained: readonly Trained[]) {
+function longestOf(trained: readonly TrainedRung[]) {
   const longest = Math.max(...trained.map(({ steps }) => steps));
   return { longest, reached: trained.filter(({ steps }) => steps === longest).map(({ accuracy }) => accuracy) };
 }
 
-function curves(all: readonly Trained[], times: ReadonlyMap<Rung, readonly number[]>): string {
+function curves(all: readonly TrainedRung[], times: ReadonlyMap<Rung, readonly number[]>): string {
   const series = rungs.map((rung) => ({
     name: rung.name,
     points: all

@@ -8,7 +8,7 @@ import { type Rung, setsOf } from './rungs.ts';
 import { cache, sequences, tokenizerFile } from './texts.ts';
 
 /** A training of a rung. */
-export interface Training {
+export interface RungTraining {
   rung: Rung;
   seed: number;
   steps: number;
@@ -21,9 +21,9 @@ export interface Training {
 /** A program that trains rungs. */
 interface Program {
   /** Trains, and names a checkpoint of taper. */
-  train(training: Training): string;
+  train(training: RungTraining): string;
   /** Trains, and says how long a step took in the mean, in seconds. */
-  time(training: Training): number;
+  time(training: RungTraining): number;
 }
 
 /** The programs by the names that rungs have for them. */
@@ -52,7 +52,7 @@ export const programs: Record<Rung['program'], Program> = {
   },
 };
 
-function pretrain({ rung, seed, steps, books, threads, out }: Training, saveEvery: number): void {
+function pretrain({ rung, seed, steps, books, threads, out }: RungTraining, saveEvery: number): void {
   const train = [
     `train.seed=${seed}`,
     `train.steps=${steps}`,
@@ -63,7 +63,7 @@ function pretrain({ rung, seed, steps, books, threads, out }: Training, saveEver
   runCommand(['pretrain', 'configs/quality.yaml', '--out', out, '--resume', '--set', ...sets]);
 }
 
-function trainerFlags({ seed, steps, threads, out }: Training, saveEvery: number): string[] {
+function trainerFlags({ seed, steps, threads, out }: RungTraining, saveEvery: number): string[] {
   const values = { sequences, tokenizer: tokenizerFile, out, seed, steps, threads, 'save-every': saveEvery };
   return [...Object.entries(values).flatMap(([name, value]) => [`--${name}`, `${value}`]), '--bf16'];
 }

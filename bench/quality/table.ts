@@ -1,4 +1,5 @@
-import { median, percent, spread } from '../report.ts';
+import { median } from '../../src/averages.ts';
+import { medianText, percent } from '../report.ts';
 import { type Rung, rungs } from './rungs.ts';
 
 /** What is known of a rung. */
@@ -20,7 +21,7 @@ interface Minutes {
   isMissed: boolean;
 }
 
-export function minutesOf({ steps, longest, seconds }: Pick<Climbed, 'steps' | 'longest' | 'seconds'>): Minutes {
+function minutesOf({ steps, longest, seconds }: Pick<Climbed, 'steps' | 'longest' | 'seconds'>): Minutes {
   const counts = steps.map((count) => count ?? longest);
   return { value: (median(counts) * median(seconds)) / 60, isMissed: steps.includes(undefined) };
 }
@@ -34,8 +35,8 @@ export function ladder(climbed: readonly Climbed[]): string[][] {
     const below = climbed.find((other) => other.rung.name === (rung.comparedWith ?? rung.on));
     return [
       rung.label,
-      own.isMissed ? `> ${longest}: ${reached.map(percent).join(' and ')}` : spread(steps as number[], 0),
-      spread(
+      own.isMissed ? `> ${longest}: ${reached.map(percent).join(' and ')}` : medianText(steps as number[], 0),
+      medianText(
         seconds.map((each) => 1000 * each),
         0,
       ),

@@ -1,13 +1,14 @@
-import { percent } from '../report/format.ts';
+import { median } from '../averages.ts';
+import { percent, table } from '../report/format.ts';
 import { adamw, type Dtype, dtypeOf, scope, setNumThreads, synchronize, Tensor } from '../tensor/index.ts';
 import type { BenchOptions } from './bench-options.ts';
-import { benchStep, median } from './bench-step.ts';
+import { benchStep } from './bench-step.ts';
 
 /** The fraction of tokens that are predicted, as in BERT. */
 const maskRate = 0.15;
 
 /** The time of one operation of a step on this machine. */
-export interface OpTime {
+interface OpTime {
   operation: string;
   /** How often a dense step runs it. */
   times: number;
@@ -220,14 +221,10 @@ export function opsText({ stepSeconds, operations }: OpTimes): string {
     percent(share),
   ]);
   const sum = operations.reduce((total, { share }) => total + share, 0);
-  const all = [
+  return table([
     ['operation', 'times', 'forward', '', 'backward', '', 'share of step'],
     ...rows,
     ['everything else', '', '', '', '', '', percent(1 - sum)],
     ['a step', '', `${(1000 * stepSeconds).toFixed(0)} ms`, '', '', '', ''],
-  ];
-  const widths = all[0]!.map((_, column) => Math.max(...all.map((row) => row[column]!.length)));
-  const line = (row: string[]) =>
-    row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!))).join('  ');
-  return all.map((row) => line(row).trimEnd()).join('\n');
+  ]);
 }

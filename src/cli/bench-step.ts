@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { lastConfig, loadConfig, type StepConfig } from '../config/index.ts';
+import { median } from '../averages.ts';
+import { lastConfig, loadConfig, packageVersion, type StepConfig } from '../config/index.ts';
 import { objectives } from '../data/index.ts';
 import { constant, stepFlops } from '../depth/index.ts';
 import { initialise, numParameters } from '../model/index.ts';
@@ -53,7 +53,7 @@ export function benchStep(options: BenchOptions): BenchResult {
   const mean = seconds.reduce((a, b) => a + b, 0) / seconds.length;
   const flops = stepFlops(work, meanLayers);
   return {
-    peer: `taper ${version()}, libtorch ${runtime().torchVersion}`,
+    peer: `taper ${packageVersion()}, libtorch ${runtime().torchVersion}`,
     params_m: round(numParameters(state.specs) / 1e6, 2),
     dtype,
     device: isCuda(device) ? `${device} (${gpus.name()})` : device,
@@ -120,19 +120,6 @@ export function predictedTokens({ data, train }: StepConfig): number {
   const { masks, predicted } = objectives[data.objective];
   const { sequenceLength: T, maskRate } = data;
   return masks ? Math.floor(train.batchSize * T * maskRate) : train.batchSize * predicted(T, maskRate);
-}
-
-function version(): string {
-  const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
-    version: string;
-  };
-  return version;
-}
-
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = (sorted.length - 1) / 2;
-  return (sorted[Math.floor(middle)]! + sorted[Math.ceil(middle)]!) / 2;
 }
 
 function round(value: number, digits: number): number {

@@ -79,7 +79,7 @@ function opsCommand(): Command {
     .action(async (options: BenchOptions & { json: boolean }) => {
       const { benchOps, opsText } = await import('./bench-ops.ts');
       const result = benchOps({ ...options, theta: 1, granularity: 'batch', optimizer: 'adamw', postln: false });
-      console.log(options.json ? JSON.stringify(result) : opsText(result));
+      process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : opsText(result));
     });
 }
 

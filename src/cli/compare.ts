@@ -1,10 +1,9 @@
-import { resolve } from 'node:path';
 import { Command } from 'commander';
 import { DataError } from '../errors/index.ts';
 import { table } from '../report/format.ts';
 import type { Comparison, RunRecord } from '../report/index.ts';
 import { jsonOption } from './config.ts';
-import { writeFiles } from './files.ts';
+import { checkDistinct, writeFiles } from './files.ts';
 import { numberOf } from './numbers.ts';
 import { warn } from './terminal.ts';
 
@@ -29,8 +28,7 @@ export function compareCommand(): Command {
 async function run(paths: string[], options: CompareOptions): Promise<void> {
   const { comparisonNote, comparisonTables, compareRuns, readRun } = await import('../report/index.ts');
   if (paths.length < 2) throw new DataError(`${paths[0]}: one run cannot be compared; give two or more`);
-  const twice = paths.find((path, i) => paths.slice(0, i).some((before) => resolve(before) === resolve(path)));
-  if (twice !== undefined) throw new DataError(`${twice}: given twice; give each run once`);
+  checkDistinct(paths);
   const records = paths.map((path) => readRun(path, warn));
   const comparison = compareRuns(records, options);
   if (options.out !== undefined) await writeComparison(options.out, records, comparison);

@@ -30,6 +30,9 @@ export const dataOption = (more = '') =>
 export const deviceOption = () =>
   new Option('--device <device>', 'device: cpu, cuda, cuda:1, mps').default(defaultDevice());
 export const jsonOption = () => new Option('--json', 'print only one JSON object on standard output');
+/** The options given on the command line, by their names in code. */
+export const givenIn = (command: Command) =>
+  Object.keys(command.opts()).filter((name) => command.getOptionValueSource(name) === 'cli');
 /** For commands that only use a model. */
 export const modelArgument = [
   '<model>',

@@ -6,7 +6,7 @@ import { newBar, type ProgressStatus } from './progress-line.ts';
 const lineMs = 5000;
 
 /** Shows downloads on standard error; ending or disposing it removes the line until the next download. */
-export interface DownloadLine extends Disposable {
+interface DownloadLine extends Disposable {
   show(progress: DownloadProgress): void;
   end(): void;
 }

@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander';
 import { ConfigError } from '../errors/index.ts';
 import type { OutgoingModel } from '../interop/index.ts';
-import { dataOption, jsonOption } from './config.ts';
+import { dataOption, givenIn, jsonOption } from './config.ts';
 import { checkNewFolder } from './files.ts';
 import { openHeldOut } from './held-out.ts';
 import { countOf } from './numbers.ts';
@@ -64,7 +64,10 @@ export function exportCommand(): Command {
     .action(run);
 }
 
-async function run(path: string, options: ExportOptions): Promise<void> {
+async function run(path: string, options: ExportOptions, command: Command): Promise<void> {
+  const ofBlocks = ['data', 'limit', 'choose'].find((name) => givenIn(command).includes(name));
+  if (options.blocks === undefined && ofBlocks !== undefined)
+    throw new ConfigError(`--${ofBlocks}: works only with --blocks; leave it out`);
   checkNewFolder(options.out);
   const interop = await import('../interop/index.ts');
   let model = interop.openOutgoing(path, warn);

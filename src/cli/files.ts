@@ -1,6 +1,6 @@
 import { existsSync, rmdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { OutputError } from '../errors/index.ts';
+import { join, resolve } from 'node:path';
+import { DataError, OutputError } from '../errors/index.ts';
 import { makeFolder, writing } from '../files/index.ts';
 
 /**
@@ -21,6 +21,16 @@ export function checkNewFolder(folder: string): void {
     makeFolder(folder);
     rmdirSync(folder);
   });
+}
+
+/**
+ * Checks that no run is given twice.
+ *
+ * @throws DataError for the second path of a run.
+ */
+export function checkDistinct(paths: readonly string[]): void {
+  const twice = paths.find((path, i) => paths.slice(0, i).some((before) => resolve(before) === resolve(path)));
+  if (twice !== undefined) throw new DataError(`${twice}: given twice; give each run once`);
 }
 
 /** Writes texts into a folder, by file name, and prints their paths; makes the folder if it is missing. */

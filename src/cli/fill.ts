@@ -45,7 +45,7 @@ function jsonOf({ masks, text }: FilledText): object {
 }
 
 /** The predictions as text. */
-export function filledText({ masks, text }: FilledText): string {
+function filledText({ masks, text }: FilledText): string {
   const lists = masks.map((predictions, i) => {
     const lines = predictions.map(({ token, probability }) => `  ${percent(probability).padStart(7)}  ${token}\n`);
     return (masks.length > 1 ? `[MASK] ${i + 1}\n` : '') + lines.join('');

@@ -23,9 +23,9 @@ export async function nextText(
 ): Promise<string> {
   if (out === undefined) return 'The model was not saved; give --out DIR to keep it.\n';
   const { freeName } = await import('../checkpoints/index.ts');
-  const { isTablePath } = await import('../tasks/tables.ts');
+  const { formatOf } = await import('../tasks/tables.ts');
   // The files of --tags may have lists of words instead of texts, and a .txt is read line by line.
-  const isTable = (path: string | undefined) => path !== undefined && isTablePath(path) && !/\.txt$/i.test(path);
+  const isTable = (path: string | undefined) => path !== undefined && formatOf(path)?.isLines === false;
   const table = tags ? undefined : [test, dev, train].find(isTable);
   const given = table ?? (texts.length === 1 ? 'A text of yours.' : undefined);
   const uses = {

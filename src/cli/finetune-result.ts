@@ -1,7 +1,9 @@
 import { counted } from '../errors/index.ts';
 import { type Head, headKinds } from '../model/heads.ts';
-import { percent, table } from '../report/format.ts';
-import type { FineTuned, SetScores, Task } from '../tasks/index.ts';
+import { markdownTable, percent, table } from '../report/format.ts';
+import { scoreRows } from '../report/tunings.ts';
+import type { FineTuning, ScoredSet } from '../runs/fine-tuning.ts';
+import type { FineTuned, Task } from '../tasks/index.ts';
 import { scoreTitle } from '../tasks/score-title.ts';
 import { bold } from './terminal.ts';
 
@@ -31,43 +33,39 @@ const purposes: { [K in Head['kind']]: (labels: string) => string } = {
   embedding: () => 'turns a text into a vector, for search and comparison by cosine',
 };
 
+/** The scores of some seeds and of predictions without a model, by their titles. */
+export function titledScores(
+  { head, baselines }: FineTuned,
+  results: readonly SeedResult[],
+): Pick<FineTuning, 'seeds' | 'baselines'> {
+  const titled = ({ set, scores }: ScoredSet) => ({
+    set,
+    scores: Object.fromEntries(Object.entries(scores).map(([name, score]) => [scoreTitle(name, head), score])),
+  });
+  return {
+    seeds: results.map((result) => ({ ...result, devs: result.devs.map(titled), tests: result.tests.map(titled) })),
+    baselines: baselines.map(({ name, sets }) => ({ name, sets: sets.map(titled) })),
+  };
+}
+
 /** The model card of the best of some seeds. */
-export function cardOf(task: Task, { head, baselines }: FineTuned, results: readonly SeedResult[]): string {
-  const row = (model: string, epoch: number | string, { set, scores }: SetScores) =>
-    `| ${model} | ${epoch} | ${set} | ${Object.entries(scores)
-      .map(([name, score]) => `${scoreTitle(name, head)} ${score.toFixed(4)}`)
-      .join(', ')} |`;
-  const rows = [
-    ...results.flatMap(({ seed, bestEpoch, devs, tests }) =>
-      [...devs, ...tests].map((scored) => row(`seed ${seed}`, bestEpoch, scored)),
-    ),
-    ...baselines.flatMap(({ name, sets }) => sets.map((scored) => row(name, '', scored))),
-  ];
+export function cardOf(task: Task, tuned: FineTuned, results: readonly SeedResult[]): string {
+  const { head } = tuned;
+  const rows = scoreRows(titledScores(tuned, results), (score) => score.toFixed(4));
   const judged = task.isHeldOut ? `, evaluated on ${counted(sizesOf(task).dev, 'other')} from the same set` : '';
   const what = purposes[head.kind](head.kind === 'embedding' ? '' : head.labels.join(', '));
-  const table =
-    rows.length === 0 ? '' : `\n| model | best epoch | set | scores |\n|---|---|---|---|\n${rows.join('\n')}\n`;
-  return `---\nlibrary_name: transformers\npipeline_tag: ${headKinds[head.kind].pipeline}\ntags:\n- taper\n---\n\n# ${task.name}\n\nAn encoder that ${what}. Fine-tuned on ${counted(task.train.examples.length, 'example')}${judged}.\n${table}`;
+  const scores = rows.length > 1 ? `\n${markdownTable(rows)}\n` : '';
+  return `---\nlibrary_name: transformers\npipeline_tag: ${headKinds[head.kind].pipeline}\ntags:\n- taper\n---\n\n# ${task.name}\n\nAn encoder that ${what}. Fine-tuned on ${counted(task.train.examples.length, 'example')}${judged}.\n${scores}`;
 }
 
 /** What the model can do, beside predictions without a model; then the scores of all seeds. */
 export function resultText(results: readonly SeedResult[], tuned: FineTuned, task: Task): string {
-  const sets = results.flatMap(({ devs, tests }) => [...devs, ...tests]);
-  if (sets.length === 0) return 'no development set: the model after the last epoch was kept\n';
-  const { head, details } = tuned;
-  const names = [...new Set(sets.flatMap(({ scores }) => Object.keys(scores)))];
-  const rows = results.flatMap(({ seed, bestEpoch, devs, tests }) =>
-    [...devs, ...tests].map(({ set, scores }) => [
-      String(seed),
-      set,
-      String(bestEpoch),
-      ...names.map((name) => (name in scores ? percent(scores[name]!) : '')),
-    ]),
-  );
-  const titles = names.map((name) => scoreTitle(name, head));
+  const rows = scoreRows({ ...titledScores(tuned, results), baselines: [] });
+  if (rows.length === 1) return 'no development set: the model after the last epoch was kept\n';
+  const { details } = tuned;
   return [
     `${bold(abilityText(tuned, task), process.stdout)}\n`,
-    table([['seed', 'set', 'best epoch', ...titles], ...rows]),
+    table(rows),
     ...(details ? [`on ${tuned.devs[0]!.set}:\n`, table(details.rows)] : []),
   ].join('\n');
 }

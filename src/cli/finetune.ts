@@ -3,14 +3,14 @@ import { Command, Option } from 'commander';
 import type { ExampleInput } from '../checkpoints/index.ts';
 import type { Config } from '../config/index.ts';
 import { ConfigError, UserError } from '../errors/index.ts';
-import { type FineTuning, fineTuningFile, type ScoredSet } from '../runs/fine-tuning.ts';
+import { abortReason } from '../errors/words.ts';
+import { type FineTuning, fineTuningFile } from '../runs/fine-tuning.ts';
 import type { FineTuned, FineTuneSettings, Task } from '../tasks/index.ts';
-import { scoreTitle } from '../tasks/score-title.ts';
 import { defaultLearningRate, fineTuneDefaults as defaults, defaultTemperature } from '../tasks/settings.ts';
-import { deviceOption, jsonOption } from './config.ts';
+import { deviceOption, givenIn, jsonOption } from './config.ts';
 import { checkNewFolder, writeFiles } from './files.ts';
 import { inputOf, nextText } from './finetune-next.ts';
-import { cardOf, heldOutText, resultText, type SeedResult, sizesOf } from './finetune-result.ts';
+import { cardOf, heldOutText, resultText, type SeedResult, sizesOf, titledScores } from './finetune-result.ts';
 import { openTask, type TaskOptions } from './finetune-task.ts';
 import { countOf, listOf, numberOf } from './numbers.ts';
 import { fineTuneProgress } from './progress.ts';
@@ -140,10 +140,6 @@ Examples:
     .action(run);
 }
 
-/** The options given on the command line, by their names in code. */
-const givenIn = (command: Command) =>
-  Object.keys(command.opts()).filter((name) => command.getOptionValueSource(name) === 'cli');
-
 /** A probability, or `best`. */
 function thresholdOf(text: string): number | 'best' {
   return text === 'best' ? 'best' : numberOf('--threshold', { above: 0, below: 1 })(text);
@@ -220,7 +216,7 @@ async function run(path: string, options: FinetuneCommandOptions, command: Comma
       if (!best) throw error;
       // The best of the earlier seeds is kept.
       if (signal.aborted) {
-        stoppedBy = String(signal.reason);
+        stoppedBy = abortReason(signal);
         break;
       }
       if (!(error instanceof UserError)) throw error;
@@ -281,10 +277,6 @@ async function write(
   const { head, weights, predictions } = tuned;
   const card = cardOf(task, tuned, results);
   writeCheckpoint(out, { config, progress, tokenizerJson, head, input, weights, card });
-  const titled = ({ set, scores }: ScoredSet) => ({
-    set,
-    scores: Object.fromEntries(Object.entries(scores).map(([name, score]) => [scoreTitle(name, head), score])),
-  });
   const record: FineTuning = {
     from: relative(out, path),
     time: new Date().toISOString(),
@@ -292,9 +284,8 @@ async function write(
     task: task.name,
     labels: head.kind === 'embedding' ? null : head.labels,
     examples: task.train.examples.length,
-    seeds: results.map((result) => ({ ...result, devs: result.devs.map(titled), tests: result.tests.map(titled) })),
+    ...titledScores(tuned, results),
     decidedBy: tuned.decidedBy,
-    baselines: tuned.baselines.map(({ name, sets }) => ({ name, sets: sets.map(titled) })),
   };
   writeFiles(out, { ...predictions, [fineTuningFile]: `${JSON.stringify(record, null, 2)}\n` });
 }

@@ -8,7 +8,7 @@ import { preparation, prepareProgress } from './progress.ts';
 import { warn } from './terminal.ts';
 
 /** A trained model with masked batches of a text, read from disk on demand until it is disposed. */
-export interface HeldOut extends TrainedModel, Disposable {
+interface HeldOut extends TrainedModel, Disposable {
   batches(): Iterable<MicroBatch>;
   sequences: number;
 }

@@ -111,12 +111,11 @@ async function* examplesOf(
   { text, columns }: PredictCommandOptions,
 ): AsyncGenerator<TableExample> {
   const { examplesIn, lineExample, linesIn } = await import('../tasks/read-examples.ts');
-  const { isTablePath } = await import('../tasks/tables.ts');
+  const { formatOf } = await import('../tasks/tables.ts');
   const texts = text ?? input?.texts ?? ['text'];
   // A table whose columns are named differently has a header.
   const headless = text || columns ? columns : input?.columns;
-  const isTable = (name: string) => isTablePath(name) && !name.toLowerCase().endsWith('.txt');
-  if (texts.length > 1 && !(inputs.length > 0 && inputs.every(isTable))) {
+  if (texts.length > 1 && !(inputs.length > 0 && inputs.every((name) => formatOf(name)?.isLines === false))) {
     throw new ConfigError(
       `${path}: reads ${counted(texts.length, 'text')} at a time (${texts.join(', ')}); give a table with these columns, or name one column with --text`,
     );
@@ -124,8 +123,8 @@ async function* examplesOf(
   for (const one of inputs) {
     const found = statSync(one, { throwIfNoEntry: false });
     if (found?.isDirectory()) throw new ConfigError(`${one}: is a folder; give a table, a .txt file or texts`);
-    const isPath = found?.isFile() || (isTablePath(one) && !/\s/.test(one));
-    const all = /\.(jsonl|parquet)$/i.test(one) ? columns : headless;
+    const isPath = found?.isFile() || (formatOf(one) && !/\s/.test(one));
+    const all = formatOf(one)?.namesColumns ? columns : headless;
     if (isPath) yield* examplesIn(one, { texts, all }, warn);
     else yield lineExample(one);
   }

@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
-import { basename, dirname, extname, join, resolve } from 'node:path';
+import { basename, dirname, extname, join } from 'node:path';
 import { Command } from 'commander';
 import { ConfigError, DataError, UserError } from '../errors/index.ts';
 import type { Comparison, ReportedRun, ReportedTuning } from '../report/index.ts';
 import { readFineTuning } from '../runs/fine-tuning.ts';
-import { writeFiles } from './files.ts';
+import { checkDistinct, writeFiles } from './files.ts';
 import { warn } from './terminal.ts';
 
 /** `taper-lm report`: writes a report on runs, as one page to send or to print. */
@@ -24,8 +24,7 @@ async function run(paths: string[], { out }: { out: string }): Promise<void> {
   const kind = extname(out);
   if (kind !== '.html' && kind !== '.md')
     throw new ConfigError(`--out ${out}: ends neither in .html nor in .md; give a name such as report.html`);
-  const twice = paths.find((path, i) => paths.slice(0, i).some((before) => resolve(before) === resolve(path)));
-  if (twice !== undefined) throw new DataError(`${twice}: given twice; give each run once`);
+  checkDistinct(paths);
   const { reportHtml, reportOf } = await import('../report/index.ts');
   const runs: ReportedRun[] = [];
   const tunings: ReportedTuning[] = [];

@@ -5,7 +5,7 @@ import { writing } from '../files/index.ts';
 import type { TextPrediction } from '../tasks/index.ts';
 
 /** A row, and the prediction for its text. */
-export interface PredictedRow {
+interface PredictedRow {
   row: Readonly<Record<string, unknown>>;
   prediction: TextPrediction;
 }

@@ -6,7 +6,7 @@ import { DataError } from '../errors/index.ts';
 import { oneLine } from './errors.ts';
 
 /** One version of an npm package, and the hash of its tarball as in a lock file. */
-export interface TextPackage {
+interface TextPackage {
   spec: string;
   integrity: string;
 }

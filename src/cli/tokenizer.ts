@@ -1,7 +1,7 @@
 import { dirname } from 'node:path';
 import { Command, Option } from 'commander';
 import { listSources, TextTokenizer, tokenizerKinds } from '../data/index.ts';
-import { counted } from '../errors/index.ts';
+import { ConfigError, counted } from '../errors/index.ts';
 import { makeFolder, replaceFile, writing } from '../files/index.ts';
 import { namesOf } from '../keys/index.ts';
 import { tokenizerProgress, trainTokenizer } from '../train/tokenizers.ts';
@@ -56,6 +56,11 @@ export function tokenizerCommand(): Command {
 }
 
 async function train({ data, vocabSize, out, cased, keepAccents, kind }: TrainOptions): Promise<void> {
+  const given = [...(cased ? ['--cased'] : []), ...(keepAccents ? ['--keep-accents'] : [])];
+  if (kind !== 'bert' && given.length > 0)
+    throw new ConfigError(`${given[0]}: works only with --kind bert; leave it out`);
+  if (given.length === 2)
+    throw new ConfigError('--cased and --keep-accents: --cased keeps accents as well; leave out --keep-accents');
   using downloads = downloadLine();
   const files = await listSources(data, { onDownload: downloads.show, onWarning: warn });
   downloads.end();

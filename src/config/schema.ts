@@ -195,7 +195,8 @@ const train = z
       derived: 'none',
     }),
     evalEvery: key(z.int().min(0).optional(), 'nothing', {
-      description: 'Steps between evaluations on held-out text; 0 evaluates only before the first step and after the last.',
+      description:
+        'Steps between evaluations on held-out text; 0 evaluates only before the first step and after the last.',
       derived: 'a twentieth of `steps`',
     }),
     evalSamples: key(count().default(512), 'nothing', 'The maximum number of held-out sequences per evaluation.'),

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { counted } from './words.ts';
+import { abortReason, counted } from './words.ts';
 
 test('a count of one has the singular, and large counts have thousands separators', () => {
   assert.deepEqual(
@@ -11,4 +11,9 @@ test('a count of one has the singular, and large counts have thousands separator
     [1, 2].map((count) => counted(count, 'batch', 'batches')),
     ['1 batch', '2 batches'],
   );
+});
+
+test('the reason of an abort is a text, or the message of an error', () => {
+  const reasons = [AbortSignal.abort('SIGINT'), AbortSignal.abort(new Error('no more time')), AbortSignal.abort()];
+  assert.deepEqual(reasons.map(abortReason), ['SIGINT', 'no more time', 'This operation was aborted']);
 });

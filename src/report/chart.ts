@@ -65,11 +65,11 @@ export function lineChart(options: LineChartOptions): string {
   const hasPlace = (point: Point) => isShown(point) && !(logTicks && point[0] <= 0);
   const points = series.flatMap(({ points }) => points.filter(hasPlace));
   const [xs, ys] = [rangeOf(points.map(([x]) => x)), rangeOf(points.map(([, y]) => y))];
-  const linear = scaleLinear(isWhole ? xs : spread(xs), [left, right]);
-  const y = scaleLinear(spread(fromZero ? [Math.min(0, ys[0]), Math.max(0, ys[1])] : ys), [bottom, top]);
+  const linear = scaleLinear(isWhole ? xs : widened(xs), [left, right]);
+  const y = scaleLinear(widened(fromZero ? [Math.min(0, ys[0]), Math.max(0, ys[1])] : ys), [bottom, top]);
   if (!isWhole) linear.nice(numIntervals);
   y.nice(numIntervals);
-  const x = logTicks ? scaleLog(spread(xs), [left, right]) : linear;
+  const x = logTicks ? scaleLog(widened(xs), [left, right]) : linear;
   const xTicks = logTicks
     ? logTicks
         .filter((value) => points.length > 0 && value >= xs[0] && value <= xs[1])
@@ -103,7 +103,7 @@ function rangeOf(values: readonly number[]): Range {
 }
 
 /** The range itself, widened if all its numbers are the same. */
-function spread([least, most]: Range): Range {
+function widened([least, most]: Range): Range {
   const largest = Math.max(Math.abs(least), Math.abs(most));
   if (largest < 1e-300) return [0, 1]; // d3 cannot divide what is smaller
   return most - least > 1e-9 * largest ? [least, most] : [least - largest / 10, most + largest / 10];

@@ -18,7 +18,7 @@ export function removedWords({ config }: Pick<RunView, 'config'>): string {
 
 /** What the evaluations of a run filled in, at up to `most` of them, the first and the last included. */
 export function filledTexts(evaluations: readonly ShownEvaluation[], most = 7): FilledTexts {
-  const shown = spread(
+  const shown = atEvenDistances(
     evaluations.filter(({ examples }) => examples.length > 0),
     most,
   );
@@ -34,7 +34,7 @@ export function filledTexts(evaluations: readonly ShownEvaluation[], most = 7): 
 }
 
 /** Up to `most` values at even distances. */
-function spread<T>(values: readonly T[], most: number): T[] {
+function atEvenDistances<T>(values: readonly T[], most: number): T[] {
   const count = Math.min(values.length, most);
   return Array.from(
     { length: count },

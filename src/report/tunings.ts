@@ -15,8 +15,11 @@ export function scoresText(record: Scored): string {
   return score ? `${score[0]} ${percent(score[1])}` : 'no development set';
 }
 
-/** The scores of each seed, then those without a model, as a table; the first row is the header. */
-export function scoreRows({ seeds, baselines }: Pick<FineTuning, 'seeds' | 'baselines'>): string[][] {
+/** The scores of each seed, then those without a model, as a table; the first row is the header, and `write` formats a score. */
+export function scoreRows(
+  { seeds, baselines }: Pick<FineTuning, 'seeds' | 'baselines'>,
+  write: (score: number) => string = percent,
+): string[][] {
   const sets = [
     ...seeds.flatMap(({ seed, bestEpoch, devs, tests }) =>
       [...devs, ...tests].map((set) => ({ model: `seed ${seed}`, epoch: String(bestEpoch), ...set })),
@@ -30,7 +33,7 @@ export function scoreRows({ seeds, baselines }: Pick<FineTuning, 'seeds' | 'base
       model,
       set,
       epoch,
-      ...names.map((name) => (scores[name] === undefined ? '–' : percent(scores[name]))),
+      ...names.map((name) => (scores[name] === undefined ? '–' : write(scores[name]))),
     ]),
   ];
 }

@@ -11,3 +11,6 @@ export interface Reporter {
   /** Progress of preparing the texts. */
   prepare?(progress: PrepareProgress): void;
 }
+
+/** Receives messages and does nothing with them. */
+export const silent: Reporter = { note: () => {}, warn: () => {} };

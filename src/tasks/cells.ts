@@ -1,5 +1,5 @@
 import { ConfigError, counted, DataError } from '../errors/index.ts';
-import { noRows, type Row, readRows, readTable, type Table } from './tables.ts';
+import { formatOf, noRows, type Row, readRows, readTable, type Table } from './tables.ts';
 
 /** Reads a cell; `where` is its place, for messages. */
 export type Reading<T> = (cell: unknown, where: string) => T;
@@ -68,7 +68,7 @@ export async function columnsOf(path: string): Promise<string> {
  * @throws DataError if the file or the column is missing or empty, or a line cannot be read.
  */
 export async function textsIn(path: string, column: string): Promise<string[]> {
-  const isLines = path.toLowerCase().endsWith('.txt');
+  const isLines = formatOf(path)?.isLines;
   const { rows, malformed, numbers, where } = await readTable(path, isLines ? [column] : undefined);
   // Rows are identified by their numbers: an empty line would shift them.
   const gap = isLines ? numbers.findIndex((line, i) => line !== i + 1) : -1;

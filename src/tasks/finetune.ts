@@ -1,7 +1,9 @@
 import { setImmediate } from 'node:timers/promises';
+import { mean } from '../averages.ts';
 import { type Checkpoint, weightsFrom } from '../checkpoints/index.ts';
 import { TextTokenizer } from '../data/index.ts';
 import { CheckpointError, ConfigError, counted, DataError } from '../errors/index.ts';
+import { abortReason } from '../errors/words.ts';
 import { predictsNothing } from '../inference/index.ts';
 import { type Family, families, familyOf, type Head, parameterSpecs, type Weights } from '../model/index.ts';
 import {
@@ -16,7 +18,6 @@ import { checkDevice, dtypeOf, scope } from '../tensor/index.ts';
 import { dropoutSeeds, InterruptedError } from '../train/index.ts';
 import { shuffledBatches } from './batches.ts';
 import { type Learner, lossAndGradients, predict } from './learner.ts';
-import { mean } from './metrics.ts';
 import { type RateGroup, rateGroups } from './rate-groups.ts';
 import { checkSettings, defaultLearningRate, type FineTuneSettings } from './settings.ts';
 import type { Details, Encoded, ExampleSet, Kind, Scores, Task } from './task.ts';
@@ -246,7 +247,7 @@ export async function fineTune(
       };
     }
     if (!best)
-      throw new InterruptedError(String(signal?.reason), `before the ${devs[0] ? 'first' : 'last'} epoch was over`);
+      throw new InterruptedError(abortReason(signal), `before the ${devs[0] ? 'first' : 'last'} epoch was over`);
   } catch (error) {
     if (best) free(best.weights);
     throw error;
@@ -254,7 +255,7 @@ export async function fineTune(
     free(masters);
     for (const tensor of slotTensors(state.optimizer.values())) tensor.free();
   }
-  const stoppedBy = step < steps && signal?.aborted ? String(signal.reason) : undefined;
+  const stoppedBy = step < steps && signal?.aborted ? abortReason(signal) : undefined;
   const [dev] = best.devs;
   const decidedBy =
     dev === undefined

@@ -1,3 +1,4 @@
+import { mean } from '../averages.ts';
 import { counted } from '../errors/index.ts';
 
 // The scores of GLUE. Classes are numbers from 0 up; class 1 is the positive one.
@@ -81,10 +82,6 @@ function ranks(values: readonly number[]): number[] {
     start = end;
   }
   return result;
-}
-
-export function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 /** Counts: how many were found correctly, how many were found, and how many there are. */

@@ -1,6 +1,6 @@
 import { DataError } from '../errors/index.ts';
 import { cellOf, warnOfMalformed } from './cells.ts';
-import { charactersIn, endingOf, naming, noRows, numberedLines, placeOf, type Row, readRows } from './tables.ts';
+import { charactersIn, formatOf, naming, noRows, numberedLines, placeOf, type Row, readRows } from './tables.ts';
 
 /** A row of a table, and the texts in it. */
 export interface TableExample {
@@ -19,7 +19,7 @@ export async function* examplesIn(
   { texts, all }: { texts: readonly string[]; all?: readonly string[] | undefined },
   warn: (message: string) => void,
 ): AsyncGenerator<TableExample> {
-  if (endingOf(path) === '.txt') {
+  if (formatOf(path)?.isLines) {
     let hasLines = false;
     for await (const line of naming(path, linesIn(charactersIn(path)))) {
       yield line;

@@ -10,7 +10,7 @@ import { counted, DataError } from '../errors/index.ts';
 export type Row = Record<string, unknown>;
 
 /** A row, or undefined for a line of a TSV with the wrong number of columns; with its line in a text file, or its number in Parquet. */
-export interface NumberedRow {
+interface NumberedRow {
   row: Row | undefined;
   number: number;
 }
@@ -26,20 +26,33 @@ export interface Table {
   where(row: number): string;
 }
 
-export const endings = ['.tsv', '.txt', '.csv', '.jsonl', '.parquet'] as const;
+/** How files with an ending are read as tables. */
+interface TableFormat {
+  read(path: string, columns?: readonly string[]): AsyncGenerator<NumberedRow>;
+  /** Whether each line is a text where texts are read. */
+  isLines: boolean;
+  /** Whether the columns have names in every file. */
+  namesColumns: boolean;
+  /** What the number of a row counts. */
+  unit: 'line' | 'row';
+}
 
-type Ending = (typeof endings)[number];
+const plain = { isLines: false, namesColumns: false, unit: 'line' } as const;
 
-/** The ending by which a file is read as a table. */
-export const endingOf = (path: string): Ending | undefined =>
-  endings.find((known) => path.toLowerCase().endsWith(known));
+const formats: Readonly<Record<string, TableFormat>> = {
+  '.tsv': { ...plain, read: readTsv },
+  '.txt': { ...plain, read: readTsv, isLines: true },
+  '.csv': { ...plain, read: readCsv },
+  '.jsonl': { ...plain, read: readJsonLines, namesColumns: true },
+  '.parquet': { ...plain, read: readParquet, namesColumns: true, unit: 'row' },
+};
 
-/** Whether a path has the ending of a table. */
-export const isTablePath = (path: string): boolean => endingOf(path) !== undefined;
+/** How a file is read as a table; undefined if its ending is not that of one. */
+export const formatOf = (path: string): TableFormat | undefined =>
+  Object.entries(formats).find(([ending]) => path.toLowerCase().endsWith(ending))?.[1];
 
 /** A row's place in its file, for messages. */
-export const placeOf = (path: string, number: number): string =>
-  `${path}, ${endingOf(path) === '.parquet' ? 'row' : 'line'} ${number}`;
+export const placeOf = (path: string, number: number): string => `${path}, ${formatOf(path)?.unit ?? 'line'} ${number}`;
 
 /**
  * Reads a whole table, as `readRows` does.
@@ -68,12 +81,10 @@ export const noRows = (path: string): DataError =>
  * @throws DataError for a file that is missing, broken or of another type; names the line.
  */
 export async function* readRows(path: string, columns?: readonly string[]): AsyncGenerator<NumberedRow> {
-  const ending = endingOf(path);
-  if (ending === undefined) throw new DataError(`${path}: not a table that taper reads (${endings.join(' ')})`);
-  if (columns && (ending === '.jsonl' || ending === '.parquet')) {
-    throw new DataError(`${path}: already names its columns; leave out --columns`);
-  }
-  yield* naming(path, readers[ending](path, columns));
+  const format = formatOf(path);
+  if (!format) throw new DataError(`${path}: not a table that taper reads (${Object.keys(formats).join(' ')})`);
+  if (columns && format.namesColumns) throw new DataError(`${path}: already names its columns; leave out --columns`);
+  yield* naming(path, format.read(path, columns));
 }
 
 /** Passes on what is read from a file; errors become a `DataError` that names the file, and the line. */
@@ -133,8 +144,6 @@ export async function* numberedLines(characters: AsyncIterable<string>): AsyncGe
   if (text !== '') yield { line: line + 1, text };
 }
 
-type Reader = (path: string, given?: readonly string[]) => AsyncGenerator<NumberedRow>;
-
 async function* readTsv(path: string, given?: readonly string[]): AsyncGenerator<NumberedRow> {
   let columns = given;
   for await (const { line, text } of numberedLines(charactersIn(path))) {
@@ -144,29 +153,25 @@ async function* readTsv(path: string, given?: readonly string[]): AsyncGenerator
   }
 }
 
-const readers: Record<Ending, Reader> = {
-  '.tsv': readTsv,
-  '.txt': readTsv,
-  async *'.csv'(path, given) {
-    let columns = given;
-    for await (const { line, cells } of csvRecords(path)) {
-      if (!columns) columns = checkedHeader(cells, line);
-      else if (cells.length === columns.length) yield { row: rowOf(columns, cells), number: line };
-      else {
-        throw new LineError(
-          line,
-          `has ${counted(cells.length, 'column')}, but the ${given ? 'list of --columns' : 'header'} has ${columns.length}; quote texts that contain a separator`,
-        );
-      }
+async function* readCsv(path: string, given?: readonly string[]): AsyncGenerator<NumberedRow> {
+  let columns = given;
+  for await (const { line, cells } of csvRecords(path)) {
+    if (!columns) columns = checkedHeader(cells, line);
+    else if (cells.length === columns.length) yield { row: rowOf(columns, cells), number: line };
+    else {
+      throw new LineError(
+        line,
+        `has ${counted(cells.length, 'column')}, but the ${given ? 'list of --columns' : 'header'} has ${columns.length}; quote texts that contain a separator`,
+      );
     }
-  },
-  async *'.jsonl'(path) {
-    for await (const { line, text } of numberedLines(charactersIn(path))) {
-      if (text.trim() !== '') yield { row: jsonRow(line, text), number: line };
-    }
-  },
-  '.parquet': readParquet,
-};
+  }
+}
+
+async function* readJsonLines(path: string): AsyncGenerator<NumberedRow> {
+  for await (const { line, text } of numberedLines(charactersIn(path))) {
+    if (text.trim() !== '') yield { row: jsonRow(line, text), number: line };
+  }
+}
 
 const rowOf = (columns: readonly string[], cells: readonly string[]): Row =>
   Object.fromEntries(columns.map((name, i) => [name, cells[i]]));

@@ -53,7 +53,7 @@ export function advisedEpochs(config: Config, texts: Sequences): number {
 }
 
 /** A warning about a run of too many epochs, and the length that it advises. */
-export interface FewerEpochs {
+interface FewerEpochs {
   /** Ends with the advice; a command may follow after a colon. */
   warning: string;
   epochs: number;

@@ -3,7 +3,7 @@ import { type Config, type ConfigSources, epochsIn, type LoadedConfig, loadConfi
 import { type Documents, TextTokenizer } from '../data/index.ts';
 import { rankEnvironment } from '../distributed/environment.ts';
 import { ConfigError, counted } from '../errors/index.ts';
-import type { Reporter } from '../runs/index.ts';
+import { type Reporter, silent } from '../runs/reporter.ts';
 import { stepsOf } from './epochs.ts';
 import { openSources, type RunOptions, startOf } from './run.ts';
 import { openTexts, type Texts } from './texts.ts';
@@ -17,8 +17,6 @@ export interface TextOptions extends Partial<Pick<RunOptions, 'out' | 'resume'>>
   samples?: Documents | undefined;
   report?: Reporter;
 }
-
-const silent: Reporter = { note: () => {}, warn: () => {} };
 
 /**
  * The complete configuration of a run, as `loadConfig`, but the length may be `train.epochs`: tokenises the texts (cached for the

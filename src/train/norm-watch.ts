@@ -1,3 +1,5 @@
+import { median } from '../averages.ts';
+
 /** The median is taken over at most the first number of norms; there is no warning before the second number. */
 const [windowSize, minNorms] = [100, 20];
 /** A norm of this many times the median triggers a warning. */
@@ -25,12 +27,6 @@ export class NormWatch {
       'raise train.warmupRatio, or start a new BERT with train.outputBias=frequencies'
     );
   }
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const half = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2;
 }
 
 const short = (value: number) => String(Number(value.toPrecision(3)));

@@ -3,8 +3,10 @@ import { type Config, configAt, type LoadedConfig, loadConfig } from '../config/
 import { type MicroBatch, makeMicroBatch } from '../data/index.ts';
 import { joinRanks, type ProcessGroup, partOf, type RankEnvironment, rankEnvironment } from '../distributed/index.ts';
 import { ConfigError } from '../errors/index.ts';
+import { abortReason } from '../errors/words.ts';
 import { numProcessors } from '../machine/index.ts';
-import { type Metrics, type Reporter, RunLog, type StepMetrics } from '../runs/index.ts';
+import { type Metrics, RunLog, type StepMetrics } from '../runs/index.ts';
+import { type Reporter, silent } from '../runs/reporter.ts';
 import { setNumThreads } from '../tensor/index.ts';
 import { prepareDevice } from './device.ts';
 import { checkSteps } from './divergence.ts';
@@ -45,8 +47,6 @@ export interface PretrainOptions extends RunOptions, Partial<Pick<LoadedConfig, 
   /** Stops the run after the current step: it saves and returns. */
   signal?: AbortSignal | undefined;
 }
-
-const silent: Reporter = { note: () => {}, warn: () => {} };
 
 /**
  * Pre-trains the model of a configuration and writes a run folder: `config.json`, `metrics.jsonl`, `log.jsonl`, `events/`,
@@ -118,7 +118,7 @@ function useThreads(threads: number, environment: RankEnvironment | undefined): 
 /** A reporter that aborts the preparation of a run when it should stop: there is nothing to save yet. */
 function stoppable(report: Reporter, signal: AbortSignal | undefined): Reporter {
   const check = () => {
-    if (signal?.aborted) throw new InterruptedError(reasonOf(signal));
+    if (signal?.aborted) throw new InterruptedError(abortReason(signal));
   };
   check();
   return {
@@ -137,8 +137,6 @@ function stoppable(report: Reporter, signal: AbortSignal | undefined): Reporter 
     },
   };
 }
-
-const reasonOf = ({ reason }: AbortSignal) => (reason instanceof Error ? reason.message : String(reason));
 
 /** The training loop, until the last step or until it is stopped. Returns the reason for stopping. */
 async function train(run: Run, runLog: RunLog, signal: AbortSignal | undefined): Promise<string | undefined> {
@@ -174,7 +172,7 @@ async function stoppedBy(group: ProcessGroup, signal: AbortSignal | undefined): 
   const isAborted = signal?.aborted === true;
   const [count = 0] = group.sum([Number(isAborted)]);
   if (count === 0) return undefined;
-  const reasons = await group.gather('stopped', isAborted ? reasonOf(signal) : null);
+  const reasons = await group.gather('stopped', isAborted ? abortReason(signal) : null);
   return reasons.find((reason) => reason !== null) ?? undefined;
 }
 

@@ -33,7 +33,7 @@ import { fewerEpochs } from './epochs.ts';
 import { initialLossScale } from './loss-scale.ts';
 import { NormWatch } from './norm-watch.ts';
 import { logFrequencies } from './output-bias.ts';
-import { spread } from './shards.ts';
+import { distribute } from './shards.ts';
 import { layoutOf, type TrainingState, trainingState } from './state.ts';
 import { openTexts, type Texts } from './texts.ts';
 import { openTokenizer } from './tokenizers.ts';
@@ -360,7 +360,7 @@ function openState(config: Config, group: ProcessGroup, { updates }: Start, give
   const { model, train } = config;
   const layout = layoutOf(config, group);
   const { masters, optimizer } = readState(config, layout.specs, given);
-  const own = spread({ ...layout, masters, group, config }, { optimizer, updates });
+  const own = distribute({ ...layout, masters, group, config }, { optimizer, updates });
   const { steps } = train;
   const depth = given.depth && withShared(checkedMethod(given.depth, model.layers), config.depth, model.layers, steps);
   const state = trainingState(config, masters, { optimizer: own, depth, group, layout });

@@ -75,7 +75,7 @@ function othersOf(
  * Distributes what rank 0 read from a checkpoint: fills the weights of all other ranks, and gives each rank the optimizer state
  * that it owns. `updates` is the number of updates of each parameter; without it there is no optimizer state yet.
  */
-export function spread(
+export function distribute(
   {
     parts,
     masters,

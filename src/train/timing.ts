@@ -33,7 +33,7 @@ export function stepSeconds(
 }
 
 /** Step times: with all blocks and with `half` of them, for one micro-batch and, if a step has more, for two. */
-export interface MeasuredSteps {
+interface MeasuredSteps {
   whole: number;
   halved: number;
   wholeTwice?: number;

@@ -9,7 +9,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { median, table, writeResults } from '../../bench/report.ts';
+import { table, writeResults } from '../../bench/report.ts';
+import { median } from '../../src/averages.ts';
 import { obstacleToRoot } from '../faults/root.ts';
 import { cloneProject, homeOf, inRoot, installNode, makeRoot, systems, type User } from './systems.ts';
 

@@ -1,6 +1,6 @@
 // npm run test:faults [-- words…]
 //   causes every fault (whose name has one of the words) as often as it says; all of them write docs/results/faults.md
-import { spread, table, writeResults } from '../../bench/report.ts';
+import { medianText, table, writeResults } from '../../bench/report.ts';
 import { faults, type Outcome } from './faults.ts';
 import { fuzz, kinds } from './fuzzing.ts';
 import { peerTimeout, saveEvery, steps, World } from './world.ts';
@@ -34,7 +34,7 @@ for (const { name, times, obstacle, cause } of chosen) {
     name,
     String(times),
     [...new Set(outcomes.map(({ outcome }) => outcome)), ...(failed > 0 ? [`FAILED ${failed} times`] : [])].join('; '),
-    seconds.length > 0 ? spread(seconds, 1) : '',
+    seconds.length > 0 ? medianText(seconds, 1) : '',
     repeated.length > 0 ? String(Math.max(...repeated)) : '',
   ]);
   console.log(`${rows.at(-1)!.join('  ')}`);

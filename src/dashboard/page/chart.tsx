@@ -8,7 +8,7 @@ import { type RunStyle, useTheme } from './theme.ts';
 /** A line through points with increasing x. */
 export type Line = ChartLine & RunStyle;
 
-export interface ChartProps extends Omit<RunChart, 'lines' | 'mayBeLog'> {
+interface ChartProps extends Omit<RunChart, 'lines' | 'mayBeLog'> {
   xLabel: string;
   /** Formats a tick of the horizontal axis. */
   formatX: (value: number) => string;

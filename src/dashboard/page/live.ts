@@ -13,7 +13,7 @@ interface Sent {
 }
 
 /** What the server has sent, and the names of the shown runs. */
-export interface Live extends Sent {
+interface Live extends Sent {
   names: readonly string[];
 }
 

@@ -5,7 +5,7 @@ import { titleOf } from '../../report/titles.ts';
 import type { RunItem, TuningItem } from '../api.ts';
 import { LineSample } from './line-sample.tsx';
 import { runStyles } from './theme.ts';
-import { scoresText } from './tuning.tsx';
+import { tuningText } from './tuning.tsx';
 import { mostRuns } from './view.ts';
 
 /** A run, or a fine-tuned model without a known run, with the models that were fine-tuned from it. */
@@ -68,7 +68,7 @@ export function RunList(props: {
           <span class={`state ${stateOf(item)}`}>{stateOf(item)}</span>
           <span class="numbers">
             {isChosen && chosen.length > 1 && <LineSample {...runStyles[at]!} />}{' '}
-            {'state' in item ? numbersOf(item) : scoresText(item)}
+            {'state' in item ? numbersOf(item) : tuningText(item)}
           </span>
         </button>
       </div>

@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'preact/hooks';
 
-export interface Theme {
+interface Theme {
   ink: string;
   grid: string;
   /** On blue of any strength. */

@@ -1,6 +1,6 @@
 import { commandText, counted, startedText } from '../../errors/index.ts';
 import { percent } from '../../report/format.ts';
-import { scoreRows, scoresText as textOf } from '../../report/tunings.ts';
+import { scoreRows, scoresText } from '../../report/tunings.ts';
 import type { TuningItem } from '../api.ts';
 import { Chart } from './chart.tsx';
 import { Table } from './table.tsx';
@@ -9,7 +9,7 @@ import { runStyles } from './theme.ts';
 const unrecorded = 'an earlier version of taper did not record its scores';
 
 /** The scores of a fine-tuned model in a few words. */
-export const scoresText = ({ record }: TuningItem) => (record ? textOf(record) : 'no scores');
+export const tuningText = ({ record }: TuningItem) => (record ? scoresText(record) : 'no scores');
 
 /** A fine-tuned model: what it was made of, its scores, and how to use it. */
 export function Tuning({ tuning, choose }: { tuning: TuningItem; choose: (names: readonly string[]) => void }) {
@@ -90,7 +90,7 @@ export function Tunings(props: {
           {tuning.name}
         </button>,
         tuning.record?.task ?? '–',
-        scoresText(tuning),
+        tuningText(tuning),
       ])}
     />
   );

@@ -5,7 +5,7 @@ import { type Reading, shown } from '../cells.ts';
 export const manyLabels = 20;
 
 /** The classes of a set of labels. */
-export interface ClassLabels {
+interface ClassLabels {
   /** Each label once, in order: the number of a class is its index. */
   labels: string[];
   /** Maps all spellings of a label to one text. */

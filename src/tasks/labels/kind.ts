@@ -1,9 +1,10 @@
+import { mean } from '../../averages.ts';
 import type { TextTokenizer } from '../../data/index.ts';
 import type { LabelHead, Pass, Transformer } from '../../model/index.ts';
 import { Tensor } from '../../tensor/index.ts';
 import { type Baseline, mostFrequent } from '../baseline.ts';
 import { type LabelLearning, labelLoss } from '../cross-entropy.ts';
-import { type MetricName, mean, metrics } from '../metrics.ts';
+import { type MetricName, metrics } from '../metrics.ts';
 import { encodeTexts, fills } from '../sequences.ts';
 import type { Encoded, Kind, Sequence, Task } from '../task.ts';
 import { windowsOf } from '../windows.ts';

@@ -1,6 +1,7 @@
+import { mean } from '../../averages.ts';
 import type { LabelHead } from '../../model/index.ts';
 import { Tensor } from '../../tensor/index.ts';
-import { type Counts, mean, scoresOf, totalOf } from '../metrics.ts';
+import { type Counts, scoresOf, totalOf } from '../metrics.ts';
 import { fills } from '../sequences.ts';
 import type { Encoded, Kind, Task } from '../task.ts';
 import { encodeWindows, textLogits } from './kind.ts';

@@ -1,5 +1,5 @@
 /** A text and the number of its label. */
-export interface LabelledText {
+interface LabelledText {
   text: string;
   label: number;
 }

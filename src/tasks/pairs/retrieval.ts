@@ -1,5 +1,5 @@
+import { mean } from '../../averages.ts';
 import { noGrad, scope, Tensor } from '../../tensor/index.ts';
-import { mean } from '../metrics.ts';
 import type { Scores } from '../task.ts';
 
 /** The ranks that count. */

@@ -1,9 +1,9 @@
+import { mean } from '../../averages.ts';
 import type { TextTokenizer } from '../../data/index.ts';
 import type { LabelHead } from '../../model/index.ts';
 import { Tensor } from '../../tensor/index.ts';
 import { mostFrequent } from '../baseline.ts';
 import { type LabelLearning, labelLoss } from '../cross-entropy.ts';
-import { mean } from '../metrics.ts';
 import type { Kind, Sequence, Task } from '../task.ts';
 import { type Window, windowsOf } from '../windows.ts';
 import { entitiesOf, entityScores, markEntities, outside } from './entities.ts';

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { charactersOf } from '../../data/index.ts';
 import { counted, DataError } from '../../errors/index.ts';
 import { shown } from '../cells.ts';
-import { readTable } from '../tables.ts';
+import { formatOf, readTable } from '../tables.ts';
 import { outside } from './entities.ts';
 import type { Sentence } from './example.ts';
 
@@ -30,8 +30,9 @@ export interface TagColumns {
  * @throws DataError for a file that is missing, empty or broken, with the line.
  */
 export async function readSentences(path: string, columns: TagColumns, isTagged: boolean): Promise<RawSentence[]> {
-  const isTable = /\.(jsonl|parquet)$/i.test(path);
-  const found = isTable ? await readRows(path, columns, isTagged) : readConll(path, columns, isTagged);
+  const found = formatOf(path)?.namesColumns
+    ? await readRows(path, columns, isTagged)
+    : readConll(path, columns, isTagged);
   if (found.length === 0)
     throw new DataError(`${path}: contains no sentences; give a file with one word and its tag per line`);
   return found;

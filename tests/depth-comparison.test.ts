@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { divergence } from '../bench/books.ts';
-import { configOf, perSequence, stepsOf, type Times, timeOf } from '../bench/depth/budget.ts';
+import { configOf, perSequence, recipeOfSetting, stepsOf, type Times, timeOf } from '../bench/depth/budget.ts';
 import { seeds, settingOf, settings } from '../bench/depth/settings.ts';
 import { recipeOf } from '../bench/records.ts';
 import { type BySeed, depthUse, differences, pooledDeviation, verdictOf } from '../bench/statistics.ts';
@@ -90,7 +90,7 @@ test('a block on part of the sequences takes its part of a block, and of what ta
 });
 
 test('every setting is a configuration and a recipe of its own', () => {
-  const all = settings.map(({ sets, equal }) => recipeOf('configs/depth.yaml', [equal, ...sets]));
+  const all = settings.map((setting) => `${setting.equal} ${recipeOfSetting(setting)}`);
   assert.equal(new Set(all).size, settings.length);
   assert.equal(new Set(settings.map(({ name }) => name)).size, settings.length);
   assert.notEqual(recipeOf('configs/depth.yaml', []), recipeOf('configs/paper.yaml', []));

@@ -12,14 +12,21 @@ export const records = new Records('depth');
 export type Times = Measured & { whole: StepTimes; perSequence: StepTimes; threads: number };
 
 const file = 'configs/depth.yaml';
+/** What a setting changes in it. */
+type Varied = Pick<Setting, 'sets' | 'growAt'>;
 /** What a setting is made of now. */
-export const recipeOfSetting = ({ sets }: Pick<Setting, 'sets'>) => recipeOf(file, sets);
+export const recipeOfSetting = ({ sets, growAt = [] }: Varied) => recipeOf(file, [...sets, ...growAt.map(String)]);
 
 /** The configuration of a setting, with a number of steps if that is known. */
-export function configOf({ sets }: Pick<Setting, 'sets'>, steps?: number): Config {
+export function configOf({ sets, growAt }: Varied, steps?: number): Config {
   const all = [...sets, ...(steps === undefined ? [] : [`train.steps=${steps}`])];
-  return loadConfig({ file, sets: all }).config;
+  const { config } = loadConfig({ file, sets: all });
+  return growAt ? loadConfig({ file, sets: [...all, growAtSteps(growAt, config.train.steps)] }).config : config;
 }
+
+/** The value of `depth.growAt` in a run of some steps. */
+export const growAtSteps = (fractions: readonly number[], steps: number) =>
+  `depth.growAt=[${fractions.map((fraction) => Math.round(fraction * steps)).join(', ')}]`;
 
 /** The times that were measured before, or else now. */
 export function openTimes(threads: number): Times {

@@ -5,6 +5,8 @@ export interface Setting {
   label: string;
   /** What it changes in configs/depth.yaml, beside `train.steps`. */
   sets: readonly string[];
+  /** When it grows, as fractions of its steps, if it is not the default of `depth.growAt`. */
+  growAt?: readonly number[] | undefined;
   /** What it has in common with dense training: the time that it takes, so a cheaper step means more steps, or the samples. */
   equal: 'time' | 'samples';
   seeds: readonly number[];
@@ -16,9 +18,10 @@ const once = seeds.slice(0, 1);
 
 const sequence = 'depth.granularity=sequence';
 const pld = (thetaBar: number, ...others: string[]) => ['depth.method=pld', `depth.thetaBar=${thetaBar}`, ...others];
+const grow = (...blocks: number[]) => ['depth.method=grow', `depth.growBlocks=[${blocks.join(', ')}]`];
 const shallow = (blocks: number) => ['depth.method=shallow', `depth.blocks=${blocks}`];
 
-type Row = [name: string, label: string, seeds: readonly number[], sets: readonly string[]];
+type Row = [name: string, label: string, seeds: readonly number[], sets: readonly string[], growAt?: readonly number[]];
 
 /** Do deeper models learn more from the same samples? If not, a comparison of depth methods says nothing. */
 const controls: Row[] = [
@@ -31,12 +34,13 @@ const compared: Row[] = [
   ['pld-sequence', 'PLD, θ̄ = 0.5, one gate per sequence', seeds, pld(0.5, sequence)],
   ['fade', 'fade, θ̄ = 0.4, one gate per sequence', seeds, ['depth.method=fade', 'depth.thetaBar=0.4', sequence]],
   ['grow', 'grow, 3 to 12 blocks after a tenth', seeds, ['depth.method=grow']],
-  [
-    'grow-stages',
-    'grow, 3-6-9-12 blocks, a tenth for each stage',
-    seeds,
-    ['depth.method=grow', 'depth.growBlocks=[3, 6, 9, 12]'],
-  ],
+  ['grow-stages', 'grow, 3-6-9-12 blocks, a tenth for each stage', seeds, grow(3, 6, 9, 12)],
+  ['shallow-6', 'shallow, 6 blocks', once, shallow(6)],
+  ['shallow-3', 'shallow, 3 blocks', once, shallow(3)],
+  ['grow-half', 'grow, 3-6-9-12 blocks, a sixth for each stage', once, grow(3, 6, 9, 12), [1 / 6, 1 / 3, 1 / 2]],
+  ['grow-quarters', 'grow, 3-6-9-12 blocks, a quarter for each stage', once, grow(3, 6, 9, 12), [1 / 4, 1 / 2, 3 / 4]],
+  ['grow-once', 'grow, 3 to 12 blocks after half', once, grow(3, 12), [1 / 2]],
+  ['grow-six', 'grow, 6 to 12 blocks after half', once, grow(6, 12), [1 / 2]],
   ['pld', 'PLD, θ̄ = 0.5', once, pld(0.5)],
   ['pld-exact', 'PLD, θ̄ = 0.5, exact gates', once, pld(0.5, 'depth.granularity=exact')],
   ['staged', 'staged, 6-8-10-12', once, ['depth.method=staged']],
@@ -66,7 +70,7 @@ const compared: Row[] = [
 ];
 
 const settingsOf = (equal: Setting['equal'], rows: readonly Row[]): Setting[] =>
-  rows.map(([name, label, seeds, sets]) => ({ name, label, seeds, sets, equal }));
+  rows.map(([name, label, seeds, sets, growAt]) => ({ name, label, seeds, sets, growAt, equal }));
 
 /** The settings of the comparison: first dense and what tells whether depth matters, the most telling methods next. */
 export const settings: readonly Setting[] = [

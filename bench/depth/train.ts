@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Diverged, finalLoss, type Trained, trainOnBooks } from '../books.ts';
 import type { Measured } from '../records.ts';
-import { recipeOfSetting, records, stepsOf, type Times } from './budget.ts';
+import { growAtSteps, recipeOfSetting, records, stepsOf, type Times } from './budget.ts';
 import { type Setting, seeds, settingOf, settings } from './settings.ts';
 
 const runs = fileURLToPath(new URL('../../../runs/depth', import.meta.url));
@@ -38,7 +38,7 @@ export function train(
   threads: number,
 ): Trained | Diverged {
   const own = [`train.seed=${seed}`, `train.steps=${steps}`, `train.evalEvery=${Math.ceil(steps / evaluations)}`];
-  const sets = [...setting.sets, ...own];
+  const sets = [...setting.sets, ...own, ...(setting.growAt ? [growAtSteps(setting.growAt, steps)] : [])];
   return trainOnBooks({ config: 'configs/depth.yaml', out: runOf(setting, seed, steps), sets, books, threads });
 }
 

@@ -49,7 +49,7 @@ describe('plan', { concurrency: 2 }, () => {
       fade: 10.5,
       staged: 9,
       shallow: 9,
-      grow: 11.1, // 3 blocks in a tenth of the steps, then 12
+      grow: 9, // 3, 6 and 9 blocks in a sixth of the steps each, then 12
     };
     for (const [method, depth] of Object.entries(shares)) {
       const plan = await jsonOf('plan', '--set', ...bertBase, 'train.steps=1000', `depth.method=${method}`);
@@ -74,7 +74,7 @@ describe('plan', { concurrency: 2 }, () => {
       growing('depth.growAt=[20,10]', 'depth.growBlocks=[3,6,12]'),
       /depth\.growAt: 10 is not after the step before it/,
     );
-    await refused(growing('depth.growAt=[10,20]'), /depth\.growAt: has 2 steps for the 2 stages of depth\.growBlocks/);
+    await refused(growing('depth.growAt=[10,20]'), /depth\.growAt: has 2 steps for the 4 stages of depth\.growBlocks/);
     await refused(growing('depth.growBlocks=[0,12]'), /depth\.newBlocks: copy has nothing to copy/);
     await refused(growing('depth.newBlocks=random', 'depth.newMoments=copy'), /depth\.newMoments: copy needs/);
     await refused(growing('depth.tail=0.1'), /depth\.tail: does not apply to grow/);
@@ -103,7 +103,7 @@ describe('plan', { concurrency: 2 }, () => {
     assert.equal(await warningsOf('depth.method=staged'), '');
     assert.match(await warningsOf('depth.growAt=[5]'), /depth\.growAt: a setting of grow/);
     assert.match(
-      await warningsOf('depth.method=grow', 'depth.growAt=[1000]'),
+      await warningsOf('depth.method=grow', 'depth.growBlocks=[3,12]', 'depth.growAt=[1000]'),
       /depth\.growAt: a run of 1,?000 steps ends before the model grows at step 1000/,
     );
   });

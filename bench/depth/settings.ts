@@ -5,7 +5,7 @@ export interface Setting {
   label: string;
   /** What it changes in configs/depth.yaml, beside `train.steps`. */
   sets: readonly string[];
-  /** When it grows, as fractions of its steps, if it is not the default of `depth.growAt`. */
+  /** When it grows, as fractions of its steps. */
   growAt?: readonly number[] | undefined;
   /** What it has in common with dense training: the time that it takes, so a cheaper step means more steps, or the samples. */
   equal: 'time' | 'samples';
@@ -36,9 +36,9 @@ const compared: Row[] = [
   ['fade', 'fade, θ̄ = 0.4, one gate per sequence', seeds, ['depth.method=fade', 'depth.thetaBar=0.4', sequence]],
   ['grow-half', 'grow, 3-6-9-12 blocks, a sixth for each stage', seeds, grow(3, 6, 9, 12), [1 / 6, 1 / 3, 1 / 2]],
   ['shallow-3', 'shallow, 3 blocks', once, shallow(3)],
-  ['grow-stages', 'grow, 3-6-9-12 blocks, a tenth for each stage', once, grow(3, 6, 9, 12)],
+  ['grow-stages', 'grow, 3-6-9-12 blocks, a tenth for each stage', once, grow(3, 6, 9, 12), [0.1, 0.2, 0.3]],
   ['grow-quarters', 'grow, 3-6-9-12 blocks, a quarter for each stage', once, grow(3, 6, 9, 12), [1 / 4, 1 / 2, 3 / 4]],
-  ['grow', 'grow, 3 to 12 blocks after a tenth', once, ['depth.method=grow']],
+  ['grow', 'grow, 3 to 12 blocks after a tenth', once, grow(3, 12), [0.1]],
   ['grow-once', 'grow, 3 to 12 blocks after half', once, grow(3, 12), [1 / 2]],
   ['grow-six', 'grow, 6 to 12 blocks after half', once, grow(6, 12), [1 / 2]],
   ['pld', 'PLD, θ̄ = 0.5', once, pld(0.5)],

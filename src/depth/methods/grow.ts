@@ -89,13 +89,13 @@ const keys = {
     typeName: 'list of integers ≥ 0',
     advice: 'write numbers, as in [3, 12]',
     description: 'For `grow`: the number of blocks in each stage, counted from the lowest; the last is `layers`.',
-    derived: 'a quarter of `layers`, then all of them',
+    derived: 'a quarter, half, three quarters and all of `layers`',
   }),
   growAt: key(z.array(count()).optional(), 'numbers', {
     typeName: 'list of integers ≥ 1',
     advice: 'write steps, as in [1000]',
     description: 'For `grow`: the step at which each stage after the first begins.',
-    derived: 'a tenth of `steps` for each',
+    derived: 'at equal distances up to half of `steps`',
   }),
   newBlocks: key(z.enum(namesOf(newBlockKinds)).default('copy'), 'numbers', {
     description:
@@ -121,13 +121,13 @@ export const growMethod = {
     return `${stages.join(', ')} on; ${newBlockKinds[newBlocks].words}${moments}`;
   },
   derive: ({ layers, totalSteps, growBlocks, growAt }) => {
-    const blocks = growBlocks ?? [Math.max(1, Math.round(layers / 4)), layers];
-    const tenths = blocks.slice(1).map((_, i) => Math.max(i + 1, Math.round(((i + 1) * totalSteps) / 10)));
+    const quarters = [1, 2, 3, 4].map((quarter) => Math.max(1, Math.round((quarter * layers) / 4)));
+    const blocks = growBlocks ?? [...new Set(quarters)];
+    const stage = totalSteps / (2 * (blocks.length - 1));
+    const steps = blocks.slice(1).map((_, i) => Math.max(i + 1, Math.round((i + 1) * stage)));
     return [
-      ...(growBlocks
-        ? []
-        : [{ key: 'growBlocks' as const, value: blocks, reason: 'a quarter of layers, as in G_stack' }]),
-      ...(growAt ? [] : [{ key: 'growAt' as const, value: tenths, reason: 'a tenth of steps for each stage' }]),
+      ...(growBlocks ? [] : [{ key: 'growBlocks' as const, value: blocks, reason: 'quarters of layers' }]),
+      ...(growAt ? [] : [{ key: 'growAt' as const, value: steps, reason: 'at equal distances up to half of steps' }]),
     ];
   },
   mistakes: (options, { norm }) => [

@@ -94,6 +94,15 @@ export const rungs: readonly Rung[] = [
     firstSteps: 1000,
     maxSteps: 16_000,
   },
+  {
+    name: 'grow',
+    program: 'taper',
+    label: '+ growth: 3-6-9-12 blocks over the first half; without packing',
+    on: 'muon',
+    sets: ['depth.method=grow'],
+    firstSteps: 800,
+    maxSteps: 16_000,
+  },
 ];
 
 /** What a rung is made of now. */

@@ -167,7 +167,14 @@ test('staged, shallow and grow get their stages and blocks from the depth of the
   assert.deepEqual([shallow.blocks, shallow.told], [9, ['depth.blocks']]);
   assert.equal(depthOf('depth.method=shallow', 'depth.blocks=5').blocks, 5);
   const grow = depthOf('depth.method=grow', 'train.steps=200');
-  assert.deepEqual([grow.growBlocks, grow.growAt, grow.told], [[3, 6, 9, 12], [33, 67, 100], ['depth.growBlocks', 'depth.growAt']]);
+  assert.deepEqual(
+    [grow.growBlocks, grow.growAt, grow.told],
+    [
+      [3, 6, 9, 12],
+      [33, 67, 100],
+      ['depth.growBlocks', 'depth.growAt'],
+    ],
+  );
   assert.deepEqual(depthOf('depth.method=grow', 'train.steps=200', 'model.layers=3').growBlocks, [1, 2, 3]);
   assert.deepEqual(depthOf('depth.method=grow', 'train.steps=200', 'model.layers=1').growAt, []);
   const stacked = depthOf('depth.method=grow', 'train.steps=200', 'depth.growBlocks=[3,6,12]');

@@ -14,14 +14,14 @@ export function measureInTurn(configs: readonly Config[]): StepTimes[] {
   });
 }
 
-/** What all steps of a run take, in seconds, each what its number of blocks takes in the mean over its gates. */
-export function secondsOf(config: Config, times: StepTimes): number {
+/** What the steps of a run take, all or the first ones, in seconds, each what its number of blocks takes in the mean over its gates. */
+export function secondsOf(config: Config, times: StepTimes, numSteps = config.train.steps): number {
   const last = lastConfig(config);
   const { depth, model } = last;
   const { steps, batchSize, microBatchSize } = last.train;
   const work = workOf(last);
   const draws = { microBatchSize, granularity: depth.granularity };
-  const planned = plannedCost(depthMethod(depth, model.layers, steps), steps, () => work, draws);
+  const planned = plannedCost(depthMethod(depth, model.layers, steps), numSteps, () => work, draws);
   const step = { depth: planned.meanDepth, updated: planned.meanUpdated, microBatches: batchSize / microBatchSize };
-  return steps * stepSeconds(times, step);
+  return numSteps * stepSeconds(times, step);
 }

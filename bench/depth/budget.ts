@@ -53,11 +53,11 @@ export function perSequence(whole: StepTimes, halves: StepTimes): StepTimes {
   return { ...whole, block: (stepSeconds(halves, one) - stepSeconds(whole, none)) / (layers / 2) };
 }
 
-/** What a setting takes, in seconds. */
-export function timeOf(setting: Setting, times: Times, steps?: number): number {
+/** What a setting takes, in seconds, up to its end or for its first steps. */
+export function timeOf(setting: Setting, times: Times, steps?: number, upTo?: number): number {
   const config = configOf(setting, steps);
   const { isPerSequence } = granularities[config.depth.granularity];
-  return secondsOf(config, isPerSequence ? times.perSequence : times.whole);
+  return secondsOf(config, isPerSequence ? times.perSequence : times.whole, upTo);
 }
 
 /** The steps that a setting is trained for: those of dense training, or as many as take the same time. */

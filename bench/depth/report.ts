@@ -28,12 +28,15 @@ function allTrained(): TrainedSetting[] {
     .filter(({ records }) => records.length > 0);
 }
 
-/** Dense, shallow, and the methods with the lowest loss for the same time: what is fine-tuned. */
+const byLoss = (a: TrainedSetting, b: TrainedSetting) =>
+  mean(a.records.map(finalLoss)) - mean(b.records.map(finalLoss));
+
+/** Dense, shallow, and of the other settings with several seeds those with the lowest loss for the same time: what is fine-tuned. */
 export function fineTuned(): Setting[] {
-  const compared = allTrained().filter(({ setting }) => setting.equal === 'time');
+  const compared = allTrained().filter(({ setting }) => setting.equal === 'time' && setting.seeds.length > 1);
   const others = compared.filter(({ setting }) => !['dense', 'shallow'].includes(setting.name));
-  const best = others.sort((a, b) => mean(a.records.map(finalLoss)) - mean(b.records.map(finalLoss)));
-  return [settingOf('dense'), settingOf('shallow'), ...best.slice(0, numBest).map(({ setting }) => setting)];
+  const best = others.sort(byLoss).slice(0, numBest);
+  return [settingOf('dense'), settingOf('shallow'), ...best.map(({ setting }) => setting)];
 }
 
 /** Writes docs/results/depth.md from the records that there are. */
@@ -41,7 +44,7 @@ export function reportDepth(times: Times): void {
   const trained = allTrained();
   const dense = trained.find(({ setting }) => setting.name === 'dense');
   if (!dense) throw new Error('there is no record of dense training: npm run reproduce -- depth BOOKS');
-  const others = trained.filter((each) => each !== dense);
+  const others = trained.filter((each) => each !== dense).sort(byLoss);
   const toDense = pairedToDense(dense, others);
   mkdirSync(folder, { recursive: true });
   writeFileSync(`${folder}/loss-by-time.svg`, curves(trained, times));
@@ -157,16 +160,19 @@ function usesDepth(
   toDense: Map<TrainedSetting, Difference>,
   deviation: number,
 ): string {
-  const control = others.find(({ setting }) => setting.name === 'samples-9');
-  const difference = control && toDense.get(control);
+  const differenceOf = (name: string) => {
+    const control = others.find(({ setting }) => setting.name === name);
+    return control && toDense.get(control);
+  };
+  const [difference, ofSix] = ['samples-9', 'samples-6'].map(differenceOf);
   const depth = depthUse(difference, deviation);
   if (depth === 'unknown')
     return '**Whether this model uses its depth is not known yet**: its control with nine blocks does not have two seeds.';
-  const found = `with nine of its twelve blocks and the same samples the loss changes by ${signed(difference!.mean)} nats, ${(difference!.mean / deviation).toFixed(1)} times the standard deviation between seeds`;
+  const found = `with nine of its twelve blocks and the same samples the loss changes by ${signed(difference!.mean)} nats, ${(difference!.mean / deviation).toFixed(1)} times the standard deviation between seeds${ofSix ? `, with six by ${signed(ofSix.mean)}` : ''}`;
   const lines = {
     much: `**This model uses its depth**: ${found}.`,
     little: `**This model uses its depth a little**: ${found}. Four times were asked for, so differences between methods may be too small to see.`,
-    none: `**Depth does not matter at this size**: ${found}. What follows says little about larger models.`,
+    none: `**Depth hardly matters at this size**: ${found}. What follows says little about larger models.`,
   };
   return lines[depth];
 }
@@ -199,9 +205,11 @@ function curves(trained: readonly TrainedSetting[], times: Times): string {
   const series = trained
     .filter(({ setting }) => setting.equal === 'time' && setting.seeds.length > 1)
     .map(({ setting, records: [first] }) => {
-      const seconds = timeOf(setting, times, first!.steps) / first!.steps;
       const points = first!.losses.filter(([step]) => step > 0);
-      return { name: setting.label, points: points.map(([step, loss]) => [(step * seconds) / 60, loss] as const) };
+      return {
+        name: setting.label.split(', ').slice(0, 2).join(', '),
+        points: points.map(([step, loss]) => [timeOf(setting, times, first!.steps, step) / 60, loss] as const),
+      };
     });
   return lineChart({ title: 'Held-out loss by time', xLabel: 'minutes of training', yLabel: 'loss, nats', series });
 }

@@ -54,7 +54,7 @@ function openTimes(threads: number): Times {
 /** The seconds of a training up to a step. */
 function timeOf(training: PaperTraining, step: number, times: Times): number {
   const config = configOf(training);
-  return (secondsOf(config, times[config.model.norm]) * step) / checkpoints.all;
+  return secondsOf(config, times[config.model.norm], step);
 }
 
 /** Writes docs/results/paper.md from the records that there are. */

@@ -171,7 +171,7 @@ function usesDepth(
   const found = `with nine of its twelve blocks and the same samples the loss changes by ${signed(difference!.mean)} nats, ${(difference!.mean / deviation).toFixed(1)} times the standard deviation between seeds${ofSix ? `, with six by ${signed(ofSix.mean)}` : ''}`;
   const lines = {
     much: `**This model uses its depth**: ${found}.`,
-    little: `**This model uses its depth a little**: ${found}. Four times were asked for, so differences between methods may be too small to see.`,
+    little: `**This model uses its depth a little**: ${found}. That is less than four times, so differences between methods may be too small to see.`,
     none: `**Depth hardly matters at this size**: ${found}. What follows says little about larger models.`,
   };
   return lines[depth];

@@ -135,7 +135,7 @@ function compile(root, libtorch, { folder, log }) {
   const { version, cmakePrefix, cuda } = libtorch;
   const forGpus = cuda ? `, with CUDA from ${cuda.root} for ${cuda.architectures}` : '';
   const isBusy = loadBefore > availableParallelism();
-  const busy = isBusy ? `, longer now: other programs are using the processors (load ${loadBefore.toFixed(1)})` : '';
+  const busy = isBusy ? `, longer now: other programs are using the CPU (load ${loadBefore.toFixed(1)})` : '';
   say(
     `building the native addon with libtorch ${version} from ${cmakePrefix}${forGpus}; this takes about a minute${busy}`,
   );

@@ -220,13 +220,33 @@ describe('a program that is wrong, or wants more than one run', () => {
     await assert.rejects(pretrain(changed, newRun()), /^ConfigError: train\.microBatchSize/);
   });
 
-  test('held-out sentences that cannot be read again do not end a run', async () => {
+  test('texts that a program replaces are not read for the sentences that a run shows', async () => {
     const lost = { ...config, data: { ...config.data, train: ['no/such/text'], valid: [] } };
     const { samples: _, ...run } = newRun();
     const warnings: string[] = [];
     const report = { note: () => {}, warn: (text: string) => void warnings.push(text) };
     await pretrain(lost, { ...run, samples, report });
     assert.deepEqual(warnings, []);
+  });
+
+  test('a run whose texts are gone at an evaluation shows its sentences as tokens, with a warning', async () => {
+    const text = join(folder, 'garden.txt');
+    writeFileSync(text, 'The cat sees the dog in the old garden. '.repeat(200));
+    const { out } = newRun();
+    const { data, train } = config;
+    const own = (steps: number) => ({
+      ...config,
+      model: { ...config.model, maxPositions: 64, vocabSize: 120 },
+      data: { ...data, train: [text], sequenceLength: 64 },
+      train: { ...train, steps, evalEvery: steps },
+    });
+    await pretrain(own(2), { out });
+    const warnings: string[] = [];
+    const report = { note: () => {}, warn: (line: string) => void warnings.push(line) };
+    const loses = { open: () => ({ metrics: () => rmSync(text, { force: true }) }) };
+    const { step } = await pretrain(own(4), { out, resume: true, report, sinks: [loses] });
+    assert.equal(step, 4);
+    assert.match(warnings.join('\n'), /held-out sentences are shown as the model reads them: .*garden\.txt/);
   });
 
   test('invalid samples are a ConfigError', async () => {

@@ -84,6 +84,7 @@ suite('taper refuses', { concurrency: 2 }, () => {
     await refused(['plan', 'typo.yaml'], /train\.learningRate: unknown key; did you mean train\.peakLearningRate\?/);
   });
 
+  const newTokenizer = ['tokenizer', 'train', '--data', 'train.txt', '--vocab-size', '50', '--out', 'new.json'];
   const usage: [string, string[], RegExp][] = [
     [
       'an unknown command',
@@ -122,35 +123,12 @@ suite('taper refuses', { concurrency: 2 }, () => {
     ],
     [
       'an option of the other tokenizer',
-      [
-        'tokenizer',
-        'train',
-        '--data',
-        'train.txt',
-        '--vocab-size',
-        '50',
-        '--out',
-        'new.json',
-        '--kind',
-        'gpt2',
-        '--keep-accents',
-      ],
+      [...newTokenizer, '--kind', 'gpt2', '--keep-accents'],
       /--keep-accents: works only with --kind bert; leave it out/,
     ],
     [
       'to keep accents twice',
-      [
-        'tokenizer',
-        'train',
-        '--data',
-        'train.txt',
-        '--vocab-size',
-        '50',
-        '--out',
-        'new.json',
-        '--cased',
-        '--keep-accents',
-      ],
+      [...newTokenizer, '--cased', '--keep-accents'],
       /--cased and --keep-accents: --cased keeps accents as well; leave out --keep-accents/,
     ],
     [

@@ -10,7 +10,7 @@ const mainPath = fileURLToPath(new URL('main.js', import.meta.url));
 export function launchCommand(): Command {
   return new Command('launch')
     .description('train with several processes (ranks) on this machine, each on its share of every batch')
-    .option('--processes <n>', 'number of processes', countOf('--processes', 0))
+    .option('--processes <n>', 'number of processes', countOf('--processes'))
     .option(
       '--max-restarts <n>',
       'restart all processes from the newest checkpoint when one fails, at most n times',

@@ -57,7 +57,7 @@ export function tokenizerCommand(): Command {
 
 async function train({ data, vocabSize, out, cased, keepAccents, kind }: TrainOptions): Promise<void> {
   const given = [...(cased ? ['--cased'] : []), ...(keepAccents ? ['--keep-accents'] : [])];
-  if (kind !== 'bert' && given.length > 0)
+  if (!tokenizerKinds[kind].cleans && given.length > 0)
     throw new ConfigError(`${given[0]}: works only with --kind bert; leave it out`);
   if (given.length === 2)
     throw new ConfigError('--cased and --keep-accents: --cased keeps accents as well; leave out --keep-accents');

@@ -151,8 +151,8 @@ function byteSymbols(): string[] {
   return Array.from({ length: 256 }, (_, byte) => String.fromCodePoint(isPrintable(byte) ? byte : 256 + others++));
 }
 
-/** The kinds of tokenizers, each with its title and how it is trained. */
+/** The kinds of tokenizers, each with its title, how it is trained, and whether it lower-cases and strips accents. */
 export const tokenizerKinds = {
-  bert: { title: 'WordPiece', train: trainWordPiece },
-  gpt2: { title: 'byte-level', train: trainByteLevel },
+  bert: { title: 'WordPiece', train: trainWordPiece, cleans: true },
+  gpt2: { title: 'byte-level', train: trainByteLevel, cleans: false },
 } satisfies Record<TextTokenizer['kind'], object>;

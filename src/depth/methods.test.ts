@@ -200,7 +200,7 @@ test('new blocks carry moments where they are to, come from the seed, or are the
   assert.deepEqual(bornAs({ newMoments: 'copy' }), [{ block: 1, copyOf: 0, copiesMoments: true }]);
   assert.deepEqual(bornAs({ newBlocks: 'random' }), [{ block: 1 }]);
   assert.equal(bornAs({ newBlocks: 'identity' }), undefined);
-  assert.throws(() => bornAs({ growAt: [] }), /growAt: 0 steps for 2 stages/);
+  assert.throws(() => bornAs({ growAt: [] }), /growAt: has 0 steps for the 2 stages/);
 });
 
 test('a scale that is set is that of any method: 1/p or 1, and 1 for a block that never runs', () => {

@@ -177,11 +177,11 @@ export function depthJumps(settings: MethodSettings, layers: number, totalSteps:
 
 /** The method and the settings that it reads, in words for a model card. */
 export function depthWords(settings: DepthSettings): string {
-  const { title, reads, drawsGates = true } = named(settings);
+  const { title, reads } = named(settings);
   const { thetaBar, gamma, profile, granularity } = settings;
   const shared = { thetaBar: `θ̄ = ${thetaBar}`, gamma: `γ = ${gamma}`, profile: `profile ${profile}` };
   const parts = [title, ...reads.map((key) => shared[key]), ownWords(settings)];
-  const gates = drawsGates ? granularities[granularity].words : undefined;
+  const gates = drawsGates(settings) ? granularities[granularity].words : undefined;
   const scale = settings.scale && scales[settings.scale].words;
   const tail =
     settings.tail > 0 ? `dense in the last ${Math.round(1000 * settings.tail) / 10} % of the steps` : undefined;

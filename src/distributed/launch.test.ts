@@ -8,8 +8,7 @@ test('a number of processes that cannot be started is refused', () => {
   for (const processes of [0, -1, 2.5, Number.NaN]) {
     assert.throws(
       () => launch({ ...options, processes }),
-      (error) =>
-        error instanceof ConfigError && error.message.startsWith(`--processes: ${processes} is not a number of`),
+      (error) => error instanceof ConfigError && error.message === `--processes: ${processes} is not an integer ≥ 1`,
     );
   }
 });

@@ -48,7 +48,7 @@ export interface Launched {
 export function launch(options: LaunchOptions): Launched {
   const { processes } = options;
   if (!(Number.isInteger(processes) && processes >= 1))
-    throw new ConfigError(`--processes: ${processes} is not a number of processes; give 1 or more`);
+    throw new ConfigError(`--processes: ${processes} is not an integer ≥ 1`);
   const ranks = new Set<ChildProcess>();
   let signalled = false;
   const untilDone = async () => {

@@ -7,7 +7,7 @@ import type { NamedOptimizer } from './optimizer.ts';
  */
 export const sgd: NamedOptimizer = {
   title: 'SGD with momentum',
-  purpose: 'the simplest baseline, with much higher learning rates than the others',
+  purpose: 'the simplest baseline; its learning rates differ from those of `adamw`',
   slots: ['momentum'],
   operations: 6, // scale 1, momentum 2, decay 1, step 2
   temporaries: 1,

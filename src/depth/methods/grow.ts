@@ -42,11 +42,6 @@ export interface Growth {
  */
 export function grow(options: Pick<MethodOptions, 'layers'> & Growth): DepthMethod {
   const { layers, growBlocks = [], growAt = [], newBlocks, newMoments } = options;
-  if (growBlocks.length !== growAt.length + 1) {
-    throw new RangeError(
-      `growAt: ${counted(growAt.length, 'step')} for ${counted(growBlocks.length, 'stage')} of growBlocks`,
-    );
-  }
   const [mistake] = stageMistakes(options);
   if (mistake !== undefined) throw new RangeError(mistake);
   const states = growBlocks.map((blocks) => lowest(layers, blocks));

@@ -169,7 +169,7 @@ test('launch refuses what is not done by several processes, and a micro-batch wi
     ],
     // What stands before pretrain is the launcher's, what stands after it is not, with and without --.
     [['launch', '--processes', '1', 'pretrain', 'none.yaml', '--out', 'x', '--quiet'], /none\.yaml: no such file/],
-    [['launch', '--processes', 'two', '--', 'pretrain'], /--processes two: not an integer ≥ 0/],
+    [['launch', '--processes', 'two', '--', 'pretrain'], /--processes two: not an integer ≥ 1/],
     [
       ranks(2, ...words('few', ['train.batchSize=1', 'train.microBatchSize=1'])),
       /1 sequence cannot be divided among 2 ranks/,

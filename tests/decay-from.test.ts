@@ -6,11 +6,12 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { loadConfig } from '../src/index.ts';
 import { learningRate } from '../src/optimizers/index.ts';
-import { type Line, linesOf, start, taper, untilSteps, writeTiny } from './cli.fixture.ts';
+import { commandsIn, type Line, linesOf, start, untilSteps, writeTiny } from './cli.fixture.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'taper-decay-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
 const at = (path: string) => join(folder, path);
+const { quick } = commandsIn(folder);
 
 const settings = [
   ...['train.steps=12', 'train.saveEvery=4', 'train.keepCheckpoints=10', 'train.evalEvery=4', 'train.precision=bf16'],
@@ -40,7 +41,7 @@ const numbersOf = ({ step, loss, learningRate, theta, keepRates, gradientNorm }:
 });
 
 const decay = (from: string, out: string, ...more: string[]) =>
-  taper(['pretrain', '--decay-from', from, '--out', out, ...more], { cwd: folder });
+  quick('pretrain', '--decay-from', from, '--out', out, ...more);
 
 before(async () => {
   writeTiny(folder);
@@ -49,7 +50,7 @@ before(async () => {
     ['export', 'long', '--to', 'hf', '--out', 'hugging-face'],
     ['import', 'hugging-face', '--out', 'weights'],
   ]) {
-    const { code, stderr } = await taper(words, { cwd: folder });
+    const { code, stderr } = await quick(...words);
     assert.equal(code, 0, stderr);
   }
 });
@@ -79,7 +80,7 @@ test('a branch continues where the run was: its first loss is that of the run, a
   assert.equal(branch[0]!.loss, long[4]!.loss);
   const { train } = loadConfig({ file: at('long/config.json') }).config;
   const peak = train.peakLearningRate;
-  const compared = await taper(['compare', 'long', 'linear'], { cwd: folder });
+  const compared = await quick('compare', 'long', 'linear');
   assert.equal(compared.code, 2);
   assert.match(compared.stderr, /linear: its metrics begin at step 5, .*compare whole runs, not branches/m);
   const rates = branch.map(({ learningRate }) => learningRate as number);
@@ -93,7 +94,7 @@ test('θ of a branch is that of a run of as many steps', async () => {
   const whole = ['pretrain', 'tiny.yaml', '--out', 'ten', '--set', ...settings, ...pld];
   const long = ['pretrain', 'tiny.yaml', '--out', 'long-pld', '--set', ...settings, ...pld, 'train.steps=12'];
   for (const words of [whole, long]) {
-    const { code, stderr } = await taper(words, { cwd: folder });
+    const { code, stderr } = await quick(...words);
     assert.equal(code, 0, stderr);
   }
   const { code, stderr } = await decay('long-pld@4', 'branch-pld', '--steps', '6');
@@ -114,7 +115,7 @@ test('a branch that is killed resumes bit for bit, before its first checkpoint a
     await ended;
     words = ['--resume'];
   }
-  const { code, stderr } = await taper(['pretrain', '--out', 'killed', '--resume'], { cwd: folder });
+  const { code, stderr } = await quick('pretrain', '--out', 'killed', '--resume');
   assert.equal(code, 0, stderr);
   assert.deepEqual(weightsOf('killed', 16), weightsOf('whole', 16));
   assert.deepEqual(stepsOf('killed').map(numbersOf), stepsOf('whole').map(numbersOf));
@@ -153,7 +154,7 @@ for (const [what, words, message] of [
   ],
 ] as [string, string[], RegExp][]) {
   test(`one line for ${what}`, async () => {
-    const { code, stderr } = await taper(['pretrain', '--out', 'wrong', ...words], { cwd: folder });
+    const { code, stderr } = await quick('pretrain', '--out', 'wrong', ...words);
     assert.equal(code, 2, stderr);
     assert.match(stderr, message);
     assert.equal(stderr.trim().split('\n').length, 1, stderr);
@@ -166,11 +167,11 @@ test('a checkpoint in a folder of its own has branches, and a branch can be a ne
   assert.equal(branch.code, 0, branch.stderr);
   assert.deepEqual(weightsOf('of-copy', 8), weightsOf('a-4', 8));
 
-  const changed = await taper(['pretrain', '--out', 'of-copy', '--resume', '--set', 'train.seed=2'], { cwd: folder });
+  const changed = await quick('pretrain', '--out', 'of-copy', '--resume', '--set', 'train.seed=2');
   assert.equal(changed.code, 2, changed.stderr);
   const [, command] = /start a new run: npx taper-lm (.*)/.exec(changed.stderr) ?? [];
   assert.match(command!, /--from of-copy --set train.seed=2 train.decayFrom=null --out of-copy-2/);
-  const anew = await taper(command!.split(' '), { cwd: folder });
+  const anew = await quick(...command!.split(' '));
   assert.equal(anew.code, 0, anew.stderr);
   assert.equal(stepsOf('of-copy-2')[0]!.step, 1);
 });
@@ -190,7 +191,7 @@ test('two ranks with a divided optimizer decay as one process does', async () =>
     'ranks',
     ...sets,
   ];
-  const { code, stderr } = await taper(words, { cwd: folder });
+  const { code, stderr } = await quick(...words);
   assert.equal(code, 0, stderr);
   const [two, one] = [stepsOf('ranks'), stepsOf('a-8')];
   assert.deepEqual(
@@ -203,7 +204,7 @@ test('two ranks with a divided optimizer decay as one process does', async () =>
 
 test('a run whose learning rate falls already has no branches', async () => {
   const sets = [...settings, 'train.schedule=linear'];
-  const run = await taper(['pretrain', 'tiny.yaml', '--out', 'falling', '--set', ...sets], { cwd: folder });
+  const run = await quick('pretrain', 'tiny.yaml', '--out', 'falling', '--set', ...sets);
   assert.equal(run.code, 0, run.stderr);
   const { code, stderr } = await decay('falling@8', 'wrong', '--steps', '4');
   assert.equal(code, 2, stderr);

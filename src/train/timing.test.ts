@@ -45,15 +45,16 @@ test('a step of one micro-batch is a line in its depth', () => {
 });
 
 test('steps are measured with either kind of gates, in one micro-batch and in several', () => {
-  for (const granularity of ['batch', 'sequence'] as const) {
-    for (const microBatchSize of [64, 32]) {
-      const config = tinyConfig({
-        model: { layers: 4, hiddenSize: 64, ffnSize: 256 },
-        depth: { granularity },
-        train: { steps: 1, batchSize: 64, microBatchSize },
-      });
-      const times = measureSteps(lastConfig(config));
-      assert.ok(times.block > 0, `${granularity} ${microBatchSize}: ${JSON.stringify(times)}`);
-    }
+  for (const [granularity, microBatchSize] of [
+    ['batch', 32],
+    ['sequence', 64],
+  ] as const) {
+    const config = tinyConfig({
+      model: { layers: 4, hiddenSize: 64, ffnSize: 256 },
+      depth: { granularity },
+      train: { steps: 1, batchSize: 64, microBatchSize },
+    });
+    const times = measureSteps(lastConfig(config));
+    assert.ok(times.block > 0, `${granularity} ${microBatchSize}: ${JSON.stringify(times)}`);
   }
 });

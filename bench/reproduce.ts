@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { openTimes } from './depth/budget.ts';
 import { fineTuneAll } from './depth/glue.ts';
 import { fineTuned, reportDepth } from './depth/report.ts';
+import { settingOf } from './depth/settings.ts';
 import { trainAll } from './depth/train.ts';
 import { glue } from './glue.ts';
 import { heads } from './heads.ts';
@@ -40,23 +41,29 @@ const commands: Record<string, Command> = {
       reportDepth(times);
     },
   },
-  // Fine-tunes the best of them, and writes the page again.
+  // Fine-tunes the best of them, or those that are named, and writes the page again.
   'depth-glue': {
-    usage: 'BOOKS GLUE [--threads N]',
+    usage: 'BOOKS GLUE [SETTINGS…] [--threads N]',
     paths: 2,
-    run([books, data]) {
-      fineTuneAll(fineTuned(), at(books), at(data), threads);
+    takesNames: true,
+    run([books, data, ...names]) {
+      const wanted = names.length > 0 ? names.map(settingOf) : fineTuned();
+      fineTuneAll(wanted, at(books), at(data), threads);
       reportDepth(openTimes(threads));
     },
   },
-  // Trains and fine-tunes what the paper's figures and tables need, and writes docs/results/paper.md.
+  // Trains what the paper's figures and tables need (or only the trainings that are named), looks inside the models and fine-tunes them,
+  // and writes docs/results/paper.md.
   paper: {
-    usage: 'BOOKS GLUE [--threads N]',
+    usage: 'BOOKS GLUE [TRAININGS…] [--threads N]',
     paths: 2,
-    run([books, data]) {
-      trainPaper(at(books), threads);
-      analyzeAll(at(books), threads);
-      fineTunePaper(at(books), at(data), threads);
+    takesNames: true,
+    run([books, data, ...names]) {
+      trainPaper(at(books), names, threads);
+      if (names.length === 0) {
+        analyzeAll(at(books), threads);
+        fineTunePaper(at(books), at(data), threads);
+      }
       reportPaper(threads);
     },
   },

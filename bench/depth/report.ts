@@ -178,7 +178,7 @@ function usesDepth(
 }
 
 function gluePart(): string {
-  const tuned = fineTuned().filter((setting) => glueOf(setting));
+  const tuned = settings.filter((setting) => glueOf(setting));
   const base = glueOf(settingOf('dense'));
   if (!base || tuned.length < 2) return '';
   const rows = tuned.map((setting) => {

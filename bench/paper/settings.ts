@@ -53,6 +53,12 @@ export const trainings: readonly PaperTraining[] = [
   ...new Map([...compared, ...others].map((training) => [idOf(training), training])).values(),
 ];
 
+export function trainingOf(id: string): PaperTraining {
+  const found = trainings.find((training) => idOf(training) === id);
+  if (!found) throw new Error(`${id}: there are ${trainings.map(idOf).join(', ')}`);
+  return found;
+}
+
 /** Steps whose checkpoints are looked at: early, after about 47 and 53 % of the samples, as the paper's checkpoints 87 and 100 of 186, and at the end. */
 export const checkpoints = { early: 200, some: 1400, half: 1600, all: 3000 } as const;
 

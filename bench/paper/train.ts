@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { type Config, loadConfig } from '../../src/config/index.ts';
 import { type Diverged, finalLoss, type Trained, trainOnBooks } from '../books.ts';
 import { Records, recipeOf } from '../records.ts';
-import { compared, idOf, type PaperTraining, recipes, trainings } from './settings.ts';
+import { compared, idOf, type PaperTraining, recipes, trainingOf, trainings } from './settings.ts';
 
 const runs = fileURLToPath(new URL('../../../runs/paper', import.meta.url));
 const file = 'configs/paper.yaml';
@@ -39,9 +39,10 @@ export function train(training: PaperTraining, books: string, threads: number): 
   return trainOnBooks({ config: file, out: runOf(training), sets, books, threads });
 }
 
-/** Trains what has no record yet. A training that diverges is an outcome as well. */
-export function trainPaper(books: string, threads: number): void {
-  for (const training of trainings) {
+/** Trains what has no record yet, or those of the trainings that are named. A training that diverges is an outcome as well. */
+export function trainPaper(books: string, names: readonly string[], threads: number): void {
+  const wanted = names.length > 0 ? names.map(trainingOf) : trainings;
+  for (const training of wanted) {
     const id = idOf(training);
     if (outcomeOf(training)) continue;
     const outcome = train(training, books, threads);

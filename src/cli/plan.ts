@@ -306,7 +306,7 @@ function planText(plan: Plan, config: Config): string {
   if (isDense) return shown;
   const rows = [
     ['step', ...schedule.map(({ step }) => String(step))],
-    ['θ', ...schedule.map(({ theta }) => number(theta))],
+    ...(schedule.some(({ theta }) => theta < 1) ? [['θ', ...schedule.map(({ theta }) => number(theta))]] : []),
     ['blocks run', ...schedule.map(({ expectedDepth }) => expectedDepth.toFixed(2))],
     ...Array.from({ length: layers }, (_, block) => [
       `block ${block + 1}`,

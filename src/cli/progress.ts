@@ -89,7 +89,7 @@ export function terminalReporter(config: Config, out: string, { quiet = false } 
     const left = ((now() - started.seconds) / (step - started.step)) * (train.steps - step);
     const blocks = `${rounded(depth)}/${model.layers} blocks`;
     const speed = `${rounded(tokensPerSecond / 1000)}k tokens/s`;
-    const shownDepth = isDense ? [] : [`θ ${theta.toFixed(2)}`, blocks];
+    const shownDepth = isDense ? [] : [...(theta < 1 ? [`θ ${theta.toFixed(2)}`] : []), blocks];
     const parts = [`loss ${loss.toFixed(2)}`, ...shownDepth, speed];
     steps.show(step, parts, left);
     const time = timeOf(step, spent);

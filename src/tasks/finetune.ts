@@ -1,8 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
-import { mean } from '../averages.ts';
 import { type Checkpoint, weightsFrom } from '../checkpoints/index.ts';
 import { TextTokenizer } from '../data/index.ts';
-import { CheckpointError, ConfigError, counted, DataError } from '../errors/index.ts';
+import { CheckpointError, DataError } from '../errors/index.ts';
 import { abortReason } from '../errors/words.ts';
 import { predictsNothing } from '../inference/index.ts';
 import { type Family, families, familyOf, type Head, parameterSpecs, type Weights } from '../model/index.ts';
@@ -17,30 +16,17 @@ import {
 import { checkDevice, dtypeOf, scope } from '../tensor/index.ts';
 import { dropoutSeeds, InterruptedError } from '../train/index.ts';
 import { shuffledBatches } from './batches.ts';
+import { baselineScores, type EncodedSet, encodeTask, hasTargets } from './encode-task.ts';
+import { checkJudged, checkMetric, deciding, judge } from './judge.ts';
 import { type Learner, lossAndGradients, predict } from './learner.ts';
 import { type RateGroup, rateGroups } from './rate-groups.ts';
 import { checkSettings, defaultLearningRate, type FineTuneSettings } from './settings.ts';
-import type { Details, Encoded, ExampleSet, Kind, Scores, Task } from './task.ts';
-
-/** The scores of a set. */
-export interface SetScores {
-  /** The name of the set. */
-  set: string;
-  scores: Scores;
-}
+import type { BaselineScores, Details, Encoded, SetScores, Task } from './task.ts';
 
 /** The scores of a development set. */
 export interface DevScores extends SetScores {
   /** The score that decides which epoch is kept: one of the scores, or their mean. */
   judged: number;
-}
-
-/** The scores of predictions without a model. */
-export interface BaselineScores {
-  /** As in `always "ham"`. */
-  name: string;
-  /** For each development set, and each test set whose targets are known. */
-  sets: SetScores[];
 }
 
 /** A fine-tuned model, as it was after its best epoch. */
@@ -89,6 +75,9 @@ const optimizerSettings = {
   clipNorm: 1,
 } as const;
 
+/** The model after the best epoch so far. */
+type Kept = Omit<FineTuned, 'history' | 'decidedBy' | 'baselines' | 'stoppedBy'>;
+
 /** What fine-tuning reads and changes. */
 interface State {
   checkpoint: Checkpoint;
@@ -123,85 +112,22 @@ export async function fineTune(
   checkSettings(settings);
   const { kind } = task;
   kind.checkSettings?.(settings, task.train.examples);
-  const { metric, patience } = settings;
-  if (task.devs.length === 0 && (metric !== undefined || patience !== undefined)) {
-    throw new ConfigError(
-      `--${metric === undefined ? 'patience' : 'metric'}: needs a development set; give one with --dev, or leave out this option`,
-    );
-  }
-  const { model: pretrained } = checkpoint.config;
-  const sizes = { ...pretrained, dropout: settings.dropout, attentionDropout: settings.dropout };
+  checkJudged(task, settings);
   const tokenizer = TextTokenizer.fromJson(checkpoint.tokenizerJson);
-  const maxLength = Math.min(settings.maxLength, pretrained.maxPositions);
-  const encode = async ({ name, examples }: ExampleSet) => ({
-    name,
-    read: examples,
-    examples: await kind.encode(examples, tokenizer, maxLength),
-  });
-  const { examples: all } = await encode(task.train);
-  const train = all.filter((example) => kind.numOutputs(example) > 0); // a sentence of no tokens teaches nothing
-  if (train.length === 0)
-    throw new DataError(`${task.name}: has no training example to learn from; give examples whose texts are not empty`);
-  const numCut = train.filter((example) => kind.isCut?.(example, maxLength)).length;
-  if (numCut > 0) {
-    const more = [
-      ...(maxLength < pretrained.maxPositions
-        ? [`--max-length (this model reads up to ${pretrained.maxPositions})`]
-        : []),
-      ...(kind.takesWindows ? ['--windows 4 for single texts'] : []),
-    ];
-    const advice = more.length > 0 ? `; to read more, give ${more.join(', or ')}` : '';
-    report.note?.(`cut at ${maxLength} tokens: ${numCut} of ${counted(train.length, 'training example')}${advice}`);
-  }
-  const [devs, tests] = [await Promise.all(task.devs.map(encode)), await Promise.all(task.tests.map(encode))];
-  const baselines = (kind.baselines?.(task.train.examples) ?? []).map(({ name, predict }) => ({
-    name,
-    sets: [...devs, ...tests]
-      .filter(({ examples }) => examples.every((example) => kind.hasTarget(example)))
-      .map(({ name: set, read, examples }) => ({ set, scores: kind.scores(read.map(predict), examples) })),
-  }));
+  const { train, devs, tests, cut } = await encodeTask(task, tokenizer, checkpoint.config.model, settings);
+  if (cut !== undefined) report.note?.(cut);
+  const baselines = baselineScores(task, [...devs, ...tests]);
+  const state = initialise(checkpoint, task, settings, tokenizer.padId);
 
-  const specs = parameterSpecs(sizes, kind.head);
-  const groups = rateGroups(sizes, specs, settings);
-  const { weights: masters } = weightsFrom(checkpoint, specs, settings);
-  for (const { name } of groups.flatMap((group) => group.specs)) masters.get(name)!.requiresGrad();
-  const state: State = {
-    checkpoint,
-    task,
-    settings,
-    learner: {
-      model: familyOf(sizes).create(sizes, masters, dtypeOf[settings.precision]),
-      kind,
-      padId: tokenizer.padId,
-      device: settings.device,
-      microBatchSize: settings.microBatchSize,
-    },
-    groups,
-    masters,
-    optimizer: initialState(optimizerSettings.optimizer, specs, settings.device),
-  };
-
+  const { patience = Number.POSITIVE_INFINITY } = settings;
   const epochSteps = Math.ceil(train.length / settings.batchSize);
   const steps = settings.epochs * epochSteps;
-  const rate = learningRate({
-    steps,
-    peakLearningRate: settings.learningRate ?? defaultLearningRate(pretrained.hiddenSize),
-    warmupRatio: settings.warmupRatio,
-    warmupShape: 'linear',
-    schedule: 'linear',
-    finalLearningRate: 0,
-    decayRatio: 0,
-    decayShape: 'linear',
-  });
+  const rate = rateOf(settings, checkpoint, steps);
   let step = 0;
-  let best: Omit<FineTuned, 'history' | 'decidedBy' | 'baselines'> | undefined;
+  let best: Kept | undefined;
   const history: number[] = [];
   try {
-    if (metric !== undefined) {
-      // An unknown score name is found before training, on a few examples.
-      const few = devs[0]!.examples.slice(0, settings.microBatchSize);
-      judge(task, settings, kind.scores(predict(state.learner, few), few));
-    }
+    checkMetric(state, devs);
     for (let epoch = 1; epoch <= settings.epochs; epoch++) {
       for (const batch of shuffledBatches(train, settings.batchSize, { seed: settings.seed, epoch })) {
         if (signal?.aborted) break;
@@ -212,39 +138,18 @@ export async function fineTune(
         await setImmediate(); // let signals and listeners run
       }
       if (step < epoch * epochSteps) break; // stopped: an unfinished epoch is not kept
-      const norm = globalNorm(masters.values());
-      if (!Number.isFinite(norm)) throw diverged(task, step);
-      const predicted = devs.map((dev) => ({ ...dev, predictions: predict(state.learner, dev.examples) }));
-      const [first] = predicted;
-      const settled = (first && kind.settle?.(first.predictions, first.examples)) ?? kind;
-      const scoresOf = ({ name, examples, predictions }: (typeof predicted)[number]): SetScores => ({
-        set: name,
-        scores: settled.scores(predictions, examples),
-      });
-      const scored = predicted.map(scoresOf).map((dev) => ({ ...dev, judged: judge(task, settings, dev.scores) }));
-      report.epoch?.(epoch, scored);
-      history.push(...scored.slice(0, 1).map(({ judged }) => judged));
-      if (best && scored[0] && scored[0].judged <= best.devs[0]!.judged) {
-        if (epoch - best.bestEpoch >= (settings.patience ?? Infinity)) break;
+      if (!Number.isFinite(globalNorm(state.masters.values()))) throw diverged(task, step);
+      const scored = scoreEpoch(state, devs);
+      report.epoch?.(epoch, scored.devs);
+      const judged = scored.devs[0]?.judged;
+      if (judged !== undefined) history.push(judged);
+      if (best && judged !== undefined && judged <= best.devs[0]!.judged) {
+        if (epoch - best.bestEpoch >= patience) break;
         continue;
       }
-      if (!first && epoch < settings.epochs) continue;
+      if (judged === undefined && epoch < settings.epochs) continue;
       if (best) free(best.weights);
-      const tested = tests.map((test) => ({ ...test, predictions: predict(state.learner, test.examples) }));
-      best = {
-        head: settled.head,
-        weights: copyOf(masters),
-        bestEpoch: epoch,
-        devs: scored,
-        tests: tested.filter(({ examples }) => examples.every((example) => kind.hasTarget(example))).map(scoresOf),
-        ...(settled.details && first && { details: settled.details(first.predictions, first.examples) }),
-        predictions: Object.fromEntries(
-          [...predicted, ...tested].map(({ name, examples, predictions }) => {
-            const { ending, text } = settled.written(predictions, examples);
-            return [`${name}${ending}`, text];
-          }),
-        ),
-      };
+      best = { bestEpoch: epoch, ...scored.keep(tests) };
     }
     if (!best)
       throw new InterruptedError(abortReason(signal), `before the ${devs[0] ? 'first' : 'last'} epoch was over`);
@@ -252,15 +157,11 @@ export async function fineTune(
     if (best) free(best.weights);
     throw error;
   } finally {
-    free(masters);
+    free(state.masters);
     for (const tensor of slotTensors(state.optimizer.values())) tensor.free();
   }
   const stoppedBy = step < steps && signal?.aborted ? abortReason(signal) : undefined;
-  const [dev] = best.devs;
-  const decidedBy =
-    dev === undefined
-      ? null
-      : (decisive(kind, metric, dev.scores) ?? `the mean of ${Object.keys(dev.scores).join(', ')}`);
+  const decidedBy = deciding(kind, settings, best.devs[0]?.scores);
   return { ...best, history, decidedBy, baselines, ...(stoppedBy !== undefined && { stoppedBy }) };
 }
 
@@ -277,21 +178,70 @@ export function checkTunable({ path, config }: Checkpoint): void {
   );
 }
 
-/** The score that decides which epoch is kept; undefined for the mean of all. */
-const decisive = ({ judgedBy }: Kind, metric: string | undefined, scores: Scores): string | undefined =>
-  metric ?? judgedBy?.find((name) => name in scores);
+/** The model before its first step: the checkpoint's blocks under a new head. */
+function initialise(checkpoint: Checkpoint, task: Task, settings: FineTuneSettings, padId: number): State {
+  const { dropout, device, precision, microBatchSize } = settings;
+  const sizes = { ...checkpoint.config.model, dropout, attentionDropout: dropout };
+  const specs = parameterSpecs(sizes, task.kind.head);
+  const groups = rateGroups(sizes, specs, settings);
+  const { weights: masters } = weightsFrom(checkpoint, specs, settings);
+  for (const { name } of groups.flatMap((group) => group.specs)) masters.get(name)!.requiresGrad();
+  const model = familyOf(sizes).create(sizes, masters, dtypeOf[precision]);
+  return {
+    checkpoint,
+    task,
+    settings,
+    learner: { model, kind: task.kind, padId, device, microBatchSize },
+    groups,
+    masters,
+    optimizer: initialState(optimizerSettings.optimizer, specs, device),
+  };
+}
 
-/**
- * Its value.
- *
- * @throws ConfigError if the settings name a score that does not exist.
- */
-function judge({ kind }: Task, { metric }: FineTuneSettings, scores: Scores): number {
-  const wanted = decisive(kind, metric, scores);
-  if (wanted === undefined) return mean(Object.values(scores));
-  const found = scores[wanted];
-  if (found !== undefined) return found;
-  throw new ConfigError(`--metric ${wanted}: is not one of ${Object.keys(scores).join(', ')}`);
+/** The learning rate of each step: a warm-up to its peak and a linear decay to 0. */
+const rateOf = (settings: FineTuneSettings, { config }: Checkpoint, steps: number) =>
+  learningRate({
+    steps,
+    peakLearningRate: settings.learningRate ?? defaultLearningRate(config.model.hiddenSize),
+    warmupRatio: settings.warmupRatio,
+    warmupShape: 'linear',
+    schedule: 'linear',
+    finalLearningRate: 0,
+    decayRatio: 0,
+    decayShape: 'linear',
+  });
+
+/** The scores of the model on the development sets as it is now, and how to keep it as it is. */
+function scoreEpoch({ learner, settings, masters }: State, devs: readonly EncodedSet[]) {
+  const { kind } = learner;
+  const predictionsOf = (set: EncodedSet) => ({ ...set, predictions: predict(learner, set.examples) });
+  const predicted = devs.map(predictionsOf);
+  const [first] = predicted;
+  const settled = (first && kind.settle?.(first.predictions, first.examples)) ?? kind;
+  const scoresOf = ({ name, examples, predictions }: (typeof predicted)[number]): SetScores => ({
+    set: name,
+    scores: settled.scores(predictions, examples),
+  });
+  const scored = predicted.map(scoresOf).map((dev) => ({ ...dev, judged: judge(kind, settings, dev.scores) }));
+  return {
+    devs: scored,
+    keep(tests: readonly EncodedSet[]): Omit<Kept, 'bestEpoch'> {
+      const tested = tests.map(predictionsOf);
+      return {
+        head: settled.head,
+        weights: copyOf(masters),
+        devs: scored,
+        tests: tested.filter(({ examples }) => hasTargets(kind, examples)).map(scoresOf),
+        ...(settled.details && first && { details: settled.details(first.predictions, first.examples) }),
+        predictions: Object.fromEntries(
+          [...predicted, ...tested].map(({ name, examples, predictions }) => {
+            const { ending, text } = settled.written(predictions, examples);
+            return [`${name}${ending}`, text];
+          }),
+        ),
+      };
+    },
+  };
 }
 
 function diverged(task: Task, step: number): DataError {

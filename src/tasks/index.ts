@@ -8,15 +8,7 @@ export type { Baseline } from './baseline.ts';
 export { columnsOf, textsIn } from './cells.ts';
 export { balancedWeights, type LabelLearning, type LabelOptions } from './cross-entropy.ts';
 export { type Embedder, type EmbedOptions, openEmbedder } from './embed.ts';
-export {
-  type BaselineScores,
-  checkTunable,
-  type DevScores,
-  type FineTuned,
-  type FineTuneReporter,
-  fineTune,
-  type SetScores,
-} from './finetune.ts';
+export { checkTunable, type DevScores, type FineTuned, type FineTuneReporter, fineTune } from './finetune.ts';
 export { openGlueTask } from './glue/open.ts';
 export { type GlueName, type GlueTask, glueNames, glueTasks, nameOfTask } from './glue/tasks.ts';
 export type { EncodedTexts, TextExample } from './labels/example.ts';
@@ -41,4 +33,4 @@ export type { EncodedSentence, Sentence } from './tags/example.ts';
 export { type TaggedText, type TagTask, tagKind } from './tags/kind.ts';
 export { openTagTask } from './tags/open.ts';
 export type { TagColumns } from './tags/read.ts';
-export type { Details, Encoded, ExampleSet, Kind, Scores, Sequence, Task } from './task.ts';
+export type { BaselineScores, Details, Encoded, ExampleSet, Kind, Scores, Sequence, SetScores, Task } from './task.ts';

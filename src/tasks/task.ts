@@ -27,6 +27,21 @@ export interface ExampleSet<E = unknown> {
 /** Scores by their names; more is better. */
 export type Scores = Readonly<Record<string, number>>;
 
+/** The scores of a set. */
+export interface SetScores {
+  /** The name of the set. */
+  set: string;
+  scores: Scores;
+}
+
+/** The scores of predictions without a model. */
+export interface BaselineScores {
+  /** As in `always "ham"`. */
+  name: string;
+  /** For each development set, and each test set whose targets are known. */
+  sets: SetScores[];
+}
+
 /** More about a set's predictions than their scores: as JSON, and as the rows of a table, header first. */
 export interface Details {
   name: string;

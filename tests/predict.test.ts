@@ -197,15 +197,17 @@ describe('predict', { timeout: 300_000 }, () => {
 
   test('fine-tuning ends with the commands that use its model', async () => {
     const few = ['--epochs', '1', '--text', 'body', '--max-length', '8'];
-    const { stdout } = await done('finetune', 'run', '--train', 'mails.csv', ...few, '--out', 'my runs');
-    const commands = [...stdout.split('What next:\n')[1]!.matchAll(/^ {2}npx taper-lm (.*)$/gm)].map(
-      ([, line]) => line,
-    );
-    assert.deepEqual(commands, [
-      "predict 'my runs' mails.csv --out predictions.csv",
+    const commands = async (...words: string[]) => {
+      const { stdout } = await done('finetune', 'run', '--train', 'mails.csv', ...few, ...words);
+      return [...stdout.split('What next:\n')[1]!.matchAll(/^ {2}npx taper-lm (.*)$/gm)].map(([, line]) => line);
+    };
+    assert.deepEqual(await commands('--out', 'my runs'), [
+      "predict 'my runs' 'A text of yours.'",
       "serve 'my runs'",
       "export 'my runs' --to onnx --out 'my runs-onnx'",
     ]);
+    const [withDev] = await commands('--dev', 'mails.csv', '--out', 'other');
+    assert.equal(withDev, 'predict other mails.csv --out predictions.csv');
     assert.equal((await predicted('my runs', 'mails.csv')).length, long.length);
     const unsaved = await done('finetune', 'run', '--train', 'mails.csv', ...few);
     assert.match(unsaved.stdout, /The model was not saved; give --out DIR to keep it\.\n$/);

@@ -81,7 +81,7 @@ describe('worked examples', { concurrency: 2 }, () => {
       (yaml, [key, value]) => yaml.replace(new RegExp(`${key}: \\d+`), `${key}: ${value}`),
       block('yaml'),
     );
-    writeFileSync(at('encoder.yaml'), config);
+    writeFileSync(at('domain.yaml'), config);
     const rows = sentences(200, 5).split('. ').filter(Boolean);
     const csv = (some: readonly string[]) =>
       `text,label\n${some.map((row) => `"${row}.",${/^The (cat|dog|bird)/.test(row) ? 'animal' : 'other'}\n`).join('')}`;

@@ -26,8 +26,10 @@ export async function nextText(
   const { formatOf } = await import('../tasks/tables.ts');
   // The files of --tags may have lists of words instead of texts, and a .txt is read line by line.
   const isTable = (path: string | undefined) => path !== undefined && formatOf(path)?.isLines === false;
-  const table = tags ? undefined : [test, dev, train].find(isTable);
-  const given = table ?? (texts.length === 1 ? 'A text of yours.' : undefined);
+  const unseen = tags ? undefined : [test, dev].find(isTable);
+  const table = unseen ?? (!tags && isTable(train) ? train : undefined);
+  // Predictions for the examples that the model was trained on tell nothing.
+  const given = texts.length === 1 ? (unseen ?? 'A text of yours.') : table;
   const uses = {
     embed: table && !columns && ['embed', out, '--in', table, '--text', texts[0]!, '--out', freeName('vectors.npy')],
     predict: given && ['predict', out, given, ...(given === table ? ['--out', freeName('predictions.csv')] : [])],

@@ -71,7 +71,7 @@ export function resultText(results: readonly SeedResult[], tuned: FineTuned, tas
 }
 
 /** The main score beside those of predictions without a model, on the test set if it has targets: `test: accuracy 90.0 %; always "ham" 68.0 %`. */
-function abilityText({ head, devs, tests, baselines }: FineTuned, task: Task): string {
+function abilityText({ head, devs, tests, baselines, history }: FineTuned, task: Task): string {
   const { judgedBy = [] } = task.kind;
   const { set, scores } = [...tests, ...devs][0]!;
   const main = judgedBy.find((name) => name in scores) ?? Object.keys(scores)[0]!;
@@ -92,7 +92,11 @@ function abilityText({ head, devs, tests, baselines }: FineTuned, task: Task): s
       : close.length > 0
         ? `\nThe lead over ${namesOf(close)} may be chance: with ${counted(count, 'example')}, a difference below ${(100 * margin).toFixed(1)} points often is.`
         : '';
-  return `${set}: ${scoreTitle(main, head)} ${percent(own)}${all.join('')}${advice}`;
+  const chosen =
+    set === devs[0]?.set && history.length > 1
+      ? `\nThese examples also chose the best of ${history.length} epochs, which flatters the model a little; --test takes others.`
+      : '';
+  return `${set}: ${scoreTitle(main, head)} ${percent(own)}${all.join('')}${advice}${chosen}`;
 }
 
 /** How far two accuracies near `p` on n examples each differ by chance in 95 % of cases: `1.96·√(2·p·(1 − p) / n)`. */

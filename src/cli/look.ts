@@ -69,11 +69,16 @@ async function showGaps(trained: TrainedModel, { valid }: Texts): Promise<Shown>
   const { asInTexts } = await import('../train/filled-gaps.ts');
   const drawn = heldOutGaps(trained, valid.samples, { count: numGaps, seed });
   const gaps = await asInTexts(drawn, trained.checkpoint.config);
-  const sentences = gaps.map(({ before, after }) => `${before}[MASK]${after}`);
-  return {
-    shown: gapsText(gaps),
-    example: sentences.find(readsWell) ?? sentences[0],
-  };
+  return { shown: gapsText(gaps), example: exampleOf(gaps) };
+}
+
+/** A sentence to try: one that the model fills correctly, if there is one, and that reads well. */
+export function exampleOf(gaps: readonly Gap[]): string | undefined {
+  const [hits, misses] = [true, false].map((wanted) =>
+    gaps.filter((gap) => isRight(gap, gap.guesses[0]?.text) === wanted),
+  );
+  const sentences = [...hits!, ...misses!].map(({ before, after }) => `${before}[MASK]${after}`);
+  return sentences.find(readsWell) ?? sentences[0];
 }
 
 /** Whether a sentence reads well, also in a shell: from its first word on, and without quotation marks. */

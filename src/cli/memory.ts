@@ -29,13 +29,14 @@ function needOf(config: Config, { ranks, machine = machineMemory() }: MemoryOpti
 
 /** The memory that training needs, and on a CPU the memory that the machine has, as rows of text. */
 export function memoryFacts(config: Config): [string, string][] {
-  const { model, activations, total } = estimateMemory(config);
+  const { model, activations, program, total } = estimateMemory(config);
   const { device } = config.train;
   const parts = `about ${bytesText(total)}: model ${bytesText(model)}, micro-batch ${bytesText(activations)}`;
   if (device !== 'cpu') return [['memory', `${parts}, on ${device}`]];
   const { machine } = needOf(config, {});
   return [
-    ['memory', parts],
+    ['memory', `${parts},`],
+    ['', `Node.js and libtorch ${bytesText(program)}`],
     ['memory here', `${bytesText(machine.available)} free of ${bytesText(machine.total)}`],
   ];
 }

@@ -17,7 +17,7 @@ import { counted } from '../errors/index.ts';
 import { startedWith } from '../errors/started-with.ts';
 import { numParameters, parameterSpecs } from '../model/index.ts';
 import { duration, flopsText, percent, rounded, table } from '../report/format.ts';
-import { advisedEpochs, epochsOf, epochsText, fewerEpochs, leastSteps } from '../train/epochs.ts';
+import { advisedEpochs, epochsOf, epochsText, fewerEpochs, isTooShort, leastSteps } from '../train/epochs.ts';
 import type { StepTimes } from '../train/index.ts';
 import { estimateMemory, type MemoryEstimate } from '../train/memory.ts';
 import { workOf, worksOf } from '../train/work.ts';
@@ -33,7 +33,7 @@ import {
 import { writeFiles } from './files.ts';
 import { memoryFacts, memoryWarning, microBatchesFor } from './memory.ts';
 import { preparation } from './progress.ts';
-import { longHours, shorterRun, watchTraining } from './run-time.ts';
+import { longHours, shorterRun, trialHours, trialRun, watchTraining } from './run-time.ts';
 import { warn } from './terminal.ts';
 
 /** The points of a run at which the schedule is shown, as fractions; it changes most at the start. */
@@ -175,9 +175,9 @@ async function readTexts(config: Config, plan: Plan): Promise<void> {
     advisedEpochs: fewer?.epochs ?? null,
   };
   const advised = advisedEpochs(config, texts);
-  if (steps < leastSteps && config.train.from === undefined && plan.text.epochs < advised) {
+  if (isTooShort(steps) && config.train.from === undefined && plan.text.epochs < advised) {
     plan.warnings.push(
-      `${counted(steps, 'step')} are few for a new model, which needs about ${leastSteps.toLocaleString('en')} to learn more than which tokens are frequent. Try ${advised} epochs: ${startedWith(['--set', `train.epochs=${advised}`])}`,
+      `${counted(steps, 'step')} are few for a new model, which needs about ${leastSteps.toLocaleString('en')} to learn more than common words and their neighbours. Try ${advised} epochs: ${startedWith(['--set', `train.epochs=${advised}`])}`,
     );
   }
   if (fewer) plan.warnings.push(`${fewer.warning}: ${startedWith(['--set', `train.epochs=${fewer.epochs}`])}`);
@@ -261,6 +261,7 @@ function timeFacts(
       `${time(hours)} on this machine${isDense ? '' : `; dense: ${time(denseHours)}`} (training steps only, estimated from the steps just timed)`,
     ],
     ...(hours > longHours && !hasAdvice ? [['a shorter run', shorterRun(train.steps, hours)] as [string, string]] : []),
+    ...(hours > 2 * trialHours && hours <= longHours ? [['a trial', trialRun(train, hours)] as [string, string]] : []),
     ...(isDense ? [] : [['time saved', percent(timeSaved)] as [string, string]]),
     ...(microBatches ? [microBatchFact(microBatches)] : []),
     ['learning rate', `peak ${train.peakLearningRate}; npx taper-lm tune searches for a better one with short runs`],
@@ -303,7 +304,8 @@ function planText(plan: Plan, config: Config): string {
     ...(isDense ? [['work', flopsText(plan.denseFlops)]] : savedFacts(plan)),
   ];
   const shown = facts.map(([name, value]) => `${name!.padEnd(19)}${value}\n`).join('');
-  if (isDense) return shown;
+  // Whole blocks run or do not: the method says which.
+  if (schedule.every(({ keepRates }) => keepRates.every((rate) => rate === 0 || rate === 1))) return shown;
   const rows = [
     ['step', ...schedule.map(({ step }) => String(step))],
     ...(schedule.some(({ theta }) => theta < 1) ? [['θ', ...schedule.map(({ theta }) => number(theta))]] : []),

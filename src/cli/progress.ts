@@ -16,13 +16,15 @@ import { scoreTitle } from '../tasks/score-title.ts';
 import { downloadLine } from './download-line.ts';
 import { evaluationHead, evaluationLine } from './evaluation-line.ts';
 import { newBar, type ProgressStatus } from './progress-line.ts';
-import { timeEstimate } from './run-time.ts';
+import { flopsLeft, timeEstimate } from './run-time.ts';
 import { warn, warningWord } from './terminal.ts';
 
 /** Without a terminal: a line every twentieth of the steps, and at least one every half minute. */
 const numLines = 20;
 const lineSeconds = 30;
 const prepareSeconds = 5;
+/** The time left is estimated anew after this time. */
+const leftSeconds = 1;
 /** Lines are held back for this long at the start, so that an early mistake prints its one line only. */
 const heldMs = 2000;
 /** The weight of the newest step in the tokens per second shown: the time of a step depends on how many blocks it runs. */
@@ -41,9 +43,11 @@ export function terminalReporter(config: Config, out: string, { quiet = false } 
   const { model, train } = config;
   const { stderr } = process;
   const timeOf = timeEstimate(config, out);
+  const flopsAfter = flopsLeft(config);
   const steps = stepProgress(train.steps);
   const isDense = config.depth.method === 'dense';
-  let started: { seconds: number; step: number } | undefined;
+  let started: number | undefined;
+  let left = { seconds: 0, at: Number.NEGATIVE_INFINITY };
   let tokensPerSecond = 0;
   let evaluations = 0;
   const losses = { sum: 0, steps: 0 };
@@ -83,15 +87,16 @@ export function terminalReporter(config: Config, out: string, { quiet = false } 
       losses.steps += 1;
     }
     addStep(spent, line);
-    started ??= { seconds: now() - stepSeconds, step: step - 1 };
+    started ??= now() - stepSeconds;
     const weight = tokensPerSecond === 0 ? 1 : newestWeight;
     tokensPerSecond += weight * (line.tokensPerSecond - tokensPerSecond);
-    const left = ((now() - started.seconds) / (step - started.step)) * (train.steps - step);
+    if (now() - left.at >= leftSeconds || step === train.steps)
+      left = { seconds: ((now() - started) / spent.flops) * flopsAfter(step), at: now() };
     const blocks = `${rounded(depth)}/${model.layers} blocks`;
     const speed = `${rounded(tokensPerSecond / 1000)}k tokens/s`;
     const shownDepth = isDense ? [] : [...(theta < 1 ? [`θ ${theta.toFixed(2)}`] : []), blocks];
     const parts = [`loss ${loss.toFixed(2)}`, ...shownDepth, speed];
-    steps.show(step, parts, left);
+    steps.show(step, parts, left.seconds);
     const time = timeOf(step, spent);
     if (time !== undefined) say(time);
   };

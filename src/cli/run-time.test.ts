@@ -4,7 +4,7 @@ import { loadConfig } from '../config/index.ts';
 import { depthMethod, plannedCost } from '../depth/index.ts';
 import { nothingSpent } from '../runs/index.ts';
 import { worksOf } from '../train/work.ts';
-import { timeEstimate } from './run-time.ts';
+import { flopsLeft, timeEstimate, trialRun } from './run-time.ts';
 
 const config = loadConfig({
   sets: ['model.preset=bert-mini', 'depth.method=dense', 'train.steps=1000', 'train.batchSize=[[0, 8], [500, 32]]'],
@@ -40,6 +40,34 @@ test('an estimate says if other programs slow the run down', () => {
     tell(10, spentBy(10, 20, 10 * flopsPerStep()))!,
     /from the first 10; another program is using the processors$/,
   );
+});
+
+test('the FLOPs that are left are those of the blocks that are still to run', () => {
+  const sets = ['model.preset=bert-mini', 'depth.method=grow', 'train.steps=6000', 'train.batchSize=8'];
+  const { config: growing } = loadConfig({ sets });
+  const { depth, model, train } = growing;
+  const method = depthMethod(depth, model.layers, train.steps);
+  const flopsFrom = (step: number) =>
+    plannedCost((later) => method(step + later), train.steps - step, worksOf(growing)).expectedFlops;
+  const left = flopsLeft(growing);
+  for (const step of [0, 2000, 5990]) assert.ok(Math.abs(left(step) / flopsFrom(step) - 1) < 0.005, `step ${step}`);
+  assert.ok(left(0) / flopsFrom(3000) < 1.8, 'the second half costs more than the first');
+  assert.equal(left(6000), 0);
+});
+
+test('a trial has as many steps as fit into ten minutes, and a small model is advised if these are few', () => {
+  const trial = (steps: number, from?: string) => trialRun({ steps, ...(from !== undefined && { from }) }, 2);
+  assert.equal(trial(30_000), '10m00s with 2,500 steps: --set train.steps=2500');
+  assert.match(
+    trial(5000),
+    /^10m00s with 420 steps: --set train\.steps=420; a smaller model .*: configs\/start\.yaml$/,
+  );
+  assert.equal(trial(5000, 'models/ettin'), '10m00s with 420 steps: --set train.steps=420');
+});
+
+test('a run without an end has an estimate at once', () => {
+  const { config: endless } = loadConfig({ sets: ['model.preset=bert-mini', 'train.steps=9000000000000000'] });
+  assert.ok(flopsLeft(endless)(1000) > 1e20);
 });
 
 /** A step of 8 sequences, from the plan of a run that has no others. */

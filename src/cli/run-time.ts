@@ -6,6 +6,7 @@ import { startedWith } from '../errors/started-with.ts';
 import { numProcessors, watchProcessors } from '../machine/index.ts';
 import { duration } from '../report/format.ts';
 import type { Spent } from '../runs/index.ts';
+import { isTooShort } from '../train/epochs.ts';
 import { worksOf } from '../train/work.ts';
 
 /** A run that takes longer gets advice on how to shorten it. */
@@ -20,6 +21,40 @@ export function shorterRun(steps: number, hours: number, options: readonly strin
   return `about ${duration(3600 * shortHours)} with ${counted(fewer, 'step')}: ${command}`;
 }
 
+/** The length of a trial of a run, in hours. */
+export const trialHours = 1 / 6;
+
+/** How many steps of a run of `hours` hours fit into a trial: `10m00s with 420 steps: --set train.steps=420`. */
+export function trialRun({ steps, from }: Pick<Config['train'], 'steps' | 'from'>, hours: number): string {
+  const fewer = Math.max(1, Number(((steps * trialHours) / hours).toPrecision(2)));
+  const small = '; a smaller model learns more in that time: configs/start.yaml';
+  const advice = from === undefined && isTooShort(fewer) ? small : '';
+  return `${duration(3600 * trialHours)} with ${counted(fewer, 'step')}: --set train.steps=${fewer}${advice}`;
+}
+
+/** The cost of the steps that are left is added up over at most this many of them, evenly spaced. */
+const sampledSteps = 500;
+
+/** The expected FLOPs of a run after a step: steps cost more where more blocks run, or larger batches. */
+export function flopsLeft(config: Config): (step: number) => number {
+  const { depth, model, train } = config;
+  const [method, works] = [depthMethod(depth, model.layers, train.steps), worksOf(config)];
+  const draws = { microBatchSize: train.microBatchSize, granularity: depth.granularity };
+  return (step) => {
+    const left = train.steps - step;
+    if (left === 0) return 0;
+    const sampled = Math.min(left, sampledSteps);
+    const at = (i: number) => step + Math.floor((i * left) / sampled);
+    const { expectedFlops } = plannedCost(
+      (i) => method(at(i)),
+      sampled,
+      (i) => works(at(i)),
+      draws,
+    );
+    return (expectedFlops * left) / sampled;
+  };
+}
+
 /** The first steps tell how long a run takes once there are this many, and they took this long. */
 const [timedSteps, timedSeconds] = [3, 10];
 
@@ -32,22 +67,15 @@ export function timeEstimate(
   out: string,
   watch = watchTraining,
 ): (step: number, spent: Spent) => string | undefined {
-  const { depth, model, train } = config;
+  const { train } = config;
+  const flopsAfter = flopsLeft(config);
   let isTold = false;
   let slowdown: (() => string | undefined) | undefined;
   return (step, { steps, seconds, flops }) => {
     slowdown ??= watch(config);
     if (isTold || steps < timedSteps || seconds < timedSeconds || step === train.steps) return undefined;
     isTold = true;
-    const [method, works] = [depthMethod(depth, model.layers, train.steps), worksOf(config)];
-    const { microBatchSize } = train;
-    const { expectedFlops } = plannedCost(
-      (later) => method(step + later),
-      train.steps - step,
-      (later) => works(step + later),
-      { microBatchSize, granularity: depth.granularity },
-    );
-    const left = (seconds / flops) * expectedFlops;
+    const left = (seconds / flops) * flopsAfter(step);
     const slow = slowdown();
     const rest = `${step === steps ? '' : 'remaining '}${counted(train.steps - step, 'step')}`;
     const estimate = `estimated time: ${duration(left)} for the ${rest}, from the first ${steps}${slow === undefined ? '' : `; ${slow}`}`;

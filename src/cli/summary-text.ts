@@ -1,7 +1,7 @@
 import { commandText, counted } from '../errors/index.ts';
 import { compact, duration, flopsText, percent, rounded } from '../report/format.ts';
 import type { EvalMetrics, Summary } from '../runs/index.ts';
-import { leastSteps } from '../train/epochs.ts';
+import { isTooShort, leastSteps } from '../train/epochs.ts';
 import type { PretrainResult } from '../train/index.ts';
 import type { Look } from './look.ts';
 import { bold } from './terminal.ts';
@@ -69,9 +69,9 @@ function abilityText(
 
 /** What to expect of a model that was trained for few steps, or on a small text. */
 function limitsText(steps: number, tokens: number): string {
-  const short = `It was trained for ${counted(steps, 'step')}; a new model needs about ${leastSteps.toLocaleString('en')} to learn more than which tokens are frequent.\n`;
+  const short = `It was trained for ${counted(steps, 'step')}; a new model needs about ${leastSteps.toLocaleString('en')} to learn more than common words and their neighbours.\n`;
   const small =
     `Its text has ${compact(tokens)} tokens. From fewer than ${compact(littleTokens)}, a model learns grammar and common words, but little about the content.\n` +
     'More text of the same kind helps most; with little text, start from a published model (docs/from-text-to-classifier.md).\n';
-  return (steps < leastSteps ? short : '') + (tokens < littleTokens ? small : '');
+  return (isTooShort(steps) ? short : '') + (tokens < littleTokens ? small : '');
 }

@@ -9,6 +9,8 @@ const mostEpochs = 100;
 const usualEpochs = 20;
 /** A new model needs about this many steps to learn more than token frequencies and common neighbours, so a small text needs more epochs. */
 export const leastSteps = 2000;
+/** Whether a new model has too few steps; a tenth less is as good. */
+export const isTooShort = (steps: number) => steps < 0.9 * leastSteps;
 /** Rounding errors of this relative size do not add a step. */
 const rounding = 1e-12;
 

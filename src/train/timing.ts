@@ -139,7 +139,9 @@ export function timeMicroBatches(config: StepConfig, sizes: readonly number[]): 
       sizes.map((size) => {
         const count = train.batchSize / size;
         const one = fastest(size, 1);
-        return [size, count === 1 ? one : one + (count - 1) * (fastest(size, 2) - one)];
+        if (count === 1) return [size, one];
+        const further = Math.max(0, fastest(size, 2) - one); // on a busy machine two may seem faster than one
+        return [size, one + (count - 1) * further];
       }),
     );
   });

@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { FineTuned, Task } from '../tasks/index.ts';
+import { resultText } from './finetune-result.ts';
+
+/** What is printed of a classifier with an accuracy on 120 examples, where naive Bayes has 95.8 %. */
+function printed(accuracy: number, { epochs, isTested = false }: { epochs: number; isTested?: boolean }): string {
+  const of = (score: number) => ({ set: isTested ? 'test' : 'dev', scores: { accuracy: score } });
+  const examples = new Array(120).fill({});
+  const task = {
+    kind: { judgedBy: ['accuracy'] },
+    devs: [{ name: 'dev', examples }],
+    tests: isTested ? [{ name: 'test', examples }] : [],
+  } as unknown as Task;
+  const tuned = {
+    head: { kind: 'single-label', labels: ['ham', 'spam'] },
+    bestEpoch: 1,
+    devs: [{ set: 'dev', scores: { accuracy }, judged: accuracy }],
+    tests: isTested ? [of(accuracy)] : [],
+    history: new Array<number>(epochs).fill(accuracy),
+    baselines: [{ name: 'naive Bayes on words', sets: [of(0.958)] }],
+  } as unknown as FineTuned;
+  return resultText([{ ...tuned, seed: 1 }], tuned, task);
+}
+
+const chance = /^The lead over naive Bayes on words may be chance: with 120 examples, a difference below 3\.3 points/m;
+const chosen = /^These examples also chose the best of 4 epochs/m;
+
+test('a small lead over naive Bayes may be chance, a large one is not', () => {
+  assert.match(printed(0.983, { epochs: 4 }), chance);
+  assert.doesNotMatch(printed(0.999, { epochs: 4 }), chance);
+});
+
+test('scores of the examples that chose the epoch are said to flatter the model, those of a test set are not', () => {
+  assert.match(printed(0.983, { epochs: 4 }), chosen);
+  assert.doesNotMatch(printed(0.983, { epochs: 1 }), /chose the best/);
+  assert.doesNotMatch(printed(0.983, { epochs: 4, isTested: true }), /chose the best/);
+});

@@ -151,7 +151,7 @@ function compile(root, libtorch, { folder, log }) {
 }
 
 /** The CMake definitions to build native/ with a libtorch. */
-export function cmakeDefinitions(root, { prefix, cmakePrefix, cuda }) {
+function cmakeDefinitions(root, { prefix, cmakePrefix, cuda }) {
   const settings = {
     CMAKE_BUILD_TYPE: 'Release',
     // TorchConfig.cmake looks for libc10 in the system first, unless its own folder is named here.

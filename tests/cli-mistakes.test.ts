@@ -285,7 +285,7 @@ suite('taper refuses', { concurrency: 2 }, () => {
     assert.deepEqual([fits.code, fits.stderr], [0, '']);
     assert.match(
       fits.stdout,
-      /^memory +about [\d.]+ GB: model [\d.]+ GB, micro-batch [\d.]+ \wB\nmemory here +[\d.]+ GB free of [\d.]+ GB$/m,
+      /^memory +about [\d.]+ GB: model [\d.]+ GB, micro-batch [\d.]+ \wB,\n +Node\.js, libtorch and the batches [\d.]+ \wB\nmemory here +[\d.]+ GB free of [\d.]+ GB$/m,
     );
   });
 

@@ -9,7 +9,7 @@ import { scoredTasks } from '../glue-scores.ts';
 import { table, writeResults } from '../report.ts';
 import { type BySeed, type Difference, depthUse, differences, pooledDeviation, verdictOf } from '../statistics.ts';
 import { configOf, type Times, timeOf } from './budget.ts';
-import { glueOf } from './glue.ts';
+import { type GlueRecord, glueOf } from './glue.ts';
 import { type Setting, settingOf, settings } from './settings.ts';
 import { outcomesOf, recordsOf, type TrainedRecord } from './train.ts';
 
@@ -178,27 +178,37 @@ function usesDepth(
 }
 
 function gluePart(): string {
-  const tuned = settings.filter((setting) => glueOf(setting));
-  const base = glueOf(settingOf('dense'));
+  const tuned = settings.map((setting) => ({ setting, glue: glueOf(setting) })).filter(({ glue }) => glue.length > 0);
+  const base = tuned.find(({ setting }) => setting.name === 'dense');
   if (!base || tuned.length < 2) return '';
-  const rows = tuned.map((setting) => {
-    const scores = glueOf(setting)!;
-    const cells = scoredTasks.map(({ name: task }) => {
-      const own = scores[task]!;
-      const points = (100 * mean(own)).toFixed(1);
-      if (setting.name === 'dense') return points;
-      const bySeed = (values: readonly number[]): BySeed => new Map(values.map((value, i) => [i, 100 * value]));
-      const [difference] = differences(bySeed(base[task]!), [bySeed(own)]);
-      const { mean: more, margin } = difference!;
-      return `${points} (${more < 0 ? '−' : '+'}${Math.abs(more).toFixed(1)} ± ${margin.toFixed(1)})`;
+  const others = tuned.filter((one) => one !== base);
+  const columns = scoredTasks.map(({ name: task }) => {
+    const bySeed = ({ glue }: { glue: readonly GlueRecord[] }): BySeed =>
+      new Map(glue.map(({ seed, scores }) => [seed, 100 * mean(scores[task]!)]));
+    const toDense = differences(bySeed(base), others.map(bySeed));
+    return tuned.map((one) => {
+      const points = mean([...bySeed(one).values()]).toFixed(1);
+      const difference = toDense[others.indexOf(one)];
+      return difference ? `${points} (${pointsText(difference)})` : points;
     });
-    return [setting.label, ...cells];
   });
+  const rows = tuned.map(({ setting, glue }, i) => [
+    setting.label,
+    `${glue.length}`,
+    ...columns.map((cells) => cells[i]!),
+  ]);
   return `## After fine-tuning
 
-The first seed of each, fine-tuned with five seeds; in brackets the difference to dense, paired by seed, and its 95 % interval (paired t-test). Scores × 100.
+Each training was fine-tuned with five seeds, and their mean counts as its score (× 100). In brackets the difference to dense, paired by the seed of the training, and its
+95 % interval, which is that of trainings, as above.
 
-${table([['setting', ...scoredTasks.map(({ title }) => title)], ...rows])}`;
+${table([['setting', 'seeds', ...scoredTasks.map(({ title }) => title)], ...rows])}`;
+}
+
+/** A difference of scores: `+1.2 ± 0.8`, without an interval if nothing is known of the deviation. */
+function pointsText({ mean: more, margin }: Difference): string {
+  const points = `${more < 0 ? '−' : '+'}${Math.abs(more).toFixed(1)}`;
+  return Number.isFinite(margin) ? `${points} ± ${margin.toFixed(1)}` : points;
 }
 
 function curves(trained: readonly TrainedSetting[], times: Times): string {

@@ -29,14 +29,14 @@ function needOf(config: Config, { ranks, machine = machineMemory() }: MemoryOpti
 
 /** The memory that training needs, and on a CPU the memory that the machine has, as rows of text. */
 export function memoryFacts(config: Config): [string, string][] {
-  const { model, activations, program, total } = estimateMemory(config);
+  const { model, activations, batches, program, total } = estimateMemory(config);
   const { device } = config.train;
   const parts = `about ${bytesText(total)}: model ${bytesText(model)}, micro-batch ${bytesText(activations)}`;
   if (device !== 'cpu') return [['memory', `${parts}, on ${device}`]];
   const { machine } = needOf(config, {});
   return [
     ['memory', `${parts},`],
-    ['', `Node.js and libtorch ${bytesText(program)}`],
+    ['', `Node.js, libtorch and the batches ${bytesText(program + batches)}`],
     ['memory here', `${bytesText(machine.available)} free of ${bytesText(machine.total)}`],
   ];
 }

@@ -26,7 +26,7 @@ for (const [name, kernelCase] of Object.entries(kernelCases)) {
           return run(kernelCase, dtype, true);
         });
         const bf16 = dtype === 'bfloat16' || found[0]![0]!.dtype === 'bfloat16';
-        const tolerance = bf16 ? (kernelCase.tolerance ?? 0.01) : 1e-5;
+        const tolerance = bf16 ? (kernelCase.tolerance ?? 0.01) : (kernelCase.floatTolerance ?? 1e-5);
         for (const tensors of found) {
           tensors.forEach((tensor, i) => {
             assert.deepEqual([tensor.shape, tensor.dtype], [expected[i]!.shape, expected[i]!.dtype]);

@@ -11,7 +11,7 @@ export interface KernelCase {
   f: (...inputs: Tensor[]) => Tensor;
   /** What a bfloat16 result may differ by, in parts of the largest element. */
   tolerance?: number;
-  /** What a float32 result may differ by, where it sums up so many products that plain operations are off as well. */
+  /** What a float32 result may differ by, where it sums up thousands of products and plain operations are off as well. */
   floatTolerance?: number;
   /** Whether it drops attention weights: on a GPU the mask is libtorch's own. */
   dropsAttention?: boolean;

@@ -148,6 +148,11 @@ suite('taper refuses', { concurrency: 2 }, () => {
     ['a missing config file', ['plan', 'none.yaml'], /none\.yaml: no such file/],
     ['--resume without a run', ['pretrain', '--resume', '--out', 'runs/none'], /runs\/none holds no run/],
     [
+      '--resume of a checkpoint',
+      ['pretrain', '--resume', '--out', 'runs/tiny/checkpoints/step-4'],
+      /runs\/tiny\/checkpoints\/step-4 is a checkpoint, not a run; give the folder of a run with --out/,
+    ],
+    [
       'a folder that holds a run already',
       ['pretrain', 'tiny.yaml'],
       /runs\/tiny: already contains a run; add --resume/,

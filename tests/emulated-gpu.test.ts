@@ -12,7 +12,9 @@ import type { Check } from '../bench/gpu-numbers.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const folder = join(root, 'build/native');
-const { libtorch } = JSON.parse(readFileSync(join(root, 'build/setup.json'), 'utf8')) as { libtorch: { cuda?: unknown } };
+const { libtorch } = JSON.parse(readFileSync(join(root, 'build/setup.json'), 'utf8')) as {
+  libtorch: { cuda?: unknown };
+};
 const skip =
   libtorch.cuda !== undefined && 'libtorch has CUDA here, and the kernels are built for it: npm run check:gpu';
 
@@ -55,7 +57,9 @@ test('dropout of attention has one mask a seed, forward and backward', { skip },
   assertAll((name) => name.startsWith('attention dropout'), 20);
 });
 
-test('steps with these kernels have the losses and the gradient norms of the CPU, whatever the method and precision', { skip }, () => {
+test('steps with these kernels have the losses and the gradient norms of the CPU, whatever the method and precision', {
+  skip,
+}, () => {
   assertAll((name) => /(^| )\d+ steps, /.test(name), 7);
 });
 

@@ -211,6 +211,7 @@ describe('predict', { timeout: 300_000 }, () => {
     assert.equal((await predicted('my runs', 'mails.csv')).length, long.length);
     const unsaved = await done('finetune', 'run', '--train', 'mails.csv', ...few);
     assert.match(unsaved.stdout, /The model was not saved; give --out DIR to keep it\.\n$/);
+    assert.match(unsaved.stderr, /^the model will not be saved; to keep it, give --out DIR$/m);
   });
 
   test('mistakes are one line', async () => {

@@ -191,7 +191,10 @@ async function run(path: string, options: FinetuneCommandOptions, command: Comma
   setNumThreads(options.threads);
   const { hiddenSize } = checkpoint.config.model;
   const learningRate = options.learningRate ?? defaultLearningRate(hiddenSize);
-  const note = options.learningRate === undefined ? rateText(learningRate, hiddenSize) : undefined;
+  const notes = [
+    ...(options.learningRate === undefined ? [rateText(learningRate, hiddenSize)] : []),
+    ...(options.out === undefined ? ['the model will not be saved; to keep it, give --out DIR'] : []),
+  ];
   using signals = watchSignals();
   const { signal } = signals;
   const results: SeedResult[] = [];
@@ -206,7 +209,7 @@ async function run(path: string, options: FinetuneCommandOptions, command: Comma
     const own = { layerDecay, frozenBlocks, ...(metric !== undefined && { metric }) };
     const settings = { ...shared, ...own, ...(patience !== undefined && { patience }) };
     const what = seeds.length > 1 ? `${task.name}, seed ${seed}` : task.name;
-    using progress = fineTuneProgress(what, task.kind.head, seed === seeds[0] ? note : undefined);
+    using progress = fineTuneProgress(what, task.kind.head, seed === seeds[0] ? notes : []);
     let tuned: FineTuned;
     try {
       const isFirst = seed === seeds[0];

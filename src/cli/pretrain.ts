@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { basename, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
-import { holdsRun, modelsIn, named } from '../checkpoints/index.ts';
+import { holdsRun, kindOf, modelsIn, named } from '../checkpoints/index.ts';
 import { type Config, type LoadedConfig, loadConfig, type PartialConfig } from '../config/index.ts';
 import { countedInTurn, valuesOf } from '../config/phases.ts';
 import { rankEnvironment } from '../distributed/environment.ts';
@@ -80,7 +80,8 @@ async function run(file: string | undefined, options: PretrainCommandOptions, co
   if (isOwn && !holdsRun(out)) {
     const inside = modelsIn(out);
     const which = inside.length > 0 ? `one of these with --out: ${named(inside)}` : 'the folder of a run with --out';
-    throw new ConfigError(`--resume: ${out} holds no run (no config.json); give ${which}`);
+    const found = kindOf(out) === 'checkpoint' ? 'is a checkpoint, not a run' : 'holds no run';
+    throw new ConfigError(`--resume: ${out} ${found}; give ${which}`);
   }
   const { from: path, quiet = false, resume = false, dashboard, ...others } = options;
   const from = path === undefined ? undefined : { path, model: await modelOfCheckpoint(path) };

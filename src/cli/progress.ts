@@ -157,10 +157,14 @@ export function preparation(): Reporter & Disposable {
 }
 
 /**
- * Shows the progress of fine-tuning a model with this head on standard error, and the scores after each epoch. `note` is printed with the
- * first step, so that an early mistake prints its one line only.
+ * Shows the progress of fine-tuning a model with this head on standard error, and the scores after each epoch. `notes` are printed with
+ * the first step, so that an early mistake prints its one line only.
  */
-export function fineTuneProgress(what: string, head: Head, note?: string): FineTuneReporter & Disposable {
+export function fineTuneProgress(
+  what: string,
+  head: Head,
+  notes: readonly string[] = [],
+): FineTuneReporter & Disposable {
   let started: number | undefined;
   let steps: StepProgress | undefined;
   return {
@@ -168,7 +172,7 @@ export function fineTuneProgress(what: string, head: Head, note?: string): FineT
       started ??= now();
       if (!steps) {
         steps = stepProgress(total);
-        if (note !== undefined) steps.say(note);
+        for (const note of notes) steps.say(note);
       }
       steps.show(done, [`loss ${loss.toFixed(2)}`, what], ((now() - started) / done) * (total - done));
     },

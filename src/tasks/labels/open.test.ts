@@ -399,6 +399,10 @@ test('a class of two examples has one held out, a class of one has none, and equ
     ]),
     /alone\.jsonl: has too few examples to hold some out; give a development set with --dev/,
   );
+  await assert.rejects(
+    openAlone(Array.from({ length: 12 }, (_, i) => ({ text: `text ${i}`, label: `id ${i}` }))),
+    /alone\.jsonl: each of its 12 examples has a label of its own, .* is --label the right column\?$/,
+  );
 });
 
 const shared = '../shared/data/glue';

@@ -11,6 +11,7 @@ import { downloadLine } from './download-line.ts';
 import { reportError } from './errors.ts';
 import { lookAt, tryCommand } from './look.ts';
 import { train } from './pretrain.ts';
+import { flopsLeft } from './run-time.ts';
 import { settle } from './settle.ts';
 import { signalExitCodes } from './signals.ts';
 import { firstRuns, nextText } from './start-next.ts';
@@ -59,7 +60,9 @@ async function start(paths: readonly string[], { generate = false }: { generate?
     `This takes about ${minutes} minutes on two free cores; the run is saved in ${out}. CTRL-C stops it and keeps the model.`;
   const { result, summary } = await train(loaded, { out, announcement });
   const look = await lookAt(out, training.device);
-  const secondsPerStep = summary!.stepSeconds / Math.max(1, result.step);
+  // Of a whole run: in one that was stopped early, fewer blocks ran.
+  const flopsPerStep = flopsLeft(loaded.config)(0) / training.steps;
+  const secondsPerStep = (summary!.stepSeconds / Math.max(1, summary!.flops)) * flopsPerStep;
   const command = tryCommand(out, loaded.config);
   const after = { texts, command, file, next, secondsPerStep, longer: freeName(`${out}-longer`) };
   process.stdout.write(`\n${summaryText(result, summary!, look)}`);

@@ -261,7 +261,8 @@ suite('taper', { concurrency: 2 }, () => {
   });
 
   test('tokenizer train keeps accents and vowel signs on request', async () => {
-    writeFileSync(join(folder, 'accents.txt'), 'Été बिल्ली ผู้. '.repeat(20));
+    const english = 'A text in which accents are rare. '.repeat(200);
+    writeFileSync(join(folder, 'accents.txt'), `${english} Été बिल्ली ผู้. Été बिल्ली ผู้.`);
     const made = ['tokenizer', 'train', '--data', 'accents.txt', '--vocab-size', '200', '--out'];
     await text(...made, 'made/kept.json', '--keep-accents');
     assert.match(await text('tokenizer', 'inspect', 'made/kept.json', 'Été बिल्ली ผู้'), /^text {12}été बिल्ली ผู้$/m);

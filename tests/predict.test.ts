@@ -179,20 +179,25 @@ describe('predict', { timeout: 300_000 }, () => {
   test('a program predicts as the command does, and so does the one of docs/fine-tuning.md', async () => {
     const text = 'The ship left the harbour.';
     const [{ text: _, ...expected } = {}] = await predicted('mails', text);
-    using predictor = openPredictor(at('mails'), { warn: assert.fail, device: 'cpu' });
+    using predictor = openPredictor(at('mails'));
     assert.deepEqual(predictor.input, { texts: ['body'], maxLength: 12, windows: 3 });
     assert.deepEqual(await predictor.predict([text]), [expected]);
+    for (const [wrong, message] of [
+      [text, /expected a list of texts, as in predict\(\['A text\.'\]\)/],
+      [[text, 5], /expected a text; number 2 is 5$/],
+      [[[text, text]], /expected a text; number 1 is \["The ship/],
+    ] as const) {
+      await assert.rejects(predictor.predict(wrong as never), { name: 'ConfigError', message });
+    }
     const page = readFileSync(join(project, 'docs/fine-tuning.md'), 'utf8');
     const [, program] = /```ts\n([\s\S]*?)```/.exec(page)!;
     mkdirSync(at('node_modules'));
     symlinkSync(project, at('node_modules/taper-lm'));
-    writeFileSync(
-      at('program.mjs'),
-      program!.replace('runs/topics', 'mails').replace('(prediction)', '(JSON.stringify(prediction))'),
-    );
+    writeFileSync(at('program.mjs'), program!.replace('runs/topics', 'mails'));
     const { code, stdout, stderr } = await start([], { cwd: folder, command: [process.execPath, 'program.mjs'] }).ended;
     assert.equal(code, 0, stderr);
-    assert.deepEqual(JSON.parse(stdout), expected);
+    const { label, score } = expected as { label: string; score: number };
+    assert.equal(stdout, `${label} ${score}\n`);
   });
 
   test('fine-tuning ends with the commands that use its model', async () => {

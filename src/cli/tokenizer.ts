@@ -39,7 +39,10 @@ export function tokenizerCommand(): Command {
         .default('bert'),
     )
     .option('--cased', 'bert only: keep capital letters, accents and vowel signs')
-    .option('--keep-accents', 'bert only: lower-case the text, but keep accents and vowel signs')
+    .option(
+      '--keep-accents',
+      'bert only: lower-case the text, but keep accents and vowel signs even where they are rare',
+    )
     .addHelpText(
       'after',
       '\nExample:\n  npx taper-lm tokenizer train --data my/texts --vocab-size 16384 --out my/tokenizer.json',

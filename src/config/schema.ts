@@ -46,15 +46,11 @@ const data = z
       description: 'A `tokenizer.json` to use.',
       derived: 'trained on the training text',
     }),
-    lowercase: key(
-      z.boolean().default(true),
-      'texts',
-      'Whether a tokenizer trained by taper lower-cases the text. That also strips accents, unless `stripAccents` is `false`.',
-    ),
+    lowercase: key(z.boolean().default(true), 'texts', 'Whether a tokenizer trained by taper lower-cases the text.'),
     stripAccents: key(z.boolean().optional(), 'texts', {
       description:
-        'Whether a tokenizer trained by taper strips accents, including the vowel signs of Hindi, Thai, Arabic and other scripts (Unicode category Mn). `false` keeps them in lower-cased text.',
-      derived: 'the value of `lowercase`',
+        'Whether a tokenizer trained by taper strips accents, including the vowel signs of Hindi, Thai, Arabic and other scripts (Unicode category Mn).',
+      derived: '`true` if `lowercase` is, and fewer than 2 letters in 1,000 have an accent, as in English',
     }),
     cache: key(
       z.string().min(1).default(defaultCache),

@@ -26,3 +26,12 @@ test('a sentence that the texts do not have keeps its form', async () => {
   const lost = gap('the ', 'cat', ' sat.');
   assert.deepEqual(await asWritten([lost], texts('The category sat.', 'The cat sits.')), [lost]);
 });
+
+test('a guess of the removed word is written as in the text', async () => {
+  const guesses = [
+    { text: 'cafe', probability: 0.5 },
+    { text: 'house', probability: 0.1 },
+  ];
+  const [found] = await asWritten([{ ...gap('the ', 'cafe', ' is near.'), guesses }], texts('The Café is near.'));
+  assert.deepEqual(found!.guesses, [{ ...guesses[0], text: 'Café' }, guesses[1]]);
+});

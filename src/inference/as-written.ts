@@ -17,12 +17,11 @@ export async function asWritten(gaps: readonly Gap[], texts: AsyncIterable<strin
     for (const [i, pattern] of wanted) {
       const [, before, right, after] = pattern.exec(text) ?? [];
       if (before === undefined) continue;
-      found[i] = {
-        ...gaps[i]!,
+      found[i] = inSentence(gaps[i]!, {
         before: oneLine(before.split(/\n\s*\n/).at(-1)!).replace(new RegExp(`^(?:${closing}+ | )`), ''),
         right: right!.normalize('NFC'),
         after: oneLine(after!.split(/\n\s*\n/)[0]!),
-      };
+      });
       wanted.delete(i);
     }
     left -= part.length;
@@ -30,6 +29,14 @@ export async function asWritten(gaps: readonly Gap[], texts: AsyncIterable<strin
   }
   return found;
 }
+
+/** A gap in its sentence as a text has it. A guess of the removed word is written as there, with the accents that it lost. */
+export const inSentence = (gap: Gap, { before, right, after }: Omit<Gap, 'guesses'>): Gap => ({
+  before,
+  right,
+  after,
+  guesses: gap.guesses.map((guess) => (guess.text === gap.right ? { ...guess, text: right } : guess)),
+});
 
 const oneLine = (text: string) => text.normalize('NFC').replace(/\s+/g, ' ');
 

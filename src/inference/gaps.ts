@@ -53,7 +53,7 @@ function guessesAt(
 /** Whether a token can be a whole word of letters. */
 function isWord(id: number, tokenizer: TextTokenizer): boolean {
   const { isContinuation, isSpecial } = tokenizer;
-  return !isContinuation[id] && !isSpecial[id] && /^\p{L}+$/u.test(tokenizer.decode([id]).trim());
+  return !isContinuation[id] && !isSpecial[id] && /^\p{L}[\p{L}\p{M}]*$/u.test(tokenizer.decode([id]).trim());
 }
 
 /** The positions of tokens that are whole words of the text: not parts of a longer one such as `here's`. */

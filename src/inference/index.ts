@@ -4,7 +4,7 @@
  * @module taper-lm/inference
  */
 
-export { asWritten } from './as-written.ts';
+export { asWritten, inSentence } from './as-written.ts';
 export { heldOutBeginnings } from './beginnings.ts';
 export { type Evaluation, evaluate, evaluationNumbers } from './evaluate.ts';
 export { type FilledText, fillMasks, type Prediction } from './fill.ts';

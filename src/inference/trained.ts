@@ -8,9 +8,10 @@ import type { TrainedModel } from './trained-model.ts';
 
 /** How a trained model is opened. */
 export interface TrainedOptions {
-  /** Called for newer checkpoints that are broken. */
-  warn: (message: string) => void;
-  device: Device;
+  /** Called for newer checkpoints that are broken. Default: `console.warn`. */
+  warn?: (message: string) => void;
+  /** Default: `cpu`. */
+  device?: Device;
   /** Whether to use the precision of training, as evaluations during training do; otherwise float32. */
   asTrained?: boolean;
 }
@@ -22,7 +23,10 @@ export interface TrainedOptions {
  * @throws CheckpointError when there is none, it is broken, or its model was fine-tuned or predicts only NaN.
  * @throws ConfigError for a missing device.
  */
-export function openTrained(of: string | Checkpoint, { warn, ...how }: TrainedOptions): TrainedModel & Disposable {
+export function openTrained(
+  of: string | Checkpoint,
+  { warn = console.warn, ...how }: TrainedOptions = {},
+): TrainedModel & Disposable {
   const checkpoint = typeof of === 'string' ? openCheckpoint(of, warn) : of;
   if (checkpoint.head) {
     const use = checkpoint.head.kind === 'embedding' ? 'embed' : 'predict';
@@ -43,7 +47,7 @@ export function openTrained(of: string | Checkpoint, { warn, ...how }: TrainedOp
  */
 export function loadTrained(
   checkpoint: Checkpoint,
-  { device, asTrained = false }: Omit<TrainedOptions, 'warn'>,
+  { device = 'cpu', asTrained = false }: Omit<TrainedOptions, 'warn'>,
 ): TrainedModel & Disposable {
   checkDevice(device);
   const { model: sizes, train } = checkpoint.config;

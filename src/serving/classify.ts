@@ -2,25 +2,27 @@ import { z } from 'zod';
 import { answersOf } from '../tasks/answers.ts';
 import { RequestError } from './request-error.ts';
 import { common, type Route, route, type Served } from './route.ts';
-import { checkLengths, checkTexts, checkWindows, mostTexts, predictionQueue } from './texts.ts';
+import { checkLengths, checkTexts, mostTexts, predictionQueue } from './texts.ts';
 
 /** Tokens of a text that is read in windows: all of them go through the model at once. */
 const mostInWindows = 8192;
 
-/** The labels, the values or the tags of texts, of a model that was fine-tuned for them. */
+const one = z.string({ error: 'expected a text' });
+const pair = z.tuple([one, one], { error: 'expected a list of the two texts of a pair' });
+/** What a model reads, by the number of its texts in fine-tuning. */
+const shapes = { 1: one, 2: pair };
+
+/** The labels, the values or the tags of texts, of a model that was fine-tuned for them. It truncates long texts as `predict` does. */
 export function classifyRoute(served: Served): Route | undefined {
   const { head, config, input } = served.checkpoint;
   if (!head || head.kind === 'embedding') return undefined;
   const { maxPositions } = config.model;
-  const { mostWindows: windows } = answersOf(head, input?.windows);
-  const kind = answersOf(head, windows > 1 ? Infinity : 1); // all windows of a text, to refuse one that has too many
+  const kind = answersOf(head, input?.windows);
   const queue = predictionQueue(served, kind);
-  const length = windows > 1 ? Math.min(input?.maxLength ?? maxPositions, maxPositions) : Infinity;
-  const one = z.string();
-  const text =
-    windows > 1
-      ? one
-      : z.union([one, z.tuple([one, one])], { error: 'expected a text, or a list of the two texts of a pair' });
+  const length = Math.min(input?.maxLength ?? maxPositions, maxPositions);
+  const numTexts = kind.mostWindows > 1 ? 1 : input?.texts.length;
+  const either = z.union([one, pair], { error: 'expected a text, or a list of the two texts of a pair' });
+  const text = shapes[numTexts as keyof typeof shapes] ?? either;
   const body = z.strictObject({
     ...common,
     text: text.optional(),
@@ -37,8 +39,7 @@ export function classifyRoute(served: Served): Route | undefined {
       param,
     );
     const encoded = await kind.encode(asked, served.tokenizer, length);
-    checkWindows(encoded, windows, param);
-    const most = windows > 1 ? Math.max(maxPositions, mostInWindows) : maxPositions;
+    const most = Math.max(maxPositions, mostInWindows);
     checkLengths(encoded, { most, bordersOf: (place) => 1 + asked[place]!.length, param });
     return { predictions: await queue.ask(encoded, signal) };
   });

@@ -51,9 +51,9 @@ export interface ModelServer {
 export function openServed(
   path: string,
   checkpoint: Checkpoint,
-  { device }: Pick<TrainedOptions, 'device'>,
+  how: Pick<TrainedOptions, 'device'>,
 ): Served & Disposable {
-  const trained = loadTrained(checkpoint, { device });
+  const trained = loadTrained(checkpoint, how);
   if (!trained.checkpoint.head) checkPredicts(trained);
   return { ...trained, name: basename(resolve(path)) };
 }

@@ -37,18 +37,6 @@ export function checkLengths(
   throw tooLong({ tokens, most: most - numBorders, param, place, texts });
 }
 
-/** Checks that no text needs more than `most` windows, each of which is a sequence. */
-export function checkWindows(texts: readonly Encoded[], most: number, param: string): void {
-  const place = texts.findIndex(({ sequences }) => sequences.length > most);
-  if (place < 0) return;
-  const [has, length] = [texts[place]!.sequences.length, texts[place]!.sequences[0]!.ids.length];
-  throw new RequestError(
-    400,
-    `${named(param, place, texts)}: has ${has} windows of ${length} tokens, but this model was fine-tuned to read at most ${most}; shorten it`,
-    { param, code: 'context_length_exceeded' },
-  );
-}
-
 interface TooLong {
   tokens: number;
   most: number;

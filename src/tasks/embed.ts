@@ -10,8 +10,10 @@ import type { Encoded, Predicting } from './task.ts';
 
 /** How texts are embedded. */
 export interface EmbedOptions {
-  warn: (message: string) => void;
-  device: Device;
+  /** Called for what makes the vectors worse. Default: `console.warn`. */
+  warn?: (message: string) => void;
+  /** Default: `cpu`. */
+  device?: Device;
   /** The maximum number of tokens per text; longer texts are truncated. Default: the model's maximum. */
   maxLength?: number;
   /** How many of its first dimensions a vector keeps. Default: all. */
@@ -34,7 +36,10 @@ export interface Embedder extends Disposable {
  * @throws ConfigError for a missing device, `dimensions` that are not an integer from 1 to the model's, or a `maxLength` that is not an
  *   integer ≥ 3.
  */
-export function openEmbedder(of: string | Checkpoint, { warn, device, maxLength, dimensions }: EmbedOptions): Embedder {
+export function openEmbedder(
+  of: string | Checkpoint,
+  { warn = console.warn, device = 'cpu', maxLength, dimensions }: EmbedOptions = {},
+): Embedder {
   const checkpoint = typeof of === 'string' ? openCheckpoint(of, warn) : of;
   const { path, config } = checkpoint;
   const { head = plainEmbedding } = checkpoint;

@@ -1,5 +1,5 @@
 import { type Checkpoint, type ExampleInput, openCheckpoint } from '../checkpoints/index.ts';
-import { CheckpointError, commandText } from '../errors/index.ts';
+import { CheckpointError, ConfigError, commandText, counted } from '../errors/index.ts';
 import { loadTrained } from '../inference/index.ts';
 import type { Device } from '../tensor/index.ts';
 import { answersOf, type TextPrediction } from './answers.ts';
@@ -9,9 +9,10 @@ import { checkMaxLength } from './settings.ts';
 
 /** How texts are predicted. */
 export interface PredictOptions {
-  /** Called for newer checkpoints that are broken. */
-  warn: (message: string) => void;
-  device: Device;
+  /** Called for newer checkpoints that are broken. Default: `console.warn`. */
+  warn?: (message: string) => void;
+  /** Default: `cpu`. */
+  device?: Device;
   /** The maximum number of tokens per text; longer texts are truncated. Default: as in fine-tuning. */
   maxLength?: number;
 }
@@ -20,7 +21,11 @@ export interface PredictOptions {
 export interface TextPredictor extends Disposable {
   /** How it read its examples in fine-tuning; undefined for an export. */
   input: ExampleInput | undefined;
-  /** A prediction for each text, or for each pair of texts if the model was fine-tuned on pairs. */
+  /**
+   * A prediction for each text, or for each pair of texts if the model was fine-tuned on pairs. Longer ones are truncated.
+   *
+   * @throws ConfigError for anything else.
+   */
   predict(texts: readonly (string | readonly string[])[]): Promise<TextPrediction[]>;
 }
 
@@ -30,7 +35,10 @@ export interface TextPredictor extends Disposable {
  * @throws CheckpointError if there is none, it is broken, or it was not fine-tuned for one of these.
  * @throws ConfigError for a missing device, or a `maxLength` that is not an integer ≥ 3.
  */
-export function openPredictor(of: string | Checkpoint, { warn, device, maxLength }: PredictOptions): TextPredictor {
+export function openPredictor(
+  of: string | Checkpoint,
+  { warn = console.warn, device = 'cpu', maxLength }: PredictOptions = {},
+): TextPredictor {
   const checkpoint = typeof of === 'string' ? openCheckpoint(of, warn) : of;
   const { path, head, input, config } = checkpoint;
   checkTunable(checkpoint);
@@ -54,9 +62,22 @@ export function openPredictor(of: string | Checkpoint, { warn, device, maxLength
   return {
     input,
     async predict(texts) {
-      const asked = texts.map((one) => (typeof one === 'string' ? [one] : one));
+      const asked = examplesOf(texts, input);
       return predict(predictor, await kind.encode(asked, trained.tokenizer, longest));
     },
     [Symbol.dispose]: trained[Symbol.dispose],
   };
+}
+
+/** The texts of each example: as many as in fine-tuning; for an export, which does not tell, one or two. */
+function examplesOf(texts: readonly (string | readonly string[])[], input: ExampleInput | undefined): string[][] {
+  if (!Array.isArray(texts)) throw new ConfigError("predict: expected a list of texts, as in predict(['A text.'])");
+  const sizes = input ? [input.texts.length] : [1, 2];
+  return texts.map((one, i) => {
+    const parts = [one].flat();
+    const isRight = sizes.includes(parts.length) && parts.every((part) => typeof part === 'string');
+    if (isRight) return parts;
+    const expected = sizes.map((size) => (size === 1 ? 'a text' : `a list of ${counted(size, 'text')}`)).join(' or ');
+    throw new ConfigError(`predict: expected ${expected}; number ${i + 1} is ${JSON.stringify(one)}`);
+  });
 }

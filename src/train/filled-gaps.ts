@@ -1,7 +1,7 @@
 import { type Config, trainPaths } from '../config/index.ts';
 import { listSources, readTexts } from '../data/index.ts';
 import { UserError } from '../errors/index.ts';
-import { asWritten, heldOutGaps } from '../inference/index.ts';
+import { asWritten, heldOutGaps, inSentence } from '../inference/index.ts';
 import { type Gap, sentenceKey } from '../runs/gap.ts';
 import type { Run } from './run.ts';
 
@@ -27,7 +27,7 @@ export async function filledGaps(run: Run): Promise<Gap[]> {
     run.sentences = new Map(gaps.map((gap, i) => [sentenceKey(gap), written[i]!]));
   }
   const { sentences } = run;
-  return gaps.map((gap) => ({ ...(sentences.get(sentenceKey(gap)) ?? gap), guesses: gap.guesses }));
+  return gaps.map((gap) => inSentence(gap, sentences.get(sentenceKey(gap)) ?? gap));
 }
 
 /** Gaps as in the held-out texts; as they are if a program passed the documents, or if the texts cannot be read any more. */

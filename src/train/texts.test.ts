@@ -75,16 +75,19 @@ test('a text in every script is trained on without [UNK] and without a warning',
   assert.match(notes.at(-1)!, /\[UNK\]: 0 % of the characters/);
 });
 
-test('data.stripAccents: false keeps the accents of lower-cased text, in a tokenizer of its own', async (t) => {
+test('lower-casing strips accents where they are rare; data.stripAccents decides otherwise', async (t) => {
   const folder = temporaryFolder(t);
-  const text = 'Été à Café, une idée. '.repeat(800);
-  const spelled = async (sets: string[]) => {
+  const rare = `${'A rare word in a text. '.repeat(100)} Été `.repeat(20);
+  const frequent = 'Été à Café, une idée. '.repeat(800);
+  const spelled = async (text: string, sets: string[] = []) => {
     const { tokenizer } = await prepared(folder, text, sets);
     return tokenizer.decode(await tokenizer.encode('Été'));
   };
-  assert.equal(await spelled([]), 'ete');
-  assert.equal(await spelled(['data.stripAccents=false']), 'été');
-  assert.equal(await spelled(['data.stripAccents=true', 'data.lowercase=false']), 'Ete');
+  assert.equal(await spelled(rare), 'ete');
+  assert.equal(await spelled(rare, ['data.stripAccents=false']), 'été');
+  assert.equal(await spelled(frequent), 'été');
+  assert.equal(await spelled(frequent, ['data.stripAccents=true']), 'ete');
+  assert.equal(await spelled(frequent, ['data.stripAccents=true', 'data.lowercase=false']), 'Ete');
 });
 
 test('texts from which documents were dropped are other texts, and those from which none was are the same', async (t) => {

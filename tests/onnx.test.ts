@@ -1,6 +1,7 @@
 // Exported ONNX graphs in the programs that they are for: onnxruntime, and the pipelines of transformers.js.
 import assert from 'node:assert/strict';
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -132,6 +133,22 @@ describe('ONNX', { concurrency: 2 }, () => {
       'modern-tuned',
     );
     await done('export', 'modern-tuned', '--to', 'onnx', '--out', 'modern-classifier');
+  });
+
+  test('each export prints a program that uses it', async () => {
+    symlinkSync(fileURLToPath(new URL('../../node_modules', import.meta.url)), at('node_modules'));
+    for (const [model, words, printed] of [
+      ['modern', [], /token_str/],
+      ['modern', ['--encoder-only'], /^\[\n {2}\[\n[\s\d.,e-]+\],\n {2}\[[^[]*\]\n\]\n$/],
+      ['tuned', [], /label: '(?:pet|other)'/],
+    ] as const) {
+      const stdout = await done('export', model, '--to', 'onnx', '--out', 'used/my-model', ...words);
+      const [, program] =
+        /^used\/my-model\n\nIn Node, after npm install @huggingface\/transformers:\n\n([\s\S]*)$/.exec(stdout)!;
+      writeFileSync(at('use.mjs'), program!);
+      assert.match(execFileSync(process.execPath, ['use.mjs'], { cwd: folder, encoding: 'utf8' }), printed);
+      rmSync(at('used'), { recursive: true });
+    }
   });
 
   test('onnxruntime gives the logits of a ModernBERT, and transformers.js opens it as pipelines', async () => {

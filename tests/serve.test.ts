@@ -289,6 +289,11 @@ describe('serve', { timeout: 300_000 }, () => {
       }
       child.kill();
     }
+    await done('export', 'cut', '--to', 'hf', '--out', 'cut-hf');
+    const answers = await Promise.all(
+      ['cut', 'cut-hf'].map(async (model) => (await done('predict', model, long)).stdout),
+    );
+    assert.equal(answers[1], answers[0], 'an export truncates as its model does');
     await tuned('pairs', '--text', 'kind', '--label', 'length', '--regression');
     const { origin, child } = await serve('pairs');
     const pair = [rows[0]!.text, rows[0]!.kind];

@@ -60,8 +60,8 @@ export const untrainedProgress: Progress = { step: 0, samples: 0, tokens: 0, non
 
 /** How a fine-tuned model reads its examples; other examples are read alike unless asked otherwise. */
 export interface ExampleInput {
-  /** The columns of their texts, one or two. */
-  texts: readonly string[];
+  /** The columns of their texts, one or two; an import does not tell. */
+  texts?: readonly string[];
   /** The names of all columns, for a table without a header. */
   columns?: readonly string[];
   /** The maximum number of tokens per sequence. */

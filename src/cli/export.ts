@@ -19,12 +19,13 @@ interface ExportOptions {
 }
 
 type Interop = typeof import('../interop/index.ts');
+type Next = typeof import('./export-next.ts');
 
-/** The export formats and their writers. */
+/** The export formats, their writers, and what tells how to use them. */
 const forms = {
-  hf: (interop: Interop) => interop.exportHuggingFace,
-  onnx: (interop: Interop) => interop.exportOnnx,
-  gguf: (interop: Interop) => interop.exportGguf,
+  hf: { writer: (interop: Interop) => interop.exportHuggingFace, next: (next: Next) => next.huggingFaceNext },
+  onnx: { writer: (interop: Interop) => interop.exportOnnx, next: (next: Next) => next.onnxNext },
+  gguf: { writer: (interop: Interop) => interop.exportGguf, next: (next: Next) => next.ggufNext },
 };
 
 /** The effect of removing blocks. */
@@ -73,11 +74,13 @@ async function run(path: string, options: ExportOptions, command: Command): Prom
   let model = interop.openOutgoing(path, warn);
   let shortened: Shortened | undefined;
   if (options.blocks !== undefined) [model, shortened] = await shorten(path, model, options, options.blocks);
-  const write = forms[options.to](interop);
-  const bytes = write(model, options.out, { encoderOnly: options.encoderOnly ?? false, warn });
+  const { writer, next } = forms[options.to];
+  const how = { encoderOnly: options.encoderOnly ?? false, warn };
+  const bytes = writer(interop)(model, options.out, how);
+  const uses = next(await import('./export-next.ts'))(model, options.out, how);
   if (options.json)
     process.stdout.write(`${JSON.stringify({ out: options.out, ...shortened, ...(bytes && { bytes }) })}\n`);
-  else process.stdout.write(`${shortened ? shortenedText(shortened) : ''}${options.out}\n`);
+  else process.stdout.write(`${shortened ? shortenedText(shortened) : ''}${options.out}\n${uses}`);
 }
 
 async function shorten(

@@ -5,8 +5,11 @@ import type { TaskOptions } from './finetune-task.ts';
 
 // What follows a fine-tuning: how its model reads other examples, and the commands that use it.
 
+/** An input whose columns are known. */
+type NamedInput = ExampleInput & { texts: readonly string[] };
+
 /** How a model reads other examples than those of its fine-tuning. */
-export async function inputOf(options: TaskOptions & { maxLength: number }): Promise<ExampleInput> {
+export async function inputOf(options: TaskOptions & { maxLength: number }): Promise<NamedInput> {
   const { glueTasks, nameOfTask } = await import('../tasks/index.ts');
   const { task, tags, text, columns, maxLength, windows } = options;
   const isNumbered = tags && Number(text?.[0]) > 0; // the columns of CoNLL files have no names
@@ -19,7 +22,7 @@ export async function inputOf(options: TaskOptions & { maxLength: number }): Pro
 export async function nextText(
   { out, train, dev, test, tags }: TaskOptions & { out?: string },
   { kind }: Head,
-  { texts, columns }: ExampleInput,
+  { texts, columns }: NamedInput,
 ): Promise<string> {
   if (out === undefined) return 'The model was not saved; give --out DIR to keep it.\n';
   const { freeName } = await import('../checkpoints/index.ts');

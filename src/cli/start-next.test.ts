@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { test } from 'node:test';
 import { firstRuns, nextText } from './start-next.ts';
 
-const speed = { secondsPerStep: 0.12, longer: 'runs/start-longer' };
+const speed = { secondsPerStep: 0.12, run: 'runs/start', longer: 'runs/start-longer' };
 
 test("after a first run come commands with the user's texts and epochs that fit them", () => {
   const command = ['fill', 'runs/start', 'The [MASK] of the house.'];
@@ -18,6 +18,14 @@ test("after a first run come commands with the user's texts and epochs that fit 
     const larger = `  npx taper-lm ${name} configs/encoder.yaml --data my/texts '/srv/more texts' --set train.epochs=80`;
     assert.ok(text.includes(`${larger}\n`), text);
   }
+});
+
+test('after an encoder comes a classifier, after a decoder none', () => {
+  const given = { command: ['fill', 'runs/start', 'The [MASK].'], texts: ['my'], ...speed };
+  const tune =
+    '  npx taper-lm finetune runs/start --train my/table.csv --text text --label label --out runs/classifier\n';
+  assert.ok(nextText({ ...given, ...firstRuns.encoder }).endsWith(tune));
+  assert.doesNotMatch(nextText({ ...given, ...firstRuns.decoder }), /finetune/);
 });
 
 test('a large text gets the length of the configuration that follows the first one', () => {

@@ -7,10 +7,13 @@ import { duration } from '../report/format.ts';
 import { fewerEpochs, leastSteps } from '../train/epochs.ts';
 import type { Look } from './look.ts';
 
-/** The first runs of `npm start`: their configuration, how long they take, and the configuration that they lead to. */
+/**
+ * The first runs of `npm start`: their configuration, how long they take, the configuration that they lead to, and whether their models
+ * can be fine-tuned.
+ */
 export const firstRuns = {
-  encoder: { file: 'configs/start.yaml', minutes: 'two', next: 'configs/encoder.yaml' },
-  decoder: { file: 'configs/start-decoder.yaml', minutes: 'three', next: 'configs/decoder.yaml' },
+  encoder: { file: 'configs/start.yaml', minutes: 'two', next: 'configs/encoder.yaml', isTunable: true },
+  decoder: { file: 'configs/start-decoder.yaml', minutes: 'three', next: 'configs/decoder.yaml', isTunable: false },
 };
 
 /** A first run, and the text that it was trained on. */
@@ -20,8 +23,10 @@ interface FirstRun extends Pick<Look, 'command'>, Partial<Pick<Look, 'tokens'>> 
   /** Its configuration, and the one that it leads to. */
   file: string;
   next: string;
+  isTunable: boolean;
   secondsPerStep: number;
-  /** The folder of a longer run. */
+  /** Its folder, and that of a longer run. */
+  run: string;
   longer: string;
 }
 
@@ -29,17 +34,33 @@ interface FirstRun extends Pick<Look, 'command'>, Partial<Pick<Look, 'tokens'>> 
 const longerSeconds = 600;
 
 /** What to do after a first run: commands that look at it, and commands that train longer, or a larger model, on the same text. */
-export function nextText({ texts, tokens, command, file, next, secondsPerStep, longer }: FirstRun): string {
+export function nextText(first: FirstRun): string {
+  const { texts, tokens, command, file, next, isTunable, secondsPerStep, run, longer } = first;
   const data = ['--data', ...texts.map(fromHere)];
   const larger = [next, ...data, ...lengthFor(next, tokens)];
   const line = (...words: readonly string[]) => `  ${commandText(['npx', 'taper-lm', ...words])}\n`;
+  const tune = [
+    'finetune',
+    run,
+    '--train',
+    'my/table.csv',
+    '--text',
+    'text',
+    '--label',
+    'label',
+    '--out',
+    'runs/classifier',
+  ];
+  const classifier = `
+Make a classifier of the model, with a table that has a text and a label in each row:
+${line(...tune)}`;
   const steps = Math.max(leastSteps, Number((longerSeconds / Math.max(secondsPerStep, 1e-3)).toPrecision(1)));
   return `What next:
 ${line(...command)}${line('dashboard', 'runs')}
 Train the same model for ${counted(steps, 'step')}, about ${duration(steps * secondsPerStep)} at this run's speed; new models need ${leastSteps.toLocaleString('en')} or more:
 ${line('pretrain', file, ...data, '--out', longer, '--set', `train.steps=${steps}`)}
 Train a larger model on the same text; plan shows how long that takes on this machine:
-${line('plan', ...larger)}${line('pretrain', ...larger)}`;
+${line('plan', ...larger)}${line('pretrain', ...larger)}${isTunable ? classifier : ''}`;
 }
 
 /** A path as a user types it in the working directory. */

@@ -43,7 +43,7 @@ try {
 }
 
 async function start(paths: readonly string[], { generate = false }: { generate?: boolean }): Promise<void> {
-  const { file, minutes, next } = firstRuns[generate ? 'decoder' : 'encoder'];
+  const { file, minutes, next, isTunable } = firstRuns[generate ? 'decoder' : 'encoder'];
   // npm runs this in the project's folder, wherever it was called.
   const own = paths.map((path) => (isRemote(path) ? path : resolve(process.env.INIT_CWD ?? '.', path)));
   const texts = own.length > 0 ? own : [packageTexts(addresses, 'build/texts', process.env.npm_execpath)];
@@ -64,7 +64,7 @@ async function start(paths: readonly string[], { generate = false }: { generate?
   const flopsPerStep = flopsLeft(loaded.config)(0) / training.steps;
   const secondsPerStep = (summary!.stepSeconds / Math.max(1, summary!.flops)) * flopsPerStep;
   const command = tryCommand(out, loaded.config);
-  const after = { texts, command, file, next, secondsPerStep, longer: freeName(`${out}-longer`) };
+  const after = { texts, command, file, next, isTunable, secondsPerStep, run: out, longer: freeName(`${out}-longer`) };
   process.stdout.write(`\n${summaryText(result, summary!, look)}`);
   if (look?.shown) process.stdout.write(`\n${look.shown}`);
   process.stdout.write(`\n${nextText({ ...after, ...look })}`);

@@ -5,6 +5,16 @@ import { commandText, DataError } from '../errors/index.ts';
 
 const chunkBytes = 1 << 20;
 
+const asText = 'in the program that made it, save it as CSV UTF-8 or as plain text';
+/** Files that are not text whatever their names say, by their first bytes in hexadecimal. */
+const others = [
+  { begins: '504b0304', what: 'an Excel, Word or zip file', advice: asText },
+  { begins: 'd0cf11e0', what: 'an old Excel or Word file', advice: asText },
+  { begins: '25504446', what: 'a PDF file', advice: 'convert it with pdftotext' },
+  { begins: '50415231', what: 'a Parquet file', advice: 'let its name end in .parquet' },
+  { begins: '1f8b', what: 'a gzip file', advice: 'unpack it with gunzip' },
+];
+
 /** A file, and its name in messages. */
 interface TextFile {
   path: string;
@@ -27,7 +37,7 @@ export async function* readCharacters(
   let isFirst = true;
   for await (const bytes of readBytes(file, onRead)) {
     checkBytes(file, bytes, isFirst);
-    yield decode(file, () => decoder.decode(bytes, { stream: true }), 'is not UTF-8 text', bytes);
+    yield decode(file, () => decoder.decode(bytes, { stream: true }), 'is not UTF-8 text');
     isFirst = false;
   }
   yield decode(file, () => decoder.decode(), 'is not UTF-8 text at its end, and may be truncated');
@@ -42,32 +52,27 @@ export function charactersOf(path: string, bytes: Buffer, otherwise: string): st
   const file = { path, name: path, otherwise };
   checkBytes(file, bytes, true);
   const text = () => new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  return decode(file, text, 'is not UTF-8 text', bytes);
+  return decode(file, text, 'is not UTF-8 text');
 }
 
 function checkBytes({ path, name, otherwise = 'exclude it' }: TextFile, bytes: Buffer, isFirst: boolean): void {
+  const start = isFirst ? bytes.toString('hex', 0, 4) : '';
+  const other = others.find(({ begins }) => start.startsWith(begins));
+  if (other) throw new DataError(`${name}: is ${other.what}, not text; ${other.advice}`);
   const wide = wideEncoding(bytes, isFirst);
   if (wide !== undefined) throw new DataError(`${name}: is ${wide} text, not UTF-8; ${conversion(path, wide)}`);
   if (bytes.includes(0)) throw new DataError(`${name}: contains a zero byte, so it is not text; ${otherwise}`);
 }
 
-function decode(
-  { path, name, otherwise = 'exclude it' }: TextFile,
-  text: () => string,
-  fault: string,
-  bytes: Uint8Array = new Uint8Array(),
-): string {
+function decode({ path, name, otherwise = 'exclude it' }: TextFile, text: () => string, fault: string): string {
   try {
     return text();
   } catch (cause) {
-    // In Latin-1 these are control characters, which nobody writes; Windows' own code has quotation marks and dashes there.
-    const encoding = bytes.some((byte) => byte >= 0x80 && byte < 0xa0) ? 'WINDOWS-1252' : 'ISO-8859-1';
-    throw new DataError(
-      `${name}: ${fault}; if it is ${encoding}, ${conversion(path, encoding)}; otherwise ${otherwise}`,
-      {
-        cause,
-      },
-    );
+    // Windows' own code has all characters of ISO-8859-1.
+    const advice = conversion(path, 'WINDOWS-1252');
+    throw new DataError(`${name}: ${fault}; if it is WINDOWS-1252, as of Excel, ${advice}; otherwise ${otherwise}`, {
+      cause,
+    });
   }
 }
 
@@ -91,12 +96,12 @@ function wideEncoding(bytes: Buffer, isFirst: boolean): string | undefined {
   return undefined;
 }
 
-/** The advice to convert a file, with the command. */
+/** The advice to convert a file, with the command, which keeps the file as `.bak`. */
 function conversion(path: string, encoding: string): string {
-  const [from, to] = [commandText([path]), commandText([`${path}.utf8`])];
+  const [from, kept] = [commandText([path]), commandText([`${path}.bak`])];
   const command = `iconv -f ${encoding} -t UTF-8`;
-  const convert = isGzip(path) ? `gzip -dc ${from} | ${command} | gzip > ${to}` : `${command} ${from} > ${to}`;
-  return `convert it: ${convert} && mv ${to} ${from}`;
+  const convert = isGzip(path) ? `gzip -dc ${kept} | ${command} | gzip > ${from}` : `${command} ${kept} > ${from}`;
+  return `convert it: mv ${from} ${kept} && ${convert}`;
 }
 
 const isGzip = (path: string) => path.toLowerCase().endsWith('.gz');

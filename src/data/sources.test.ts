@@ -1,7 +1,7 @@
 // cspell:ignore ahabaabqqv eins lait zwei
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
@@ -182,7 +182,7 @@ test('text of another encoding is an error that names it and the command that co
     ['d.txt', big, 'UTF-16BE', 'The café.'],
     ['e.txt', wide, 'UTF-32LE', 'The café.'],
     ['f.txt', Buffer.concat([Buffer.from([0xff, 0xfe, 0, 0]), wide]), 'UTF-32', 'The café.'],
-    ["it's g.txt", Buffer.from('caf\xe9 au lait', 'latin1'), 'ISO-8859-1', 'café au lait'],
+    ["it's g.txt", Buffer.from('caf\xe9 au lait', 'latin1'), 'WINDOWS-1252', 'café au lait'],
     ['h.txt', Buffer.from('a \x96 b \x93c\x94', 'latin1'), 'WINDOWS-1252', 'a – b “c”'],
     ['i.txt.gz', gzipSync(little), 'UTF-16LE', 'The café.'],
     ['j.txt', chinese, 'UTF-16LE', '中文字'],
@@ -197,6 +197,20 @@ test('text of another encoding is an error that names it and the command that co
     if (spawnSync('iconv', ['--version']).status !== 0) continue;
     assert.equal(spawnSync('sh', ['-c', command!]).status, 0, command);
     assert.ok((await documentsOf(path))[0]!.startsWith(text), name);
+    assert.deepEqual(readFileSync(`${path}.bak`), Buffer.from(bytes), 'the original is kept');
+  }
+});
+
+test('a file of another program is an error that names its kind, whatever its ending says', async (t) => {
+  const folder = temporaryFolder(t);
+  for (const [bytes, message] of [
+    ['PK\x03\x04\x14\0', /is an Excel, Word or zip file, not text; .* save it as CSV UTF-8 or as plain text$/],
+    ['\xd0\xcf\x11\xe0\xa1', /is an old Excel or Word file/],
+    ['%PDF-1.7\n', /is a PDF file, not text; convert it with pdftotext$/],
+    ['PAR1\x15', /is a Parquet file/],
+    ['\x1f\x8b\x08', /is a gzip file/],
+  ] as const) {
+    await rejectsWith(write(folder, 'mails.txt', Buffer.from(bytes, 'latin1')), message);
   }
 });
 

@@ -55,7 +55,8 @@ function retagged(card: string, { encoderOnly, library }: CardOptions): string {
   return encoderOnly ? named.replace(/^pipeline_tag: .*$/m, 'pipeline_tag: feature-extraction') : named;
 }
 
-function pipelineOf({ checkpoint, config }: OutgoingModel, { encoderOnly }: CardOptions): string {
+/** The task of Hugging Face's pipelines that a model is for. */
+export function pipelineOf({ checkpoint, config }: OutgoingModel, { encoderOnly }: { encoderOnly: boolean }): string {
   if (encoderOnly) return 'feature-extraction';
   if (checkpoint.head) return headKinds[checkpoint.head.kind].pipeline;
   return familyOf(config).isCausal ? 'text-generation' : 'fill-mask';

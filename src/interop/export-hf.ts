@@ -5,7 +5,7 @@ import { specialIdsOf } from '../data/index.ts';
 import { OutputError } from '../errors/index.ts';
 import { makeFolder, writing } from '../files/index.ts';
 import { familyOf, parameterSpecs, plainEmbedding } from '../model/index.ts';
-import { type CardOptions, modelCard } from './card.ts';
+import { type CardOptions, modelCard, pipelineOf } from './card.ts';
 import type { OutgoingModel } from './model.ts';
 import { writeSentenceTransformers } from './sentence-transformers.ts';
 import { tokenizerConfig } from './tokenizer-class.ts';
@@ -47,6 +47,12 @@ export function exportHuggingFace(model: OutgoingModel, out: string, { encoderOn
   writeDescription(model, out, { json: hf, encoderOnly, library: 'transformers' });
 }
 
+/** Where texts are truncated: as in the fine-tuning of a classifier that does not read the rest in windows. */
+function truncationOf(model: OutgoingModel, card: CardOptions): number | undefined {
+  const { input } = model.checkpoint;
+  return pipelineOf(model, card) === 'text-classification' && input?.windows === 1 ? input.maxLength : undefined;
+}
+
 /** Writes what accompanies the weights or graphs of a model: its configuration, its tokenizer and its card. */
 export function writeDescription(
   model: OutgoingModel,
@@ -58,6 +64,6 @@ export function writeDescription(
   const text = (value: object) => `${JSON.stringify(value, null, 2)}\n`;
   write('config.json', text(json));
   write('tokenizer.json', checkpoint.tokenizerJson);
-  write('tokenizer_config.json', text(tokenizerConfig(checkpoint.tokenizerJson, config)));
+  write('tokenizer_config.json', text(tokenizerConfig(checkpoint.tokenizerJson, config, truncationOf(model, card))));
   write('README.md', modelCard(model, card));
 }

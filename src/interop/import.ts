@@ -15,7 +15,7 @@ import { CheckpointError, commandText, OutputError } from '../errors/index.ts';
 import { familyOf, initialiseParameters, type ParameterSpec, parameterSpecs, type Weights } from '../model/index.ts';
 import { scope, type Tensor } from '../tensor/index.ts';
 import { readConfig } from './read-config.ts';
-import { readTokenizer } from './read-tokenizer.ts';
+import { maxLengthOf, readTokenizer } from './read-tokenizer.ts';
 import { readWeights } from './read-weights.ts';
 
 /** More positions than this are used only if a run asks for them. */
@@ -55,6 +55,7 @@ export function openModel(path: string, warn: (message: string) => void): Checkp
 function openHuggingFace(folder: string, warn: (message: string) => void): Checkpoint & { weights: Weights } {
   const { model, head, relative } = readConfig(folder, warn);
   const tokenizer = readTokenizer(folder, model, warn);
+  const maxLength = maxLengthOf(folder);
   if (relative)
     warn(
       `${folder}: imported as ${relative.readAs}, which computes the same; it will be exported as ${relative.readAs}`,
@@ -79,6 +80,7 @@ function openHuggingFace(folder: string, warn: (message: string) => void): Check
       path: folder,
       config,
       ...(head && { head }),
+      ...(head && maxLength !== undefined && { input: { maxLength, windows: 1 } }),
       progress: untrainedProgress,
       updates: {},
       weightsHash: '',

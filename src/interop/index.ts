@@ -3,6 +3,7 @@
  *
  * @module taper-lm/interop
  */
+export { pipelineOf } from './card.ts';
 export { exportHuggingFace } from './export-hf.ts';
 export { exportGguf } from './gguf/export.ts';
 export { importHuggingFace, openModel } from './import.ts';

@@ -45,6 +45,12 @@ export function readTokenizer(folder: string, model: ModelConfig, warn: (message
   return tokenizer;
 }
 
+/** The most tokens that the tokenizer of a Hugging Face folder leaves of a text, if it says so. */
+export function maxLengthOf(folder: string): number | undefined {
+  const { model_max_length: most } = settingsOf(folder);
+  return typeof most === 'number' && most > 2 ? most : undefined; // without [CLS], [SEP] and a token there is no text
+}
+
 /** Warns if the model's end of a text is not the one that taper uses. */
 function tellOfChats(folder: string, tokenizer: TextTokenizer, warn: (message: string) => void): void {
   const end = namedTokensOf(settingsOf(folder), {}).get('eos_token')?.content;

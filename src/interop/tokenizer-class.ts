@@ -63,9 +63,13 @@ export function replacedPart(json: TokenizerJson, { isOwn }: TokenizerClass): Pa
 /**
  * `tokenizer_config.json` for a `tokenizer.json`: the class with which Python's transformers gives the ids that taper gives.
  * `PreTrainedTokenizerFast` takes the file as it is. `BertTokenizer` makes the normalizer from settings and is named only if it
- * makes the same one: transformers.js sets the token types of a pair only with that class.
+ * makes the same one: transformers.js sets the token types of a pair only with that class. Texts are truncated to `maxLength` tokens.
  */
-export function tokenizerConfig(tokenizerJson: string, config: ModelConfig): Record<string, unknown> {
+export function tokenizerConfig(
+  tokenizerJson: string,
+  config: ModelConfig,
+  maxLength = config.maxPositions,
+): Record<string, unknown> {
   const json = JSON.parse(tokenizerJson) as TokenizerJson;
   const family = tokenizerFamilyOf(config);
   const tokens = family.tokensOf(json);
@@ -74,7 +78,7 @@ export function tokenizerConfig(tokenizerJson: string, config: ModelConfig): Rec
     .map(({ content }) => content);
   return {
     ...classOf(json, family),
-    model_max_length: config.maxPositions,
+    model_max_length: Math.min(maxLength, config.maxPositions),
     model_input_names: ['input_ids', ...(familyOf(config).hasTokenTypes ? ['token_type_ids'] : []), 'attention_mask'],
     padding_side: 'right',
     clean_up_tokenization_spaces: false,

@@ -20,7 +20,7 @@ export function classifyRoute(served: Served): Route | undefined {
   const kind = answersOf(head, input?.windows);
   const queue = predictionQueue(served, kind);
   const length = Math.min(input?.maxLength ?? maxPositions, maxPositions);
-  const numTexts = kind.mostWindows > 1 ? 1 : input?.texts.length;
+  const numTexts = kind.mostWindows > 1 ? 1 : input?.texts?.length;
   const either = z.union([one, pair], { error: 'expected a text, or a list of the two texts of a pair' });
   const text = shapes[numTexts as keyof typeof shapes] ?? either;
   const body = z.strictObject({

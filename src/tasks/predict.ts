@@ -72,7 +72,7 @@ export function openPredictor(
 /** The texts of each example: as many as in fine-tuning; for an export, which does not tell, one or two. */
 function examplesOf(texts: readonly (string | readonly string[])[], input: ExampleInput | undefined): string[][] {
   if (!Array.isArray(texts)) throw new ConfigError("predict: expected a list of texts, as in predict(['A text.'])");
-  const sizes = input ? [input.texts.length] : [1, 2];
+  const sizes = input?.texts ? [input.texts.length] : [1, 2];
   return texts.map((one, i) => {
     const parts = [one].flat();
     const isRight = sizes.includes(parts.length) && parts.every((part) => typeof part === 'string');

@@ -60,7 +60,7 @@ test('a file that is not a table is refused with the reason', async () => {
   await refused(file('header.csv', 'sentence,label\r\n'), /header\.csv: has no rows/);
   await refused(
     file('utf16.csv', Buffer.from('\ufefftext,label\n', 'utf16le')),
-    /utf16\.csv: is UTF-16 text, not UTF-8; convert it: iconv -f UTF-16 -t UTF-8 \S+utf16\.csv > /,
+    /utf16\.csv: is UTF-16 text, not UTF-8; convert it: mv \S+utf16\.csv \S+utf16\.csv\.bak && iconv -f UTF-16 -t UTF-8 \S+utf16\.csv\.bak > /,
   );
   const unmarked = Buffer.from('text\tlabel\none\t1\n', 'utf16le');
   await refused(file('unmarked.tsv', unmarked), /unmarked\.tsv: is UTF-16LE text, not UTF-8; convert it: [^;]*$/);
@@ -70,7 +70,7 @@ test('a file that is not a table is refused with the reason', async () => {
   );
   await refused(
     file('latin1.csv', Buffer.from('text,label\ncaf\xe9,1\n', 'latin1')),
-    /latin1\.csv: is not UTF-8 text; if it is ISO-8859-1, convert it: .*; otherwise give another table$/,
+    /latin1\.csv: is not UTF-8 text; if it is WINDOWS-1252, as of Excel, convert it: .*; otherwise give another table$/,
   );
   await refused(file('broken.parquet', 'PAR1'), /broken\.parquet: /);
   await refused(file('latin1.tsv', Buffer.from([0x61, 0xe9, 0x0a])), /latin1\.tsv: is not UTF-8 text/);
@@ -110,8 +110,10 @@ test('a header with one name twice is refused, naming it', async () => {
   ]);
 });
 
-test('a CSV without a comma in its header is separated by semicolons or tabs', async () => {
+test('a CSV is separated by the comma, semicolon or tab that its first two lines agree on', async () => {
   const expected = [{ text: 'one, two', label: 'x' }];
+  const { rows } = await readTable(file('comma.csv', 'Text, raw;label;"a,b"\none;two;three\n'));
+  assert.deepEqual(rows, [{ 'Text, raw': 'one', label: 'two', 'a,b': 'three' }]);
   assert.deepEqual((await readTable(file('semicolon.csv', 'text;label\none, two;x\n'))).rows, expected);
   assert.deepEqual((await readTable(file('tab.csv', '\n"text"\tlabel\n"one, two"\tx\n'))).rows, expected);
   assert.deepEqual((await readTable(file('comma.csv', 'text,"a;b"\nx,y\n'))).rows, [{ text: 'x', 'a;b': 'y' }]);
@@ -125,8 +127,16 @@ test('rows and mistakes are reported with the line of the file, blank lines and 
   );
   const refused = (name: string, text: string, reason: RegExp) => assert.rejects(readTable(file(name, text)), reason);
   await refused('r.csv', 'text,label\n\n"a\nb",x\n\nc,y,z\n', /r\.csv, line 6: has 3 columns, but the header has 2/);
-  await refused('q.csv', 'text,label\r\n\r\n"a\r\nb",x\r\nc,"y\r\n1,2\r\n', /q\.csv, line 5: Quote Not Closed/);
-  await refused('o.csv', 'text,label\n\nab"c,y\n', /o\.csv, line 3: Invalid Opening Quote/);
+  await refused(
+    'q.csv',
+    'text,label\r\n\r\n"a\r\nb",x\r\nc,"y\r\n1,2\r\n',
+    /q\.csv, line 5: a quotation mark opens here and is never closed; write/,
+  );
+  await refused(
+    'o.csv',
+    'text,label\n\nab"c,y\n',
+    /o\.csv, line 3: has a quotation mark in a text without .* each quotation mark in it as ""$/,
+  );
   await refused('a.jsonl', '\n{"a": 1}\n\n  \r\n{"a"\n', /a\.jsonl, line 5: is not JSON/);
   await refused('b.jsonl', '{"a": 1}\n\n[1]\n', /b\.jsonl, line 3: is not a JSON object/);
   const json = await readTable(file('c.jsonl', '\n\n{"a": 1}\n\n{"a": 2}'));

@@ -75,7 +75,7 @@ export const noRows = (path: string): DataError =>
 
 /**
  * Reads the rows of a table one after the other, in bounded memory: of Parquet, one row group at a time. In a TSV, quotes are ordinary characters, as in GLUE's files.
- * In a CSV they quote, and commas separate columns, or semicolons or tabs if the header has no comma. A .txt is a TSV. Line endings
+ * In a CSV they quote, and commas separate columns, or semicolons or tabs, whichever the first two lines agree on. A .txt is a TSV. Line endings
  * may be mixed. `columns` names the columns of a file without a header.
  *
  * @throws DataError for a file that is missing, broken or of another type; names the line.
@@ -211,12 +211,21 @@ async function* csvRecords(path: string): AsyncGenerator<{ line: number; cells: 
   } catch (cause) {
     if (!(cause instanceof CsvError)) throw cause;
     // Records before it may not have been given out yet.
-    const { bytes: start, message } = cause as CsvError & { bytes: number };
-    throw new LineError(lines.after(start), message.replace(/ at line \d+/, ''), { cause });
+    const { bytes: start, code, message } = cause as CsvError & { bytes: number };
+    const fault = quotingFaults[code];
+    throw new LineError(lines.after(start), fault ? `${fault}; ${quoting}` : message, { cause });
   } finally {
     await characters.return(undefined);
   }
 }
+
+const quoting = 'write such a text as "…", and each quotation mark in it as ""';
+/** What is wrong with the quotation marks of a record, by the codes of `csv-parse`. */
+const quotingFaults: Partial<Record<string, string>> = {
+  CSV_QUOTE_NOT_CLOSED: 'a quotation mark opens here and is never closed',
+  INVALID_OPENING_QUOTE: 'has a quotation mark in a text without quotation marks around it',
+  CSV_INVALID_CLOSING_QUOTE: 'has more after the quotation mark that closes a text',
+};
 
 /** A record as `csv-parse` gives it; `bytes` is where it ends. */
 interface CsvRecord {
@@ -224,11 +233,15 @@ interface CsvRecord {
   info: { bytes: number };
 }
 
-/** A comma, or the separator of a header without commas. */
+/** What separates the columns: of comma, semicolon and tab the one that is in the header, and as often in the line below it. */
 function delimiterOf(text: string): string {
-  const [header = ''] = text.trimStart().split(/[\r\n]/, 1);
-  const unquoted = header.replaceAll(/"[^"]*"/g, '');
-  return [',', ';', '\t'].find((delimiter) => unquoted.includes(delimiter)) ?? ',';
+  const [header = '', next = ''] = text
+    .trimStart()
+    .replaceAll(/"[^"]*"/g, '')
+    .split(/[\r\n]+/, 2);
+  const found = [',', ';', '\t'].filter((delimiter) => header.includes(delimiter));
+  const isRegular = (delimiter: string) => header.split(delimiter).length === next.split(delimiter).length;
+  return found.find(isRegular) ?? found[0] ?? ',';
 }
 
 /** Counts the lines of a file that is read in parts, and keeps only the bytes that are not counted yet. */

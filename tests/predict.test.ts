@@ -150,6 +150,14 @@ describe('predict', { timeout: 300_000 }, () => {
     await refused(['predict', 'number', 'empty.txt'], /empty\.txt: has no texts; give a file with one text per line/);
     await refused(['predict', 'number', 'none.txt'], /none\.txt: no such file/);
     await refused(['predict', 'number', '.'], /\.: is a folder; give a table/);
+    await refused(['predict', 'number', ' '], /a text is empty; give some text/);
+    const { stderr: warned } = await done('predict', 'number', 'mails.cvs', 'No. 5');
+    assert.equal(warned, 'warning: mails.cvs: no such file, so it is read as a text\n');
+    writeFileSync(at('blank.csv'), 'id,text\n1,One.\n2,\n3," "\n');
+    assert.match(
+      (await done('predict', 'number', 'blank.csv')).stderr,
+      /blank\.csv, line 3: has no text, like 1 other row;/,
+    );
     const both = await predicted('mails', 'lines.txt', 'mails.csv', 'The cat sees.');
     assert.equal(both.length, 3 + long.length + 1);
   });

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { longestSequence } from '../config/phases.ts';
+import { counted } from '../errors/index.ts';
 import type { FilledText } from '../inference/index.ts';
 import { percent } from '../report/format.ts';
 import { deviceOption, jsonOption, modelArgument } from './config.ts';
@@ -30,6 +31,12 @@ async function run(path: string, text: string, options: FillOptions): Promise<vo
   const { fillMasks, openTrained } = await import('../inference/index.ts');
   const model = openTrained(openModel(path, warn), { warn, device: options.device });
   const filled = await fillMasks(model, text, options.top);
+  const { unknownCharacters } = await model.tokenizer.encodeCounted([text]);
+  if (unknownCharacters > 0) {
+    warn(
+      `${counted(unknownCharacters, 'character')} of the text ${unknownCharacters === 1 ? 'is' : 'are'} unknown to this model, whose training text did not have them`,
+    );
+  }
   const { config, progress } = model.checkpoint;
   const sequenceLength = longestSequence(config, progress.step);
   if (filled.tokens > sequenceLength) {

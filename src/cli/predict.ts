@@ -126,7 +126,11 @@ async function* examplesOf(
     const isPath = found?.isFile() || (formatOf(one) && !/\s/.test(one));
     const all = formatOf(one)?.namesColumns ? columns : headless;
     if (isPath) yield* examplesIn(one, { texts, all }, warn);
-    else yield lineExample(one);
+    else {
+      if (one.trim() === '') throw new ConfigError('a text is empty; give some text');
+      if (/^\S+[./]\w+$/.test(one)) warn(`${one}: no such file, so it is read as a text`);
+      yield lineExample(one);
+    }
   }
   if (inputs.length === 0) yield* linesIn(process.stdin.setEncoding('utf8') as AsyncIterable<string>);
 }

@@ -1,6 +1,6 @@
 import { type Checkpoint, loadWeights, openCheckpoint } from '../checkpoints/index.ts';
 import { TextTokenizer } from '../data/index.ts';
-import { CheckpointError } from '../errors/index.ts';
+import { CheckpointError, commandText } from '../errors/index.ts';
 import { familyOf } from '../model/index.ts';
 import { checkDevice, type Device, dtypeOn } from '../tensor/index.ts';
 import { predict } from './fill.ts';
@@ -29,9 +29,13 @@ export function openTrained(
 ): TrainedModel & Disposable {
   const checkpoint = typeof of === 'string' ? openCheckpoint(of, warn) : of;
   if (checkpoint.head) {
-    const use = checkpoint.head.kind === 'embedding' ? 'embed' : 'predict';
+    const { path } = checkpoint;
+    const [what, ...use] =
+      checkpoint.head.kind === 'embedding'
+        ? ['for embeddings', 'embed', path, '--in', 'my/texts.txt', '--out', 'vectors.npy']
+        : ['for labels', 'predict', path, 'A text of yours.'];
     throw new CheckpointError(
-      `${checkpoint.path}: was fine-tuned and has lost its pre-training head; use npx taper-lm ${use}, or give the pre-trained model that it was made from`,
+      `${path}: was fine-tuned ${what}, and no longer predicts tokens; use ${commandText(['npx', 'taper-lm', ...use])}, or give a model that was only pre-trained`,
     );
   }
   const trained = loadTrained(checkpoint, how);

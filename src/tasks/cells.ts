@@ -1,5 +1,5 @@
 import { ConfigError, counted, DataError } from '../errors/index.ts';
-import { formatOf, noRows, type Row, readRows, readTable, type Table } from './tables.ts';
+import { formatOf, noRows, placeOf, type Row, readRows, readTable, type Table } from './tables.ts';
 
 /** Reads a cell; `where` is its place, for messages. */
 export type Reading<T> = (cell: unknown, where: string) => T;
@@ -108,16 +108,35 @@ export async function readTestSet<T>(
   }
 }
 
-/** Reads a table, and warns about lines that were skipped. */
+/** Reads a table, and warns about lines that were skipped, and rows without a text in any of `texts`. */
 export async function readOwnTable(
   path: string,
-  columns: readonly string[] | undefined,
+  { texts, all }: { texts: readonly string[]; all?: readonly string[] | undefined },
   warn: (message: string) => void,
 ): Promise<Table> {
-  const table = await readTable(path, columns);
-  warnOfMalformed(path, table.malformed, warn);
+  const table = await readTable(path, all);
+  const { rows, numbers, malformed } = table;
+  warnOfMalformed(path, malformed, warn);
+  const isBlank = (row: Row) => areBlank(texts.map((column) => row[column]));
+  warnOfBlank(
+    path,
+    numbers.filter((_, i) => isBlank(rows[i]!)),
+    warn,
+  );
   return table;
 }
+
+/** Warns of rows without a text, by their numbers. */
+export function warnOfBlank(path: string, numbers: readonly number[], warn: (message: string) => void): void {
+  const [first, ...others] = numbers;
+  if (first === undefined) return;
+  const like = others.length > 0 ? `, like ${counted(others.length, 'other row')}` : '';
+  warn(`${placeOf(path, first)}: has no text${like}; the model can only guess there`);
+}
+
+/** Whether texts have nothing to read. */
+export const areBlank = (texts: readonly unknown[]): boolean =>
+  texts.every((text) => typeof text === 'string' && text.trim() === '');
 
 export function warnOfMalformed(path: string, lines: readonly number[], warn: (message: string) => void): void {
   const [first] = lines;

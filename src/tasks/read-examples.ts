@@ -1,5 +1,5 @@
 import { DataError } from '../errors/index.ts';
-import { cellOf, warnOfMalformed } from './cells.ts';
+import { areBlank, cellOf, warnOfBlank, warnOfMalformed } from './cells.ts';
 import { charactersIn, formatOf, naming, noRows, numberedLines, placeOf, type Row, readRows } from './tables.ts';
 
 /** A row of a table, and the texts in it. */
@@ -10,7 +10,7 @@ export interface TableExample {
 
 /**
  * The examples of a file, one after the other, in bounded memory: the rows of a table, or the lines of a .txt. `texts` are the text
- * columns, and `all` names all columns of a table without a header; `warn` is called for lines that were skipped.
+ * columns, and `all` names all columns of a table without a header; `warn` is called for lines that were skipped, and for rows without a text.
  *
  * @throws DataError if the file or a column is missing, or the file is broken or empty; names the line.
  */
@@ -29,16 +29,19 @@ export async function* examplesIn(
     return;
   }
   const advice = 'name the right one with --text, or all columns with --columns if the file has no header';
-  const malformed: number[] = [];
+  const [malformed, blank]: [number[], number[]] = [[], []];
   let isEmpty = true;
   for await (const { row, number } of readRows(path, all)) {
     if (row) {
       const where = placeOf(path, number);
-      yield { row, texts: texts.map((column) => String(cellOf(row, column, where, advice))) };
+      const example = { row, texts: texts.map((column) => String(cellOf(row, column, where, advice))) };
+      if (areBlank(example.texts)) blank.push(number);
+      yield example;
       isEmpty = false;
     } else malformed.push(number);
   }
   warnOfMalformed(path, malformed, warn);
+  warnOfBlank(path, blank, warn);
   if (isEmpty) throw noRows(path);
 }
 

@@ -37,7 +37,7 @@ export async function openMultiLabelTask(
   warn: (message: string) => void,
 ): Promise<MultiLabelTask> {
   checkTexts(columns.texts, how.numWindows);
-  const table = (path: string) => readOwnTable(path, columns.all, warn);
+  const table = (path: string) => readOwnTable(path, columns, warn);
   const train = await table(files.train);
   const named = namesOf(columns);
   const labels =

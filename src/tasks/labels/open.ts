@@ -69,7 +69,7 @@ export async function openOwnTask(
       `${isBalanced ? '--balanced' : '--label-smoothing'}: works only with labels, not with --regression; leave out one of them`,
     );
   }
-  const table = (path: string) => readOwnTable(path, columns.all, warn);
+  const table = (path: string) => readOwnTable(path, columns, warn);
   const train = await table(files.train);
   const dev = files.dev === undefined ? undefined : await table(files.dev);
   const test = files.test === undefined ? undefined : await table(files.test);
@@ -124,6 +124,9 @@ export async function openOwnTask(
   };
 }
 
+/** The most rare labels that a warning names. */
+const mostNamed = 3;
+
 const classMetrics = ({ length }: readonly string[]): MetricName[] =>
   length === 2 ? ['accuracy', 'f1', 'matthews'] : ['accuracy'];
 
@@ -153,6 +156,14 @@ function labelsOf(
     throw new DataError(
       `${path}: every row has the label ${JSON.stringify(labels[0])}; give rows with at least two different labels`,
     );
+  }
+  const counts = new Map<string, number>();
+  for (const label of cells) counts.set(identity(label), (counts.get(identity(label)) ?? 0) + 1);
+  const rare = cells.flatMap((label, i) => (counts.get(identity(label)) === 1 ? [`"${label}" (${where(i)})`] : []));
+  if (rare.length > 0 && rare.length < labels.length) {
+    const named = rare.slice(0, mostNamed).join(', ');
+    const others = rare.length > mostNamed ? ` and ${rare.length - mostNamed} more` : '';
+    warn(`labels with a single example, perhaps by mistyping: ${named}${others}`);
   }
   return { labels, target: labelIn(labels, identity) };
 }

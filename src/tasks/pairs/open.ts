@@ -40,7 +40,7 @@ export async function openPairTask(
       `--text ${columns.texts.join(' ')}: a pair has two texts; name both columns, or give --unsupervised`,
     );
   }
-  const table = (path: string) => readOwnTable(path, columns.all, warn);
+  const table = (path: string) => readOwnTable(path, columns, warn);
   const hasScores = ({ rows }: Table) => columns.score !== undefined && Object.hasOwn(rows[0]!, columns.score);
   const pairs = (table: Table) => pairsOf(table, { ...columns, score: hasScores(table) ? columns.score : undefined });
 

@@ -234,8 +234,8 @@ function scoreEpoch({ learner, settings, masters }: State, devs: readonly Encode
         tests: tested.filter(({ examples }) => hasTargets(kind, examples)).map(scoresOf),
         ...(settled.details && first && { details: settled.details(first.predictions, first.examples) }),
         predictions: Object.fromEntries(
-          [...predicted, ...tested].map(({ name, examples, predictions }) => {
-            const { ending, text } = settled.written(predictions, examples);
+          [...predicted, ...tested].map(({ name, read, examples, predictions }) => {
+            const { ending, text } = settled.written(predictions, examples, read);
             return [`${name}${ending}`, text];
           }),
         ),

@@ -87,8 +87,8 @@ export interface Kind<E = unknown, X extends Encoded = Encoded, P = unknown> {
   scores(predictions: readonly P[], examples: readonly X[]): Scores;
   /** More about predictions of examples that have a target. */
   details?(predictions: readonly P[], examples: readonly X[]): Details;
-  /** The predictions for a set as a file: its ending and its text. */
-  written(predictions: readonly P[], examples: readonly X[]): { ending: string; text: string };
+  /** The predictions for a set as a file: its ending and its text. `read` are the examples as they were read. */
+  written(predictions: readonly P[], examples: readonly X[], read: readonly E[]): { ending: string; text: string };
 }
 
 /** The parts of a kind that prediction needs. */

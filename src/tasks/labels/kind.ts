@@ -102,7 +102,13 @@ export function textKind(
         return { name: 'confusion', json: counts, rows: [['true \\ predicted', ...head.labels], ...rows] };
       },
     }),
-    written: (predictions) => ({ ending: '.tsv', text: predictionsTsv(predictions.map(written)) }),
+    written(predictions, _, read) {
+      const known = read.map(({ texts, target }) => ({
+        texts,
+        label: target === undefined ? undefined : written(target),
+      }));
+      return { ending: '.tsv', text: predictionsTsv(predictions.map(written), known) };
+    },
   };
 }
 

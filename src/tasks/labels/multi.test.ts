@@ -41,7 +41,10 @@ test("scores are scikit-learn's: F1 over all labels together, the mean of their 
   near(found['micro-f1'], 6 / 8);
   near(found['macro-f1'], (2 / 3 + 1 + 2 / 3) / 3);
   near(found.exact, 1 / 3);
-  assert.equal(kind.written(predictions, []).text, 'index\tprediction\n0\ta;c\n1\ta;b\n2\t\n');
+  const unlabelled = predictions.map(() => ({ texts: ['a text'] }));
+  assert.equal(kind.written(predictions, [], unlabelled).text, 'index\tprediction\n0\ta;c\n1\ta;b\n2\t\n');
+  const labelled = unlabelled.map((one) => ({ ...one, targets: [0, 1] }));
+  assert.match(kind.written(predictions, [], labelled).text, /^index\tprediction\tlabel\ttext\n0\ta;c\ta;b\ta text\n/);
 });
 
 test('the best threshold of a label is that with the highest F1, between two probabilities', () => {

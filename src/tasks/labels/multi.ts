@@ -102,16 +102,17 @@ export function multiLabelKind(
         return multiLabelKind({ ...head, thresholds: best }, { threshold: usual, numWindows });
       },
     }),
-    written: (predictions) => ({
-      ending: '.tsv',
-      text: predictionsTsv(
-        predictions.map((one) =>
-          idsOf(one)
-            .map((id) => head.labels[id])
-            .join(';'),
+    written(predictions, _, read) {
+      const list = (ids: readonly number[]) => ids.map((id) => head.labels[id]).join(';');
+      const known = read.map(({ texts, targets }) => ({ texts, label: targets && list(targets) }));
+      return {
+        ending: '.tsv',
+        text: predictionsTsv(
+          predictions.map((one) => list(idsOf(one))),
+          known,
         ),
-      ),
-    }),
+      };
+    },
   };
 }
 

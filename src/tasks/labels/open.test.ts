@@ -132,7 +132,7 @@ for (const name of glueNames) {
       [...glueTasks[name].submissions],
     );
     assert.equal(task.tests[0]!.examples[0]!.target, undefined);
-    const text = task.kind.written([lines[name].target], []).text;
+    const text = task.kind.written([lines[name].target], [], [{ texts: ['a'], target: undefined }]).text;
     const label = { stsb: '5.000', mnli: 'neutral', qnli: 'not_entailment', rte: 'not_entailment' }[name as string];
     assert.equal(text, `index\tprediction\n0\t${label ?? lines[name].target}\n`);
   });
@@ -212,7 +212,11 @@ test('own sets are classified by the labels of their training set, in order, or 
   const task = await openOwnTask(files, columns, assert.fail);
   assert.deepEqual(task.kind.head, { kind: 'single-label', labels: ['friend', 'spam'] });
   assert.deepEqual(task.train.examples[0], { texts: ['Hello', 'How, are you?'], target: 0 });
-  assert.equal(task.kind.written([1], []).text, 'index\tprediction\n0\tspam\n');
+  const read = [{ texts: ['A\ttext\nin lines.', 'b'], target: 0 }];
+  assert.equal(
+    task.kind.written([1], [], read).text,
+    'index\tprediction\tlabel\ttext\ttext 2\n0\tspam\tfriend\tA text in lines.\tb\n',
+  );
 
   const refused = (change: object, reason: RegExp) =>
     assert.rejects(

@@ -91,9 +91,12 @@ export function pairKind(head: EmbeddingHead, settings: PairSettings): Kind<Pair
         examples.map(({ texts }) => texts),
       );
     },
-    written: (predictions) => ({
+    written: (predictions, _, read) => ({
       ending: '.tsv',
-      text: predictionsTsv(predictions.map((vectors) => cosineOfPair(vectors).toFixed(6))),
+      text: predictionsTsv(
+        predictions.map((vectors) => cosineOfPair(vectors).toFixed(6)),
+        read.map(({ texts, score }) => ({ texts, label: score === undefined ? undefined : String(score) })),
+      ),
     }),
   };
 }

@@ -91,6 +91,7 @@ test('predictions are written in the form of their file', async () => {
       ['O', 'B-X'],
     ],
     examples,
+    train.examples,
   );
   assert.equal(ending, '.jsonl');
   assert.deepEqual(
@@ -115,7 +116,7 @@ test('spans become tags of words, counted in characters, and written ones are th
   assert.deepEqual([...text].slice(...one!.places![5]!).join(''), 'London');
   const { kind, train } = await openTagTask({ train: path, dev: path }, {}, assert.fail);
   const examples = train.examples.map((sentence) => ({ ...sentence, sequences: [], reads: [] }));
-  const written = JSON.parse(kind.written([one!.tags], examples).text);
+  const written = JSON.parse(kind.written([one!.tags], examples, train.examples).text);
   assert.deepEqual(written, {
     text,
     spans: [

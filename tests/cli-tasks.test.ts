@@ -336,7 +336,10 @@ describe('fine-tuning', { concurrency: 2 }, () => {
     const result = JSON.parse(await done('finetune', 'run', ...words, ...small, '--out', 'regression', '--json'));
     assert.ok(result.seeds[0].devs[0].scores.pearson > 0.9, JSON.stringify(result.seeds));
     assert.ok(!('confusion' in result));
-    assert.match(readFileSync(at('regression/dev.tsv'), 'utf8'), /^index\tprediction\tlabel\ttext\n0\t-?\d\.\d+\t-1\tThe /);
+    assert.match(
+      readFileSync(at('regression/dev.tsv'), 'utf8'),
+      /^index\tprediction\tlabel\ttext\n0\t-?\d\.\d+\t-1\tThe /,
+    );
   });
 
   test('glue makes a table of tasks at their best learning rate, and resumes where it stopped', async () => {

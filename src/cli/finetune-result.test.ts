@@ -3,10 +3,18 @@ import { test } from 'node:test';
 import type { FineTuned, Task } from '../tasks/index.ts';
 import { resultText } from './finetune-result.ts';
 
-/** What is printed of a classifier with an accuracy on 120 examples, where naive Bayes has 95.8 %. */
-function printed(accuracy: number, { epochs, isTested = false }: { epochs: number; isTested?: boolean }): string {
+/** What is printed of a classifier with an accuracy on some examples, where naive Bayes has 95.8 %. */
+function printed(
+  accuracy: number,
+  {
+    epochs,
+    isTested = false,
+    count = 120,
+    bestEpoch = 1,
+  }: { epochs: number; isTested?: boolean; count?: number; bestEpoch?: number },
+): string {
   const of = (score: number) => ({ set: isTested ? 'test' : 'dev', scores: { accuracy: score } });
-  const examples = new Array(120).fill({});
+  const examples = new Array(count).fill({});
   const task = {
     kind: { judgedBy: ['accuracy'] },
     devs: [{ name: 'dev', examples }],
@@ -14,7 +22,7 @@ function printed(accuracy: number, { epochs, isTested = false }: { epochs: numbe
   } as unknown as Task;
   const tuned = {
     head: { kind: 'single-label', labels: ['ham', 'spam'] },
-    bestEpoch: 1,
+    bestEpoch,
     devs: [{ set: 'dev', scores: { accuracy }, judged: accuracy }],
     tests: isTested ? [of(accuracy)] : [],
     history: new Array<number>(epochs).fill(accuracy),
@@ -35,4 +43,15 @@ test('scores of the examples that chose the epoch are said to flatter the model,
   assert.match(printed(0.983, { epochs: 4 }), chosen);
   assert.doesNotMatch(printed(0.983, { epochs: 1 }), /chose the best/);
   assert.doesNotMatch(printed(0.983, { epochs: 4, isTested: true }), /chose the best/);
+});
+
+test('a score on few examples is said to say little', () => {
+  assert.match(printed(1, { epochs: 4, count: 2 }), /^With 2 examples this score says little; give more with --dev/m);
+  assert.doesNotMatch(printed(1, { epochs: 4, count: 30 }), /says little/);
+});
+
+test('more epochs are advised if the last one was the best', () => {
+  assert.match(printed(0.9, { epochs: 4, bestEpoch: 4 }), /^The last epoch was the best; .* --epochs 8\.$/m);
+  assert.doesNotMatch(printed(0.9, { epochs: 4, bestEpoch: 3 }), /The last epoch/);
+  assert.doesNotMatch(printed(1, { epochs: 4, bestEpoch: 4 }), /The last epoch/);
 });

@@ -71,7 +71,7 @@ export function resultText(results: readonly SeedResult[], tuned: FineTuned, tas
 }
 
 /** The main score beside those of predictions without a model, on the test set if it has targets: `test: accuracy 90.0 %; always "ham" 68.0 %`. */
-function abilityText({ head, devs, tests, baselines, history }: FineTuned, task: Task): string {
+function abilityText({ head, bestEpoch, devs, tests, baselines, history }: FineTuned, task: Task): string {
   const { judgedBy = [] } = task.kind;
   const { set, scores } = [...tests, ...devs][0]!;
   const main = judgedBy.find((name) => name in scores) ?? Object.keys(scores)[0]!;
@@ -86,18 +86,25 @@ function abilityText({ head, devs, tests, baselines, history }: FineTuned, task:
   const margin = main === 'accuracy' ? chanceMargin(own, count) : 0;
   const close = others.filter(({ score }) => score < own && own - score < margin);
   const all = others.map(({ name, score }) => `; ${name} ${percent(score)}`);
-  const advice =
-    better.length > 0
-      ? `\nThis model is no better than ${namesOf(better)}: more labelled examples help, or an encoder trained on more text (docs/fine-tuning.md).`
-      : close.length > 0
-        ? `\nThe lead over ${namesOf(close)} may be chance: with ${counted(count, 'example')}, a difference below ${(100 * margin).toFixed(1)} points often is.`
-        : '';
-  const chosen =
-    set === devs[0]?.set && history.length > 1
-      ? `\nThese examples also chose the best of ${history.length} epochs, which flatters the model a little; --test takes others.`
-      : '';
-  return `${set}: ${scoreTitle(main, head)} ${percent(own)}${all.join('')}${advice}${chosen}`;
+  const isRising = own < 1 && bestEpoch === history.length;
+  const notes = [
+    better.length > 0 &&
+      `This model is no better than ${namesOf(better)}: more labelled examples help, or an encoder trained on more text (docs/fine-tuning.md).`,
+    close.length > 0 &&
+      `The lead over ${namesOf(close)} may be chance: with ${counted(count, 'example')}, a difference below ${(100 * margin).toFixed(1)} points often is.`,
+    count < fewExamples &&
+      `With ${counted(count, 'example')} this score says little; give more with ${set === 'test' ? '--test' : '--dev or --test'}.`,
+    isRising && `The last epoch was the best; more may be better still: --epochs ${2 * history.length}.`,
+    set === devs[0]?.set &&
+      history.length > 1 &&
+      `These examples also chose the best of ${history.length} epochs, which flatters the model a little; --test takes others.`,
+  ];
+  const lines = notes.flatMap((note) => (note ? [`\n${note}`] : []));
+  return `${set}: ${scoreTitle(main, head)} ${percent(own)}${all.join('')}${lines.join('')}`;
 }
+
+/** On fewer examples than this a score is off by tens of points by chance. */
+const fewExamples = 30;
 
 /** How far two accuracies near `p` on n examples each differ by chance in 95 % of cases: `1.96·√(2·p·(1 − p) / n)`. */
 const chanceMargin = (p: number, n: number) => 1.96 * Math.sqrt((2 * p * (1 - p)) / n);

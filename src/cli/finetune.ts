@@ -14,7 +14,8 @@ import { cardOf, heldOutText, resultText, type SeedResult, sizesOf, titledScores
 import { openTask, type TaskOptions } from './finetune-task.ts';
 import { countOf, listOf, numberOf } from './numbers.ts';
 import { fineTuneProgress } from './progress.ts';
-import { signalExitCodes, watchSignals } from './signals.ts';
+import { watchTraining } from './run-time.ts';
+import { finishing, signalExitCodes, watchSignals } from './signals.ts';
 import { warn } from './terminal.ts';
 
 /** The options of a fine-tuning that `finetune` and `glue` share. */
@@ -195,7 +196,8 @@ async function run(path: string, options: FinetuneCommandOptions, command: Comma
     ...(options.learningRate === undefined ? [rateText(learningRate, hiddenSize)] : []),
     ...(options.out === undefined ? ['the model will not be saved; to keep it, give --out DIR'] : []),
   ];
-  using signals = watchSignals();
+  const slowdown = watchTraining({ train: options });
+  using signals = watchSignals(finishing);
   const { signal } = signals;
   const results: SeedResult[] = [];
   let best: FineTuned | undefined;
@@ -209,7 +211,7 @@ async function run(path: string, options: FinetuneCommandOptions, command: Comma
     const own = { layerDecay, frozenBlocks, ...(metric !== undefined && { metric }) };
     const settings = { ...shared, ...own, ...(patience !== undefined && { patience }) };
     const what = seeds.length > 1 ? `${task.name}, seed ${seed}` : task.name;
-    using progress = fineTuneProgress(what, task.kind.head, seed === seeds[0] ? notes : []);
+    using progress = fineTuneProgress(what, task.kind.head, seed === seeds[0] ? { notes, slowdown } : {});
     let tuned: FineTuned;
     try {
       const isFirst = seed === seeds[0];

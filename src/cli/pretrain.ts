@@ -24,7 +24,7 @@ import { lookAt, tryCommand } from './look.ts';
 import { checkMemory, memoryNote } from './memory.ts';
 import { countOf } from './numbers.ts';
 import { terminalReporter } from './progress.ts';
-import { signalExitCodes, watchSignals } from './signals.ts';
+import { finishing, signalExitCodes, watchSignals } from './signals.ts';
 import { summaryText } from './summary-text.ts';
 import { warn } from './terminal.ts';
 
@@ -201,7 +201,7 @@ export async function train(
   const isFirst = ranks === undefined || ranks.rank === 0;
   const memoryWarnings = isFirst ? checkMemory(config, { ranks, resume: resume && holdsRun(out) }) : [];
   const { pretrain } = await import('../train/index.ts');
-  using signals = watchSignals();
+  using signals = watchSignals(isFirst && !quiet ? finishing : undefined);
   const { signal } = signals;
   if (!isFirst) return { result: await pretrain(config, { out, resume, signal }) };
   const { runtime } = await import('../tensor/index.ts');

@@ -16,7 +16,7 @@ import { scoreTitle } from '../tasks/score-title.ts';
 import { downloadLine } from './download-line.ts';
 import { evaluationHead, evaluationLine } from './evaluation-line.ts';
 import { newBar, type ProgressStatus } from './progress-line.ts';
-import { flopsLeft, timeEstimate } from './run-time.ts';
+import { flopsLeft, timedSeconds, timeEstimate } from './run-time.ts';
 import { warn, warningWord } from './terminal.ts';
 
 /** Without a terminal: a line every twentieth of the steps, and at least one every half minute. */
@@ -158,21 +158,27 @@ export function preparation(): Reporter & Disposable {
 
 /**
  * Shows the progress of fine-tuning a model with this head on standard error, and the scores after each epoch. `notes` are printed with
- * the first step, so that an early mistake prints its one line only.
+ * the first step, so that an early mistake prints its one line only; `slowdown` tells once whether other programs slow it down.
  */
 export function fineTuneProgress(
   what: string,
   head: Head,
-  notes: readonly string[] = [],
+  { notes = [], slowdown = () => undefined }: { notes?: readonly string[]; slowdown?: () => string | undefined } = {},
 ): FineTuneReporter & Disposable {
   let started: number | undefined;
   let steps: StepProgress | undefined;
+  let isTold = false;
   return {
     step: (done, total, loss) => {
       started ??= now();
       if (!steps) {
         steps = stepProgress(total);
         for (const note of notes) steps.say(note);
+      }
+      if (!isTold && now() - started >= timedSeconds) {
+        isTold = true;
+        const slow = slowdown();
+        if (slow !== undefined) steps.say(slow);
       }
       steps.show(done, [`loss ${loss.toFixed(2)}`, what], ((now() - started) / done) * (total - done));
     },

@@ -56,7 +56,7 @@ export function flopsLeft(config: Config): (step: number) => number {
 }
 
 /** The first steps tell how long a run takes once there are this many, and they took this long. */
-const [timedSteps, timedSeconds] = [3, 10];
+export const [timedSteps, timedSeconds] = [3, 10];
 
 /**
  * Tells once, after the first steps of a run, how long the rest takes: the seconds per FLOP of these steps times the expected FLOPs
@@ -87,6 +87,10 @@ export function timeEstimate(
 }
 
 /** Watches the processors while a run trains on them; a GPU leaves them idle. */
-export function watchTraining({ train: { device, threads } }: Config): () => string | undefined {
+export function watchTraining({
+  train: { device, threads },
+}: {
+  train: Pick<Config['train'], 'device' | 'threads'>;
+}): () => string | undefined {
   return device === 'cpu' ? watchProcessors(threads > 0 ? threads : numProcessors()) : () => undefined;
 }

@@ -44,13 +44,12 @@ async function run(path: string, { host, port, device, threads }: Options): Prom
   process.stderr.write(`serve: ${served.name} at ${origin} answers ${paths.join(', ')}\n`);
   if (token !== undefined) process.stderr.write(`token: ${token}\n`);
   await stopped();
-  process.stderr.write('shutting down: finishing open requests; a second signal stops at once\n');
   await close(graceMs);
   process.exit(); // nobody waits for what is still running
 }
 
 /** Waits for the first signal; the next one ends the program. */
 async function stopped(): Promise<void> {
-  using watched = watchSignals();
+  using watched = watchSignals('shutting down: finishing open requests; a second signal stops at once');
   if (!watched.signal.aborted) await once(watched.signal, 'abort');
 }

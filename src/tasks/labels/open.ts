@@ -97,7 +97,12 @@ export async function openOwnTask(
     kind: isRegression
       ? textKind(
           { kind: 'regression', labels },
-          { metrics: ['pearson', 'spearman'], written: (x) => String(Number(x.toPrecision(6))), smoothing: 0, numWindows },
+          {
+            metrics: ['pearson', 'spearman'],
+            written: (x) => String(Number(x.toPrecision(6))),
+            smoothing: 0,
+            numWindows,
+          },
         )
       : {
           ...textKind(

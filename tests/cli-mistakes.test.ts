@@ -136,6 +136,11 @@ suite('taper refuses', { concurrency: 2 }, () => {
       ['export', 'runs/tiny', '--to', 'hf', '--out', 'exported', '--limit', '8'],
       /--limit: works only with --blocks; leave it out/,
     ],
+    [
+      'a file without its option',
+      ['finetune', 'runs/tiny', 'mails.csv', '--text', 'body'],
+      /too many arguments for 'finetune': mails\.csv; is an option missing before it\?; see npx taper-lm finetune --help/,
+    ],
     ['a count of zero', ['fill', 'runs/tiny', '[MASK]', '--top', '0'], /--top 0: not an integer ≥ 1/],
     ['an empty count', ['bench', 'ops', '--threads', ''], /--threads : not an integer ≥ 0/],
     ['a benchmark of no steps', ['bench', 'ops', '--steps', '0'], /--steps 0: not an integer ≥ 1/],

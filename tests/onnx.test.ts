@@ -294,6 +294,8 @@ describe('ONNX', { concurrency: 2 }, () => {
       'tokenizer.json',
       'tokenizer_config.json',
     ]);
+    const opened = await quick('predict', 'classifier', 'A text.');
+    assert.match(opened.stderr, /classifier: is an export for ONNX runtimes; give the model that it was made from/);
     const twice = await quick('export', 'bert', '--to', 'onnx', '--out', 'bert-onnx');
     assert.equal(twice.code, 2);
     assert.match(twice.stderr, /bert-onnx: already exists; give a new folder/);

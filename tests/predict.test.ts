@@ -146,6 +146,10 @@ describe('predict', { timeout: 300_000 }, () => {
     const { code, stdout, stderr } = await start([], { cwd: folder, command: ['sh', '-c', command] }).ended;
     assert.equal(code, 0, stderr);
     assert.deepEqual(rowsOf(stdout), expected);
+    const none = await start([], { cwd: folder, command: ['sh', '-c', command.replace('lines.txt', '/dev/null')] })
+      .ended;
+    assert.equal(none.code, 2);
+    assert.match(none.stderr, /standard input has no texts; give one per line/);
     writeFileSync(at('empty.txt'), '\n');
     await refused(['predict', 'number', 'empty.txt'], /empty\.txt: has no texts; give a file with one text per line/);
     await refused(['predict', 'number', 'none.txt'], /none\.txt: no such file/);
@@ -235,7 +239,7 @@ describe('predict', { timeout: 300_000 }, () => {
     await says(['pairs', 'A text.'], /pairs: reads 2 texts at a time \(id, body\); give a table/);
     await says(['mails', 'mails.csv', '--out', 'mails.csv'], /mails\.csv: already exists; give a new file/);
     await says(['mails', 'mails.csv', '--out', 'new.xlsx'], /new\.xlsx: its ending is none of \.jsonl, \.csv/);
-    await says(['nowhere', 'A text.'], /nowhere: no such folder/);
+    await says(['mail', 'A text.'], /mail: no such folder; there are .*\bmails\b/);
     writeFileSync(at('mixed.jsonl'), '{"body": "a"}\n{"body": "b", "more": 1}\n');
     await says(['mails', 'mixed.jsonl', '--out', 'mixed.csv'], /"more" is missing in the first row.*--out FILE\.jsonl/);
     for (const name of ['mixed.csv', 'mixed.csv.partial']) assert.ok(!existsSync(at(name)), name);

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { basename, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { commandText } from '../errors/index.ts';
 
 /** What a path holds, as far as taper can tell. */
@@ -30,7 +30,14 @@ export function holdsRun(path: string): boolean {
 /** Why a path is not a checkpoint, and what to give instead. */
 export function whyNoCheckpoint(path: string): string {
   const kind = kindOf(path);
-  if (kind === 'nothing') return `${path}: no such folder; give a checkpoint, or the folder of a run`;
+  if (kind === 'nothing') {
+    const others = modelsIn(dirname(path));
+    const advice =
+      others.length > 0
+        ? `there ${others.length === 1 ? 'is' : 'are'} ${named(others)}`
+        : 'give a checkpoint, or the folder of a run';
+    return `${path}: no such folder; ${advice}`;
+  }
   if (kind === 'file') return `${path}: is a file; give the folder of a checkpoint, or of a run`;
   if (kind === 'huggingFace') {
     const out = freeName(join('models', basename(resolve(path))));

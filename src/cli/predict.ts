@@ -69,6 +69,7 @@ async function run(path: string, inputs: readonly string[], options: PredictComm
     ...(maxLength !== undefined && { maxLength }),
   });
   const count = await predictAll(predictor, examplesOf(path, inputs, predictor, options), rows);
+  if (count === 0) throw new ConfigError('standard input has no texts; give one per line');
   rows.finish();
   if (options.out !== undefined) process.stdout.write(`${options.out}: ${counted(count, 'prediction')}\n`);
 }

@@ -6,12 +6,20 @@ import { oneLine } from './errors.ts';
 export function settle(command: Command, path: string): void {
   command.exitOverride().configureOutput({
     outputError: (text, write) => {
-      const message = oneLine(text.replace(/^error: /, '')).replace(/ ?\((Did you mean .*\?)\)$/, '; $1');
+      const message = oneLine(text.replace(/^error: /, ''))
+        .replace(/ ?\((Did you mean .*\?)\)$/, '; $1')
+        .replace(
+          /^(too many arguments .*?)\. Expected .*$/,
+          `$1: ${excessOf(command)}; is an option missing before it?`,
+        );
       write(`taper: ${message}${settingHint(command, message)}; see ${path} --help\n`);
     },
   });
   for (const child of command.commands) settle(child, `${path} ${child.name()}`);
 }
+
+/** The first argument that a command does not take. */
+const excessOf = ({ args, registeredArguments }: Command) => args[registeredArguments.length] ?? '';
 
 /** If an unknown option is a setting, here or in another program: how to write it. */
 function settingHint(command: Command, message: string): string {

@@ -20,6 +20,13 @@ test("after a first run come commands with the user's texts and epochs that fit 
   }
 });
 
+test('settings of the text are repeated', () => {
+  const sets = ['data.textField=body'];
+  const text = nextText({ command: ['fill'], texts: ['my'], tokens: 447_000, sets, ...firstRuns.encoder, ...speed });
+  assert.match(text, /--out runs\/start-longer --set data\.textField=body train\.steps=5000$/m);
+  assert.match(text, /^ {2}npx taper-lm plan .* --set data\.textField=body train\.epochs=80$/m);
+});
+
 test('after an encoder comes a classifier, after a decoder none', () => {
   const given = { command: ['fill', 'runs/start', 'The [MASK].'], texts: ['my'], ...speed };
   const tune =

@@ -24,6 +24,8 @@ interface FirstRun extends Pick<Look, 'command'>, Partial<Pick<Look, 'tokens'>> 
   file: string;
   next: string;
   isTunable: boolean;
+  /** Settings of its text, which the other runs need as well. */
+  sets?: readonly string[];
   secondsPerStep: number;
   /** Its folder, and that of a longer run. */
   run: string;
@@ -35,9 +37,10 @@ const longerSeconds = 600;
 
 /** What to do after a first run: commands that look at it, and commands that train longer, or a larger model, on the same text. */
 export function nextText(first: FirstRun): string {
-  const { texts, tokens, command, file, next, isTunable, secondsPerStep, run, longer } = first;
+  const { texts, tokens, command, file, next, isTunable, sets = [], secondsPerStep, run, longer } = first;
   const data = ['--data', ...texts.map(fromHere)];
-  const larger = [next, ...data, ...lengthFor(next, tokens)];
+  const set = (...words: readonly string[]) => (words.length > 0 ? ['--set', ...words] : []);
+  const larger = [next, ...data, ...set(...sets, ...lengthFor(next, tokens))];
   const line = (...words: readonly string[]) => `  ${commandText(['npx', 'taper-lm', ...words])}\n`;
   const tune = [
     'finetune',
@@ -58,7 +61,7 @@ ${line(...tune)}`;
   return `What next:
 ${line(...command)}${line('dashboard', 'runs')}
 Train the same model for ${counted(steps, 'step')}, about ${duration(steps * secondsPerStep)} at this run's speed; new models need ${leastSteps.toLocaleString('en')} or more:
-${line('pretrain', file, ...data, '--out', longer, '--set', `train.steps=${steps}`)}
+${line('pretrain', file, ...data, '--out', longer, ...set(...sets, `train.steps=${steps}`))}
 Train a larger model on the same text; plan shows how long that takes on this machine:
 ${line('plan', ...larger)}${line('pretrain', ...larger)}${isTunable ? classifier : ''}`;
 }
@@ -75,5 +78,5 @@ function lengthFor(file: string, tokens: number | undefined): string[] {
   const { config } = loadConfig({ file });
   const count = Math.ceil(tokens / Math.max(...valuesOf(config.data.sequenceLength)));
   const fewer = fewerEpochs(config, { train: () => ({ samples: { count } }) });
-  return fewer ? ['--set', `train.epochs=${fewer.epochs}`] : [];
+  return fewer ? [`train.epochs=${fewer.epochs}`] : [];
 }

@@ -7,6 +7,7 @@ import { listSources } from '../data/index.ts';
 import { isRemote } from '../data/remote.ts';
 import { counted } from '../errors/index.ts';
 import { familyOf } from '../model/index.ts';
+import { setOption } from './config.ts';
 import { downloadLine } from './download-line.ts';
 import { reportError } from './errors.ts';
 import { lookAt, tryCommand } from './look.ts';
@@ -28,6 +29,7 @@ const command = new Command('npm start --')
     'your own text: files, folders, globs, hf:datasets/… or https://… (default: the addresses of US presidents to Congress)',
   )
   .option('--generate', 'train a decoder, which continues a prompt, instead of an encoder, which fills gaps')
+  .addOption(setOption())
   .addHelpText(
     'after',
     '\nExamples:\n  npm start -- my/texts\n  npm start -- my/texts --generate\n\nFor all other commands: npx taper-lm --help',
@@ -42,29 +44,44 @@ try {
   process.exitCode = reportError(error);
 }
 
-async function start(paths: readonly string[], { generate = false }: { generate?: boolean }): Promise<void> {
+async function start(
+  paths: readonly string[],
+  { generate = false, set: sets = [] }: { generate?: boolean; set?: string[] },
+): Promise<void> {
   const { file, minutes, next, isTunable } = firstRuns[generate ? 'decoder' : 'encoder'];
   // npm runs this in the project's folder, wherever it was called.
   const own = paths.map((path) => (isRemote(path) ? path : resolve(process.env.INIT_CWD ?? '.', path)));
   const texts = own.length > 0 ? own : [packageTexts(addresses, 'build/texts', process.env.npm_execpath)];
-  const loaded = loadConfig({ file, overrides: { data: { train: texts } } });
+  const loaded = loadConfig({ file, sets, overrides: { data: { train: texts } } });
   const { model, train: training } = loaded.config;
   const name = own[0] === undefined ? 'start' : parse(own[0]).name.replaceAll(/[^\w.-]+/g, '-');
-  const out = freeName(`runs/${name}${generate ? '-llama' : ''}`);
+  const wanted = `runs/${name}${generate ? '-llama' : ''}`;
+  const out = freeName(wanted);
   using downloads = downloadLine();
-  const files = await listSources(texts, { onDownload: downloads.show, onWarning: warn }); // before anything is printed, so that a mistake in a path is the only line
+  const { textField } = loaded.config.data;
+  const files = await listSources(texts, { textField, onDownload: downloads.show, onWarning: warn }); // before anything is printed, so that a mistake in a path is the only line
   downloads.end();
   const source = own.length > 0 ? own.join(', ') : `${files.length} addresses of US presidents to Congress`;
   const announcement =
     `Training a ${familyOf(model).title(model)} of ${counted(model.layers, 'block')}, configured in ${file}, on ${source}.\n` +
-    `This takes about ${minutes} minutes on two free cores; the run is saved in ${out}. CTRL-C stops it and keeps the model.`;
+    `This takes about ${minutes} minutes on two free cores; the run is saved in ${out}${out === wanted ? '' : `, since ${wanted} already exists`}. CTRL-C stops it and keeps the model.`;
   const { result, summary } = await train(loaded, { out, announcement });
   const look = await lookAt(out, training.device);
   // Of a whole run: in one that was stopped early, fewer blocks ran.
   const flopsPerStep = flopsLeft(loaded.config)(0) / training.steps;
   const secondsPerStep = (summary!.stepSeconds / Math.max(1, summary!.flops)) * flopsPerStep;
   const command = tryCommand(out, loaded.config);
-  const after = { texts, command, file, next, isTunable, secondsPerStep, run: out, longer: freeName(`${out}-longer`) };
+  const after = {
+    texts,
+    command,
+    file,
+    next,
+    isTunable,
+    sets: sets.filter((set) => set.startsWith('data.')),
+    secondsPerStep,
+    run: out,
+    longer: freeName(`${out}-longer`),
+  };
   process.stdout.write(`\n${summaryText(result, summary!, look)}`);
   if (look?.shown) process.stdout.write(`\n${look.shown}`);
   process.stdout.write(`\n${nextText({ ...after, ...look })}`);

@@ -269,7 +269,7 @@ function wholeDocument(text: string): DocumentPart[] {
 function missingField(where: string, textField: string, fields: readonly string[]): DataError {
   const there = fields.length > 0 ? fields.map((field) => `"${field}"`).join(', ') : 'none';
   return new DataError(
-    `${where}: no field "${textField}"; found ${there}; set data.textField to the one that contains the text`,
+    `${where}: no field "${textField}"; found ${there}; name the one that contains the text: --set data.textField=${fields[0] ?? 'NAME'}`,
   );
 }
 

@@ -1,4 +1,4 @@
-import { readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { CheckpointError } from '../errors/index.ts';
 import { familyOf, type Json, type ModelConfig, type ParameterSpec } from '../model/index.ts';
@@ -88,6 +88,8 @@ function filesOf(folder: string): string[] {
         'in Python, save the model as safetensors: model.save_pretrained(folder, safe_serialization=True)',
     );
   }
+  if (existsSync(join(folder, 'onnx')))
+    throw new CheckpointError(`${folder}: is an export for ONNX runtimes; give the model that it was made from`);
   throw new CheckpointError(`${folder}: has no ${whole}; give a folder that save_pretrained of transformers wrote`);
 }
 

@@ -31,7 +31,16 @@ test('a run that stopped before its second evaluation says how to evaluate it', 
     first([evaluation(0, { mlmAccuracy: 0 })])!,
     /not been evaluated .* npx taper-lm eval runs\/mine does that/,
   );
-  assert.match(textOf([evaluation(0, { mlmAccuracy: 0 })]), /^held-out loss +5\.000 nats/m);
+  assert.match(
+    textOf([evaluation(0, { mlmAccuracy: 0 })]),
+    /^held-out loss +5\.000 nats \(lower is better\) at step 0, not measured since$/m,
+  );
+});
+
+test('time saved is not a negative number, which other programs make of it', () => {
+  const summary = { ...summarise([evaluation(0, { mlmAccuracy: 0 })]), blockFlopsSaved: 0.2 };
+  assert.match(summaryText(result, { ...summary, timeSaved: -0.2 }), /^time saved +not measurable/m);
+  assert.match(summaryText(result, { ...summary, timeSaved: 0.2 }), /^time saved +20\.0 %$/m);
 });
 
 test('a summary says if the text was too small, or the run too short, to learn more than common words', () => {

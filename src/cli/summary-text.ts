@@ -20,20 +20,25 @@ export function summaryText(
   const { firstEvaluation: first, lastEvaluation: last } = summary;
   const show = (value: number, text: (value: number) => string) =>
     Number.isFinite(value) ? text(value) : 'not finite';
-  const fell = (number: (evaluation: EvalMetrics) => number, text: (value: number) => string) =>
-    first && last ? [...new Set([first, last])].map((one) => show(number(one), text)).join(' → ') : 'never measured';
+  const fell = (number: (evaluation: EvalMetrics) => number, text: (value: number) => string, unit: string) => {
+    if (!first || !last) return 'never measured';
+    if (first.step === last.step)
+      return `${show(number(first), text)}${unit} at step ${first.step}, not measured since`;
+    return `${[first, last].map((one) => show(number(one), text)).join(' → ')}${unit}`;
+  };
   const resume = commandText(['npx', 'taper-lm', 'pretrain', '--resume', '--out', result.run]);
   const end = result.stoppedBy !== undefined ? `, stopped by ${result.stoppedBy}; to continue: ${resume}` : '';
   const rows = [
     [
       'held-out loss',
-      `${fell(
+      fell(
         ({ loss }) => loss,
         (loss) => loss.toFixed(3),
-      )} nats (lower is better)`,
+        ' nats (lower is better)',
+      ),
     ],
-    ['accuracy', `${fell(accuracyOf, percent)} of the predicted tokens`],
-    ['perplexity', `${fell(({ perplexity }) => perplexity, rounded)} per token`],
+    ['accuracy', fell(accuracyOf, percent, ' of the predicted tokens')],
+    ['perplexity', fell(({ perplexity }) => perplexity, rounded, ' per token')],
     ['model', result.checkpoint],
     [
       'steps',
@@ -45,11 +50,17 @@ export function summaryText(
           ['work', `${flopsText(summary.flops)}; dense: ${flopsText(summary.denseFlops)}`],
           ['block FLOPs saved', `${percent(summary.blockFlopsSaved)} (of the work in the blocks)`],
           ['step FLOPs saved', `${percent(summary.stepFlopsSaved)} (of all work)`],
-          ['time saved', summary.timeSaved === undefined ? 'unknown' : percent(summary.timeSaved)],
+          ['time saved', timeText(summary.timeSaved)],
         ]),
   ];
   const limits = look && !look.isContinued ? limitsText(result.step, look.tokens) : '';
   return `${bold(abilityText(result.run, summary, look), process.stdout)}\n${limits}\n${rows.map(([name, value]) => `${name!.padEnd(19)}${value}\n`).join('')}`;
+}
+
+/** Steps that other programs slowed down can make the time saved negative, which says nothing. */
+function timeText(saved: number | undefined): string {
+  if (saved === undefined) return 'unknown';
+  return saved < 0 ? 'not measurable: the times of the steps vary too much' : percent(saved);
 }
 
 /** What the model can do now, in one sentence. */

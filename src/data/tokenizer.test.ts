@@ -390,6 +390,14 @@ test("byte-level tokens are those of Hugging Face's trainer", { skip: !shared.ev
   assert.ok(missing.length <= 15, missing.join(' '));
 });
 
+test('the ends of sentences of other scripts are known', async () => {
+  for (const tokenizer of [await train('一。 二। . x', 100), await trainBytes('。'.repeat(9) + '।'.repeat(9), 300)]) {
+    const ends = [...tokenizer.isSentenceEnd.keys()].filter((id) => tokenizer.isSentenceEnd[id]);
+    const texts = ends.map((id) => tokenizer.decode([id]));
+    for (const end of ['。', '।', '.']) assert.ok(texts.includes(end), `${end} of ${texts.join(' ')}`);
+  }
+});
+
 test("Hugging Face's own form is read; its truncation and padding do not reach the ids", async () => {
   const tokenizer = wordTokenizer(20);
   const text = 'w0 w1s, w2. w3! w4? w5 w6 w7 w8 w9 w10';

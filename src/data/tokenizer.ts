@@ -45,7 +45,7 @@ export class TextTokenizer {
    * latter: RoBERTa's masking of whole words, in fairseq.
    */
   readonly isContinuation: Uint8Array;
-  /** [V] 1 for the tokens `.`, `!` and `?`. */
+  /** [V] 1 for the tokens that end a sentence: `.`, `!`, `?`, `。` and the like (Unicode's Sentence_Terminal). */
   readonly isSentenceEnd: Uint8Array;
   /** [V] 1 for a special token, and for an id without a token. */
   readonly isSpecial: Uint8Array;
@@ -101,8 +101,10 @@ export class TextTokenizer {
     this.isSpecial = new Uint8Array(this.vocabSize).fill(1);
     for (const [token, id] of vocab) {
       this.isContinuation[id] = (this.isByteLevel ? !beginsWord.test(token) : token.startsWith('##')) ? 1 : 0;
-      this.isSentenceEnd[id] = ['.', '!', '?'].includes(token) ? 1 : 0;
       this.isSpecial[id] = 0;
+      const isShort = token.length <= 3; // the bytes of `。`
+      const text = this.isByteLevel && isShort ? this.decode([id]) : token;
+      this.isSentenceEnd[id] = /^\p{Sentence_Terminal}$/u.test(text) ? 1 : 0;
     }
     const marked = (parsed.added_tokens ?? []).filter(({ special }) => special).map(({ content }) => content);
     for (const id of [this.padId, this.unkId, this.clsId, this.sepId, this.maskId, this.bosId]) this.isSpecial[id] = 1;

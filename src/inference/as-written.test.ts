@@ -22,6 +22,14 @@ test('sentences get the capitals, accents, spaces and quotation marks of the tex
   assert.deepEqual(far, gap('She said: "The re-election ', 'is', ' far off!"'));
 });
 
+test('a sentence of a script without spaces is found between others', async () => {
+  const [found] = await asWritten(
+    [gap('狗 睡 在 ', '火', ' 炉 前 。')],
+    texts('外面雪静静地落。狗睡在火炉前。他很少说话。'),
+  );
+  assert.deepEqual(found, gap('狗睡在', '火', '炉前。'));
+});
+
 test('a sentence that the texts do not have keeps its form', async () => {
   const lost = gap('the ', 'cat', ' sat.');
   assert.deepEqual(await asWritten([lost], texts('The category sat.', 'The cat sits.')), [lost]);

@@ -40,12 +40,16 @@ export const inSentence = (gap: Gap, { before, right, after }: Omit<Gap, 'guesse
 
 const oneLine = (text: string) => text.normalize('NFC').replace(/\s+/g, ' ');
 
+/** Scripts without spaces between words. */
+const unspaced = /[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}\p{sc=Lao}\p{sc=Myanmar}\p{sc=Khmer}]/u;
+
 /** Finds the sentence of a gap in a text in Unicode's form NFD: the parts before, in and after the gap. */
 function patternOf({ before, right, after }: Gap): RegExp {
-  const [begin, end] = ['(?<![\\p{L}\\p{N}])', '(?![\\p{L}\\p{N}])'];
+  const begin = (word: string) => (unspaced.test(word.charAt(0)) ? '' : '(?<![\\p{L}\\p{N}])');
+  const end = unspaced.test(right) ? '' : '(?![\\p{L}\\p{N}])';
   const parts = [
-    `${begin}(${spaced(before)}\\s*)`,
-    `${begin}(${spaced(right)})${end}`,
+    `${begin(before || right)}(${spaced(before)}\\s*)`,
+    `${begin(right)}(${spaced(right)})${end}`,
     `(\\s*${spaced(after)}${closing}*)`,
   ];
   return new RegExp(parts.join(''), 'iu');

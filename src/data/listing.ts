@@ -179,7 +179,9 @@ function nothingIn(path: string, numFiles: number, numEmpty: number): DataError 
   }
   if (numFiles === 0) return new DataError(`${path}: matches 0 files; expected files that end in ${endings}`);
   const none = numFiles === 1 ? 'which does not end' : 'none of which end';
-  return new DataError(`${path}: matches ${counted(numFiles, 'file')}, ${none} in ${endings}`);
+  return new DataError(
+    `${path}: matches ${counted(numFiles, 'file')}, ${none} in ${endings}; save documents as plain text (.txt)`,
+  );
 }
 
 /** A file name, its bytes that are not UTF-8 escaped. */

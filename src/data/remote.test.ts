@@ -86,7 +86,7 @@ test('a Parquet file that is broken is refused as one on the disk is', async () 
 test('the error for a missing column lists the columns of the file', async () => {
   await assert.rejects(
     textsOf(train, 'content'),
-    /no field "content"; found "title", "text", "page"; set data\.textField to the one that contains the text/,
+    /no field "content"; found "title", "text", "page"; name the one that contains the text: --set data\.textField=text/,
   );
 });
 

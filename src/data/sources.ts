@@ -267,9 +267,10 @@ function wholeDocument(text: string): DocumentPart[] {
 }
 
 function missingField(where: string, textField: string, fields: readonly string[]): DataError {
+  const likely = fields.find((field) => /text|content|body/i.test(field)) ?? fields[0] ?? 'NAME';
   const there = fields.length > 0 ? fields.map((field) => `"${field}"`).join(', ') : 'none';
   return new DataError(
-    `${where}: no field "${textField}"; found ${there}; name the one that contains the text: --set data.textField=${fields[0] ?? 'NAME'}`,
+    `${where}: no field "${textField}"; found ${there}; name the one that contains the text: --set data.textField=${likely}`,
   );
 }
 

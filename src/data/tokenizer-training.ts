@@ -16,10 +16,7 @@ import { bertSplitter, gptWords, ownCopy, stretchesOf, wordsOf } from './words.t
 /** Increased when the same text gives another vocabulary than before. */
 export const trainingVersion = 3;
 
-/**
- * Accents are kept where they are more frequent than this among letters: there they tell words apart. English has 0.01 % of them,
- * German 1.7 %.
- */
+/** Accents are kept where there are more of them than this per letter: there they tell words apart (docs/log.md). */
 const rareAccents = 0.002;
 
 /** The progress of training a vocabulary: bytes of text read, then words counted, then tokens found. */

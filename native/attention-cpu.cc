@@ -34,8 +34,8 @@ struct Tile {
 
 // The tiles of a document. Scores of a short one are a single square, which stays in the cache; a window costs what it shows.
 std::vector<Tile> tilesOf(const Request& how, int64_t length) {
-  constexpr int64_t shortLength = 512, longTile = 128, windowTile = 64;
-  const bool isLocal = how.window >= 0 && how.window + windowTile < length;
+  constexpr int64_t shortLength = 512, longTile = 128, windowTile = 32, worthIt = 64;
+  const bool isLocal = how.window >= 0 && how.window + worthIt < length;
   const int64_t size = isLocal ? windowTile : length <= shortLength ? length : longTile;
   std::vector<Tile> tiles;
   for (int64_t row = 0; row < length; row += size) {

@@ -139,7 +139,7 @@ suite('taper refuses', { concurrency: 2 }, () => {
     [
       'a file without its option',
       ['finetune', 'runs/tiny', 'mails.csv', '--text', 'body'],
-      /too many arguments for 'finetune': mails\.csv; is an option missing before it\?; see npx taper-lm finetune --help/,
+      /too many arguments for 'finetune': mails\.csv \(is --train missing before it\?\); see npx taper-lm finetune --help/,
     ],
     ['a count of zero', ['fill', 'runs/tiny', '[MASK]', '--top', '0'], /--top 0: not an integer ≥ 1/],
     ['an empty count', ['bench', 'ops', '--threads', ''], /--threads : not an integer ≥ 0/],

@@ -168,7 +168,7 @@ describe('fine-tuning', { concurrency: 2 }, () => {
     const [start, windows] = [await run(), await run('--windows', '4')];
     assert.match(
       start.stderr,
-      /^cut at 12 tokens: 4\d\d of 400 training examples; to read more, give --max-length \(this model reads up to 32\), or --windows 4 for single texts$/m,
+      /^cut at 12 tokens, the rest is not read: 4\d\d of 400 training examples; to read more, in more time, give --max-length \(this model reads up to 32\), or --windows 4 \(not for pairs of texts\)$/m,
     );
     assert.doesNotMatch(windows.stderr, /cut at/);
     const accuracy = (result: typeof start) => result.seeds[0].devs[0].scores.accuracy;

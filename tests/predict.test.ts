@@ -239,7 +239,7 @@ describe('predict', { timeout: 300_000 }, () => {
     await says(['pairs', 'A text.'], /pairs: reads 2 texts at a time \(id, body\); give a table/);
     await says(['mails', 'mails.csv', '--out', 'mails.csv'], /mails\.csv: already exists; give a new file/);
     await says(['mails', 'mails.csv', '--out', 'new.xlsx'], /new\.xlsx: its ending is none of \.jsonl, \.csv/);
-    await says(['mail', 'A text.'], /mail: no such folder; there are .*\bmails\b/);
+    await says(['mail', 'A text.'], /mail: no such folder; did you mean mails\?$/);
     writeFileSync(at('mixed.jsonl'), '{"body": "a"}\n{"body": "b", "more": 1}\n');
     await says(['mails', 'mixed.jsonl', '--out', 'mixed.csv'], /"more" is missing in the first row.*--out FILE\.jsonl/);
     for (const name of ['mixed.csv', 'mixed.csv.partial']) assert.ok(!existsSync(at(name)), name);

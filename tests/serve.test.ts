@@ -251,7 +251,7 @@ describe('serve', { timeout: 300_000 }, () => {
       assert.equal((await ask(`${origin}/classify`, {})).status, 400);
       const pair = await ask(`${origin}/classify`, { text: asked.slice(0, 2) });
       assert.equal(pair.status, 400);
-      assert.match(json(pair).error.message, /^text: expected a text$/);
+      assert.match(json(pair).error.message, /^text: expected a single text; a list of texts goes into "texts"$/);
       child.kill();
       return json(answer).predictions;
     };

@@ -71,3 +71,15 @@ test('the error for a folder without a checkpoint names what to give instead', (
   assert.match(why('mine/checkpoints'), /give one of them: mine\/checkpoints\/step-2$/);
   assert.match(why('notes'), /^notes: trainer\.json is missing/);
 });
+
+test('the error for a missing model names a similar one, or those beside it', () => {
+  make({ 'models/mails/trainer.json': '{}', 'models/books/trainer.json': '{}' });
+  const why = (name: string) => whyNoCheckpoint(join(folder, 'models', name));
+  assert.match(why('mail'), /no such folder; did you mean \S+models\/mails\?$/);
+  assert.match(why('poems'), /no such folder; there are \S+models\/\w+, \S+models\/\w+/);
+});
+
+test('an ONNX export is named as one', () => {
+  make({ 'exported/config.json': '{"model_type":"bert"}', 'exported/onnx/model.onnx': '' });
+  assert.match(whyNoCheckpoint(join(folder, 'exported')), /is an export for ONNX runtimes; give the model/);
+});

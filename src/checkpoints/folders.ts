@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
+import { distance } from 'fastest-levenshtein';
 import { commandText } from '../errors/index.ts';
 
 /** What a path holds, as far as taper can tell. */
@@ -30,15 +31,9 @@ export function holdsRun(path: string): boolean {
 /** Why a path is not a checkpoint, and what to give instead. */
 export function whyNoCheckpoint(path: string): string {
   const kind = kindOf(path);
-  if (kind === 'nothing') {
-    const others = modelsIn(dirname(path));
-    const advice =
-      others.length > 0
-        ? `there ${others.length === 1 ? 'is' : 'are'} ${named(others)}`
-        : 'give a checkpoint, or the folder of a run';
-    return `${path}: no such folder; ${advice}`;
-  }
+  if (kind === 'nothing') return `${path}: no such folder; ${othersThan(path)}`;
   if (kind === 'file') return `${path}: is a file; give the folder of a checkpoint, or of a run`;
+  if (kind === 'huggingFace' && existsSync(join(path, 'onnx'))) return `${path}: ${isOnnx}`;
   if (kind === 'huggingFace') {
     const out = freeName(join('models', basename(resolve(path))));
     const command = commandText(['npx', 'taper-lm', 'import', path, '--out', out]);
@@ -47,6 +42,20 @@ export function whyNoCheckpoint(path: string): string {
   const inside = modelsIn(path);
   if (inside.length === 0) return `${path}: trainer.json is missing; this is not a complete taper checkpoint`;
   return `${path}: is not a run or a checkpoint, but contains some; give one of them: ${named(inside)}`;
+}
+
+/** Why an ONNX export is not opened. */
+export const isOnnx = 'is an export for ONNX runtimes; give the model that it was made from';
+
+/** The models beside a missing one and in runs/, that of a similar name alone if there is one. */
+function othersThan(path: string): string {
+  const others = [...new Set([...modelsIn(dirname(path)), ...modelsIn('runs')])].filter(
+    (folder) => kindOf(folder) === 'checkpoint' || holdsRun(folder),
+  );
+  const near = others.find((folder) => distance(basename(folder), basename(path)) <= 2);
+  if (near !== undefined) return `did you mean ${near}?`;
+  if (others.length === 0) return 'give a checkpoint, or the folder of a run';
+  return `there ${others.length === 1 ? 'is' : 'are'} ${named(others)}`;
 }
 
 /** A list of paths for a message, shortened if there are many. */

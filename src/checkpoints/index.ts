@@ -20,7 +20,7 @@ export {
   untrainedProgress,
   writeCheckpoint,
 } from './checkpoint.ts';
-export { type FolderKind, freeName, holdsRun, kindOf, modelsIn, named } from './folders.ts';
+export { type FolderKind, freeName, holdsRun, isOnnx, kindOf, modelsIn, named } from './folders.ts';
 export { checkSameModel, type InitialWeights, weightsFrom } from './initial-weights.ts';
 export { newRunCommand } from './new-run.ts';
 export { checkResumable, firstDifference, insteadOf } from './resume.ts';

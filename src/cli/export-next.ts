@@ -42,7 +42,7 @@ export function onnxNext(model: OutgoingModel, out: string, how: { encoderOnly: 
   const task = named === 'sentence-similarity' ? 'feature-extraction' : named; // the former is not a pipeline
   const { name, call } = uses[task]!;
   return `
-In Node, after npm install @huggingface/transformers:
+In Node, after npm install @huggingface/transformers; saved here as use.mjs, it runs with node use.mjs:
 
 import { env, pipeline } from '@huggingface/transformers';
 

@@ -11,7 +11,8 @@ function printed(
     isTested = false,
     count = 120,
     bestEpoch = 1,
-  }: { epochs: number; isTested?: boolean; count?: number; bestEpoch?: number },
+    ...stopped
+  }: { epochs: number; isTested?: boolean; count?: number; bestEpoch?: number; stoppedBy?: string },
 ): string {
   const of = (score: number) => ({ set: isTested ? 'test' : 'dev', scores: { accuracy: score } });
   const examples = new Array(count).fill({});
@@ -23,6 +24,7 @@ function printed(
   const tuned = {
     head: { kind: 'single-label', labels: ['ham', 'spam'] },
     bestEpoch,
+    ...stopped,
     devs: [{ set: 'dev', scores: { accuracy }, judged: accuracy }],
     tests: isTested ? [of(accuracy)] : [],
     history: new Array<number>(epochs).fill(accuracy),
@@ -48,6 +50,10 @@ test('scores of the examples that chose the epoch are said to flatter the model,
 test('a score on few examples is said to say little', () => {
   assert.match(printed(1, { epochs: 4, count: 2 }), /^With 2 examples this score says little; give more with --dev/m);
   assert.doesNotMatch(printed(1, { epochs: 4, count: 30 }), /says little/);
+});
+
+test('a stopped fine-tuning gets no advice about epochs', () => {
+  assert.doesNotMatch(printed(0.9, { epochs: 1, bestEpoch: 1, stoppedBy: 'SIGINT' }), /The last epoch/);
 });
 
 test('more epochs are advised if the last one was the best', () => {

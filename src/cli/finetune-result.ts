@@ -71,7 +71,8 @@ export function resultText(results: readonly SeedResult[], tuned: FineTuned, tas
 }
 
 /** The main score beside those of predictions without a model, on the test set if it has targets: `test: accuracy 90.0 %; always "ham" 68.0 %`. */
-function abilityText({ head, bestEpoch, devs, tests, baselines, history }: FineTuned, task: Task): string {
+function abilityText(tuned: FineTuned, task: Task): string {
+  const { head, bestEpoch, devs, tests, baselines, history, stoppedBy } = tuned;
   const { judgedBy = [] } = task.kind;
   const { set, scores } = [...tests, ...devs][0]!;
   const main = judgedBy.find((name) => name in scores) ?? Object.keys(scores)[0]!;
@@ -86,7 +87,7 @@ function abilityText({ head, bestEpoch, devs, tests, baselines, history }: FineT
   const margin = main === 'accuracy' ? chanceMargin(own, count) : 0;
   const close = others.filter(({ score }) => score < own && own - score < margin);
   const all = others.map(({ name, score }) => `; ${name} ${percent(score)}`);
-  const isRising = own < 1 && bestEpoch === history.length;
+  const isRising = own < 1 && bestEpoch === history.length && stoppedBy === undefined;
   const notes = [
     better.length > 0 &&
       `This model is no better than ${namesOf(better)}: more labelled examples help, or an encoder trained on more text (docs/fine-tuning.md).`,

@@ -86,7 +86,8 @@ const readsWell = (text: string) => /^[\p{Lu}[][^"'“”‘’]*$/u.test(text);
 
 /** Sentences with gaps, and how often the model was right. */
 export function gapsText(gaps: readonly Gap[]): string {
-  if (gaps.length === 0) return '';
+  if (gaps.length === 0)
+    return 'The held-out text has no sentences of 4 to 30 tokens to show what the model fills in.\n';
   const ranks = gaps.map((gap) => gap.guesses.findIndex(({ text }) => isRight(gap, text)));
   const lines = gaps.map(({ before, after, right, guesses }, i) => {
     const likeliest = guesses.map(({ text, probability }) => `${text} ${percent(probability)}`).join(', ');

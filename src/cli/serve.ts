@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { Command } from 'commander';
+import { commandText } from '../errors/index.ts';
 import { deviceOption, modelArgument } from './config.ts';
 import { reportError } from './errors.ts';
 import { countOf } from './numbers.ts';
@@ -12,6 +13,14 @@ interface Options {
   device: string;
   threads: number;
 }
+
+/** A request to try, by its path. */
+const bodies: Readonly<Record<string, object>> = {
+  '/v1/embeddings': { input: 'A text of yours.' },
+  '/v1/completions': { prompt: 'The', max_tokens: 40 },
+  '/fill': { text: 'The [MASK] sat.' },
+  '/classify': { text: 'A text of yours.' },
+};
 
 const defaultPort = 7008;
 /** Grace period after the first signal, for answers that are still being sent. */
@@ -43,6 +52,12 @@ async function run(path: string, { host, port, device, threads }: Options): Prom
   const { origin, token, paths, close } = await startServer(served, { host, port, report: reportError });
   process.stderr.write(`serve: ${served.name} at ${origin} answers ${paths.join(', ')}\n`);
   if (token !== undefined) process.stderr.write(`token: ${token}\n`);
+  const tried = paths.find((path) => path in bodies);
+  if (tried !== undefined) {
+    const key = token === undefined ? [] : ['-H', `Authorization: Bearer ${token}`];
+    const body = ['-H', 'Content-Type: application/json', '-d', JSON.stringify(bodies[tried])];
+    process.stderr.write(`try it: ${commandText(['curl', `${origin}${tried}`, ...key, ...body])}\n`);
+  }
   await stopped();
   await close(graceMs);
   process.exit(); // nobody waits for what is still running

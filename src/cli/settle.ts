@@ -8,10 +8,7 @@ export function settle(command: Command, path: string): void {
     outputError: (text, write) => {
       const message = oneLine(text.replace(/^error: /, ''))
         .replace(/ ?\((Did you mean .*\?)\)$/, '; $1')
-        .replace(
-          /^(too many arguments .*?)\. Expected .*$/,
-          `$1: ${excessOf(command)}; is an option missing before it?`,
-        );
+        .replace(/^(too many arguments .*?)\. Expected .*$/, `$1: ${excessOf(command)}${fileHint(command)}`);
       write(`taper: ${message}${settingHint(command, message)}; see ${path} --help\n`);
     },
   });
@@ -20,6 +17,13 @@ export function settle(command: Command, path: string): void {
 
 /** The first argument that a command does not take. */
 const excessOf = ({ args, registeredArguments }: Command) => args[registeredArguments.length] ?? '';
+
+/** Options that take files, which are easily forgotten. */
+const fileOptions = ['--train', '--data', '--in'];
+function fileHint({ options }: Command): string {
+  const option = fileOptions.find((name) => options.some(({ long }) => long === name));
+  return option === undefined ? '' : ` (is ${option} missing before it?)`;
+}
 
 /** If an unknown option is a setting, here or in another program: how to write it. */
 function settingHint(command: Command, message: string): string {

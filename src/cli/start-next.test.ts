@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { test } from 'node:test';
 import { firstRuns, nextText } from './start-next.ts';
 
-const speed = { secondsPerStep: 0.12, run: 'runs/start', longer: 'runs/start-longer' };
+const speed = { secondsPerStep: 0.12, run: 'runs/start', longer: 'runs/start-longer', bigger: 'runs/start-larger' };
 
 test("after a first run come commands with the user's texts and epochs that fit them", () => {
   const command = ['fill', 'runs/start', 'The [MASK] of the house.'];
@@ -16,8 +16,18 @@ test("after a first run come commands with the user's texts and epochs that fit 
   assert.ok(text.includes(longer), text);
   for (const name of ['plan', 'pretrain']) {
     const larger = `  npx taper-lm ${name} configs/encoder.yaml --data my/texts '/srv/more texts' --set train.epochs=80`;
-    assert.ok(text.includes(`${larger}\n`), text);
+    const out = name === 'pretrain' ? ' --out runs/start-larger' : '';
+    assert.ok(text.includes(`${larger}${out}\n`), text);
   }
+});
+
+test('a run that was stopped can be resumed', () => {
+  const given = { command: ['fill'], texts: ['my'], ...firstRuns.encoder, ...speed };
+  assert.match(
+    nextText({ ...given, isStopped: true }),
+    /^What next:\n {2}npx taper-lm pretrain --resume --out runs\/start$/m,
+  );
+  assert.doesNotMatch(nextText(given), /--resume/);
 });
 
 test('settings of the text are repeated', () => {
@@ -39,6 +49,9 @@ test('a large text gets the length of the configuration that follows the first o
   const command = ['generate', 'runs/start', 'The'];
   const given = { ...firstRuns.decoder, ...speed, secondsPerStep: 0.6 };
   const text = nextText({ command, texts: ['hf:datasets/a/b:train'], tokens: 1e9, ...given });
-  assert.match(text, /^ {2}npx taper-lm pretrain configs\/decoder\.yaml --data hf:datasets\/a\/b:train$/m);
+  assert.match(
+    text,
+    /^ {2}npx taper-lm pretrain configs\/decoder\.yaml --data hf:datasets\/a\/b:train --out runs\/start-larger$/m,
+  );
   assert.match(text, /for 2,000 steps, about 20m00s/);
 });

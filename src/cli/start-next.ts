@@ -30,6 +30,10 @@ interface FirstRun extends Pick<Look, 'command'>, Partial<Pick<Look, 'tokens'>> 
   /** Its folder, and that of a longer run. */
   run: string;
   longer: string;
+  /** The folder of a larger model. */
+  bigger: string;
+  /** Whether it was stopped, and can be resumed. */
+  isStopped?: boolean;
 }
 
 /** The same model is advised for this long, but for at least as many steps as a new model needs. */
@@ -37,7 +41,7 @@ const longerSeconds = 600;
 
 /** What to do after a first run: commands that look at it, and commands that train longer, or a larger model, on the same text. */
 export function nextText(first: FirstRun): string {
-  const { texts, tokens, command, file, next, isTunable, sets = [], secondsPerStep, run, longer } = first;
+  const { texts, tokens, command, file, next, isTunable, sets = [], secondsPerStep, run, longer, bigger } = first;
   const data = ['--data', ...texts.map(fromHere)];
   const set = (...words: readonly string[]) => (words.length > 0 ? ['--set', ...words] : []);
   const larger = [next, ...data, ...set(...sets, ...lengthFor(next, tokens))];
@@ -58,12 +62,13 @@ export function nextText(first: FirstRun): string {
 Make a classifier of the model, with a table that has a text and a label in each row:
 ${line(...tune)}`;
   const steps = Math.max(leastSteps, Number((longerSeconds / Math.max(secondsPerStep, 1e-3)).toPrecision(1)));
+  const resume = first.isStopped ? line('pretrain', '--resume', '--out', run) : '';
   return `What next:
-${line(...command)}${line('dashboard', 'runs')}
+${resume}${line(...command)}${line('dashboard', 'runs')}
 Train the same model for ${counted(steps, 'step')}, about ${duration(steps * secondsPerStep)} at this run's speed; new models need ${leastSteps.toLocaleString('en')} or more:
 ${line('pretrain', file, ...data, '--out', longer, ...set(...sets, `train.steps=${steps}`))}
 Train a larger model on the same text; plan shows how long that takes on this machine:
-${line('plan', ...larger)}${line('pretrain', ...larger)}${isTunable ? classifier : ''}`;
+${line('plan', ...larger)}${line('pretrain', ...larger, '--out', bigger)}${isTunable ? classifier : ''}`;
 }
 
 /** A path as a user types it in the working directory. */

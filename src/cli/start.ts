@@ -81,6 +81,8 @@ async function start(
     secondsPerStep,
     run: out,
     longer: freeName(`${out}-longer`),
+    bigger: freeName(`${out}-larger`),
+    isStopped: result.stoppedBy !== undefined,
   };
   process.stdout.write(`\n${summaryText(result, summary!, look)}`);
   if (look?.shown) process.stdout.write(`\n${look.shown}`);

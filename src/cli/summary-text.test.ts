@@ -37,10 +37,17 @@ test('a run that stopped before its second evaluation says how to evaluate it', 
   );
 });
 
+test('a good accuracy needs no excuse', () => {
+  assert.doesNotMatch(
+    textOf([evaluation(0, { mlmAccuracy: 0 }), evaluation(9, { mlmAccuracy: 0.9 })], 1e5),
+    /tokens\. From/,
+  );
+});
+
 test('time saved is not a negative number, which other programs make of it', () => {
   const summary = { ...summarise([evaluation(0, { mlmAccuracy: 0 })]), blockFlopsSaved: 0.2 };
   assert.match(summaryText(result, { ...summary, timeSaved: -0.2 }), /^time saved +not measurable/m);
-  assert.match(summaryText(result, { ...summary, timeSaved: 0.2 }), /^time saved +20\.0 %$/m);
+  assert.match(summaryText(result, { ...summary, timeSaved: 0.2 }), /^time saved +20\.0 % \(beside dense training\)$/m);
 });
 
 test('a summary says if the text was too small, or the run too short, to learn more than common words', () => {

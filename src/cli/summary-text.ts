@@ -11,6 +11,9 @@ const accuracyOf = ({ mlmAccuracy, clmAccuracy }: EvalMetrics) => mlmAccuracy ??
 /** A model learns little but common words from fewer tokens: docs/from-text-to-classifier.md; from few steps, too. */
 const littleTokens = 10e6;
 
+/** A model that predicts more than this has learned more, from a simple text even in few steps. */
+const goodAccuracy = 0.5;
+
 /** The summary of a run as text: what the model can do, then what it cost. */
 export function summaryText(
   result: PretrainResult,
@@ -53,24 +56,31 @@ export function summaryText(
           ['time saved', timeText(summary.timeSaved)],
         ]),
   ];
-  const limits = look && !look.isContinued ? limitsText(result.step, look.tokens) : '';
-  return `${bold(abilityText(result.run, summary, look), process.stdout)}\n${limits}\n${rows.map(([name, value]) => `${name!.padEnd(19)}${value}\n`).join('')}`;
+  const isGood = last !== undefined && accuracyOf(last) > goodAccuracy;
+  const limits = look && !look.isContinued && !isGood ? limitsText(result.step, look.tokens) : '';
+  return `${bold(abilityText(result, summary, look), process.stdout)}\n${limits}\n${rows.map(([name, value]) => `${name!.padEnd(19)}${value}\n`).join('')}`;
 }
 
 /** Steps that other programs slowed down can make the time saved negative, which says nothing. */
 function timeText(saved: number | undefined): string {
   if (saved === undefined) return 'unknown';
-  return saved < 0 ? 'not measurable: the times of the steps vary too much' : percent(saved);
+  return saved < 0
+    ? 'not measurable: the times of the steps vary too much'
+    : `${percent(saved)} (beside dense training)`;
 }
 
 /** What the model can do now, in one sentence. */
 function abilityText(
-  run: string,
+  { run, step, stoppedBy }: PretrainResult,
   { firstEvaluation: first, lastEvaluation: last }: Summary,
   look: Pick<Look, 'commonest'> | undefined,
 ): string {
   if (!first || !last || first.step === last.step) {
-    return `The model has not been evaluated since it began; ${commandText(['npx', 'taper-lm', 'eval', run])} does that.`;
+    const why =
+      stoppedBy === undefined
+        ? 'The model has not been evaluated since it began'
+        : `Stopped after ${counted(step, 'step')}, before the model was evaluated`;
+    return `${why}; ${commandText(['npx', 'taper-lm', 'eval', run])} does that.`;
   }
   const ofHundred = (share: number) => Math.round(100 * share);
   const what = `${last.clmAccuracy === undefined ? 'hidden' : 'next'} tokens (words and parts of words)`;

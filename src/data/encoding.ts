@@ -1,4 +1,4 @@
-import { createReadStream } from 'node:fs';
+import { closeSync, createReadStream, openSync, readSync } from 'node:fs';
 import { pipeline } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { commandText, DataError } from '../errors/index.ts';
@@ -56,12 +56,29 @@ export function charactersOf(path: string, bytes: Buffer, otherwise: string): st
 }
 
 function checkBytes({ path, name, otherwise = 'exclude it' }: TextFile, bytes: Buffer, isFirst: boolean): void {
-  const start = isFirst ? bytes.toString('hex', 0, 4) : '';
-  const other = others.find(({ begins }) => start.startsWith(begins));
-  if (other) throw new DataError(`${name}: is ${other.what}, not text; ${other.advice}`);
+  const other = isFirst ? foreignKindOf(bytes) : undefined;
+  if (other !== undefined) throw new DataError(`${name}: is ${other}`);
   const wide = wideEncoding(bytes, isFirst);
   if (wide !== undefined) throw new DataError(`${name}: is ${wide} text, not UTF-8; ${conversion(path, wide)}`);
   if (bytes.includes(0)) throw new DataError(`${name}: contains a zero byte, so it is not text; ${otherwise}`);
+}
+
+/** What a file is if it is of another program, and what to do: `a PDF file, not text; convert it with pdftotext`. */
+export function foreignKind(path: string): string | undefined {
+  const bytes = Buffer.alloc(4);
+  const file = openSync(path, 'r');
+  try {
+    readSync(file, bytes);
+  } finally {
+    closeSync(file);
+  }
+  return foreignKindOf(bytes);
+}
+
+function foreignKindOf(bytes: Buffer): string | undefined {
+  const start = bytes.toString('hex', 0, 4);
+  const other = others.find(({ begins }) => start.startsWith(begins));
+  return other && `${other.what}, not text; ${other.advice}`;
 }
 
 function decode({ path, name, otherwise = 'exclude it' }: TextFile, text: () => string, fault: string): string {

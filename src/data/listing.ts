@@ -6,6 +6,7 @@ import { escapePath, type GlobOptions, glob, isDynamicPattern } from 'tinyglobby
 import { commandText, counted, DataError } from '../errors/index.ts';
 import type { DownloadProgress } from '../hub/index.ts';
 import { defaultCache } from './cache.ts';
+import { foreignKind } from './encoding.ts';
 import { fetchTexts, isRemote, type RemoteOptions } from './remote.ts';
 import { isTextFile, type SourceFile, textEndings } from './sources.ts';
 
@@ -95,6 +96,12 @@ async function expand(path: string, ignore: string[], onWarning: (message: strin
   }
   const files = await search(path, kind === 'folder', ignore, onWarning);
   const texts = await Promise.all(files.filter(isTextFile).map((file) => found(resolve(file))));
+  const others = files.filter((file) => !isTextFile(file));
+  if (kind === 'folder' && texts.length > 0 && others.length > 0) {
+    const names = others.slice(0, maxNamed).map((file) => basename(file));
+    const more = others.length > maxNamed ? ' …' : '';
+    onWarning(`${path}: left out ${counted(others.length, 'file')} of other types: ${names.join(', ')}${more}`);
+  }
   const filled = texts.filter(({ file }) => file.bytes > 0); // nothing is lost by skipping an empty one
   if (filled.length === 0) throw nothingIn(path, files.length, texts.length);
   return onePathEach(filled);
@@ -107,10 +114,13 @@ const csvParser = createRequire(import.meta.url).resolve('csv-parse/sync');
 function conversion(path: string): string {
   const [ending] = /\.[ct]sv$/i.exec(path) ?? [];
   if (ending === undefined) return '';
+  const other = foreignKind(path);
+  if (other !== undefined) return `; it is ${other}`;
   const options = /t/i.test(ending) ? 'delimiter: "\\t", quote: null, ' : '';
   const script = `for (const row of require(${JSON.stringify(csvParser)}).parse(fs.readFileSync(${JSON.stringify(path)}), { ${options}columns: true, bom: true })) console.log(JSON.stringify(row))`;
   const lines = `${path.slice(0, -ending.length)}.jsonl`;
-  return `; convert the table, then set data.textField to its text column: ${commandText(['node', '-e', script])} > ${commandText([lines])}`;
+  const use = `give ${commandText([lines])} with --set data.textField=COLUMN`;
+  return `; convert the table, then ${use}: ${commandText(['node', '-e', script])} > ${commandText([lines])}`;
 }
 
 /** The files of a folder, or those that a pattern names. */

@@ -8,6 +8,7 @@ import { familyOf, initialise, modelInputs } from '../model/index.ts';
 import { noGrad, scope, Tensor } from '../tensor/index.ts';
 import { tinyConfig } from '../train/tiny.fixture.ts';
 import { heldOutGaps } from './gaps.ts';
+import { drawSentences } from './sentences.ts';
 
 const words = 'the queen saw a bird that sang of old ships and far lands'.split(' ');
 const tokens = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', '.', '1', "'", '##s', ...words];
@@ -26,6 +27,19 @@ const samples: Samples = {
   at: inEpochs(texts.length),
   read: ({ sample }) => ({ ids: Int32Array.from(idsOf(texts[sample]!)), documents: [20], secondStart: 20 }),
 };
+
+test('short sentences are drawn only from a text without longer ones', () => {
+  const of = (...all: string[]): Samples => ({
+    ...samples,
+    count: all.length,
+    at: inEpochs(all.length),
+    read: ({ sample }) => ({ ids: Int32Array.from(idsOf(all[sample]!)), documents: [20], secondStart: 20 }),
+  });
+  const short = '[CLS] . the queen saw . a [SEP]';
+  const lengths = (drawn: Samples) => drawSentences(drawn, { count: 9, seed: 1 }, ({ start, end }) => end - start);
+  assert.deepEqual(lengths(of(short)), [4]);
+  assert.ok(lengths(of(short, texts[0]!)).every((length) => length >= 8));
+});
 
 test('gaps are whole words of whole held-out sentences, the same for a seed, with the guesses of the model', () => {
   scope(() => {

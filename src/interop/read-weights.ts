@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { isOnnx } from '../checkpoints/index.ts';
 import { CheckpointError } from '../errors/index.ts';
 import { familyOf, type Json, type ModelConfig, type ParameterSpec } from '../model/index.ts';
 import { readSafetensors, type Tensor } from '../tensor/index.ts';
@@ -88,8 +89,7 @@ function filesOf(folder: string): string[] {
         'in Python, save the model as safetensors: model.save_pretrained(folder, safe_serialization=True)',
     );
   }
-  if (existsSync(join(folder, 'onnx')))
-    throw new CheckpointError(`${folder}: is an export for ONNX runtimes; give the model that it was made from`);
+  if (existsSync(join(folder, 'onnx'))) throw new CheckpointError(`${folder}: ${isOnnx}`);
   throw new CheckpointError(`${folder}: has no ${whole}; give a folder that save_pretrained of transformers wrote`);
 }
 

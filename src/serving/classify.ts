@@ -7,7 +7,7 @@ import { checkLengths, checkTexts, mostTexts, predictionQueue } from './texts.ts
 /** Tokens of a text that is read in windows: all of them go through the model at once. */
 const mostInWindows = 8192;
 
-const one = z.string({ error: 'expected a text' });
+const one = z.string({ error: 'expected a single text; a list of texts goes into "texts"' });
 const pair = z.tuple([one, one], { error: 'expected a list of the two texts of a pair' });
 /** What a model reads, by the number of its texts in fine-tuning. */
 const shapes = { 1: one, 2: pair };

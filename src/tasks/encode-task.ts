@@ -39,10 +39,10 @@ export async function encodeTask(
   if (numCut === 0) return { train, devs, tests };
   const more = [
     ...(maxLength < maxPositions ? [`--max-length (this model reads up to ${maxPositions})`] : []),
-    ...(kind.takesWindows ? ['--windows 4 for single texts'] : []),
+    ...(kind.takesWindows ? ['--windows 4 (not for pairs of texts)'] : []),
   ];
-  const advice = more.length > 0 ? `; to read more, give ${more.join(', or ')}` : '';
-  const cut = `cut at ${maxLength} tokens: ${numCut} of ${counted(train.length, 'training example')}${advice}`;
+  const advice = more.length > 0 ? `; to read more, in more time, give ${more.join(', or ')}` : '';
+  const cut = `cut at ${maxLength} tokens, the rest is not read: ${numCut} of ${counted(train.length, 'training example')}${advice}`;
   return { train, devs, tests, cut };
 }
 

@@ -3,14 +3,12 @@ import { DataError } from '../errors/index.ts';
 
 /** The fraction of a training set that is held out if no development set is given. */
 const heldOutFraction = 0.1;
-/** From this many examples on, it is not their number that leaves each class with one. */
-const fewExamples = 10;
 
 /**
  * Holds out a tenth of the examples as a development set: of each class separately, at least one if it has two. The choice
  * depends only on the examples. Examples whose texts differ only in case and spaces stay together.
  *
- * @throws DataError if there are too few, or each has a class of its own; names the path that they are from.
+ * @throws DataError if there are too few; names the path that they are from.
  */
 export function holdOut<E>(
   examples: readonly E[],
@@ -27,11 +25,6 @@ export function holdOut<E>(
     for (let i = 0; i < count; i++) {
       for (const example of members[permute(i, members.length, { seed: 0, epoch: 0 })]!) held.add(example);
     }
-  }
-  if (held.size === 0 && groups.size >= fewExamples) {
-    throw new DataError(
-      `${path}: each of its ${groups.size} examples has a label of its own, so nothing can be learned from them; is --label the right column?`,
-    );
   }
   if (held.size === 0)
     throw new DataError(`${path}: has too few examples to hold some out; give a development set with --dev`);

@@ -129,6 +129,8 @@ export async function openOwnTask(
   };
 }
 
+/** In a table of this many rows or more, half of them have no label of their own. */
+const someRows = 10;
 /** The most rare labels that a warning names. */
 const mostNamed = 3;
 
@@ -150,6 +152,12 @@ function labelsOf(
   };
   for (const [i, row] of rows.entries()) exampleOf(row, where(i), { ...columns, advice }, collect);
   const { labels, identity, isNumeric, same } = classLabels(cells);
+  if (rows.length >= someRows && labels.length > rows.length / 2 && !(isNumeric && labels.length <= manyLabels)) {
+    const numbers = isNumeric ? ', or add --regression to predict numbers' : '';
+    throw new DataError(
+      `${path}: has ${labels.length} different labels in ${rows.length} rows, too many to learn; is --label the right column? If not, name it${numbers}`,
+    );
+  }
   if (same)
     warn(`${columns.label}: ${same.map((label) => `"${label}"`).join(' and ')} are the same number, so one class`);
   if (isNumeric && labels.length > manyLabels) {
@@ -168,7 +176,7 @@ function labelsOf(
   if (rare.length > 0 && rare.length < labels.length) {
     const named = rare.slice(0, mostNamed).join(', ');
     const others = rare.length > mostNamed ? ` and ${rare.length - mostNamed} more` : '';
-    warn(`labels with a single example, perhaps by mistyping: ${named}${others}`);
+    warn(`labels with a single example: ${named}${others}; if one is misspelt, stop with CTRL-C and correct it`);
   }
   return { labels, target: labelIn(labels, identity) };
 }

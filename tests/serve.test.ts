@@ -9,7 +9,7 @@ import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import OpenAI from 'openai';
-import { commandsIn, sentences, writeTiny } from './cli.fixture.ts';
+import { commandsIn, sentences, start, writeTiny } from './cli.fixture.ts';
 import { readNpy } from './npy.fixture.ts';
 import { ask, manyRequests, type Served, servers } from './serving.fixture.ts';
 
@@ -311,6 +311,21 @@ describe('serve', { timeout: 300_000 }, () => {
       written.map((line) => JSON.parse(line)),
     );
     assert.ok(tags.some(({ spans }: { spans: unknown[] }) => spans.length > 0));
+  });
+
+  test('it prints a request to try', async () => {
+    const { child } = start(['serve', 'bert', '--port', '0'], { cwd: folder });
+    const [, address, body] = await new Promise<RegExpExecArray>((resolve) => {
+      let said = '';
+      child.stderr!.on('data', (bytes) => {
+        said += bytes;
+        const found = /^try it: curl (\S+) -H 'Content-Type: application\/json' -d '(.*)'$/m.exec(said);
+        if (found) resolve(found);
+      });
+    });
+    const answer = await ask(address!, JSON.parse(body!));
+    assert.equal(answer.status, 200, answer.text);
+    child.kill();
   });
 
   test('on another address it asks for the token that was printed', async () => {

@@ -50,17 +50,22 @@ async function run(path: string, { host, port, device, threads }: Options): Prom
   setNumThreads(threads);
   const served = openServed(path, openModel(path, warn), { device });
   const { origin, token, paths, close } = await startServer(served, { host, port, report: reportError });
-  process.stderr.write(`serve: ${served.name} at ${origin} answers ${paths.join(', ')}\n`);
-  if (token !== undefined) process.stderr.write(`token: ${token}\n`);
-  const tried = paths.find((path) => path in bodies);
-  if (tried !== undefined) {
-    const key = token === undefined ? [] : ['-H', `Authorization: Bearer ${token}`];
-    const body = ['-H', 'Content-Type: application/json', '-d', JSON.stringify(bodies[tried])];
-    process.stderr.write(`try it: ${commandText(['curl', `${origin}${tried}`, ...key, ...body])}\n`);
-  }
+  const lines = [
+    `serve: ${served.name} at ${origin} answers ${paths.join(', ')}`,
+    ...(token === undefined ? [] : [`token: ${token}`]),
+    ...paths.slice(0, 1).map((path) => `try it: ${requestText(origin, path, token)}`),
+  ];
+  process.stderr.write(`${lines.join('\n')}\n`);
   await stopped();
   await close(graceMs);
   process.exit(); // nobody waits for what is still running
+}
+
+/** The command that sends a request to try. */
+function requestText(origin: string, path: string, token: string | undefined): string {
+  const key = token === undefined ? [] : ['-H', `Authorization: Bearer ${token}`];
+  const body = ['-H', 'Content-Type: application/json', '-d', JSON.stringify(bodies[path])];
+  return commandText(['curl', `${origin}${path}`, ...key, ...body]);
 }
 
 /** Waits for the first signal; the next one ends the program. */

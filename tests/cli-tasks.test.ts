@@ -229,6 +229,7 @@ describe('fine-tuning', { concurrency: 2 }, () => {
       child.stderr!.on('data', (bytes) => /epoch 2: /.test(String(bytes)) && child.kill(name));
       const { code: found, stdout, stderr } = await ended;
       assert.equal(found, code, stderr);
+      assert.match(stderr, /^finishing this step; CTRL-C again ends at once$/m);
       const last = stderr.trim().split('\n').at(-1)!;
       assert.match(
         last,

@@ -183,6 +183,11 @@ suite('taper', { concurrency: 2 }, () => {
     assert.equal(step, 2);
   });
 
+  test('fill warns of characters that the model does not know', async () => {
+    const { stderr } = await run('fill', 'runs/tiny', 'The [MASK] ☃☃.');
+    assert.match(stderr, /^warning: 2 characters of the text are unknown to this model, whose training text/m);
+  });
+
   test('fill gives the most likely tokens for each mask, and the text with the first of them', async () => {
     const sentence = 'The [MASK] sees the dog in the [MASK].';
     const { masks, text } = await json<{ masks: { token: string; probability: number }[][]; text: string }>(

@@ -9,7 +9,7 @@ import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import OpenAI from 'openai';
-import { commandsIn, sentences, start, writeTiny } from './cli.fixture.ts';
+import { commandsIn, sentences, writeTiny } from './cli.fixture.ts';
 import { readNpy } from './npy.fixture.ts';
 import { ask, manyRequests, type Served, servers } from './serving.fixture.ts';
 
@@ -295,7 +295,8 @@ describe('serve', { timeout: 300_000 }, () => {
     );
     assert.equal(answers[1], answers[0], 'an export truncates as its model does');
     await tuned('pairs', '--text', 'kind', '--label', 'length', '--regression');
-    const { origin, child } = await serve('pairs');
+    const { origin, child, tried } = await serve('pairs');
+    assert.equal((await ask(tried.address, tried.body)).status, 200, 'the request that it prints');
     const pair = [rows[0]!.text, rows[0]!.kind];
     const asked = await ask(`${origin}/classify`, { texts: [pair, pair] });
     assert.equal(asked.status, 200, asked.text);
@@ -314,16 +315,8 @@ describe('serve', { timeout: 300_000 }, () => {
   });
 
   test('it prints a request to try', async () => {
-    const { child } = start(['serve', 'bert', '--port', '0'], { cwd: folder });
-    const [, address, body] = await new Promise<RegExpExecArray>((resolve) => {
-      let said = '';
-      child.stderr!.on('data', (bytes) => {
-        said += bytes;
-        const found = /^try it: curl (\S+) -H 'Content-Type: application\/json' -d '(.*)'$/m.exec(said);
-        if (found) resolve(found);
-      });
-    });
-    const answer = await ask(address!, JSON.parse(body!));
+    const { child, tried } = await serve('bert');
+    const answer = await ask(tried.address, tried.body);
     assert.equal(answer.status, 200, answer.text);
     child.kill();
   });

@@ -11,6 +11,8 @@ import { type Started, start } from './cli.fixture.ts';
 export interface Serving extends Started {
   origin: string;
   token: string | undefined;
+  /** The address and the body of the request that it suggests. */
+  tried: { address: string; body: object };
   /** What it has written to standard error since it started. */
   said(): string;
 }
@@ -24,9 +26,11 @@ export function serving(cwd: string, words: readonly string[], env: Record<strin
       said += bytes;
       const origin = /^serve: .* at (\S+) answers .*$/m.exec(said)?.[1];
       const token = /^token: (\S+)$/m.exec(said)?.[1];
-      if (origin && (token || origin.includes('127.0.0.1:'))) {
+      const [, address, body] = /^try it: curl (\S+) .*-d '(.*)'$/m.exec(said) ?? [];
+      if (origin && address && (token || origin.includes('127.0.0.1:'))) {
         const start = said.length;
-        resolve({ ...started, origin, token, said: () => said.slice(start) });
+        const tried = { address, body: JSON.parse(body!) };
+        resolve({ ...started, origin, token, tried, said: () => said.slice(start) });
       }
     });
     started.child.on('close', () => reject(new Error(said)));

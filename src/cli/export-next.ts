@@ -6,25 +6,53 @@ import { type OutgoingModel, pipelineOf } from '../interop/index.ts';
 // What follows an export: a program or a command that uses the folder.
 
 const text = "'A text of yours.'";
-const together = `[${text}, 'Another text.']`;
 
-/** What a program calls the function of a pipeline, and how it calls it. */
+/** How programs use a pipeline. */
 interface Use {
+  /** What the function is called. */
   name: string;
-  call(model: OutgoingModel): string;
+  /** What it is given, in JavaScript and in Python. */
+  input(model: OutgoingModel): string;
+  /** Its options in transformers.js. */
+  options?(model: OutgoingModel): string;
+  /** What is done with its result in transformers.js. */
+  method?: string;
+  /** The pipeline, if the Hub has another name for it. */
+  pipeline?: string;
+  /** The expression in Python, if it is no pipeline of transformers, and what it needs. */
+  python?: { imports: string; call(folder: string, input: string): string };
 }
 
-/** By the pipeline of a model in transformers.js. */
+/** The names of transformers.js. */
+const poolingNames = { mean: 'mean', first: 'cls' };
+
+const embedding: Use = {
+  name: 'embed',
+  input: () => `[${text}, 'Another text.']`,
+  options({ checkpoint: { head } }) {
+    const pooling = poolingNames[head && 'pooling' in head ? head.pooling : 'mean'];
+    return `{ pooling: '${pooling}', normalize: true }`;
+  },
+  method: 'tolist()',
+};
+
+/** By the pipeline of a model. */
 const uses: Readonly<Record<string, Use>> = {
-  'text-classification': { name: 'classify', call: () => `await classify(${text})` },
-  'token-classification': { name: 'tag', call: () => `await tag(${text}, { ignore_labels: [] })` },
-  'fill-mask': { name: 'fill', call: (model) => `await fill(${masked(model)})` },
-  'text-generation': { name: 'generate', call: () => "await generate('The', { max_new_tokens: 40, do_sample: true })" },
-  'feature-extraction': {
-    name: 'embed',
-    call({ checkpoint: { head } }) {
-      const pooling = head?.kind === 'embedding' && head.pooling === 'first' ? 'cls' : 'mean';
-      return `(await embed(${together}, { pooling: '${pooling}', normalize: true })).tolist()`;
+  'text-classification': { name: 'classify', input: () => text },
+  'token-classification': { name: 'tag', input: () => text, options: () => '{ ignore_labels: [] }' },
+  'fill-mask': { name: 'fill', input: masked },
+  'text-generation': {
+    name: 'generate',
+    input: () => "'The'",
+    options: () => '{ max_new_tokens: 40, do_sample: true }',
+  },
+  'feature-extraction': embedding,
+  'sentence-similarity': {
+    ...embedding,
+    pipeline: 'feature-extraction',
+    python: {
+      imports: 'from sentence_transformers import SentenceTransformer',
+      call: (folder, input) => `SentenceTransformer(${folder}).encode(${input})`,
     },
   },
 };
@@ -35,12 +63,12 @@ function masked({ checkpoint }: OutgoingModel): string {
   return `'The ${tokenizer.tokens([tokenizer.maskId])[0]} sat.'`;
 }
 
-/** How transformers.js runs an ONNX export; its pipelines do not give the value of a regression. */
+/** How transformers.js runs an ONNX export; nothing for a regression, whose value its pipelines turn into a score of 1. */
 export function onnxNext(model: OutgoingModel, out: string, how: { encoderOnly: boolean }): string {
   if (model.checkpoint.head?.kind === 'regression' && !how.encoderOnly) return '';
-  const named = pipelineOf(model, how);
-  const task = named === 'sentence-similarity' ? 'feature-extraction' : named; // the former is not a pipeline
-  const { name, call } = uses[task]!;
+  const task = pipelineOf(model, how);
+  const { name, input, options, method, pipeline = task } = uses[task]!;
+  const called = `await ${name}(${[input(model), ...(options ? [options(model)] : [])].join(', ')})`;
   return `
 In Node, after npm install @huggingface/transformers; saved here as use.mjs, it runs with node use.mjs:
 
@@ -48,25 +76,20 @@ import { env, pipeline } from '@huggingface/transformers';
 
 env.localModelPath = ${quoted(`${dirname(out)}/`)};
 env.allowRemoteModels = false;
-const ${name} = await pipeline('${task}', ${quoted(basename(out))}, { dtype: 'fp32' });
-console.log(${call(model)});
+const ${name} = await pipeline('${pipeline}', ${quoted(basename(out))}, { dtype: 'fp32' });
+console.log(${method === undefined ? called : `(${called}).${method}`});
 `;
 }
 
 /** How Python opens a Hugging Face export. */
 export function huggingFaceNext(model: OutgoingModel, out: string, how: { encoderOnly: boolean }): string {
   const task = pipelineOf(model, how);
-  const lines =
-    task === 'sentence-similarity'
-      ? [
-          'from sentence_transformers import SentenceTransformer',
-          `print(SentenceTransformer(${quoted(out)}).encode(${together}))`,
-        ]
-      : [
-          'from transformers import pipeline',
-          `print(pipeline('${task}', ${quoted(out)})(${task === 'fill-mask' ? masked(model) : text}))`,
-        ];
-  return `\nIn Python:\n\n${lines.join('\n')}\n`;
+  const { input, python } = uses[task]!;
+  const { imports, call } = python ?? {
+    imports: 'from transformers import pipeline',
+    call: (folder: string, given: string) => `pipeline('${task}', ${folder})(${given})`,
+  };
+  return `\nIn Python:\n\n${imports}\nprint(${call(quoted(out), input(model))})\n`;
 }
 
 /** How llama.cpp runs a GGUF export. */

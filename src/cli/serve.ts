@@ -14,14 +14,6 @@ interface Options {
   threads: number;
 }
 
-/** A request to try, by its path. */
-const bodies: Readonly<Record<string, object>> = {
-  '/v1/embeddings': { input: 'A text of yours.' },
-  '/v1/completions': { prompt: 'The', max_tokens: 40 },
-  '/fill': { text: 'The [MASK] sat.' },
-  '/classify': { text: 'A text of yours.' },
-};
-
 const defaultPort = 7008;
 /** Grace period after the first signal, for answers that are still being sent. */
 const graceMs = 30_000;
@@ -49,27 +41,28 @@ async function run(path: string, { host, port, device, threads }: Options): Prom
   const { setNumThreads } = await import('../tensor/index.ts');
   setNumThreads(threads);
   const served = openServed(path, openModel(path, warn), { device });
-  const { origin, token, paths, close } = await startServer(served, { host, port, report: reportError });
+  const { origin, token, requests, close } = await startServer(served, { host, port, report: reportError });
   const lines = [
-    `serve: ${served.name} at ${origin} answers ${paths.join(', ')}`,
+    `serve: ${served.name} at ${origin} answers ${requests.map(({ path }) => path).join(', ')}`,
     ...(token === undefined ? [] : [`token: ${token}`]),
-    ...paths.slice(0, 1).map((path) => `try it: ${requestText(origin, path, token)}`),
+    ...requests.slice(0, 1).map(({ path, example }) => `try it: ${curlText(`${origin}${path}`, example, token)}`),
   ];
   process.stderr.write(`${lines.join('\n')}\n`);
   await stopped();
+  // Only now does a second signal end the program.
+  process.stderr.write('shutting down: finishing open requests; a second signal stops at once\n');
   await close(graceMs);
   process.exit(); // nobody waits for what is still running
 }
 
-/** The command that sends a request to try. */
-function requestText(origin: string, path: string, token: string | undefined): string {
+/** The command that sends a request. */
+function curlText(address: string, body: object, token: string | undefined): string {
   const key = token === undefined ? [] : ['-H', `Authorization: Bearer ${token}`];
-  const body = ['-H', 'Content-Type: application/json', '-d', JSON.stringify(bodies[path])];
-  return commandText(['curl', `${origin}${path}`, ...key, ...body]);
+  return commandText(['curl', address, ...key, '-H', 'Content-Type: application/json', '-d', JSON.stringify(body)]);
 }
 
 /** Waits for the first signal; the next one ends the program. */
 async function stopped(): Promise<void> {
-  using watched = watchSignals('shutting down: finishing open requests; a second signal stops at once');
+  using watched = watchSignals();
   if (!watched.signal.aborted) await once(watched.signal, 'abort');
 }

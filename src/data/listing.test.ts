@@ -53,6 +53,23 @@ test('a path that names nothing usable is an error that names it', async (t) => 
   await assert.rejects(listSources([]), /no text files left/);
 });
 
+test('files of other types in a folder are named in a warning, if there is text beside them', async (t) => {
+  const folder = temporaryFolder(t);
+  for (const name of ['a.txt', 'b.docx', 'c.docx', 'd.png', 'e.png']) write(folder, name, 'x');
+  const warnings: string[] = [];
+  await listSources([folder], { onWarning: (message) => warnings.push(message) });
+  assert.equal(warnings.length, 1);
+  assert.match(warnings[0]!, /: left out 4 files of other types: b\.docx, c\.docx, d\.png …$/);
+});
+
+test("a table that is another program's file gets no command", async (t) => {
+  const excel = write(temporaryFolder(t), 'mails.csv', 'PK\x03\x04');
+  await rejectsWith(
+    excel,
+    /mails\.csv: not a text file .*; it is an Excel, Word or zip file, not text; .* save it as CSV UTF-8 or as plain text$/,
+  );
+});
+
 test('a table is refused with a command that converts it', async (t) => {
   const folder = temporaryFolder(t);
   const tables = {

@@ -32,7 +32,7 @@ export const addedToken = (content: string, id: number) => ({
  * Scripts without spaces between words: Thai, Lao, Myanmar, Khmer, Tai Le, New Tai Lue, Tai Tham, Tai Viet and Ahom.
  * Source: the line breaking class SA of Unicode, UAX #14.
  */
-const unspaced = '\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u1950-\u19ff\u1a20-\u1aaf\ua9e0-\ua9ff\uaa60-\uaadf';
+export const unspaced = '\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u1950-\u19ff\u1a20-\u1aaf\ua9e0-\ua9ff\uaa60-\uaadf';
 
 const hasUnspaced = new RegExp(`[${unspaced}]`);
 

@@ -1,3 +1,4 @@
+import { unspaced } from '../data/tokenizer-json.ts';
 import type { Gap } from '../runs/index.ts';
 
 /** Texts are searched up to this many characters, which takes seconds. */
@@ -40,13 +41,13 @@ export const inSentence = (gap: Gap, { before, right, after }: Omit<Gap, 'guesse
 
 const oneLine = (text: string) => text.normalize('NFC').replace(/\s+/g, ' ');
 
-/** Scripts without spaces between words. */
-const unspaced = /[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}\p{sc=Lao}\p{sc=Myanmar}\p{sc=Khmer}]/u;
+/** A letter of a script without spaces between words. */
+const joined = new RegExp(`[${unspaced}\\p{sc=Han}\\p{sc=Hiragana}\\p{sc=Katakana}]`, 'u');
 
 /** Finds the sentence of a gap in a text in Unicode's form NFD: the parts before, in and after the gap. */
 function patternOf({ before, right, after }: Gap): RegExp {
-  const begin = (word: string) => (unspaced.test(word.charAt(0)) ? '' : '(?<![\\p{L}\\p{N}])');
-  const end = unspaced.test(right) ? '' : '(?![\\p{L}\\p{N}])';
+  const begin = (word: string) => (joined.test(word.charAt(0)) ? '' : '(?<![\\p{L}\\p{N}])');
+  const end = joined.test(right) ? '' : '(?![\\p{L}\\p{N}])';
   const parts = [
     `${begin(before || right)}(${spaced(before)}\\s*)`,
     `${begin(right)}(${spaced(right)})${end}`,

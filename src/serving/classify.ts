@@ -9,8 +9,16 @@ const mostInWindows = 8192;
 
 const one = z.string({ error: 'expected a single text; a list of texts goes into "texts"' });
 const pair = z.tuple([one, one], { error: 'expected a list of the two texts of a pair' });
-/** What a model reads, by the number of its texts in fine-tuning. */
-const shapes = { 1: one, 2: pair };
+/** What a model reads, and an example, by the number of its texts in fine-tuning. */
+const shapes = {
+  1: { text: one, example: 'A text of yours.' },
+  2: { text: pair, example: ['A text of yours.', 'Another text.'] as [string, string] },
+};
+/** An export does not tell the number. */
+const either = {
+  text: z.union([one, pair], { error: 'expected a text, or a list of the two texts of a pair' }),
+  example: 'A text of yours.',
+};
 
 /** The labels, the values or the tags of texts, of a model that was fine-tuned for them. It truncates long texts as `predict` does. */
 export function classifyRoute(served: Served): Route | undefined {
@@ -21,14 +29,13 @@ export function classifyRoute(served: Served): Route | undefined {
   const queue = predictionQueue(served, kind);
   const length = Math.min(input?.maxLength ?? maxPositions, maxPositions);
   const numTexts = kind.mostWindows > 1 ? 1 : input?.texts?.length;
-  const either = z.union([one, pair], { error: 'expected a text, or a list of the two texts of a pair' });
-  const text = shapes[numTexts as keyof typeof shapes] ?? either;
+  const { text, example } = shapes[numTexts as keyof typeof shapes] ?? either;
   const body = z.strictObject({
     ...common,
     text: text.optional(),
     texts: z.array(text).max(mostTexts).optional(),
   });
-  return route(body, async ({ text, texts }, signal) => {
+  return route(body, { text: example }, async ({ text, texts }, signal) => {
     if ((text === undefined) === (texts === undefined)) {
       throw new RequestError(400, 'give text, or texts for a list of them', { param: 'text' });
     }

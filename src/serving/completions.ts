@@ -102,7 +102,7 @@ export function completionsRoute(served: Served): Route | undefined {
     yield { choices: [], usage: { ...usage, total_tokens: usage.prompt_tokens + usage.completion_tokens } };
   }
 
-  return route(body, (asked, signal) => {
+  return route(body, { prompt: 'The', max_tokens: 40 }, (asked, signal) => {
     const created = Math.floor(Date.now() / 1000);
     const head = { id: `cmpl-${randomUUID()}`, object: 'text_completion', created, model: name };
     const chunks = write(asked, signal);

@@ -33,7 +33,7 @@ export function embeddingsRoute(served: Served): Route | undefined {
     });
   }
 
-  return route(body, async ({ input, encoding_format, dimensions }, signal) => {
+  return route(body, { input: 'A text of yours.' }, async ({ input, encoding_format, dimensions }, signal) => {
     const isOne = typeof input === 'string' || typeof input[0] === 'number';
     const inputs = (isOne ? [input] : input) as (string | number[])[];
     checkTexts(inputs, 'input');

@@ -20,7 +20,7 @@ export function fillRoute(served: Served): Route | undefined {
     text: z.string(),
     top: z.int().min(1).max(100).default(5),
   });
-  return route(body, async ({ text, top }, signal) => {
+  return route(body, { text: 'The [MASK] sat.' }, async ({ text, top }, signal) => {
     checkTexts([text], 'text');
     const [filled] = await queue.ask([{ ...(await encodeMasks(served, text)), top }], signal);
     return { text: filled!.text, masks: filled!.masks };

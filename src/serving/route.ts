@@ -11,6 +11,8 @@ export interface Served extends TrainedModel {
 export interface Route<B = unknown> {
   /** The body of a request. */
   body: z.ZodType<B>;
+  /** A body to try. */
+  example: object;
   /**
    * The answer, as JSON; a generator is streamed, and stopped when the client disconnects.
    *
@@ -20,7 +22,8 @@ export interface Route<B = unknown> {
 }
 
 /** A route whose answer reads the body that it takes. */
-export const route = <B>(body: z.ZodType<B>, answer: Route<B>['answer']): Route => ({ body, answer }) as Route;
+export const route = <B, I extends object>(body: z.ZodType<B, I>, example: I, answer: Route<B>['answer']): Route =>
+  ({ body, example, answer }) as Route;
 
 /** What every body may have. */
 export const common = { model: z.string().optional(), user: z.string().optional() };

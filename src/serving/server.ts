@@ -36,8 +36,8 @@ export interface ModelServer {
   origin: string;
   /** What it asks for as `Authorization: Bearer`; nothing on 127.0.0.1. */
   token: string | undefined;
-  /** The paths that the model answers. */
-  paths: readonly string[];
+  /** What the model answers: the paths, each with a body to try. */
+  requests: readonly { path: string; example: object }[];
   /** Takes no more connections, answers what has come, and ends; after `graceMs` it cuts those who still read or send. */
   close(graceMs: number): Promise<void>;
 }
@@ -78,7 +78,7 @@ export async function startServer(
   return {
     origin,
     token,
-    paths: answered.map(([path]) => path),
+    requests: answered.map(([path, { example }]) => ({ path, example })),
     close: (graceMs) =>
       new Promise((resolve) => {
         state.isClosing = true;

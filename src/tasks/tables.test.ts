@@ -128,6 +128,11 @@ test('rows and mistakes are reported with the line of the file, blank lines and 
   const refused = (name: string, text: string, reason: RegExp) => assert.rejects(readTable(file(name, text)), reason);
   await refused('r.csv', 'text,label\n\n"a\nb",x\n\nc,y,z\n', /r\.csv, line 6: has 3 columns, but the header has 2/);
   await refused(
+    'c.csv',
+    'text,label\n"a"b,y\n',
+    /c\.csv, line 2: has more after the quotation mark that closes a text; write/,
+  );
+  await refused(
     'q.csv',
     'text,label\r\n\r\n"a\r\nb",x\r\nc,"y\r\n1,2\r\n',
     /q\.csv, line 5: a quotation mark opens here and is never closed; write/,

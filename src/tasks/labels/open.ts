@@ -170,13 +170,17 @@ function labelsOf(
       `${path}: every row has the label ${JSON.stringify(labels[0])}; give rows with at least two different labels`,
     );
   }
-  const counts = new Map<string, number>();
-  for (const label of cells) counts.set(identity(label), (counts.get(identity(label)) ?? 0) + 1);
-  const rare = cells.flatMap((label, i) => (counts.get(identity(label)) === 1 ? [`"${label}" (${where(i)})`] : []));
-  if (rare.length > 0 && rare.length < labels.length) {
-    const named = rare.slice(0, mostNamed).join(', ');
-    const others = rare.length > mostNamed ? ` and ${rare.length - mostNamed} more` : '';
-    warn(`labels with a single example: ${named}${others}; if one is misspelt, stop with CTRL-C and correct it`);
-  }
+  warnOfRare(cells.map(identity), where, warn);
   return { labels, target: labelIn(labels, identity) };
+}
+
+/** Warns of labels with a single example, unless all are: such a label may be misspelt. */
+function warnOfRare(cells: readonly string[], where: (row: number) => string, warn: (message: string) => void): void {
+  const counts = new Map<string, number>();
+  for (const label of cells) counts.set(label, (counts.get(label) ?? 0) + 1);
+  const rare = cells.flatMap((label, i) => (counts.get(label) === 1 ? [`"${label}" (${where(i)})`] : []));
+  if (rare.length === 0 || rare.length === counts.size) return;
+  const named = rare.slice(0, mostNamed).join(', ');
+  const others = rare.length > mostNamed ? ` and ${rare.length - mostNamed} more` : '';
+  warn(`labels with a single example: ${named}${others}; if one is misspelt, stop with CTRL-C and correct it`);
 }
